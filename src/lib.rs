@@ -1,0 +1,2 @@
+//! The operator as a library: what `main` runs, and what the tests start in their own process.
+

@@ -1,0 +1,38 @@
+//! `cargo run -p harness --bin control-plane`: a Kubernetes API server to try things on, until Ctrl-C.
+
+use std::{io::Read as _, process::ExitCode};
+
+use clap::Parser;
+use harness::control_plane::{ControlPlane, ETCD, KUBE_APISERVER, KUBECTL, locate};
+
+/// Starts a Kubernetes API server of this machine's own, until Ctrl-C or the end of standard input.
+#[derive(Parser)]
+struct Arguments {
+    /// Only find or build its programs, and print where they are
+    #[arg(long)]
+    prepare: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.prepare {
+        for path in locate([&ETCD, &KUBE_APISERVER, &KUBECTL])? {
+            println!("{}", path.display());
+        }
+        return Ok(());
+    }
+    let control_plane = ControlPlane::start()?;
+    println!("export KUBECONFIG={}", control_plane.kubeconfig().display());
+    // Ctrl-C needs no handler: the servers end when this process does.
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! Where the programs come from: a folder that the environment names, our cache, or a build into that cache.
+
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+
+use super::{build::Builder, tools::Tool};
+
+/// The folder that `setup-envtest` and its users name: `etcd`, `kube-apiserver`, `kubectl`.
+const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
+
+/// Finds these programs, or builds what is not there yet.
+pub fn locate<const N: usize>(tools: [&'static Tool; N]) -> anyhow::Result<[PathBuf; N]> {
+    let mut paths = [const { PathBuf::new() }; N];
+    match env::var_os(ASSETS_VARIABLE).filter(|value| !value.is_empty()) {
+        Some(folder) => {
+            let folder = std::path::absolute(folder)?;
+            look_up(&folder, &tools)?;
+            for (path, tool) in paths.iter_mut().zip(tools) {
+                *path = folder.join(tool.name);
+            }
+        }
+        None => {
+            let builder = Builder::new(&cache_folder()?)?;
+            for (path, tool) in paths.iter_mut().zip(tools) {
+                *path = builder.get(tool)?;
+            }
+        }
+    }
+    Ok(paths)
+}
+
+/// Every program is there, or all that are missing are named at once.
+fn look_up(folder: &Path, tools: &[&'static Tool]) -> anyhow::Result<()> {
+    let missing: Vec<&str> = tools.iter().map(|tool| tool.name).filter(|name| !folder.join(name).is_file()).collect();
+    if !missing.is_empty() {
+        bail!(
+            "{ASSETS_VARIABLE} is {}, where {} missing: name a folder that `setup-envtest use -p path` prints, or unset \
+             it to build the control plane with Go",
+            folder.display(),
+            Missing(&missing),
+        );
+    }
+    Ok(())
+}
+
+/// `kubectl is`, `etcd and kubectl are`.
+struct Missing<'a>(&'a [&'a str]);
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = if self.0.len() == 1 { "is" } else { "are" };
+        write!(f, "{} {verb}", self.0.join(" and "))
+    }
+}
+
+fn cache_folder() -> anyhow::Result<PathBuf> {
+    let cache = dirs::cache_dir()
+        .context("there is no cache folder for the control plane's programs: set HOME or XDG_CACHE_HOME")?;
+    Ok(cache.join("beyond-identity-operator/control-plane"))
+}

@@ -1,0 +1,204 @@
+//! Builds the programs with Go, once for each set of pins, into a folder that all checkouts share.
+
+use std::{
+    env,
+    fs::{self, File, TryLockError},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow, bail};
+use sha2::{Digest as _, Sha256};
+
+use super::{say, tools::Tool};
+
+/// How often a build that takes long says that it is still there.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// A Go command, and the folder that it fills.
+pub struct Builder {
+    cache: PathBuf,
+    go: String,
+}
+
+impl Builder {
+    /// Fails when there is no Go command, which the cache needs too: what it built depends on its version.
+    pub fn new(cache: &Path) -> anyhow::Result<Self> {
+        let output = go(&modules()).arg("version").output().map_err(|error| {
+            anyhow!(
+                "the control plane's programs are nowhere to be had: install Go and have `go` in PATH to build them \
+                 ({error}), or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
+            )
+        })?;
+        if !output.status.success() {
+            bail!("`go version` failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(Self { cache: cache.to_owned(), go: String::from_utf8_lossy(&output.stdout).trim().to_owned() })
+    }
+
+    /// The program's path. Builds it when it is not there; a second process that wants it meanwhile waits.
+    pub fn get(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
+        let folder = self.cache.join(self.key(tool)?);
+        let path = folder.join(tool.name);
+        if path.is_file() {
+            return Ok(path);
+        }
+        fs::create_dir_all(&self.cache).with_context(|| format!("cannot make the folder {}", self.cache.display()))?;
+        let _lock = self.lock(tool)?;
+        if !path.is_file() {
+            self.remove_rubbish();
+            self.build(tool, &folder)?;
+        }
+        Ok(path)
+    }
+
+    /// Changes with everything that decides what comes out of a build.
+    fn key(&self, tool: &Tool) -> anyhow::Result<String> {
+        let mut hash = Sha256::new();
+        for file in ["go.mod", "go.sum"] {
+            let path = modules().join(tool.module).join(file);
+            hash.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+        }
+        for text in [self.go.as_str(), tool.package, tool.ldflags]
+            .into_iter()
+            .chain(FLAGS)
+            .chain(ENVIRONMENT.iter().flat_map(|(name, value)| [*name, *value]))
+        {
+            hash.update([0]);
+            hash.update(text);
+        }
+        let hash: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("{}-{hash}", tool.name))
+    }
+
+    /// One build at a time, in all processes. The system lets go of the lock when its holder dies.
+    fn lock(&self, tool: &Tool) -> anyhow::Result<File> {
+        let path = self.cache.join("lock");
+        let context = || format!("cannot lock {}", path.display());
+        let file = File::create(&path).with_context(context)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                say(format_args!("{}: waiting for another process that is building", tool.name));
+                file.lock().with_context(context)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(context),
+        }
+        Ok(file)
+    }
+
+    /// What builds have left that were killed. Nobody else is building while we hold the lock.
+    fn remove_rubbish(&self) {
+        let Ok(entries) = fs::read_dir(&self.cache) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(BUILDING) {
+                // What cannot be removed takes room, and does no harm.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    fn build(&self, tool: &Tool, folder: &Path) -> anyhow::Result<()> {
+        // In the cache's file system, so that the rename is one; it holds Go's own temporary files too, and takes all
+        // with it when it is dropped.
+        let building = tempfile::Builder::new()
+            .prefix(BUILDING)
+            .tempdir_in(&self.cache)
+            .with_context(|| format!("cannot make a folder in {}", self.cache.display()))?;
+        let output = building.path().join(tool.name);
+        say(format_args!(
+            "{}: building with {} (minutes, the first time) into {}",
+            tool.name,
+            self.go.trim_start_matches("go version "),
+            folder.display()
+        ));
+        let started = Instant::now();
+        let mut command = go(&modules().join(tool.module));
+        command
+            .env("GOTMPDIR", building.path())
+            .arg("build")
+            .args(FLAGS)
+            .args(["-ldflags", tool.ldflags, "-o"])
+            .args([output.as_os_str(), tool.package.as_ref()]);
+        let broke_off = |why: &dyn std::fmt::Display| {
+            anyhow!("building {} in {} broke off: {why}", tool.name, self.cache.display())
+        };
+        run(command, tool).map_err(|why| broke_off(&why))?;
+        File::open(&output)
+            .and_then(|file| file.sync_all()) // or a power cut after the rename could leave an empty program
+            .and_then(|()| fs::create_dir_all(folder))
+            .and_then(|()| fs::rename(&output, folder.join(tool.name)))
+            .map_err(|error| broke_off(&error))?;
+        say(format_args!("{}: built in {} s", tool.name, started.elapsed().as_secs()));
+        Ok(())
+    }
+}
+
+/// The prefix of a folder in which a build is going on.
+const BUILDING: &str = "building-";
+
+const FLAGS: [&str; 1] = ["-trimpath"];
+
+/// What must not depend on the user's own settings.
+const ENVIRONMENT: [(&str, &str); 4] =
+    [("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", ""), ("GOWORK", "off")];
+
+/// Where the pinned modules are.
+fn modules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane")
+}
+
+fn go(folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command.current_dir(folder).envs(ENVIRONMENT);
+    // It is built to run here.
+    command.env_remove("GOOS").env_remove("GOARCH");
+    command
+}
+
+/// Runs a build, says from time to time that it goes on, and fails with what Go said last.
+fn run(mut command: Command, tool: &Tool) -> Result<(), String> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot run go ({error})"))?;
+    let (sender, lines) = mpsc::channel();
+    if let Some(stderr) = child.stderr.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    let started = Instant::now();
+    let mut beat = started + HEARTBEAT;
+    let mut last = String::from("nothing");
+    let mut download = None;
+    loop {
+        match lines.recv_timeout(beat.saturating_duration_since(Instant::now())) {
+            Ok(line) if line.trim().is_empty() => {}
+            Ok(line) => {
+                download = line.strip_prefix("go: ").filter(|rest| rest.starts_with("downloading")).map(str::to_owned);
+                last = line;
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let now = download.take().unwrap_or_else(|| "compiling".to_owned());
+                say(format_args!("{}: {} s, {now}", tool.name, started.elapsed().as_secs()));
+                beat += HEARTBEAT;
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let status = child.wait().map_err(|error| format!("lost go ({error})"))?;
+    if status.success() { Ok(()) } else { Err(format!("go ended with {status} and said last: {last}")) }
+}

@@ -1,0 +1,7 @@
+//! What tests and demo run on: a real control plane, and a simulator of the Beyond Identity API.
+
+// The simulator is a service of its own, with a clock of its own.
+#![allow(clippy::disallowed_methods)]
+
+pub mod control_plane;
+pub mod leash;
