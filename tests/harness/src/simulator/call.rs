@@ -1,0 +1,134 @@
+//! One request as it came in: which operation it asks for, of which realm, and with what.
+
+use std::collections::HashMap;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Query;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use axum::http::{HeaderMap, HeaderName, Method, Request};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+
+use super::server::NoAnswer;
+
+/// More than any request that means well.
+const BODY_LIMIT: usize = 1 << 20;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `POST …/authenticator-configs`
+    CreateConfig,
+    /// `GET …/authenticator-configs`
+    ListConfigs,
+    /// `GET …/authenticator-configs/ID`
+    GetConfig,
+    /// `PATCH …/authenticator-configs/ID`
+    UpdateConfig,
+    /// `DELETE …/authenticator-configs/ID`
+    DeleteConfig,
+    /// `GET …/identities`
+    ListIdentities,
+    /// `GET …/identities/ID`
+    GetIdentity,
+    /// `POST …/identities/ID/credential-binding-jobs`
+    CreateJob,
+    /// `GET …/identities/ID/credential-binding-jobs`, where the identity may be the wildcard `-`
+    ListJobs,
+    /// `GET …/identities/ID/credential-binding-jobs/ID`
+    GetJob,
+    /// `POST …/identities/ID/credential-binding-jobs/ID:revoke`
+    RevokeJob,
+    /// Nothing that the simulator knows.
+    Unknown,
+}
+
+/// A request, read to its end.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub operation: Operation,
+    pub method: String,
+    pub path: String,
+    pub raw_query: Option<String>,
+    pub query: HashMap<String, String>,
+    pub body: Vec<u8>,
+    pub is_json: bool,
+    pub authorization: Option<String>,
+    pub user_agent: Option<String>,
+    pub tenant: String,
+    pub realm: String,
+    /// The ids of the path behind the realm, outermost first: as many as the operation has.
+    pub ids: Vec<String>,
+}
+
+impl Call {
+    pub async fn read(request: Request<Incoming>) -> Result<Self, NoAnswer> {
+        let (parts, body) = request.into_parts();
+        // A caller that broke off in the middle of its body is not there any more to be answered.
+        let body = to_bytes(Body::new(body), BODY_LIMIT).await.map_err(|_| NoAnswer)?;
+        let path = parts.uri.path().to_owned();
+        // What comes behind a colon is a verb only where the colon stands there as it is: encoded, it belongs to the id.
+        let (named, revoke) = path.strip_suffix(":revoke").map_or((path.as_str(), false), |named| (named, true));
+        let segments: Vec<String> = named.split('/').skip(1).map(decoded).collect();
+        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let (tenant, realm, behind) = match segments.as_slice() {
+            ["v1", "tenants", tenant, "realms", realm, behind @ ..] => (*tenant, *realm, behind),
+            _ => ("", "", [].as_slice()),
+        };
+        let (operation, ids) = operation(&parts.method, behind, revoke);
+        Ok(Self {
+            operation,
+            method: parts.method.to_string(),
+            raw_query: parts.uri.query().map(str::to_owned),
+            query: Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default(),
+            body: body.to_vec(),
+            is_json: text(&parts.headers, CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json")),
+            authorization: text(&parts.headers, AUTHORIZATION),
+            user_agent: text(&parts.headers, USER_AGENT),
+            tenant: tenant.to_owned(),
+            realm: realm.to_owned(),
+            ids: ids.into_iter().map(str::to_owned).collect(),
+            path,
+        })
+    }
+
+    /// The token of `Authorization: Bearer TOKEN`.
+    pub fn token(&self) -> Option<&str> {
+        let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    }
+
+    /// The id of the path at that place; an empty one where the operation has fewer.
+    pub fn id(&self, place: usize) -> &str {
+        self.ids.get(place).map_or("", String::as_str)
+    }
+}
+
+fn operation<'a>(method: &Method, behind: &[&'a str], revoke: bool) -> (Operation, Vec<&'a str>) {
+    const CONFIGS: &str = "authenticator-configs";
+    const IDENTITIES: &str = "identities";
+    const JOBS: &str = "credential-binding-jobs";
+    match (method.as_str(), behind) {
+        ("POST", [IDENTITIES, id, JOBS, job]) if revoke => (Operation::RevokeJob, vec![id, job]),
+        _ if revoke => (Operation::Unknown, vec![]),
+        ("POST", [CONFIGS]) => (Operation::CreateConfig, vec![]),
+        ("GET", [CONFIGS]) => (Operation::ListConfigs, vec![]),
+        ("GET", [CONFIGS, id]) => (Operation::GetConfig, vec![id]),
+        ("PATCH", [CONFIGS, id]) => (Operation::UpdateConfig, vec![id]),
+        ("DELETE", [CONFIGS, id]) => (Operation::DeleteConfig, vec![id]),
+        ("GET", [IDENTITIES]) => (Operation::ListIdentities, vec![]),
+        ("GET", [IDENTITIES, id]) => (Operation::GetIdentity, vec![id]),
+        ("POST", [IDENTITIES, id, JOBS]) => (Operation::CreateJob, vec![id]),
+        ("GET", [IDENTITIES, id, JOBS]) => (Operation::ListJobs, vec![id]),
+        ("GET", [IDENTITIES, id, JOBS, job]) => (Operation::GetJob, vec![id, job]),
+        _ => (Operation::Unknown, vec![]),
+    }
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}

@@ -1,0 +1,140 @@
+//! An answer, and the error bodies of the service.
+
+use axum::body::Body;
+use axum::http::Response;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use serde_json::{Value, json};
+
+use super::half_body::HalfBody;
+
+/// A whole HTTP answer. A `Date` header is added where it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, as it goes over the wire.
+    pub body: Vec<u8>,
+    /// Whether the connection is closed after half of the body, though `Content-Length` promises all of it.
+    pub cut_off: bool,
+}
+
+impl Reply {
+    /// A status and a JSON body.
+    #[must_use]
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self::text(status, "application/json", &body.to_string())
+    }
+
+    /// A status and any body.
+    #[must_use]
+    pub fn text(status: u16, content_type: &str, body: &str) -> Self {
+        Self { body: body.as_bytes().to_vec(), ..Self::empty(status).header("content-type", content_type) }
+    }
+
+    /// A status without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new(), cut_off: false }
+    }
+
+    /// With one header more.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The same, but the connection is closed after half of the body.
+    #[must_use]
+    pub fn cut_off(self) -> Self {
+        Self { cut_off: true, ..self }
+    }
+
+    /// 503, as the service says it.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        Self::error(503, "service_unavailable", "service unavailable")
+    }
+
+    /// 500, as the service says it.
+    #[must_use]
+    pub fn internal_error() -> Self {
+        Self::error(500, "internal_server_error", "internal server error")
+    }
+
+    /// 429, with or without `Retry-After` in seconds.
+    #[must_use]
+    pub fn too_many_requests(retry_after: Option<u64>) -> Self {
+        let reply = Self::error(429, "too_many_requests", "too many requests");
+        match retry_after {
+            Some(seconds) => reply.header("retry-after", &seconds.to_string()),
+            None => reply,
+        }
+    }
+
+    /// 200, and the page of some proxy instead of what was asked for.
+    #[must_use]
+    pub fn garbage() -> Self {
+        Self::text(200, "text/html", "<!doctype html><title>Welcome</title><p>Please sign in")
+    }
+
+    /// An error without details.
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        Self::json(status, &json!({"code": code, "message": message}))
+    }
+
+    /// An error about one resource: 404, 422 or another.
+    #[must_use]
+    pub fn resource_error(status: u16, code: &str, message: &str, resource_type: &str, id: &str) -> Self {
+        let detail = json!({"type": "ResourceInfo", "resource_type": resource_type, "id": id, "description": message});
+        Self::json(status, &json!({"code": code, "message": message, "details": [detail]}))
+    }
+
+    /// 400 with the fields that are wrong: name and what is wrong with it.
+    #[must_use]
+    pub fn invalid(violations: &[Violation]) -> Self {
+        let violations: Vec<Value> =
+            violations.iter().map(|(field, description)| json!({"field": field, "description": description})).collect();
+        let detail = json!({"type": "FieldViolations", "field_violations": violations});
+        Self::json(400, &json!({"code": "bad_request", "message": "invalid parameters", "details": [detail]}))
+    }
+
+    /// With this time as its `Date`, unless it has one.
+    pub(super) fn dated(self, time: Timestamp) -> Self {
+        if self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("date")) {
+            return self;
+        }
+        match DateTimePrinter::new().timestamp_to_rfc9110_string(&time) {
+            Ok(date) => self.header("date", &date),
+            Err(_) => self,
+        }
+    }
+
+    pub(super) fn into_response(self) -> Response<Body> {
+        let Self { status, headers, body, cut_off } = self;
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(name, value);
+        }
+        let body = if cut_off {
+            // An answer without a body promises one byte, or nothing would be missing.
+            response = response.header("content-length", body.len().max(1));
+            Body::new(HalfBody::of(body))
+        } else {
+            Body::from(body)
+        };
+        // Only a rule of a test can name a status or a header that HTTP does not have.
+        response.body(body).unwrap_or_else(|error| {
+            let mut response = Response::new(Body::from(format!("this reply cannot be sent: {error}")));
+            *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        })
+    }
+}
+
+/// A field, and what is wrong with it.
+pub(super) type Violation = (String, String);

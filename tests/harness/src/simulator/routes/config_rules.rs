@@ -1,0 +1,102 @@
+//! Which settings belong to each type of authenticator configuration, and what they may be.
+
+use serde_json::{Map, Value, json};
+
+use super::super::reply::Violation;
+use super::{missing, violation};
+
+/// The fields of one type.
+struct Fields {
+    known: &'static [&'static str],
+    required: &'static [&'static str],
+}
+
+/// The settings as they are kept: without what does not belong to their type, and with the defaults.
+pub(super) fn settled(settings: &Map<String, Value>, strict: bool) -> Result<Map<String, Value>, Vec<Violation>> {
+    let kind = match settings.get("type") {
+        None | Some(Value::Null) => return Err(vec![missing(&at("type"))]),
+        Some(Value::String(kind)) => kind.as_str(),
+        Some(_) => return Err(vec![violation(&at("type"), "not a string")]),
+    };
+    let Some(Fields { known, required }) = fields(kind, strict) else {
+        return Err(vec![violation(&at("type"), "unknown type")]);
+    };
+    let kept = |name: &str, value: &Value| !value.is_null() && (name == "type" || known.contains(&name));
+    let mut settings = settings.clone();
+    settings.retain(|name, value| kept(name, value));
+
+    let absent = required.iter().filter(|name| !settings.contains_key(**name)).map(|name| missing(&at(name)));
+    let mut violations: Vec<Violation> = absent.collect();
+    for (name, value) in &settings {
+        violations.extend(problem(name, value));
+    }
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    if kind == "embedded" {
+        settings.entry("invocation_type").or_insert_with(|| json!("automatic"));
+        settings
+            .entry("authentication_methods")
+            .or_insert_with(|| METHODS.iter().map(|method| json!({"type": method})).collect());
+    }
+    Ok(settings)
+}
+
+const METHODS: [&str; 3] = ["email_one_time_password", "software_passkey", "webauthn_passkey"];
+
+fn fields(kind: &str, strict: bool) -> Option<Fields> {
+    const HOSTED_WEB: &[&str] = &["authentication_methods", "trusted_origins"];
+    Some(match kind {
+        "hosted_web" => Fields { known: HOSTED_WEB, required: if strict { HOSTED_WEB } else { &[] } },
+        "embedded" => Fields {
+            known: &["invocation_type", "invoke_url", "trusted_origins", "authentication_methods"],
+            required: &["invoke_url", "trusted_origins"],
+        },
+        "console" => Fields { known: &["onboarding_configuration"], required: &["onboarding_configuration"] },
+        "platform" => Fields { known: &["trusted_origins", "roaming_auth_config"], required: &[] },
+        _ => return None,
+    })
+}
+
+fn problem(name: &str, value: &Value) -> Option<Violation> {
+    let wrong = |below: &str, text: &str| Some(violation(&at(&format!("{name}{below}")), text));
+    match name {
+        "invoke_url" if !value.is_string() => wrong("", "not a string"),
+        "invocation_type" if !one_of(value, &["automatic", "manual"]) => wrong("", "unknown value"),
+        "trusted_origins" if !all(value, |origin| origin.as_str().is_some_and(is_origin)) => {
+            wrong("", "invalid origin")
+        }
+        "authentication_methods" if !all(value, |method| one_of(&method["type"], &METHODS)) => {
+            wrong("", "unknown authentication method")
+        }
+        "onboarding_configuration" => {
+            let method = &value["verification_method"];
+            match method["type"].as_str() {
+                Some("none") => None,
+                Some("idp") if method["idp_id"].is_string() => None,
+                Some("idp") => wrong(".verification_method.idp_id", "missing"),
+                _ => wrong(".verification_method.type", "unknown value"),
+            }
+        }
+        "roaming_auth_config" if !value["enabled"].is_boolean() => wrong(".enabled", "missing"),
+        "roaming_auth_config" if !value["allow_unknown_user"].is_boolean() => wrong(".allow_unknown_user", "missing"),
+        _ => None,
+    }
+}
+
+/// `SCHEME://HOST[:PORT]`, and no path.
+fn is_origin(origin: &str) -> bool {
+    matches!(origin.split_once("://"), Some((scheme, host)) if !scheme.is_empty() && !host.is_empty() && !host.contains('/'))
+}
+
+fn one_of(value: &Value, known: &[&str]) -> bool {
+    value.as_str().is_some_and(|value| known.contains(&value))
+}
+
+fn all(value: &Value, fits: impl Fn(&Value) -> bool) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(fits))
+}
+
+fn at(name: &str) -> String {
+    format!("authenticator_config.config.{name}")
+}

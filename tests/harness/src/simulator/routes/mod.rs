@@ -1,0 +1,83 @@
+//! What each operation does: first who may ask, then what happens.
+
+mod config_rules;
+mod configs;
+mod identities;
+mod jobs;
+
+use serde_json::{Map, Value};
+
+use super::call::{Call, Operation};
+use super::paging::View;
+use super::reply::{Reply, Violation};
+use super::state::{Realm, World};
+
+/// Does what was asked for, and says what the service answers.
+pub(super) fn act(world: &mut World, call: &Call, view: View) -> Reply {
+    let realm = match enter(world, call) {
+        Ok(realm) => realm,
+        Err(reply) => return reply,
+    };
+    let answer = match call.operation {
+        Operation::CreateConfig => configs::create(realm, call),
+        Operation::ListConfigs => Ok(configs::list(realm, call, view)),
+        Operation::GetConfig => configs::get(realm, call),
+        Operation::UpdateConfig => configs::update(realm, call),
+        Operation::DeleteConfig => configs::delete(realm, call),
+        Operation::ListIdentities => identities::list(realm, call, view),
+        Operation::GetIdentity => identities::get(realm, call),
+        Operation::CreateJob => jobs::create(realm, call),
+        Operation::ListJobs => Ok(jobs::list(realm, call, view)),
+        Operation::GetJob => jobs::get(realm, call),
+        Operation::RevokeJob => jobs::revoke(realm, call),
+        Operation::Unknown => Err(Reply::error(404, "not_found", NOT_FOUND)),
+    };
+    answer.unwrap_or_else(|refusal| refusal)
+}
+
+const NOT_FOUND: &str = "The requested resource was not found.";
+
+/// A token that nobody has is answered differently from one that belongs elsewhere.
+fn enter<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Reply> {
+    let known = |token: &&str| world.realms.values().any(|realm| realm.token == *token);
+    let Some(token) = call.token().filter(known) else {
+        return Err(Reply::error(401, "unauthorized", "unauthorized"));
+    };
+    world
+        .realms
+        .get_mut(&(call.tenant.clone(), call.realm.clone()))
+        .filter(|realm| realm.token == token)
+        .ok_or_else(|| Reply::error(403, "forbidden", "forbidden"))
+}
+
+/// The object that a body holds under its one key. Keys that the API does not know are not looked at.
+fn envelope(call: &Call, key: &str) -> Result<Map<String, Value>, Reply> {
+    let malformed = || Reply::error(400, "bad_request", "invalid request");
+    let body = call.is_json.then(|| serde_json::from_slice(&call.body).ok()).flatten();
+    let Some(Value::Object(mut body)) = body else {
+        return Err(malformed());
+    };
+    match body.remove(key) {
+        Some(Value::Object(inner)) => Ok(inner),
+        None | Some(Value::Null) => Err(Reply::invalid(&[missing(key)])),
+        Some(_) => Err(malformed()),
+    }
+}
+
+/// An object as the service shows it: with its tenant and realm.
+fn shown(realm: &Realm, object: &impl serde::Serialize) -> Value {
+    let mut shown = serde_json::to_value(object).unwrap_or_default();
+    if let Value::Object(fields) = &mut shown {
+        fields.insert("tenant_id".to_owned(), Value::from(realm.tenant.as_str()));
+        fields.insert("realm_id".to_owned(), Value::from(realm.id.as_str()));
+    }
+    shown
+}
+
+fn missing(field: &str) -> Violation {
+    violation(field, "missing")
+}
+
+fn violation(field: &str, description: &str) -> Violation {
+    (field.to_owned(), description.to_owned())
+}

@@ -1,0 +1,113 @@
+//! The connections, and the one place where a fault decides what happens to a request and what its caller gets to see.
+
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use super::call::Call;
+use super::faults::Effect;
+use super::paging::View;
+use super::reply::Reply;
+use super::routes;
+use super::state::{Realm, World, lock};
+
+/// The connection is to be closed without a single byte of an answer.
+///
+/// The connections are served by hyper itself, because its service may fail: that closes the connection before a status line
+/// was written. A handler of a web framework always has an answer, and a body that breaks off comes after the status.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer is given")]
+pub(super) struct NoAnswer;
+
+/// Serves until `stopped`; the runtime that goes down afterwards takes the open connections with it.
+pub(super) async fn serve(listener: TcpListener, world: Arc<Mutex<World>>, mut stopped: oneshot::Receiver<()>) {
+    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+        return;
+    };
+    loop {
+        let accepted = tokio::select! {
+            _ = &mut stopped => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tokio::spawn(connection(stream, Arc::clone(&world)))),
+            // Out of file descriptors, most likely: they come back when others close theirs.
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, world: Arc<Mutex<World>>) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request| {
+        // A task of its own: what was asked for happens even when the caller gives up waiting for it, as it does in the
+        // service.
+        let answer = tokio::spawn(answer(Arc::clone(&world), request));
+        async move { answer.await.unwrap_or(Err(NoAnswer)) }
+    });
+    // It ends with an error when the caller hung up, and when no answer was to be given.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Body>, NoAnswer> {
+    let call = Call::read(request).await?;
+    let key = (call.tenant.clone(), call.realm.clone());
+    let (ticket, effect) = lock(&world).arrive(&call);
+    let answer = follow(&world, call, effect).await;
+    let date = {
+        let mut world = lock(&world);
+        world.conclude(ticket, answer.as_ref().ok());
+        world.realms.get(&key).map_or_else(Timestamp::now, Realm::now)
+    };
+    answer.map(|reply| reply.dated(date).into_response())
+}
+
+/// What happens, in what order, and what the caller is told.
+async fn follow(world: &Arc<Mutex<World>>, call: Call, effect: Option<Effect>) -> Result<Reply, NoAnswer> {
+    let act = |view: View| routes::act(&mut lock(world), &call, view);
+    match effect {
+        None => Ok(act(View::default())),
+        Some(Effect::LoseRequest) => Err(NoAnswer),
+        Some(Effect::LoseAnswer) => {
+            act(View::default());
+            Err(NoAnswer)
+        }
+        Some(Effect::HappenLate(delay)) => {
+            let world = Arc::clone(world);
+            tokio::spawn(async move {
+                sleep(delay).await;
+                routes::act(&mut lock(&world), &call, View::default());
+            });
+            Err(NoAnswer)
+        }
+        Some(Effect::Answer(reply)) => Ok(reply),
+        Some(Effect::CutAnswer) => Ok(act(View::default()).cut_off()),
+        Some(Effect::HappenThenAnswer(reply)) => {
+            act(View::default());
+            Ok(reply)
+        }
+        Some(Effect::Delay(delay)) => {
+            sleep(delay).await;
+            Ok(act(View::default()))
+        }
+        Some(Effect::DelayAnswer(delay)) => {
+            let reply = act(View::default());
+            sleep(delay).await;
+            Ok(reply)
+        }
+        Some(Effect::LagList(lag)) => Ok(act(View { lag, ..View::default() })),
+        Some(Effect::ShortPages(most)) => Ok(act(View { short: Some(most), ..View::default() })),
+        Some(Effect::ShiftPages) => Ok(act(View { shifting: true, ..View::default() })),
+    }
+}

@@ -1,0 +1,75 @@
+//! Who may ask, and what is recorded of whoever asked.
+
+use harness::simulator::{Operation, Outcome};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{Api, JANE, SIMULATOR, jobs_of, parts};
+
+#[tokio::test]
+async fn a_missing_and_an_unknown_token_are_unauthorized() {
+    let api = Api::new();
+    let url = format!("{}/v1/tenants/tenant/realms/{}/authenticator-configs", SIMULATOR.url(), api.realm.realm());
+    let expected = (401, json!({"code": "unauthorized", "message": "unauthorized"}));
+    assert_eq!(parts(api.client.get(&url).send().await.unwrap()).await, expected);
+    let unknown = api.client.get(&url).bearer_auth("nobody's");
+    assert_eq!(parts(unknown.send().await.unwrap()).await, expected);
+    let basic = api.client.get(&url).basic_auth("tenant", Some(&api.token));
+    assert_eq!(parts(basic.send().await.unwrap()).await, expected);
+}
+
+#[tokio::test]
+async fn a_token_of_another_realm_is_forbidden() {
+    let (api, mut other) = (Api::new(), Api::new());
+    other.token.clone_from(&api.token);
+    let expected = (403, json!({"code": "forbidden", "message": "forbidden"}));
+    assert_eq!(other.get("authenticator-configs").await, expected);
+    assert_eq!(other.post(&jobs_of(JANE), other.enrolment()).await, expected);
+    assert_eq!(other.realm.outbox(), []);
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_unknown() {
+    let mut api = Api::new();
+    api.realm.set_token("the next token");
+    assert_eq!(api.get("authenticator-configs").await.0, 401);
+    "the next token".clone_into(&mut api.token);
+    assert_eq!(api.get("authenticator-configs").await.0, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let api = Api::new();
+    for (method, path) in [(Method::GET, "groups"), (Method::PUT, "authenticator-configs"), (Method::GET, "")] {
+        let (status, body) = api.call(method, path, None).await;
+        assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_recorded_as_they_came() {
+    let api = Api::new();
+    let body = json!({"authenticator_config": {"config": {"type": "hosted_web"}}, "unknown": 1});
+    api.post("authenticator-configs", body.clone()).await;
+    api.get("authenticator-configs?page_size=%35").await;
+    let url = format!("{}/v1/tenants/tenant/realms/{}/identities/a%2Fb", SIMULATOR.url(), api.realm.realm());
+    api.client.get(url).header("user-agent", "tester/1").send().await.unwrap();
+
+    let requests = api.realm.requests();
+    let [create, list, identity] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!(create.operation, Operation::CreateConfig);
+    assert_eq!(create.method, "POST");
+    assert_eq!(create.json(), body);
+    assert!(create.authorization);
+    assert_eq!(create.outcome, Outcome::Answered(200));
+    assert_eq!(list.operation, Operation::ListConfigs);
+    assert_eq!(list.query.as_deref(), Some("page_size=%35"));
+    assert_eq!(list.json(), Value::Null);
+    assert!(list.time >= create.time);
+    assert_eq!(identity.operation, Operation::GetIdentity);
+    assert!(identity.path.ends_with("/identities/a%2Fb"), "{}", identity.path);
+    assert!(!identity.authorization);
+    assert_eq!(identity.user_agent.as_deref(), Some("tester/1"));
+    assert_eq!(identity.outcome, Outcome::Answered(401));
+    assert_eq!(api.realm.requests_of(Operation::ListConfigs), std::slice::from_ref(list));
+}

@@ -1,0 +1,159 @@
+//! Authenticator configurations.
+
+use harness::simulator::Config;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{Api, field_error, text};
+
+const PATH: &str = "authenticator-configs";
+
+fn asked(config: Value) -> Value {
+    json!({"authenticator_config": {"config": config}})
+}
+
+#[tokio::test]
+async fn the_how_tos_first_step() {
+    let api = Api::new();
+    let (status, created) = api.post(PATH, asked(json!({"type": "hosted_web"}))).await;
+    assert_eq!(status, 200);
+    let id = text(&created["id"]);
+    assert_eq!((id.len(), id.matches('-').count(), id.as_bytes()[14]), (36, 4, b'4'), "{id}");
+    let expected = json!({
+        "id": id,
+        "realm_id": api.realm.realm(),
+        "tenant_id": "tenant",
+        "config": {"type": "hosted_web"},
+    });
+    assert_eq!(created, expected);
+    assert_eq!(api.get(&format!("{PATH}/{id}")).await, (200, expected));
+}
+
+#[tokio::test]
+async fn a_strict_realm_wants_all_that_is_required() {
+    let api = Api::new();
+    api.realm.set_strict_config(true);
+    let methods = json!([{"type": "webauthn_passkey"}]);
+    let some = json!({"type": "hosted_web", "authentication_methods": methods});
+    let refusal = field_error("authenticator_config.config.trusted_origins", "missing");
+    assert_eq!(api.post(PATH, asked(some)).await, (400, refusal));
+    let all =
+        json!({"type": "hosted_web", "authentication_methods": methods, "trusted_origins": ["https://a.example"]});
+    let (status, created) = api.post(PATH, asked(all.clone())).await;
+    assert_eq!((status, &created["config"]), (200, &all));
+}
+
+#[tokio::test]
+async fn each_type_has_fields_of_its_own() {
+    let api = Api::new();
+    let field = |name: &str| format!("authenticator_config.config.{name}");
+    let origins = json!(["https://a.example"]);
+    for (config, wrong, why) in [
+        (json!({}), "type", "missing"),
+        (json!({"type": "other"}), "type", "unknown type"),
+        (json!({"type": "embedded", "trusted_origins": origins}), "invoke_url", "missing"),
+        (json!({"type": "hosted_web", "trusted_origins": ["a.example"]}), "trusted_origins", "invalid origin"),
+        (
+            json!({"type": "hosted_web", "authentication_methods": [{"type": "password"}]}),
+            "authentication_methods",
+            "unknown authentication method",
+        ),
+        (json!({"type": "console"}), "onboarding_configuration", "missing"),
+        (
+            json!({"type": "console", "onboarding_configuration": {"verification_method": {"type": "idp"}}}),
+            "onboarding_configuration.verification_method.idp_id",
+            "missing",
+        ),
+        (
+            json!({"type": "platform", "roaming_auth_config": {"enabled": true}}),
+            "roaming_auth_config.allow_unknown_user",
+            "missing",
+        ),
+    ] {
+        let answer = api.post(PATH, asked(config.clone())).await;
+        assert_eq!(answer, (400, field_error(&field(wrong), why)), "{config}");
+    }
+    assert_eq!(api.realm.configs(), []);
+
+    for config in [
+        json!({"type": "console", "onboarding_configuration": {"verification_method": {"type": "none"}}}),
+        json!({"type": "platform", "roaming_auth_config": {"enabled": true, "allow_unknown_user": false}}),
+    ] {
+        let (status, created) = api.post(PATH, asked(config.clone())).await;
+        assert_eq!((status, &created["config"]), (200, &config));
+    }
+    let embedded =
+        json!({"type": "embedded", "invoke_url": "https://a.example", "trusted_origins": origins, "idp_id": 1});
+    let (_, created) = api.post(PATH, asked(embedded)).await;
+    assert_eq!(created["config"]["invocation_type"], "automatic");
+    assert_eq!(created["config"]["authentication_methods"].as_array().unwrap().len(), 3);
+    assert_eq!(created["config"].get("idp_id"), None, "what does not belong to a type is ignored");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_request_are_refused() {
+    let api = Api::new();
+    let malformed = json!({"code": "bad_request", "message": "invalid request"});
+    assert_eq!(api.post(PATH, json!([])).await, (400, malformed.clone()));
+    assert_eq!(api.post(PATH, json!({"authenticator_config": 1})).await, (400, malformed.clone()));
+    assert_eq!(api.call(Method::POST, PATH, None).await, (400, malformed));
+    assert_eq!(api.post(PATH, json!({})).await, (400, field_error("authenticator_config", "missing")));
+    let long = json!({"authenticator_config": {"display_name": "x".repeat(65), "config": {"type": "hosted_web"}}});
+    let refusal = field_error("authenticator_config.display_name", "longer than 64 characters");
+    assert_eq!(api.post(PATH, long).await, (400, refusal));
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names() {
+    let api = Api::new();
+    let config = json!({
+        "display_name": "Before",
+        "config": {"type": "hosted_web", "trusted_origins": ["https://a.example"]},
+    });
+    let (_, created) = api.post(PATH, json!({"authenticator_config": config})).await;
+    let one = format!("{PATH}/{}", text(&created["id"]));
+    let patch = async |body: Value| api.call(Method::PATCH, &one, Some(json!({"authenticator_config": body}))).await;
+
+    let (status, named) = patch(json!({"display_name": "After", "id": "ignored"})).await;
+    assert_eq!((status, &named["display_name"], &named["config"]), (200, &json!("After"), &created["config"]));
+    assert_eq!(named["id"], created["id"]);
+
+    let methods = json!([{"type": "software_passkey"}]);
+    let (_, with) = patch(json!({"config": {"type": "hosted_web", "authentication_methods": methods}})).await;
+    assert_eq!(with["display_name"], "After");
+    assert_eq!(with["config"]["trusted_origins"], json!(["https://a.example"]));
+    assert_eq!(with["config"]["authentication_methods"], methods);
+    assert_eq!(api.get(&one).await, (200, with));
+
+    let field = "authenticator_config.config.type";
+    assert_eq!(patch(json!({"config": {}})).await, (400, field_error(field, "missing")));
+    assert_eq!(patch(json!({"config": {"type": "platform"}})).await, (400, field_error(field, "immutable")));
+}
+
+#[tokio::test]
+async fn a_delete_is_answered_with_nothing() {
+    let api = Api::new();
+    let config = Config::of_type("hosted_web");
+    api.realm.add_config(config.clone());
+    let one = format!("{PATH}/{}", config.id);
+    let response = api.send(Method::DELETE, &one, None).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.text().await.unwrap(), "");
+    let gone = json!({"code": "not_found", "message": "The requested resource was not found."});
+    for method in [Method::GET, Method::DELETE] {
+        assert_eq!(api.call(method, &one, None).await, (404, gone.clone()));
+    }
+    let patch = api.call(Method::PATCH, &one, Some(asked(json!({"type": "hosted_web"})))).await;
+    assert_eq!(patch, (404, gone));
+}
+
+#[tokio::test]
+async fn somebody_elses_hand() {
+    let api = Api::new();
+    let (_, created) = api.post(PATH, asked(json!({"type": "hosted_web"}))).await;
+    let id = text(&created["id"]);
+    api.realm.edit_config(&id, |config| config.display_name = Some("Bent".to_owned()));
+    assert_eq!(api.get(&format!("{PATH}/{id}")).await.1["display_name"], "Bent");
+    api.realm.remove_config(&id);
+    assert_eq!(api.get(PATH).await, (200, json!({"authenticator_configs": [], "total_size": 0})));
+}
