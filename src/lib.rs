@@ -1,2 +1,3 @@
 //! The operator as a library: what `main` runs, and what the tests start in their own process.
 
+pub mod beyond_identity;

@@ -1,0 +1,164 @@
+//! One HTTP call, exactly once, with a time and a size that it may not exceed.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Client, Method, Response, Url};
+use tracing::debug;
+
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::foreign;
+use super::headers;
+use super::operation::Operation;
+use super::outcome;
+use super::token::ApiToken;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Below what servers and load balancers keep idle connections for: a POST on one that the other side has just given up is
+/// a POST in doubt.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The bound on the body of an answer about one object.
+pub(super) const OBJECT_LIMIT: usize = 1024 * 1024;
+
+/// The bound on one page of a list.
+pub(super) const PAGE_LIMIT: usize = 16 * 1024 * 1024;
+
+/// As much of an error's body as is looked at.
+const COMPLAINT_LIMIT: usize = 64 * 1024;
+
+/// The connections, shared by all who clone it. Neither tenant nor credentials are part of it.
+#[derive(Debug, Clone)]
+pub struct HttpClient {
+    /// Heeds the proxies of the environment.
+    outward: Client,
+    /// For this machine itself: the token on plain http must not go to a proxy on another one.
+    loopback: Client,
+}
+
+/// Why there can be no client: the user agent cannot stand in a header, or TLS has no trusted certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be made")]
+pub struct BuildError(#[from] reqwest::Error);
+
+/// A call that is ready to be made.
+pub(super) struct Call<'a> {
+    pub operation: Operation,
+    pub url: Url,
+    pub token: &'a ApiToken,
+    pub body: Option<Vec<u8>>,
+    /// For all of it, from the connection to the last byte of the answer.
+    pub timeout: Duration,
+    /// The most bytes of a success's body; 0: the body says nothing and is not read.
+    pub limit: usize,
+}
+
+/// A success, with its whole body.
+pub(super) struct Success {
+    pub status: u16,
+    pub server_time: Option<Timestamp>,
+    pub body: Vec<u8>,
+}
+
+enum Unread {
+    TooLarge,
+    Broken(reqwest::Error),
+}
+
+impl HttpClient {
+    /// Makes a client that says who it is in `User-Agent`, as `NAME/VERSION`.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn new(user_agent: &str) -> Result<Self, BuildError> {
+        let builder = || {
+            Client::builder()
+                .user_agent(user_agent)
+                .tls_backend_rustls()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .referer(false)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        };
+        Ok(Self { outward: builder().build()?, loopback: builder().no_proxy().build()? })
+    }
+
+    pub(super) async fn send(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
+        let operation = call.operation;
+        let started = Instant::now();
+        let outcome = self.attempt(endpoint, call).await;
+        let status = match &outcome {
+            Ok(success) => Some(success.status),
+            Err(error) => error.status(),
+        };
+        debug!(
+            method = operation.method,
+            operation = operation.path,
+            status,
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "Called the Beyond Identity API"
+        );
+        outcome
+    }
+
+    async fn attempt(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
+        let Call { operation, url, token, body, timeout, limit } = call;
+        let method = Method::from_bytes(operation.method.as_bytes())
+            .map_err(|_| outcome::local(operation, "its method is not one of HTTP"))?;
+        let authorization =
+            token.header().ok_or_else(|| outcome::local(operation, "the token cannot stand in a header"))?;
+        let client = if endpoint.is_loopback() { &self.loopback } else { &self.outward };
+        let mut request = client
+            .request(method, url)
+            .header(AUTHORIZATION, authorization)
+            .header(ACCEPT, "application/json")
+            .timeout(timeout);
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let mut response =
+            request.send().await.map_err(|error| outcome::unanswered(operation, &error, timeout, token.expose()))?;
+
+        let status = response.status().as_u16();
+        if !response.status().is_success() {
+            let after = headers::wait(response.headers());
+            let complaint = match read(&mut response, COMPLAINT_LIMIT).await {
+                Ok(body) if !operation.personal => foreign::complaint(&body, token.expose()),
+                _ => None,
+            };
+            return Err(outcome::refused(operation, status, after, complaint.as_deref()));
+        }
+        let server_time = headers::server_time(response.headers());
+        if limit == 0 {
+            return Ok(Success { status, server_time, body: Vec::new() });
+        }
+        match read(&mut response, limit).await {
+            Ok(body) => Ok(Success { status, server_time, body }),
+            Err(Unread::TooLarge) => {
+                Err(outcome::unusable(operation, status, &format!("it has more than {limit} bytes")))
+            }
+            Err(Unread::Broken(error)) => {
+                Err(outcome::broken(operation, Some(status), &error, timeout, token.expose()))
+            }
+        }
+    }
+}
+
+/// Reads a body that may have `limit` bytes, and stops at the first that is too much.
+async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, Unread> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(Unread::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+        if chunk.len() > limit - body.len() {
+            return Err(Unread::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}

@@ -1,0 +1,215 @@
+//! Reading JSON that may be anything: lenient fields, envelopes, pages.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::types::{AuthenticatorConfig, CredentialBindingJob, Fields, Identity};
+
+/// An object of the API, with the names that it has in answers.
+pub(super) trait Object: DeserializeOwned {
+    /// The key of the envelope that some answers put it in.
+    const ENVELOPE: &'static str;
+}
+
+impl Object for Identity {
+    const ENVELOPE: &'static str = "identity";
+}
+
+impl Object for CredentialBindingJob {
+    const ENVELOPE: &'static str = "credential_binding_job";
+}
+
+impl Object for AuthenticatorConfig {
+    const ENVELOPE: &'static str = "authenticator_config";
+}
+
+/// Reads one object, in its envelope or without. The error says what is wrong, without a word of the answer.
+pub(super) fn object_of<T: Object>(body: &[u8]) -> Result<T, &'static str> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON")?;
+    let Value::Object(mut fields) = value else {
+        return Err("it is not a JSON object");
+    };
+    let fields = match fields.remove(T::ENVELOPE) {
+        Some(Value::Object(inner)) => inner,
+        _ => fields,
+    };
+    if !fields.get("id").and_then(Value::as_str).is_some_and(usable_id) {
+        return Err("it has no usable `id`");
+    }
+    serde_json::from_value(Value::Object(fields)).map_err(|_| "it has another shape than documented")
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub(super) struct Page<T> {
+    pub items: Vec<T>,
+    pub total_size: Option<u64>,
+    pub next_page_token: Option<String>,
+}
+
+/// An object that the API lists.
+pub(super) trait Listed: Object {
+    /// The key that the items of a page stand under.
+    const LIST: &'static str;
+    /// As many as the API gives in one page.
+    const PAGE_SIZE: u32;
+    /// What tells items apart.
+    fn id(&self) -> &str;
+}
+
+impl Listed for Identity {
+    const LIST: &'static str = "identities";
+    const PAGE_SIZE: u32 = 200;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for CredentialBindingJob {
+    const LIST: &'static str = "credential_binding_jobs";
+    const PAGE_SIZE: u32 = 200;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Listed for AuthenticatorConfig {
+    const LIST: &'static str = "authenticator_configs";
+    const PAGE_SIZE: u32 = 100;
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// Reads one page. A page without its list is an error: taken for an empty one, it would make somebody send once more. So
+/// are a count or a token of another type, without which nobody can tell whether there is more.
+pub(super) fn page_of<T: Listed>(body: &[u8]) -> Result<Page<T>, &'static str> {
+    let page: Page<T> = serde_json::from_slice(body).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => "it is not a whole page of a list, or an item in it has no usable `id`",
+        _ => "it is not JSON",
+    })?;
+    Ok(page)
+}
+
+impl<'de, T: Listed> Deserialize<'de> for Page<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PageVisitor(PhantomData))
+    }
+}
+
+struct PageVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Listed> Visitor<'de> for PageVisitor<T> {
+    type Value = Page<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with `{}`", T::LIST)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page<T>, A::Error> {
+        let (mut items, mut total_size, mut next_page_token) = (None, None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                list if list == T::LIST => {
+                    if items.replace(map.next_value::<Vec<T>>()?).is_some() {
+                        return Err(A::Error::duplicate_field(T::LIST));
+                    }
+                }
+                "total_size" => total_size = map.next_value::<Option<u64>>()?,
+                "next_page_token" => next_page_token = map.next_value::<Option<String>>()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let items = items.ok_or_else(|| A::Error::missing_field(T::LIST))?;
+        Ok(Page { items, total_size, next_page_token: next_page_token.filter(|token| !token.is_empty()) })
+    }
+}
+
+/// The longest id that is taken for one, in bytes. The vendor's have up to 36.
+const LONGEST_ID: usize = 256;
+
+/// Whether something can be asked for under this id, and be kept under it: what stands for something else in a
+/// path, or would not fit where ids are kept, is no id.
+fn usable_id(id: &str) -> bool {
+    (1..=LONGEST_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_graphic())
+        && !matches!(id, "." | ".." | "-")
+}
+
+/// The field that must be there: an id that can be used.
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if usable_id(&id) { Ok(id) } else { Err(D::Error::custom("an unusable `id`")) }
+}
+
+/// A text, or `None` for an empty one and for anything else. Nothing is buffered, however large it is.
+pub(super) fn text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: From<String>,
+{
+    let text = deserializer.deserialize_any(TextVisitor)?;
+    Ok(text.filter(|text| !text.is_empty()).map(T::from))
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Some(text))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+/// A JSON object, or `None` for anything else.
+pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fields>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Object(fields) => Some(fields),
+        _ => None,
+    })
+}

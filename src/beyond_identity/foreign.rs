@@ -1,0 +1,163 @@
+//! Texts that somebody else wrote: made safe to show in a log, an event or a condition.
+
+use serde_json::Value;
+
+/// The most characters of a foreign text that are shown.
+const LIMIT: usize = 300;
+
+/// The length from which an unbroken run of letters and digits is taken for a secret. A UUID has 36.
+const OPAQUE: usize = 40;
+
+const REDACTED: &str = "[redacted]";
+
+/// What the service says about a failure: its message and the fields that it complains about. `None` where the body has
+/// none that can be read, such as an HTML page.
+///
+/// The shapes are the `Error`, `ResourceInfo` and `FieldViolations` of the OpenAPI document; its examples answer a 404 of a
+/// create with either of the first two.
+pub(super) fn complaint(body: &[u8], token: &str) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let text = |value: &Value, key: &str| value.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    let main = ["message", "description", "code"].into_iter().find_map(|key| text(&value, key));
+    let details = value.get("details").and_then(Value::as_array).into_iter().flatten();
+    let fields = details
+        .filter_map(|detail| detail.get("field_violations")?.as_array())
+        .flatten()
+        .filter_map(|violation| Some(format!("{}: {}", text(violation, "field")?, text(violation, "description")?)));
+    let parts: Vec<String> = main.into_iter().chain(fields).collect();
+    let shown = presentable(&parts.join("; "), token);
+    (!shown.is_empty()).then_some(shown)
+}
+
+/// The text on one line, without control characters, without the token and whatever looks like an email address, the path
+/// or query of a link, or a secret, and cut to [`LIMIT`] characters.
+pub(super) fn presentable(text: &str, token: &str) -> String {
+    // A very short token would be found in ordinary words. Real ones have hundreds of characters.
+    let text = if token.len() >= 8 { text.replace(token, REDACTED) } else { text.to_owned() };
+    let text: String =
+        text.chars().filter(|&c| !is_invisible(c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut words = Vec::new();
+    let mut after_bearer = false;
+    for word in text.split_whitespace() {
+        words.push(if after_bearer { REDACTED.to_owned() } else { redacted(word) });
+        after_bearer = word.trim_end_matches(':').eq_ignore_ascii_case("bearer");
+    }
+    let line = words.join(" ");
+    if line.chars().count() <= LIMIT {
+        return line;
+    }
+    line.chars().take(LIMIT - 1).chain(['…']).collect()
+}
+
+/// Characters that change how a line is read without being seen: zero widths and direction marks.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn redacted(word: &str) -> String {
+    let at = |mark: &str| word.len() > mark.len() && word.contains(mark);
+    if at("@") || at("%40") || at("\u{ff20}") || is_opaque(word) {
+        return REDACTED.to_owned();
+    }
+    if let Some((before, link)) = word.split_once("://") {
+        // The host helps to understand what is meant. A path may be as secret as a query: binding links are.
+        let host = link.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        let rest = link.get(host.len()..).unwrap_or_default();
+        let rest = if rest.is_empty() { "" } else { "/[redacted]" };
+        return format!("{before}://{host}{rest}");
+    }
+    match word.split_once('?') {
+        Some((path, query)) if query.contains('=') => format!("{path}?{REDACTED}"),
+        _ => word.to_owned(),
+    }
+}
+
+/// Whether the word holds a long run that mixes letters and digits, as keys and tokens do and names of fields do not.
+fn is_opaque(word: &str) -> bool {
+    word.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.~+=".contains(c)).any(|run| {
+        run.len() >= OPAQUE
+            && run.contains(|c: char| c.is_ascii_digit())
+            && run.contains(|c: char| c.is_ascii_alphabetic())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "secret-token-1";
+
+    fn shown(text: &str) -> String {
+        presentable(text, TOKEN)
+    }
+
+    #[test]
+    fn addresses_are_redacted() {
+        for text in [
+            "jane.doe@example.com",
+            "<jane@example.com>,",
+            "{\"email\":\"jane@example.com\"}",
+            "jane%40example.com",
+            "jane\u{200b}@example.com",
+            "jane＠example.com",
+            "mailto:jane@example.com",
+            "https://jane@example.com/",
+        ] {
+            let line = shown(&format!("identity {text} is unknown"));
+            assert_eq!(line, "identity [redacted] is unknown");
+        }
+        assert_eq!(shown("meet @ noon"), "meet @ noon");
+    }
+
+    #[test]
+    fn of_a_link_only_the_host_is_shown() {
+        assert_eq!(
+            shown("see https://user.example.com/v1/jobs/1:invokeAuthenticator?token=abc now"),
+            "see https://user.example.com/[redacted] now"
+        );
+        assert_eq!(shown("origin http://localhost:8092 is refused"), "origin http://localhost:8092 is refused");
+        assert_eq!(shown("at /jobs/1:invoke?token=abc."), "at /jobs/1:invoke?[redacted]");
+        assert_eq!(shown("really?yes"), "really?yes");
+    }
+
+    #[test]
+    fn tokens_are_redacted() {
+        assert_eq!(shown("token secret-token-1, bad"), "token [redacted], bad");
+        assert_eq!(shown("header Authorization: Bearer abc x"), "header Authorization: Bearer [redacted] x");
+        let opaque = "1St9IKIIrYyQ8sOSeuk5UkbLKnBJhuD4I7nWIqt-BNANDEFS";
+        assert_eq!(shown(&format!("key=\"{opaque}\" is bad")), "[redacted] is bad");
+        for plain in ["credential_binding_job.post_binding_redirect_uri", "4e129fc8-29eb-440a-9c43-5e6bd419e416"] {
+            assert_eq!(shown(plain), plain);
+        }
+    }
+
+    #[test]
+    fn it_is_one_line_of_bounded_length() {
+        assert_eq!(shown("a\nb\u{1b}[31m\u{202e}c\0"), "a b [31mc");
+        let long = shown(&"ä ".repeat(100_000));
+        assert_eq!(long.chars().count(), LIMIT);
+        assert!(long.ends_with('…'));
+        // Cut after the redaction, or half an address would be left.
+        let late = shown(&format!("{} jane@example.com", "x ".repeat(145)));
+        assert!(!late.contains("jane"));
+    }
+
+    #[test]
+    fn the_documented_error_bodies_are_read() {
+        let body = br#"{"code":"bad_request","message":"invalid parameters","details":[
+            {"type":"FieldViolations","field_violations":[
+                {"field":"job.authenticator_config_id","description":"empty string"}, {"field":1}, null]},
+            {"type":"ResourceInfo","id":"1"}, 7]}"#;
+        assert_eq!(
+            complaint(body, TOKEN).as_deref(),
+            Some("invalid parameters; job.authenticator_config_id: empty string")
+        );
+        let resource = br#"{"resource_type":"Identity","id":"1","description":"identity not found"}"#;
+        assert_eq!(complaint(resource, TOKEN).as_deref(), Some("identity not found"));
+        assert_eq!(complaint(br#"{"code":"forbidden"}"#, TOKEN).as_deref(), Some("forbidden"));
+        for useless in [&b""[..], b"<html>", b"[]", b"null", b"{}", br#"{"message":7}"#, br#"{"message":""}"#, b"\xff"]
+        {
+            assert_eq!(complaint(useless, TOKEN), None);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What the headers of an answer say about time: the service's clock, and how long to wait.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+
+/// The longest wait that is passed on. Whoever adds it to a clock must not overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The service's own time, from the `Date` header.
+pub(super) fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text.trim()).ok()
+}
+
+/// How long the service asks to wait: `Retry-After` in seconds or as a date, else `RateLimit-Reset` in seconds. A date is
+/// measured against the same answer's `Date`, so that no clock of this machine matters; without that it says nothing.
+pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
+    let seconds = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // So many digits that no u64 holds them are a long time, not none.
+        digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+    };
+    let until = |text: &str| {
+        let wait = http_date(text)?.duration_since(server_time(headers)?);
+        Some(Duration::try_from(wait).unwrap_or_default())
+    };
+    let asked = text(RETRY_AFTER.as_str()).and_then(|text| seconds(text).or_else(|| until(text)));
+    asked.or_else(|| text("ratelimit-reset").and_then(seconds)).map(|wait| wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn the_service_tells_its_time() {
+        let time = |text| server_time(&headers(&[("date", text)])).map(|time| time.to_string());
+        assert_eq!(time("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
+        // A wrong weekday is still a time.
+        assert_eq!(time("Mon, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
+        for useless in ["", "now", "784111777", "Sun, 99 Nov 1994 08:49:37 GMT", "\u{e9}"] {
+            assert_eq!(time(useless), None, "{useless}");
+        }
+        assert_eq!(server_time(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn the_service_asks_to_wait() {
+        let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        let day = 24 * 60 * 60;
+        for (lines, wait_seconds) in [
+            (vec![("retry-after", "7")], Some(7)),
+            (vec![("retry-after", " 0 ")], Some(0)),
+            (vec![("retry-after", "7"), ("ratelimit-reset", "9")], Some(7)),
+            (vec![("ratelimit-reset", "9")], Some(9)),
+            (vec![("retry-after", "soon"), ("ratelimit-reset", "9")], Some(9)),
+            (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(30)),
+            // In the past: now.
+            (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], Some(0)),
+            // Nothing to measure the date against.
+            (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], None),
+            // Whatever a clock cannot be advanced by, or nobody would wait for.
+            (vec![("retry-after", "18446744073709551615")], Some(day)),
+            (vec![("retry-after", "99999999999999999999999")], Some(day)),
+            (vec![date, ("retry-after", "Wed, 29 Dec 9999 23:59:59 GMT")], Some(day)),
+            (vec![("ratelimit-reset", "1785000000")], Some(day)),
+            (vec![("retry-after", "-1")], None),
+            (vec![("retry-after", "1.5")], None),
+            (vec![("retry-after", "")], None),
+            (vec![("retry-after", "\u{e9}")], None),
+            (vec![], None),
+        ] {
+            assert_eq!(wait(&headers(&lines)), wait_seconds.map(Duration::from_secs), "{lines:?}");
+        }
+    }
+}

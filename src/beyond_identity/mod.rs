@@ -1,0 +1,32 @@
+//! A client for the Beyond Identity REST API: identities, credential binding jobs, authenticator configurations.
+//!
+//! It makes each call exactly once: it never retries and follows no redirect, because creating a job sends an email to a
+//! person. What may be done after a failure is in [`Error`]. Tokens, email addresses, usernames and binding links appear
+//! in no error, `Debug` output or log line.
+//!
+//! Paths, field names and error bodies are those of the vendor's OpenAPI document, version 1.7.0. What is sent follows it
+//! strictly; what is read is taken leniently (see [`types`]).
+
+mod client;
+mod decode;
+mod endpoint;
+mod error;
+mod filter;
+mod foreign;
+mod headers;
+mod listing;
+mod open_enum;
+mod operation;
+mod outcome;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod token;
+pub mod types;
+
+pub use client::{BuildError, HttpClient};
+pub use endpoint::{Endpoint, EndpointError, Region};
+pub use error::{Doubt, Error, Refusal, Unsent};
+pub use listing::Listing;
+pub use requests::{Answer, RealmClient};
+pub use token::{ApiToken, TokenError};

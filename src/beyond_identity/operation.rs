@@ -1,0 +1,50 @@
+//! What calls there are: method, path and the scope that each needs, all from the OpenAPI document.
+
+use std::fmt;
+
+/// A call, as sentences and log lines name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Operation {
+    pub method: &'static str,
+    /// The end of the path, without identifiers: those of a person belong in no log.
+    pub path: &'static str,
+    pub scope: &'static str,
+    /// Whether it is asked with something personal, which no other text must show: of what the service says about it,
+    /// nothing is passed on, since it may repeat that in any form.
+    pub personal: bool,
+}
+
+pub(super) const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:read");
+pub(super) const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").about_a_person();
+pub(super) const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
+pub(super) const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
+pub(super) const CREATE_JOB: Operation = call("POST", "credential-binding-jobs", "credential-binding-jobs:create");
+pub(super) const REVOKE_JOB: Operation =
+    call("POST", "credential-binding-jobs/{id}:revoke", "credential-binding-jobs:revoke");
+pub(super) const LIST_CONFIGS: Operation = call("GET", "authenticator-configs", "authenticator-configs:read");
+pub(super) const GET_CONFIG: Operation = call("GET", "authenticator-configs/{id}", "authenticator-configs:read");
+pub(super) const CREATE_CONFIG: Operation = call("POST", "authenticator-configs", "authenticator-configs:create");
+pub(super) const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/{id}", "authenticator-configs:update");
+pub(super) const DELETE_CONFIG: Operation =
+    call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
+
+const fn call(method: &'static str, path: &'static str, scope: &'static str) -> Operation {
+    Operation { method, path, scope, personal: false }
+}
+
+impl Operation {
+    const fn about_a_person(self) -> Self {
+        Self { personal: true, ..self }
+    }
+
+    /// Whether it changes nothing, so that nothing can be in doubt but the answer.
+    pub(super) fn is_read(self) -> bool {
+        self.method == "GET"
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}

@@ -1,0 +1,169 @@
+//! Sorts what came back, or did not: the one place that decides whether a call was surely not carried out.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use super::error::{Doubt, Error, Refusal, Unsent};
+use super::foreign::presentable;
+use super::operation::Operation;
+
+/// The error for an answer that is no success. The class depends on the status alone: `complaint`, what the service says,
+/// may be missing.
+pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>, complaint: Option<&str>) -> Error {
+    let Operation { scope, .. } = operation;
+    let said = complaint.map(|text| format!(": {text}")).unwrap_or_default();
+    let sentence = |answer: &str| format!("{operation} {answer}{said}");
+    let refusal = |cause, answer: &str| Error::Refused { cause, message: sentence(answer) };
+    let doubt = |cause, answer: String| {
+        let doubt = if operation.is_read() { "" } else { ", and may have been carried out all the same" };
+        Error::InDoubt { cause, status: Some(status), after, message: format!("{operation} {answer}{doubt}{said}") }
+    };
+    match status {
+        400 => refusal(Refusal::BadRequest, "was refused as invalid (400)"),
+        401 => refusal(
+            Refusal::Unauthorized,
+            "was refused (401): check that the token has not expired and belongs to this tenant and region",
+        ),
+        403 => refusal(
+            Refusal::Forbidden,
+            &format!(
+                "was refused (403): check that the token belongs to this tenant and realm and has the scope {scope}"
+            ),
+        ),
+        404 => Error::Gone { message: sentence("found nothing under this id (404)") },
+        422 => refusal(Refusal::Unprocessable, "was refused as impossible for now (422)"),
+        429 => Error::Retry {
+            cause: Unsent::TooManyCalls,
+            after,
+            message: sentence("was refused because there are too many calls (429), and may be made again later"),
+        },
+        300..400 => doubt(
+            Doubt::Redirect,
+            format!("was answered with a redirect ({status}), which is not followed: check the endpoint"),
+        ),
+        500.. => doubt(Doubt::Server, format!("failed inside the service ({status})")),
+        _ => doubt(Doubt::Status, format!("was answered with {status}")),
+    }
+}
+
+/// The error for a call that got no answer.
+pub(super) fn unanswered(operation: Operation, error: &reqwest::Error, timeout: Duration, token: &str) -> Error {
+    if error.is_builder() {
+        return local(operation, "it cannot be written as a request");
+    }
+    let reason = reason(error, token);
+    if error.is_connect() {
+        let message = format!("{operation} was not sent, no connection was made: {reason}");
+        return Error::Retry { cause: Unsent::NoConnection, after: None, message };
+    }
+    broken(operation, None, error, timeout, token)
+}
+
+/// The error for a connection that broke, or a time that was over, before the answer was whole.
+pub(super) fn broken(
+    operation: Operation,
+    status: Option<u16>,
+    error: &reqwest::Error,
+    timeout: Duration,
+    token: &str,
+) -> Error {
+    let (cause, what) = if error.is_timeout() {
+        (Doubt::Timeout, format!("got no whole answer within {} ms", timeout.as_millis()))
+    } else {
+        (Doubt::Connection, format!("lost its connection ({})", reason(error, token)))
+    };
+    in_doubt(operation, cause, status, &what)
+}
+
+/// The error for a success whose answer cannot be used.
+pub(super) fn unusable(operation: Operation, status: u16, why: &str) -> Error {
+    in_doubt(operation, Doubt::Unusable, Some(status), &format!("was answered with {status}, but not usably: {why}"))
+}
+
+/// The error for a call that was not sent, since this client refuses it.
+pub(super) fn local(operation: Operation, why: &str) -> Error {
+    Error::Refused { cause: Refusal::Local, message: format!("{operation} was not sent: {why}") }
+}
+
+/// Something went wrong on the way to or from the service.
+pub(super) fn in_doubt(operation: Operation, cause: Doubt, status: Option<u16>, what: &str) -> Error {
+    let doubt = if operation.is_read() { "" } else { "; it may have been carried out" };
+    Error::InDoubt { cause, status, after: None, message: format!("{operation} {what}{doubt}") }
+}
+
+/// What lies under a transport error. The outermost text is left out: it holds the URL, and with it identifiers.
+fn reason(error: &reqwest::Error, token: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if parts.last().is_none_or(|last| !last.contains(&part)) {
+            parts.push(part);
+        }
+        source = error.source();
+    }
+    if parts.is_empty() { "no reason given".to_owned() } else { presentable(&parts.join(": "), token) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::beyond_identity::operation::{CREATE_JOB, LIST_JOBS};
+
+    fn class(status: u16) -> &'static str {
+        match refused(CREATE_JOB, status, None, None) {
+            Error::Retry { .. } => "retry",
+            Error::Refused { .. } => "refused",
+            Error::Gone { .. } => "gone",
+            Error::InDoubt { .. } => "in doubt",
+        }
+    }
+
+    #[test]
+    fn only_these_statuses_say_that_nothing_was_done() {
+        for status in (0..200).chain(300..=999) {
+            let expected = match status {
+                429 => "retry",
+                400 | 401 | 403 | 422 => "refused",
+                404 => "gone",
+                _ => "in doubt",
+            };
+            assert_eq!(class(status), expected, "{status}");
+            assert_eq!(refused(CREATE_JOB, status, None, None).status(), Some(status));
+        }
+    }
+
+    #[test]
+    fn doubt_has_a_cause() {
+        for (status, expected) in [
+            (302, Doubt::Redirect),
+            (500, Doubt::Server),
+            (503, Doubt::Server),
+            (409, Doubt::Status),
+            (408, Doubt::Status),
+        ] {
+            let error = refused(CREATE_JOB, status, Some(Duration::from_secs(3)), None);
+            assert!(matches!(error, Error::InDoubt { cause, .. } if cause == expected), "{error:?}");
+            assert_eq!(error.after(), Some(Duration::from_secs(3)));
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_the_call_the_status_the_remedy_and_the_complaint() {
+        assert_eq!(
+            refused(CREATE_JOB, 422, None, Some("Identity missing email address")).to_string(),
+            "POST credential-binding-jobs was refused as impossible for now (422): Identity missing email address"
+        );
+        let forbidden = refused(LIST_JOBS, 403, None, None).to_string();
+        assert!(forbidden.contains("the scope credential-binding-jobs:read"), "{forbidden}");
+        assert_eq!(
+            refused(CREATE_JOB, 503, None, None).to_string(),
+            "POST credential-binding-jobs failed inside the service (503), and may have been carried out all the same"
+        );
+        // Nothing is carried out by a read.
+        assert_eq!(
+            refused(LIST_JOBS, 503, None, None).to_string(),
+            "GET credential-binding-jobs failed inside the service (503)"
+        );
+    }
+}

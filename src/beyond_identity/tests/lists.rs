@@ -1,0 +1,193 @@
+//! Lists: all pages, all that was seen, and nothing that is not whole.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use super::server::{Reply, Server, answer, answer_with};
+use super::{TIMEOUT, client};
+use crate::beyond_identity::client::Success;
+use crate::beyond_identity::listing::read_all;
+use crate::beyond_identity::operation::LIST_JOBS;
+use crate::beyond_identity::types::{AuthenticatorConfig, CredentialBindingJob};
+use crate::beyond_identity::{Doubt, Error, Listing};
+
+/// A page of jobs with these ids.
+fn page(ids: &[&str], total: u64, next: Option<&str>) -> String {
+    let jobs: Vec<_> = ids.iter().map(|id| serde_json::json!({ "id": id })).collect();
+    let mut page = serde_json::json!({ "credential_binding_jobs": jobs, "total_size": total });
+    if let Some(next) = next {
+        page["next_page_token"] = next.into();
+    }
+    page.to_string()
+}
+
+fn ids(listing: &Listing<CredentialBindingJob>) -> Vec<&str> {
+    listing.items.iter().map(|job| job.id.as_str()).collect()
+}
+
+/// Lists against these pages. Each has to be asked for.
+async fn list(pages: &[String]) -> Result<Listing<CredentialBindingJob>, Error> {
+    let server = Server::start(pages.iter().map(|page| Reply::Keep(answer("200 OK", page)))).await;
+    let listing = client(server.address, TIMEOUT).list_jobs("jane").await;
+    assert_eq!(server.requests().len(), pages.len());
+    listing
+}
+
+#[tokio::test]
+async fn an_empty_list_is_empty() {
+    assert!(list(&[page(&[], 0, None)]).await.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_a_list_is_not_an_empty_one() {
+    for body in [
+        "{}",
+        r#"{"total_size":0}"#,
+        r#"{"credential_binding_jobs":null,"total_size":0}"#,
+        r#"{"credential_binding_jobs":{},"total_size":0}"#,
+        r#"{"authenticator_configs":[],"total_size":0}"#,
+        r#"{"credential_binding_jobs":[],"credential_binding_jobs":[]}"#,
+        r#"{"credential_binding_jobs":[],"total_size":-1}"#,
+        r#"{"credential_binding_jobs":[],"next_page_token":7}"#,
+        r#"{"credential_binding_jobs":[{}],"total_size":1}"#,
+        r#"{"credential_binding_jobs":[{"id":""}],"total_size":1}"#,
+        r#"{"credential_binding_jobs":[null],"total_size":1}"#,
+        "[]",
+        "",
+        "<html>",
+    ] {
+        let error = list(&[body.to_owned()]).await.unwrap_err();
+        assert!(matches!(error, Error::InDoubt { cause: Doubt::Unusable, status: Some(200), .. }), "{body}: {error:?}");
+    }
+    let server = Server::start([Reply::Send(answer("204 No Content", ""))]).await;
+    client(server.address, TIMEOUT).list_jobs("jane").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn all_pages_are_read() {
+    let first =
+        answer_with("200 OK", "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", &page(&["c", "a"], 3, Some("t/1&x=y")));
+    let second = answer_with("200 OK", "date: Sun, 06 Nov 1994 08:59:59 GMT\r\n", &page(&["b"], 3, Some("")));
+    let server = Server::start([Reply::Keep(first), Reply::Keep(second)]).await;
+    let listing = client(server.address, TIMEOUT).list_jobs("jane").await.unwrap();
+    assert_eq!(ids(&listing), ["a", "b", "c"]);
+    assert_eq!(listing.server_time.unwrap().to_string(), "1994-11-06T08:49:37Z");
+    let path = "GET /v1/tenants/tenant/realms/realm/identities/jane/credential-binding-jobs";
+    let requests = server.requests();
+    assert!(requests[0].starts_with(&format!("{path}?page_size=200 HTTP/1.1")), "{}", requests[0]);
+    assert!(requests[1].starts_with(&format!("{path}?page_size=200&page_token=t%2F1%26x%3Dy HTTP/1.1")));
+}
+
+#[tokio::test]
+async fn configurations_come_a_hundred_a_page() {
+    let body = r#"{"authenticator_configs":[{"id":"1","config":{"type":"hosted_web"}}],"total_size":1}"#;
+    let server = Server::start([Reply::Keep(answer("200 OK", body))]).await;
+    let listing: Listing<AuthenticatorConfig> =
+        client(server.address, TIMEOUT).list_authenticator_configs().await.unwrap();
+    assert_eq!(listing.items[0].config_type(), Some("hosted_web"));
+    assert_eq!(listing.server_time, None);
+    assert!(server.requests()[0].contains("/realms/realm/authenticator-configs?page_size=100 HTTP/1.1"));
+}
+
+#[tokio::test]
+async fn a_list_that_shifts_is_read_again() {
+    // Between the pages something before the second one was removed, so that "c" was never shown.
+    let shifted = [page(&["a", "b"], 3, Some("2")), page(&["d"], 4, None)];
+    let whole = [page(&["a", "b"], 4, Some("2")), page(&["c", "d"], 4, None)];
+    let listing = list(&[shifted, whole].concat()).await.unwrap();
+    assert_eq!(ids(&listing), ["a", "b", "c", "d"]);
+}
+
+#[tokio::test]
+async fn after_three_reads_all_that_was_seen_is_taken() {
+    let listing = list(&[page(&["a"], 9, None), page(&["b"], 9, None), page(&["a", "c"], 9, None)]).await.unwrap();
+    assert_eq!(ids(&listing), ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn the_later_look_at_an_item_counts() {
+    let look =
+        |state: &str| format!(r#"{{"credential_binding_jobs":[{{"id":"a","state":"{state}"}}],"total_size":2}}"#);
+    let listing = list(&[look("LINK_SENT"), look("LINK_OPENED"), look("COMPLETE")]).await.unwrap();
+    assert_eq!(listing.items.len(), 1);
+    assert_eq!(listing.items[0].state, Some("COMPLETE".into()));
+}
+
+#[tokio::test]
+async fn without_a_count_one_read_is_all() {
+    let listing = list(&[r#"{"credential_binding_jobs":[{"id":"a"}]}"#.to_owned()]).await.unwrap();
+    assert_eq!(ids(&listing), ["a"]);
+}
+
+#[tokio::test]
+async fn a_page_that_fails_fails_the_list() {
+    for failure in [Reply::Send(answer("500 Broken", "")), Reply::Reset, Reply::Send(answer("200 OK", "{}"))] {
+        for first in [page(&["a"], 2, Some("2")), page(&["a"], 2, None)] {
+            let server = Server::start([Reply::Keep(answer("200 OK", &first)), failure.clone()]).await;
+            let error = client(server.address, TIMEOUT).list_jobs("jane").await.unwrap_err();
+            assert!(matches!(error, Error::InDoubt { .. }), "{error:?}");
+            assert_eq!(server.requests().len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_circle_of_pages_is_left() {
+    let pages = [page(&["a"], 9, Some("1")), page(&["b"], 9, Some("2")), page(&["c"], 9, Some("1"))];
+    let error = list(&pages).await.unwrap_err();
+    assert!(error.to_string().contains("leads back"), "{error}");
+}
+
+/// Reads a list of which the nth page is `body(n)`.
+async fn endless(body: impl Fn(u32) -> String) -> (String, u32) {
+    let asked = Cell::new(0);
+    let fetch = |_: Option<String>, _: Duration| {
+        asked.set(asked.get() + 1);
+        std::future::ready(Ok(Success { status: 200, server_time: None, body: body(asked.get()).into_bytes() }))
+    };
+    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, TIMEOUT, fetch).await.unwrap_err();
+    (error.to_string(), asked.get())
+}
+
+#[tokio::test]
+async fn a_list_without_an_end_is_left() {
+    let (error, asked) = endless(|n| page(&[], 0, Some(&n.to_string()))).await;
+    assert!(error.contains("does not end after 200 pages"), "{error}");
+    assert_eq!(asked, 200);
+}
+
+#[tokio::test]
+async fn a_list_without_measure_is_left() {
+    let blank = " ".repeat(8 << 20);
+    let (error, asked) = endless(|n| page(&[], 0, Some(&n.to_string())) + &blank).await;
+    assert!(error.contains("the whole list has more than"), "{error}");
+    assert_eq!(asked, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_takes_too_long_is_left() {
+    let timeouts = RefCell::new(Vec::new());
+    let slow = |_: Option<String>, timeout: Duration| {
+        let mut timeouts = timeouts.borrow_mut();
+        timeouts.push(timeout.as_secs());
+        let body = page(&[], 0, Some(&timeouts.len().to_string())).into_bytes();
+        async {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            Ok(Success { status: 200, server_time: None, body })
+        }
+    };
+    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, Duration::from_secs(5), slow).await.unwrap_err();
+    assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
+    // Ten times five seconds are over after nine pages, of which the last was given what was left.
+    assert_eq!(*timeouts.borrow(), [5, 5, 5, 5, 5, 5, 5, 5, 2]);
+}
+
+#[test]
+fn calls_can_be_spawned() {
+    fn sendable<T: Send>(_: T) {}
+    let client = client(([127, 0, 0, 1], 1).into(), TIMEOUT);
+    sendable(client.list_jobs("jane"));
+    sendable(client.list_authenticator_configs());
+    sendable(client.identity("jane"));
+    sendable(client.identities_by_username("jane"));
+}

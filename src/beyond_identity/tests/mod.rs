@@ -1,0 +1,34 @@
+//! The client over real HTTP, against a server that answers with scripted bytes; and what it makes of answers of any shape.
+
+mod decoding;
+mod lists;
+mod revoking;
+mod secrecy;
+mod server;
+mod simulated;
+mod transport;
+mod usernames;
+
+use std::time::Duration;
+
+use super::types::{DeliveryMethod, NewJob};
+use super::{ApiToken, Endpoint, HttpClient, RealmClient};
+
+const TOKEN: &str = "Seeded-Token-0123456789";
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client of the server at this address, with this timeout.
+fn client(address: std::net::SocketAddr, timeout: Duration) -> RealmClient {
+    let http = HttpClient::new("beyond-identity-operator/test").unwrap();
+    let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
+    RealmClient::new(http, endpoint, "tenant", "realm", ApiToken::parse(TOKEN.as_bytes()).unwrap(), timeout)
+}
+
+fn new_job() -> NewJob {
+    NewJob {
+        delivery_method: DeliveryMethod::Email,
+        authenticator_config_id: "config".to_owned(),
+        post_binding_redirect_uri: None,
+    }
+}

@@ -1,0 +1,128 @@
+//! A server that answers the nth request with the nth scripted reply, whatever was asked.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What happens once a request was read.
+#[derive(Clone)]
+pub enum Reply {
+    /// These bytes, and the connection is closed.
+    Send(Vec<u8>),
+    /// These bytes, and the connection waits for the next request.
+    Keep(Vec<u8>),
+    /// These bytes, and silence.
+    Hang(Vec<u8>),
+    /// The connection is reset.
+    Reset,
+    /// These bytes, and then zeros, as many MiB as are taken.
+    Flood(Vec<u8>, usize),
+}
+
+#[derive(Default)]
+struct State {
+    replies: VecDeque<Reply>,
+    requests: Vec<String>,
+    flooded: usize,
+}
+
+pub struct Server {
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Server {
+    pub async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State { replies: replies.into_iter().collect(), ..State::default() }));
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&shared)));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Every request that was read, headers and body, as it came.
+    pub fn requests(&self) -> Vec<String> {
+        self.state.lock().unwrap().requests.clone()
+    }
+
+    /// How many bytes of a flood went out.
+    pub fn flooded(&self) -> usize {
+        self.state.lock().unwrap().flooded
+    }
+}
+
+async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
+    while let Some(request) = read_request(&mut stream).await {
+        let reply = {
+            let mut state = state.lock().unwrap();
+            state.requests.push(request);
+            state.replies.pop_front()
+        };
+        match reply {
+            None => return,
+            Some(Reply::Send(bytes)) => {
+                let _ = stream.write_all(&bytes).await;
+                return;
+            }
+            Some(Reply::Keep(bytes)) => {
+                let _ = stream.write_all(&bytes).await;
+            }
+            Some(Reply::Hang(bytes)) => {
+                let _ = stream.write_all(&bytes).await;
+                std::future::pending::<()>().await;
+            }
+            Some(Reply::Reset) => {
+                stream.set_zero_linger().unwrap();
+                return;
+            }
+            Some(Reply::Flood(head, mebibytes)) => {
+                let _ = stream.write_all(&head).await;
+                let block = vec![b'0'; 1024 * 1024];
+                for _ in 0..mebibytes {
+                    if stream.write_all(&block).await.is_err() {
+                        return;
+                    }
+                    state.lock().unwrap().flooded += block.len();
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// A request with as much of a body as its Content-Length says.
+async fn read_request(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+            if body.len() >= length.parse().unwrap() {
+                return Some(text);
+            }
+        }
+        let mut block = [0; 4096];
+        match stream.read(&mut block).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend_from_slice(&block[..read]),
+        }
+    }
+}
+
+/// An answer with a body and its length.
+pub fn answer(status: &str, body: &str) -> Vec<u8> {
+    answer_with(status, "", body)
+}
+
+/// The same, with further header lines, each with its line end.
+pub fn answer_with(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}

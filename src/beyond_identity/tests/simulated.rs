@@ -1,0 +1,84 @@
+//! The client against the simulator that the operator's tests run on: the two agree on paths, filters and bodies.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use harness::simulator::{Config, Effect, Identity, Job, Operation, RealmHandle, Rule, Simulator};
+
+use super::{TIMEOUT, TOKEN, new_job};
+use crate::beyond_identity::types::JobState;
+use crate::beyond_identity::{Doubt, Error, RealmClient};
+
+fn start() -> (Simulator, RealmHandle, RealmClient) {
+    let simulator = Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let realm = simulator.realm("tenant", "realm", TOKEN);
+    realm.add_identity(Identity::active("jane", "jane@example.com").username("Jane + Doe@Example.com"));
+    realm.add_config(Config { id: "config".to_owned(), ..Config::of_type("hosted_web") });
+    let client = client_with(&realm, TIMEOUT);
+    (simulator, realm, client)
+}
+
+fn client_with(realm: &RealmHandle, timeout: Duration) -> RealmClient {
+    super::client(realm.url().trim_start_matches("http://").parse().unwrap(), timeout)
+}
+
+#[tokio::test]
+async fn a_job_is_made_found_and_revoked() {
+    let (_simulator, realm, client) = start();
+    let found = client.identities_by_username("jane + doe@example.COM").await.unwrap();
+    assert_eq!(found.iter().map(|identity| identity.id.as_str()).collect::<Vec<_>>(), ["jane"]);
+    assert!(client.identities_by_username("jane").await.unwrap().is_empty());
+
+    let made = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap();
+    let created: jiff::Timestamp = made.item.create_time.as_ref().unwrap().parse().unwrap();
+    // `Date` has whole seconds.
+    assert!(made.server_time.unwrap().duration_since(created).abs() < jiff::SignedDuration::from_secs(60));
+    client.revoke_job("jane", &made.item.id).await.unwrap();
+    assert_eq!(client.job("jane", &made.item.id).await.unwrap().state, Some(JobState::Revoked));
+    let again = client.revoke_job("jane", &made.item.id).await.unwrap_err();
+    assert!(matches!(again, Error::InDoubt { cause: Doubt::Status, status: Some(409), .. }), "{again:?}");
+    assert!(matches!(client.revoke_job("jane", "gone").await, Err(Error::Gone { .. })));
+    realm.refuse_revoke(403);
+    assert_eq!(client.revoke_job("jane", &made.item.id).await.unwrap_err().status(), Some(403));
+    assert_eq!(realm.requests_of(Operation::RevokeJob).len(), 4);
+}
+
+#[tokio::test]
+async fn all_identities_of_a_filter_are_read_from_short_pages() {
+    let (_simulator, realm, client) = start();
+    for number in 0..5 {
+        realm.add_identity(Identity::active(&number.to_string(), "twin@example.com").username("twin"));
+    }
+    realm.fault(Rule::new(Effect::ShortPages(2)).on(Operation::ListIdentities));
+    let found = client.identities_by_username("TWIN").await.unwrap();
+    assert_eq!(found.len(), 5);
+    assert!(found.iter().all(|identity| identity.has_username("twin")));
+    assert_eq!(realm.requests_of(Operation::ListIdentities).len(), 3);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_in_doubt_where_it_is_needed() {
+    let (_simulator, realm, client) = start();
+    realm.fault(Rule::new(Effect::CutAnswer).times(3));
+    let doubt = |error: &Error| matches!(error, Error::InDoubt { cause: Doubt::Connection, status: Some(200), .. });
+    let error = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
+    assert!(doubt(&error), "{error:?}");
+    assert_eq!(realm.outbox().len(), 1);
+    let error = client.identities_by_username("jane").await.unwrap_err();
+    assert!(doubt(&error), "{error:?}");
+    let job = realm.jobs().remove(0);
+    client.revoke_job("jane", &job.id).await.unwrap();
+    assert_eq!(realm.job(&job.id).unwrap().state.as_deref(), Some("REVOKED"));
+}
+
+#[tokio::test]
+async fn a_revoke_whose_answer_is_late_is_in_doubt() {
+    let (_simulator, realm, _) = start();
+    let client = client_with(&realm, Duration::from_millis(300));
+    let job = Job::email("jane", "config");
+    realm.add_job(job.clone());
+    realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::RevokeJob));
+    let error = client.revoke_job("jane", &job.id).await.unwrap_err();
+    assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
+    assert_eq!(realm.job(&job.id).unwrap().state.as_deref(), Some("REVOKED"));
+}

@@ -1,0 +1,259 @@
+//! What happens on the wire, and which class of error comes of it.
+
+use std::time::{Duration, Instant};
+
+use super::server::{Reply, Server, answer, answer_with};
+use super::{TIMEOUT, TOKEN, client, new_job};
+use crate::beyond_identity::types::{AuthenticatorConfigPatch, DeliveryMethod, NewAuthenticatorConfig, NewJob};
+use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
+
+/// Makes a job against one scripted reply. A POST must reach the server once, whatever comes back.
+async fn create(reply: Reply) -> Result<String, Error> {
+    // A second request would find a success.
+    let server = Server::start([reply, Reply::Send(answer("200 OK", r#"{"id":"again"}"#))]).await;
+    let outcome = client(server.address, TIMEOUT).create_job("jane", &new_job(), Duration::from_millis(500)).await;
+    assert_eq!(server.requests().len(), 1);
+    outcome.map(|answer| answer.item.id)
+}
+
+fn doubt(outcome: Result<String, Error>) -> (Doubt, Option<u16>) {
+    match outcome {
+        Err(Error::InDoubt { cause, status, .. }) => (cause, status),
+        other => panic!("not in doubt: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_success_is_read() {
+    let body =
+        r#"{"credential_binding_job":{"id":"1","state":"LINK_SENT"},"credential_binding_link":"https://x/?t=1"}"#;
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    let server = Server::start([Reply::Send(answer_with("200 OK", date, body))]).await;
+    let made = client(server.address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await.unwrap();
+    assert_eq!(made.item.id, "1");
+    assert_eq!(made.server_time.unwrap().to_string(), "1994-11-06T08:49:37Z");
+    assert!(!format!("{made:?}").contains("https://x"));
+}
+
+#[tokio::test]
+async fn no_connection_means_not_sent() {
+    let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let error = client(address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
+    assert!(matches!(error, Error::Retry { cause: Unsent::NoConnection, after: None, .. }), "{error:?}");
+    assert!(error.to_string().contains("refused"), "{error}");
+    assert_eq!(error.status(), None);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_in_doubt() {
+    assert_eq!(doubt(create(Reply::Reset).await), (Doubt::Connection, None));
+    assert_eq!(doubt(create(Reply::Send(vec![])).await), (Doubt::Connection, None));
+    assert_eq!(doubt(create(Reply::Send(b"HTTP/1.1 200 O".to_vec())).await), (Doubt::Connection, None));
+    assert_eq!(doubt(create(Reply::Send(b"SSH-2.0-OpenSSH\r\n".to_vec())).await), (Doubt::Connection, None));
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_off_is_in_doubt() {
+    let whole = r#"{"id":"1"}"#;
+    let short = format!("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{whole}");
+    assert_eq!(doubt(create(Reply::Send(short.into_bytes())).await), (Doubt::Connection, Some(200)));
+    let chunked = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\na\r\n{whole}\r\n");
+    assert_eq!(doubt(create(Reply::Send(chunked.clone().into_bytes())).await), (Doubt::Connection, Some(200)));
+    assert_eq!(create(Reply::Send(format!("{chunked}0\r\n\r\n").into_bytes())).await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_timeout() {
+    let started = Instant::now();
+    assert_eq!(doubt(create(Reply::Hang(vec![])).await), (Doubt::Timeout, None));
+    let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{\"id\"".to_vec();
+    assert_eq!(doubt(create(Reply::Hang(half)).await), (Doubt::Timeout, Some(200)));
+    assert!(started.elapsed() < TIMEOUT);
+}
+
+#[tokio::test]
+async fn the_timeout_of_the_client_holds_for_reads() {
+    let server = Server::start([Reply::Hang(vec![])]).await;
+    let error = client(server.address, Duration::from_millis(100)).identity("jane").await.unwrap_err();
+    assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
+    assert_eq!(error.to_string(), "GET identities/{id} got no whole answer within 100 ms");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let other = Server::start([Reply::Send(answer("200 OK", r#"{"id":"stolen"}"#))]).await;
+    for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
+        let location = format!("location: http://{}/\r\n", other.address);
+        let (cause, _) = doubt(create(Reply::Send(answer_with(status, &location, ""))).await);
+        assert_eq!(cause, Doubt::Redirect);
+    }
+    assert!(other.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_success_that_cannot_be_used_is_in_doubt() {
+    for body in [
+        "",
+        "<html>Welcome</html>",
+        "[]",
+        "null",
+        "7",
+        "{}",
+        r#"{"id":7}"#,
+        r#"{"id":""}"#,
+        r#"{"credential_binding_job":{}}"#,
+    ] {
+        assert_eq!(doubt(create(Reply::Send(answer("200 OK", body))).await), (Doubt::Unusable, Some(200)), "{body}");
+    }
+    assert_eq!(doubt(create(Reply::Send(answer("204 No Content", ""))).await), (Doubt::Unusable, Some(204)));
+    let deep = "[".repeat(1_000_000);
+    assert_eq!(doubt(create(Reply::Send(answer("200 OK", &deep))).await), (Doubt::Unusable, Some(200)));
+}
+
+#[tokio::test]
+async fn a_flood_is_not_swallowed() {
+    const FLOOD: usize = 50;
+    for head in [
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", FLOOD << 20),
+        "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+        format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", FLOOD << 20),
+    ] {
+        let server = Server::start([Reply::Flood(head.into_bytes(), FLOOD)]).await;
+        let outcome = client(server.address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await;
+        assert_eq!(doubt(outcome.map(|answer| answer.item.id)), (Doubt::Unusable, Some(200)));
+        // What is beyond the bound of 1 MiB was still in the buffers of the system.
+        assert!(server.flooded() < FLOOD << 19, "{}", server.flooded());
+    }
+}
+
+#[tokio::test]
+async fn the_class_of_a_refusal_does_not_depend_on_its_body() {
+    for (status, expected) in [
+        (400, Error::Refused { cause: Refusal::BadRequest, message: String::new() }),
+        (401, Error::Refused { cause: Refusal::Unauthorized, message: String::new() }),
+        (403, Error::Refused { cause: Refusal::Forbidden, message: String::new() }),
+        (422, Error::Refused { cause: Refusal::Unprocessable, message: String::new() }),
+        (404, Error::Gone { message: String::new() }),
+        (429, Error::Retry { cause: Unsent::TooManyCalls, after: None, message: String::new() }),
+    ] {
+        let head = format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n");
+        for reply in [
+            Reply::Send(answer(&format!("{status} No"), r#"{"code":"x","message":"no"}"#)),
+            Reply::Send(answer(&format!("{status} No"), "<html>")),
+            Reply::Send(answer(&format!("{status} No"), "")),
+            Reply::Send(format!("{head}half").into_bytes()),
+            Reply::Flood(format!("HTTP/1.1 {status} No\r\n\r\n").into_bytes(), 3),
+        ] {
+            let error = create(reply).await.unwrap_err();
+            assert_eq!(error.status(), expected.status());
+            assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected), "{error:?}");
+        }
+    }
+    let silent = Reply::Hang(b"HTTP/1.1 401 No\r\ncontent-length: 1000\r\n\r\n{".to_vec());
+    assert_eq!(create(silent).await.unwrap_err().status(), Some(401));
+}
+
+#[tokio::test]
+async fn a_wait_is_passed_on() {
+    let limited = create(Reply::Send(answer_with("429 Slow", "Retry-After: 7\r\n", ""))).await.unwrap_err();
+    assert_eq!(limited.after(), Some(Duration::from_secs(7)));
+    let busy = create(Reply::Send(answer_with("503 Busy", "RateLimit-Reset: 9\r\n", ""))).await.unwrap_err();
+    assert_eq!(busy.after(), Some(Duration::from_secs(9)));
+}
+
+#[tokio::test]
+async fn a_post_on_a_connection_that_was_given_up_is_sent_once() {
+    let body = answer("200 OK", r#"{"id":"1"}"#);
+    let server = Server::start([Reply::Keep(body.clone()), Reply::Reset, Reply::Send(body)]).await;
+    let client = client(server.address, TIMEOUT);
+    client.identity("jane").await.unwrap();
+    let error = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
+    assert!(matches!(error, Error::InDoubt { cause: Doubt::Connection, .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_request_says_what_the_api_wants_to_hear() {
+    let server = Server::start([Reply::Send(answer("200 OK", r#"{"id":"1"}"#))]).await;
+    let job = NewJob { post_binding_redirect_uri: Some("https://example.com/".to_owned()), ..new_job() };
+    client(server.address, TIMEOUT).create_job("jane", &job, TIMEOUT).await.unwrap();
+    let request = server.requests().remove(0);
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    assert_eq!(
+        lines.next(),
+        Some("POST /v1/tenants/tenant/realms/realm/identities/jane/credential-binding-jobs HTTP/1.1")
+    );
+    let headers: Vec<&str> = lines.collect();
+    let authorization = format!("authorization: Bearer {TOKEN}");
+    for header in [
+        authorization.as_str(),
+        "accept: application/json",
+        "content-type: application/json",
+        "user-agent: beyond-identity-operator/test",
+    ] {
+        assert!(headers.contains(&header), "{header} is missing in {headers:?}");
+    }
+    let sent: NewJob = NewJob { delivery_method: DeliveryMethod::from("EMAIL"), ..job };
+    assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), serde_json::json!({ "job": sent }));
+    assert!(body.contains(r#""delivery_method":"EMAIL""#));
+}
+
+#[tokio::test]
+async fn configurations_are_made_changed_and_deleted() {
+    let config = answer("200 OK", r#"{"authenticator_config":{"id":"c","config":{"type":"hosted_web"}}}"#);
+    let bare = answer("200 OK", r#"{"id":"c","config":{"type":"hosted_web"}}"#);
+    let server = Server::start([
+        Reply::Send(config),
+        Reply::Send(bare.clone()),
+        Reply::Send(bare),
+        Reply::Send(answer("200 OK", "")),
+        Reply::Send(answer("204 No Content", "")),
+        // It is deleted, whatever becomes of a body that should not be there.
+        Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec()),
+        Reply::Send(answer("404 Not Found", r#"{"code":"not_found","message":"It is not there."}"#)),
+    ])
+    .await;
+    let client = client(server.address, TIMEOUT);
+    let fields = serde_json::json!({ "type": "hosted_web" }).as_object().unwrap().clone();
+    let new = NewAuthenticatorConfig { display_name: None, config: fields };
+    let made = client.create_authenticator_config(&new, TIMEOUT).await.unwrap().item;
+    assert_eq!((made.id.as_str(), made.config_type()), ("c", Some("hosted_web")));
+    assert_eq!(client.authenticator_config("c").await.unwrap(), made);
+    let patch = AuthenticatorConfigPatch { display_name: Some("Name".to_owned()), config: None };
+    client.patch_authenticator_config("c", &patch).await.unwrap();
+    for _ in 0..3 {
+        client.delete_authenticator_config("c").await.unwrap();
+    }
+    let gone = client.delete_authenticator_config("c").await.unwrap_err();
+    assert_eq!(
+        gone.to_string(),
+        "DELETE authenticator-configs/{id} found nothing under this id (404): It is not there."
+    );
+    let requests = server.requests();
+    assert!(requests[0].ends_with(r#"{"authenticator_config":{"config":{"type":"hosted_web"}}}"#));
+    assert!(requests[2].starts_with("PATCH /v1/tenants/tenant/realms/realm/authenticator-configs/c HTTP/1.1"));
+    assert!(requests[2].ends_with(r#"{"authenticator_config":{"display_name":"Name"}}"#));
+}
+
+#[tokio::test]
+async fn an_id_stays_one_segment_of_the_path() {
+    let server = Server::start([Reply::Send(answer("200 OK", r#"{"id":"1"}"#))]).await;
+    let client = client(server.address, TIMEOUT);
+    client.job("../a b/ä?#%2e%2e:revoke", "~A-z_0.9").await.unwrap();
+    assert!(server.requests()[0].starts_with(
+        "GET /v1/tenants/tenant/realms/realm/identities/..%2Fa%20b%2F%C3%A4%3F%23%252e%252e%3Arevoke\
+         /credential-binding-jobs/~A-z_0.9 HTTP/1.1"
+    ));
+    for id in ["", ".", "..", "-"] {
+        let error = client.create_job(id, &new_job(), TIMEOUT).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { cause: Refusal::Local, .. }), "{error:?}");
+        assert_eq!(error.status(), None);
+        client.list_jobs(id).await.unwrap_err();
+        client.delete_authenticator_config(id).await.unwrap_err();
+    }
+    let long = "x".repeat(100_000);
+    let error = client.identity(&long).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { cause: Refusal::Local, .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 1);
+}

@@ -1,0 +1,106 @@
+//! The API token: read out of a file or a Secret, and never shown.
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A bearer token. `Debug` hides it, and its memory is wiped when it is dropped.
+#[derive(Debug, Clone)]
+pub struct ApiToken(SecretString);
+
+/// Why some bytes are not a token. The sentence never holds any of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Nothing, or nothing but newlines.
+    #[error("the API token is empty")]
+    Empty,
+    /// A newline that is not at the end.
+    #[error("the API token has a newline in it: store the token alone, on one line")]
+    Newline,
+    /// A blank or a tab.
+    #[error("the API token has a blank in it: store the token alone, without `Bearer` before it and without quotes")]
+    Blank,
+    /// A control character, or one outside ASCII.
+    #[error("the API token has a character in it that no token has (a control character, or one outside ASCII)")]
+    Character,
+}
+
+impl ApiToken {
+    /// Reads a token. Newlines at the end are left out: editors and `echo` put them there.
+    ///
+    /// # Errors
+    /// For anything that cannot be a token, since it would be refused by the service with a less helpful sentence.
+    pub fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
+        let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+        let bytes = bytes.get(..end).unwrap_or_default();
+        if bytes.is_empty() {
+            return Err(TokenError::Empty);
+        }
+        for byte in bytes {
+            match byte {
+                b'\n' | b'\r' => return Err(TokenError::Newline),
+                b' ' | b'\t' => return Err(TokenError::Blank),
+                0x21..=0x7e => {}
+                _ => return Err(TokenError::Character),
+            }
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| TokenError::Character)?;
+        Ok(Self(SecretString::from(text)))
+    }
+
+    /// The value of the `Authorization` header, marked as sensitive: it is neither printed nor kept in HTTP/2 tables.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.expose())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// The token itself, to find it in texts that it must not stand in.
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newlines_at_the_end_are_trimmed() {
+        for bytes in [&b"abc.DEF-1"[..], b"abc.DEF-1\n", b"abc.DEF-1\r\n", b"abc.DEF-1\n\n"] {
+            assert_eq!(ApiToken::parse(bytes).unwrap().expose(), "abc.DEF-1");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_refused_without_being_shown() {
+        for (bytes, error) in [
+            (&b""[..], TokenError::Empty),
+            (b"\r\n\n", TokenError::Empty),
+            (b"hunter\n2", TokenError::Newline),
+            (b"\nhunter2", TokenError::Newline),
+            (b"hunter\r2", TokenError::Newline),
+            (b"Bearer hunter2", TokenError::Blank),
+            (b"hunter2 ", TokenError::Blank),
+            (b"hunter\t2", TokenError::Blank),
+            (b"hunter\x002", TokenError::Character),
+            (b"hunter\x7f2", TokenError::Character),
+            ("hunter2\u{e9}".as_bytes(), TokenError::Character),
+            (b"\xef\xbb\xbfhunter2", TokenError::Character),
+            (b"hunter\xff2", TokenError::Character),
+        ] {
+            let refused = ApiToken::parse(bytes).unwrap_err();
+            assert_eq!(refused, error, "{bytes:?}");
+            assert!(!refused.to_string().contains("hunter"));
+        }
+    }
+
+    #[test]
+    fn it_is_not_printed() {
+        let token = ApiToken::parse(b"hunter2").unwrap();
+        assert!(!format!("{token:?}").contains("hunter2"));
+        let header = token.header().unwrap();
+        assert_eq!(header.as_bytes(), b"Bearer hunter2");
+        assert!(header.is_sensitive());
+        assert!(!format!("{header:?}").contains("hunter2"));
+    }
+}
