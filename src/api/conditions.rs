@@ -1,0 +1,209 @@
+//! From a phase to conditions: one `match`, the same for all kinds.
+//!
+//! GitOps tools wait on health, and health is read from conditions by the rules of kstatus
+//! (sigs.k8s.io/cli-utils, `pkg/kstatus`): the first of `Reconciling=True` (in progress) and `Stalled=True`
+//! (failed) decides, then `Ready`. So `Ready` says that the API has accepted what was asked for, and
+//! `Succeeded` that a person has bound a passkey: a sync must not wait for people.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::phase::{Phase, Why};
+
+/// What was asked for has been accepted.
+pub const READY: &str = "Ready";
+/// Something is under way. Only there while it is True.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing will change until somebody acts. Only there while it is True.
+pub const STALLED: &str = "Stalled";
+/// A person has bound a passkey.
+pub const SUCCEEDED: &str = "Succeeded";
+
+const TRUE: &str = "True";
+const FALSE: &str = "False";
+const UNKNOWN: &str = "Unknown";
+
+/// The service does not let the operator revoke what is to be revoked. Only there while it is True.
+pub const REVOKE_REFUSED: &str = "RevokeRefused";
+
+/// What is to be said.
+#[derive(Clone, Copy, Debug)]
+pub struct Say<'a> {
+    /// The phase.
+    pub phase: &'a Phase,
+    /// Whether what could have come right by itself has not done so within the grace period.
+    pub overdue: bool,
+    /// Why something that is to be revoked cannot be.
+    pub revoke_refused: Option<&'a Why>,
+}
+
+impl<'a> From<&'a Phase> for Say<'a> {
+    fn from(phase: &'a Phase) -> Self {
+        Self { phase, overdue: false, revoke_refused: None }
+    }
+}
+
+/// The conditions that say `say`, about a spec of generation `generation`. `previous` gives the transition
+/// times, and what was so before, for a phase that leaves it standing.
+pub fn conditions<'a>(
+    say: impl Into<Say<'a>>,
+    generation: i64,
+    previous: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let say = say.into();
+    let make = |type_, status, why: &Why| condition(type_, status, why, generation, previous, now);
+    let why = say.phase.why();
+    let (beside, ready, succeeded) = match say.phase {
+        Phase::AtWork(_) => (Some(RECONCILING), FALSE, None),
+        Phase::InDoubt(_) => (Some(RECONCILING), UNKNOWN, None),
+        // The cause lies elsewhere, and may be mended there; but not for ever.
+        Phase::Blocked(_) if say.overdue => (Some(STALLED), FALSE, None),
+        Phase::Blocked(_) => (Some(RECONCILING), FALSE, None),
+        Phase::Refused(_) => (Some(STALLED), FALSE, None),
+        Phase::Available(_) => (None, TRUE, None),
+        Phase::Outstanding(_) => (None, TRUE, Some(UNKNOWN)),
+        Phase::Complete(_) => (None, TRUE, Some(TRUE)),
+        Phase::Expired(_) => (None, TRUE, Some(FALSE)),
+        Phase::Revoked { .. } => (None, TRUE, Some(FALSE)),
+        Phase::FailedToSend(_) => (Some(STALLED), FALSE, Some(FALSE)),
+        Phase::JobGone(_) => (Some(STALLED), FALSE, Some(UNKNOWN)),
+        Phase::Deleting { .. } => {
+            // Being deleted changes nothing but what `Ready` says of it.
+            let ready = previous.iter().find(|c| c.type_ == READY).map_or(UNKNOWN, |c| c.status.as_str());
+            let mut kept: Vec<_> = previous.iter().filter(|c| c.type_ != READY).cloned().collect();
+            kept.push(make(READY, ready, why));
+            return kept;
+        }
+    };
+    let mut conditions: Vec<_> = beside.map(|type_| make(type_, TRUE, why)).into_iter().collect();
+    conditions.push(make(READY, ready, why));
+    conditions.extend(succeeded.map(|status| make(SUCCEEDED, status, why)));
+    conditions.extend(say.revoke_refused.map(|why| make(REVOKE_REFUSED, TRUE, why)));
+    conditions
+}
+
+/// Whether `conditions`, which are another object's, say that it is Ready.
+pub fn is_ready(conditions: &[Condition]) -> bool {
+    is_true(conditions, READY)
+}
+
+/// Whether `conditions`, which are another object's, say that it is Stalled.
+pub fn is_stalled(conditions: &[Condition]) -> bool {
+    is_true(conditions, STALLED)
+}
+
+fn is_true(conditions: &[Condition], type_: &str) -> bool {
+    conditions.iter().any(|condition| condition.type_ == type_ && condition.status == TRUE)
+}
+
+/// One condition. Its transition time moves only with its status.
+fn condition(
+    type_: &str,
+    status: &str,
+    why: &Why,
+    generation: i64,
+    previous: &[Condition],
+    now: Timestamp,
+) -> Condition {
+    let unchanged = previous.iter().find(|c| c.type_ == type_ && c.status == status);
+    Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        reason: why.reason.to_string(),
+        message: why.message.clone(),
+        observed_generation: Some(generation),
+        last_transition_time: unchanged.map_or(Time(now), |c| c.last_transition_time.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::phase::{Reason, why};
+
+    fn some() -> Why {
+        why(Reason::Sending, "text")
+    }
+
+    /// Every phase, with the conditions that it must give, as `Type=Status`.
+    fn table() -> Vec<(Phase, &'static str)> {
+        vec![
+            (Phase::AtWork(some()), "Reconciling=True Ready=False"),
+            (Phase::InDoubt(some()), "Reconciling=True Ready=Unknown"),
+            (Phase::Blocked(some()), "Reconciling=True Ready=False"),
+            (Phase::Refused(some()), "Stalled=True Ready=False"),
+            (Phase::Available(some()), "Ready=True"),
+            (Phase::Outstanding(some()), "Ready=True Succeeded=Unknown"),
+            (Phase::Complete(some()), "Ready=True Succeeded=True"),
+            (Phase::Expired(some()), "Ready=True Succeeded=False"),
+            (Phase::Revoked { why: some(), asked: true }, "Ready=True Succeeded=False"),
+            (Phase::FailedToSend(some()), "Stalled=True Ready=False Succeeded=False"),
+            (Phase::JobGone(some()), "Stalled=True Ready=False Succeeded=Unknown"),
+            (Phase::Deleting { why: some(), blocked: true }, "Ready=Unknown"),
+        ]
+    }
+
+    fn brief(conditions: &[Condition]) -> String {
+        conditions.iter().map(|c| format!("{}={}", c.type_, c.status)).collect::<Vec<_>>().join(" ")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn each_phase_gives_its_row() {
+        for (phase, row) in table() {
+            assert_eq!(brief(&conditions(&phase, 1, &[], at(0))), row, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_blocked_beyond_the_grace_period_is_stalled_and_nothing_else_is() {
+        for (phase, row) in table() {
+            let overdue = conditions(Say { overdue: true, ..Say::from(&phase) }, 1, &[], at(0));
+            let row = if matches!(phase, Phase::Blocked(_)) { "Stalled=True Ready=False" } else { row };
+            assert_eq!(brief(&overdue), row, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_revocation_stands_beside_whatever_else_is_so() {
+        let (complete, refused) = (Phase::Complete(some()), why(Reason::RevokeRefused, "403"));
+        let beside = conditions(Say { revoke_refused: Some(&refused), ..Say::from(&complete) }, 1, &[], at(0));
+        assert_eq!(brief(&beside), "Ready=True Succeeded=True RevokeRefused=True");
+        assert_eq!(brief(&conditions(&complete, 1, &beside, at(1))), "Ready=True Succeeded=True");
+    }
+
+    #[test]
+    fn reconciling_and_stalled_are_never_both_there_and_either_means_not_ready() {
+        for (phase, _) in table() {
+            let all = brief(&conditions(&phase, 1, &[], at(0)));
+            let (reconciling, stalled) = (all.contains("Reconciling"), all.contains("Stalled"));
+            assert!(!(reconciling && stalled), "{all}");
+            assert!(!(all.contains("Ready=True") && (reconciling || stalled)), "{all}");
+        }
+    }
+
+    #[test]
+    fn a_transition_time_moves_only_with_the_status() {
+        let first = conditions(&Phase::AtWork(why(Reason::Sending, "a")), 1, &[], at(10));
+        let same = conditions(&Phase::Blocked(why(Reason::SecretNotFound, "b")), 2, &first, at(20));
+        assert!(same.iter().all(|c| c.last_transition_time == Time(at(10))), "only reason and message changed");
+        assert!(same.iter().all(|c| c.observed_generation == Some(2) && c.message == "b"));
+        let ready = conditions(&Phase::Outstanding(why(Reason::LinkSent, "c")), 2, &same, at(30));
+        assert!(ready.iter().all(|c| c.last_transition_time == Time(at(30))));
+    }
+
+    #[test]
+    fn deletion_leaves_what_was_so_and_says_what_it_waits_for() {
+        let before = conditions(&Phase::Complete(why(Reason::Complete, "a")), 1, &[], at(10));
+        let deleting = Phase::Deleting { why: why(Reason::DeletionBlocked, "in use"), blocked: true };
+        let after = conditions(&deleting, 2, &before, at(20));
+        assert_eq!(brief(&after), "Succeeded=True Ready=True");
+        let ready = after.iter().find(|c| c.type_ == READY).unwrap();
+        assert_eq!((ready.reason.as_str(), ready.message.as_str()), ("DeletionBlocked", "in use"));
+        assert_eq!(ready.last_transition_time, Time(at(10)));
+    }
+}

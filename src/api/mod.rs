@@ -1,0 +1,119 @@
+//! The kinds and what they say: types with their schema, phases, reasons, conditions. Pure.
+
+pub mod authenticator_config;
+pub mod cluster_provider_config;
+pub mod conditions;
+pub mod crds;
+pub mod enrollment_request;
+pub mod phase;
+pub mod text;
+
+pub use authenticator_config::{AuthenticatorConfig, AuthenticatorConfigSpec, AuthenticatorConfigStatus};
+pub use cluster_provider_config::{ClusterProviderConfig, ClusterProviderConfigSpec};
+pub use enrollment_request::{EnrollmentRequest, EnrollmentRequestSpec, EnrollmentRequestStatus};
+pub use phase::{Phase, Reason};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The API group of all kinds.
+pub const GROUP: &str = "beyondidentity.dev";
+
+/// The finalizer that keeps an object until its remote side has been dealt with.
+pub const FINALIZER: &str = "beyondidentity.dev/finalizer";
+
+/// What an id of the Beyond Identity API may look like in a spec.
+pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
+
+/// The name of a Kubernetes object (RFC 1123 subdomain).
+pub(crate) const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
+
+/// How long a string may be that the remote side put into a status. Longer ones are cut (see [`text`]; the
+/// client takes no id that is longer), so that the API server never refuses to record what exists.
+pub(crate) const STATUS_TEXT: u32 = 1024;
+
+/// What all kinds with a loop have in common, so that one mechanism writes their status.
+pub trait HasStatus: Clone {
+    /// The conditions as they stand in the object's status.
+    fn conditions(&self) -> &[Condition];
+    /// Puts `conditions` into the status, and with them the generation they are about.
+    fn set_conditions(&mut self, conditions: Vec<Condition>, observed_generation: i64);
+    /// Since when something is owed that could come right by itself, as the status has it.
+    fn failing_since(&self) -> Option<&str>;
+    /// Puts that time into the status, or takes it out.
+    fn set_failing_since(&mut self, since: Option<String>);
+    /// Whether the status, conditions included, says the same in both.
+    fn same_status(&self, other: &Self) -> bool;
+}
+
+/// Implements [`HasStatus`] for a kind whose status has `conditions` and `observed_generation`.
+macro_rules! has_status {
+    ($kind:ty) => {
+        impl crate::api::HasStatus for $kind {
+            fn conditions(&self) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
+                self.status.as_ref().map_or(&[], |status| &status.conditions)
+            }
+
+            fn set_conditions(
+                &mut self,
+                conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
+                observed_generation: i64,
+            ) {
+                let status = self.status.get_or_insert_default();
+                status.conditions = conditions;
+                status.observed_generation = Some(observed_generation);
+            }
+
+            fn failing_since(&self) -> Option<&str> {
+                self.status.as_ref()?.failing_since.as_deref()
+            }
+
+            fn set_failing_since(&mut self, since: Option<String>) {
+                self.status.get_or_insert_default().failing_since = since;
+            }
+
+            fn same_status(&self, other: &Self) -> bool {
+                self.status == other.status
+            }
+        }
+    };
+}
+pub(crate) use has_status;
+
+/// Which provider config an object goes through.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+pub struct ProviderConfigRef {
+    /// The kind of the provider config.
+    #[serde(default)]
+    pub kind: ProviderConfigKind,
+    /// The name of the provider config.
+    #[serde(default = "default_name")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
+    pub name: String,
+}
+
+/// The kinds of provider config.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+pub enum ProviderConfigKind {
+    /// The cluster-scoped kind.
+    #[default]
+    ClusterProviderConfig,
+}
+
+impl Default for ProviderConfigRef {
+    fn default() -> Self {
+        Self { kind: ProviderConfigKind::default(), name: default_name() }
+    }
+}
+
+impl std::fmt::Display for ProviderConfigRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ProviderConfigKind::ClusterProviderConfig = self.kind;
+        write!(f, "ClusterProviderConfig {}", self.name)
+    }
+}
+
+fn default_name() -> String {
+    "default".to_owned()
+}
