@@ -1,4 +1,7 @@
 //! The operator as a library: what `main` runs, and what the tests start in their own process.
 
 pub mod api;
+pub mod authenticator_config;
 pub mod beyond_identity;
+mod environment;
+pub mod reconcile;

@@ -1,0 +1,99 @@
+//! The changes of an AuthenticatorConfig's status. Each applies to the status as it stands then, and says
+//! whether it still does. Pure.
+
+use crate::api::AuthenticatorConfigStatus;
+use crate::reconcile::RealmIds;
+
+/// A change of status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The remote configuration of this id is this object's.
+    Take {
+        /// The id of the write-ahead record that it was made or found under; `None` where none stands.
+        create_id: Option<String>,
+        /// Its id.
+        id: String,
+        /// Where it is.
+        realm: RealmIds,
+    },
+    /// The configuration of this id is gone.
+    Forget {
+        /// Its id.
+        id: String,
+    },
+    /// The create of this record was surely not carried out.
+    Withdraw {
+        /// The id of the write-ahead record.
+        create_id: String,
+    },
+}
+
+impl Change {
+    /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
+    pub fn apply(&self, status: &mut AuthenticatorConfigStatus) -> bool {
+        match self {
+            Self::Take { create_id, id, realm } => {
+                let record = status.create.as_ref().map(|create| &create.id);
+                if status.id.as_ref().is_some_and(|known| known != id) || record != create_id.as_ref() {
+                    return false;
+                }
+                status.id = Some(id.clone());
+                status.tenant_id = Some(realm.tenant_id.clone());
+                status.realm_id = Some(realm.realm_id.clone());
+                status.create = None;
+                true
+            }
+            Self::Forget { id } => status.id.take_if(|known| known == id).is_some(),
+            Self::Withdraw { create_id } => status.create.take_if(|create| &create.id == create_id).is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::authenticator_config::CreateRecord;
+
+    fn take(create_id: Option<&str>, id: &str) -> Change {
+        let realm = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
+        Change::Take { create_id: create_id.map(str::to_owned), id: id.to_owned(), realm }
+    }
+
+    #[test]
+    fn a_configuration_that_is_known_is_not_exchanged_for_another() {
+        let mut status = AuthenticatorConfigStatus::default();
+        assert!(take(None, "a").apply(&mut status));
+        assert!(!take(None, "b").apply(&mut status));
+        assert_eq!(status.id.as_deref(), Some("a"));
+        assert!(!Change::Forget { id: "b".to_owned() }.apply(&mut status));
+        assert!(Change::Forget { id: "a".to_owned() }.apply(&mut status));
+        assert_eq!(status.id, None);
+    }
+
+    #[test]
+    fn the_record_of_another_process_is_left_alone() {
+        let text = str::to_owned;
+        let record =
+            CreateRecord { id: text("another"), tenant_id: text("t"), realm_id: text("r"), timeout_seconds: 31 };
+        let mut status = AuthenticatorConfigStatus { create: Some(record), ..AuthenticatorConfigStatus::default() };
+        let before = status.clone();
+        assert!(!take(Some("own"), "a").apply(&mut status));
+        assert!(!take(None, "a").apply(&mut status));
+        assert!(!Change::Withdraw { create_id: text("own") }.apply(&mut status));
+        assert_eq!(status, before);
+        assert!(take(Some("another"), "a").apply(&mut status));
+        assert_eq!(status.create, None);
+    }
+
+    #[test]
+    fn what_is_taken_stands_in_status_with_its_realm() {
+        let mut status = AuthenticatorConfigStatus::default();
+        assert!(take(None, "a").apply(&mut status));
+        assert_eq!((status.tenant_id.as_deref(), status.realm_id.as_deref()), (Some("t"), Some("r")));
+        let before = status.clone();
+        assert!(take(None, "a").apply(&mut status), "to take it again changes nothing");
+        assert_eq!(status, before);
+        assert!(Change::Forget { id: "a".to_owned() }.apply(&mut status));
+        assert_eq!(status.realm_id.as_deref(), Some("r"), "it is made again where it was");
+    }
+}

@@ -1,0 +1,244 @@
+//! One look: carries out step after step, over the ports. It decides nothing: what a step's result means is for
+//! the next plan.
+
+use std::time::Duration;
+
+use kube::runtime::events::EventType;
+
+use super::change::Change;
+use super::desired::Desired;
+use super::observed::{Created, Listed, Observed};
+use super::plan::plan;
+use super::ports::{Ports, Remote};
+use super::step::{Question, Step};
+use crate::api::authenticator_config::CreateRecord;
+use crate::api::{AuthenticatorConfig, Phase, Reason};
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::grace;
+use crate::reconcile::memory::{Look as Looked, Refusal};
+use crate::reconcile::outcome::{self, Outcome};
+use crate::reconcile::{Announcement, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
+
+/// One look at an AuthenticatorConfig.
+pub(super) struct Look<'a, O, R: Realms> {
+    ports: &'a Ports<O, R>,
+    held: Held<'a, AuthenticatorConfig, O>,
+    memory: Memory,
+    desired: Desired,
+    observed: Observed,
+    realm: Option<R::Remote>,
+    ticket: Option<Ticket<CreateRecord>>,
+}
+
+impl<O, R> look::Look for Look<'_, O, R>
+where
+    O: Objects<AuthenticatorConfig>,
+    R: Realms<Remote: Remote>,
+{
+    type Step = Step;
+
+    fn plan(&self) -> Step {
+        plan(&self.desired, &self.observed, &self.ports.times)
+    }
+
+    async fn execute(&mut self, step: Step) -> Result<Option<Until>, Interrupted> {
+        match step {
+            Step::Refresh => self.held.refresh().await?,
+            Step::Learn(question) => self.learn(question).await,
+            Step::AddFinalizer => self.held.set_finalizer(true).await?,
+            Step::Release => {
+                self.held.set_finalizer(false).await?;
+                return Err(Interrupted::Gone);
+            }
+            Step::WriteAhead(record, phase) => {
+                // Whatever is asked about the record later counts from before it was written.
+                self.memory.known_for(&record.id, self.ports.environment.monotonic());
+                self.ticket = Some(self.held.write_ahead(record, &phase).await?);
+            }
+            Step::Create => self.create().await,
+            Step::Patch(id, patch) => {
+                if let Some(realm) = &self.realm {
+                    match outcome::found(realm.patch(&id, &patch).await, &self.desired.provider_config_ref) {
+                        Ok(Some(())) => self.observed.patched = Some(Ok(())),
+                        Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
+                        Err(trouble) => self.observed.patched = Some(Err(trouble)),
+                    }
+                }
+            }
+            Step::Delete(id) => {
+                if let Some(realm) = &self.realm {
+                    let gone = outcome::found(realm.delete(&id).await, &self.desired.provider_config_ref);
+                    self.observed.deleted = Some(gone.map(|_| ()));
+                }
+            }
+            Step::Record(change, phase) => self.record(&change, phase.as_ref()).await?,
+            Step::Wait(wait) => {
+                if self.held.conclude(wait.say.as_ref()).await? {
+                    if self.observed.status.create.is_none() {
+                        // It has been said; the next look tries again.
+                        self.memory.refusal = None;
+                    }
+                    if let Some(Phase::Available(_)) = wait.say {
+                        self.corrected();
+                    }
+                    return Ok(Some(wait.until));
+                }
+            }
+        }
+        self.see();
+        Ok(None)
+    }
+
+    fn into_memory(self) -> Memory {
+        self.memory
+    }
+}
+
+impl<'a, O, R> Look<'a, O, R>
+where
+    O: Objects<AuthenticatorConfig>,
+    R: Realms<Remote: Remote>,
+{
+    /// Begins a look at `config`, as the watch cache has it.
+    pub(super) fn at(ports: &'a Ports<O, R>, config: AuthenticatorConfig, memory: Memory) -> Self {
+        let desired = Desired::of(&config, &ports.cluster);
+        let held = Held::cached(&ports.configs, ports.environment.as_ref(), ports.times.grace, config);
+        let mut look = Self { ports, held, memory, desired, observed: Observed::default(), realm: None, ticket: None };
+        look.see();
+        look
+    }
+
+    /// Brings up to date what is known of the object in hand.
+    fn see(&mut self) {
+        let desired = Desired::of(self.held.object(), &self.ports.cluster);
+        if desired != self.desired {
+            // What was learned for another spec says nothing about this one.
+            self.desired = desired;
+            self.realm = None;
+            self.observed = Observed { created: self.observed.created.take(), ..Observed::default() };
+        }
+        let status = self.held.object().status.clone().unwrap_or_default();
+        let record = status.create.as_ref().map(|create| create.id.as_str());
+        self.observed.refusal = self.memory.refusal(record, self.desired.generation);
+        self.observed.corrected = self.memory.look.is_some_and(|look| look.generation == self.desired.generation);
+        let since = status.failing_since.as_deref();
+        self.observed.overdue = grace::is_over(since, self.ports.times.grace, self.ports.environment.now());
+        self.observed.status = status;
+        self.observed.fresh = self.held.fresh();
+        self.observed.finalizer = self.held.has_finalizer();
+        self.observed.may_write = self.ports.environment.may_write();
+        self.observed.quiet_for = self.memory.quiet_for(self.ports.environment.monotonic());
+        self.observed.ticket = self.ticket.is_some();
+        self.observed.nonce = self.ports.environment.nonce();
+    }
+
+    async fn learn(&mut self, question: Question) {
+        let provider = &self.desired.provider_config_ref;
+        match (question, &self.realm) {
+            (Question::Realm(reference), _) => {
+                let namespace = self.held.object().metadata.namespace.clone().unwrap_or_default();
+                let opened = self.ports.realms.open(&namespace, &reference).await;
+                self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
+                let realm = opened.as_ref().map(|opened| opened.remote.realm());
+                self.observed.realm = realm.map_err(|phase| phase.clone().into()).into();
+                self.realm = opened.ok().map(|opened| opened.remote);
+            }
+            (Question::Configs, Some(realm)) => {
+                let age = match &self.observed.status.create {
+                    Some(record) => self.memory.known_for(&record.id, self.ports.environment.monotonic()),
+                    None => Duration::ZERO,
+                };
+                let listed = realm.configs().await.map(|listing| Listed { configs: listing.items, age });
+                self.observed.listed = listed.map_err(|error| outcome::trouble(&error, provider)).into();
+            }
+            (Question::Config(id), Some(realm)) => {
+                let found = outcome::found(realm.config(&id).await, provider);
+                self.observed.read.insert(id, found.into());
+            }
+            (Question::Configs | Question::Config(_), None) => {}
+        }
+    }
+
+    /// Uses the ticket. The call ends within the time that was written ahead, or is not made at all.
+    async fn create(&mut self) {
+        let (Some(ticket), Some(realm)) = (self.ticket.take(), &self.realm) else { return };
+        let environment = &self.ports.environment;
+        let record = ticket.record().clone();
+        let outcome = match ticket.time_left(environment.monotonic()).filter(|_| environment.may_write()) {
+            None => Outcome::not_made(),
+            Some(left) => {
+                let timeout = outcome::within(left, self.ports.times.request_timeout);
+                let result = realm.create(ticket, &self.desired.create(), timeout).await;
+                let said = result.as_ref().err().and_then(outcome::refusal);
+                let (record_id, generation) = (record.id.clone(), self.desired.generation);
+                self.memory.refusal = said.map(|said| Refusal { record_id, generation, said });
+                Outcome::of(result, &self.desired.provider_config_ref)
+            }
+        };
+        if let Outcome::Done(config) = &outcome {
+            self.check_mark(config);
+        }
+        self.observed.created = Some(Created { record, outcome });
+        // A list from before the call says nothing about its effect.
+        self.observed.listed = Fact::Unknown;
+    }
+
+    /// Without its mark a configuration cannot be found again.
+    fn check_mark(&self, config: &RemoteConfig) {
+        if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_on(name)) {
+            self.held.announce(Announcement {
+                type_: EventType::Warning,
+                reason: Reason::MarkNotKept,
+                note: format!(
+                    "the service answered without the display name that marks the configuration {} as this object's: \
+                     after a loss of status, or in a cluster rebuilt from Git, another one would be made",
+                    config.id
+                ),
+            });
+        }
+    }
+
+    async fn record(&mut self, change: &Change, phase: Option<&Phase>) -> Result<(), Interrupted> {
+        self.held
+            .record_saying(self.held.planned(phase.cloned()), |config| {
+                change.apply(config.status.get_or_insert_default())
+            })
+            .await?;
+        match change {
+            Change::Take { id, .. } => {
+                // What was just made is as the spec says; what was taken over has yet to be compared.
+                if let Some(Created { outcome: Outcome::Done(_), .. }) = self.observed.created.take() {
+                    self.made(id);
+                }
+            }
+            Change::Forget { .. } | Change::Withdraw { .. } => {
+                self.memory.look = None;
+                self.observed.listed = Fact::Unknown;
+                self.observed.read.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration of this id was made, and is in status, or else there is now one too many.
+    fn made(&mut self, id: &str) {
+        if self.held.object().status.as_ref().and_then(|status| status.id.as_deref()) == Some(id) {
+            self.corrected();
+            return;
+        }
+        self.held.announce(Announcement {
+            type_: EventType::Warning,
+            reason: Reason::DuplicateConfiguration,
+            note: format!(
+                "the authenticator configuration {id} was made for this object, but its status does not name it: \
+                 look in Beyond Identity which one is used, and delete the other"
+            ),
+        });
+    }
+
+    /// Remembers that the remote side is as this generation of the spec says.
+    fn corrected(&mut self) {
+        let (at, generation) = (self.ports.environment.monotonic(), self.desired.generation);
+        self.memory.look = Some(Looked { at, generation, found: true });
+    }
+}

@@ -1,0 +1,116 @@
+//! The mark: the end of a remote configuration's display name, which says whose it is. With it a create whose
+//! answer was lost is found again, and a cluster that was rebuilt takes its configurations over. Pure.
+
+use std::fmt;
+
+use data_encoding::BASE32_NOPAD;
+use sha2::{Digest, Sha256};
+
+/// The longest display name.
+const DISPLAY_NAME: usize = 64;
+/// The length of the hash in a mark.
+const HASH: usize = 12;
+
+/// ` (CLUSTER HASH)`, without the blank.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark(String);
+
+impl Mark {
+    /// The mark of the AuthenticatorConfig `name` in `namespace` of the cluster `cluster`.
+    ///
+    /// The hash is the start of the base32 (RFC 4648, in lower case) of the SHA-256 over the three names, each
+    /// written as its length in bytes, a colon, and itself.
+    pub fn of(cluster: &str, namespace: &str, name: &str) -> Self {
+        let mut sha = Sha256::new();
+        for part in [cluster, namespace, name] {
+            sha.update(format!("{}:{part}", part.len()));
+        }
+        let mut hash = BASE32_NOPAD.encode(&sha.finalize()).to_lowercase();
+        hash.truncate(HASH);
+        Self(format!("({cluster} {hash})"))
+    }
+
+    /// The display name to send: what the spec says, cut so that the mark fits behind it.
+    pub fn behind(&self, display_name: Option<&str>) -> String {
+        let room = DISPLAY_NAME.saturating_sub(self.0.chars().count() + 1);
+        let kept: String = display_name.unwrap_or_default().chars().take(room).collect();
+        match kept.trim_end() {
+            "" => self.0.clone(),
+            kept => format!("{kept} {self}"),
+        }
+    }
+
+    /// Whether a remote display name ends in this mark.
+    pub fn is_on(&self, display_name: &str) -> bool {
+        written_on(display_name) == Some(&self.0)
+    }
+
+    /// The mark on a remote display name where it is another one.
+    pub fn stranger_on<'a>(&self, display_name: &'a str) -> Option<&'a str> {
+        written_on(display_name).filter(|mark| *mark != self.0)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The mark at the end of a display name, whoever's it is.
+fn written_on(display_name: &str) -> Option<&str> {
+    let start = display_name.rfind('(')?;
+    let mark = &display_name[start..];
+    let (cluster, hash) = mark.strip_prefix('(')?.strip_suffix(')')?.split_once(' ')?;
+    let is_label = (1..=32).contains(&cluster.len())
+        && cluster.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let is_hash = hash.len() == HASH && hash.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+    let stands_alone = start == 0 || display_name[..start].ends_with(' ');
+    (is_label && is_hash && stands_alone).then_some(mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> Mark {
+        Mark::of("demo", "identity", "hosted-web")
+    }
+
+    #[test]
+    fn a_mark_names_cluster_namespace_and_name_and_never_changes() {
+        // From: printf '4:demo8:identity10:hosted-web' | sha256sum | xxd -r -p | base32 | head -c 12
+        assert_eq!(mark().to_string(), "(demo s7sb6lg3ycgw)");
+    }
+
+    #[test]
+    fn names_that_read_the_same_when_put_together_have_different_marks() {
+        assert_ne!(Mark::of("a", "bc", "d"), Mark::of("a", "b", "cd"));
+        assert_ne!(Mark::of("a", "b", "c"), Mark::of("a2", "b", "c"));
+    }
+
+    #[test]
+    fn what_is_sent_ends_in_the_mark_and_has_at_most_64_characters() {
+        assert_eq!(mark().behind(None), mark().to_string(), "no name, and no blank either");
+        assert_eq!(mark().behind(Some("Hosted web")), format!("Hosted web {}", mark()));
+        let longest = Mark::of(&"c".repeat(32), "ns", "n");
+        let sent = longest.behind(Some(&"ä".repeat(64)));
+        assert_eq!(sent.chars().count(), 64);
+        assert!(longest.is_on(&sent));
+    }
+
+    #[test]
+    fn a_mark_is_known_as_ones_own_as_a_strangers_or_as_none() {
+        let sent = mark().behind(Some("Hosted web"));
+        assert!(mark().is_on(&sent));
+        assert_eq!(mark().stranger_on(&sent), None);
+        let other = Mark::of("demo", "identity", "other");
+        assert_eq!(other.stranger_on(&sent), Some(mark().to_string().as_str()));
+        assert!(!other.is_on(&sent));
+        for none in ["", "Hosted web", "Hosted (web)", "(demo)", "x(demo abcdefghijkl)", "(Demo abcdefghijkl)", "(ä b"]
+        {
+            assert_eq!(mark().stranger_on(none), None, "{none}");
+            assert!(!mark().is_on(none), "{none}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Doubt: the write-ahead record stands, so the configuration may have been made. Look for it by its mark,
+//! and never create.
+
+use super::Facts;
+use super::create::refused;
+use super::leave::holding_up;
+use crate::api::authenticator_config::CreateRecord;
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
+use crate::authenticator_config::change::Change;
+use crate::authenticator_config::step::Step;
+use crate::reconcile::doubt::{Absent, absent};
+use crate::reconcile::write_ahead::Record;
+use crate::reconcile::{RealmIds, Until, Wait};
+
+pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
+    let record = facts.observed.status.create.as_ref()?;
+    let step = look(facts, record).unwrap_or_else(|step| step);
+    let deleting = facts.desired.deleting;
+    Some(if deleting { holding_up(step, "the deletion waits until it is known what was made") } else { step })
+}
+
+fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {
+    if !facts.observed.fresh {
+        return Ok(Step::Refresh);
+    }
+    let home = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
+    let realm = facts.realm(Some(&home))?;
+    let listed = facts.listed()?;
+    if let Some(config) = facts.ours(listed)? {
+        let change = Change::Take { create_id: Some(record.id.clone()), id: config.id.clone(), realm: realm.clone() };
+        // What differs is mended next, before anything is said of it.
+        return Ok(Step::Record(change, None));
+    }
+    Ok(match absent(listed.age, record.timeout(), facts.times.settle) {
+        Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
+            Phase::InDoubt(why(
+                Reason::CreateInDoubt,
+                "the service did not answer clearly when the configuration was to be made, so it may have been; it is \
+                 being looked for by its mark, and none is made meanwhile",
+            )),
+            Until::After(pause),
+        )),
+        Absent::Never => {
+            let refused = facts.observed.refusal.as_deref().map(refused);
+            Step::Record(Change::Withdraw { create_id: record.id.clone() }, refused)
+        }
+    })
+}

@@ -1,0 +1,40 @@
+//! Establish: there is no configuration yet. Take over the one that bears this object's mark, or write ahead
+//! that one is about to be made.
+
+use super::Facts;
+use crate::api::authenticator_config::CreateRecord;
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
+use crate::authenticator_config::change::Change;
+use crate::authenticator_config::step::Step;
+use crate::reconcile::{Until, Wait};
+
+pub(super) fn rule(facts: &Facts<'_>) -> Step {
+    establish(facts).unwrap_or_else(|step| step)
+}
+
+fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
+    if !facts.observed.quiet_for.is_zero() {
+        return Ok(Step::Wait(Wait { say: None, until: Until::After(facts.observed.quiet_for) }));
+    }
+    if !facts.observed.fresh {
+        return Ok(Step::Refresh);
+    }
+    let realm = facts.realm(facts.home().as_ref())?;
+    facts.allowed()?;
+    if let Some(config) = facts.ours(facts.listed()?)? {
+        // What differs is mended next, before anything is said of it.
+        return Ok(Step::Record(Change::Take { create_id: None, id: config.id.clone(), realm: realm.clone() }, None));
+    }
+    if !facts.observed.may_write {
+        return Ok(Facts::ending(Reason::Creating));
+    }
+    let record = CreateRecord {
+        id: facts.observed.nonce.clone(),
+        tenant_id: realm.tenant_id.clone(),
+        realm_id: realm.realm_id.clone(),
+        // A second more than the call itself, for writing the record.
+        timeout_seconds: i64::try_from(facts.times.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1),
+    };
+    Ok(Step::WriteAhead(record, Phase::InDoubt(why(Reason::Creating, "making the authenticator configuration"))))
+}

@@ -1,0 +1,121 @@
+//! The next step for an AuthenticatorConfig: ordered rules, of which the first that has something to say
+//! decides. Pure: the same facts give the same step, and conditions are none of them.
+
+mod correct;
+mod create;
+mod doubt;
+mod establish;
+mod leave;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::desired::Desired;
+use super::observed::{Listed, Observed};
+use super::step::{Question, Step};
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::home::{Away, at_home};
+use crate::reconcile::{Fact, RealmIds, Trouble, Until, Wait};
+
+/// The times that a plan goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long one call to the service may take.
+    pub request_timeout: Duration,
+    /// How long after a create in doubt a list may still miss its configuration.
+    pub settle: Duration,
+    /// When what only a person can mend is tried again.
+    pub resync: Duration,
+    /// How long what could come right by itself is in progress, before it is stalled.
+    pub grace: Duration,
+}
+
+/// What the rules decide by.
+struct Facts<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    times: &'a Times,
+}
+
+/// The next step.
+pub fn plan(desired: &Desired, observed: &Observed, times: &Times) -> Step {
+    let facts = Facts { desired, observed, times };
+    create::rule(&facts)
+        .or_else(|| doubt::rule(&facts))
+        .or_else(|| leave::rule(&facts))
+        // Nothing is made for an object that could vanish without a word.
+        .or_else(|| (!observed.finalizer).then_some(Step::AddFinalizer))
+        .or_else(|| correct::rule(&facts))
+        .unwrap_or_else(|| establish::rule(&facts))
+}
+
+impl<'a> Facts<'a> {
+    /// Waits, saying what went wrong.
+    fn troubled(&self, trouble: &Trouble) -> Step {
+        Step::Wait(Wait::troubled(trouble, self.times.resync, self.observed.overdue))
+    }
+
+    /// Waits until the next process does what this one may not begin any more.
+    fn ending(reason: Reason) -> Step {
+        let phase = Phase::AtWork(why(reason, "the operator is ending; the next one goes on"));
+        Step::Wait(Wait::saying(phase, Until::Backoff(None)))
+    }
+
+    /// The realm to work in, which has to be `home` where there is one.
+    fn realm(&self, home: Option<&RealmIds>) -> Result<&'a RealmIds, Step> {
+        let reference = &self.desired.provider_config_ref;
+        at_home(&self.observed.realm, reference, home, self.times.resync, self.observed.overdue).map_err(|away| {
+            match away {
+                Away::Unknown => Step::Learn(Question::Realm(reference.clone())),
+                Away::Wait(wait) => Step::Wait(wait),
+            }
+        })
+    }
+
+    /// Nothing is made or changed for a namespace that the provider config does not allow.
+    fn allowed(&self) -> Result<(), Step> {
+        match &self.observed.not_allowed {
+            None => Ok(()),
+            Some(phase) => Err(self.troubled(&phase.clone().into())),
+        }
+    }
+
+    /// The realm that the status names.
+    fn home(&self) -> Option<RealmIds> {
+        let status = &self.observed.status;
+        Some(RealmIds { tenant_id: status.tenant_id.clone()?, realm_id: status.realm_id.clone()? })
+    }
+
+    fn listed(&self) -> Result<&'a Listed, Step> {
+        match &self.observed.listed {
+            Fact::Unknown => Err(Step::Learn(Question::Configs)),
+            Fact::Failed(trouble) => Err(self.troubled(trouble)),
+            Fact::Known(listed) => Ok(listed),
+        }
+    }
+
+    /// The configuration of this id, as the realm has it now.
+    fn current(&self, id: &str) -> Result<Option<&'a RemoteConfig>, Step> {
+        match self.observed.read.get(id) {
+            None | Some(Fact::Unknown) => Err(Step::Learn(Question::Config(id.to_owned()))),
+            Some(Fact::Failed(trouble)) => Err(self.troubled(trouble)),
+            Some(Fact::Known(config)) => Ok(config.as_ref()),
+        }
+    }
+
+    /// The configuration of the list that bears this object's mark, and still does when it is read by id, since
+    /// a list lags: of several the one that is as asked for in every field, then the one with the lowest id.
+    fn ours(&self, listed: &'a Listed) -> Result<Option<&'a RemoteConfig>, Step> {
+        let mut ours: Vec<_> = listed.configs.iter().filter(|config| self.desired.is_ours(config)).collect();
+        ours.sort_by_key(|config| (self.desired.patch(config).is_some(), &config.id));
+        for config in ours {
+            if let Some(current) = self.current(&config.id)?.filter(|current| self.desired.is_ours(current)) {
+                return Ok(Some(current));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,95 @@
+//! Correct: the configuration is known, and is brought to what the spec says.
+
+use serde_json::json;
+
+use super::*;
+
+/// After a change of the spec that nobody has looked at yet.
+fn next_of_generation_2(observed: &Observed) -> Step {
+    plan(&Desired { generation: 2, ..desired() }, observed, &TIMES)
+}
+
+#[test]
+fn what_this_process_has_brought_to_this_generation_costs_no_call() {
+    let step = next(&Observed { corrected: true, realm: Fact::Unknown, fresh: false, ..made(None) });
+    assert_eq!(waits(&step), (Reason::Available, Until::Change));
+}
+
+#[test]
+fn otherwise_the_realm_is_opened_and_the_configuration_read() {
+    assert_eq!(next(&Observed { realm: Fact::Unknown, ..made(None) }), ask_realm());
+    assert_eq!(next(&Observed { read: Default::default(), ..made(None) }), read("4e129fc8"));
+}
+
+#[test]
+fn where_nothing_differs_there_is_nothing_to_do() {
+    assert_eq!(waits(&next(&made(Some(ours("4e129fc8"))))), (Reason::Available, Until::Change));
+}
+
+#[test]
+fn what_differs_is_changed_once() {
+    let differs = || made(Some(changed("4e129fc8")));
+    let Step::Patch(id, patch) = next(&differs()) else { panic!("nothing is changed") };
+    assert_eq!(id, "4e129fc8");
+    assert_eq!(json!(patch), json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}}));
+    let step = next(&Observed { patched: Some(Ok(())), ..differs() });
+    assert_eq!(waits(&step), (Reason::Available, Until::Change));
+}
+
+#[test]
+fn one_whose_mark_somebody_took_out_gets_it_back() {
+    let current = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("4e129fc8") };
+    let Step::Patch(_, patch) = next(&made(Some(current))) else { panic!("nothing is changed") };
+    assert_eq!(json!(patch), json!({"display_name": desired().display_name}));
+}
+
+#[test]
+fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
+    for (trouble, until) in [(down(), Until::Backoff(None)), (refused(), RESYNC)] {
+        let reason = trouble.phase.why().reason;
+        let observed = Observed { patched: Some(Err(trouble)), ..made(Some(changed("4e129fc8"))) };
+        assert_eq!(waits(&next(&observed)), (reason, until));
+    }
+}
+
+#[test]
+fn the_operator_that_is_ending_changes_nothing() {
+    let step = next(&Observed { may_write: false, ..made(Some(changed("4e129fc8"))) });
+    assert_eq!(waits(&step), (Reason::Correcting, Until::Backoff(None)));
+}
+
+#[test]
+fn what_is_gone_is_forgotten_and_made_again() {
+    let mut observed = made(None);
+    let (change, reason) = recorded(next(&observed));
+    assert_eq!((&change, reason), (&Change::Forget { id: "4e129fc8".to_owned() }, None));
+    assert!(change.apply(&mut observed.status));
+    assert_eq!(next(&observed), Step::Learn(Question::Configs));
+}
+
+#[test]
+fn what_bears_anothers_mark_is_not_touched() {
+    let step = next(&made(Some(strangers("4e129fc8"))));
+    assert!(matches!(said(&step), Phase::Blocked(_)));
+    assert_eq!(waits(&step), (Reason::ConfigurationInUse, RESYNC));
+    let stranger = Mark::of("demo", "identity", "another").to_string();
+    assert!(said(&step).why().message.contains(&stranger), "it is named");
+}
+
+#[test]
+fn in_another_realm_nothing_is_read_or_written_and_that_is_said() {
+    let step = next(&Observed { realm: Fact::Known(elsewhere()), ..made(Some(changed("4e129fc8"))) });
+    assert_eq!(waits(&step), (Reason::RealmChanged, RESYNC));
+}
+
+#[test]
+fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
+    let unopened = Observed { realm: Fact::Failed(down()), ..made(None) };
+    let mut unread = made(None);
+    unread.read.insert("4e129fc8".to_owned(), Fact::Failed(down()));
+    for observed in [unopened, unread] {
+        let until = Until::Backoff(None);
+        assert_eq!(next(&observed), Step::Wait(Wait { say: None, until }), "a settled object keeps its row");
+        assert_eq!(waits(&next_of_generation_2(&observed)), (Reason::ServiceUnavailable, until));
+    }
+}

@@ -1,0 +1,66 @@
+//! Create: the ticket is used, and what came of it is written down.
+
+use super::*;
+
+/// An object whose record stands, after the call that it announced.
+fn after(outcome: Outcome<RemoteConfig>) -> Observed {
+    Observed { created: created(outcome), listed: Fact::Unknown, ..in_doubt(&[], 0) }
+}
+
+#[test]
+fn a_ticket_is_used_before_anything_else() {
+    assert_eq!(next(&Observed { ticket: true, ..in_doubt(&[], 0) }), Step::Create);
+    assert_eq!(next(&Observed { ticket: true, ..fresh() }), Step::Create);
+}
+
+#[test]
+fn what_was_made_is_taken_where_its_record_said() {
+    let step = next(&after(Outcome::Done(ours("a"))));
+    assert_eq!(recorded(step), (take("a", Some("nonce")), Some(Reason::Available)));
+}
+
+#[test]
+fn what_was_made_is_taken_for_its_own_record_only() {
+    let mut observed = after(Outcome::Done(ours("a")));
+    observed.status.create = Some(record("another"));
+    let (change, _) = recorded(next(&observed));
+    assert_eq!(change, take("a", Some("nonce")));
+    assert!(!change.apply(&mut observed.status), "so the other record stays");
+}
+
+#[test]
+fn what_was_surely_not_made_is_withdrawn_and_said() {
+    for (trouble, until) in [(down(), Until::Backoff(None)), (refused(), RESYNC)] {
+        let reason = trouble.phase.why().reason;
+        let mut observed = after(Outcome::NotDone(trouble));
+        assert_eq!(recorded(next(&observed)), (withdraw(), Some(reason)));
+        assert!(withdraw().apply(&mut observed.status));
+        assert_eq!(waits(&next(&observed)), (reason, until), "and not tried again in this look");
+    }
+}
+
+#[test]
+fn the_record_of_somebody_else_is_not_withdrawn() {
+    let mut observed = after(Outcome::NotDone(down()));
+    observed.status.create = Some(record("another"));
+    assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+}
+
+#[test]
+fn what_may_have_been_made_is_looked_for_at_once() {
+    assert_eq!(next(&after(Outcome::InDoubt)), Step::Learn(Question::Configs));
+}
+
+#[test]
+fn a_refusal_is_said_once_the_doubt_is_settled_and_is_no_loop() {
+    let refusal = || Some("409: no".to_owned());
+    let mut observed = Observed { refusal: refusal(), ..in_doubt(&[], 0) };
+    assert_eq!(waits(&next(&observed)).0, Reason::CreateInDoubt, "first it is looked for");
+    observed.listed = list(&[], 91);
+    assert_eq!(recorded(next(&observed)), (withdraw(), Some(Reason::Refused)));
+    withdraw().apply(&mut observed.status);
+    assert_eq!(waits(&next(&observed)), (Reason::Refused, RESYNC));
+    observed.refusal = None;
+    assert!(matches!(next(&observed), Step::WriteAhead(..)), "the next look tries again");
+    assert_eq!(next_in_deletion(&Observed { refusal: refusal(), ..fresh() }), Step::Release, "it holds up no deletion");
+}

@@ -1,0 +1,103 @@
+//! Establish: take over what bears the mark, or write ahead that one is about to be made.
+
+use super::*;
+
+#[test]
+fn the_object_is_read_fresh_then_the_realm_its_list_and_what_the_list_shows() {
+    let unopened = Observed { realm: Fact::Unknown, listed: Fact::Unknown, ..fresh() };
+    assert_eq!(next(&Observed { fresh: false, ..fresh() }), Step::Refresh);
+    assert_eq!(next(&unopened), ask_realm());
+    assert_eq!(next(&Observed { realm: Fact::Known(home()), ..unopened }), Step::Learn(Question::Configs));
+    assert_eq!(next(&listed(&[ours("a")])), read("a"));
+}
+
+#[test]
+fn what_bears_the_mark_is_taken_over_and_nothing_is_said_before_it_was_compared() {
+    for current in [ours("a"), changed("a")] {
+        let observed = listed(std::slice::from_ref(&current)).reading("a", Some(current));
+        assert_eq!(recorded(next(&observed)), (take("a", None), None));
+    }
+}
+
+#[test]
+fn of_several_the_one_that_is_equal_in_every_field_is_taken_then_the_one_with_the_lowest_id() {
+    for (configs, taken) in [
+        (vec![ours("b"), ours("a")], "a"),
+        (vec![changed("a"), ours("b")], "b"),
+        (vec![changed("b"), changed("a")], "a"),
+    ] {
+        assert_eq!(next(&listed(&configs)), read(taken), "{configs:?}");
+    }
+}
+
+#[test]
+fn where_the_list_was_wrong_about_one_the_next_is_read() {
+    let both = || listed(&[ours("a"), ours("b")]);
+    for wrong in [None, Some(strangers("a")), Some(RemoteConfig { display_name: None, ..ours("a") })] {
+        assert_eq!(next(&both().reading("a", wrong.clone())), read("b"), "{wrong:?}");
+        let observed = both().reading("a", wrong).reading("b", Some(changed("b")));
+        assert_eq!(recorded(next(&observed)), (take("b", None), None));
+    }
+}
+
+#[test]
+fn what_bears_no_mark_or_anothers_or_is_of_another_type_is_not_looked_at() {
+    let unmarked = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("a") };
+    let mut embedded = ours("b");
+    embedded.config.get_or_insert_default().insert("type".to_owned(), serde_json::json!("embedded"));
+    for configs in [vec![], vec![unmarked, embedded, strangers("c")]] {
+        assert!(matches!(next(&listed(&configs)), Step::WriteAhead(..)), "{configs:?}");
+    }
+}
+
+#[test]
+fn where_there_is_none_the_record_says_what_is_about_to_be_made_and_how_long_that_may_take() {
+    let Step::WriteAhead(written, phase) = next(&listed(&[])) else { panic!("nothing is written ahead") };
+    assert_eq!(written, record("nonce"), "a second more than a call, for writing the record");
+    assert!(matches!(phase, Phase::InDoubt(why) if why.reason == Reason::Creating));
+}
+
+#[test]
+fn where_all_the_list_shows_is_gone_one_is_made() {
+    assert!(matches!(next(&listed(&[ours("a")]).reading("a", None)), Step::WriteAhead(..)));
+}
+
+#[test]
+fn what_could_not_be_learned_is_said_and_nothing_is_made() {
+    for (trouble, until) in [(down(), Until::Backoff(None)), (refused(), RESYNC)] {
+        let reason = trouble.phase.why().reason;
+        let mut unread = listed(&[ours("a")]);
+        unread.read.insert("a".to_owned(), Fact::Failed(trouble.clone()));
+        let unlisted = Observed { listed: Fact::Failed(trouble.clone()), ..listed(&[]) };
+        let unopened = Observed { realm: Fact::Failed(trouble), ..listed(&[]) };
+        for observed in [unread, unlisted, unopened] {
+            assert_eq!(waits(&next(&observed)), (reason, until), "{observed:?}");
+        }
+    }
+    let patient = Trouble { after: Some(Duration::from_secs(7)), ..down() };
+    let step = next(&Observed { listed: Fact::Failed(patient), ..listed(&[]) });
+    assert_eq!(waits(&step).1, Until::Backoff(Some(Duration::from_secs(7))));
+}
+
+#[test]
+fn the_operator_that_is_ending_makes_nothing_and_takes_over_all_the_same() {
+    let step = next(&Observed { may_write: false, ..listed(&[]) });
+    assert_eq!(waits(&step), (Reason::Creating, Until::Backoff(None)));
+    let step = next(&Observed { may_write: false, ..listed(&[ours("a")]).reading("a", Some(ours("a"))) });
+    assert_eq!(recorded(step).0, take("a", None));
+}
+
+#[test]
+fn what_was_removed_is_made_again_in_the_realm_in_which_it_was() {
+    let status = AuthenticatorConfigStatus { id: None, ..known() };
+    assert!(matches!(next(&Observed { status: status.clone(), ..listed(&[]) }), Step::WriteAhead(..)));
+    let moved = Observed { status, realm: Fact::Known(elsewhere()), ..listed(&[]) };
+    assert_eq!(waits(&next(&moved)), (Reason::RealmChanged, RESYNC));
+}
+
+#[test]
+fn while_the_service_asked_to_be_left_alone_nothing_new_is_begun() {
+    let quiet_for = Duration::from_secs(7);
+    let step = next(&Observed { quiet_for, ..fresh() });
+    assert_eq!(step, Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
+}

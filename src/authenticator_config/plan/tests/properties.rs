@@ -1,0 +1,157 @@
+//! What holds for every plan, over all combinations of a few values for each fact.
+
+use super::*;
+use crate::api::conditions::conditions;
+
+/// Every combination of what an object can look like, without a ticket.
+fn all() -> Vec<(Desired, Observed)> {
+    let forgotten = AuthenticatorConfigStatus { id: None, ..known() };
+    let statuses = [AuthenticatorConfigStatus::default(), doubtful(), known(), forgotten];
+    let outcomes =
+        [None, created(Outcome::Done(ours("4e129fc8"))), created(Outcome::NotDone(down())), created(Outcome::InDoubt)];
+    let lists = [Fact::Unknown, list(&[], 91), list(&[ours("4e129fc8")], 0)];
+    let reads = [
+        None,
+        Some(Fact::Known(None)),
+        Some(Fact::Known(Some(changed("4e129fc8")))),
+        Some(Fact::Known(Some(strangers("4e129fc8")))),
+    ];
+    let realms = [Fact::Unknown, Fact::Known(home()), Fact::Known(elsewhere())];
+    let (desired, deleting) = (desired(), deleting());
+    let mut all = Vec::new();
+    for status in &statuses {
+        for created in &outcomes {
+            for listed in &lists {
+                for read in &reads {
+                    for realm in &realms {
+                        for bits in 0..32_u32 {
+                            let bit = |n: u32| bits & (1 << n) != 0;
+                            let observed = Observed {
+                                status: status.clone(),
+                                fresh: bit(0),
+                                finalizer: bit(1),
+                                may_write: bit(2),
+                                corrected: bit(3) && status.id.is_some(),
+                                realm: realm.clone(),
+                                listed: listed.clone(),
+                                read: read.iter().map(|read| ("4e129fc8".to_owned(), read.clone())).collect(),
+                                created: created.clone(),
+                                refusal: (bit(3) && status.id.is_none()).then(|| "409: no".to_owned()),
+                                ..fresh()
+                            };
+                            all.push((if bit(4) { &deleting } else { &desired }.clone(), observed));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Each of [`all`], with its step; `about` says which steps the property is about, so that it is about something.
+fn steps(about: impl Fn(&Step) -> bool) -> Vec<(Desired, Observed, Step)> {
+    let steps: Vec<_> = all()
+        .into_iter()
+        .map(|(desired, observed)| {
+            let step = plan(&desired, &observed, &TIMES);
+            (desired, observed, step)
+        })
+        .filter(|(.., step)| about(step))
+        .collect();
+    assert!(!steps.is_empty(), "the property is about something");
+    steps
+}
+
+#[test]
+fn the_operator_that_is_ending_begins_no_remote_write() {
+    for (_, observed, step) in
+        steps(|step| matches!(step, Step::WriteAhead(..) | Step::Patch(..) | Step::Delete(_) | Step::Create))
+    {
+        assert!(observed.may_write, "{step:?} for {observed:?}");
+    }
+}
+
+#[test]
+fn nothing_is_written_ahead_unless_all_is_in_order() {
+    for (desired, observed, step) in steps(|step| matches!(step, Step::WriteAhead(..))) {
+        assert!(!desired.deleting, "not for what is being deleted: {observed:?}");
+        assert!(observed.finalizer && observed.fresh, "{observed:?}");
+        assert_eq!(observed.status.create, None, "not while another is in doubt: {observed:?}");
+        assert_eq!(observed.status.id, None, "not where there is one: {observed:?}");
+        assert!(matches!(observed.listed, Fact::Known(_)), "not without a list: {observed:?}");
+        assert!(matches!(step, Step::WriteAhead(record, _) if record.id == observed.nonce));
+    }
+}
+
+#[test]
+fn nothing_is_made_without_a_ticket_and_a_ticket_is_used_before_anything_else() {
+    for (desired, observed, step) in steps(|_| true) {
+        assert_ne!(step, Step::Create, "{observed:?}");
+        assert_eq!(plan(&desired, &Observed { ticket: true, ..observed }, &TIMES), Step::Create);
+    }
+}
+
+#[test]
+fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to_be_nobody_elses() {
+    let read = Fact::Known(Some(changed("4e129fc8")));
+    for (desired, observed, step) in steps(|step| matches!(step, Step::Patch(..) | Step::Delete(_))) {
+        let (id, is_deletion) = match &step {
+            Step::Patch(id, _) => (id, false),
+            Step::Delete(id) => (id, true),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(Some(id), observed.status.id.as_ref());
+        assert_eq!(desired.deleting, is_deletion);
+        assert_eq!(observed.read.get(id), Some(&read), "{step:?}");
+        assert_eq!(observed.realm, Fact::Known(home()), "{step:?}");
+    }
+}
+
+#[test]
+fn an_object_is_let_go_only_when_nothing_of_it_can_be_left() {
+    let gone_or_anothers = [Fact::Known(None), Fact::Known(Some(strangers("4e129fc8")))];
+    for (desired, observed, step) in steps(|step| *step == Step::Release) {
+        assert!(desired.deleting && observed.finalizer, "{step:?}");
+        assert_eq!(observed.status.create, None, "{observed:?}");
+        if let Some(id) = &observed.status.id {
+            assert!(observed.read.get(id).is_some_and(|read| gone_or_anothers.contains(read)), "{observed:?}");
+        }
+    }
+}
+
+#[test]
+fn in_another_realm_than_the_objects_own_nothing_is_done() {
+    for (_, observed, step) in steps(|step| matches!(step, Step::WriteAhead(..) | Step::Learn(Question::Configs))) {
+        let of_status = observed.status.realm_id.as_deref();
+        let of_record = observed.status.create.as_ref().map(|record| record.realm_id.as_str());
+        let own = of_record.or(of_status);
+        let Fact::Known(realm) = &observed.realm else { panic!("{step:?} without a realm") };
+        assert!(own.is_none_or(|own| own == realm.realm_id), "{step:?} for {observed:?}");
+    }
+}
+
+#[test]
+fn what_is_written_down_changes_the_status_so_that_no_plan_goes_round_in_circles() {
+    for (_, observed, step) in steps(|step| matches!(step, Step::Record(..))) {
+        let Step::Record(change, _) = step else { panic!("{step:?}") };
+        // What came of a create is written down once, and then known no more.
+        if !matches!(observed.created, Some(Created { outcome: Outcome::Done(_), .. })) {
+            assert!(change.apply(&mut observed.status.clone()), "{change:?} for {observed:?}");
+        }
+    }
+}
+
+#[test]
+fn conditions_are_no_input() {
+    let available = Phase::Available(why(Reason::Available, "x"));
+    let noise = conditions(&available, 7, &[], jiff::Timestamp::UNIX_EPOCH);
+    let in_doubt = conditions(&Phase::InDoubt(why(Reason::Creating, "x")), 1, &[], jiff::Timestamp::UNIX_EPOCH);
+    for (desired, mut observed, step) in steps(|_| true) {
+        for mut other in [noise.clone(), in_doubt.clone()] {
+            other.reverse();
+            observed.status.conditions = other;
+            assert_eq!(plan(&desired, &observed, &TIMES), step);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The loop's way in: one look at one object.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::execute::Look;
+use super::ports::{Ports, Remote};
+use crate::api::AuthenticatorConfig;
+use crate::reconcile::{Objects, Realms, look};
+
+/// Looks at one object, does what is to be done, and says after how long to look again; `None`: when it
+/// changes.
+pub async fn reconcile<O, R>(ports: &Ports<O, R>, config: AuthenticatorConfig) -> Option<Duration>
+where
+    O: Objects<AuthenticatorConfig>,
+    R: Realms<Remote: Remote>,
+{
+    let uid = config.uid().unwrap_or_default();
+    let look = Look::at(ports, config, ports.memories.recall(&uid));
+    look::run(look, &uid, &ports.memories, ports.environment.as_ref()).await
+}

@@ -1,0 +1,41 @@
+//! Values that the tests of this folder start from.
+
+use serde_json::{Value, json};
+
+use super::desired::Desired;
+use crate::api::AuthenticatorConfig;
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+
+/// An AuthenticatorConfig with two methods and one origin.
+pub(crate) fn object() -> AuthenticatorConfig {
+    serde_json::from_value(json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1",
+        "kind": "AuthenticatorConfig",
+        "metadata": {"name": "hosted-web", "namespace": "identity", "generation": 1},
+        "spec": {
+            "displayName": "Hosted web",
+            "config": {
+                "type": "hosted_web",
+                "authenticationMethods": [{"type": "webauthn_passkey"}, {"type": "software_passkey"}],
+                "trustedOrigins": ["https://a.example.com"],
+            }
+        }
+    }))
+    .unwrap()
+}
+
+/// What [`object`] asks for.
+pub(crate) fn desired() -> Desired {
+    Desired::of(&object(), "demo")
+}
+
+/// The remote configuration that is as [`desired`] asks.
+pub(crate) fn remote() -> RemoteConfig {
+    let Value::Object(fields) = json!(desired().fields) else { unreachable!("fields are an object") };
+    RemoteConfig {
+        id: "4e129fc8".to_owned(),
+        display_name: Some(desired().display_name),
+        config: Some(fields),
+        ..RemoteConfig::default()
+    }
+}

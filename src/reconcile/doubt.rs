@@ -1,0 +1,43 @@
+//! A call that may have been carried out: when to look for its effect, and when it is sure that there is none.
+
+use std::time::Duration;
+
+/// What to do when a list, asked for at a certain age of the write-ahead record, did not show the effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It may still show: list again after this time.
+    LookAgainIn(Duration),
+    /// It was not carried out, and will not be.
+    Never,
+}
+
+/// Judges a list that shows no effect. `age` is how long this process had known the record when it asked for
+/// the list; the call can run for `timeout` after the record was written, and `settle` is the longest that an
+/// effect may come late or a list lag behind it.
+pub fn absent(age: Duration, timeout: Duration, settle: Duration) -> Absent {
+    let settled = timeout.saturating_add(settle);
+    if age >= settled {
+        Absent::Never
+    } else if age < timeout {
+        Absent::LookAgainIn(timeout - age)
+    } else {
+        Absent::LookAgainIn(settled - age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_at_once_when_the_call_is_over_and_when_the_effect_must_have_shown() {
+        let s = Duration::from_secs;
+        let at = |age| absent(s(age), s(31), s(60));
+        assert_eq!(at(0), Absent::LookAgainIn(s(31)));
+        assert_eq!(at(30), Absent::LookAgainIn(s(1)));
+        assert_eq!(at(31), Absent::LookAgainIn(s(60)));
+        assert_eq!(at(90), Absent::LookAgainIn(s(1)));
+        assert_eq!(at(91), Absent::Never);
+        assert_eq!(absent(s(1), Duration::MAX, Duration::MAX), Absent::LookAgainIn(Duration::MAX - s(1)));
+    }
+}

@@ -1,0 +1,41 @@
+//! What is known of something outside: nothing yet, a value, or that it could not be learned.
+
+use std::time::Duration;
+
+use crate::api::Phase;
+
+/// A fact that a plan may ask for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Fact<T> {
+    /// Nobody has asked yet.
+    #[default]
+    Unknown,
+    /// This is so.
+    Known(T),
+    /// It was asked for, and could not be learned.
+    Failed(Trouble),
+}
+
+/// Why something could not be learned or done, as a phase, and how long to leave it alone at least.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// What to say of it.
+    pub phase: Phase,
+    /// How long the other side asked to be left alone.
+    pub after: Option<Duration>,
+}
+
+impl From<Phase> for Trouble {
+    fn from(phase: Phase) -> Self {
+        Self { phase, after: None }
+    }
+}
+
+impl<T> From<Result<T, Trouble>> for Fact<T> {
+    fn from(result: Result<T, Trouble>) -> Self {
+        match result {
+            Ok(value) => Self::Known(value),
+            Err(trouble) => Self::Failed(trouble),
+        }
+    }
+}

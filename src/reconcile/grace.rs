@@ -1,0 +1,73 @@
+//! The grace period: what could come right without a change of the object is in progress for a while, and
+//! stalled from then on. Since when, is kept in status, so that a restart does not begin anew.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::Phase;
+
+/// Since when something is owed that could come right by itself, now that `phase` is said; `before` is what the
+/// status has.
+pub fn failing_since(phase: &Phase, before: Option<&str>, now: Timestamp) -> Option<String> {
+    match phase {
+        Phase::Blocked(_) | Phase::Deleting { blocked: true, .. } => {
+            // What a person wrote there is no time; begin anew.
+            let known = before.filter(|since| since.parse::<Timestamp>().is_ok());
+            Some(known.map_or_else(|| now.to_string(), str::to_owned))
+        }
+        // An outage in between mends nothing.
+        Phase::AtWork(_) | Phase::InDoubt(_) | Phase::Deleting { blocked: false, .. } => before.map(str::to_owned),
+        Phase::Refused(_)
+        | Phase::Available(_)
+        | Phase::Outstanding(_)
+        | Phase::Complete(_)
+        | Phase::Expired(_)
+        | Phase::Revoked { .. }
+        | Phase::FailedToSend(_)
+        | Phase::JobGone(_) => None,
+    }
+}
+
+/// Whether the grace period is over that began at `since`.
+pub fn is_over(since: Option<&str>, grace: Duration, now: Timestamp) -> bool {
+    let since = since.and_then(|since| since.parse::<Timestamp>().ok());
+    since.is_some_and(|since| Duration::try_from(now.duration_since(since)).is_ok_and(|elapsed| elapsed >= grace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+    use crate::api::phase::why;
+
+    const GRACE: Duration = Duration::from_secs(600);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_time_is_kept_while_something_is_blocked_and_through_an_outage_and_cleared_when_it_is_mended() {
+        let blocked = Phase::Blocked(why(Reason::SecretNotFound, "x"));
+        let outage = Phase::AtWork(why(Reason::ServiceUnavailable, "x"));
+        let since = failing_since(&blocked, None, at(100));
+        assert_eq!(since.as_deref(), Some("1970-01-01T00:01:40Z"));
+        assert_eq!(failing_since(&blocked, since.as_deref(), at(200)), since);
+        assert_eq!(failing_since(&outage, since.as_deref(), at(300)), since);
+        assert_eq!(failing_since(&outage, None, at(300)), None, "an outage alone never stalls");
+        assert_eq!(failing_since(&Phase::Outstanding(why(Reason::LinkSent, "x")), since.as_deref(), at(400)), None);
+        assert_eq!(failing_since(&blocked, Some("nonsense"), at(100)), since);
+    }
+
+    #[test]
+    fn the_period_is_over_after_its_length_and_a_clock_that_went_back_does_not_end_it() {
+        let since = Some("1970-01-01T00:01:40Z");
+        assert!(!is_over(since, GRACE, at(100)));
+        assert!(!is_over(since, GRACE, at(699)));
+        assert!(is_over(since, GRACE, at(700)));
+        assert!(!is_over(since, GRACE, at(50)));
+        assert!(!is_over(None, GRACE, at(700)));
+        assert!(!is_over(Some("nonsense"), GRACE, at(700)));
+    }
+}

@@ -1,0 +1,367 @@
+//! The object in hand during one look: read, written under its resourceVersion, and never older than what
+//! this look itself wrote.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::events::EventType;
+use tokio::time::Instant;
+
+use super::grace;
+use super::ports::{Announcement, Environment, Objects, WriteError};
+use super::write_ahead::{Ticket, WritesAhead};
+use crate::api::conditions::{READY, Say, conditions};
+use crate::api::phase::Why;
+use crate::api::{FINALIZER, HasStatus, Phase};
+
+/// How often a change is tried again when its write met another one, or got no answer.
+const WRITES: usize = 5;
+
+/// The object in hand.
+pub struct Held<'a, K, O> {
+    objects: &'a O,
+    environment: &'a dyn Environment,
+    object: K,
+    /// How long what could come right by itself is in progress, before it is stalled.
+    grace: Duration,
+    /// What is said beside any phase: why something cannot be revoked.
+    revoke_refused: Option<Why>,
+    /// Whether it came from the API server in this look, not from the watch cache.
+    fresh: bool,
+}
+
+/// Why a look cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interrupted {
+    /// Somebody else wrote first: start over.
+    Overtaken,
+    /// The object is gone.
+    Gone,
+    /// The Kubernetes API did not do what was asked; the sentence says why.
+    Failed(String),
+}
+
+impl From<WriteError> for Interrupted {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Conflict => Self::Overtaken,
+            WriteError::Gone => Self::Gone,
+            WriteError::Refused(why) | WriteError::NoAnswer(why) => Self::Failed(why),
+        }
+    }
+}
+
+impl<'a, K, O> Held<'a, K, O>
+where
+    K: kube::Resource<DynamicType = ()> + HasStatus,
+    O: Objects<K>,
+{
+    /// Takes an object from the watch cache into hand.
+    pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
+        Self { objects, environment, object, grace, revoke_refused: None, fresh: false }
+    }
+
+    /// From now on says that something cannot be revoked, or does not say it any more.
+    pub fn set_revoke_refused(&mut self, why: Option<Why>) {
+        self.revoke_refused = why;
+    }
+
+    /// The object.
+    pub fn object(&self) -> &K {
+        &self.object
+    }
+
+    /// Whether it came from the API server in this look.
+    pub fn fresh(&self) -> bool {
+        self.fresh
+    }
+
+    /// Whether the finalizer stands.
+    pub fn has_finalizer(&self) -> bool {
+        self.object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    }
+
+    /// Reads the object from the API server.
+    pub async fn refresh(&mut self) -> Result<(), Interrupted> {
+        let (namespace, name) = (self.object.namespace().unwrap_or_default(), self.object.name_any());
+        match self.objects.read(&namespace, &name).await {
+            // Another object under the same name is not this one: its own look will come.
+            Ok(Some(object)) if object.uid() == self.object.uid() => {
+                self.hold(object);
+                Ok(())
+            }
+            Ok(_) => Err(Interrupted::Gone),
+            Err(why) => Err(Interrupted::Failed(why)),
+        }
+    }
+
+    /// Adds the finalizer, or takes it off.
+    pub async fn set_finalizer(&mut self, present: bool) -> Result<(), Interrupted> {
+        let object = self.objects.set_finalizer(&self.object, present).await?;
+        self.hold(object);
+        Ok(())
+    }
+
+    /// Applies `change` to the object and writes its status; after a conflict, or without an answer, to the
+    /// object as it is then, until `change` says with `false` that it does not apply any more. A change that
+    /// changes nothing is not written. Answers whether it applied.
+    async fn record(&mut self, change: impl Fn(&mut K) -> bool) -> Result<bool, Interrupted> {
+        let mut tries = WRITES;
+        loop {
+            let mut changed = self.object.clone();
+            let applies = change(&mut changed);
+            if !applies || changed.same_status(&self.object) {
+                return Ok(applies);
+            }
+            tries -= 1;
+            match self.objects.write_status(&changed).await {
+                Ok(object) => {
+                    self.hold(object);
+                    return Ok(true);
+                }
+                Err(WriteError::Conflict | WriteError::NoAnswer(_)) if tries > 0 => self.refresh().await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends a look: says `phase`, where that changes anything. `None` leaves the conditions as they are, and only
+    /// brings the observed generation up to date. What was planned for an older version is not said of a newer one:
+    /// after a conflict the object is read again, and `false` says that the look has to go on.
+    pub async fn conclude(&mut self, phase: Option<&Phase>) -> Result<bool, Interrupted> {
+        let mut looked_at = self.object.clone();
+        match phase {
+            Some(phase) => self.voice().say(&mut looked_at, phase),
+            None => {
+                let conditions = looked_at.conditions().to_vec();
+                let generation = generation_of(&looked_at);
+                looked_at.set_conditions(conditions, generation);
+            }
+        }
+        if looked_at.same_status(&self.object) {
+            return Ok(true);
+        }
+        let before = spoken(&self.object);
+        match self.objects.write_status(&looked_at).await {
+            Ok(object) => self.hold(object),
+            Err(WriteError::Conflict) => {
+                self.refresh().await?;
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if let Some(phase) = phase
+            && spoken(&self.object) != before
+        {
+            self.tell(phase);
+        }
+        Ok(true)
+    }
+
+    /// Records `change` and says the phase that `phase` finds in what came of it, in one write. `None` says nothing
+    /// yet, so that an object of which nothing was ever said does not look as if it had been looked at. What is
+    /// said anew is told by an event, too. Answers whether the change applied.
+    pub async fn record_saying(
+        &mut self,
+        phase: impl Fn(&K) -> Option<Phase>,
+        change: impl Fn(&mut K) -> bool,
+    ) -> Result<bool, Interrupted> {
+        let voice = self.voice();
+        let before = spoken(&self.object);
+        let applied = self
+            .record(|object| {
+                let applies = change(object);
+                if let Some(phase) = phase(object).filter(|_| applies) {
+                    voice.say(object, &phase);
+                }
+                applies
+            })
+            .await?;
+        if let Some(phase) = phase(&self.object)
+            && spoken(&self.object) != before
+        {
+            self.tell(&phase);
+        }
+        Ok(applied)
+    }
+
+    /// A phase that was planned for the version in hand: nothing is said of a newer one.
+    pub fn planned(&self, phase: Option<Phase>) -> impl Fn(&K) -> Option<Phase> + use<K, O> {
+        let generation = generation_of(&self.object);
+        move |object| phase.clone().filter(|_| generation_of(object) == generation)
+    }
+
+    /// One log line and one event for a phase that was reached.
+    fn tell(&self, phase: &Phase) {
+        let why = phase.why();
+        tracing::info!(
+            kind = %K::kind(&()),
+            namespace = self.object.namespace(),
+            name = self.object.name_any(),
+            reason = %why.reason,
+            "{}",
+            why.message
+        );
+        let type_ = if phase.is_warning() { EventType::Warning } else { EventType::Normal };
+        self.announce(Announcement { type_, reason: why.reason, note: why.message.clone() });
+    }
+
+    /// Publishes an event.
+    pub fn announce(&self, announcement: Announcement) {
+        self.objects.announce(&self.object, announcement);
+    }
+
+    /// How a phase is said at this moment.
+    fn voice(&self) -> Voice {
+        Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now: self.environment.now() }
+    }
+
+    fn hold(&mut self, object: K) {
+        self.object = object;
+        self.fresh = true;
+    }
+}
+
+impl<K, O> Held<'_, K, O>
+where
+    K: kube::Resource<DynamicType = ()> + WritesAhead,
+    O: Objects<K>,
+{
+    /// Writes `record` ahead, saying `phase`. Only where that write was answered is there a ticket: without an
+    /// answer the record may stand, and the next read of the object tells.
+    pub async fn write_ahead(&mut self, record: K::Record, phase: &Phase) -> Result<Ticket<K::Record>, Interrupted> {
+        let begun: Instant = self.environment.monotonic();
+        let mut object = self.object.clone();
+        object.set_record(record.clone());
+        self.voice().say(&mut object, phase);
+        let written = self.objects.write_status(&object).await?;
+        self.hold(written);
+        Ok(Ticket::for_written(record, begun))
+    }
+}
+
+/// How a phase is said.
+struct Voice {
+    grace: Duration,
+    revoke_refused: Option<Why>,
+    now: Timestamp,
+}
+
+impl Voice {
+    /// Puts `phase` into the status, about the generation in hand.
+    fn say<K: kube::Resource + HasStatus>(&self, object: &mut K, phase: &Phase) {
+        let generation = generation_of(object);
+        let since = grace::failing_since(phase, object.failing_since(), self.now);
+        let overdue = grace::is_over(since.as_deref(), self.grace, self.now);
+        object.set_failing_since(since);
+        let say = Say { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
+        object.set_conditions(conditions(say, generation, object.conditions(), self.now), generation);
+    }
+}
+
+fn generation_of(object: &impl kube::Resource) -> i64 {
+    object.meta().generation.unwrap_or_default()
+}
+
+/// What the object says of itself to people: status and reason of `Ready`.
+fn spoken<K: HasStatus>(object: &K) -> Option<(String, String)> {
+    let ready = object.conditions().iter().find(|condition| condition.type_ == READY)?;
+    Some((ready.status.clone(), ready.reason.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::phase::why;
+    use crate::api::{AuthenticatorConfig, Reason};
+    use crate::environment::SystemEnvironment;
+
+    /// An API server that takes whatever is written.
+    struct Agreeable;
+
+    impl Objects<AuthenticatorConfig> for Agreeable {
+        fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
+            None
+        }
+
+        async fn read(&self, _: &str, _: &str) -> Result<Option<AuthenticatorConfig>, String> {
+            Ok(None)
+        }
+
+        async fn write_status(&self, object: &AuthenticatorConfig) -> Result<AuthenticatorConfig, WriteError> {
+            Ok(object.clone())
+        }
+
+        async fn set_finalizer(
+            &self,
+            object: &AuthenticatorConfig,
+            _: bool,
+        ) -> Result<AuthenticatorConfig, WriteError> {
+            Ok(object.clone())
+        }
+
+        fn announce(&self, _: &AuthenticatorConfig, _: Announcement) {}
+    }
+
+    /// An API server that has a newer version than the one in hand.
+    struct Ahead;
+
+    impl Objects<AuthenticatorConfig> for Ahead {
+        fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
+            None
+        }
+
+        async fn read(&self, _: &str, _: &str) -> Result<Option<AuthenticatorConfig>, String> {
+            let mut newer = crate::authenticator_config::testing::object();
+            newer.metadata.generation = Some(2);
+            Ok(Some(newer))
+        }
+
+        async fn write_status(&self, object: &AuthenticatorConfig) -> Result<AuthenticatorConfig, WriteError> {
+            if object.metadata.generation == Some(2) { Ok(object.clone()) } else { Err(WriteError::Conflict) }
+        }
+
+        async fn set_finalizer(&self, _: &AuthenticatorConfig, _: bool) -> Result<AuthenticatorConfig, WriteError> {
+            Err(WriteError::Conflict)
+        }
+
+        fn announce(&self, _: &AuthenticatorConfig, _: Announcement) {}
+    }
+
+    #[tokio::test]
+    async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
+        let (objects, environment) = (Ahead, SystemEnvironment::default());
+        let mut held =
+            Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
+        let available = Phase::Available(why(Reason::Available, "text"));
+        assert_eq!(held.conclude(Some(&available)).await, Ok(false), "it has to be planned anew");
+        assert!(held.fresh());
+        assert!(held.object().conditions().is_empty());
+        assert_eq!(held.conclude(Some(&available)).await, Ok(true));
+        assert_eq!(held.object().status.as_ref().and_then(|status| status.observed_generation), Some(2));
+    }
+
+    #[tokio::test]
+    async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_ends() {
+        let (objects, environment) = (Agreeable, SystemEnvironment::default());
+        let mut held =
+            Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
+        let seen = |held: &Held<'_, AuthenticatorConfig, Agreeable>| {
+            held.object().status.as_ref().and_then(|status| status.observed_generation)
+        };
+        let id = |config: &mut AuthenticatorConfig| {
+            config.status.get_or_insert_default().id = Some("a".to_owned());
+            true
+        };
+        assert_eq!(held.record_saying(|_| None, id).await, Ok(true));
+        assert_eq!(seen(&held), None, "a change alone says nothing of the object");
+        held.conclude(None).await.unwrap();
+        assert_eq!(seen(&held), Some(1));
+        assert!(held.object().conditions().is_empty());
+        held.conclude(Some(&Phase::Available(why(Reason::Available, "text")))).await.unwrap();
+        assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned())));
+    }
+}

@@ -1,0 +1,85 @@
+//! One look at an object: plan a step, carry it out, until there is only to wait.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::held::Interrupted;
+use super::memory::{Memories, Memory};
+use super::ports::Environment;
+use super::wait::{Until, pause};
+
+/// More steps than any look takes: a guard against a plan that goes round in circles.
+const MOST_STEPS: usize = 40;
+
+/// The first pause after somebody else wrote first, in which the watch cache catches up. It doubles while that
+/// goes on.
+const OVERTAKEN: Duration = Duration::from_millis(100);
+/// The longest one.
+const LONG_OVERTAKEN: Duration = Duration::from_secs(30);
+
+/// A look at an object of some kind.
+pub trait Look: Send {
+    /// One thing to do.
+    type Step: Send;
+
+    /// What to do next, from what is known by now.
+    fn plan(&self) -> Self::Step;
+
+    /// Carries a step out. `Some` is the end of the look.
+    fn execute(&mut self, step: Self::Step) -> impl Future<Output = Result<Option<Until>, Interrupted>> + Send;
+
+    /// What is to be remembered.
+    fn into_memory(self) -> Memory;
+}
+
+/// Looks at the object `uid`, keeps what is to be remembered of it, and says after how long to look again;
+/// `None`: when something changes.
+pub async fn run(
+    mut look: impl Look,
+    uid: &str,
+    memories: &Memories,
+    environment: &dyn Environment,
+) -> Option<Duration> {
+    let ended = to_the_end(&mut look).await;
+    let mut memory = look.into_memory();
+    let until = match ended {
+        Ok(until) => until,
+        Err(Interrupted::Overtaken) => {
+            memory.overtaken = memory.overtaken.saturating_add(1);
+            let doubled = OVERTAKEN.saturating_mul(2_u32.saturating_pow(memory.overtaken - 1));
+            let pause = pause(Until::After(doubled.min(LONG_OVERTAKEN)), 0, environment.chance());
+            memories.keep(uid, memory);
+            return pause;
+        }
+        Err(Interrupted::Gone) => {
+            memories.forget(uid);
+            return None;
+        }
+        Err(Interrupted::Failed(why)) => {
+            tracing::warn!(uid, "a look was broken off, and will be made again: {why}");
+            Until::Backoff(None)
+        }
+    };
+    memory.overtaken = 0;
+    if let Until::Backoff(Some(at_least)) = until {
+        // Whatever wakes the object before that, nothing new is asked of the service.
+        memory.quiet_until = environment.monotonic().checked_add(at_least);
+    }
+    memory.failures = match until {
+        Until::Backoff(_) => memory.failures.saturating_add(1),
+        Until::Change | Until::After(_) => 0,
+    };
+    let pause = pause(until, memory.failures, environment.chance());
+    memories.keep(uid, memory);
+    pause
+}
+
+async fn to_the_end(look: &mut impl Look) -> Result<Until, Interrupted> {
+    for _ in 0..MOST_STEPS {
+        let step = look.plan();
+        if let Some(until) = look.execute(step).await? {
+            return Ok(until);
+        }
+    }
+    Err(Interrupted::Failed("the plan goes round in circles, which is a mistake in the operator".to_owned()))
+}

@@ -1,0 +1,146 @@
+//! What this process remembers of each object between two looks. Nothing here is needed for safety: a
+//! restart forgets it all, and begins every wait anew.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What is remembered of one object.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Failures in a row, for the backoff.
+    pub failures: u32,
+    /// Looks in a row in which somebody else wrote first.
+    pub overtaken: u32,
+    /// Until when the service asked to be left alone.
+    pub quiet_until: Option<Instant>,
+    /// The last successful look at the remote object.
+    pub look: Option<Look>,
+    /// The write-ahead record that was seen first, and when.
+    doubt: Option<(String, Instant)>,
+    /// The job in status, and since when it has been known.
+    job: Option<(String, Instant)>,
+    /// The job that is being revoked, and since when.
+    revoking: Option<(String, Instant)>,
+    /// The last time that the service did not let the operator revoke a job, and what it said.
+    pub revoke_refused: Option<(Instant, String)>,
+    /// The record for which the service answered with a refusal that may yet have had an effect.
+    pub refusal: Option<Refusal>,
+}
+
+/// A refusal that may yet have had an effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The id of the write-ahead record.
+    pub record_id: String,
+    /// The generation of the spec that was refused.
+    pub generation: i64,
+    /// What the service said.
+    pub said: String,
+}
+
+/// A successful look at the remote object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub at: Instant,
+    /// For which generation of the spec.
+    pub generation: i64,
+    /// Whether the remote object was there.
+    pub found: bool,
+}
+
+impl Memory {
+    /// What the service said when it refused what stands in the record `record_id`, or where none stands what the
+    /// spec of this generation asks for.
+    pub fn refusal(&self, record_id: Option<&str>, generation: i64) -> Option<String> {
+        let refusal = self.refusal.as_ref()?;
+        let concerns = match record_id {
+            Some(id) => refusal.record_id == id,
+            None => refusal.generation == generation,
+        };
+        concerns.then(|| refusal.said.clone())
+    }
+
+    /// For how long from now the service asked to be left alone.
+    pub fn quiet_for(&self, now: Instant) -> Duration {
+        self.quiet_until.map(|until| until.saturating_duration_since(now)).unwrap_or_default()
+    }
+
+    /// How long this process has known the write-ahead record `id`, which counts from the first time it is
+    /// asked about it: a restart makes the wait longer, never shorter.
+    pub fn known_for(&mut self, id: &str, now: Instant) -> Duration {
+        since_first_seen(&mut self.doubt, id, now)
+    }
+
+    /// How long this process has been revoking a job.
+    pub fn revoking_for(&mut self, id: &str, now: Instant) -> Duration {
+        since_first_seen(&mut self.revoking, id, now)
+    }
+
+    /// How long this process has known the job in status.
+    pub fn job_known_for(&mut self, id: &str, now: Instant) -> Duration {
+        since_first_seen(&mut self.job, id, now)
+    }
+}
+
+fn since_first_seen(seen: &mut Option<(String, Instant)>, id: &str, now: Instant) -> Duration {
+    match seen {
+        Some((known, since)) if known == id => now.saturating_duration_since(*since),
+        _ => {
+            *seen = Some((id.to_owned(), now));
+            Duration::ZERO
+        }
+    }
+}
+
+/// The memories of all objects of a kind, by uid.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<HashMap<String, Memory>>);
+
+impl Memories {
+    /// The memory of one object. A controller looks at an object in one place at a time, so what is taken
+    /// here and put back with [`Memories::keep`] cannot be overtaken.
+    pub fn recall(&self, uid: &str) -> Memory {
+        self.lock().get(uid).cloned().unwrap_or_default()
+    }
+
+    /// Puts the memory of one object back.
+    pub fn keep(&self, uid: &str, memory: Memory) {
+        self.lock().insert(uid.to_owned(), memory);
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_known_since_it_was_first_asked_about_and_another_one_starts_anew() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        assert_eq!(memory.known_for("a", start), Duration::ZERO);
+        assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
+        assert_eq!(memory.known_for("b", start + Duration::from_secs(6)), Duration::ZERO);
+        assert_eq!(Memory::default().known_for("a", start + Duration::from_secs(60)), Duration::ZERO, "a restart");
+    }
+
+    #[test]
+    fn an_object_is_remembered_until_it_is_forgotten() {
+        let memories = Memories::default();
+        memories.keep("uid", Memory { failures: 3, ..Memory::default() });
+        assert_eq!(memories.recall("uid").failures, 3);
+        memories.forget("uid");
+        assert_eq!(memories.recall("uid").failures, 0);
+    }
+}

@@ -1,0 +1,23 @@
+//! What the loops of all kinds share: the ports they await, the object in hand, the write-ahead record, what
+//! is known so far, and what is remembered between two looks.
+
+pub mod doubt;
+pub mod fact;
+pub mod grace;
+pub mod held;
+pub mod home;
+pub mod look;
+pub mod memory;
+pub mod outcome;
+pub mod ports;
+pub mod wait;
+pub mod write_ahead;
+
+pub use fact::{Fact, Trouble};
+pub use held::{Held, Interrupted};
+pub use home::RealmIds;
+pub use memory::{Memories, Memory};
+pub use outcome::Outcome;
+pub use ports::{Announcement, Environment, Objects, Opened, Realms, WriteError};
+pub use wait::{Until, Wait};
+pub use write_ahead::{Ticket, WritesAhead};

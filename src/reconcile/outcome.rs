@@ -1,0 +1,146 @@
+//! What came of a remote call: sorted by whether it was carried out, and put into a phase.
+
+use std::time::Duration;
+
+use super::fact::Trouble;
+use crate::api::phase::why;
+use crate::api::{Phase, ProviderConfigRef, Reason};
+use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
+
+/// What came of a call that cannot be undone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome<T> {
+    /// It was carried out, with this result.
+    Done(T),
+    /// It was surely not carried out.
+    NotDone(Trouble),
+    /// It may have been carried out.
+    InDoubt,
+}
+
+impl<T> Outcome<T> {
+    /// Sorts the answer to a call that went through `provider`.
+    pub fn of(result: Result<T, Error>, provider: &ProviderConfigRef) -> Self {
+        match result {
+            Ok(value) => Self::Done(value),
+            Err(Error::InDoubt { .. }) => Self::InDoubt,
+            Err(error) => Self::NotDone(trouble(&error, provider)),
+        }
+    }
+
+    /// A call that was not made, because its time was over or the process is ending.
+    pub fn not_made() -> Self {
+        Self::NotDone(Trouble { phase: Phase::AtWork(why(Reason::Sending, "not sent yet: trying again")), after: None })
+    }
+}
+
+/// What the service said, where it answered neither yes nor a clear no (such as 409): should it turn out that
+/// nothing was done, this was a refusal. 408 and 425 ask for nothing but another try.
+pub fn refusal(error: &Error) -> Option<String> {
+    match error {
+        Error::InDoubt { status: Some(408 | 425), .. } => None,
+        Error::InDoubt { cause: Doubt::Status, status: Some(400..=499), message, .. } => Some(message.clone()),
+        _ => None,
+    }
+}
+
+/// What a call that failed means for the object it was made for.
+pub fn trouble(error: &Error, provider: &ProviderConfigRef) -> Trouble {
+    let said = error.to_string();
+    let phase = match error {
+        Error::Retry { cause: Unsent::TooManyCalls, .. } => Phase::AtWork(why(Reason::RateLimited, said)),
+        _ if refusal(error).is_some() => Phase::Refused(why(Reason::Refused, said)),
+        Error::Retry { cause: Unsent::NoConnection, .. } | Error::InDoubt { .. } => {
+            Phase::AtWork(why(Reason::ServiceUnavailable, said))
+        }
+        Error::Refused { cause: Refusal::Unauthorized, .. } => Phase::Blocked(why(
+            Reason::Unauthorized,
+            format!("{said}; the token is in the Secret that {provider} names in spec.credentials"),
+        )),
+        Error::Refused { cause: Refusal::Forbidden, .. } => Phase::Blocked(why(
+            Reason::PermissionDenied,
+            format!("{said}; the token is in the Secret that {provider} names in spec.credentials"),
+        )),
+        Error::Refused { cause: Refusal::Local | Refusal::BadRequest | Refusal::Unprocessable, .. }
+        | Error::Gone { .. } => Phase::Refused(why(Reason::Refused, said)),
+    };
+    Trouble { phase, after: error.after() }
+}
+
+/// `Ok(None)` for an object that the service does not know.
+pub fn found<T>(result: Result<T, Error>, provider: &ProviderConfigRef) -> Result<Option<T>, Trouble> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Gone { .. }) => Ok(None),
+        Err(error) => Err(trouble(&error, provider)),
+    }
+}
+
+/// How long a call may take that has a ticket for `left`.
+pub fn within(left: Duration, request_timeout: Duration) -> Duration {
+    left.min(request_timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_doubt(cause: Doubt, status: Option<u16>) -> Error {
+        Error::InDoubt { cause, status, after: None, message: "said".to_owned() }
+    }
+
+    fn refused(cause: Refusal) -> Error {
+        Error::Refused { cause, message: "said".to_owned() }
+    }
+
+    fn sorted(error: Error) -> Outcome<()> {
+        Outcome::of(Err(error), &ProviderConfigRef::default())
+    }
+
+    #[test]
+    fn only_what_surely_had_no_effect_counts_as_not_done() {
+        let retry = |cause| Error::Retry { cause, after: None, message: "said".to_owned() };
+        for error in [
+            retry(Unsent::NoConnection),
+            retry(Unsent::TooManyCalls),
+            refused(Refusal::BadRequest),
+            refused(Refusal::Unauthorized),
+            refused(Refusal::Forbidden),
+            refused(Refusal::Unprocessable),
+            Error::Gone { message: "said".to_owned() },
+        ] {
+            assert!(matches!(sorted(error.clone()), Outcome::NotDone(_)), "{error:?}");
+        }
+        for error in [
+            in_doubt(Doubt::Timeout, None),
+            in_doubt(Doubt::Connection, None),
+            in_doubt(Doubt::Redirect, Some(302)),
+            in_doubt(Doubt::Server, Some(503)),
+            in_doubt(Doubt::Status, Some(409)),
+            in_doubt(Doubt::Unusable, Some(200)),
+        ] {
+            assert_eq!(sorted(error.clone()), Outcome::InDoubt, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn another_4xx_is_remembered_as_a_refusal_and_nothing_else_is() {
+        assert_eq!(refusal(&in_doubt(Doubt::Status, Some(409))).as_deref(), Some("said"));
+        assert_eq!(refusal(&in_doubt(Doubt::Status, Some(408))), None);
+        assert_eq!(refusal(&in_doubt(Doubt::Server, Some(500))), None);
+        assert_eq!(refusal(&in_doubt(Doubt::Timeout, None)), None);
+    }
+
+    #[test]
+    fn what_a_token_lacks_can_come_right_elsewhere_and_what_a_spec_lacks_cannot() {
+        let phase = |error| trouble(&error, &ProviderConfigRef::default()).phase;
+        assert!(matches!(phase(refused(Refusal::Unauthorized)), Phase::Blocked(w) if w.reason == Reason::Unauthorized));
+        assert!(matches!(phase(refused(Refusal::Forbidden)), Phase::Blocked(w) if w.reason == Reason::PermissionDenied
+                && w.message.contains("ClusterProviderConfig default")));
+        assert!(matches!(phase(refused(Refusal::BadRequest)), Phase::Refused(w) if w.reason == Reason::Refused));
+        assert!(matches!(phase(in_doubt(Doubt::Status, Some(409))), Phase::Refused(_)), "such as what is still in use");
+        for late in [in_doubt(Doubt::Server, Some(500)), in_doubt(Doubt::Status, Some(408))] {
+            assert!(matches!(phase(late), Phase::AtWork(_)), "never stalls");
+        }
+    }
+}

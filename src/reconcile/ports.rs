@@ -1,0 +1,100 @@
+//! The ports: all that a reconcile awaits, and where time and chance come from. Each has two implementations,
+//! the real one and a model of it for tests that want to decide what happens at each of them.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::runtime::events::EventType;
+use tokio::time::Instant;
+
+use crate::api::{Phase, ProviderConfigRef, Reason};
+
+/// The objects of one kind, in the Kubernetes API.
+pub trait Objects<K>: Send + Sync {
+    /// The object from the watch cache: it costs nothing, and may be behind.
+    fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>>;
+
+    /// The object as the API server has it now; `None` when there is none.
+    fn read(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Option<K>, String>> + Send;
+
+    /// Replaces the status, under the object's resourceVersion.
+    fn write_status(&self, object: &K) -> impl Future<Output = Result<K, WriteError>> + Send;
+
+    /// Adds the finalizer or takes it off, under the object's uid and resourceVersion. Answers the object as it
+    /// is then.
+    fn set_finalizer(&self, object: &K, present: bool) -> impl Future<Output = Result<K, WriteError>> + Send;
+
+    /// Publishes an event about the object. Nothing waits for it, and a refusal is no error.
+    fn announce(&self, object: &K, announcement: Announcement);
+}
+
+/// An event about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Normal, or Warning where a person should look.
+    pub type_: EventType,
+    /// The reason, as in a condition.
+    pub reason: Reason,
+    /// The sentence.
+    pub note: String,
+}
+
+/// Why a write did not succeed, or may not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody else wrote first. Read again, decide again.
+    #[error("the object has changed meanwhile")]
+    Conflict,
+    /// The object is gone.
+    #[error("the object is gone")]
+    Gone,
+    /// The API server refused, surely without an effect.
+    #[error("{0}")]
+    Refused(String),
+    /// There was no answer, or an error of the server's own: the write may have been carried out.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+/// From a reference to a realm that is ready to be called.
+pub trait Realms: Send + Sync {
+    /// What calls are made on.
+    type Remote;
+
+    /// Resolves a provider config for an object of `namespace`, and reads its credentials now. Otherwise the
+    /// phase says what is missing.
+    fn open(
+        &self,
+        namespace: &str,
+        reference: &ProviderConfigRef,
+    ) -> impl Future<Output = Result<Opened<Self::Remote>, Phase>> + Send;
+}
+
+/// A realm that is ready to be called.
+#[derive(Clone, Debug)]
+pub struct Opened<R> {
+    /// What calls are made on.
+    pub remote: R,
+    /// Why nothing new may be made or sent there for this namespace, if it may not. What is there already is
+    /// followed, revoked and deleted all the same.
+    pub not_allowed: Option<Phase>,
+}
+
+/// Time, chance, and whether this process may act.
+pub trait Environment: Send + Sync {
+    /// The wall clock. Shown to people and compared with the service's times; no safety rests on it alone.
+    fn now(&self) -> Timestamp;
+
+    /// The monotonic clock.
+    fn monotonic(&self) -> Instant;
+
+    /// A fresh random identifier, at most 64 characters.
+    fn nonce(&self) -> String;
+
+    /// A random number of at least 0 and below 1.
+    fn chance(&self) -> f64;
+
+    /// Whether a remote write may be started now. Not while the process is ending.
+    fn may_write(&self) -> bool;
+}

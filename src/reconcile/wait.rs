@@ -1,0 +1,103 @@
+//! How a look ends: what is said of the object, and when it is looked at again.
+
+use std::time::Duration;
+
+use super::fact::Trouble;
+use crate::api::Phase;
+
+/// How a look ends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wait {
+    /// What to say of the object; `None` leaves standing what was said before.
+    pub say: Option<Phase>,
+    /// When to look again.
+    pub until: Until,
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When something changes.
+    Change,
+    /// After this time.
+    After(Duration),
+    /// After the object's own backoff, which grows with each failure, and not before the time given.
+    Backoff(Option<Duration>),
+}
+
+impl Until {
+    /// This or the other, whichever comes first. A backoff begins with the shortest pauses.
+    pub fn or_sooner(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Change, until) | (until, Self::Change) => until,
+            (Self::Backoff(at_least), _) | (_, Self::Backoff(at_least)) => Self::Backoff(at_least),
+            (Self::After(one), Self::After(other)) => Self::After(one.min(other)),
+        }
+    }
+}
+
+impl Wait {
+    /// Says `phase` and waits until `until`.
+    pub fn saying(phase: Phase, until: Until) -> Self {
+        Self { say: Some(phase), until }
+    }
+
+    /// Says what went wrong, and backs off. What only a change of the spec can mend, and what has not come right
+    /// within the grace period (`overdue`), is tried again after `resync`.
+    pub fn troubled(trouble: &Trouble, resync: Duration, overdue: bool) -> Self {
+        let until = match trouble.phase {
+            Phase::Refused(_) => Until::After(resync),
+            Phase::Blocked(_) if overdue => Until::After(resync.max(trouble.after.unwrap_or_default())),
+            _ => Until::Backoff(trouble.after),
+        };
+        Self::saying(trouble.phase.clone(), until)
+    }
+}
+
+/// The first step of an object's backoff.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest step.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// After how long to look again, after `failures` failures in a row, spread by `chance` (0 to 1) so that what
+/// failed together does not come back together; `None`: when something changes.
+pub fn pause(until: Until, failures: u32, chance: f64) -> Option<Duration> {
+    match until {
+        Until::Change => None,
+        Until::After(delay) => Some(spread(delay, chance)),
+        Until::Backoff(at_least) => {
+            let step = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
+            Some(spread(step.max(at_least.unwrap_or_default()), chance))
+        }
+    }
+}
+
+/// `delay`, and up to a fifth more.
+fn spread(delay: Duration, chance: f64) -> Duration {
+    delay.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 5.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn the_backoff_doubles_up_to_its_longest_step() {
+        let steps: Vec<_> = [1, 2, 3, 6, 7, 40, u32::MAX].map(|n| pause(Until::Backoff(None), n, 0.0)).into();
+        assert_eq!(steps, [1, 2, 4, 32, 60, 60, 60].map(|n| Some(seconds(n))));
+    }
+
+    #[test]
+    fn nothing_comes_back_before_the_time_that_was_asked_for() {
+        for chance in [0.0, 0.5, 0.999] {
+            assert!(spread(seconds(30), chance) >= seconds(30));
+            assert!(spread(seconds(30), chance) <= seconds(36));
+        }
+        assert_eq!(pause(Until::Backoff(Some(seconds(30))), 1, 0.0), Some(seconds(30)));
+        assert_eq!(pause(Until::After(seconds(5)), 9, 0.0), Some(seconds(5)));
+    }
+}
