@@ -3,5 +3,6 @@
 pub mod api;
 pub mod authenticator_config;
 pub mod beyond_identity;
+pub mod enrollment_request;
 mod environment;
 pub mod reconcile;

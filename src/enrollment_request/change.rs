@@ -1,0 +1,174 @@
+//! The changes of a request's status. Each applies to the status as it stands then, which may be another one
+//! than it was planned for, and says whether it still does. Pure.
+
+use super::desired::Desired;
+use super::observed::Person;
+use super::phase::{self, is_outstanding};
+use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
+use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, text};
+use crate::beyond_identity::types::CredentialBindingJob;
+
+/// How many jobs of earlier attempts are kept. One whose link is out is kept beyond that.
+const PREVIOUS_JOBS: usize = 16;
+
+/// A change of status.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The send of this id made this job: the attempt is concluded.
+    Conclude {
+        /// The id of the write-ahead record.
+        send_id: String,
+        /// The job that it made.
+        job: Box<CredentialBindingJob>,
+        /// Other jobs that it could have made. They are left alone, since they may be somebody else's.
+        others: Vec<String>,
+    },
+    /// Nothing was sent before, and nothing needs to be: the attempt is concluded.
+    Settle {
+        /// The attempt.
+        attempt: i64,
+        /// The provider config that was gone through.
+        provider_config_ref: ProviderConfigRef,
+        /// Who it is about.
+        person: Person,
+        /// By what.
+        by: SettledBy,
+    },
+    /// A job of the request was looked at.
+    Follow(Box<CredentialBindingJob>),
+    /// The job of an earlier attempt is gone.
+    Forget {
+        /// The job.
+        job_id: String,
+    },
+}
+
+/// What concludes an attempt for which nothing was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SettledBy {
+    /// A job that was there already.
+    Adopted(Box<CredentialBindingJob>),
+    /// There is nothing to do.
+    Skipped(Skipped),
+}
+
+/// Takes the record of this id off a status. `false`: it does not stand there any more.
+pub fn withdraw(status: &mut EnrollmentRequestStatus, send_id: &str) -> bool {
+    status.send.take_if(|send| send.id == send_id).is_some()
+}
+
+impl Change {
+    /// What `desired` means for a status that this change has been applied to; `None` for a change that says
+    /// nothing, and while the request is being deleted.
+    pub fn phase(&self, status: &EnrollmentRequestStatus, desired: &Desired) -> Option<Phase> {
+        let says = match self {
+            Self::Conclude { .. } | Self::Settle { .. } => true,
+            Self::Follow(job) => status.job_id.as_ref() == Some(&job.id),
+            Self::Forget { .. } => false,
+        };
+        (says && !desired.deleting).then(|| phase::of_request(status, desired))
+    }
+
+    /// Whether the change would change this status.
+    pub fn changes(&self, status: &EnrollmentRequestStatus) -> bool {
+        let mut changed = status.clone();
+        self.apply(&mut changed) && changed != *status
+    }
+
+    /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
+    pub fn apply(&self, status: &mut EnrollmentRequestStatus) -> bool {
+        match self {
+            Self::Conclude { send_id, job, others: _ } => {
+                let Some(send) = status.send.take_if(|send| &send.id == send_id) else { return false };
+                conclude(status, send, job);
+                true
+            }
+            Self::Settle { attempt, provider_config_ref, person, by } => {
+                if status.attempt.is_some() || status.send.is_some() {
+                    return false;
+                }
+                status.attempt = Some(*attempt);
+                about(status, provider_config_ref.clone(), person.clone());
+                match by {
+                    SettledBy::Adopted(job) => {
+                        status.job_id = Some(job.id.clone());
+                        status.adopted = Some(true);
+                        mirror(status, job);
+                    }
+                    SettledBy::Skipped(why) => status.skipped = Some(*why),
+                }
+                true
+            }
+            Self::Follow(job) => {
+                if status.job_id.as_deref() == Some(job.id.as_str()) {
+                    mirror(status, job);
+                    return true;
+                }
+                let previous = status.previous_jobs.iter_mut().find(|previous| previous.id == job.id);
+                previous.map(|previous| previous.state = state_of(job)).is_some()
+            }
+            Self::Forget { job_id } => {
+                let before = status.previous_jobs.len();
+                status.previous_jobs.retain(|previous| &previous.id != job_id);
+                status.previous_jobs.len() < before
+            }
+        }
+    }
+}
+
+/// Takes over from `send` what it was sent for, and from `job` what came of it. An earlier job steps back.
+fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &CredentialBindingJob) {
+    let SendRecord {
+        id: _,
+        attempt,
+        provider_config_ref,
+        tenant_id,
+        realm_id,
+        identity_id,
+        authenticator_config_id,
+        delivery_method: _,
+        post_binding_redirect_uri: _,
+        not_before: _,
+        existing_job_ids: _,
+        timeout_seconds: _,
+    } = send;
+    if let (Some(id), Some(identity_id)) = (status.job_id.take(), status.identity_id.take())
+        && id != job.id
+    {
+        status.previous_jobs.insert(0, PreviousJob { id, identity_id, state: status.state.take() });
+        let mut place = 0..;
+        status.previous_jobs.retain(|previous| {
+            place.next().is_some_and(|place| place < PREVIOUS_JOBS) || is_outstanding(previous.state.as_deref())
+        });
+    }
+    status.attempt = Some(attempt);
+    status.adopted = None;
+    status.skipped = None;
+    about(status, provider_config_ref, Person { tenant_id, realm_id, identity_id, authenticator_config_id });
+    status.job_id = Some(job.id.clone());
+    mirror(status, job);
+}
+
+/// Writes down who the attempt is about, and by which way.
+fn about(status: &mut EnrollmentRequestStatus, provider_config_ref: ProviderConfigRef, person: Person) {
+    let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
+    status.provider_config_ref = Some(provider_config_ref);
+    status.tenant_id = Some(tenant_id);
+    status.realm_id = Some(realm_id);
+    status.identity_id = Some(identity_id);
+    status.authenticator_config_id = Some(authenticator_config_id);
+}
+
+/// What is shown of a job, as the API wrote it.
+fn mirror(status: &mut EnrollmentRequestStatus, job: &CredentialBindingJob) {
+    let shown = |value: Option<&str>| value.map(text::status_text);
+    status.state = state_of(job);
+    status.expire_time = shown(job.expire_time.as_deref());
+    status.create_time = shown(job.create_time.as_deref());
+    status.update_time = shown(job.update_time.as_deref());
+    status.credential_id = shown(job.credential_id.as_deref());
+}
+
+fn state_of(job: &CredentialBindingJob) -> Option<String> {
+    job.state.as_ref().map(|state| text::status_text(state.as_str()))
+}

@@ -1,0 +1,68 @@
+//! What a request asks for, taken from its spec and its metadata. Pure.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::api::EnrollmentRequest;
+use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The namespace, in which the AuthenticatorConfig lies, too.
+    pub namespace: String,
+    /// The name of the AuthenticatorConfig.
+    pub authenticator_config: String,
+    /// Who is to be enrolled.
+    pub identity: Who,
+    /// How the link reaches the person.
+    pub delivery_method: DeliveryMethod,
+    /// Where the person is led to afterwards.
+    pub post_binding_redirect_uri: Option<String>,
+    /// The attempt that is asked for.
+    pub attempt: i64,
+    /// Whether a link that is out is to be revoked, and none to be sent.
+    pub revoked: bool,
+    /// Whether a link that is out stays valid when the request is deleted.
+    pub orphan: bool,
+    /// The generation of the spec.
+    pub generation: i64,
+    /// Whether the request is being deleted.
+    pub deleting: bool,
+    /// Since when.
+    pub deleted_at: Option<Timestamp>,
+}
+
+/// How an identity is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// By its id.
+    Id(String),
+    /// By its username, which is not to be shown.
+    Username(String),
+}
+
+impl Desired {
+    /// Reads what `request` asks for.
+    pub fn of(request: &EnrollmentRequest) -> Self {
+        let spec = &request.spec;
+        let identity = match (&spec.identity.id, &spec.identity.username) {
+            (None, Some(username)) => Who::Username(username.clone()),
+            // The API server sees to it that there is exactly one of the two.
+            (id, _) => Who::Id(id.clone().unwrap_or_default()),
+        };
+        Self {
+            namespace: request.namespace().unwrap_or_default(),
+            authenticator_config: spec.authenticator_config_ref.name.clone(),
+            identity,
+            delivery_method: spec.delivery_method,
+            post_binding_redirect_uri: spec.post_binding_redirect_uri.clone(),
+            attempt: spec.attempt,
+            revoked: spec.revoked,
+            orphan: spec.deletion_policy == DeletionPolicy::Orphan,
+            generation: request.metadata.generation.unwrap_or_default(),
+            deleting: request.metadata.deletion_timestamp.is_some(),
+            deleted_at: request.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+        }
+    }
+}

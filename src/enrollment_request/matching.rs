@@ -1,0 +1,140 @@
+//! Which job answers which send. Pure.
+
+use jiff::Timestamp;
+
+use super::observed::{Listed, Person};
+use super::phase;
+use crate::api::EnrollmentRequestStatus;
+use crate::api::enrollment_request::SendRecord;
+use crate::beyond_identity::types::{CredentialBindingJob, JobState};
+
+/// Whether `job` is one that `send` asks for: its identity, configuration and delivery method. What the answer
+/// leaves out does not speak against it.
+fn asked_for(job: &CredentialBindingJob, send: &SendRecord) -> bool {
+    agrees(&job.identity_id, &send.identity_id)
+        && agrees(&job.authenticator_config_id, &send.authenticator_config_id)
+        && job.delivery_method.as_ref().is_none_or(|method| method.as_str() == send.delivery_method.as_str())
+}
+
+fn agrees(value: &Option<String>, wanted: &str) -> bool {
+    value.as_deref().is_none_or(|value| value == wanted)
+}
+
+/// Whether `job` was made at `not_before` or later. One without a readable create time may have been.
+fn recent(job: &CredentialBindingJob, not_before: &str) -> bool {
+    match (created(job), not_before.parse::<Timestamp>()) {
+        (Some(created), Ok(not_before)) => created >= not_before,
+        _ => true,
+    }
+}
+
+/// The jobs of a list that `send` could take for its own although they were there before it: those are what
+/// its record must name.
+pub fn existing<'a>(
+    jobs: &'a [CredentialBindingJob],
+    send: &'a SendRecord,
+) -> impl Iterator<Item = &'a CredentialBindingJob> {
+    jobs.iter().filter(|job| asked_for(job, send) && recent(job, &send.not_before))
+}
+
+/// The jobs of a list that the call of `send` can have made, the oldest first: not those that its record names,
+/// nor those that the status has from earlier attempts, nor those that are another request's.
+pub fn made_by<'a>(
+    listed: &'a Listed,
+    send: &SendRecord,
+    status: &EnrollmentRequestStatus,
+) -> Vec<&'a CredentialBindingJob> {
+    let known = |id: &String| {
+        send.existing_job_ids.contains(id)
+            || status.job_id.as_ref() == Some(id)
+            || status.previous_jobs.iter().any(|previous| &previous.id == id)
+            || listed.named_elsewhere.contains(id)
+    };
+    let ours = |job: &&CredentialBindingJob| asked_for(job, send) && recent(job, &send.not_before) && !known(&job.id);
+    let mut made: Vec<_> = listed.jobs.iter().filter(ours).collect();
+    // Without a create time nothing says that it is older than one that has one.
+    made.sort_by_key(|job| (created(job).unwrap_or(Timestamp::MAX), job.id.clone()));
+    made
+}
+
+/// The jobs of a list that a request may take for its own although it did not send: those by which `person` has
+/// a link or a passkey already, the newest first, those without a create time last.
+pub fn adoptable<'a>(
+    listed: &'a Listed,
+    person: &Person,
+    delivery_method: &str,
+) -> impl Iterator<Item = &'a CredentialBindingJob> {
+    let mut jobs: Vec<_> = listed
+        .jobs
+        .iter()
+        .filter(|job| is_adoptable(job, person, delivery_method) && !listed.named_elsewhere.contains(&job.id))
+        .collect();
+    jobs.sort_by_key(|job| (created(job), job.id.clone()));
+    jobs.into_iter().rev()
+}
+
+/// Whether by this job `person` has a link or a passkey.
+pub fn is_adoptable(job: &CredentialBindingJob, person: &Person, delivery_method: &str) -> bool {
+    let state = job.state.as_ref().map(JobState::as_str);
+    agrees(&job.identity_id, &person.identity_id)
+        && agrees(&job.authenticator_config_id, &person.authenticator_config_id)
+        && job.delivery_method.as_ref().is_none_or(|method| method.as_str() == delivery_method)
+        && (phase::is_outstanding(state) || phase::is_final(state))
+}
+
+fn created(job: &CredentialBindingJob) -> Option<Timestamp> {
+    job.create_time.as_deref()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::beyond_identity::types::DeliveryMethod;
+    use crate::enrollment_request::testing::{job, send};
+
+    fn ids<'a>(jobs: impl IntoIterator<Item = &'a CredentialBindingJob>) -> Vec<&'a str> {
+        jobs.into_iter().map(|job| job.id.as_str()).collect()
+    }
+
+    /// The jobs of a list of these that `send` can have made.
+    fn made(jobs: &[CredentialBindingJob], send: &SendRecord) -> Vec<String> {
+        let listed = Listed { jobs: jobs.to_vec(), named_elsewhere: [].into(), server_time: None, age: Duration::ZERO };
+        ids(made_by(&listed, send, &EnrollmentRequestStatus::default())).into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn only_jobs_of_the_same_identity_configuration_and_delivery_method_answer_a_send() {
+        let mut others = [job("a"), job("b"), job("c")];
+        others[0].identity_id = Some("somebody-else".to_owned());
+        others[1].authenticator_config_id = Some("another".to_owned());
+        others[2].delivery_method = Some(DeliveryMethod::Return);
+        assert_eq!(made(&others, &send()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_an_answer_leaves_out_does_not_speak_against_a_job() {
+        let bare = CredentialBindingJob { id: "bare".to_owned(), ..CredentialBindingJob::default() };
+        assert_eq!(made(std::slice::from_ref(&bare), &send()), ["bare"]);
+        assert_eq!(ids(existing(&[bare], &send())), ["bare"], "so it has to be named when it was there before");
+    }
+
+    #[test]
+    fn a_job_that_was_there_before_the_send_is_not_its_own() {
+        let (mut early, mut named) = (job("early"), job("named"));
+        early.create_time = Some("2026-01-01T11:59:29Z".to_owned());
+        named.create_time = None;
+        let send = SendRecord { existing_job_ids: vec!["named".to_owned()], ..send() };
+        assert_eq!(made(&[early, named], &send), Vec::<String>::new());
+    }
+
+    #[test]
+    fn of_several_the_oldest_comes_first_and_those_without_a_time_last() {
+        let (mut a, mut b, mut c) = (job("a"), job("b"), job("c"));
+        a.create_time = None;
+        b.create_time = Some("2026-01-01T12:00:02Z".to_owned());
+        c.create_time = Some("2026-01-01T12:00:01.5Z".to_owned());
+        assert_eq!(made(&[a, b, c], &send()), ["c", "b", "a"]);
+    }
+}

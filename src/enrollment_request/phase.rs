@@ -1,0 +1,184 @@
+//! From the state of a request's job to a phase: here a job's state becomes what is said in the conditions. Pure.
+
+use super::desired::Desired;
+use crate::api::enrollment_request::Skipped;
+use crate::api::phase::why;
+use crate::api::{EnrollmentRequestStatus, Phase, Reason};
+use crate::beyond_identity::types::JobState;
+
+/// How another email is had.
+const AGAIN: &str = "raise spec.attempt to send another email";
+
+/// The phase of a request of which an attempt is concluded: what is still owed comes first.
+pub fn of_request(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
+    let Desired { attempt, revoked, .. } = desired;
+    if status.attempt.is_none_or(|concluded| concluded < *attempt) && !revoked {
+        Phase::AtWork(why(Reason::Sending, format!("attempt {attempt} is sent next")))
+    } else if *revoked && status.job_id.is_some() && is_outstanding(status.state.as_deref()) {
+        Phase::AtWork(why(Reason::Revoking, "the link is being revoked"))
+    } else {
+        of_status(status, *revoked)
+    }
+}
+
+/// The phase of a request whose attempt is concluded as `status` says; `revoked` is what its spec says.
+pub fn of_status(status: &EnrollmentRequestStatus, revoked: bool) -> Phase {
+    match status.skipped {
+        Some(Skipped::AlreadyEnrolled) => {
+            return Phase::Complete(why(
+                Reason::AlreadyEnrolled,
+                format!("the identity had a passkey already, so nothing was sent: {AGAIN}, for a further device"),
+            ));
+        }
+        Some(Skipped::Revoked) => return revoked_phase(true, "nothing was sent, since spec.revoked was true"),
+        None => {}
+    }
+    let state = status.state.as_deref().map(JobState::from);
+    match state {
+        Some(JobState::Complete) => Phase::Complete(match status.adopted {
+            Some(true) => why(
+                Reason::Adopted,
+                format!(
+                    "the person has bound a passkey by a job that was there already: {AGAIN}, for a further device"
+                ),
+            ),
+            _ => why(Reason::Complete, "the person has bound a passkey"),
+        }),
+        Some(JobState::Revoked) => revoked_phase(revoked, "the job was revoked"),
+        Some(JobState::Expired) if revoked => revoked_phase(true, "the link expired before it was revoked"),
+        Some(JobState::FailedToSend) if revoked => revoked_phase(true, "the email was never sent"),
+        Some(JobState::Expired) => {
+            Phase::Expired(why(Reason::LinkExpired, format!("the link expired before a passkey was bound: {AGAIN}")))
+        }
+        Some(JobState::FailedToSend) => Phase::FailedToSend(why(
+            Reason::FailedToSend,
+            format!("the service could not send the email: check the identity's primary email address, then {AGAIN}"),
+        )),
+        state => Phase::Outstanding(outstanding(status, state)),
+    }
+}
+
+fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>) -> crate::api::phase::Why {
+    let (reason, what) = match state {
+        Some(JobState::LinkSent) => (Reason::LinkSent, "the enrolment email was sent".to_owned()),
+        Some(JobState::LinkOpened) => (Reason::LinkOpened, "the person has opened the link".to_owned()),
+        Some(JobState::RequestDelivered) => {
+            (Reason::RequestDelivered, "the link has reached the person's authenticator".to_owned())
+        }
+        Some(state) => (Reason::UnknownState, format!("the job is in state {state}, which this version does not know")),
+        None => (Reason::UnknownState, "the service does not say in which state the job is".to_owned()),
+    };
+    let expires = status.expire_time.as_deref().map(|at| format!(", the link expires at {at}")).unwrap_or_default();
+    match status.adopted {
+        Some(true) => why(
+            Reason::Adopted,
+            format!("nothing was sent, since an earlier link is still valid ({what}{expires}): {AGAIN}"),
+        ),
+        _ => why(reason, format!("{what}{expires}")),
+    }
+}
+
+fn revoked_phase(asked: bool, what: &str) -> Phase {
+    let message = if asked {
+        format!("{what}; to enrol again, set spec.revoked to false and raise spec.attempt")
+    } else {
+        // It may have been this spec that asked for it, before that was taken back.
+        format!("{what}, which spec.revoked does not ask for: {AGAIN}")
+    };
+    Phase::Revoked { why: why(Reason::Revoked, message), asked }
+}
+
+/// The phase of a request whose job the service does not know any more.
+pub fn of_missing_job(status: &EnrollmentRequestStatus, revoked: bool) -> Phase {
+    if revoked {
+        return revoked_phase(true, "the job is gone in Beyond Identity");
+    }
+    let job = status.job_id.as_deref().unwrap_or("that status.jobID should name");
+    Phase::JobGone(why(
+        Reason::JobNotFound,
+        format!(
+            "the credential binding job {job} is gone in Beyond Identity, and nothing is sent again for it: {AGAIN}"
+        ),
+    ))
+}
+
+/// Whether a job in this state need not be read again.
+pub fn is_final(state: Option<&str>) -> bool {
+    state == Some(JobState::Complete.as_str())
+}
+
+/// Whether the link of a job in this state may still be used. A state that is not known counts as still going on.
+pub fn is_outstanding(state: Option<&str>) -> bool {
+    match state.map(JobState::from) {
+        None | Some(JobState::LinkSent | JobState::LinkOpened | JobState::RequestDelivered | JobState::Other(_)) => {
+            true
+        }
+        Some(JobState::Complete | JobState::Expired | JobState::FailedToSend | JobState::Revoked) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrollment_request::testing::concluded;
+
+    fn phase(state: Option<&str>, revoked: bool) -> Phase {
+        of_status(&EnrollmentRequestStatus { state: state.map(str::to_owned), ..concluded() }, revoked)
+    }
+
+    #[test]
+    fn every_state_has_its_phase_and_reason() {
+        use Reason as R;
+        let outstanding = |state, reason| {
+            assert!(matches!(phase(state, false), Phase::Outstanding(why) if why.reason == reason), "{state:?}");
+            assert!(is_outstanding(state));
+        };
+        outstanding(Some("LINK_SENT"), R::LinkSent);
+        outstanding(Some("LINK_OPENED"), R::LinkOpened);
+        outstanding(Some("REQUEST_DELIVERED"), R::RequestDelivered);
+        outstanding(Some("SOMETHING_NEW"), R::UnknownState);
+        outstanding(None, R::UnknownState);
+        assert!(matches!(phase(Some("COMPLETE"), false), Phase::Complete(why) if why.reason == R::Complete));
+        assert!(matches!(phase(Some("EXPIRED"), false), Phase::Expired(why) if why.reason == R::LinkExpired));
+        assert!(
+            matches!(phase(Some("REVOKED"), false), Phase::Revoked { why, asked: false } if why.reason == R::Revoked)
+        );
+        assert!(
+            matches!(phase(Some("FAILED_TO_SEND"), false), Phase::FailedToSend(why) if why.reason == R::FailedToSend)
+        );
+        for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
+            assert!(!is_outstanding(Some(state)));
+        }
+    }
+
+    #[test]
+    fn a_request_to_revoke_is_met_by_every_dead_job_and_a_passkey_stays_a_passkey() {
+        for state in ["REVOKED", "EXPIRED", "FAILED_TO_SEND"] {
+            assert!(matches!(phase(Some(state), true), Phase::Revoked { asked: true, .. }), "{state}");
+        }
+        assert!(matches!(of_missing_job(&concluded(), true), Phase::Revoked { asked: true, .. }));
+        assert!(matches!(of_missing_job(&concluded(), false), Phase::JobGone(_)));
+        assert!(matches!(phase(Some("COMPLETE"), true), Phase::Complete(_)));
+        assert!(matches!(phase(Some("LINK_SENT"), true), Phase::Outstanding(_)), "until it is revoked");
+    }
+
+    #[test]
+    fn what_was_not_sent_by_this_request_says_so_and_how_to_send() {
+        let adopted = |state: &str| {
+            let status = EnrollmentRequestStatus { state: Some(state.to_owned()), adopted: Some(true), ..concluded() };
+            of_status(&status, false)
+        };
+        let skipped = |skipped| {
+            of_status(&EnrollmentRequestStatus { skipped: Some(skipped), ..EnrollmentRequestStatus::default() }, false)
+        };
+        for (phase, reason) in [
+            (adopted("LINK_SENT"), Reason::Adopted),
+            (adopted("COMPLETE"), Reason::Adopted),
+            (skipped(Skipped::AlreadyEnrolled), Reason::AlreadyEnrolled),
+            (skipped(Skipped::Revoked), Reason::Revoked),
+        ] {
+            assert_eq!(phase.why().reason, reason);
+            assert!(phase.why().message.contains("spec.attempt"), "{phase:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Follow: the attempt is concluded. What should be dead is revoked; then all there is to do is to look how the
+//! job gets on.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Facts;
+use super::revoke::{self, UntilDead};
+use crate::api::{EnrollmentRequestStatus, Phase, Reason};
+use crate::enrollment_request::change::Change;
+use crate::enrollment_request::phase;
+use crate::enrollment_request::step::{JobRef, Question, Step};
+use crate::reconcile::{Until, Wait};
+
+pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
+    if facts.is_owed() {
+        return None;
+    }
+    let Facts { desired, observed, .. } = facts;
+    if let Some(job) = revoke::current(&observed.status).filter(|_| desired.revoked)
+        && let UntilDead::Do(step) = revoke::until_dead(facts, job)
+    {
+        return Some(step);
+    }
+    // An earlier link that cannot be revoked just now does not change how the request gets on.
+    let mut again = Until::Change;
+    for job in revoke::earlier(&observed.status) {
+        match revoke::until_dead(facts, job) {
+            UntilDead::Do(Step::Wait(wait)) => again = again.or_sooner(wait.until),
+            UntilDead::Do(step) => return Some(step),
+            UntilDead::NotOurs => {}
+            UntilDead::Refused(_) => again = again.or_sooner(Until::After(facts.times.resync)),
+        }
+    }
+    if observed.revoke_refused.is_some() {
+        again = again.or_sooner(Until::After(facts.times.resync));
+    }
+    let step = follow(facts, &observed.status).unwrap_or_else(|step| step);
+    Some(match step {
+        Step::Wait(Wait { say, until }) => Step::Wait(Wait { say, until: until.or_sooner(again) }),
+        step => step,
+    })
+}
+
+fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
+    if status.skipped.is_some() || phase::is_final(status.state.as_deref()) {
+        return Ok(Step::Wait(Wait::saying(facts.settled_phase(), Until::Change)));
+    }
+    if let Some(wait) = not_due(facts, status) {
+        return Ok(Step::Wait(wait));
+    }
+    let (Some(identity_id), Some(job_id)) = (status.identity_id.clone(), status.job_id.clone()) else {
+        // Somebody has edited the status: there is nothing to follow, and sending again would be worse.
+        return Ok(missing(facts, Until::Change));
+    };
+    revoke::open(facts).map_err(|step| unmoved(facts, step))?;
+    if let Some(trouble) = &facts.observed.job_trouble {
+        return Err(unmoved(facts, facts.troubled(trouble)));
+    }
+    Ok(match facts.observed.read.get(&job_id) {
+        None => Step::Learn(Question::Job(JobRef { identity_id, job_id })),
+        Some(None) => missing(facts, next_look(facts, status, false, facts.now)),
+        Some(Some(job)) => {
+            let change = Change::Follow(Box::new(job.clone()));
+            // Writing what is there already would not change anything, and so would never come to an end.
+            if change.changes(status) {
+                Step::Record(change)
+            } else {
+                Step::Wait(Wait::saying(facts.settled_phase(), next_look(facts, status, true, facts.now)))
+            }
+        }
+    })
+}
+
+fn missing(facts: &Facts<'_>, until: Until) -> Step {
+    Step::Wait(Wait::saying(phase::of_missing_job(&facts.observed.status, facts.desired.revoked), until))
+}
+
+/// A look that failed moves nothing of what is said about a settled request: one expired token would otherwise
+/// turn thousands of them red. Only of a spec that nobody has looked at yet is said what the status says.
+fn unmoved(facts: &Facts<'_>, step: Step) -> Step {
+    let Step::Wait(Wait { say: Some(phase), until }) = step else { return step };
+    let failed = match &phase {
+        Phase::AtWork(_) | Phase::Blocked(_) => true,
+        Phase::Refused(why) => why.reason == Reason::Refused,
+        _ => false,
+    };
+    let seen = facts.observed.status.observed_generation == Some(facts.desired.generation);
+    let say = match (failed, seen) {
+        (false, _) => Some(phase),
+        (true, true) => None,
+        (true, false) => Some(facts.settled_phase()),
+    };
+    Step::Wait(Wait { say, until })
+}
+
+/// The rest of the wait when it is too early for another look.
+fn not_due(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Option<Wait> {
+    if status.job_id.as_ref().is_some_and(|id| facts.observed.read.contains_key(id)) {
+        return None;
+    }
+    let last = facts.observed.last_look?;
+    // As it was reckoned then: once the link has expired, its end would not count any more.
+    let then = facts.now.checked_sub(last.ago).unwrap_or(facts.now);
+    let Until::After(pause) = next_look(facts, status, last.found, then) else { return None };
+    let rest = pause.checked_sub(last.ago).filter(|rest| !rest.is_zero())?;
+    let revoked = facts.desired.revoked;
+    let phase = if last.found { facts.settled_phase() } else { phase::of_missing_job(status, revoked) };
+    Some(Wait::saying(phase, Until::After(rest)))
+}
+
+/// When to look at the job next, reckoned from `now`: after a tenth of its age, since people click within
+/// minutes or after days, and once more when its link expires.
+fn next_look(facts: &Facts<'_>, status: &EnrollmentRequestStatus, found: bool, now: Timestamp) -> Until {
+    if !found {
+        return Until::After(facts.times.resync);
+    }
+    if phase::is_final(status.state.as_deref()) {
+        return Until::Change;
+    }
+    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    let since = |earlier: Timestamp, later: Timestamp| Duration::try_from(later.duration_since(earlier)).ok();
+    let age = time(&status.create_time).and_then(|created| since(created, now));
+    // Without a create time it is as old as this process has known it.
+    let age = age.unwrap_or(facts.observed.job_known_for);
+    let max = facts.times.job_poll_max.max(facts.times.job_poll_min);
+    let pause = (age / 10).clamp(facts.times.job_poll_min, max);
+    let left = time(&status.expire_time).and_then(|expires| since(now, expires)).filter(|left| !left.is_zero());
+    Until::After(left.map_or(pause, |left| pause.min(left.max(facts.times.job_poll_min))))
+}

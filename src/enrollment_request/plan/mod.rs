@@ -1,0 +1,128 @@
+//! The next step for a request: ordered rules, a file for each, of which the first that has something to say
+//! decides. Pure: the same facts give the same step, and conditions are none of them.
+
+mod adopt;
+mod doubt;
+mod follow;
+mod hold;
+mod leave;
+mod prepare;
+mod revoke;
+mod send;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::desired::Desired;
+use super::observed::Observed;
+use super::phase;
+use super::step::{Question, Step};
+use crate::api::phase::why;
+use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
+use crate::reconcile::grace;
+use crate::reconcile::home::{Away, at_home};
+use crate::reconcile::{RealmIds, Trouble, Wait};
+
+/// The times that a plan goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// How long one call to the service may take.
+    pub request_timeout: Duration,
+    /// How long after a send in doubt a list may still miss its job.
+    pub settle: Duration,
+    /// How soon an outstanding job is looked at again at the earliest.
+    pub job_poll_min: Duration,
+    /// How late at the latest.
+    pub job_poll_max: Duration,
+    /// When what only a person can mend is tried again.
+    pub resync: Duration,
+    /// How long what could come right by itself is in progress, before it is stalled.
+    pub grace: Duration,
+}
+
+/// How far the clocks of the service's machines may be apart.
+pub(super) const SERVICE_CLOCK_MARGIN: Duration = Duration::from_secs(30);
+
+/// Whether a link is out that should not be.
+pub(super) fn has_to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
+    let unwanted = desired.revoked || (desired.deleting && !desired.orphan);
+    revoke::earlier(status).next().is_some() || (unwanted && revoke::current(status).is_some())
+}
+
+/// What the rules decide by.
+struct Facts<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    times: &'a Times,
+    now: Timestamp,
+}
+
+/// The next step.
+pub fn plan(desired: &Desired, observed: &Observed, times: &Times, now: Timestamp) -> Step {
+    let facts = Facts { desired, observed, times, now };
+    send::rule(&facts)
+        .or_else(|| doubt::rule(&facts))
+        .or_else(|| leave::rule(&facts))
+        .or_else(|| hold::rule(&facts))
+        .or_else(|| follow::rule(&facts))
+        .unwrap_or_else(|| prepare::rule(&facts))
+}
+
+impl Facts<'_> {
+    /// Whether the attempt that is asked for has yet to be concluded. A raised one waits while the request is
+    /// revoked.
+    fn is_owed(&self) -> bool {
+        let Desired { attempt, revoked, .. } = self.desired;
+        self.observed.status.attempt.is_none_or(|concluded| concluded < *attempt && !revoked)
+    }
+
+    /// Waits, saying what went wrong.
+    fn troubled(&self, trouble: &Trouble) -> Step {
+        Step::Wait(Wait::troubled(trouble, self.times.resync, self.is_overdue()))
+    }
+
+    /// Waits, saying what is in the way, until something changes; looks again after a while all the same.
+    fn blocked(&self, reason: Reason, what: impl AsRef<str>) -> Step {
+        self.troubled(&Phase::Blocked(why(reason, what)).into())
+    }
+
+    /// Whether what could have come right by itself has not done so within the grace period.
+    fn is_overdue(&self) -> bool {
+        let over = |since: Option<&str>| grace::is_over(since, self.times.grace, self.now);
+        let deleted_at = self.desired.deleted_at.map(|at| at.to_string());
+        over(self.observed.status.failing_since.as_deref()) && (deleted_at.is_none() || over(deleted_at.as_deref()))
+    }
+
+    /// What is said of a concluded attempt.
+    fn settled_phase(&self) -> Phase {
+        // An owed revocation that the service refuses is said beside it.
+        phase::of_status(&self.observed.status, self.desired.revoked)
+    }
+
+    /// The realm that the status names.
+    fn home(&self) -> Option<RealmIds> {
+        let EnrollmentRequestStatus { tenant_id, realm_id, .. } = &self.observed.status;
+        Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
+    }
+
+    /// Nothing new is sent for a namespace that the provider config does not allow. What was sent is followed and
+    /// revoked all the same.
+    fn allowed(&self) -> Result<(), Step> {
+        match &self.observed.not_allowed {
+            None => Ok(()),
+            Some(phase) => Err(self.troubled(&phase.clone().into())),
+        }
+    }
+
+    /// `Ok` when `reference` leads to the realm `home`; otherwise what to do first, or instead.
+    fn same_realm(&self, reference: &ProviderConfigRef, home: &RealmIds) -> Result<(), Step> {
+        match at_home(&self.observed.realm, reference, Some(home), self.times.resync, self.is_overdue()) {
+            Ok(_) => Ok(()),
+            Err(Away::Unknown) => Err(Step::Learn(Question::Realm(reference.clone()))),
+            Err(Away::Wait(wait)) => Err(Step::Wait(wait)),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Prepare: something is owed. Check all that the service demands, so that a send is not refused, and write
+//! ahead what will be sent.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Facts, SERVICE_CLOCK_MARGIN, adopt};
+use crate::api::enrollment_request::SendRecord;
+use crate::api::phase::why;
+use crate::api::{Phase, ProviderConfigRef, Reason, text};
+use crate::beyond_identity::types::{Identity, IdentityStatus};
+use crate::enrollment_request::desired::Who;
+use crate::enrollment_request::matching;
+use crate::enrollment_request::observed::{Config, Listed, Person, ReadyConfig};
+use crate::enrollment_request::step::{Question, Step};
+use crate::reconcile::{Fact, Until, Wait};
+
+/// How far this machine's clock may be from the service's, where an answer had no usable `Date`.
+const OWN_CLOCK_MARGIN: Duration = Duration::from_secs(120);
+/// As many as the record holds.
+const MAX_EXISTING_JOBS: usize = 1000;
+
+pub(super) fn rule(facts: &Facts<'_>) -> Step {
+    prepare(facts).unwrap_or_else(|step| step)
+}
+
+fn prepare(facts: &Facts<'_>) -> Result<Step, Step> {
+    if !facts.observed.quiet_for.is_zero() {
+        return Ok(Step::Wait(Wait { say: None, until: Until::After(facts.observed.quiet_for) }));
+    }
+    if !facts.observed.fresh {
+        return Ok(Step::Refresh);
+    }
+    let (reference, config) = ready_config(facts)?;
+    facts.same_realm(reference, &config.realm)?;
+    if let Some(home) = facts.home() {
+        // What was sent in one realm is not followed by a send in another.
+        facts.same_realm(reference, &home)?;
+    }
+    facts.allowed()?;
+    let identity = checked_identity(facts)?;
+    let person = Person {
+        tenant_id: config.realm.tenant_id.clone(),
+        realm_id: config.realm.realm_id.clone(),
+        identity_id: identity.id.clone(),
+        authenticator_config_id: config.id.clone(),
+    };
+    reserved(facts, &person)?;
+    let listed = listed_jobs(facts, &person)?;
+    if let Some(step) = adopt::instead_of_sending(facts, reference, &person, identity, listed) {
+        return Ok(step);
+    }
+    if !facts.observed.may_write {
+        let phase = Phase::AtWork(why(Reason::Sending, "the operator is ending; the next one sends"));
+        return Ok(Step::Wait(Wait::saying(phase, Until::Backoff(None))));
+    }
+    write_ahead(facts, reference, person, listed)
+}
+
+fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a ReadyConfig), Step> {
+    let name = &facts.desired.authenticator_config;
+    match &facts.observed.config {
+        Fact::Unknown => Err(Step::Learn(Question::Config(name.clone()))),
+        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
+        Fact::Known(None) => Err(facts.blocked(
+            Reason::AuthenticatorConfigNotFound,
+            format!(
+                "spec.authenticatorConfigRef: there is no AuthenticatorConfig {name} in namespace {}: create it, or \
+                 correct the name",
+                facts.desired.namespace
+            ),
+        )),
+        Fact::Known(Some(Config { provider_config_ref, ready: Some(ready), .. })) => Ok((provider_config_ref, ready)),
+        Fact::Known(Some(Config { stalled: true, .. })) => Err(facts.blocked(
+            Reason::AuthenticatorConfigStalled,
+            format!("AuthenticatorConfig {name} is Stalled: its condition says what is to be done"),
+        )),
+        // Its becoming Ready wakes this request; the long wait is for a watch that missed it.
+        Fact::Known(Some(_)) => Err(Step::Wait(Wait::saying(
+            Phase::AtWork(why(
+                Reason::AuthenticatorConfigNotReady,
+                format!("waiting for AuthenticatorConfig {name} to become Ready"),
+            )),
+            Until::After(facts.times.resync),
+        ))),
+    }
+}
+
+/// What the vendor demands of an identity: it exists, is active, and has an address for the email.
+fn checked_identity<'a>(facts: &Facts<'a>) -> Result<&'a Identity, Step> {
+    // A username is often an address, and is not to be shown.
+    let (field, name) = match &facts.desired.identity {
+        Who::Id(id) => ("spec.identity.id", format!("identity {id}")),
+        Who::Username(_) => ("spec.identity.username", "identity of this username".to_owned()),
+    };
+    let blocked = |reason, what: &str| Err(facts.blocked(reason, format!("{field}: {what}")));
+    match &facts.observed.identity {
+        Fact::Unknown => Err(Step::Learn(Question::Identity(facts.desired.identity.clone()))),
+        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
+        Fact::Known(None) => blocked(
+            Reason::IdentityNotFound,
+            &format!("the realm has no {name}: correct it, or create the identity in Beyond Identity"),
+        ),
+        Fact::Known(Some(identity)) if !is_active(identity) => blocked(
+            Reason::IdentityNotActive,
+            &format!(
+                "the {name} is {}, not active: activate it in Beyond Identity",
+                text::status_text(identity.status.as_ref().map_or("", IdentityStatus::as_str))
+            ),
+        ),
+        Fact::Known(Some(identity)) if identity.primary_email_address().is_none() => blocked(
+            Reason::NoEmailAddress,
+            &format!("the {name} has no primary email address: give it one in Beyond Identity"),
+        ),
+        Fact::Known(Some(identity)) => Ok(identity),
+    }
+}
+
+/// An absent status counts as active: the vendor's own example has none.
+fn is_active(identity: &Identity) -> bool {
+    matches!(identity.status, None | Some(IdentityStatus::Active))
+}
+
+/// No other request is about this person.
+fn reserved(facts: &Facts<'_>, person: &Person) -> Result<(), Step> {
+    match &facts.observed.reservation {
+        Fact::Known(held) if held == person => Ok(()),
+        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
+        Fact::Known(_) | Fact::Unknown => Err(Step::Reserve(person.clone())),
+    }
+}
+
+fn listed_jobs<'a>(facts: &Facts<'a>, person: &Person) -> Result<&'a Listed, Step> {
+    match &facts.observed.jobs {
+        Fact::Unknown => Err(Step::Learn(Question::Jobs(person.identity_id.clone()))),
+        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
+        Fact::Known(listed) => Ok(listed),
+    }
+}
+
+fn write_ahead(
+    facts: &Facts<'_>,
+    reference: &ProviderConfigRef,
+    person: Person,
+    listed: &Listed,
+) -> Result<Step, Step> {
+    let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
+    let mut send = SendRecord {
+        id: facts.observed.nonce.clone(),
+        attempt: facts.desired.attempt,
+        provider_config_ref: reference.clone(),
+        tenant_id,
+        realm_id,
+        identity_id,
+        authenticator_config_id,
+        delivery_method: facts.desired.delivery_method,
+        post_binding_redirect_uri: facts.desired.post_binding_redirect_uri.clone(),
+        not_before: not_before(listed, facts.now).to_string(),
+        existing_job_ids: Vec::new(),
+        // A second more than the call itself, for writing the record.
+        timeout_seconds: i64::try_from(facts.times.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1),
+    };
+    let existing: Vec<String> = matching::existing(&listed.jobs, &send).map(|job| job.id.clone()).collect();
+    if existing.len() > MAX_EXISTING_JOBS {
+        return Err(facts.blocked(
+            Reason::Refused,
+            format!("the identity has {} jobs that cannot be told from a new one: nothing is sent", existing.len()),
+        ));
+    }
+    send.existing_job_ids = existing;
+    let phase = Phase::InDoubt(why(Reason::Sending, "sending the enrolment email"));
+    Ok(Step::WriteAhead(Box::new(send), phase))
+}
+
+/// From when on a job can be this send's own.
+fn not_before(listed: &Listed, now: Timestamp) -> Timestamp {
+    let (at, margin) = match listed.server_time {
+        Some(at) => (at, SERVICE_CLOCK_MARGIN),
+        None => (now, OWN_CLOCK_MARGIN),
+    };
+    at.checked_sub(margin).unwrap_or(Timestamp::MIN)
+}

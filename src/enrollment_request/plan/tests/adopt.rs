@@ -1,0 +1,111 @@
+//! Adopt, or skip: what is done for a request for which nothing was ever sent, before anything is.
+
+use super::*;
+use crate::api::EnrollmentRequestStatus;
+use crate::api::enrollment_request::Skipped;
+use crate::enrollment_request::change::{Change, SettledBy};
+use crate::enrollment_request::step::{JobRef, Question};
+use crate::enrollment_request::testing::{concluded, job};
+
+/// A new request whose identity has these jobs.
+fn with(jobs: Vec<CredentialBindingJob>) -> Observed {
+    Observed { jobs: Fact::Known(listed(jobs, 0)), ..prepared() }
+}
+
+fn in_state(id: &str, state: &str) -> CredentialBindingJob {
+    CredentialBindingJob { state: Some(state.into()), ..job(id) }
+}
+
+fn enrolled() -> Fact<Option<Identity>> {
+    let json = r#"{"id": "9ca7716e846cfa97", "enrollment_status": "ENROLLED",
+                   "traits": {"primary_email_address": "jane@example.com"}}"#;
+    Fact::Known(Some(serde_json::from_str(json).unwrap()))
+}
+
+/// The job that is asked for by id.
+fn asked(step: &Step) -> &str {
+    let Step::Learn(Question::Job(JobRef { job_id, .. })) = step else { panic!("{step:?}") };
+    job_id
+}
+
+fn adopted(step: &Step) -> &str {
+    let Step::Record(Change::Settle { by: SettledBy::Adopted(job), .. }) = step else { panic!("{step:?}") };
+    &job.id
+}
+
+fn skipped(step: &Step) -> Skipped {
+    let Step::Record(Change::Settle { by: SettledBy::Skipped(why), .. }) = step else { panic!("{step:?}") };
+    *why
+}
+
+#[test]
+fn a_job_by_which_the_person_has_a_link_or_a_passkey_is_adopted_once_it_was_read_by_id() {
+    for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW"] {
+        let mut observed = with(vec![in_state("a", state)]);
+        assert_eq!(asked(&next(&desired(), &observed)), "a", "{state}");
+        observed.read.insert("a".to_owned(), Some(in_state("a", state)));
+        assert_eq!(adopted(&next(&desired(), &observed)), "a", "{state}");
+    }
+    for state in ["EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
+        assert!(matches!(next(&desired(), &with(vec![in_state("a", state)])), Step::WriteAhead(..)), "{state}");
+    }
+}
+
+#[test]
+fn the_newest_is_adopted_and_where_it_is_not_what_the_list_said_the_next() {
+    let mut newer = job("newer");
+    newer.create_time = Some("2026-01-01T12:00:03Z".to_owned());
+    let timeless = CredentialBindingJob { create_time: None, ..job("timeless") };
+    let mut observed = with(vec![timeless, job("older"), newer]);
+    assert_eq!(asked(&next(&desired(), &observed)), "newer");
+    observed.read.insert("newer".to_owned(), Some(in_state("newer", "EXPIRED")));
+    assert_eq!(asked(&next(&desired(), &observed)), "older");
+    observed.read.insert("older".to_owned(), None);
+    assert_eq!(asked(&next(&desired(), &observed)), "timeless");
+}
+
+#[test]
+fn neither_another_requests_job_nor_one_of_another_configuration_is_adopted() {
+    let elsewhere = CredentialBindingJob { authenticator_config_id: Some("another".to_owned()), ..job("elsewhere") };
+    let mut observed = with(vec![job("theirs"), elsewhere]);
+    let Fact::Known(listed) = &mut observed.jobs else { panic!() };
+    listed.named_elsewhere.insert("theirs".to_owned());
+    assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)));
+}
+
+#[test]
+fn a_job_that_cannot_be_read_is_not_passed_over() {
+    let observed = Observed { job_trouble: Some(trouble()), ..with(vec![job("a")]) };
+    assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
+}
+
+#[test]
+fn who_is_enrolled_already_gets_nothing_and_who_is_to_be_revoked_neither() {
+    let observed = Observed { identity: enrolled(), ..with(vec![]) };
+    assert_eq!(skipped(&next(&desired(), &observed)), Skipped::AlreadyEnrolled);
+    let revoked = Desired { revoked: true, ..desired() };
+    assert_eq!(skipped(&next(&revoked, &with(vec![]))), Skipped::Revoked);
+    assert_eq!(skipped(&next(&revoked, &observed)), Skipped::Revoked);
+    let mut live = with(vec![job("a")]);
+    live.read.insert("a".to_owned(), Some(job("a")));
+    assert_eq!(adopted(&next(&revoked, &live)), "a", "to be revoked next");
+}
+
+#[test]
+fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
+    let mut observed = with(vec![job("a")]);
+    observed.read.insert("a".to_owned(), Some(job("a")));
+    let desired = Desired { attempt: 4, ..desired() };
+    let Step::Record(change) = next(&desired, &observed) else { panic!() };
+    let mut status = EnrollmentRequestStatus::default();
+    assert!(change.apply(&mut status));
+    assert_eq!((status.attempt, status.adopted, status.job_id.as_deref()), (Some(4), Some(true), Some("a")));
+    assert!(change.phase(&status, &desired).is_some_and(|phase| phase.why().reason == Reason::Adopted));
+    assert!(!change.apply(&mut concluded()), "not over an attempt that was concluded meanwhile");
+}
+
+#[test]
+fn a_later_attempt_is_sent_whatever_there_is() {
+    let observed = Observed { status: concluded(), identity: enrolled(), ..with(vec![job("job"), job("a")]) };
+    assert!(matches!(next(&Desired { attempt: 2, ..desired() }, &observed), Step::WriteAhead(..)));
+}

@@ -1,0 +1,121 @@
+//! Doubt: while the record stands nothing is sent, and the job is looked for.
+
+use super::*;
+use crate::api::phase::why;
+use crate::enrollment_request::change::Change;
+use crate::enrollment_request::step::Question;
+use crate::enrollment_request::testing::{job, send};
+
+/// A request in doubt, whose jobs were listed when this process had known the record for `age` seconds.
+fn in_doubt(jobs: Vec<CredentialBindingJob>, age: u64) -> Observed {
+    let mut observed = fresh();
+    observed.status.send = Some(send());
+    observed.realm = Fact::Known(home());
+    observed.jobs = Fact::Known(listed(jobs, age));
+    observed
+}
+
+fn found(step: &Step) -> &str {
+    let Step::Record(Change::Conclude { job, .. }) = step else { panic!("not found: {step:?}") };
+    &job.id
+}
+
+#[test]
+fn the_record_is_read_fresh_and_the_jobs_of_its_own_identity_are_listed() {
+    assert_eq!(next(&desired(), &Observed { fresh: false, ..in_doubt(vec![], 0) }), Step::Refresh);
+    let unknown = Observed { jobs: Fact::Unknown, ..in_doubt(vec![], 0) };
+    let elsewhere = Desired { identity: Who::Id("somebody-else".to_owned()), ..desired() };
+    assert_eq!(next(&elsewhere, &unknown), Step::Learn(Question::Jobs("9ca7716e846cfa97".to_owned())));
+    let unopened = Observed { realm: Fact::Unknown, ..unknown };
+    assert_eq!(next(&desired(), &unopened), Step::Learn(Question::Realm(ProviderConfigRef::default())));
+}
+
+#[test]
+fn a_job_that_shows_is_the_sends_own_in_whatever_state_it_is() {
+    assert_eq!(found(&next(&desired(), &in_doubt(vec![job("a")], 0))), "a");
+    let dead = CredentialBindingJob { state: Some("EXPIRED".into()), ..job("dead") };
+    assert_eq!(found(&next(&desired(), &in_doubt(vec![dead], 500))), "dead");
+}
+
+#[test]
+fn of_several_the_oldest_is_taken() {
+    let later = CredentialBindingJob { create_time: Some("2026-01-01T12:00:09Z".to_owned()), ..job("later") };
+    let step = next(&desired(), &in_doubt(vec![later, job("first")], 0));
+    assert_eq!(found(&step), "first");
+    assert!(matches!(step, Step::Record(Change::Conclude { others, .. }) if others == ["later"]), "and it is told of");
+}
+
+#[test]
+fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_settled() {
+    for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
+        let step = next(&desired(), &in_doubt(vec![], age));
+        assert!(matches!(said(&step), Phase::InDoubt(why) if why.reason == Reason::SendInDoubt));
+        assert_eq!(until(&step), Until::After(Duration::from_secs(pause)), "{age}");
+    }
+}
+
+#[test]
+fn when_all_is_settled_and_none_shows_it_was_not_made() {
+    let step = next(&desired(), &in_doubt(vec![], 91));
+    assert_eq!(step, Step::Withdraw { send_id: "nonce".to_owned(), say: None });
+}
+
+#[test]
+fn a_list_that_failed_settles_nothing() {
+    let step = next(&desired(), &Observed { jobs: Fact::Failed(trouble()), ..in_doubt(vec![], 500) });
+    assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+}
+
+#[test]
+fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
+    let step = next(&deleting(), &in_doubt(vec![], 0));
+    assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("the deletion waits")));
+    assert_eq!(found(&next(&deleting(), &in_doubt(vec![job("a")], 0))), "a");
+    assert_eq!(next(&deleting(), &fresh()), Step::Release { left: None });
+}
+
+#[test]
+fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_grace_period_only() {
+    let blocked: Trouble = Phase::Blocked(why(Reason::SecretNotFound, "no Secret")).into();
+    let mut observed = Observed { realm: Fact::Failed(blocked), ..in_doubt(vec![], 0) };
+    assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
+    observed.status.failing_since = Some("2026-01-01T11:00:00Z".to_owned());
+    let Step::Release { left: Some(left) } = next(&deleting(), &observed) else { panic!() };
+    assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
+    assert!(matches!(next(&desired(), &observed), Step::Wait(_)), "but one that is not deleted waits on");
+}
+
+#[test]
+fn another_realm_is_not_searched() {
+    let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..in_doubt(vec![], 500) });
+    assert_eq!(reason(&step), Reason::RealmChanged);
+}
+
+#[test]
+fn a_job_that_another_request_names_or_that_this_one_had_is_not_the_sends_own() {
+    let mut observed = in_doubt(vec![job("theirs"), job("former"), job("earlier")], 91);
+    observed.status.job_id = Some("former".to_owned());
+    let earlier = crate::api::enrollment_request::PreviousJob {
+        id: "earlier".to_owned(),
+        identity_id: "9ca7716e846cfa97".to_owned(),
+        state: None,
+    };
+    observed.status.previous_jobs = vec![earlier];
+    let Fact::Known(listed) = &mut observed.jobs else { panic!() };
+    listed.named_elsewhere.insert("theirs".to_owned());
+    let step = next(&desired(), &observed);
+    assert_eq!(step, Step::Withdraw { send_id: "nonce".to_owned(), say: None });
+}
+
+#[test]
+fn nothing_that_a_person_changes_meanwhile_ends_the_doubt() {
+    for desired in [
+        Desired { revoked: true, ..desired() },
+        Desired { attempt: 7, ..desired() },
+        Desired { orphan: true, ..deleting() },
+    ] {
+        assert!(matches!(next(&desired, &in_doubt(vec![], 0)), Step::Wait(_)));
+        assert_eq!(found(&next(&desired, &in_doubt(vec![job("a")], 0))), "a");
+    }
+}

@@ -1,0 +1,144 @@
+//! Follow and leave: a concluded attempt, whose job is looked at from time to time.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::api::EnrollmentRequestStatus;
+use crate::beyond_identity::types::{CredentialBindingJob, JobState};
+use crate::enrollment_request::change::Change;
+use crate::enrollment_request::observed::LastLook;
+use crate::enrollment_request::step::{JobRef, Question};
+use crate::enrollment_request::testing::{concluded, job};
+
+/// A request whose job is outstanding, and about to be looked at.
+fn following() -> Observed {
+    let status = EnrollmentRequestStatus { observed_generation: Some(1), ..concluded() };
+    Observed { status, realm: Fact::Known(home()), ..fresh() }
+}
+
+fn seen(ago: u64, found: bool) -> Option<LastLook> {
+    Some(LastLook { ago: Duration::from_secs(ago), found })
+}
+
+/// The job in status, as it was read in this look.
+fn read(job: Option<CredentialBindingJob>) -> BTreeMap<String, Option<CredentialBindingJob>> {
+    BTreeMap::from([("job".to_owned(), job)])
+}
+
+fn in_state(state: &str) -> EnrollmentRequestStatus {
+    EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() }
+}
+
+#[test]
+fn the_job_is_read_under_the_ids_in_status() {
+    let question = Question::Job(JobRef { identity_id: "9ca7716e846cfa97".to_owned(), job_id: "job".to_owned() });
+    assert_eq!(next(&desired(), &following()), Step::Learn(question.clone()));
+    let cached = Observed { fresh: false, ..following() };
+    assert_eq!(next(&desired(), &cached), Step::Learn(question), "the cache is good enough for reading");
+    let unopened = Observed { realm: Fact::Unknown, ..following() };
+    assert_eq!(next(&desired(), &unopened), Step::Learn(Question::Realm(ProviderConfigRef::default())));
+}
+
+#[test]
+fn what_has_changed_is_recorded_and_what_has_not_is_not_written() {
+    let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
+    let step = next(&desired(), &Observed { read: read(Some(opened)), ..following() });
+    assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.state == Some(JobState::LinkOpened)));
+    let step = next(&desired(), &Observed { read: read(Some(job("job"))), ..following() });
+    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(TIMES.job_poll_min)));
+}
+
+#[test]
+fn a_complete_job_is_never_read_again() {
+    let observed = Observed { status: in_state("COMPLETE"), realm: Fact::Unknown, ..following() };
+    let step = next(&desired(), &observed);
+    assert_eq!((reason(&step), until(&step)), (Reason::Complete, Until::Change));
+}
+
+#[test]
+fn between_two_looks_nothing_is_asked() {
+    let step = next(&desired(), &Observed { last_look: seen(2, true), realm: Fact::Unknown, ..following() });
+    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(Duration::from_secs(3))));
+    assert!(matches!(next(&desired(), &Observed { last_look: seen(5, true), ..following() }), Step::Learn(_)));
+}
+
+#[test]
+fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expires() {
+    let pause = |create: &str, expire: &str| {
+        let job = CredentialBindingJob {
+            create_time: Some(create.to_owned()),
+            expire_time: Some(expire.to_owned()),
+            ..job("job")
+        };
+        let mut status = concluded();
+        assert!(Change::Follow(Box::new(job.clone())).apply(&mut status));
+        let Until::After(pause) = until(&next(&desired(), &Observed { status, read: read(Some(job)), ..following() }))
+        else {
+            panic!("a time")
+        };
+        pause.as_secs()
+    };
+    let next_week = "2026-01-08T12:00:00Z";
+    assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
+    assert_eq!(pause("2026-01-01T11:50:03Z", next_week), 60, "ten minutes");
+    assert_eq!(pause("2025-12-31T12:00:00Z", next_week), 300, "old");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:01:03Z"), 60, "about to expire");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:00:00Z"), 300, "should have expired");
+    assert_eq!(pause("nonsense", "nonsense"), 5);
+    assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "from the future");
+}
+
+#[test]
+fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
+    let step = next(&desired(), &Observed { read: read(None), ..following() });
+    assert!(matches!(said(&step), Phase::JobGone(_)));
+    assert_eq!(until(&step), Until::After(TIMES.resync));
+    let between = next(&desired(), &Observed { last_look: seen(100, false), ..following() });
+    assert!(matches!(said(&between), Phase::JobGone(_)), "and stays so until the next look");
+    assert_eq!(until(&between), Until::After(Duration::from_secs(500)));
+}
+
+#[test]
+fn a_look_that_failed_moves_nothing_of_what_is_said() {
+    let refused = Trouble::from(Phase::Refused(crate::api::phase::why(Reason::Refused, "400")));
+    for failed in [
+        Observed { job_trouble: Some(trouble()), ..following() },
+        Observed { job_trouble: Some(refused), ..following() },
+        Observed { realm: Fact::Failed(trouble()), ..following() },
+    ] {
+        let Step::Wait(Wait { say: None, .. }) = next(&desired(), &failed) else { panic!("it says something") };
+        let edited = Desired { generation: 2, ..desired() };
+        assert_eq!(
+            reason(&next(&edited, &failed)),
+            Reason::LinkSent,
+            "what the status says, of a spec not looked at yet"
+        );
+    }
+}
+
+#[test]
+fn a_provider_config_that_leads_elsewhere_is_said() {
+    let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..following() });
+    assert_eq!(reason(&step), Reason::RealmChanged);
+}
+
+#[test]
+fn a_status_that_somebody_has_emptied_in_part_is_not_sent_for_again() {
+    let status = EnrollmentRequestStatus { attempt: Some(1), ..EnrollmentRequestStatus::default() };
+    let step = next(&desired(), &Observed { status, ..following() });
+    assert!(matches!(said(&step), Phase::JobGone(_)));
+}
+
+#[test]
+fn a_raised_attempt_is_owed_unless_the_request_is_revoked() {
+    let raised = Desired { attempt: 2, ..desired() };
+    let observed = Observed { status: concluded(), ..prepared() };
+    let Step::WriteAhead(record, _) = next(&raised, &observed) else { panic!("not sent") };
+    assert_eq!((record.attempt, record.existing_job_ids.as_slice()), (2, [].as_slice()));
+    let revoked = Desired { revoked: true, ..raised };
+    assert!(matches!(next(&revoked, &observed), Step::Revoke(_)));
+    let lowered = Desired { attempt: 1, ..desired() };
+    let ahead = EnrollmentRequestStatus { attempt: Some(3), ..concluded() };
+    assert!(matches!(next(&lowered, &Observed { status: ahead, ..prepared() }), Step::Learn(Question::Job(_))));
+}

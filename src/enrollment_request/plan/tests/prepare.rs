@@ -1,0 +1,173 @@
+//! Hold and prepare: what is checked before a send, in which order, and what is written ahead.
+
+use super::*;
+use crate::enrollment_request::step::Question;
+use crate::enrollment_request::testing::{job, send};
+
+#[test]
+fn the_finalizer_comes_before_anything_else() {
+    assert_eq!(next(&desired(), &Observed { finalizer: false, ..prepared() }), Step::AddFinalizer);
+}
+
+#[test]
+fn the_watch_cache_is_not_trusted_with_a_send() {
+    assert_eq!(next(&desired(), &Observed { fresh: false, ..prepared() }), Step::Refresh);
+}
+
+#[test]
+fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
+    let mut observed = fresh();
+    let steps = [
+        Step::Learn(Question::Config("hosted-web".to_owned())),
+        Step::Learn(Question::Realm(ProviderConfigRef::default())),
+        Step::Learn(Question::Identity(desired().identity)),
+        Step::Reserve(person()),
+        Step::Learn(Question::Jobs("9ca7716e846cfa97".to_owned())),
+    ];
+    let known = prepared();
+    for (n, step) in steps.into_iter().enumerate() {
+        assert_eq!(next(&desired(), &observed), step);
+        match n {
+            0 => observed.config = known.config.clone(),
+            1 => observed.realm = known.realm.clone(),
+            2 => observed.identity = known.identity.clone(),
+            3 => observed.reservation = known.reservation.clone(),
+            _ => observed.jobs = known.jobs.clone(),
+        }
+    }
+    assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)));
+}
+
+#[test]
+fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
+    type Spoil = fn(&mut Observed);
+    let spoils: [Spoil; 5] = [
+        |o| o.reservation = Fact::Failed(trouble()),
+        |o| o.config = Fact::Failed(trouble()),
+        |o| o.realm = Fact::Failed(trouble()),
+        |o| o.identity = Fact::Failed(trouble()),
+        |o| o.jobs = Fact::Failed(trouble()),
+    ];
+    for spoil in spoils {
+        let mut observed = prepared();
+        spoil(&mut observed);
+        let step = next(&desired(), &observed);
+        assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+    }
+}
+
+#[test]
+fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
+    let missing = next(&desired(), &Observed { config: Fact::Known(None), ..prepared() });
+    assert!(matches!(said(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
+        && why.message.contains("AuthenticatorConfig hosted-web in namespace identity")));
+    let unready = next(&desired(), &Observed { config: Fact::Known(Some(config(None))), ..prepared() });
+    assert!(matches!(said(&unready), Phase::AtWork(why) if why.reason == Reason::AuthenticatorConfigNotReady));
+    let stalled = Config { stalled: true, ..config(None) };
+    let stalled = next(&desired(), &Observed { config: Fact::Known(Some(stalled)), ..prepared() });
+    assert!(matches!(said(&stalled), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigStalled));
+}
+
+#[test]
+fn an_identity_has_to_be_there_active_and_to_have_an_address() {
+    let address = r#"{"primary_email_address": "jane@example.com"}"#;
+    let cases = [
+        (None, Reason::IdentityNotFound),
+        (Some(identity(address, "suspended")), Reason::IdentityNotActive),
+        (Some(identity(address, "something_new")), Reason::IdentityNotActive),
+        (Some(identity("{}", "active")), Reason::NoEmailAddress),
+        (Some(identity(r#"{"primary_email_address": " "}"#, "active")), Reason::NoEmailAddress),
+    ];
+    for (identity, wanted) in cases {
+        let step = next(&desired(), &Observed { identity: Fact::Known(identity), ..prepared() });
+        assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == wanted
+            && why.message.starts_with("spec.identity.id: ") && !why.message.contains("example.com")));
+    }
+    let silent: Identity =
+        serde_json::from_str(&format!(r#"{{"id": "9ca7716e846cfa97", "traits": {address}}}"#)).unwrap();
+    let step = next(&desired(), &Observed { identity: Fact::Known(Some(silent)), ..prepared() });
+    assert!(matches!(step, Step::WriteAhead(..)), "an absent status counts as active");
+}
+
+#[test]
+fn a_configuration_of_another_realm_than_the_provider_configs_is_not_used() {
+    let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..prepared() });
+    assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::RealmChanged));
+}
+
+#[test]
+fn what_is_written_ahead_is_all_that_finding_the_job_again_takes() {
+    let Step::WriteAhead(record, phase) = next(&desired(), &prepared()) else { panic!("nothing is in the way") };
+    assert_eq!(*record, send());
+    assert!(matches!(phase, Phase::InDoubt(_)));
+}
+
+#[test]
+fn without_a_usable_date_the_own_clock_counts_with_a_wider_margin() {
+    let jobs = Fact::Known(Listed { server_time: None, ..listed(Vec::new(), 0) });
+    let Step::WriteAhead(record, _) = next(&desired(), &Observed { jobs, ..prepared() }) else { panic!() };
+    assert_eq!(record.not_before, "2026-01-01T11:58:03Z");
+}
+
+#[test]
+fn jobs_that_could_be_taken_for_the_new_one_are_named_and_others_are_not() {
+    let (mut early, mut elsewhere, mut timeless) = (job("early"), job("elsewhere"), job("timeless"));
+    early.create_time = Some("2026-01-01T11:59:00Z".to_owned());
+    elsewhere.authenticator_config_id = Some("another".to_owned());
+    timeless.create_time = None;
+    let mut jobs = vec![job("recent"), early, elsewhere, timeless];
+    // Dead ones, or they would be adopted.
+    jobs.iter_mut().for_each(|job| job.state = Some("EXPIRED".into()));
+    let jobs = Fact::Known(listed(jobs, 0));
+    let Step::WriteAhead(record, _) = next(&desired(), &Observed { jobs, ..prepared() }) else { panic!() };
+    assert_eq!(record.existing_job_ids, ["recent", "timeless"]);
+}
+
+#[test]
+fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
+    let dead = |n: i32| CredentialBindingJob { state: Some("EXPIRED".into()), ..job(&n.to_string()) };
+    let jobs = (0..1001).map(dead).collect();
+    let jobs = Fact::Known(listed(jobs, 0));
+    let step = next(&desired(), &Observed { jobs, ..prepared() });
+    assert!(matches!(said(&step), Phase::Blocked(_)));
+}
+
+#[test]
+fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
+    let mut observed = Observed { config: Fact::Known(None), ..prepared() };
+    assert_eq!(until(&next(&desired(), &observed)), Until::Backoff(None));
+    observed.status.failing_since = Some("2026-01-01T11:50:04Z".to_owned());
+    assert_eq!(until(&next(&desired(), &observed)), Until::Backoff(None), "not yet");
+    observed.status.failing_since = Some("2026-01-01T11:50:03Z".to_owned());
+    assert_eq!(until(&next(&desired(), &observed)), Until::After(TIMES.resync));
+}
+
+#[test]
+fn a_username_is_never_shown() {
+    let desired = Desired { identity: Who::Username("jane@example.com".to_owned()), ..desired() };
+    let unknown = Observed { identity: Fact::Unknown, ..prepared() };
+    assert_eq!(next(&desired, &unknown), Step::Learn(Question::Identity(desired.identity.clone())));
+    for identity in [None, Some(identity("{}", "active")), Some(identity("{}", "suspended"))] {
+        let step = next(&desired, &Observed { identity: Fact::Known(identity), ..prepared() });
+        let message = said(&step).why().message.clone();
+        assert!(message.starts_with("spec.identity.username: the ") && !message.contains("jane"), "{message}");
+    }
+}
+
+#[test]
+fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
+    let other = Person { identity_id: "somebody-else".to_owned(), ..person() };
+    let step = next(&desired(), &Observed { reservation: Fact::Known(other), ..prepared() });
+    assert_eq!(step, Step::Reserve(person()));
+}
+
+#[test]
+fn while_the_service_asked_to_be_left_alone_nothing_new_is_begun_whatever_wakes_the_request() {
+    let quiet_for = Duration::from_secs(7);
+    let step = next(&desired(), &Observed { quiet_for, ..prepared() });
+    assert_eq!(step, Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
+    let mut in_doubt = Observed { quiet_for, ..prepared() };
+    in_doubt.status.send = Some(send());
+    assert!(matches!(next(&desired(), &in_doubt), Step::Wait(Wait { say: Some(_), .. })), "a doubt is looked into");
+}

@@ -1,0 +1,93 @@
+//! What holds for every plan, over all combinations of a few values for each fact.
+
+use super::*;
+use crate::api::EnrollmentRequestStatus;
+use crate::enrollment_request::testing::{concluded, job, send};
+
+/// Every combination of what a request can look like.
+fn all() -> Vec<(Desired, Observed)> {
+    let statuses = [
+        EnrollmentRequestStatus::default(),
+        EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() },
+        concluded(),
+        EnrollmentRequestStatus { send: Some(send()), ..concluded() },
+    ];
+    let sents = [None, sent(Outcome::Done(job("job"))), sent(Outcome::NotDone(trouble())), sent(Outcome::InDoubt)];
+    let ages = [None, Some(0), Some(31), Some(91)];
+    let mut all = Vec::new();
+    for status in &statuses {
+        for made in &sents {
+            for age in ages {
+                for bits in 0..128_u32 {
+                    let bit = |n: u32| bits & (1 << n) != 0;
+                    let jobs = age.map(|age| listed(if bit(0) { vec![job("job")] } else { Vec::new() }, age));
+                    let observed = Observed {
+                        status: status.clone(),
+                        sent: made.clone(),
+                        jobs: jobs.map_or(Fact::Unknown, Fact::Known),
+                        fresh: bit(1),
+                        finalizer: bit(2),
+                        may_write: bit(3),
+                        ..prepared()
+                    };
+                    let desired =
+                        Desired { deleting: bit(4), revoked: bit(5), attempt: 1 + i64::from(bit(6)), ..desired() };
+                    all.push((desired, observed));
+                }
+            }
+        }
+    }
+    assert_eq!(all.len(), 4 * 4 * 4 * 128);
+    all
+}
+
+#[test]
+fn nothing_is_written_ahead_unless_all_is_in_order() {
+    let mut written = 0;
+    for (desired, observed) in all() {
+        if let Step::WriteAhead(record, _) = next(&desired, &observed) {
+            written += 1;
+            let context = format!("{observed:?}");
+            assert!(!desired.deleting, "not for what is being deleted: {context}");
+            assert!(observed.finalizer && observed.fresh && observed.may_write, "{context}");
+            assert_eq!(observed.status.send, None, "not while another is in doubt: {context}");
+            assert!(observed.status.attempt < Some(desired.attempt), "not for an attempt that is concluded: {context}");
+            assert!(!desired.revoked, "not while it is to be revoked: {context}");
+            assert_eq!(observed.reservation, Fact::Known(person()), "{context}");
+            assert!(matches!(observed.jobs, Fact::Known(_)), "not without a list: {context}");
+            assert_eq!(record.attempt, desired.attempt);
+        }
+    }
+    assert!(written > 0, "the property is about something");
+}
+
+#[test]
+fn nothing_is_posted_without_a_ticket_and_a_ticket_is_used_before_anything_else() {
+    for (desired, observed) in all() {
+        assert_ne!(next(&desired, &observed), Step::Post, "{observed:?}");
+        assert_eq!(next(&desired, &Observed { ticket: true, ..observed }), Step::Post);
+    }
+}
+
+#[test]
+fn a_request_in_doubt_is_not_let_go() {
+    for (desired, observed) in all() {
+        if observed.status.send.is_some() {
+            assert!(!matches!(next(&desired, &observed), Step::Release { .. }), "{observed:?}");
+        }
+    }
+}
+
+#[test]
+fn conditions_are_no_input() {
+    use crate::api::conditions::conditions;
+    let noise = conditions(&Phase::Complete(crate::api::phase::why(Reason::Complete, "x")), 7, &[], now());
+    for (desired, mut observed) in all() {
+        let without = next(&desired, &observed);
+        observed.status.conditions = noise.clone();
+        let with = next(&desired, &observed);
+        assert_eq!(with, without);
+        observed.status.conditions.reverse();
+        assert_eq!(next(&desired, &observed), without);
+    }
+}

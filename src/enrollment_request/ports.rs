@@ -1,0 +1,98 @@
+//! The ports: what the loop reaches the world by, and what it awaits from the remote side.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::Times;
+use super::reservations::Reservations;
+use crate::api::enrollment_request::SendRecord;
+use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, Identity, NewJob};
+use crate::beyond_identity::{Answer, Error, Listing, RealmClient};
+use crate::reconcile::{Environment, Memories, RealmIds, Ticket};
+
+/// All that the loop reaches the world by.
+pub struct Ports<O, C, R> {
+    /// The requests.
+    pub requests: O,
+    /// The authenticator configurations.
+    pub configs: C,
+    /// The way to the remote side.
+    pub realms: R,
+    /// Time, chance, leave to act.
+    pub environment: Arc<dyn Environment>,
+    /// Which person belongs to which request. Shared by all loops of a process.
+    pub reservations: Arc<Reservations>,
+    /// What is remembered of each request.
+    pub memories: Memories,
+    /// The times to go by.
+    pub times: Times,
+}
+
+/// The calls that the loop makes in one realm.
+pub trait Remote: Send + Sync {
+    /// Which realm it is.
+    fn realm(&self) -> RealmIds;
+
+    /// Reads an identity.
+    fn identity(&self, id: &str) -> impl Future<Output = Result<Identity, Error>> + Send;
+
+    /// Lists all jobs of an identity.
+    fn jobs(&self, identity_id: &str) -> impl Future<Output = Result<Listing<CredentialBindingJob>, Error>> + Send;
+
+    /// Reads one job.
+    fn job(&self, identity_id: &str, job_id: &str) -> impl Future<Output = Result<CredentialBindingJob, Error>> + Send;
+
+    /// Reads the identities of a username.
+    fn identities_by_username(&self, username: &str) -> impl Future<Output = Result<Vec<Identity>, Error>> + Send;
+
+    /// Revokes a job.
+    fn revoke_job(&self, identity_id: &str, job_id: &str) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Makes a job, which sends an email. It takes the ticket: there is one email for each record written.
+    fn create_job(
+        &self,
+        ticket: Ticket<SendRecord>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Answer<CredentialBindingJob>, Error>> + Send;
+}
+
+impl Remote for RealmClient {
+    fn realm(&self) -> RealmIds {
+        RealmIds { tenant_id: self.tenant_id().to_owned(), realm_id: self.realm_id().to_owned() }
+    }
+
+    async fn identity(&self, id: &str) -> Result<Identity, Error> {
+        self.identity(id).await
+    }
+
+    async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
+        self.list_jobs(identity_id).await
+    }
+
+    async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
+        self.job(identity_id, job_id).await
+    }
+
+    async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
+        self.identities_by_username(username).await
+    }
+
+    async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
+        self.revoke_job(identity_id, job_id).await
+    }
+
+    async fn create_job(
+        &self,
+        ticket: Ticket<SendRecord>,
+        timeout: Duration,
+    ) -> Result<Answer<CredentialBindingJob>, Error> {
+        let send = ticket.record();
+        let job = NewJob {
+            delivery_method: DeliveryMethod::from(send.delivery_method.as_str()),
+            authenticator_config_id: send.authenticator_config_id.clone(),
+            post_binding_redirect_uri: send.post_binding_redirect_uri.clone(),
+        };
+        self.create_job(&send.identity_id, &job, timeout).await
+    }
+}

@@ -1,0 +1,23 @@
+//! The loop's way in: one look at one object.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::execute::Look;
+use super::ports::{Ports, Remote};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest};
+use crate::reconcile::{Objects, Realms, look};
+
+/// Looks at one request, does what is to be done, and says after how long to look again; `None`: when it
+/// changes.
+pub async fn reconcile<O, C, R>(ports: &Ports<O, C, R>, request: EnrollmentRequest) -> Option<Duration>
+where
+    O: Objects<EnrollmentRequest>,
+    C: Objects<AuthenticatorConfig>,
+    R: Realms<Remote: Remote>,
+{
+    let uid = request.uid().unwrap_or_default();
+    let look = Look::at(ports, request, ports.memories.recall(&uid));
+    look::run(look, &uid, &ports.memories, ports.environment.as_ref()).await
+}

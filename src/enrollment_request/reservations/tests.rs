@@ -1,0 +1,121 @@
+//! Who holds whom, and for how long.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::enrollment_request::testing::{concluded, request, send};
+
+fn person(identity: &str) -> Person {
+    Person { identity_id: identity.to_owned(), ..person_of(&concluded()).unwrap() }
+}
+
+fn holder(uid: &str) -> Holder {
+    Holder { uid: uid.to_owned(), namespace: "identity".to_owned(), name: uid.to_owned() }
+}
+
+/// Filled reservations, and the uids that were woken.
+fn filled(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String>>>) {
+    let woken = Arc::new(Mutex::new(Vec::new()));
+    let log = woken.clone();
+    let reservations = Reservations::new(move |holder| log.lock().unwrap().push(holder.uid.clone()));
+    reservations.fill(requests);
+    (reservations, woken)
+}
+
+#[test]
+fn nobody_is_reserved_before_it_is_known_who_has_whom() {
+    let reservations = Reservations::new(|_| {});
+    assert_eq!(reservations.take(&person("a"), &holder("1")), Err(Taken::NotFilled));
+}
+
+#[test]
+fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
+    let (reservations, woken) = filled(&[]);
+    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
+    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()), "again");
+    assert_eq!(reservations.take(&person("a"), &holder("2")), Err(Taken::By(holder("1"))));
+    assert_eq!(reservations.take(&person("b"), &holder("3")), Ok(()));
+    reservations.release(&holder("1"));
+    assert_eq!(*woken.lock().unwrap(), ["2"]);
+    assert_eq!(reservations.take(&person("a"), &holder("2")), Ok(()));
+}
+
+#[test]
+fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
+    let (reservations, woken) = filled(&[]);
+    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
+    assert!(reservations.take(&person("a"), &holder("2")).is_err());
+    assert_eq!(reservations.take(&person("b"), &holder("1")), Ok(()));
+    assert_eq!(*woken.lock().unwrap(), ["2"]);
+}
+
+#[test]
+fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_the_lower_uid() {
+    let at = |uid: &str, second: i64, status: &EnrollmentRequestStatus| {
+        let mut request = request(uid, status.clone());
+        let time = jiff::Timestamp::from_second(second).unwrap();
+        request.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
+        request
+    };
+    let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
+    let has = |requests: &[EnrollmentRequest]| {
+        let (reservations, _) = filled(requests);
+        match reservations.take(&person("9ca7716e846cfa97"), &holder("another")) {
+            Err(Taken::By(holder)) => holder.uid,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(has(&[at("1", 1, &concluded()), at("2", 2, &in_doubt)]), "2");
+    assert_eq!(has(&[at("1", 2, &concluded()), at("2", 1, &concluded())]), "2");
+    assert_eq!(has(&[at("2", 1, &concluded()), at("1", 1, &concluded())]), "1");
+}
+
+#[test]
+fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
+    let (reservations, woken) = filled(&[]);
+    let other = Person { authenticator_config_id: "another".to_owned(), ..person("a") };
+    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
+    assert_eq!(reservations.take(&other, &holder("2")), Err(Taken::Busy(holder("1"))));
+    reservations.settled(&holder("1"));
+    assert_eq!(*woken.lock().unwrap(), ["2"]);
+    assert_eq!(reservations.take(&other, &holder("2")), Ok(()));
+    assert_eq!(
+        reservations.take(&person("a"), &holder("3")),
+        Err(Taken::By(holder("1"))),
+        "it is still the first one's"
+    );
+}
+
+#[test]
+fn of_two_in_doubt_about_one_person_the_one_that_has_it_comes_first() {
+    let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
+    let first = request("1", in_doubt.clone());
+    let (reservations, _) = filled(std::slice::from_ref(&first));
+    let first = Holder::of(&first);
+    reservations.note(&holder("2"), &in_doubt, true);
+    assert_eq!(reservations.rival_in_doubt(&holder("2"), &in_doubt), Some(first.clone()));
+    assert_eq!(reservations.rival_in_doubt(&first, &in_doubt), None);
+    assert_eq!(reservations.rival_in_doubt(&holder("2"), &concluded()), None, "it is in no doubt itself");
+    reservations.note(&first, &concluded(), false);
+    assert!(reservations.rival_in_doubt(&holder("2"), &in_doubt).is_some(), "a cache is no news");
+    reservations.note(&first, &concluded(), true);
+    assert_eq!(reservations.rival_in_doubt(&holder("2"), &in_doubt), None);
+}
+
+#[test]
+fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
+    let named = request("1", concluded());
+    let (reservations, _) = filled(std::slice::from_ref(&named));
+    let first = Holder::of(&named);
+    let elsewhere = |holder: &Holder| reservations.named_elsewhere(holder, ["job", "free"].into_iter());
+    assert_eq!(elsewhere(&holder("2")), BTreeMap::from([("job".to_owned(), BTreeSet::from([first.clone()]))]));
+    assert_eq!(elsewhere(&first), BTreeMap::new(), "its own");
+    reservations.note(&first, &EnrollmentRequestStatus::default(), false);
+    assert_eq!(elsewhere(&holder("2")).len(), 1, "a cache may be behind");
+    reservations.note(&first, &EnrollmentRequestStatus::default(), true);
+    assert_eq!(elsewhere(&holder("2")), BTreeMap::new());
+    reservations.note(&holder("3"), &concluded(), false);
+    assert_eq!(elsewhere(&holder("2")).len(), 1);
+    reservations.release(&holder("3"));
+    assert_eq!(elsewhere(&holder("2")), BTreeMap::new());
+}
