@@ -1,0 +1,218 @@
+//! The command line.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use kube::core::Duration as KubeDuration;
+
+use crate::api::crds;
+use crate::kubernetes::client::{self, ConnectError};
+use crate::operator::{self, Settings, StartError};
+use crate::runtime::shutdown;
+use crate::runtime::telemetry::{self, LogFormat};
+
+/// Enrols identities in Beyond Identity from Kubernetes resources: one request, one email.
+#[derive(Debug, Parser)]
+#[command(name = "beyond-identity-operator", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the operator.
+    Run(Box<RunArgs>),
+    /// Print all CustomResourceDefinitions as YAML, or write them as one file each.
+    Crds {
+        /// Write one file for each into this folder, instead of all of them to stdout.
+        #[arg(long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Namespace to watch; may be given several times, or in the environment with commas between [default: all].
+    #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_WATCH_NAMESPACE", value_delimiter = ',', value_parser = dns_label)]
+    watch_namespace: Vec<String>,
+    /// Namespace of the Secrets of ClusterProviderConfigs [default: the pod's own, from POD_NAMESPACE].
+    #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_OPERATOR_NAMESPACE", value_parser = dns_label)]
+    operator_namespace: Option<String>,
+    /// This cluster's name: part of the mark of what is made, so the same for life, and after a rebuild.
+    #[arg(long, value_name = "NAME", env = "BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", value_parser = cluster_name)]
+    cluster_name: String,
+    /// Where /healthz and /readyz are served.
+    #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
+    health_address: SocketAddr,
+    /// How long after a call in doubt a list may still miss what it made.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_SETTLE_TIME", default_value = "60s", value_parser = duration)]
+    settle_time: Duration,
+    /// How long what may come right by itself is in progress, before it is stalled.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_GRACE_PERIOD", default_value = "10m", value_parser = duration)]
+    grace_period: Duration,
+    /// How long one call to the Beyond Identity API may take, at most 30m.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_REQUEST_TIMEOUT", default_value = "30s", value_parser = request_timeout)]
+    request_timeout: Duration,
+    /// An outstanding job is looked at after a tenth of its age, but not sooner than this.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MIN", default_value = "5s", value_parser = pause)]
+    job_poll_min: Duration,
+    /// An outstanding job is looked at after a tenth of its age, but not later than this.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = pause)]
+    job_poll_max: Duration,
+    /// How often what only a person can mend is tried again.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = pause)]
+    resync_interval: Duration,
+    /// How many objects may be looked at at once, of each kind in each watched namespace.
+    #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    max_concurrent_reconciles: u16,
+    /// Allow http:// and any port in spec.endpoint, to loopback addresses only: for tests and the demo.
+    #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ALLOW_LOOPBACK_ENDPOINTS")]
+    allow_loopback_endpoints: bool,
+    /// How a log line is written [default: text at a terminal, json elsewhere].
+    #[arg(long, value_enum, value_name = "FORMAT", env = "BEYOND_IDENTITY_OPERATOR_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged: a level, or directives as RUST_LOG takes them; RUST_LOG itself comes first.
+    #[arg(long, value_name = "LEVEL", env = "BEYOND_IDENTITY_OPERATOR_LOG_LEVEL", default_value = "info", value_parser = telemetry::directives)]
+    log_level: String,
+}
+
+/// Why the program ended without having done what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operator could not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no way to a Kubernetes API.
+    #[error(transparent)]
+    Kubernetes(#[from] ConnectError),
+    /// What RUST_LOG says cannot be read.
+    #[error("RUST_LOG: {0}")]
+    LogLevel(#[from] tracing_subscriber::filter::ParseError),
+    /// The definitions cannot be written.
+    #[error("cannot write the CustomResourceDefinitions to {0}: {1}")]
+    Write(String, std::io::Error),
+    /// The runtime or its signal handlers cannot be started.
+    #[error("starting: {0}")]
+    Runtime(std::io::Error),
+}
+
+impl Cli {
+    /// Carries out the command.
+    ///
+    /// # Errors
+    /// A sentence for a person.
+    pub async fn execute(self) -> Result<(), Error> {
+        match self.command {
+            Command::Run(args) => run(*args).await,
+            Command::Crds { output: None } => std::io::stdout()
+                .write_all(crds::yaml().as_bytes())
+                .map_err(|error| Error::Write("stdout".to_owned(), error)),
+            Command::Crds { output: Some(folder) } => {
+                write_crds(&folder).map_err(|error| Error::Write(folder.display().to_string(), error))
+            }
+        }
+    }
+}
+
+fn write_crds(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, yaml) in crds::files() {
+        std::fs::write(folder.join(name), yaml)?;
+    }
+    Ok(())
+}
+
+async fn run(args: RunArgs) -> Result<(), Error> {
+    telemetry::start(args.log_format, &args.log_level)?;
+    let settings = args.settings();
+    let signal = shutdown::requested().map_err(Error::Runtime)?;
+    let client = client::connect().await?;
+    tracing::info!(cluster = settings.cluster_name, version = env!("CARGO_PKG_VERSION"), "starting");
+    Ok(operator::run(settings, client, signal).await?)
+}
+
+impl RunArgs {
+    fn settings(mut self) -> Settings {
+        // A namespace that was named twice is watched once: two loops for one object would be in each other's way.
+        self.watch_namespace.sort();
+        self.watch_namespace.dedup();
+        Settings {
+            operator_namespace: self.operator_namespace.unwrap_or_else(pod_namespace),
+            watch_namespaces: self.watch_namespace,
+            cluster_name: self.cluster_name,
+            health_address: self.health_address,
+            request_timeout: self.request_timeout,
+            settle_time: self.settle_time,
+            grace_period: self.grace_period,
+            job_poll_min: self.job_poll_min,
+            job_poll_max: self.job_poll_max,
+            resync_interval: self.resync_interval,
+            max_concurrent_reconciles: self.max_concurrent_reconciles,
+            allow_loopback_endpoints: self.allow_loopback_endpoints,
+        }
+    }
+}
+
+/// The namespace of the pod that this process runs in, or the end of the process.
+fn pod_namespace() -> String {
+    let wrong = |kind, what: &str| -> ! { Cli::command().error(kind, what).exit() };
+    match std::env::var("POD_NAMESPACE") {
+        Ok(namespace) if !namespace.is_empty() => dns_label(&namespace)
+            .unwrap_or_else(|what| wrong(ErrorKind::InvalidValue, &format!("POD_NAMESPACE is {what}"))),
+        _ => wrong(
+            ErrorKind::MissingRequiredArgument,
+            "neither --operator-namespace nor POD_NAMESPACE is given: say in which namespace the Secrets of \
+             ClusterProviderConfigs lie",
+        ),
+    }
+}
+
+/// A DNS label (RFC 1123).
+fn dns_label(text: &str) -> Result<String, String> {
+    let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let fits = (1..=63).contains(&text.len())
+        && text.bytes().all(|b| is_alphanumeric(b) || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("not a DNS label: lower-case letters, digits and inner hyphens".to_owned())
+    }
+}
+
+/// A DNS label that leaves room for the rest of a mark.
+fn cluster_name(text: &str) -> Result<String, String> {
+    match dns_label(text)? {
+        name if name.len() > 32 => Err(format!("it has {} characters, and may have 32", name.len())),
+        name => Ok(name),
+    }
+}
+
+/// A duration as Kubernetes writes it, such as 90s or 10m.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: KubeDuration = text.parse().map_err(|error| format!("{error}; write it as 90s or 10m"))?;
+    if parsed.is_negative() { Err("it must not be negative".to_owned()) } else { Ok(parsed.into()) }
+}
+
+/// A duration that is not so short that what goes by it never rests.
+fn pause(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        pause if pause < Duration::from_secs(1) => Err("it must be at least 1s".to_owned()),
+        pause => Ok(pause),
+    }
+}
+
+/// A duration that a write-ahead record can hold.
+fn request_timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        timeout if timeout < Duration::from_secs(1) => Err("it must be at least 1s".to_owned()),
+        timeout if timeout > Duration::from_secs(30 * 60) => Err("it must be at most 30m".to_owned()),
+        timeout => Ok(timeout),
+    }
+}

@@ -1,0 +1,185 @@
+//! The objects port over the real API.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::DeserializeGuard;
+use kube::runtime::events::{Event, Recorder};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::api::{FINALIZER, text};
+use crate::reconcile::{Announcement, Objects, WriteError};
+
+/// How long one call to the API server may take. Its client has no bound of its own on an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The objects of one kind: the API server, and the store that a watch fills.
+pub struct KubeObjects<K>
+where
+    K: Resource<DynamicType = ()> + 'static,
+{
+    client: Client,
+    store: Store<K>,
+    recorder: Recorder,
+}
+
+impl<K> KubeObjects<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    /// The objects that `store` holds.
+    pub fn new(client: Client, store: Store<K>, recorder: Recorder) -> Self {
+        Self { client, store, recorder }
+    }
+
+    fn api_of(&self, object: &K) -> Api<K> {
+        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+    }
+}
+
+impl<K> Objects<K> for KubeObjects<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.store.get(&ObjectRef::new(name).within(namespace))
+    }
+
+    async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
+        // Guarded, since the client logs the whole of an answer that does not decode, usernames and all.
+        let api: Api<DeserializeGuard<K>> = Api::namespaced(self.client.clone(), namespace);
+        let failed = |error: String| format!("reading {}: {error}", K::kind(&()));
+        match answered(api.get_opt(name)).await {
+            Ok(None) => Ok(None),
+            Ok(Some(DeserializeGuard(Ok(object)))) => Ok(Some(object)),
+            Ok(Some(DeserializeGuard(Err(invalid)))) => Err(failed(invalid.error)),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+
+    async fn write_status(&self, object: &K) -> Result<K, WriteError> {
+        let api = self.api_of(object);
+        let name = object.name_any();
+        answered(api.replace_status(&name, &PostParams::default(), object)).await.map_err(write_error::<K>)
+    }
+
+    async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
+        let mut finalizers = object.finalizers().to_vec();
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        if present {
+            finalizers.push(FINALIZER.to_owned());
+        }
+        // With uid and resourceVersion: a late patch must not hit an object made again under the same name.
+        let patch = json!({ "metadata": {
+            "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+            "finalizers": finalizers,
+        }});
+        let api = self.api_of(object);
+        let name = object.name_any();
+        answered(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await.map_err(write_error::<K>)
+    }
+
+    fn announce(&self, object: &K, announcement: Announcement) {
+        let Announcement { type_, reason, note } = announcement;
+        let event = Event {
+            type_,
+            reason: reason.to_string(),
+            note: Some(text::event_note(&note)),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        let (recorder, reference) = (self.recorder.clone(), object.object_ref(&()));
+        tokio::spawn(async move {
+            if let Err(error) = answered(recorder.publish(&event, &reference)).await {
+                tracing::debug!("an event was not published: {error}");
+            }
+        });
+    }
+}
+
+/// The answer to a call, or that there was none in time.
+async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
+    match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(result) => result.map_err(CallError::Kube),
+        Err(_) => Err(CallError::Late),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("the Kubernetes API did not answer within {} s", TIMEOUT.as_secs())]
+    Late,
+    #[error("{0}")]
+    Kube(kube::Error),
+}
+
+fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
+    let status = match &error {
+        CallError::Kube(kube::Error::Api(status)) => status,
+        CallError::Kube(kube::Error::SerdeError(_) | kube::Error::BuildRequest(_)) => {
+            return WriteError::Refused(format!("writing {}: {error}", K::kind(&())));
+        }
+        CallError::Late | CallError::Kube(_) => {
+            return WriteError::NoAnswer(format!("writing {}: {error}", K::kind(&())));
+        }
+    };
+    match status.code {
+        404 => WriteError::Gone,
+        409 => WriteError::Conflict,
+        403 => WriteError::Refused(format!(
+            "the operator lacks a right: {}; its ClusterRole needs update on {}/status and patch on {}",
+            status.message,
+            K::plural(&()),
+            K::plural(&())
+        )),
+        400..=499 if status.code != 429 => WriteError::Refused(format!("writing {}: {}", K::kind(&()), status.message)),
+        _ => WriteError::NoAnswer(format!("writing {}: {}", K::kind(&()), status.message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+    use crate::api::EnrollmentRequest;
+
+    fn sorted(code: u16) -> WriteError {
+        let status = Status { code, message: "said".to_owned(), ..Status::default() };
+        write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(status.boxed())))
+    }
+
+    #[test]
+    fn what_may_have_been_written_is_told_from_what_was_surely_not() {
+        assert_eq!(sorted(404), WriteError::Gone);
+        assert_eq!(sorted(409), WriteError::Conflict);
+        assert!(matches!(sorted(422), WriteError::Refused(_)));
+        assert!(matches!(sorted(403), WriteError::Refused(why) if why.contains("enrollmentrequests/status")));
+        for code in [429, 500, 503, 504] {
+            assert!(matches!(sorted(code), WriteError::NoAnswer(_)), "{code}");
+        }
+        assert!(matches!(write_error::<EnrollmentRequest>(CallError::Late), WriteError::NoAnswer(_)));
+    }
+}

@@ -1,0 +1,193 @@
+//! Watches: each fills a store, and tells of what changed.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::mem;
+use std::pin::pin;
+
+use futures::{Stream, StreamExt, TryStreamExt, future};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::Store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{Predicate, WatchStreamExt, predicates};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+/// Watches the objects of `api` into `writer`, for ever. `seen` hears of every version of an object, `gone` of the
+/// last one of an object that is gone, and `changed` only of those that differ in what a person or a tool can
+/// change: spec, annotations, finalizers, deletion.
+pub async fn watch<K>(
+    api: Api<DeserializeGuard<K>>,
+    writer: Writer<K>,
+    seen: impl Fn(&K) + Send + 'static,
+    gone: impl Fn(&K) + Send + 'static,
+    changed: impl Fn(&K) + Send + 'static,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .inspect_err(|error| tracing::warn!(kind = %K::kind(&()), "watching failed, and is tried again: {error}"));
+    follow(events, writer, seen, gone, changed).await;
+}
+
+/// Tells of `events` when the store shows them, and not before: whoever hears of an object looks it up there.
+/// That matters for a list, of which the store shows nothing until it has all of it.
+async fn follow<K>(
+    events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>> + Send,
+    writer: Writer<K>,
+    seen: impl Fn(&K) + Send,
+    gone: impl Fn(&K) + Send,
+    changed: impl Fn(&K) + Send,
+) where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let store = writer.as_reader();
+    let predicate = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
+    // What `changed` goes by, as it was heard of last.
+    let mut known: HashMap<Option<String>, Option<u64>> = HashMap::new();
+    let mut events =
+        pin!(events.try_filter_map(|event| future::ready(Ok(decoded(event)))).modify(strip).reflect(writer));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(object)) => {
+                seen(&object);
+                let now = predicate.hash_property(&object);
+                if known.insert(object.uid(), now) != Some(now) {
+                    changed(&object);
+                }
+            }
+            Ok(Event::Delete(object)) => {
+                seen(&object);
+                gone(&object);
+                known.remove(&object.uid());
+            }
+            Ok(Event::InitDone) => {
+                let before = mem::take(&mut known);
+                for object in store.state() {
+                    seen(&object);
+                    let now = predicate.hash_property(&object);
+                    known.insert(object.uid(), now);
+                    if before.get(&object.uid()) != Some(&now) {
+                        changed(&object);
+                    }
+                }
+            }
+            Ok(Event::Init | Event::InitApply(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Waits until a store holds what there is. A store whose watch has ended never does.
+pub async fn filled<K>(store: &Store<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    if store.wait_until_ready().await.is_err() {
+        future::pending::<()>().await;
+    }
+}
+
+/// The event with its object decoded. An object that does not decode is said, and left out: it must not stop
+/// the others.
+fn decoded<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
+    let object = |guard: DeserializeGuard<K>| match guard.0 {
+        Ok(object) => Some(object),
+        Err(invalid) => {
+            tracing::warn!(
+                kind = %K::kind(&()),
+                namespace = invalid.metadata.namespace,
+                name = invalid.metadata.name,
+                "the object is passed over, since it does not fit the schema of this version: {}",
+                invalid.error
+            );
+            None
+        }
+    };
+    Some(match event {
+        Event::Apply(guard) => Event::Apply(object(guard)?),
+        Event::Delete(guard) => Event::Delete(object(guard)?),
+        Event::InitApply(guard) => Event::InitApply(object(guard)?),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    })
+}
+
+/// Takes out what nobody reads, and what makes up most of an object's size.
+fn strip<K: Resource>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::stream;
+    use kube::runtime::reflector::{self, ObjectRef};
+
+    use super::*;
+    use crate::api::AuthenticatorConfig;
+    use crate::authenticator_config::testing::object;
+
+    fn config(name: &str, generation: i64) -> AuthenticatorConfig {
+        let mut config = object();
+        config.metadata.name = Some(name.to_owned());
+        config.metadata.uid = Some(format!("uid of {name}"));
+        config.metadata.generation = Some(generation);
+        config
+    }
+
+    /// What was told, as `seen a1`, of events about objects such as a1: name and generation.
+    async fn told(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
+        let guarded = |event| match event {
+            Event::Apply(object) => Event::Apply(DeserializeGuard(Ok(object))),
+            Event::Delete(object) => Event::Delete(DeserializeGuard(Ok(object))),
+            Event::InitApply(object) => Event::InitApply(DeserializeGuard(Ok(object))),
+            Event::Init => Event::Init,
+            Event::InitDone => Event::InitDone,
+        };
+        let (store, writer) = reflector::store();
+        let told = Mutex::new(Vec::new());
+        let tell = |what: &str, config: &AuthenticatorConfig| {
+            let generation = config.metadata.generation.unwrap();
+            told.lock().unwrap().push(format!("{what} {}{generation}", config.name_any()));
+        };
+        let changed = |config: &AuthenticatorConfig| {
+            let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has it by now");
+            assert_eq!(stored.metadata.generation, config.metadata.generation, "as it is by now");
+            tell("changed", config);
+        };
+        let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
+        follow(events, writer, |config| tell("seen", config), |_| {}, changed).await;
+        let mut told = told.into_inner().unwrap();
+        told.sort();
+        told
+    }
+
+    fn list(configs: Vec<AuthenticatorConfig>) -> Vec<Event<AuthenticatorConfig>> {
+        [vec![Event::Init], configs.into_iter().map(Event::InitApply).collect(), vec![Event::InitDone]].concat()
+    }
+
+    #[tokio::test]
+    async fn a_list_is_told_of_when_the_store_has_it_and_only_what_has_changed_since_the_list_before() {
+        let first = list(vec![config("a", 1), config("b", 1)]);
+        assert_eq!(told(first.clone()).await, ["changed a1", "changed b1", "seen a1", "seen b1"]);
+        let both = [first, list(vec![config("a", 1), config("b", 2), config("c", 1)])].concat();
+        let all = ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1", "seen a1", "seen b1", "seen b2"];
+        assert_eq!(told(both).await, [&all[..], &["seen c1"]].concat());
+    }
+
+    #[tokio::test]
+    async fn a_change_of_the_status_alone_is_seen_and_is_no_change() {
+        let events = vec![Event::Apply(config("a", 1)), Event::Apply(config("a", 1)), Event::Apply(config("a", 2))];
+        assert_eq!(told(events).await, ["changed a1", "changed a2", "seen a1", "seen a1", "seen a2"]);
+    }
+
+    #[tokio::test]
+    async fn an_object_that_was_deleted_and_made_again_has_changed() {
+        let events = vec![Event::Apply(config("a", 1)), Event::Delete(config("a", 1)), Event::Apply(config("a", 1))];
+        assert_eq!(told(events).await, ["changed a1", "changed a1", "seen a1", "seen a1", "seen a1"]);
+    }
+}

@@ -1,0 +1,87 @@
+//! From a reference to a ready client: which provider config, who may use it, and with which credentials.
+
+mod secret;
+
+use std::time::Duration;
+
+use kube::Client;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use crate::api::cluster_provider_config::Region as RegionSpec;
+use crate::api::phase::why;
+use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
+use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
+use crate::reconcile::{Opened, Realms};
+
+/// The realms that this cluster's provider configs lead to.
+pub struct KubeRealms {
+    /// The provider configs.
+    pub providers: Store<ClusterProviderConfig>,
+    /// Where the Secrets are read.
+    pub client: Client,
+    /// The namespace in which the Secrets of cluster-scoped provider configs lie.
+    pub operator_namespace: String,
+    /// What the calls are made with.
+    pub http: HttpClient,
+    /// How long one call may take.
+    pub request_timeout: Duration,
+    /// Whether an endpoint may be plain http on a loopback address.
+    pub allow_loopback: bool,
+}
+
+impl Realms for KubeRealms {
+    type Remote = RealmClient;
+
+    async fn open(&self, namespace: &str, reference: &ProviderConfigRef) -> Result<Opened<RealmClient>, Phase> {
+        let provider = self.providers.get(&ObjectRef::new(&reference.name)).ok_or_else(|| not_found(reference))?;
+        let spec = &provider.spec;
+        let endpoint = endpoint(spec, reference, self.allow_loopback)?;
+        let secret = &spec.credentials.api_token.secret_ref;
+        let token = secret::token(self.client.clone(), &self.operator_namespace, secret, reference).await?;
+        let http = self.http.clone();
+        let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
+        Ok(Opened { remote, not_allowed: not_allowed(spec, reference, namespace) })
+    }
+}
+
+fn blocked(reason: Reason, message: String) -> Phase {
+    Phase::Blocked(why(reason, message))
+}
+
+fn not_found(reference: &ProviderConfigRef) -> Phase {
+    blocked(
+        Reason::ProviderConfigNotFound,
+        format!("there is no {reference}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
+    )
+}
+
+fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, namespace: &str) -> Option<Phase> {
+    if spec.allowed_namespaces.names.iter().any(|allowed| allowed == namespace) {
+        return None;
+    }
+    Some(blocked(
+        Reason::NamespaceNotAllowed,
+        format!(
+            "{reference} does not allow the namespace {namespace}: add it there with \
+             spec: {{allowedNamespaces: {{names: [{namespace}]}}}}"
+        ),
+    ))
+}
+
+fn endpoint(
+    spec: &ClusterProviderConfigSpec,
+    reference: &ProviderConfigRef,
+    allow_loopback: bool,
+) -> Result<Endpoint, Phase> {
+    let invalid = |what: String| blocked(Reason::InvalidEndpoint, format!("{reference}: {what}"));
+    match (spec.region, &spec.endpoint) {
+        (Some(RegionSpec::US), None) => Ok(Region::US.into()),
+        (Some(RegionSpec::EU), None) => Ok(Region::EU.into()),
+        (Some(RegionSpec::USFedRAMP), None) => Ok(Region::USFedRAMP.into()),
+        (None, Some(endpoint)) => Endpoint::parse(&endpoint.api, allow_loopback)
+            .map_err(|error| invalid(format!("spec.endpoint.api: {error}"))),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(invalid("give exactly one of spec.region and spec.endpoint".to_owned()))
+        }
+    }
+}

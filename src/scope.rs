@@ -1,0 +1,262 @@
+//! What is watched together: one namespace, or the whole cluster. Each scope has stores and loops of its own,
+//! since an object and what it refers to lie in one namespace.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::runtime::Controller;
+use kube::runtime::controller::{self, Action};
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{AuthenticatorConfig, ClusterProviderConfig, EnrollmentRequest};
+use crate::beyond_identity::HttpClient;
+use crate::enrollment_request::reservations::{Holder, Reservations};
+use crate::environment::SystemEnvironment;
+use crate::kubernetes::KubeObjects;
+use crate::kubernetes::watch::{filled, watch};
+use crate::realm::KubeRealms;
+use crate::reconcile::Memories;
+use crate::settings::Settings;
+use crate::{authenticator_config, enrollment_request};
+
+/// What the operator reaches the world by, whichever namespaces it watches.
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) http: HttpClient,
+    pub(crate) recorder: Recorder,
+    pub(crate) providers: Store<ClusterProviderConfig>,
+    pub(crate) environment: Arc<SystemEnvironment>,
+    pub(crate) reservations: Arc<Reservations>,
+}
+
+/// One namespace, or the whole cluster.
+pub(crate) struct Scope {
+    /// `None` for the whole cluster.
+    namespace: Option<String>,
+    waker: Waker,
+    woken_configs: UnboundedReceiver<ObjectRef<AuthenticatorConfig>>,
+    woken_requests: UnboundedReceiver<ObjectRef<EnrollmentRequest>>,
+}
+
+/// Wakes the loops of a scope for objects that have changed, or that refer to what has changed.
+#[derive(Clone)]
+pub(crate) struct Waker {
+    configs: Store<AuthenticatorConfig>,
+    requests: Store<EnrollmentRequest>,
+    wake_config: UnboundedSender<ObjectRef<AuthenticatorConfig>>,
+    wake_request: UnboundedSender<ObjectRef<EnrollmentRequest>>,
+}
+
+impl Scope {
+    /// Starts to watch each of `namespaces`, or the whole cluster where there are none.
+    pub(crate) fn watch_all(
+        namespaces: &[String],
+        client: &Client,
+        reservations: &Arc<Reservations>,
+        watches: &mut JoinSet<()>,
+    ) -> Vec<Self> {
+        let namespaces = match namespaces {
+            [] => vec![None],
+            namespaces => namespaces.iter().map(|namespace| Some(namespace.as_str())).collect(),
+        };
+        namespaces.into_iter().map(|namespace| Self::watch(namespace, client, reservations, watches)).collect()
+    }
+
+    fn watch(
+        namespace: Option<&str>,
+        client: &Client,
+        reservations: &Arc<Reservations>,
+        watches: &mut JoinSet<()>,
+    ) -> Self {
+        let (configs, config_writer) = reflector::store();
+        let (requests, request_writer) = reflector::store();
+        let (wake_config, woken_configs) = unbounded_channel();
+        let (wake_request, woken_requests) = unbounded_channel();
+        let waker = Waker { configs, requests, wake_config, wake_request };
+
+        let (seen, changed) = (waker.clone(), waker.clone());
+        watches.spawn(watch(
+            api(client, namespace),
+            config_writer,
+            move |config| seen.config_seen(config),
+            |_| {},
+            // A channel that is closed belongs to a loop that has ended.
+            move |config| _ = changed.wake_config.send(ObjectRef::from_obj(config)),
+        ));
+        let changed = waker.clone();
+        let reservations = reservations.clone();
+        watches.spawn(watch(
+            api(client, namespace),
+            request_writer,
+            |_| {},
+            move |request| reservations.release(&Holder::of(request)),
+            move |request| _ = changed.wake_request.send(ObjectRef::from_obj(request)),
+        ));
+        Self { namespace: namespace.map(str::to_owned), waker, woken_configs, woken_requests }
+    }
+
+    /// The requests as the API server has them now, not as the watch has them.
+    pub(crate) async fn list_requests(&self, client: &Client) -> kube::Result<Vec<EnrollmentRequest>> {
+        let api: Api<DeserializeGuard<EnrollmentRequest>> = api(client, self.namespace.as_deref());
+        let listed = api.list(&ListParams::default()).await?;
+        Ok(listed.items.into_iter().filter_map(|request| request.0.ok()).collect())
+    }
+
+    /// Wakes this scope's loops.
+    pub(crate) fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Waits until the stores hold what there is.
+    pub(crate) async fn filled(&self) {
+        filled(&self.waker.configs).await;
+        filled(&self.waker.requests).await;
+    }
+
+    /// Starts the loops. They end, when what is under way has come to its end, after `ending` was cancelled.
+    pub(crate) fn start(self, world: &World, ending: &CancellationToken, loops: &mut JoinSet<()>) {
+        let World { settings, client, recorder, environment, reservations, .. } = world;
+        let Waker { configs, requests, .. } = self.waker;
+        let concurrency = settings.max_concurrent_reconciles;
+
+        let ports = Arc::new(authenticator_config::Ports {
+            configs: KubeObjects::new(client.clone(), configs.clone(), recorder.clone()),
+            realms: realms(world),
+            environment: environment.clone(),
+            memories: Memories::default(),
+            cluster: settings.cluster_name.clone(),
+            times: settings.config_times(),
+        });
+        let look = move |config: Arc<AuthenticatorConfig>| {
+            let ports = ports.clone();
+            async move { authenticator_config::reconcile(&ports, Arc::unwrap_or_clone(config)).await }
+        };
+        loops.spawn(run(configs.clone(), self.woken_configs, concurrency, ending.clone(), look));
+
+        let ports = Arc::new(enrollment_request::Ports {
+            requests: KubeObjects::new(client.clone(), requests.clone(), recorder.clone()),
+            configs: KubeObjects::new(client.clone(), configs, recorder.clone()),
+            realms: realms(world),
+            environment: environment.clone(),
+            reservations: reservations.clone(),
+            memories: Memories::default(),
+            times: settings.request_times(),
+        });
+        let look = move |request: Arc<EnrollmentRequest>| {
+            let ports = ports.clone();
+            async move { enrollment_request::reconcile(&ports, Arc::unwrap_or_clone(request)).await }
+        };
+        loops.spawn(run(requests, self.woken_requests, concurrency, ending.clone(), look));
+    }
+}
+
+impl Waker {
+    /// Wakes one request, where it is in this scope.
+    pub(crate) fn wake(&self, holder: &Holder) {
+        let reference = ObjectRef::new(&holder.name).within(&holder.namespace);
+        if self.requests.get(&reference).is_some() {
+            _ = self.wake_request.send(reference);
+        }
+    }
+
+    /// A provider config has changed: wakes all that may wait for it.
+    pub(crate) fn provider_changed(&self) {
+        for config in self.configs.state() {
+            _ = self.wake_config.send(ObjectRef::from_obj(config.as_ref()));
+        }
+        self.wake_waiting(|_| true);
+    }
+
+    /// An AuthenticatorConfig, or its status, has changed: wakes the requests that wait for it.
+    fn config_seen(&self, config: &AuthenticatorConfig) {
+        let (namespace, name) = (&config.metadata.namespace, config.metadata.name.as_deref());
+        self.wake_waiting(|request| {
+            &request.metadata.namespace == namespace
+                && Some(request.spec.authenticator_config_ref.name.as_str()) == name
+        });
+    }
+
+    /// Wakes the requests that still owe something. Those that are settled do not care.
+    fn wake_waiting(&self, concerned: impl Fn(&EnrollmentRequest) -> bool) {
+        let settled = |request: &EnrollmentRequest| {
+            request.status.as_ref().is_some_and(|status| {
+                status.attempt >= Some(request.spec.attempt) && status.send.is_none() && status.failing_since.is_none()
+            }) && !request.spec.revoked
+                && request.metadata.deletion_timestamp.is_none()
+        };
+        for request in self.requests.state().iter().filter(|request| !settled(request) && concerned(request)) {
+            _ = self.wake_request.send(ObjectRef::from_obj(request.as_ref()));
+        }
+    }
+}
+
+fn realms(world: &World) -> KubeRealms {
+    KubeRealms {
+        providers: world.providers.clone(),
+        client: world.client.clone(),
+        operator_namespace: world.settings.operator_namespace.clone(),
+        http: world.http.clone(),
+        request_timeout: world.settings.request_timeout,
+        allow_loopback: world.settings.allow_loopback_endpoints,
+    }
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Runs one loop: `look` at each object that is woken, one look at a time for each.
+async fn run<K, L, F>(
+    store: Store<K>,
+    mut woken: UnboundedReceiver<ObjectRef<K>>,
+    concurrency: u16,
+    ending: CancellationToken,
+    look: L,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    L: Fn(Arc<K>) -> F + Send + Sync + 'static,
+    F: Future<Output = Option<Duration>> + Send + 'static,
+{
+    let woken = stream::poll_fn(move |context| woken.poll_recv(context));
+    Controller::for_stream(stream::pending(), store)
+        .with_config(controller::Config::default().concurrency(concurrency))
+        .reconcile_on(woken)
+        .graceful_shutdown_on(ending.cancelled_owned())
+        .run(
+            move |object, _| {
+                // In a task of its own, a look comes to its end even if the loop is dropped, and a mistake in
+                // one look stops no other.
+                let look = tokio::spawn(look(object));
+                async move { look.await.map(|pause| pause.map_or_else(Action::await_change, Action::requeue)) }
+            },
+            |_, error, _| {
+                tracing::error!("a look ended in a mistake of the operator's own: {error}");
+                Action::requeue(Duration::from_secs(60))
+            },
+            Arc::new(()),
+        )
+        .for_each(|result| async move {
+            // An object that is gone when its turn comes is nothing to speak of.
+            if let Err(error) = result {
+                tracing::debug!("{error}");
+            }
+        })
+        .await;
+}

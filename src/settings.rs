@@ -1,0 +1,59 @@
+//! How an operator is to run.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::{authenticator_config, enrollment_request};
+
+/// How an operator is to run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespaces to watch; none: every namespace.
+    pub watch_namespaces: Vec<String>,
+    /// Where the Secrets of cluster-scoped provider configs lie.
+    pub operator_namespace: String,
+    /// The cluster's name, part of the mark of what is made.
+    pub cluster_name: String,
+    /// Where `/healthz` and `/readyz` are served.
+    pub health_address: SocketAddr,
+    /// How long one call to the service may take.
+    pub request_timeout: Duration,
+    /// How long after a call in doubt a list may still miss its effect.
+    pub settle_time: Duration,
+    /// How long what could come right by itself is in progress, before it is stalled.
+    pub grace_period: Duration,
+    /// How soon an outstanding job is looked at again at the earliest.
+    pub job_poll_min: Duration,
+    /// How late at the latest.
+    pub job_poll_max: Duration,
+    /// When what only a person can mend is tried again.
+    pub resync_interval: Duration,
+    /// Looks at the same time, for each kind and watched namespace.
+    pub max_concurrent_reconciles: u16,
+    /// Whether an endpoint may be plain http on a loopback address.
+    pub allow_loopback_endpoints: bool,
+}
+
+impl Settings {
+    /// The times that the loop of AuthenticatorConfigs goes by.
+    pub(crate) fn config_times(&self) -> authenticator_config::plan::Times {
+        authenticator_config::plan::Times {
+            request_timeout: self.request_timeout,
+            settle: self.settle_time,
+            resync: self.resync_interval,
+            grace: self.grace_period,
+        }
+    }
+
+    /// The times that the loop of EnrollmentRequests goes by.
+    pub(crate) fn request_times(&self) -> enrollment_request::plan::Times {
+        enrollment_request::plan::Times {
+            request_timeout: self.request_timeout,
+            settle: self.settle_time,
+            job_poll_min: self.job_poll_min,
+            job_poll_max: self.job_poll_max,
+            resync: self.resync_interval,
+            grace: self.grace_period,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The command line: what is wrong with it is said in one sentence, and ends the program with 2.
+
+use crate::support::end_of;
+
+/// A command line that lacks nothing.
+const WHOLE: [&str; 5] = ["run", "--cluster-name", "test", "--operator-namespace", "beyond-identity"];
+
+/// The complaint about a wrong command line.
+fn wrong(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let ended = end_of(arguments, environment);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    ended.complaint().to_owned()
+}
+
+#[test]
+fn the_clusters_name_is_required() {
+    let ended = end_of(&["run", "--operator-namespace", "beyond-identity"], &[]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("--cluster-name <NAME>"), "{}", ended.stderr);
+}
+
+#[test]
+fn the_clusters_name_is_a_dns_label_of_at_most_32_characters() {
+    let named =
+        |name: &str| wrong(&["run", "--operator-namespace=beyond-identity", &format!("--cluster-name={name}")], &[]);
+    let long = named(&"c".repeat(33));
+    assert!(long.contains("--cluster-name") && long.ends_with("it has 33 characters, and may have 32"), "{long}");
+    for name in ["Prod", "prod_1", "prod.eu", "-prod", "prod-", ""] {
+        let said = named(name);
+        assert!(said.contains("--cluster-name"), "{said}");
+    }
+    assert!(named("Prod").ends_with("not a DNS label: lower-case letters, digits and inner hyphens"));
+}
+
+#[test]
+fn the_operators_namespace_is_required_where_the_pod_does_not_say_it() {
+    for empty in [&[][..], &[("POD_NAMESPACE", "")]] {
+        assert_eq!(
+            wrong(&WHOLE[..3], empty),
+            "error: neither --operator-namespace nor POD_NAMESPACE is given: say in which namespace the Secrets of \
+             ClusterProviderConfigs lie"
+        );
+    }
+    let said = wrong(&WHOLE[..3], &[("POD_NAMESPACE", "Not A Label")]);
+    assert!(said.starts_with("error: POD_NAMESPACE is not a DNS label"), "{said}");
+    assert_eq!(end_of(&WHOLE[..3], &[("POD_NAMESPACE", "beyond-identity")]).code, 1, "it gets as far as the cluster");
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_named_with_its_flag() {
+    for (flag, value, remedy) in [
+        ("--settle-time", "5", "write it as 90s or 10m"),
+        ("--settle-time", "-5s", "it must not be negative"),
+        ("--request-timeout", "500ms", "it must be at least 1s"),
+        ("--request-timeout", "31m", "it must be at most 30m"),
+        ("--health-address", "8081", "invalid socket address syntax"),
+        ("--watch-namespace", "a,B", "not a DNS label"),
+        ("--max-concurrent-reconciles", "0", "0 is not in 1..=1000"),
+        ("--log-level", "info=very=much", "error parsing level filter"),
+    ] {
+        let said = wrong(&[&WHOLE[..], &[&format!("{flag}={value}")]].concat(), &[]);
+        assert!(said.contains(flag) && said.contains(remedy), "{said}");
+    }
+}
+
+#[test]
+fn a_variable_stands_for_a_flag_and_the_flag_comes_first() {
+    let long = "c".repeat(33);
+    let variable = [("BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", long.as_str())];
+    assert!(wrong(&["run", "--operator-namespace", "beyond-identity"], &variable).contains("33 characters"));
+    assert_eq!(end_of(&WHOLE, &variable).code, 1, "it gets as far as the cluster");
+    let both = [
+        ("BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", "test"),
+        ("BEYOND_IDENTITY_OPERATOR_OPERATOR_NAMESPACE", "beyond-identity"),
+    ];
+    assert_eq!(end_of(&["run"], &both).code, 1, "it gets as far as the cluster");
+}
+
+#[test]
+fn the_help_names_each_flag_once_with_its_variable_and_one_line_about_it() {
+    let help = end_of(&["run", "--help"], &[]);
+    assert_eq!(help.code, 0);
+    let lines: Vec<&str> = help.stdout.lines().map(str::trim).collect();
+    let mut flags = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let Some(flag) = line.strip_prefix("--").and_then(|rest| rest.split_whitespace().next()) else { continue };
+        assert!(!flags.contains(&flag), "{flag} is named twice");
+        flags.push(flag);
+        let (about, after) = (lines[number + 1], lines[number + 2]);
+        assert!(!about.is_empty() && about.len() <= 120 && after.is_empty(), "one line about {flag}: {about} {after}");
+        let variable = format!("[env: BEYOND_IDENTITY_OPERATOR_{}=", flag.to_uppercase().replace('-', "_"));
+        assert_eq!(help.stdout.matches(&variable).count(), 1, "{variable}");
+    }
+    assert!(flags.len() >= 13 && flags.contains(&"cluster-name"), "{flags:?}");
+}
+
+#[test]
+fn the_version_and_the_commands_are_told() {
+    let version = end_of(&["--version"], &[]);
+    assert_eq!(
+        (version.code, version.stdout),
+        (0, format!("beyond-identity-operator {}\n", env!("CARGO_PKG_VERSION")))
+    );
+    let bare = end_of(&[], &[]);
+    assert_eq!(bare.code, 2);
+    assert!(bare.stderr.contains("run ") && bare.stderr.contains("crds "), "{}", bare.stderr);
+}

@@ -1,0 +1,8 @@
+//! The program as its user meets it: the command line, what it says when it cannot start, and how it ends.
+
+#![allow(clippy::unwrap_used)] // in helpers of tests too
+
+mod command_line;
+mod crds;
+mod running;
+mod support;

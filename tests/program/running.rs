@@ -1,0 +1,166 @@
+//! The operator without a cluster: what it says when it cannot start, and that it waits for an API server.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::leash::Leashed;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{end_of, program};
+
+const RUN: [&str; 5] = ["run", "--cluster-name", "test", "--operator-namespace", "beyond-identity"];
+
+/// A kubeconfig for an API server at this address.
+fn kubeconfig(folder: &Path, server: SocketAddr) -> PathBuf {
+    let path = folder.join("kubeconfig");
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{ "name": "test", "cluster": { "server": format!("http://{server}") } }],
+        "users": [{ "name": "test", "user": {} }],
+        "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+        "current-context": "test",
+    });
+    fs::write(&path, config.to_string()).unwrap();
+    path
+}
+
+/// An address on which nobody listens.
+fn nobody() -> SocketAddr {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// An operator that runs, and its log.
+struct Operator {
+    process: Leashed,
+    log: PathBuf,
+    health: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Operator {
+    /// Starts one whose API server would be at this address, and waits until its health can be asked for.
+    fn start(server: SocketAddr) -> Self {
+        let folder = TempDir::new().unwrap();
+        let log = folder.path().join("log");
+        let arguments = [&RUN[..], &["--health-address", "127.0.0.1:0", "--log-format", "json"]].concat();
+        let mut command = program(folder.path(), &arguments);
+        command.env("KUBECONFIG", kubeconfig(folder.path(), server));
+        let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
+        let health = until(|| {
+            assert!(process.ended().unwrap().is_none(), "{}", fs::read_to_string(&log).unwrap());
+            lines(&log).iter().find_map(|line| line["address"].as_str()?.parse().ok())
+        });
+        Self { process, log, health, _folder: folder }
+    }
+
+    /// Asks it to end, as Kubernetes does, and says how it did and how long it took.
+    fn stop(self) -> (Option<i32>, Duration) {
+        let asked = Instant::now();
+        let status = self.process.stop().unwrap();
+        (status.code(), asked.elapsed())
+    }
+
+    /// Status and body of its answer.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.health).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+}
+
+/// The lines of a log that are whole.
+fn lines(log: &Path) -> Vec<Value> {
+    fs::read_to_string(log).unwrap().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// What `look` finds, as soon as it does.
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "it did not happen within a minute");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The complaint of an operator that could not start.
+fn could_not_start(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let ended = end_of(&[&RUN[..], arguments].concat(), &[&[("RUST_LOG", "off")], environment].concat());
+    assert_eq!(ended.code, 1, "{ended:?}");
+    ended.complaint().to_owned()
+}
+
+#[test]
+fn without_a_cluster_it_says_where_it_looked_for_one() {
+    assert_eq!(
+        could_not_start(&[], &[]),
+        "error: there is no way to the Kubernetes API: KUBECONFIG is not set, ~/.kube/config cannot be read, and this \
+         is no pod of a cluster"
+    );
+    let said = could_not_start(&[], &[("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("KUBERNETES_SERVICE_PORT", "443")]);
+    assert!(said.contains("the service account of this pod cannot be used"), "{said}");
+}
+
+#[test]
+fn a_kubeconfig_that_is_missing_or_broken_is_named_and_none_of_it_is_shown() {
+    let said = could_not_start(&[], &[("KUBECONFIG", "/nowhere/kubeconfig")]);
+    assert!(said.contains("KUBECONFIG") && said.contains("/nowhere/kubeconfig: No such file"), "{said}");
+
+    let folder = TempDir::new().unwrap();
+    let broken = folder.path().join("kubeconfig");
+    fs::write(&broken, "users: [{name: a, user: {token: secret-token\n").unwrap();
+    let said = could_not_start(&[], &[("KUBECONFIG", broken.to_str().unwrap())]);
+    assert!(said.contains("cannot be used") && !said.contains("secret-token"), "{said}");
+}
+
+#[test]
+fn a_health_address_that_is_taken_is_named_with_its_flag() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let kubeconfig = kubeconfig(folder.path(), nobody());
+    let said = could_not_start(&["--health-address", &address], &[("KUBECONFIG", kubeconfig.to_str().unwrap())]);
+    assert!(said.starts_with(&format!("error: cannot listen on {address} (--health-address): ")), "{said}");
+}
+
+#[test]
+fn log_directives_that_cannot_be_read_are_named_with_their_variable() {
+    let said = could_not_start(&[], &[("RUST_LOG", "info=very=much")]);
+    assert!(said.starts_with("error: RUST_LOG: "), "{said}");
+}
+
+#[test]
+fn it_waits_for_an_api_server_that_is_not_there_and_ends_with_0_when_asked_to() {
+    let operator = Operator::start(nobody());
+    assert_eq!(operator.get("/healthz"), (200, "ok".to_owned()));
+    let waiting = "waiting for the Kubernetes API and the CustomResourceDefinitions of beyondidentity.dev";
+    assert_eq!(operator.get("/readyz"), (503, waiting.to_owned()));
+    until(|| lines(&operator.log).iter().any(|line| line["message"] == waiting).then_some(()));
+    until(|| lines(&operator.log).iter().any(|line| line["level"] == "WARN").then_some(()));
+    assert_eq!(operator.get("/healthz").0, 200, "and goes on waiting");
+    let (code, took) = operator.stop();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
+
+#[test]
+fn an_api_server_that_never_answers_does_not_keep_it_from_ending() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let operator = Operator::start(silent.local_addr().unwrap());
+    let (_connection, _) = silent.accept().unwrap();
+    assert_eq!(operator.get("/readyz").0, 503);
+    let (code, took) = operator.stop();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
