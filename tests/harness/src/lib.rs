@@ -4,5 +4,6 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod control_plane;
+pub mod demo;
 pub mod leash;
 pub mod simulator;

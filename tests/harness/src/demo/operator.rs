@@ -1,0 +1,111 @@
+//! The operator as its own process: built first, and ended with the demo.
+
+use std::{
+    env,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+
+use super::root;
+use crate::{control_plane::ControlPlane, leash::Leashed};
+
+/// What the program is called.
+const NAME: &str = "beyond-identity-operator";
+
+/// How much of its log an error quotes.
+const LAST_LINES: usize = 20;
+
+/// A running operator.
+pub struct Operator {
+    process: Leashed,
+    log: PathBuf,
+}
+
+/// Builds the operator with Cargo, whose progress shows, and returns the program's path.
+pub fn build() -> anyhow::Result<PathBuf> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--bin", NAME, "--message-format", "json-render-diagnostics"])
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo to build the operator")?;
+    if !output.status.success() {
+        bail!("the operator does not build: cargo says above why");
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == NAME)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo built the operator and did not say where")
+}
+
+impl Operator {
+    /// Runs a program of the operator, as cluster administrator.
+    pub fn start(program: &Path, control_plane: &ControlPlane, simulated: bool) -> anyhow::Result<Self> {
+        let log = control_plane.folder().join("operator.log");
+        let mut command = Command::new(program);
+        command
+            .args(["run", "--cluster-name", "demo", "--operator-namespace", super::OPERATOR_NAMESPACE])
+            .args(["--health-address", "127.0.0.1:0"])
+            .args(["--log-format", "text"])
+            .args(simulated.then_some("--allow-loopback-endpoints"))
+            .env("KUBECONFIG", control_plane.kubeconfig());
+        for (name, _) in env::vars_os() {
+            let text = name.to_string_lossy();
+            // Settings of somebody's own, and a token that it has to find in its Secret.
+            if text.starts_with("BEYOND_IDENTITY_") {
+                command.env_remove(&name);
+            }
+            // No proxy reaches this machine's loopback.
+            if simulated && text.to_ascii_lowercase().ends_with("_proxy") {
+                command.env_remove(&name);
+            }
+        }
+        if !simulated {
+            let others = env::var("NO_PROXY").or_else(|_| env::var("no_proxy")).unwrap_or_default();
+            command.env("NO_PROXY", format!("127.0.0.1,{others}"));
+        }
+        let process = File::create(&log)
+            .and_then(|file| Leashed::spawn(&command, file))
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        Ok(Self { process, log })
+    }
+
+    /// Where it writes its log.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Fails when it has ended.
+    pub fn check(&mut self) -> anyhow::Result<()> {
+        match self.process.ended()? {
+            None => Ok(()),
+            Some(status) => bail!("the operator ended by itself, with {status}"),
+        }
+    }
+
+    /// Ends it as Kubernetes would. Fails when it does not end well.
+    pub fn stop(self) -> anyhow::Result<()> {
+        let status = self.process.stop()?;
+        if !status.success() {
+            bail!("the operator was asked to end, and ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+/// The last lines of a log, for an error to end with.
+pub fn last_lines(log: &Path) -> String {
+    let log = fs::read(log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    let lines: Vec<&str> = log.lines().collect();
+    if lines.is_empty() {
+        return "The operator's log is empty.".to_owned();
+    }
+    format!("The operator's log ends with:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+}

@@ -1,0 +1,89 @@
+//! The Beyond Identity API that the demo talks to: a simulator on this machine, or the real service.
+
+use std::{
+    env,
+    io::{self, Write as _},
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+
+use super::arguments::ServiceArguments;
+use crate::simulator::{Identity, RealmHandle, Simulator};
+
+/// Where the token for the real service is read from.
+const TOKEN_VARIABLE: &str = "BEYOND_IDENTITY_API_TOKEN";
+
+/// An API, and who is enrolled in it.
+pub struct Service {
+    /// The API token.
+    pub token: String,
+    /// The id of the person.
+    pub identity: String,
+    /// What `examples/provider.yaml` has to say instead, as a merge patch.
+    pub provider: Value,
+    simulation: Option<(Simulator, RealmHandle)>,
+}
+
+impl Service {
+    /// The simulator, with the ids that the examples have.
+    pub fn simulated() -> anyhow::Result<Self> {
+        let (tenant, realm, identity) = ("00010f21d92c5114", "1893ca3144993842", "9ca7716e846cfa97");
+        let token = "a-token-of-the-demo".to_owned();
+        let simulator =
+            Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).context("the simulator did not start")?;
+        let handle = simulator.realm(tenant, realm, &token);
+        handle.add_identity(Identity::active(identity, "jane@example.com"));
+        Ok(Self {
+            token,
+            identity: identity.to_owned(),
+            provider: json!({"spec": {
+                "tenantID": tenant,
+                "realmID": realm,
+                "region": null,
+                "endpoint": {"api": simulator.url()},
+            }}),
+            simulation: Some((simulator, handle)),
+        })
+    }
+
+    /// The real service. Asks first, since somebody gets an email.
+    pub fn real(arguments: ServiceArguments) -> anyhow::Result<Self> {
+        let ServiceArguments { tenant, realm, region, identity, yes } = arguments;
+        let token = env::var(TOKEN_VARIABLE).unwrap_or_default().trim().to_owned();
+        ensure!(
+            !token.is_empty(),
+            "put an API token of tenant {tenant} into the environment variable {TOKEN_VARIABLE}"
+        );
+        println!(
+            "This is the real service: identity {identity} of tenant {tenant}, realm {realm}, gets a real email. The \
+             authenticator configuration and the link stay there when the demo ends."
+        );
+        if !yes {
+            confirm()?;
+        }
+        Ok(Self {
+            token,
+            identity,
+            provider: json!({"spec": {"tenantID": tenant, "realmID": realm, "region": region}}),
+            simulation: None,
+        })
+    }
+
+    /// The simulated realm, if it is one.
+    pub fn realm(&self) -> Option<&RealmHandle> {
+        self.simulation.as_ref().map(|(_, realm)| realm)
+    }
+}
+
+fn confirm() -> anyhow::Result<()> {
+    print!("Send it? Type yes: ");
+    io::stdout().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if answer.trim() != "yes" {
+        bail!("nothing was sent, since the answer was not yes (--yes says so beforehand)");
+    }
+    Ok(())
+}
