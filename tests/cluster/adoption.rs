@@ -1,0 +1,207 @@
+//! Adopt, or skip: who has a link or a passkey already gets no email from a request for which nothing was ever sent.
+
+use beyond_identity_operator::api::EnrollmentRequest;
+use harness::simulator::{Effect, Job, Operation, Reply, Rule};
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use crate::fixture::{
+    CONFIG, Fixture, JANE, REQUEST, conditions, job_of, message, patch, reason, wait_for, wait_until_gone,
+};
+
+/// A job of Jane's for the fixture's configuration, in this state.
+fn job_in(place: &Fixture, state: Option<&str>) -> Job {
+    Job { state: state.map(str::to_owned), ..Job::email(JANE, &place.realm.configs()[0].id) }
+}
+
+#[track_caller]
+fn assert_adopted(request: &EnrollmentRequest, job: &Job) {
+    let status = request.status.as_ref().unwrap();
+    assert_eq!((status.job_id.as_ref(), status.attempt, status.adopted), (Some(&job.id), Some(1), Some(true)));
+    assert_eq!((&status.state, &status.expire_time), (&job.state, &job.expire_time));
+    assert_eq!((status.identity_id.as_deref(), status.send.as_ref()), (Some(JANE), None));
+    assert_eq!(status.authenticator_config_id.as_ref(), Some(&job.authenticator_config_id));
+    assert_eq!(status.tenant_id.is_some() && status.realm_id.is_some(), status.provider_config_ref.is_some());
+}
+
+/// Waits until attempt 2 is through.
+async fn second_attempt(place: &Fixture) -> EnrollmentRequest {
+    place.change_request(json!({"attempt": 2})).await.unwrap();
+    wait_for(place.requests(), REQUEST, "has sent attempt 2", |request: &EnrollmentRequest| {
+        request.status.as_ref().unwrap().attempt == Some(2)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_link_that_is_out_is_adopted_whatever_its_state() {
+    let table = [
+        (Some("LINK_SENT"), "the enrolment email was sent"),
+        (Some("LINK_OPENED"), "the person has opened the link"),
+        (Some("REQUEST_DELIVERED"), "the link has reached the person's authenticator"),
+        (Some("SOMETHING_NEW"), "the job is in state SOMETHING_NEW, which this version does not know"),
+        (None, "the service does not say in which state the job is"),
+    ];
+    futures::future::join_all(table.map(|(state, what)| async move {
+        let (place, _operator) = Fixture::ready().await;
+        let job = job_in(&place, state);
+        place.realm.add_job(job.clone());
+        place.create_request().await;
+        let request = place.request_says("Adopted").await;
+        assert_adopted(&request, &job);
+        assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
+        assert_eq!(
+            message(&request),
+            format!(
+                "nothing was sent, since an earlier link is still valid ({what}, the link expires at {}): raise \
+                 spec.attempt to send another email",
+                job.expire_time.as_ref().unwrap()
+            )
+        );
+        place.tells("EnrollmentRequest", REQUEST, &["Normal Adopted"]).await;
+        assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+
+        let request = second_attempt(&place).await;
+        assert_eq!((reason(&request), request.status.as_ref().unwrap().adopted), ("LinkSent", None));
+        assert_eq!(place.mailed(), [job_of(&request)]);
+        let dead = |request: &EnrollmentRequest| {
+            let previous = &request.status.as_ref().unwrap().previous_jobs[0];
+            (previous.id.as_str(), previous.state.as_deref()) == (job.id.as_str(), Some("REVOKED"))
+        };
+        wait_for(place.requests(), REQUEST, "has revoked what it adopted", dead).await;
+        assert_eq!(place.remote_state(&job.id), "REVOKED");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_passkey_by_such_a_job_is_adopted_and_a_further_device_gets_its_email() {
+    let (place, _operator) = Fixture::ready().await;
+    let job = job_in(&place, Some("COMPLETE"));
+    place.realm.add_job(job.clone());
+    place.create_request().await;
+    let request = place.request_says("Adopted").await;
+    assert_adopted(&request, &job);
+    assert_eq!(conditions(&request), "Ready=True Succeeded=True");
+    assert_eq!(
+        message(&request),
+        "the person has bound a passkey by a job that was there already: raise spec.attempt to send another email, for \
+         a further device"
+    );
+    assert_eq!(place.mailed().len(), 0);
+    let request = second_attempt(&place).await;
+    assert_eq!((place.mailed(), place.revocations().len()), (vec![job_of(&request)], 0));
+}
+
+#[tokio::test]
+async fn somebody_enrolled_by_other_means_gets_no_email_unless_the_attempt_is_raised() {
+    let (place, _operator) = Fixture::ready().await;
+    place.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
+    place.create_request().await;
+    let request = place.request_says("AlreadyEnrolled").await;
+    assert_eq!(conditions(&request), "Ready=True Succeeded=True");
+    assert_eq!(
+        message(&request),
+        "the identity had a passkey already, so nothing was sent: raise spec.attempt to send another email, for a \
+         further device"
+    );
+    let status = request.status.unwrap();
+    assert_eq!((json!(status.skipped), status.attempt, status.job_id), (json!("AlreadyEnrolled"), Some(1), None));
+    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    let request = second_attempt(&place).await;
+    assert_eq!((reason(&request), request.status.as_ref().unwrap().skipped), ("LinkSent", None));
+    assert_eq!(place.mailed(), [job_of(&request)]);
+}
+
+#[tokio::test]
+async fn what_leads_to_no_passkey_is_not_adopted() {
+    futures::future::join_all(["EXPIRED", "REVOKED", "FAILED_TO_SEND", "elsewhere"].map(|case| async move {
+        let (place, _operator) = Fixture::ready().await;
+        let job = match case {
+            "elsewhere" => Job::email(JANE, "another-configuration"),
+            state => job_in(&place, Some(state)),
+        };
+        place.realm.add_job(job.clone());
+        place.create_request().await;
+        let request = place.request_says("LinkSent").await;
+        assert_eq!(place.mailed(), [job_of(&request)], "{case}");
+        assert_ne!(job_of(&request), job.id);
+        assert_eq!(place.revocations().len(), 0, "{case}: it is nobody's business");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn the_newest_is_adopted_as_it_is_by_now_and_not_as_a_list_shows_it() {
+    let (place, _operator) = Fixture::ready().await;
+    let at = |second: u32| Some(format!("2030-01-01T00:00:{second:02}.000000Z"));
+    let [oldest, middle, newest] = [10, 20, 30].map(|second| {
+        let job = Job { create_time: at(second), ..job_in(&place, Some("LINK_SENT")) };
+        place.realm.add_job(job.clone());
+        job
+    });
+    // A list that is behind: the newest has been revoked meanwhile.
+    let list = json!({"credential_binding_jobs": [newest, oldest, middle], "total_size": 3});
+    place.realm.set_job_state(&newest.id, "REVOKED");
+    place.realm.fault(Rule::new(Effect::Answer(Reply::json(200, &list))).on(Operation::ListJobs));
+    place.create_request().await;
+    let request = place.request_says("Adopted").await;
+    assert_adopted(&request, &middle);
+    let read: Vec<_> = place.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
+    assert!(read[0].ends_with(&newest.id) && read[1].ends_with(&middle.id), "{read:?}");
+    assert_eq!(place.mailed().len(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_is_born_revoked_adopts_a_link_to_revoke_it() {
+    let (place, _operator) = Fixture::ready().await;
+    let job = job_in(&place, Some("LINK_SENT"));
+    place.realm.add_job(job.clone());
+    place.create_request_with(REQUEST, json!({"revoked": true})).await;
+    let request = place.request_says("Revoked").await;
+    assert_eq!(conditions(&request), "Ready=True Succeeded=False");
+    assert_eq!((job_of(&request), place.remote_state(&job.id).as_str()), (job.id, "REVOKED"));
+    assert_eq!(place.mailed().len(), 0);
+}
+
+#[tokio::test]
+async fn a_status_that_was_lost_is_found_again_without_an_email() {
+    let (place, operator) = Fixture::ready().await;
+    place.create_request().await;
+    let sent = place.request_says("LinkSent").await;
+    operator.stop().await;
+    let mut lost = sent.clone();
+    lost.status = Some(serde_json::from_value(json!({"observedGeneration": -1})).unwrap());
+    place.requests().replace_status(REQUEST, &Default::default(), &lost).await.unwrap();
+    let _next = place.start().await;
+    let request = place.request_says("Adopted").await;
+    assert_eq!(place.mailed(), [job_of(&request)]);
+    assert_eq!(job_of(&request), job_of(&sent));
+}
+
+#[tokio::test]
+async fn a_cluster_rebuilt_from_git_mails_nobody_who_has_a_link() {
+    let (place, operator) = Fixture::ready().await;
+    place.create_request().await;
+    let sent = place.request_says("LinkSent").await;
+    operator.stop().await;
+    // All is gone, and nobody was there to tidy up.
+    let bare = json!({"metadata": {"finalizers": null}});
+    patch(&place.requests(), REQUEST, bare.clone()).await.unwrap();
+    patch(&place.configs(), CONFIG, bare).await.unwrap();
+    place.delete_request(REQUEST).await;
+    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(place.requests(), REQUEST).await;
+    wait_until_gone(place.configs(), CONFIG).await;
+
+    let apply = PatchParams::apply("gitops");
+    let config = Patch::Apply(place.config(CONFIG));
+    place.configs().patch(CONFIG, &apply, &config).await.unwrap();
+    place.create_request().await;
+    let _next = place.start().await;
+    let request = place.request_says("Adopted").await;
+    assert_eq!(place.mailed(), [job_of(&request)]);
+    assert_eq!(job_of(&request), job_of(&sent));
+    assert_eq!(place.realm.configs().len(), 1);
+    assert_eq!(request.status.unwrap().authenticator_config_id, sent.status.unwrap().authenticator_config_id);
+}

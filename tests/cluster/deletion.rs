@@ -1,0 +1,194 @@
+//! A request that is deleted takes its links with it, or leaves them, and never hangs for good.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::EnrollmentRequest;
+use harness::simulator::{Effect, Operation, Rule};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use crate::fixture::{
+    CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, said_by, wait_for, wait_until_gone,
+};
+
+/// How long these operators wait for what somebody would have to mend.
+const GRACE: Duration = Duration::from_secs(3);
+
+#[tokio::test]
+async fn a_deleted_request_takes_its_link_with_it_and_the_next_of_that_name_sends_anew() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request().await;
+    let first = job_of(&place.request_says("LinkSent").await);
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!((place.remote_state(&first).as_str(), place.revocations()), ("REVOKED", vec![first.clone()]));
+    place.create_request().await;
+    let request = place.request_says("LinkSent").await;
+    assert_eq!(place.mailed(), [first, job_of(&request)]);
+}
+
+#[tokio::test]
+async fn an_orphaned_link_lives_and_the_next_of_that_name_adopts_it() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request_with(REQUEST, json!({"deletionPolicy": "Orphan"})).await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!((place.remote_state(&job).as_str(), place.revocations().len()), ("LINK_SENT", 0));
+    place.create_request().await;
+    let request = place.request_says("Adopted").await;
+    assert_eq!((job_of(&request), place.mailed()), (job.clone(), vec![job]));
+}
+
+/// Lists lag: gone too early, the request would be made again without a trace of its link.
+#[tokio::test]
+async fn an_orphaned_link_is_shown_by_a_list_before_its_request_goes() {
+    let (place, _operator) = Fixture::ready_with(|settings| settings.settle_time = Duration::from_secs(600)).await;
+    let rule = place.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(600))).on(Operation::ListJobs));
+    place.create_request_with(REQUEST, json!({"deletionPolicy": "Orphan"})).await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.delete_request(REQUEST).await;
+    let request = place.request_says("Deleting").await;
+    assert_eq!(message(&request), "the deletion waits until a list of jobs must have shown the last one");
+    assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True");
+    place.realm.remove_fault(rule);
+    // A change wakes it; by the clock it would wait for the settling time.
+    place.change_request(json!({"attempt": 2})).await.unwrap();
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!((place.mailed(), place.revocations().len()), (vec![job], 0));
+}
+
+#[tokio::test]
+async fn all_links_of_a_request_go_with_it_also_when_its_configuration_went_first() {
+    let (place, operator) = Fixture::ready().await;
+    place.create_request().await;
+    let first = job_of(&place.request_says("LinkSent").await);
+    // The earlier link could not be revoked when it should have been.
+    place.realm.refuse_revoke(403);
+    place.change_request(json!({"attempt": 2})).await.unwrap();
+    let refused = |request: &_| !said_by(request, "RevokeRefused").is_empty();
+    let second = job_of(&wait_for(place.requests(), REQUEST, "says that it is refused", refused).await);
+    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(place.configs(), CONFIG).await;
+    place.realm.refuse_revoke(None);
+    // It is tried again at the resync interval, which never comes here, or by the next operator.
+    operator.stop().await;
+    let _next = place.start().await;
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!((place.remote_state(&first).as_str(), place.remote_state(&second).as_str()), ("REVOKED", "REVOKED"));
+    assert_eq!(place.mailed(), [first, second]);
+}
+
+#[tokio::test]
+async fn a_refused_revocation_blocks_the_deletion_and_after_the_grace_period_what_is_left_is_said() {
+    futures::future::join_all([401, 403].map(|status| async move {
+        let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
+        place.realm.refuse_revoke(status);
+        place.create_request().await;
+        let job = job_of(&place.request_says("LinkSent").await);
+        let history = History::of(&place.requests(), REQUEST).await;
+        place.delete_request(REQUEST).await;
+        let request = history.says("DeletionBlocked").await;
+        assert_eq!(
+            conditions(&request).replace(" RevokeRefused=True", ""),
+            "Succeeded=Unknown Ready=True",
+            "being deleted, it keeps its row"
+        );
+        let said = format!(
+            "the deletion waits, since the link of credential binding job {job} is not revoked yet: the link of \
+             credential binding job {job} cannot be revoked: POST credential-binding-jobs/{{id}}:revoke was refused \
+             ({status}): "
+        );
+        assert!(message(&request).starts_with(&said), "{}", message(&request));
+        assert!(request.status.unwrap().failing_since.is_some());
+
+        wait_until_gone(place.requests(), REQUEST).await;
+        let told = place.told(REQUEST, "Warning LeftBehind").await;
+        assert!(told.note.contains(&job) && told.note.contains(&format!("({status})")), "{told:?}");
+        assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("LINK_SENT", vec![job]));
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn orphan_is_the_way_out_of_a_deletion_that_is_blocked() {
+    let (place, _operator) = Fixture::ready().await;
+    place.realm.refuse_revoke(403);
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.delete_request(REQUEST).await;
+    place.request_says("DeletionBlocked").await;
+    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!(place.remote_state(&job), "LINK_SENT");
+}
+
+#[tokio::test]
+async fn a_secret_that_went_first_blocks_a_deletion_for_the_grace_period_only() {
+    let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.delete_secret().await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.delete_request(REQUEST).await;
+    let request = history.says("DeletionBlocked").await;
+    assert!(message(&request).contains("there is no Secret beyond-identity"), "{}", message(&request));
+    wait_until_gone(place.requests(), REQUEST).await;
+    let told = place.told(REQUEST, "Warning LeftBehind").await;
+    assert!(told.note.contains(&job), "{told:?}");
+    assert_eq!((place.remote_state(&job).as_str(), place.revocations().len()), ("LINK_SENT", 0));
+}
+
+#[tokio::test]
+async fn nor_does_a_send_in_doubt_that_nobody_can_settle_any_more_hold_up_a_deletion_for_good() {
+    let (place, operator) = Fixture::ready().await;
+    place.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateJob));
+    place.create_request().await;
+    eventually("the email went out", || place.mailed().len() == 1).await;
+    operator.kill().await;
+    place.delete_secret().await;
+    let _next = place.start_with(|settings| settings.grace_period = GRACE).await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.delete_request(REQUEST).await;
+    let blocked = |request: &EnrollmentRequest| {
+        request.metadata.deletion_timestamp.is_some() && message(request).contains("there is no Secret beyond-identity")
+    };
+    let request = history.first("what blocks the deletion", blocked).await;
+    let sentence = "the deletion waits, since it is not known whether the email was sent: ";
+    assert!(message(&request).starts_with(sentence), "{}", message(&request));
+    wait_until_gone(place.requests(), REQUEST).await;
+    let told = place.told(REQUEST, "Warning LeftBehind").await;
+    assert!(told.note.starts_with("it was let go although it is not known whether the email was sent: "), "{told:?}");
+    assert_eq!(place.mailed().len(), 1);
+}
+
+#[tokio::test]
+async fn a_secret_that_comes_back_in_time_lets_the_link_be_revoked() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.delete_secret().await;
+    place.delete_request(REQUEST).await;
+    place.request_says("DeletionBlocked").await;
+    place.create_secret(&place.token).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!(place.remote_state(&job), "REVOKED");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_for_a_request_that_was_deleted_before_its_turn() {
+    let place = Fixture::new().await;
+    place.create_config().await;
+    place.realm.pause();
+    let _operator = place.start().await;
+    place.create_request().await;
+    place.request_says("AuthenticatorConfigNotReady").await;
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    place.realm.resume();
+    place.config_says("Available").await;
+    let calls = || place.realm.requests_of(Operation::CreateConfig).len();
+    eventually("the configuration is there", || calls() == 1).await;
+    assert_eq!((place.mailed().len(), place.realm.requests_of(Operation::ListJobs).len()), (0, 0));
+}

@@ -1,0 +1,119 @@
+//! From a request to an email: what it costs, what is written, and what a person reads.
+
+use harness::simulator::Operation;
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, is_ready, job_of, message};
+
+#[tokio::test]
+async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request().await;
+    let request = place.request_says("LinkSent").await;
+
+    let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
+    let job = place.realm.job(&email.job_id).unwrap();
+    let status = request.status.clone().unwrap();
+    assert_eq!(status.job_id.as_ref(), Some(&job.id));
+    assert_eq!(status.state.as_deref(), Some("LINK_SENT"));
+    assert_eq!(status.expire_time, job.expire_time);
+    assert_eq!(status.create_time, job.create_time);
+    assert_eq!(status.update_time, job.update_time);
+    assert_eq!(status.attempt, Some(1));
+    assert_eq!(status.identity_id.as_deref(), Some(JANE));
+    assert_eq!(status.authenticator_config_id.as_deref(), Some(place.realm.configs()[0].id.as_str()));
+    assert_eq!(status.tenant_id.as_deref(), Some(place.realm.tenant()));
+    assert_eq!(status.realm_id.as_deref(), Some(place.realm.realm()));
+    assert_eq!(status.provider_config_ref.unwrap().name, place.provider);
+    assert_eq!(status.observed_generation, request.metadata.generation);
+    assert_eq!(status.credential_id, None);
+    assert_eq!(status.send, None);
+    assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
+    assert_eq!(
+        message(&request),
+        format!("the enrolment email was sent, the link expires at {}", job.expire_time.unwrap())
+    );
+    assert_eq!(request.finalizers(), ["beyondidentity.dev/finalizer"]);
+}
+
+#[tokio::test]
+async fn where_the_person_is_led_to_goes_along() {
+    const URI: &str = "https://app.example.com/done?from=beyond identity&x=%20#y";
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request_with(REQUEST, json!({"postBindingRedirectURI": URI})).await;
+    let request = place.request_says("LinkSent").await;
+    let [call] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
+    let config = &place.realm.configs()[0].id;
+    let job = json!({"delivery_method": "EMAIL", "authenticator_config_id": config, "post_binding_redirect_uri": URI});
+    assert_eq!(call.json(), json!({"job": job}));
+    assert_eq!(place.realm.job(&job_of(&request)).unwrap().post_binding_redirect_uri.as_deref(), Some(URI));
+}
+
+#[tokio::test]
+async fn an_enrolment_costs_three_calls_and_three_writes() {
+    let (place, _operator) = Fixture::ready().await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    place.request_says("LinkSent").await;
+    // By the time that another request is through, whatever this one costs has been paid.
+    place.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
+    place.create_request_of("later", "joe").await;
+    place.named_request_says("later", "LinkSent").await;
+
+    let about_jane: Vec<_> = place.realm.requests().into_iter().filter(|call| call.path.contains(JANE)).collect();
+    let calls: Vec<_> = about_jane.iter().map(|call| call.operation).collect();
+    assert_eq!(calls, [Operation::GetIdentity, Operation::ListJobs, Operation::CreateJob]);
+
+    eventually("the watch has told of all", || history.versions().last().is_some_and(is_ready)).await;
+    let versions = history.versions();
+    let written: Vec<_> = versions
+        .iter()
+        .map(|version| {
+            let status = version.status.clone().unwrap_or_default();
+            (version.finalizers().len(), status.send.is_some(), status.job_id.is_some())
+        })
+        .collect();
+    assert_eq!(written, [(0, false, false), (1, false, false), (1, true, false), (1, false, true)]);
+    assert_eq!(conditions(&versions[2]), "Reconciling=True Ready=Unknown");
+    assert_eq!(message(&versions[2]), "sending the enrolment email");
+}
+
+#[tokio::test]
+async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready() {
+    let place = Fixture::new().await;
+    let _operator = place.start().await;
+    place.create_request().await;
+    let request = place.request_says("AuthenticatorConfigNotFound").await;
+    assert_eq!(conditions(&request), "Reconciling=True Ready=False");
+    assert_eq!(
+        message(&request),
+        format!(
+            "spec.authenticatorConfigRef: there is no AuthenticatorConfig {CONFIG} in namespace {}: create it, or correct \
+             the name",
+            place.namespace
+        )
+    );
+
+    // It is there, but it cannot become Ready.
+    place.delete_secret().await;
+    place.create_config().await;
+    let request = place.request_says("AuthenticatorConfigNotReady").await;
+    assert_eq!(conditions(&request), "Reconciling=True Ready=False");
+    assert_eq!(message(&request), format!("waiting for AuthenticatorConfig {CONFIG} to become Ready"));
+    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+
+    // What is tried again by the clock is never due here: only being woken sends the email.
+    place.create_secret(&place.token).await;
+    place.request_says("LinkSent").await;
+    assert_eq!(place.realm.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_has_looked_at_says_so() {
+    let place = Fixture::new().await;
+    let request = place.create_request().await;
+    assert_eq!(request.status.unwrap().observed_generation, Some(-1));
+    let config = place.create_config().await;
+    assert_eq!(config.status.unwrap().observed_generation, Some(-1));
+}

@@ -1,0 +1,171 @@
+//! What somebody else has to mend is in progress for the grace period, stalled from then on, and goes through once it is
+//! mended.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::EnrollmentRequest;
+use beyond_identity_operator::operator::Settings;
+use harness::simulator::{Identity, Operation};
+use serde_json::json;
+
+use crate::fixture::{
+    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, following, job_of, message, reason, wait_for,
+};
+
+const STALLED: &str = "Stalled=True Ready=False";
+const RECONCILING: &str = "Reconciling=True Ready=False";
+
+/// A grace period that is soon over, and another try soon after it.
+fn short(settings: &mut Settings) {
+    settings.grace_period = Duration::from_secs(2);
+    settings.resync_interval = Duration::from_secs(1);
+}
+
+fn since(request: &EnrollmentRequest) -> Option<String> {
+    request.status.as_ref().unwrap().failing_since.clone()
+}
+
+#[tokio::test]
+async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
+    let place = Fixture::new().await;
+    place.delete_secret().await;
+    let (configs, requests) =
+        (History::of(&place.configs(), CONFIG).await, History::of(&place.requests(), REQUEST).await);
+    let _operator = place.start_with(short).await;
+    place.create_config().await;
+    place.create_request().await;
+    let config = configs.says("SecretNotFound").await;
+    assert_eq!(conditions(&config), RECONCILING);
+    let begun = config.status.clone().unwrap().failing_since.unwrap();
+    let stalled = configs.first("stalled", |config| conditions(config) == STALLED).await;
+    assert_eq!(message(&stalled), message(&config), "the sentence stays");
+    assert_eq!(stalled.status.unwrap().failing_since, Some(begun));
+
+    let request = requests.says("AuthenticatorConfigStalled").await;
+    assert_eq!(
+        message(&request),
+        format!("AuthenticatorConfig {CONFIG} is Stalled: its condition says what is to be done")
+    );
+    requests.first("stalled", |request| conditions(request) == STALLED).await;
+    assert_eq!(place.realm.requests(), []);
+
+    place.create_secret(&place.token).await;
+    let request = place.request_says("LinkSent").await;
+    assert_eq!((conditions(&request).as_str(), since(&request)), ("Ready=True Succeeded=Unknown", None));
+    assert_eq!(place.mailed(), [job_of(&request)]);
+    let config = place.config_says("Available").await;
+    assert_eq!((conditions(&config).as_str(), config.status.unwrap().failing_since), ("Ready=True", None));
+}
+
+#[tokio::test]
+async fn an_identity_that_stays_away_stalls_and_goes_through_once_it_is_there() {
+    let (place, _operator) = Fixture::ready_with(short).await;
+    place.realm.remove_identity(JANE);
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    let request = history.says("IdentityNotFound").await;
+    assert_eq!(conditions(&request), RECONCILING);
+    let begun = since(&request).unwrap();
+    let request = history.first("stalled", |request| conditions(request) == STALLED).await;
+    assert_eq!((since(&request).unwrap(), reason(&request)), (begun, "IdentityNotFound"));
+    place.realm.add_identity(Identity::active(JANE, "jane@example.com"));
+    let request = place.request_says("LinkSent").await;
+    assert_eq!((since(&request), place.mailed()), (None, vec![job_of(&request)]));
+}
+
+#[tokio::test]
+async fn another_cause_does_not_begin_the_period_anew_and_neither_does_an_outage() {
+    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    place.realm.remove_identity(JANE);
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    let begun = since(&history.says("IdentityNotFound").await).unwrap();
+    place.realm.pause();
+    let request = history.says("ServiceUnavailable").await;
+    assert_eq!((since(&request), conditions(&request).as_str()), (Some(begun.clone()), RECONCILING));
+    place.realm.add_identity(Identity::active(JANE, "jane@example.com").status(Some("suspended")));
+    place.realm.resume();
+    let request = history.says("IdentityNotActive").await;
+    assert_eq!(since(&request), Some(begun));
+}
+
+#[tokio::test]
+async fn a_restart_does_not_begin_the_period_anew() {
+    let (place, operator) = Fixture::ready().await;
+    place.realm.remove_identity(JANE);
+    place.create_request().await;
+    let request = place.request_says("IdentityNotFound").await;
+    assert_eq!(conditions(&request), RECONCILING);
+    let begun = since(&request).unwrap();
+    operator.stop().await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    let _next = place.start_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
+    // Its first word is that the period is over.
+    let request = history.first("a word of the next operator", |_| true).await;
+    assert_eq!((conditions(&request).as_str(), since(&request)), (STALLED, Some(begun)));
+}
+
+#[tokio::test]
+async fn an_outage_never_stalls() {
+    let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
+    place.realm.pause();
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    place.request_says("ServiceUnavailable").await;
+    eventually("it was tried three times", || place.realm.requests_of(Operation::GetIdentity).len() >= 3).await;
+    place.realm.resume();
+    place.request_says("LinkSent").await;
+    let rows: Vec<_> = history.versions().iter().map(conditions).collect();
+    assert!(rows.iter().any(|row| row == RECONCILING) && !rows.iter().any(|row| row.contains("Stalled")), "{rows:?}");
+    assert!(history.versions().iter().all(|request| since(request).is_none()));
+    assert_eq!(place.mailed().len(), 1);
+}
+
+#[tokio::test]
+async fn a_raised_attempt_that_is_held_up_stalls_too_and_its_link_lives() {
+    let (place, _operator) = Fixture::ready_with(short).await;
+    place.create_request().await;
+    let first = job_of(&place.request_says("LinkSent").await);
+    place.realm.set_identity_status(JANE, "suspended");
+    place.change_request(json!({"attempt": 2})).await.unwrap();
+    let stalled = |request: &EnrollmentRequest| conditions(request) == STALLED;
+    let request = wait_for(place.requests(), REQUEST, "is stalled", stalled).await;
+    assert_eq!((reason(&request), job_of(&request)), ("IdentityNotActive", first.clone()));
+    assert_eq!((place.remote_state(&first).as_str(), place.revocations().len()), ("LINK_SENT", 0));
+    // Taken back, nothing is owed any more.
+    place.change_request(json!({"attempt": 1})).await.unwrap();
+    let request = place.request_says("LinkSent").await;
+    assert_eq!((conditions(&request).as_str(), since(&request)), ("Ready=True Succeeded=Unknown", None));
+    assert_eq!(place.mailed(), [first]);
+}
+
+/// One expired token must not turn a fleet red, nor write to all of it; and a change that asks for nothing was seen.
+#[tokio::test]
+async fn a_settled_request_keeps_its_row_when_looks_fail_and_moves_its_generation_alone() {
+    let (place, _operator) = Fixture::ready_with(|settings| {
+        following(settings);
+        short(settings);
+        settings.grace_period = Duration::from_millis(1);
+    })
+    .await;
+    place.create_request().await;
+    let sent = place.request_says("LinkSent").await;
+    place.realm.set_token("another");
+    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let before = reads();
+    eventually("the job was refused three times", || reads() >= before + 3).await;
+    let now = place.request_says("LinkSent").await;
+    assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
+
+    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    let request = place.request_is_looked_at().await;
+    assert_eq!(request.metadata.generation, Some(2));
+    let but_the_generation = |request: &EnrollmentRequest| {
+        let mut status = request.status.clone().unwrap();
+        status.observed_generation = None;
+        status.conditions.iter_mut().for_each(|condition| condition.observed_generation = None);
+        status
+    };
+    assert_eq!(but_the_generation(&request), but_the_generation(&sent));
+    assert_eq!(place.mailed().len(), 1);
+}

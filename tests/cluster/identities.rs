@@ -1,0 +1,60 @@
+//! People to whom no email can go: nothing is sent, the sentence says what to do, and once it is done
+//! one email goes out.
+
+use harness::simulator::{Identity, Operation, RealmHandle};
+
+use crate::fixture::{Fixture, JANE, conditions, message};
+
+struct Case {
+    before: fn(&RealmHandle),
+    reason: &'static str,
+    sentence: &'static str,
+    mend: fn(&RealmHandle),
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        before: |realm| realm.remove_identity(JANE),
+        reason: "IdentityNotFound",
+        sentence: "spec.identity.id: the realm has no identity jane: correct it, or create the identity in Beyond Identity",
+        mend: |realm| realm.add_identity(Identity::active(JANE, "jane@example.com")),
+    },
+    Case {
+        before: |realm| realm.set_identity_status(JANE, "suspended"),
+        reason: "IdentityNotActive",
+        sentence: "spec.identity.id: the identity jane is suspended, not active: activate it in Beyond Identity",
+        mend: |realm| realm.set_identity_status(JANE, "active"),
+    },
+    Case {
+        before: |realm| realm.edit_identity(JANE, |jane| jane.email = None),
+        reason: "NoEmailAddress",
+        sentence: "spec.identity.id: the identity jane has no primary email address: give it one in Beyond Identity",
+        mend: |realm| realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned())),
+    },
+];
+
+#[tokio::test]
+async fn an_identity_that_cannot_be_enrolled_is_waited_for() {
+    futures::future::join_all(CASES.map(|case| async move {
+        let (place, _operator) = Fixture::ready().await;
+        (case.before)(&place.realm);
+        place.create_request().await;
+        let request = place.request_says(case.reason).await;
+        assert_eq!(conditions(&request), "Reconciling=True Ready=False");
+        assert_eq!(message(&request), case.sentence);
+        assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+        (case.mend)(&place.realm);
+        place.request_says("LinkSent").await;
+        assert_eq!(place.realm.outbox().len(), 1, "{}", case.reason);
+        assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1, "{}", case.reason);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn an_identity_without_a_status_counts_as_active() {
+    let (place, _operator) = Fixture::ready().await;
+    place.realm.set_identity_status(JANE, None);
+    place.create_request().await;
+    place.request_says("LinkSent").await;
+}

@@ -1,0 +1,96 @@
+//! What decides what is sent can be corrected until it was sent, and not from then on.
+
+use std::time::Duration;
+
+use harness::simulator::{Effect, Operation, Rule};
+use serde_json::{Value, json};
+
+use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, job_of, patch, refusal};
+
+const SENTENCE: &str = "identity, authenticatorConfigRef, deliveryMethod and postBindingRedirectURI cannot change once \
+                        the email was sent, or may have been: raise attempt to send again to the same identity, make \
+                        another EnrollmentRequest for anything else";
+
+/// All that decides what is sent, each changed in each way. (There is one delivery method.)
+fn changes() -> [Value; 5] {
+    [
+        json!({"identity": {"id": "joe"}}),
+        json!({"identity": {"id": null, "username": JANE}}),
+        json!({"authenticatorConfigRef": {"name": "another"}}),
+        json!({"postBindingRedirectURI": "https://elsewhere.example.com/"}),
+        json!({"postBindingRedirectURI": null}),
+    ]
+}
+
+async fn assert_immutable(place: &Fixture) {
+    for change in changes() {
+        let message = refusal(place.change_request(change.clone()).await);
+        assert!(message.contains(SENTENCE), "{change}: {message}");
+    }
+    // What changes nothing may be applied again and again, and the rest may change.
+    for change in [json!({"identity": {"id": JANE}}), json!({"deletionPolicy": "Orphan"})] {
+        place.change_request(change).await.unwrap();
+    }
+    patch(&place.requests(), REQUEST, json!({"metadata": {"labels": {"a": "b"}}})).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_sent_does_not_change() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
+    place.request_says("LinkSent").await;
+    assert_immutable(&place).await;
+    assert_eq!(place.mailed().len(), 1);
+}
+
+#[tokio::test]
+async fn nor_does_what_may_have_been_sent() {
+    let (place, _operator) = Fixture::ready().await;
+    let rule = Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateJob);
+    place.realm.fault(rule);
+    place.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
+    place.request_says("Sending").await;
+    assert_immutable(&place).await;
+}
+
+#[tokio::test]
+async fn nor_does_what_was_concluded_without_an_email() {
+    let (place, _operator) = Fixture::ready().await;
+    place.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
+    place.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
+    place.request_says("AlreadyEnrolled").await;
+    assert_immutable(&place).await;
+    assert_eq!(place.mailed().len(), 0);
+}
+
+#[tokio::test]
+async fn a_uri_that_was_not_sent_is_not_added_later() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request().await;
+    place.request_says("LinkSent").await;
+    let added = place.change_request(json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
+    let message = refusal(added);
+    assert!(message.contains(SENTENCE), "{message}");
+}
+
+#[tokio::test]
+async fn everything_mistyped_is_corrected_while_nothing_was_sent() {
+    let (place, _operator) = Fixture::ready().await;
+    let mistyped = json!({
+        "identity": {"id": "jaen"},
+        "authenticatorConfigRef": {"name": "hosted-wbe"},
+        "postBindingRedirectURI": "https://app.example.com/dnoe",
+    });
+    place.create_request_with(REQUEST, mistyped).await;
+    place.request_says("AuthenticatorConfigNotFound").await;
+    place.change_request(json!({"authenticatorConfigRef": {"name": CONFIG}})).await.unwrap();
+    place.request_says("IdentityNotFound").await;
+    place.change_request(json!({"postBindingRedirectURI": "https://app.example.com/done"})).await.unwrap();
+    place.change_request(json!({"identity": {"id": null, "username": "jaen"}})).await.unwrap();
+    place.change_request(json!({"identity": {"id": JANE, "username": null}})).await.unwrap();
+    let request = place.request_says("LinkSent").await;
+    assert_eq!(request.status.as_ref().unwrap().identity_id.as_deref(), Some(JANE));
+    assert_eq!(place.mailed(), [job_of(&request)]);
+    let [sent] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
+    assert_eq!(sent.json()["job"]["post_binding_redirect_uri"], "https://app.example.com/done");
+}

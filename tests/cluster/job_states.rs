@@ -1,0 +1,184 @@
+//! A job's way from the link to the passkey, as the conditions tell it.
+
+use beyond_identity_operator::api::EnrollmentRequest;
+use harness::simulator::{Identity, Operation};
+
+use crate::fixture::{
+    Fixture, History, NEVER, REQUEST, SOON, conditions, eventually, following, job_of, message, wait_for,
+};
+
+/// Each state on a request of its own, all at the same time.
+#[tokio::test]
+async fn every_state_is_shown_as_it_came_and_has_its_row() {
+    const AGAIN: &str = "raise spec.attempt to send another email";
+    let (place, _operator) = Fixture::ready_with(following).await;
+    let table = [
+        (
+            "LINK_OPENED",
+            "LinkOpened",
+            "Ready=True Succeeded=Unknown",
+            "the person has opened the link, the link expires at ",
+        ),
+        (
+            "REQUEST_DELIVERED",
+            "RequestDelivered",
+            "Ready=True Succeeded=Unknown",
+            "the link has reached the person's authenticator, the link expires at ",
+        ),
+        (
+            "SOMETHING_NEW",
+            "UnknownState",
+            "Ready=True Succeeded=Unknown",
+            "the job is in state SOMETHING_NEW, which this version does not know, the link expires at ",
+        ),
+        ("COMPLETE", "Complete", "Ready=True Succeeded=True", "the person has bound a passkey"),
+        (
+            "EXPIRED",
+            "LinkExpired",
+            "Ready=True Succeeded=False",
+            &format!("the link expired before a passkey was bound: {AGAIN}"),
+        ),
+        (
+            "REVOKED",
+            "Revoked",
+            "Ready=True Succeeded=False",
+            &format!("the job was revoked, which spec.revoked does not ask for: {AGAIN}"),
+        ),
+        (
+            "FAILED_TO_SEND",
+            "FailedToSend",
+            "Stalled=True Ready=False Succeeded=False",
+            &format!("the service could not send the email: check the identity's primary email address, then {AGAIN}"),
+        ),
+    ];
+    let name = |state: &str| state.to_lowercase().replace('_', "-");
+    for (state, ..) in &table {
+        place.realm.add_identity(Identity::active(&name(state), "someone@example.com"));
+        place.create_request_of(&name(state), &name(state)).await;
+    }
+    for (state, reason, row, sentence) in table {
+        let sent = place.named_request_says(&name(state), "LinkSent").await;
+        place.realm.set_job_state(&job_of(&sent), state);
+        let request = place.named_request_says(&name(state), reason).await;
+        assert_eq!(request.status.as_ref().unwrap().state.as_deref(), Some(state));
+        assert_eq!(conditions(&request), row, "{state}");
+        assert!(message(&request).starts_with(sentence), "{state}: {}", message(&request));
+        let updated = place.realm.job(&job_of(&sent)).unwrap().update_time;
+        assert_eq!(request.status.unwrap().update_time, updated, "{state}");
+    }
+    assert_eq!(place.realm.outbox().len(), 7, "following sends nothing");
+}
+
+#[tokio::test]
+async fn a_complete_job_brings_its_credential_and_is_never_read_again() {
+    let (place, _operator) = Fixture::ready_with(following).await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.realm.set_job_state(&job, "COMPLETE");
+    let request = place.request_says("Complete").await;
+    assert_eq!(request.status.unwrap().credential_id, place.realm.job(&job).unwrap().credential_id);
+
+    let reads = |id: &str| place.realm.requests_of(Operation::GetJob).iter().filter(|c| c.path.ends_with(id)).count();
+    let before = reads(&job);
+    // Another job is read ten times meanwhile.
+    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    place.create_request_of("later", "joe").await;
+    let other = job_of(&place.named_request_says("later", "LinkSent").await);
+    eventually("the other job was read ten times", || reads(&other) >= 10).await;
+    assert_eq!(reads(&job), before);
+}
+
+#[tokio::test]
+async fn a_state_may_come_back_from_final() {
+    let (place, _operator) = Fixture::ready_with(following).await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    for (state, reason) in [("EXPIRED", "LinkExpired"), ("LINK_OPENED", "LinkOpened"), ("REVOKED", "Revoked")] {
+        place.realm.set_job_state(&job, state);
+        place.request_says(reason).await;
+    }
+    assert_eq!(place.realm.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
+    let (place, _operator) = Fixture::ready_with(|settings| {
+        following(settings);
+        settings.resync_interval = SOON;
+    })
+    .await;
+    place.create_request().await;
+    let id = job_of(&place.request_says("LinkSent").await);
+    let job = place.realm.job(&id).unwrap();
+    place.realm.remove_job(&id);
+    let request = place.request_says("JobNotFound").await;
+    assert_eq!(conditions(&request), "Stalled=True Ready=False Succeeded=Unknown");
+    assert_eq!(
+        message(&request),
+        format!(
+            "the credential binding job {id} is gone in Beyond Identity, and nothing is sent again for it: raise \
+             spec.attempt to send another email"
+        )
+    );
+    assert_eq!(job_of(&request), id, "what was known of it stays");
+    // It is looked for again at the resync interval, and mends itself.
+    place.realm.add_job(job);
+    place.request_says("LinkSent").await;
+    assert_eq!(place.realm.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn following_writes_nothing_while_nothing_changes() {
+    let (place, _operator) = Fixture::ready_with(following).await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    let history = History::of(&place.requests(), REQUEST).await;
+    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let before = reads();
+    eventually("the job was read ten times", || reads() >= before + 10).await;
+    place.realm.set_job_state(&job, "LINK_OPENED");
+    place.request_says("LinkOpened").await;
+    eventually("the watch has told of it", || !history.versions().is_empty()).await;
+    assert_eq!(history.versions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_moves_nothing() {
+    let (place, _operator) = Fixture::ready_with(following).await;
+    place.create_request().await;
+    let sent = place.request_says("LinkSent").await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.realm.set_token("another");
+    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let before = reads();
+    eventually("the job was refused twice", || reads() >= before + 2).await;
+    place.realm.set_token(&place.token);
+    place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
+    place.request_says("LinkOpened").await;
+    eventually("the watch has told of it", || !history.versions().is_empty()).await;
+    assert_eq!(history.versions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_link_is_looked_at_when_it_expires() {
+    let (place, _operator) = Fixture::ready_with(|settings| {
+        settings.job_poll_min = SOON;
+        settings.job_poll_max = NEVER;
+    })
+    .await;
+    place.create_request().await;
+    let id = job_of(&place.request_says("LinkSent").await);
+    // As if it had been made long ago: a tenth of its age is never due.
+    let created: jiff::Timestamp = place.realm.job(&id).unwrap().create_time.unwrap().parse().unwrap();
+    let soon = created + jiff::SignedDuration::from_secs(4);
+    place.realm.edit_job(&id, |job| {
+        job.create_time = Some("2020-01-01T00:00:00Z".to_owned());
+        job.expire_time = Some(soon.to_string());
+    });
+    wait_for(place.requests(), REQUEST, "knows when it expires", move |request: &EnrollmentRequest| {
+        request.status.as_ref().is_some_and(|status| status.expire_time == Some(soon.to_string()))
+    })
+    .await;
+    place.realm.set_job_state(&id, "EXPIRED");
+    place.request_says("LinkExpired").await;
+}

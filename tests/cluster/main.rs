@@ -1,0 +1,27 @@
+//! The operator on a real Kubernetes API server, in front of the simulator of the Beyond Identity API.
+//!
+//! Every test has a namespace, a realm and an operator of its own, so all of them run side by side. To see that nothing
+//! was sent, no test waits for a while: it waits for something that comes later, and counts then.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in helpers of tests too
+
+mod adoption;
+mod answers;
+mod attempts;
+mod configuration;
+mod credentials;
+mod deletion;
+mod doubt;
+mod duplicates;
+mod enrolment;
+mod events;
+mod fixture;
+mod grace;
+mod identities;
+mod immutability;
+mod job_states;
+mod outage;
+mod restart;
+mod revoking;
+mod schema;
+mod usernames;

@@ -1,0 +1,155 @@
+//! Operators that end, are killed, or work side by side: still one email for each request.
+
+use std::time::Duration;
+
+use harness::simulator::{Effect, Identity, Operation, Rule};
+use kube::api::DeleteParams;
+
+use crate::fixture::{CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, wait_until_gone};
+
+/// Longer than any test takes.
+const AGES: Duration = Duration::from_secs(600);
+
+#[tokio::test]
+async fn a_restart_writes_and_sends_nothing() {
+    let (place, operator) = Fixture::ready().await;
+    place.create_request().await;
+    let sent = place.request_says("LinkSent").await;
+    let (configs, requests) =
+        (History::of(&place.configs(), CONFIG).await, History::of(&place.requests(), REQUEST).await);
+    let before = place.realm.requests().len();
+    operator.stop().await;
+    let _next = place.start().await;
+
+    // By the time that another request is through, the next one has looked at all that was there.
+    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    place.create_request_of("later", "joe").await;
+    place.named_request_says("later", "LinkSent").await;
+    let job = job_of(&sent);
+    eventually("the job was looked at", || {
+        place.realm.requests_of(Operation::GetJob).iter().any(|c| c.path.ends_with(&job))
+    })
+    .await;
+    let writes: Vec<_> = place.realm.requests().split_off(before).into_iter().filter(|c| c.method != "GET").collect();
+    assert_eq!(writes.len(), 1, "only the later request sends: {writes:?}");
+
+    // The next write is the first.
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(place.configs(), CONFIG).await;
+    eventually("the watches have told of all", || requests.versions().len() >= 2 && configs.versions().len() >= 2)
+        .await;
+    let marked = |object: &kube::core::ObjectMeta| object.deletion_timestamp.is_some();
+    assert!(requests.versions().iter().all(|request| marked(&request.metadata)));
+    assert!(configs.versions().iter().all(|config| marked(&config.metadata)));
+}
+
+#[tokio::test]
+async fn one_killed_after_the_email_went_out_leaves_the_next_one_to_find_its_job() {
+    let (place, operator) = Fixture::ready().await;
+    place.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
+    place.create_request().await;
+    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    operator.kill().await;
+    let request = place.request_says("Sending").await;
+    let status = request.status.unwrap();
+    assert!(status.send.is_some() && status.job_id.is_none(), "nothing is known of it: {status:?}");
+
+    let _next = place.start().await;
+    let request = place.request_says("LinkSent").await;
+    let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
+    assert_eq!(request.status.unwrap().job_id.as_ref(), Some(&email.job_id));
+}
+
+#[tokio::test]
+async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it() {
+    let place = Fixture::new().await;
+    let short = |settings: &mut beyond_identity_operator::operator::Settings| {
+        settings.request_timeout = Duration::from_secs(4);
+    };
+    let operator = place.start_with(short).await;
+    place.create_config().await;
+    place.config_says("Available").await;
+    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(3))).on(Operation::CreateJob).once());
+    place.create_request().await;
+    eventually("the call is made", || place.realm.requests_of(Operation::CreateJob).len() == 1).await;
+    operator.kill().await;
+    assert_eq!(place.realm.outbox(), [], "it is too late for this test");
+
+    let _next = place.start_with(short).await;
+    let request = place.request_says("SendInDoubt").await;
+    assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
+    assert_eq!(
+        message(&request),
+        "the service did not answer clearly when the email was to be sent, so it may have been; its job is being looked \
+         for, and nothing is sent meanwhile"
+    );
+    place.request_says("LinkSent").await;
+    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.realm.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn one_killed_while_it_makes_a_configuration_leaves_one_configuration() {
+    let place = Fixture::new().await;
+    let operator = place.start().await;
+    place.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateConfig).once());
+    place.create_config().await;
+    eventually("it was made", || place.realm.configs().len() == 1).await;
+    operator.kill().await;
+    let _next = place.start().await;
+    let config = place.config_says("Available").await;
+    let remotes = place.realm.configs();
+    assert_eq!(remotes.len(), 1);
+    assert_eq!(config.status.unwrap().id.as_ref(), Some(&remotes[0].id));
+}
+
+#[tokio::test]
+async fn one_asked_to_end_finishes_what_is_on_the_wire() {
+    let (place, operator) = Fixture::ready().await;
+    place.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(2))).on(Operation::CreateJob).once());
+    place.create_request().await;
+    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    operator.stop().await;
+    let request = place.request_says("LinkSent").await;
+    assert_eq!(request.status.unwrap().send, None, "it was written down before the end");
+}
+
+#[tokio::test]
+async fn one_asked_to_end_begins_no_send() {
+    let (place, operator) = Fixture::ready().await;
+    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(2))).on(Operation::ListJobs).once());
+    place.create_request().await;
+    eventually("it is about to send", || !place.realm.requests_of(Operation::ListJobs).is_empty()).await;
+    operator.stop().await;
+    let lists = place.realm.requests_of(Operation::ListJobs);
+    assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "it came to its end");
+    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    let request = place.request_says("Sending").await;
+    assert_eq!(message(&request), "the operator is ending; the next one sends");
+    assert_eq!(request.status.unwrap().send, None);
+    let _next = place.start().await;
+    place.request_says("LinkSent").await;
+    assert_eq!(place.realm.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn two_side_by_side_send_one_email_for_each_request() {
+    let place = Fixture::new().await;
+    let _operators = (place.start().await, place.start().await);
+    place.create_config().await;
+    let names: Vec<_> = (0..10).map(|number| format!("person-{number}")).collect();
+    for name in &names {
+        place.realm.add_identity(Identity::active(name, "someone@example.com"));
+        place.create_request_of(name, name).await;
+    }
+    for name in &names {
+        let request = place.named_request_says(name, "LinkSent").await;
+        let emails: Vec<_> = place.realm.outbox().into_iter().filter(|email| email.identity_id == *name).collect();
+        assert_eq!(emails.len(), 1, "{emails:?}");
+        assert_eq!(request.status.unwrap().job_id.as_ref(), Some(&emails[0].job_id));
+    }
+    assert_eq!(place.realm.configs().len(), 1);
+    assert_eq!(place.realm.outbox().len(), 10);
+}
