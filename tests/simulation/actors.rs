@@ -1,0 +1,256 @@
+//! What people do: they create, edit and delete, click links, and lay hands on what the operator keeps.
+
+use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::beyond_identity::types::JobState;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::kubernetes::{Key, Kind};
+use crate::service::{LAG, LATE, is_live};
+use crate::world::{State, World};
+
+/// Whom a request names, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Who {
+    pub person: String,
+    pub by_username: bool,
+}
+
+/// Something that a person will do, at some moment at which it can be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    CreateRequest {
+        key: Key,
+        who: Who,
+    },
+    /// Corrects whom a request is for, as long as the schema allows it.
+    CorrectRequest {
+        key: Key,
+        who: Who,
+    },
+    DeleteRequest(Key),
+    RecreateRequest {
+        key: Key,
+        who: Who,
+    },
+    /// Takes the finalizer off a request in whose name nothing is in doubt.
+    FreeRequest(Key),
+    /// Takes everything out of the status of a request in whose name nothing is in doubt.
+    StripRequest(Key),
+    RaiseAttempt(Key),
+    SetRevoked {
+        key: Key,
+        revoked: bool,
+    },
+    /// Lets a link stay when its request is deleted.
+    Orphan(Key),
+    /// Two people exchange their usernames.
+    Rename(String, String),
+    CreateConfig(Key),
+    EditConfig {
+        key: Key,
+        origin: String,
+    },
+    RecreateConfig(Key),
+    /// Moves the job of a request on.
+    Move {
+        key: Key,
+        state: JobState,
+    },
+    /// Makes a job for a person whose request is concluded.
+    SendByHand(Key),
+    Suspend(String),
+    Activate(String),
+}
+
+/// Does one of the things that people will do, if there is one that can be done now.
+pub fn act(world: &World) -> bool {
+    let chosen = {
+        let mut state = world.lock();
+        let count = state.acts.len();
+        let first = usize::try_from(state.chance.below(count as u64)).unwrap_or(0);
+        let mut order = (first..count).chain(0..first);
+        order.find(|index| possible(&state, &state.acts[*index])).map(|index| state.acts.remove(index))
+    };
+    let Some(act) = chosen else { return false };
+    world.say(format_args!("somebody: {act:?}"));
+    carry_out(world, act);
+    true
+}
+
+/// Does a certain thing, now.
+pub fn now(world: &World, act: Act) {
+    carry_out(world, act);
+}
+
+/// Does all that was begun and has to be ended, so that everything can be settled.
+pub fn tidy(world: &World) {
+    let left: Vec<Act> = {
+        let mut state = world.lock();
+        state.service.people.values_mut().for_each(|person| person.active = true);
+        let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
+        state.acts.retain(begun);
+        state.acts.clone()
+    };
+    for act in left {
+        if possible(&world.lock(), &act) {
+            world.say(format_args!("somebody: {act:?}"));
+            world.lock().acts.retain(|other| *other != act);
+            carry_out(world, act);
+        }
+    }
+}
+
+/// For how long after a send a list may not show its job: nobody lays hands on a request so soon.
+fn is_fresh(state: &State, request: &EnrollmentRequest) -> bool {
+    let uid = request.uid().unwrap_or_default();
+    let recent = |at: &Instant| at.elapsed() < LATE + LAG;
+    state.announced.values().any(|it| it.uid == uid && recent(&it.begun)) || state.emails.get(&uid).is_some_and(recent)
+}
+
+fn possible(state: &State, act: &Act) -> bool {
+    let request = |key: &Key| state.requests.objects.get(key);
+    let status = |key: &Key| request(key).and_then(|request| request.status.clone());
+    let is_there = |key: &Key| request(key).is_some_and(|request| request.metadata.deletion_timestamp.is_none());
+    let is_calm = |key: &Key| {
+        request(key).is_some_and(|request| !is_fresh(state, request))
+            && status(key).is_some_and(|status| status.send.is_none())
+    };
+    match act {
+        Act::CreateRequest { key, .. } => request(key).is_none(),
+        Act::CorrectRequest { key, .. } => {
+            status(key).is_some_and(|status| status.send.is_none() && status.attempt.is_none())
+        }
+        Act::DeleteRequest(key)
+        | Act::RecreateRequest { key, .. }
+        | Act::RaiseAttempt(key)
+        | Act::SetRevoked { key, .. }
+        | Act::Orphan(key) => is_there(key),
+        Act::FreeRequest(key) => is_calm(key) && request(key).is_some_and(|request| !request.finalizers().is_empty()),
+        Act::StripRequest(key) => is_calm(key) && is_there(key),
+        Act::CreateConfig(key) => !state.configs.objects.contains_key(key),
+        Act::EditConfig { key, .. } | Act::RecreateConfig(key) => {
+            state.configs.objects.get(key).is_some_and(|config| config.metadata.deletion_timestamp.is_none())
+        }
+        Act::Move { key, .. } => status(key).is_some_and(|status| status.job_id.is_some()),
+        // Not in the same seconds as an email of the operator's.
+        Act::SendByHand(key) => {
+            is_there(key)
+                && state.requests.objects.values().filter(|other| other.namespace().as_ref() == Some(&key.0)).all(
+                    |other| {
+                        let status = other.status.clone().unwrap_or_default();
+                        !is_fresh(state, other) && status.send.is_none() && status.attempt >= Some(other.spec.attempt)
+                    },
+                )
+        }
+        Act::Suspend(person) => state.service.people.get(person).is_some_and(|person| person.active),
+        Act::Activate(person) => state.service.people.get(person).is_some_and(|person| !person.active),
+        Act::Rename(..) => true,
+    }
+}
+
+fn carry_out(world: &World, act: Act) {
+    let (now, wall) = (Instant::now(), world.wall());
+    let mut state = world.lock();
+    match act {
+        Act::CreateRequest { key, who } => {
+            let new = request(&key, &identity(&state, &who));
+            state.create(new, wall);
+        }
+        Act::CorrectRequest { key, who } => {
+            let corrected = request(&key, &identity(&state, &who)).spec.identity;
+            state.edit(&key, |request: &mut EnrollmentRequest| request.spec.identity = corrected);
+        }
+        Act::DeleteRequest(key) => state.delete::<EnrollmentRequest>(&key, wall),
+        Act::RecreateRequest { key, who } => {
+            state.delete::<EnrollmentRequest>(&key, wall);
+            state.acts.push(Act::CreateRequest { key, who });
+        }
+        Act::FreeRequest(key) => {
+            state.touched(&key);
+            state.free::<EnrollmentRequest>(&key);
+        }
+        Act::StripRequest(key) => {
+            state.touched(&key);
+            state.strip(&key);
+        }
+        Act::RaiseAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt += 1),
+        Act::SetRevoked { key, revoked } => {
+            state.edit(&key, |request: &mut EnrollmentRequest| request.spec.revoked = revoked);
+        }
+        Act::Orphan(key) => {
+            state.touched(&key);
+            let orphan = DeletionPolicy::Orphan;
+            state.edit(&key, |request: &mut EnrollmentRequest| request.spec.deletion_policy = orphan);
+        }
+        Act::Rename(one, other) => {
+            let people = &mut state.service.people;
+            let (a, b) = (people[&one].username.clone(), people[&other].username.clone());
+            people.get_mut(&one).expect("there").username = b;
+            people.get_mut(&other).expect("there").username = a;
+        }
+        Act::CreateConfig(key) => state.create(config(&key), wall),
+        Act::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
+            config.spec.config.trusted_origins = Some(vec![origin]);
+        }),
+        Act::RecreateConfig(key) => {
+            state.delete::<AuthenticatorConfig>(&key, wall);
+            state.acts.push(Act::CreateConfig(key));
+        }
+        Act::Move { key, state: to } => {
+            let request = EnrollmentRequest::table(&mut state).objects.get(&key).cloned();
+            let job = request.and_then(|request| request.status.as_ref()?.job_id.clone()).unwrap_or_default();
+            // What is dead stays dead.
+            if state.service.jobs.get(&job).is_some_and(|job| is_live(job.now())) {
+                state.service.set_state(&job, to, now);
+            }
+        }
+        Act::SendByHand(key) => {
+            let status = state.requests.objects.get(&key).and_then(|request| request.status.clone());
+            let status = status.unwrap_or_default();
+            let (person, config) = (status.identity_id.unwrap_or_default(), status.authenticator_config_id);
+            let State { service, chance, .. } = &mut *state;
+            let mut moment = crate::service::Moment { now, wall, chance };
+            let job =
+                service.add_job(&person, &config.unwrap_or_default(), None, std::time::Duration::ZERO, &mut moment);
+            // Every list shows it from the beginning.
+            service.jobs.get_mut(&job).expect("just made").history[0].0 = now.checked_sub(LAG).expect("a time");
+        }
+        Act::Suspend(person) => {
+            state.service.people.get_mut(&person).expect("possible").active = false;
+            state.acts.push(Act::Activate(person));
+        }
+        Act::Activate(person) => state.service.people.get_mut(&person).expect("possible").active = true,
+    }
+}
+
+/// How a request names somebody.
+fn identity(state: &State, who: &Who) -> Value {
+    match state.service.people.get(&who.person) {
+        Some(person) if who.by_username => json!({ "username": person.username.to_uppercase() }),
+        _ => json!({ "id": who.person }),
+    }
+}
+
+fn object(kind: &str, (namespace, name): &Key, spec: Value) -> Value {
+    json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1",
+        "kind": kind,
+        "metadata": { "namespace": namespace, "name": name },
+        "spec": spec,
+    })
+}
+
+/// A request for a person.
+fn request(key: &Key, identity: &Value) -> EnrollmentRequest {
+    let spec = json!({ "authenticatorConfigRef": { "name": "hosted-web" }, "identity": identity });
+    serde_json::from_value(object("EnrollmentRequest", key, spec)).expect("a request")
+}
+
+/// A configuration.
+pub fn config(key: &Key) -> AuthenticatorConfig {
+    let spec = json!({ "config": { "type": "hosted_web", "trustedOrigins": ["https://a.example.com"] } });
+    serde_json::from_value(object("AuthenticatorConfig", key, spec)).expect("a configuration")
+}

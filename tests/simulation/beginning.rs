@@ -1,0 +1,131 @@
+//! What there is at the beginning of a run, and what people will do in it.
+
+use std::time::Duration;
+
+use beyond_identity_operator::authenticator_config::desired::Desired;
+use beyond_identity_operator::beyond_identity::types::JobState;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::actors::{self, Act, Who};
+use crate::faults::{Fault, Port};
+use crate::kubernetes::Key;
+use crate::looks::CLUSTER;
+use crate::service::{Moment, Person};
+use crate::world::{State, World};
+
+/// Prepares the world. With `rivals`, two requests may be about one person.
+pub fn prepare(world: &World, rivals: bool) {
+    let (now, wall) = (Instant::now(), world.wall());
+    let there = prepare_all(&mut world.lock(), rivals, now, wall);
+    there.into_iter().for_each(|act| actors::now(world, act));
+}
+
+/// Answers what was done before the first process starts.
+fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -> Vec<Act> {
+    state.service.terse = state.chance.happens(0.1);
+    state.service.keeps_links = state.chance.happens(0.05);
+    let namespaces = state.chance.pick(&[&["a"][..], &["a", "b"][..]]);
+    for namespace in namespaces {
+        let config = prepare_config(state, &((*namespace).to_owned(), "hosted-web".to_owned()), now, wall);
+        let requests = 1 + state.chance.below(2);
+        let mut people = Vec::new();
+        for number in 0..requests {
+            if people.is_empty() || !(rivals && state.chance.happens(0.5)) {
+                people = prepare_people(state, &format!("person-{namespace}-{number}"), config.as_deref(), now, wall);
+            }
+            prepare_request(state, &((*namespace).to_owned(), format!("r{number}")), &people);
+        }
+    }
+    let (mut there, mut later) = (Vec::new(), Vec::new());
+    for act in std::mem::take(&mut state.acts) {
+        let creates = matches!(act, Act::CreateConfig(_) | Act::CreateRequest { .. });
+        if creates && state.chance.happens(0.8) { there.push(act) } else { later.push(act) }
+    }
+    state.acts = later;
+    there
+}
+
+/// Answers the id of the configuration that was made before the cluster was lost, if there was one.
+fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -> Option<String> {
+    state.acts.push(Act::CreateConfig(key.clone()));
+    for _ in 0..state.chance.below(3) {
+        let number = state.number();
+        let act = if state.chance.happens(0.5) { Act::RecreateConfig(key.clone()) } else { edit(key, number) };
+        state.acts.push(act);
+    }
+    let (aim, _, fault) = state.faults.aim;
+    if fault == Fault::Act {
+        state.acts.extend((0..20).map(|number| edit(key, number)));
+    }
+    match aim {
+        Port::DeleteConfig => state.acts.extend([Act::RecreateConfig(key.clone()), Act::RecreateConfig(key.clone())]),
+        Port::PatchConfig => state.acts.extend((0..3).map(|number| edit(key, number))),
+        _ => {}
+    }
+    let State { service, chance, .. } = state;
+    (aim != Port::CreateConfig && chance.happens(0.5)).then(|| {
+        let mut new = Desired::of(&actors::config(key), CLUSTER).create();
+        if chance.happens(0.5) {
+            new.config.remove("trusted_origins");
+        }
+        let before = now.checked_sub(Duration::from_secs(7200)).expect("there is a time before the beginning");
+        service.create_config(&new, &mut Moment { now: before, wall, chance }).expect("it is made").id
+    })
+}
+
+fn edit(key: &Key, number: u64) -> Act {
+    Act::EditConfig { key: key.clone(), origin: format!("https://{number}.example.com") }
+}
+
+/// Somebody, and somebody else whom a request may name by mistake; with jobs from before.
+fn prepare_people(state: &mut State, person: &str, config: Option<&str>, now: Instant, wall: Timestamp) -> Vec<String> {
+    let people = vec![person.to_owned(), format!("{person}-namesake")];
+    for id in &people {
+        let username = format!("{id}@example.com");
+        state.service.people.insert(id.clone(), Person { active: true, username });
+        for _ in 0..state.chance.pick(&[0, 0, 1, 2]) {
+            let oldest = Duration::from_secs(state.chance.pick(&[55, 4000]));
+            let State { service, chance, .. } = &mut *state;
+            let age = chance.between(Duration::from_secs(31), oldest);
+            let mut moment = Moment { now, wall, chance };
+            let job = service.add_job(id, config.unwrap_or("another"), None, age, &mut moment);
+            let to = state.chance.pick(&["LINK_SENT", "EXPIRED", "REVOKED", "REVOKED", "FAILED_TO_SEND", "COMPLETE"]);
+            state.service.set_state(&job, JobState::from(to), now);
+        }
+    }
+    people
+}
+
+fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
+    let by_username = state.chance.happens(0.3);
+    let who = |person: &String| Who { person: person.clone(), by_username };
+    let first = if state.chance.happens(0.7) { who(&people[0]) } else { who(&people[1]) };
+    state.acts.push(Act::CreateRequest { key: key.clone(), who: first.clone() });
+    if state.faults.aim.0 == Port::RevokeJob {
+        state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
+        state.acts.push(Act::SetRevoked { key: key.clone(), revoked: true });
+    }
+    for _ in 0..state.chance.below(6) {
+        let key = key.clone();
+        let act = match state.chance.below(15) {
+            0 => Act::DeleteRequest(key),
+            1 | 2 => Act::RecreateRequest { key, who: first.clone() },
+            3 => Act::CorrectRequest { key, who: who(&people[0]) },
+            4 => Act::FreeRequest(key),
+            5 => Act::StripRequest(key),
+            6 => Act::SendByHand(key),
+            7 => Act::Suspend(people[0].clone()),
+            8 | 9 => Act::RaiseAttempt(key),
+            10 => Act::SetRevoked { key, revoked: true },
+            11 => Act::SetRevoked { key, revoked: false },
+            12 => Act::Orphan(key),
+            13 => Act::Rename(people[0].clone(), people[1].clone()),
+            _ => {
+                let states = ["LINK_OPENED", "COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND", "SOMETHING_NEW"];
+                Act::Move { key, state: JobState::from(state.chance.pick(&states)) }
+            }
+        };
+        state.acts.push(act);
+    }
+}

@@ -1,0 +1,241 @@
+//! What must always be so, and what must be so in the end.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord};
+use beyond_identity_operator::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use crate::service::{Job, is_live};
+use crate::world::{Announcement, State};
+
+/// For how long before a send a job must have been there to be known: a list lags, and a process can be suspended
+/// before it acts.
+const KNOWN: Duration = Duration::from_secs(600);
+
+/// The email of `job` went out under the record `id`: it is the only one for its attempt, the record stands, and nothing was
+/// there to adopt.
+pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
+    let Some(announcement) = state.announced.get_mut(id) else {
+        return state.violate(format!("an email went out under the record {id}, which nobody wrote"));
+    };
+    announcement.jobs.push(job.to_owned());
+    let Announcement { uid, record, .. } = announcement.clone();
+    state.emails.insert(uid.clone(), now);
+    let emails = state.done_for(&uid, record.attempt);
+    if emails > 1 {
+        state.violate(format!("{emails} emails for attempt {} of the request {uid}", record.attempt));
+    }
+    let request = state.requests.objects.values().find(|request| request.uid().as_ref() == Some(&uid)).cloned();
+    let status = request.and_then(|request| request.status.clone()).unwrap_or_default();
+    let Some(send) = status.send.filter(|send| send.id == id) else {
+        if !state.mutated {
+            state.violate(format!("an email went out under the record {id}, which stands no more"));
+        }
+        return;
+    };
+    if let Some(other) = rival(state, &uid, &send) {
+        let name = &other.metadata.name;
+        state
+            .violate(format!("an email went out under the record {id}, although the person is the request {name:?}'s"));
+    }
+    if status.attempt.is_none()
+        && let Some(job) = to_adopt(state, &send, now)
+    {
+        state.violate(format!("an email went out under the record {id}, although there was the job {job}"));
+    }
+}
+
+/// Another request that is about the person of `send`, by what was concluded or is in doubt, and still leads there.
+fn rival<'a>(state: &'a State, uid: &str, send: &SendRecord) -> Option<&'a EnrollmentRequest> {
+    let is_about = |other: &&std::sync::Arc<EnrollmentRequest>| {
+        let status = other.status.clone().unwrap_or_default();
+        let concluded = status.identity_id.zip(status.authenticator_config_id);
+        let in_doubt = status.send.map(|send| (send.identity_id, send.authenticator_config_id));
+        let person = (send.identity_id.clone(), send.authenticator_config_id.clone());
+        in_doubt.or(concluded) == Some(person)
+    };
+    let others = state.requests.objects.values().filter(|other| other.uid().as_deref() != Some(uid));
+    let leads_there =
+        |other: &&std::sync::Arc<EnrollmentRequest>| person_of(state, other).as_ref() == Some(&send.identity_id);
+    others.filter(is_about).find(leads_there).map(AsRef::as_ref)
+}
+
+/// A job that should have been adopted instead of sending `send`.
+fn to_adopt(state: &State, send: &SendRecord, now: Instant) -> Option<String> {
+    let statuses = || state.requests.objects.values().filter_map(|request| request.status.as_ref());
+    let is_named = |id: &String| statuses().any(|status| names(status).any(|named| named == id));
+    let fits = |job: &&Job| {
+        let job_now = job.now();
+        job.history[0].0 + KNOWN < now
+            && job_now.identity_id.as_ref() == Some(&send.identity_id)
+            && job_now.authenticator_config_id.as_ref() == Some(&send.authenticator_config_id)
+            && (is_live(job_now) || job_now.state == Some(JobState::Complete))
+            && !is_named(&job_now.id)
+    };
+    state.service.jobs.values().find(fits).map(|job| job.now().id.clone())
+}
+
+fn names(status: &EnrollmentRequestStatus) -> impl Iterator<Item = &String> {
+    status.job_id.iter().chain(status.previous_jobs.iter().map(|job| &job.id))
+}
+
+/// A status was written: no other request names its job, and what it adopts was read by its id.
+pub fn after_a_status(state: &mut State, request: &EnrollmentRequest) {
+    let status = request.status.clone().unwrap_or_default();
+    let others = state.requests.objects.values().filter(|other| other.uid() != request.uid());
+    for other in others {
+        let both =
+            names(&status).find(|id| other.status.as_ref().is_some_and(|other| names(other).any(|it| it == *id)));
+        if let Some(id) = both {
+            let what = format!("the job {id} is named by {} and by {}", request.name_any(), other.name_any());
+            return state.violate(what);
+        }
+    }
+    if let (Some(id), Some(uid)) = (&status.job_id, request.uid()) {
+        state.namers.entry(id.clone()).or_insert(uid);
+    }
+    if status.adopted == Some(true)
+        && let Some(id) = status.job_id.filter(|id| !state.read.contains(id))
+    {
+        state.violate(format!("the job {id} was adopted, and not read"));
+    }
+}
+
+/// A configuration was made: it is the only one with its mark.
+pub fn after_a_create(state: &mut State, made: &RemoteConfig) {
+    let alike = state.service.live_configs().filter(|config| config.display_name == made.display_name).count();
+    if alike > 1 {
+        let name = made.display_name.as_deref().unwrap_or_default();
+        state.violate(format!("{alike} configurations are called {name}"));
+    }
+}
+
+/// What is still to be done, if anything.
+pub fn unsettled(state: &State) -> Option<String> {
+    let of_a_request =
+        state.requests.objects.values().find_map(|request| Some((request.name_any(), undone(state, request)?)));
+    if let Some((name, what)) = of_a_request {
+        return Some(format!("the request {name} {what}"));
+    }
+    for config in state.configs.objects.values() {
+        let status = config.status.clone().unwrap_or_default();
+        if config.metadata.deletion_timestamp.is_some() {
+            return Some(format!("the configuration {} is still being deleted", config.name_any()));
+        }
+        if status.create.is_some() || status.id.is_none() {
+            return Some(format!("the configuration {} is not established", config.name_any()));
+        }
+    }
+    (state.late > 0 || !state.acts.is_empty()).then(|| "something is still to happen".to_owned())
+}
+
+/// What is still to be done for a request.
+fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
+    let (spec, status) = (&request.spec, request.status.clone().unwrap_or_default());
+    if request.metadata.deletion_timestamp.is_some() {
+        return Some("is still being deleted");
+    }
+    if status.send.is_some() {
+        return Some("is in doubt");
+    }
+    let owed = status.attempt.is_none_or(|attempt| attempt < spec.attempt && !spec.revoked);
+    if owed {
+        let has = |reason: &str| status.conditions.iter().any(|condition| condition.reason == reason);
+        let person = person_of(state, request);
+        let rival = |other: &EnrollmentRequest| {
+            let concluded = other.status.as_ref().and_then(|status| status.identity_id.clone());
+            let same = person.is_some() && (person_of(state, other) == person || concluded == person);
+            same && other.uid() != request.uid() && other.namespace() == request.namespace()
+        };
+        let duplicate = has("DuplicateRequest") && state.requests.objects.values().any(|other| rival(other));
+        return (!duplicate).then_some("is not concluded");
+    }
+    let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| spec.revoked));
+    let is_live = |id: &String| state.service.jobs.get(id).is_some_and(|job| is_live(job.now()));
+    (!state.service.keeps_links && unwanted.into_iter().any(is_live)).then_some("has a link that should be revoked")
+}
+
+/// Whom a request names.
+fn person_of(state: &State, request: &EnrollmentRequest) -> Option<String> {
+    let IdentityRef { id, username } = &request.spec.identity;
+    let by_name = |name: &String| {
+        state
+            .service
+            .people
+            .iter()
+            .find(|(_, person)| person.username.eq_ignore_ascii_case(name))
+            .map(|(id, _)| id.clone())
+    };
+    id.clone().or_else(|| username.as_ref().and_then(by_name))
+}
+
+/// What must be so when all is settled.
+pub fn at_the_end(state: &mut State) {
+    let violation = of_requests(state).or_else(|| of_jobs(state)).or_else(|| of_configs(state));
+    if let Some(violation) = violation {
+        state.violate(violation);
+    }
+}
+
+/// Every request names a job that it made, or one that it could adopt, or says why it has none.
+fn of_requests(state: &State) -> Option<String> {
+    for request in state.requests.objects.values() {
+        let (name, uid, status) = (request.name_any(), request.uid(), request.status.clone().unwrap_or_default());
+        if status.attempt.is_none() || status.skipped.is_some() {
+            continue;
+        }
+        let Some(id) = status.job_id else { return Some(format!("the request {name} names no job")) };
+        let Some(job) = state.service.jobs.get(&id) else { return Some(format!("{name} names {id}: no such job")) };
+        let maker = job.made_by.as_ref().and_then(|record| state.announced.get(record));
+        let own = maker.filter(|maker| Some(&maker.uid) == uid.as_ref());
+        // Of two in doubt about one person nobody can tell which of them made a job: it belongs to one of them.
+        let somebodys = maker.is_some() && job.now().authenticator_config_id == status.authenticator_config_id;
+        if status.adopted != Some(true) && own.is_none() && !somebodys {
+            return Some(format!("the request {name} names the job {id}, which is not its own"));
+        }
+        if own.is_some_and(|own| status.adopted != Some(true) && Some(own.record.attempt) != status.attempt) {
+            return Some(format!("the request {name} names the job {id} of another attempt"));
+        }
+        if job.now().identity_id != status.identity_id {
+            return Some(format!("the request {name} names the job {id} of somebody else"));
+        }
+    }
+    None
+}
+
+/// No link that the operator sent is left that nobody knows of.
+fn of_jobs(state: &State) -> Option<String> {
+    let known: Vec<String> = state
+        .requests
+        .objects
+        .values()
+        .filter_map(|request| request.status.as_ref())
+        .flat_map(|status| names(status).cloned())
+        .collect();
+    for (id, job) in &state.service.jobs {
+        let Some(maker) = job.made_by.as_ref().and_then(|record| state.announced.get(record)) else { continue };
+        let left = state.touched.contains(&maker.uid) || state.service.keeps_links;
+        if is_live(job.now()) && !left && !known.contains(id) {
+            return Some(format!("the link of the job {id} of {} is out, and nobody names it", maker.uid));
+        }
+    }
+    None
+}
+
+/// Each configuration is named by one object, and each that is named is there.
+fn of_configs(state: &State) -> Option<String> {
+    let ids: Vec<_> = state.configs.objects.values().filter_map(|config| config.status.as_ref()?.id.clone()).collect();
+    for id in &ids {
+        if ids.iter().filter(|other| *other == id).count() > 1 {
+            return Some(format!("the configuration {id} is named by two"));
+        }
+        if state.service.config(id).is_err() {
+            return Some(format!("the configuration {id} that is named is not there"));
+        }
+    }
+    let unnamed = state.service.live_configs().find(|config| !ids.contains(&config.id));
+    unnamed.map(|config| format!("the configuration {} is named by nobody", config.id))
+}

@@ -1,0 +1,132 @@
+//! What the world has to know of each kind.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+
+use crate::faults::Port;
+use crate::invariants;
+use crate::kubernetes::{Announced, Kind, Objects, Table};
+use crate::process::Process;
+use crate::world::State;
+
+impl Kind for EnrollmentRequest {
+    const READ: Port = Port::ReadRequest;
+    const WRITE: Port = Port::WriteRequest;
+    const FINALIZE: Port = Port::FinalizeRequest;
+
+    fn table(state: &mut State) -> &mut Table<Self> {
+        &mut state.requests
+    }
+
+    fn cache(process: &Process) -> &std::sync::Mutex<Objects<Self>> {
+        &process.requests
+    }
+
+    fn reset_status(&mut self) {
+        self.status = None;
+        self.status.get_or_insert_default().observed_generation = Some(-1);
+    }
+
+    fn take_status(&mut self, other: &Self) {
+        self.status.clone_from(&other.status);
+    }
+
+    fn announced(&self) -> Option<Announced> {
+        let send = self.status.as_ref()?.send.as_ref()?;
+        Some(Announced { id: send.id.clone(), attempt: send.attempt })
+    }
+
+    fn blank_record(&mut self, existing: bool, not_before: bool) {
+        let Some(send) = self.status.as_mut().and_then(|status| status.send.as_mut()) else { return };
+        if existing {
+            send.existing_job_ids.clear();
+        }
+        if not_before {
+            send.not_before.clear();
+        }
+    }
+
+    fn delay_record(&mut self, by: Duration) {
+        let Some(send) = self.status.as_mut().and_then(|status| status.send.as_mut()) else { return };
+        if let Ok(time) = send.not_before.parse::<Timestamp>() {
+            send.not_before = (time + by).to_string();
+        }
+    }
+
+    fn forget_record(&mut self) {
+        self.status.iter_mut().for_each(|status| status.send = None);
+    }
+
+    fn check(&self, state: &mut State) {
+        invariants::after_a_status(state, self);
+    }
+
+    fn brief(&self) -> String {
+        let status = self.status.clone().unwrap_or_default();
+        let send = status
+            .send
+            .map(|send| format!("{} not before {} but {:?}", send.id, send.not_before, send.existing_job_ids));
+        format!(
+            "{} attempt {:?} job {:?} state {:?} send {send:?} {}",
+            self.uid().unwrap_or_default(),
+            status.attempt,
+            status.job_id,
+            status.state,
+            reasons(&status.conditions)
+        )
+    }
+}
+
+impl Kind for AuthenticatorConfig {
+    const READ: Port = Port::ReadConfig;
+    const WRITE: Port = Port::WriteConfig;
+    const FINALIZE: Port = Port::FinalizeConfig;
+
+    fn table(state: &mut State) -> &mut Table<Self> {
+        &mut state.configs
+    }
+
+    fn cache(process: &Process) -> &std::sync::Mutex<Objects<Self>> {
+        &process.configs
+    }
+
+    fn reset_status(&mut self) {
+        self.status = None;
+        self.status.get_or_insert_default().observed_generation = Some(-1);
+    }
+
+    fn take_status(&mut self, other: &Self) {
+        self.status.clone_from(&other.status);
+    }
+
+    fn announced(&self) -> Option<Announced> {
+        let create = self.status.as_ref()?.create.as_ref()?;
+        Some(Announced { id: create.id.clone(), attempt: 1 })
+    }
+
+    fn blank_record(&mut self, _existing: bool, _not_before: bool) {}
+
+    fn delay_record(&mut self, _by: Duration) {}
+
+    fn forget_record(&mut self) {
+        self.status.iter_mut().for_each(|status| status.create = None);
+    }
+
+    fn check(&self, _state: &mut State) {}
+
+    fn brief(&self) -> String {
+        let status = self.status.clone().unwrap_or_default();
+        let create = status.create.map(|create| create.id);
+        let uid = self.uid().unwrap_or_default();
+        format!("{uid} id {:?} create {create:?} {}", status.id, reasons(&status.conditions))
+    }
+}
+
+fn reasons(conditions: &[Condition]) -> String {
+    let said: Vec<_> = conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+    said.join(", ")
+}

@@ -1,0 +1,110 @@
+//! The operator's loops, as it runs them, over the simulated ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::enrollment_request::reservations::Reservations;
+use beyond_identity_operator::reconcile::Memories;
+use beyond_identity_operator::{authenticator_config, enrollment_request};
+use kube::ResourceExt;
+
+use crate::faults::Port;
+use crate::mutants::{self, Mutant};
+use crate::points::Seat;
+use crate::ports::{SimEnvironment, SimObjects, SimRealms};
+use crate::process::Process;
+use crate::waker::Look;
+use crate::world;
+
+/// How long a call to the API server may take.
+pub const KUBERNETES: Duration = Duration::from_secs(10);
+/// How long a call to the service may take.
+pub const SERVICE: Duration = Duration::from_secs(30);
+/// The longest that an effect or a list can be late, with some room.
+const SETTLE: Duration = Duration::from_secs(60);
+/// When what only a person can mend is tried again.
+const RESYNC: Duration = Duration::from_secs(600);
+
+/// How long what could come right by itself is in progress.
+const GRACE: Duration = Duration::from_secs(600);
+
+/// The name of the cluster.
+pub const CLUSTER: &str = "simulation";
+
+/// The loop of requests, as the operator runs it.
+pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
+    let times = enrollment_request::plan::Times {
+        request_timeout: SERVICE,
+        settle: mutants::settle(process, SETTLE),
+        job_poll_min: Duration::from_secs(20),
+        job_poll_max: Duration::from_secs(300),
+        resync: RESYNC,
+        grace: GRACE,
+    };
+    let ports = |reservations| {
+        Arc::new(enrollment_request::Ports {
+            requests: SimObjects::of(process),
+            configs: SimObjects::of(process),
+            realms: SimRealms(Seat(process.clone())),
+            environment: Arc::new(SimEnvironment(process.clone())),
+            reservations,
+            memories: Memories::default(),
+            times,
+        })
+    };
+    if process.world.mutant == Some(Mutant::NoReservations) {
+        // Each request is as if alone.
+        let alone = || {
+            let none = Reservations::new(|_| {});
+            none.fill(&[]);
+            ports(Arc::new(none))
+        };
+        let (even, odd) = (alone(), alone());
+        return Arc::new(move |request| {
+            let ports = if request.name_any() == "r0" { even.clone() } else { odd.clone() };
+            Box::pin(async move { enrollment_request::reconcile(&ports, request).await })
+        });
+    }
+    let ports = ports(process.reservations.clone());
+    Arc::new(move |request| {
+        let ports = ports.clone();
+        Box::pin(async move { enrollment_request::reconcile(&ports, request).await })
+    })
+}
+
+/// The loop of configurations, as the operator runs it.
+pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
+    let times = authenticator_config::plan::Times {
+        request_timeout: SERVICE,
+        settle: mutants::settle(process, SETTLE),
+        resync: RESYNC,
+        grace: GRACE,
+    };
+    let ports = Arc::new(authenticator_config::Ports {
+        configs: SimObjects::of(process),
+        realms: SimRealms(Seat(process.clone())),
+        environment: Arc::new(SimEnvironment(process.clone())),
+        memories: Memories::default(),
+        cluster: CLUSTER.to_owned(),
+        times,
+    });
+    Arc::new(move |config| {
+        let ports = ports.clone();
+        Box::pin(async move { authenticator_config::reconcile(&ports, config).await })
+    })
+}
+
+/// All requests, as the API server has them: asked for until it answers.
+pub async fn all_requests(process: &Arc<Process>) -> Vec<EnrollmentRequest> {
+    let seat = Seat(process.clone());
+    loop {
+        let list = |state: &mut world::State, _, _| Ok(state.requests.objects.values().cloned().collect::<Vec<_>>());
+        let listed: Result<_, String> = seat.call(Port::ListRequests, KUBERNETES, list).await;
+        if let Ok(listed) = listed {
+            return listed.into_iter().map(Arc::unwrap_or_clone).collect();
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        process.awake().await;
+    }
+}

@@ -1,0 +1,67 @@
+//! How a call can fail, and what its caller sees of it.
+
+use std::time::Duration;
+
+use beyond_identity_operator::beyond_identity::{Doubt, Error, Refusal, Unsent};
+use beyond_identity_operator::reconcile::WriteError;
+
+/// How a call can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mishap {
+    NoConnection,
+    Timeout,
+    Broken,
+    Server,
+    TooMany,
+    Unauthorized,
+    Forbidden,
+    Invalid,
+    Impossible,
+    Odd,
+    Redirect,
+    Garbage,
+    Conflict,
+    Refused,
+    NoAnswer,
+}
+
+/// As the client sorts what it sees.
+impl From<Mishap> for Error {
+    fn from(mishap: Mishap) -> Self {
+        let message = format!("simulated: {mishap:?}");
+        let doubt = |cause, status| Self::InDoubt { cause, status, after: None, message: message.clone() };
+        let refused = |cause| Self::Refused { cause, message: message.clone() };
+        match mishap {
+            Mishap::NoConnection => Self::Retry { cause: Unsent::NoConnection, after: None, message },
+            Mishap::TooMany => {
+                Self::Retry { cause: Unsent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
+            }
+            Mishap::Unauthorized => refused(Refusal::Unauthorized),
+            Mishap::Forbidden => refused(Refusal::Forbidden),
+            Mishap::Invalid => refused(Refusal::BadRequest),
+            Mishap::Impossible => refused(Refusal::Unprocessable),
+            Mishap::Timeout | Mishap::NoAnswer => doubt(Doubt::Timeout, None),
+            Mishap::Broken => doubt(Doubt::Connection, None),
+            Mishap::Server | Mishap::Refused => doubt(Doubt::Server, Some(503)),
+            Mishap::Odd | Mishap::Conflict => doubt(Doubt::Status, Some(409)),
+            Mishap::Redirect => doubt(Doubt::Redirect, Some(302)),
+            Mishap::Garbage => doubt(Doubt::Unusable, Some(200)),
+        }
+    }
+}
+
+impl From<Mishap> for WriteError {
+    fn from(mishap: Mishap) -> Self {
+        match mishap {
+            Mishap::Conflict => Self::Conflict,
+            Mishap::Refused => Self::Refused("simulated: refused".to_owned()),
+            _ => Self::NoAnswer("simulated: no answer".to_owned()),
+        }
+    }
+}
+
+impl From<Mishap> for String {
+    fn from(mishap: Mishap) -> Self {
+        format!("simulated: {mishap:?}")
+    }
+}

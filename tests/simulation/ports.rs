@@ -1,0 +1,260 @@
+//! The operator's ports, over the world.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use beyond_identity_operator::api::authenticator_config::CreateRecord;
+use beyond_identity_operator::api::enrollment_request::SendRecord;
+use beyond_identity_operator::api::phase::why;
+use beyond_identity_operator::api::{Phase, ProviderConfigRef, Reason};
+use beyond_identity_operator::beyond_identity::types::{
+    AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity,
+    NewAuthenticatorConfig,
+};
+use beyond_identity_operator::beyond_identity::{Answer, Error, Listing};
+use beyond_identity_operator::reconcile::write_ahead::Record;
+use beyond_identity_operator::reconcile::{
+    Announcement, Environment, Objects, Opened, RealmIds, Realms, Ticket, WriteError,
+};
+use beyond_identity_operator::{authenticator_config, enrollment_request};
+use jiff::Timestamp;
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use crate::faults::Port;
+use crate::kubernetes::{Kind, key};
+use crate::looks::{KUBERNETES, SERVICE};
+use crate::mutants::{self, Mutant};
+use crate::points::Seat;
+use crate::process::{Process, locked};
+use crate::service::{LAG, Moment};
+use crate::world;
+
+pub struct SimObjects<K> {
+    seat: Seat,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> SimObjects<K> {
+    pub fn of(process: &Arc<Process>) -> Self {
+        Self { seat: Seat(process.clone()), kind: PhantomData }
+    }
+}
+
+impl<K: Kind> Objects<K> for SimObjects<K> {
+    fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        locked(K::cache(&self.seat.0)).get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+
+    async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let read = move |state: &mut world::State, _, _| Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()));
+        let read: Result<Option<K>, String> = self.seat.call(K::READ, KUBERNETES, read).await;
+        read.map(|read| read.map(|object| mutants::read(&self.seat.0, object)))
+    }
+
+    async fn write_status(&self, object: &K) -> Result<K, WriteError> {
+        let world = &self.seat.0.world;
+        if let Some(record) = object.announced() {
+            let uid = object.uid().unwrap_or_default();
+            let begun = Instant::now();
+            let new = world::Announcement { uid, record: record.clone(), begun, jobs: Vec::new(), stripped: false };
+            world.lock().announced.entry(record.id).or_insert(new);
+        }
+        let mutant = world.mutant;
+        let object = mutants::written(mutant, object.clone());
+        let name = self.seat.0.name.clone();
+        let write = move |state: &mut world::State, _, _| {
+            let written = if mutants::is_lost(mutant, &object) {
+                Ok(object.clone())
+            } else {
+                state.write_status(&object, mutants::writes_anyhow(mutant, &object))
+            };
+            if let Ok(written) = &written {
+                written.check(state);
+                state.add(|| format!("{name}: status of {:?} is {}", key(written), written.brief()));
+            }
+            written
+        };
+        self.seat.call(K::WRITE, KUBERNETES, write).await
+    }
+
+    async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
+        let object = object.clone();
+        let anyhow = self.seat.0.world.mutant == Some(Mutant::FinalizesAnyhow);
+        let patch = move |state: &mut world::State, _, _| {
+            let patched = state.set_finalizer(&object, present, anyhow)?;
+            if !present && patched.announced().is_some() {
+                state.violate(format!("{:?} was let go in doubt", key(&patched)));
+            }
+            Ok(patched)
+        };
+        self.seat.call(K::FINALIZE, KUBERNETES, patch).await
+    }
+
+    fn announce(&self, object: &K, announcement: Announcement) {
+        let Announcement { reason, note, .. } = announcement;
+        if reason == Reason::LeftBehind {
+            // It is said that a link is left.
+            self.seat.0.world.lock().touched.extend(object.uid());
+        }
+        self.seat.0.world.say(format_args!("{}: event for {:?}: {reason}: {note}", self.seat.0.name, key(object)));
+    }
+}
+
+pub struct SimRealms(pub Seat);
+
+impl Realms for SimRealms {
+    type Remote = SimRemote;
+
+    async fn open(&self, _namespace: &str, _reference: &ProviderConfigRef) -> Result<Opened<SimRemote>, Phase> {
+        let opened: Result<(), String> = self.0.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
+        opened.map_err(|said| Phase::AtWork(why(Reason::KubernetesUnavailable, said)))?;
+        Ok(Opened { remote: SimRemote(self.0.clone()), not_allowed: None })
+    }
+}
+
+pub struct SimRemote(Seat);
+
+fn realm() -> RealmIds {
+    RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
+}
+
+impl SimRemote {
+    /// No call may start, or last, beyond the time that its record gives it.
+    fn check_deadline(&self, record: &impl Record, timeout: Duration) {
+        let mut state = self.0.0.world.lock();
+        let Some(announcement) = state.announced.get(record.id()) else { return };
+        let deadline = announcement.begun + record.timeout();
+        if Instant::now() >= deadline || Instant::now() + timeout > deadline {
+            let id = record.id();
+            state.violate(format!("a call under the record {id} was begun, or may last, beyond its time"));
+        }
+    }
+}
+
+impl enrollment_request::Remote for SimRemote {
+    fn realm(&self) -> RealmIds {
+        realm()
+    }
+
+    async fn identity(&self, id: &str) -> Result<Identity, Error> {
+        let id = id.to_owned();
+        self.0.call(Port::Identity, SERVICE, move |state, _, _| state.service.identity(&id)).await
+    }
+
+    async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
+        let id = identity_id.to_owned();
+        let list = move |state: &mut world::State, now, wall| {
+            state.service.list_jobs(&id, &mut Moment { now, wall, chance: &mut state.chance })
+        };
+        mutants::list(self.0.0.world.mutant, self.0.call(Port::ListJobs, SERVICE, list).await)
+    }
+
+    async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
+        let (identity, id) = (identity_id.to_owned(), job_id.to_owned());
+        let mutant = self.0.0.world.mutant;
+        let read = move |state: &mut world::State, now: Instant, _| {
+            if mutant == Some(Mutant::AdoptsByTheList) {
+                _ = state.read_job(&identity, &id);
+                return state.service.job_as_of(&identity, &id, now - LAG / 2);
+            }
+            state.read_job(&identity, &id)
+        };
+        self.0.call(Port::Job, SERVICE, read).await.map(|job| mutants::read_job(mutant, job))
+    }
+
+    async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
+        let username = username.to_owned();
+        self.0.call(Port::Identities, SERVICE, move |state, _, _| state.service.identities(&username)).await
+    }
+
+    async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
+        let (identity, id) = (identity_id.to_owned(), job_id.to_owned());
+        self.0.call(Port::RevokeJob, SERVICE, move |state, now, _| state.service.revoke(&identity, &id, now)).await
+    }
+
+    async fn create_job(
+        &self,
+        ticket: Ticket<SendRecord>,
+        timeout: Duration,
+    ) -> Result<Answer<CredentialBindingJob>, Error> {
+        let send = ticket.record().clone();
+        self.check_deadline(&send, timeout);
+        let post = async || {
+            let send = send.clone();
+            self.0.call(Port::CreateJob, timeout, move |state, now, wall| state.send(&send, now, wall)).await
+        };
+        let mut answer = post().await;
+        if mutants::posts_again(self.0.0.world.mutant, &answer) {
+            answer = post().await;
+        }
+        mutants::sorted(self.0.0.world.mutant, answer).map(|item| Answer { item, server_time: None })
+    }
+}
+
+impl authenticator_config::Remote for SimRemote {
+    fn realm(&self) -> RealmIds {
+        realm()
+    }
+
+    async fn configs(&self) -> Result<Listing<RemoteConfig>, Error> {
+        let list = |state: &mut world::State, now, wall| {
+            state.service.list_configs(&mut Moment { now, wall, chance: &mut state.chance })
+        };
+        mutants::list(self.0.0.world.mutant, self.0.call(Port::ListConfigs, SERVICE, list).await)
+    }
+
+    async fn config(&self, id: &str) -> Result<RemoteConfig, Error> {
+        let id = id.to_owned();
+        self.0.call(Port::Config, SERVICE, move |state, _, _| state.service.config(&id)).await
+    }
+
+    async fn create(
+        &self,
+        ticket: Ticket<CreateRecord>,
+        config: &NewAuthenticatorConfig,
+        timeout: Duration,
+    ) -> Result<RemoteConfig, Error> {
+        let (record, config) = (ticket.record().clone(), config.clone());
+        self.check_deadline(&record, timeout);
+        let post = move |state: &mut world::State, now, wall| state.create_config(&record, &config, now, wall);
+        mutants::sorted(self.0.0.world.mutant, self.0.call(Port::CreateConfig, timeout, post).await)
+    }
+
+    async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
+        let (id, patch) = (id.to_owned(), patch.clone());
+        self.0.call(Port::PatchConfig, SERVICE, move |state, now, _| state.service.patch_config(&id, &patch, now)).await
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), Error> {
+        let id = id.to_owned();
+        self.0.call(Port::DeleteConfig, SERVICE, move |state, now, _| state.service.delete_config(&id, now)).await
+    }
+}
+
+pub struct SimEnvironment(pub Arc<Process>);
+
+impl Environment for SimEnvironment {
+    fn now(&self) -> Timestamp {
+        self.0.world.wall().checked_add(self.0.skew).expect("within the calendar")
+    }
+
+    fn monotonic(&self) -> Instant {
+        mutants::monotonic(&self.0.world, Instant::now())
+    }
+
+    fn nonce(&self) -> String {
+        format!("nonce-{}", self.0.world.lock().number())
+    }
+
+    fn chance(&self) -> f64 {
+        self.0.world.lock().chance.part()
+    }
+
+    fn may_write(&self) -> bool {
+        !self.0.ending.load(Ordering::SeqCst)
+    }
+}

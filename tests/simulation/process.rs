@@ -1,0 +1,229 @@
+//! A process of the operator: its watch caches, its memory, its loops. It can be
+//! suspended and killed between any two calls.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::enrollment_request::reservations::{Holder, Reservations};
+use jiff::SignedDuration;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::kubernetes::{Change, Key, Kind, Objects};
+use crate::waker::Waker;
+use crate::world::World;
+use crate::{looks, mutants};
+
+/// A process.
+pub struct Process {
+    pub world: Arc<World>,
+    pub name: String,
+    pub requests: Mutex<Objects<EnrollmentRequest>>,
+    pub configs: Mutex<Objects<AuthenticatorConfig>>,
+    /// How far its wall clock is from the true time.
+    pub skew: SignedDuration,
+    /// Whether it starts no remote writes any more.
+    pub ending: AtomicBool,
+    /// Whether it is the successor of one that was killed.
+    pub restarted: bool,
+    /// How many changes of each kind its caches have.
+    seen: (usize, usize),
+    /// Which person belongs to which request.
+    pub reservations: Arc<Reservations>,
+    /// Wakes a request.
+    waker: OnceLock<Arc<Waker<EnrollmentRequest>>>,
+    /// Whether the reservations are filled, and it works.
+    filled: AtomicBool,
+    at_work: Notify,
+    /// Status writes that are still to fail.
+    pub failing_writes: Mutex<u32>,
+    dead: AtomicBool,
+    suspended: Mutex<Option<Instant>>,
+    died: Notify,
+    tasks: Mutex<Vec<AbortHandle>>,
+}
+
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    /// Starts a process.
+    pub fn start(world: &Arc<World>, name: String, restarted: bool) -> Arc<Self> {
+        let process = Arc::new_cyclic(|this: &Weak<Self>| {
+            let mut state = world.lock();
+            // Its watches may have lagged while it waited for its turn.
+            let lag = state.watch_lag();
+            let moment = Instant::now().checked_sub(lag).expect("there is a time before the beginning");
+            let ((requests, seen_requests), (configs, seen_configs)) =
+                (state.requests.as_of(moment), state.configs.as_of(moment));
+            let this = this.clone();
+            let wake = move |holder: &Holder| {
+                let waker = this.upgrade().and_then(|process| process.waker.get().cloned());
+                waker.iter().for_each(|waker| waker.wake_known(&(holder.namespace.clone(), holder.name.clone())));
+            };
+            Self {
+                world: world.clone(),
+                name,
+                requests: Mutex::new(requests),
+                configs: Mutex::new(configs),
+                seen: (seen_requests, seen_configs),
+                skew: state.chance.skew(60),
+                ending: AtomicBool::new(false),
+                restarted,
+                reservations: Arc::new(Reservations::new(wake)),
+                waker: OnceLock::new(),
+                filled: AtomicBool::new(false),
+                at_work: Notify::new(),
+                failing_writes: Mutex::new(0),
+                dead: AtomicBool::new(false),
+                suspended: Mutex::new(None),
+                died: Notify::new(),
+                tasks: Mutex::default(),
+            }
+        });
+        world.say(format_args!("{} starts", process.name));
+        let configs = Waker::new(&process, looks::config_looks(&process));
+        let requests = Waker::new(&process, looks::request_looks(&process));
+        _ = process.waker.set(requests.clone());
+        let waiting = requests.clone();
+        process.watch(configs, process.seen.1, move |config, _| waiting.config_seen(config));
+        let reservations = process.reservations.clone();
+        process.watch(requests, process.seen.0, move |request, gone| {
+            if gone {
+                reservations.release(&Holder::of(request));
+            }
+        });
+        let filling = process.clone();
+        process.spawn(async move {
+            let all = mutants::filled(&filling.world, looks::all_requests(&filling).await);
+            filling.reservations.fill(&all);
+            filling.filled.store(true, Ordering::SeqCst);
+            filling.at_work.notify_waiters();
+        });
+        process
+    }
+
+    /// Waits until it may work.
+    pub async fn work_begins(&self) {
+        loop {
+            let begins = self.at_work.notified();
+            if self.filled.load(Ordering::SeqCst) {
+                return;
+            }
+            begins.await;
+        }
+    }
+
+    /// Kills it.
+    pub fn kill(&self) {
+        if !self.dead.swap(true, Ordering::SeqCst) {
+            self.world.say(format_args!("{} is killed", self.name));
+            self.died.notify_one();
+            locked(&self.tasks).drain(..).for_each(|task| task.abort());
+        }
+    }
+
+    /// Waits until it is dead.
+    pub async fn death(&self) {
+        self.died.notified().await;
+    }
+
+    /// Suspends it.
+    pub fn suspend(&self, pause: Duration) {
+        self.world.say(format_args!("{} is suspended for {pause:?}", self.name));
+        *locked(&self.suspended) = Some(Instant::now() + pause);
+    }
+
+    /// Waits while the process is suspended, and for ever once it is dead.
+    pub async fn awake(&self) {
+        loop {
+            if self.dead.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            let until = locked(&self.suspended).filter(|until| *until > Instant::now());
+            let Some(until) = until else { return };
+            sleep_until(until).await;
+        }
+    }
+
+    pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        let handle = tokio::spawn(task);
+        let mut tasks = locked(&self.tasks);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(handle.abort_handle());
+        handle
+    }
+
+    /// Follows the changes of one kind from the change `next` on, some way behind, and wakes the loops.
+    fn watch<K: Kind>(
+        self: &Arc<Self>,
+        waker: Arc<Waker<K>>,
+        mut next: usize,
+        seen: impl Fn(&K, bool) + Send + Sync + 'static,
+    ) {
+        let process = self.clone();
+        let changes = self.world.lock().changes.clone();
+        let keys: Vec<Key> = locked(K::cache(self)).keys().cloned().collect();
+        keys.iter().for_each(|key| waker.wake(key));
+        self.spawn(async move {
+            loop {
+                // Hears of every change from here on.
+                let changed = changes.notified();
+                let (change, behind) = {
+                    let mut state = process.world.lock();
+                    let change = K::table(&mut state).log.get(next).cloned();
+                    (change, state.watch_lag())
+                };
+                let Some(Change { key, object, gone, .. }) = change else {
+                    changed.await;
+                    continue;
+                };
+                sleep(behind).await;
+                process.awake().await;
+                if process.world.lock().watch_starts_anew() {
+                    next = process.relist(&waker, &seen);
+                    continue;
+                }
+                next += 1;
+                let mut cache = locked(K::cache(&process));
+                let before = if gone { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
+                drop(cache);
+                seen(&object, gone);
+                if !gone && before.is_none_or(|before| !looks_the_same(before.as_ref(), object.as_ref())) {
+                    waker.wake(&key);
+                }
+            }
+        });
+    }
+
+    /// Puts what there is now in the place of a cache, as a watch does that starts anew: nobody hears of what is gone.
+    fn relist<K: Kind>(&self, waker: &Waker<K>, seen: &impl Fn(&K, bool)) -> usize {
+        let (objects, next) = {
+            let mut state = self.world.lock();
+            let table = K::table(&mut state);
+            (table.objects.clone(), table.log.len())
+        };
+        self.world.say(format_args!("{}: a watch of {} starts anew", self.name, K::kind(&())));
+        let before = std::mem::replace(&mut *locked(K::cache(self)), objects.clone());
+        for (key, object) in objects {
+            seen(&object, false);
+            if before.get(&key).is_none_or(|before| !looks_the_same(before.as_ref(), object.as_ref())) {
+                waker.wake(&key);
+            }
+        }
+        next
+    }
+}
+
+/// Whether a change is none that a loop is woken for.
+fn looks_the_same<K: Kind>(a: &K, b: &K) -> bool {
+    let (meta, other) = (a.meta(), b.meta());
+    meta.uid == other.uid
+        && meta.generation == other.generation
+        && meta.annotations == other.annotations
+        && meta.finalizers == other.finalizers
+}

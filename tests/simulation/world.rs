@@ -1,0 +1,207 @@
+//! The world that the processes live in: what there is, what is to happen, and a record of what did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use beyond_identity_operator::api::authenticator_config::CreateRecord;
+use beyond_identity_operator::api::enrollment_request::SendRecord;
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::beyond_identity::Error;
+use beyond_identity_operator::beyond_identity::types::{
+    AuthenticatorConfig as RemoteConfig, CredentialBindingJob, JobState, NewAuthenticatorConfig,
+};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::actors::Act;
+use crate::chance::Chance;
+use crate::faults::Faults;
+use crate::invariants;
+use crate::kubernetes::{Announced, Key, Kind, Table};
+use crate::mutants::Mutant;
+use crate::service::{Moment, Service, is_live};
+
+/// When every run begins, by the wall clock.
+const EPOCH: &str = "2026-01-01T12:00:00Z";
+
+/// A world.
+pub struct World {
+    state: Mutex<State>,
+    pub started: Instant,
+    epoch: Timestamp,
+    pub mutant: Option<Mutant>,
+    /// One process is elected, and starts anew; all others end.
+    pub election: Notify,
+}
+
+/// All that there is.
+pub struct State {
+    pub chance: Chance,
+    pub requests: Table<EnrollmentRequest>,
+    pub configs: Table<AuthenticatorConfig>,
+    pub service: Service,
+    pub faults: Faults,
+    /// What people will do, at any moment.
+    pub acts: Vec<Act>,
+    /// Who announced a call, by the id of its record.
+    pub announced: BTreeMap<String, Announcement>,
+    /// When the last email of an object went out.
+    pub emails: BTreeMap<String, Instant>,
+    /// The objects whose memory or whose end somebody laid hands on: their links may be left.
+    pub touched: BTreeSet<String>,
+    /// The object that named a job first, by the job.
+    pub namers: BTreeMap<String, String>,
+    /// The jobs that were read by their ids, in a state in which they can be adopted.
+    pub read: BTreeSet<String>,
+    /// Effects that are still to come.
+    pub late: u32,
+    /// What happened, in words, where anybody wants to know.
+    pub trace: Vec<String>,
+    pub traced: bool,
+    /// Whether a rule was taken out, so that what is promised has to show it.
+    pub mutated: bool,
+    /// What must not happen, and did.
+    pub violation: Option<String>,
+    /// Tells watches of changes.
+    pub changes: Arc<Notify>,
+    counter: u64,
+}
+
+/// Who announced a call, and when the writing of its record began.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    pub uid: String,
+    pub record: Announced,
+    pub begun: Instant,
+    /// The jobs that the service made for it.
+    pub jobs: Vec<String>,
+    /// Whether its object was made to forget it since.
+    pub stripped: bool,
+}
+
+impl State {
+    /// A number that was not given out before.
+    pub fn number(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    /// Adds to what happened last.
+    pub fn add(&mut self, what: impl FnOnce() -> String) {
+        if self.traced {
+            self.trace.push(format!("          {}", what()));
+        }
+    }
+
+    /// Something happened that must not.
+    pub fn violate(&mut self, what: String) {
+        self.violation.get_or_insert(what);
+    }
+
+    /// How many emails went out for an attempt of an object. One whose job another request for the same person took for
+    /// its own counts for that one.
+    pub fn done_for(&self, uid: &str, attempt: i64) -> usize {
+        let same = |it: &&Announcement| it.uid == uid && it.record.attempt == attempt && !it.stripped;
+        let is_its = |job: &&String| self.namers.get(*job).is_none_or(|namer| namer == uid);
+        self.announced.values().filter(same).flat_map(|it| &it.jobs).filter(is_its).count()
+    }
+
+    /// Reads a job.
+    pub fn read_job(&mut self, identity: &str, id: &str) -> Result<CredentialBindingJob, Error> {
+        let job = self.service.job(identity, id)?;
+        if is_live(&job) || job.state == Some(JobState::Complete) {
+            self.read.insert(id.to_owned());
+        }
+        Ok(job)
+    }
+
+    /// Somebody lays hands on a request.
+    pub fn touched(&mut self, key: &Key) {
+        let uid = self.requests.objects.get(key).and_then(|request| request.metadata.uid.clone());
+        self.touched.extend(uid);
+    }
+
+    /// Takes everything out of a status. What was sent for its attempts does not count any more, where nobody can
+    /// know: the newest job is dead.
+    pub fn strip(&mut self, key: &Key) {
+        let Some(request) = self.requests.objects.get(key).cloned() else { return };
+        let mut request = Arc::unwrap_or_clone(request);
+        let uid = request.metadata.uid.clone().unwrap_or_default();
+        request.reset_status();
+        _ = self.write_status(&request, true);
+        // A change of the status alone wakes nobody.
+        let number = self.number().to_string();
+        self.annotate(key, &number);
+        self.announced.values_mut().filter(|it| it.uid == uid).for_each(|it| it.stripped = true);
+    }
+
+    /// Sends an email.
+    pub fn send(&mut self, send: &SendRecord, now: Instant, wall: Timestamp) -> Result<CredentialBindingJob, Error> {
+        let sent = self.service.send(send, &mut Moment { now, wall, chance: &mut self.chance })?;
+        self.add(|| format!("EMAIL to {} for {}: job {}", send.identity_id, send.id, sent.id));
+        invariants::after_an_email(self, &send.id, &sent.id, now);
+        Ok(sent)
+    }
+
+    /// Makes an authenticator configuration.
+    pub fn create_config(
+        &mut self,
+        record: &CreateRecord,
+        config: &NewAuthenticatorConfig,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Result<RemoteConfig, Error> {
+        let made = self.service.create_config(config, &mut Moment { now, wall, chance: &mut self.chance })?;
+        self.add(|| format!("CONFIGURATION {} made for {}", made.id, record.id));
+        invariants::after_a_create(self, &made);
+        Ok(made)
+    }
+}
+
+impl World {
+    pub fn new(seed: u64, mutant: Option<Mutant>, traced: bool) -> Arc<Self> {
+        let mut chance = Chance::of(seed);
+        let faults = Faults::draw(seed, &mut chance);
+        let state = State {
+            chance,
+            requests: Table::default(),
+            configs: Table::default(),
+            service: Service::default(),
+            faults,
+            acts: Vec::new(),
+            announced: BTreeMap::new(),
+            emails: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            namers: BTreeMap::new(),
+            read: BTreeSet::new(),
+            late: 0,
+            trace: Vec::new(),
+            traced,
+            mutated: mutant.is_some(),
+            violation: None,
+            changes: Arc::default(),
+            counter: 0,
+        };
+        let epoch = EPOCH.parse().expect("a time");
+        Arc::new(Self { state: Mutex::new(state), started: Instant::now(), epoch, mutant, election: Notify::new() })
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The true time.
+    pub fn wall(&self) -> Timestamp {
+        self.epoch.checked_add(self.started.elapsed()).expect("within the calendar")
+    }
+
+    /// Notes what happened.
+    pub fn say(&self, what: impl std::fmt::Display) {
+        let mut state = self.lock();
+        if state.traced {
+            let at = self.started.elapsed().as_secs_f64();
+            state.trace.push(format!("{at:9.3} {what}"));
+        }
+    }
+}
