@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::fact::Trouble;
-use crate::api::Phase;
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
 
 /// How a look ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +41,14 @@ impl Wait {
     /// Says `phase` and waits until `until`.
     pub fn saying(phase: Phase, until: Until) -> Self {
         Self { say: Some(phase), until }
+    }
+
+    /// Leaves the service alone for `pause`, as it asked. What was said of the spec stands, unless nobody has looked
+    /// at this version of it yet (`seen` is false): then it must not look as if nothing were owed.
+    pub fn quiet(pause: Duration, seen: bool) -> Self {
+        let asked = "the service asked to be left alone for a while; it is tried again after that";
+        let say = (!seen).then(|| Phase::AtWork(why(Reason::RateLimited, asked)));
+        Self { say, until: Until::After(pause) }
     }
 
     /// Says what went wrong, and backs off. What only a change of the spec can mend, and what has not come right

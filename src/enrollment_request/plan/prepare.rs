@@ -27,7 +27,8 @@ pub(super) fn rule(facts: &Facts<'_>) -> Step {
 
 fn prepare(facts: &Facts<'_>) -> Result<Step, Step> {
     if !facts.observed.quiet_for.is_zero() {
-        return Ok(Step::Wait(Wait { say: None, until: Until::After(facts.observed.quiet_for) }));
+        let seen = facts.observed.status.observed_generation == Some(facts.desired.generation);
+        return Ok(Step::Wait(Wait::quiet(facts.observed.quiet_for, seen)));
     }
     if !facts.observed.fresh {
         return Ok(Step::Refresh);

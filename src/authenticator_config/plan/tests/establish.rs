@@ -98,6 +98,9 @@ fn what_was_removed_is_made_again_in_the_realm_in_which_it_was() {
 #[test]
 fn while_the_service_asked_to_be_left_alone_nothing_new_is_begun() {
     let quiet_for = Duration::from_secs(7);
-    let step = next(&Observed { quiet_for, ..fresh() });
-    assert_eq!(step, Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
+    let mut quiet = Observed { quiet_for, ..fresh() };
+    quiet.status.observed_generation = None;
+    assert_eq!(waits(&next(&quiet)), (Reason::RateLimited, Until::After(quiet_for)));
+    quiet.status.observed_generation = Some(1);
+    assert_eq!(next(&quiet), Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
 }

@@ -165,8 +165,12 @@ fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
 #[test]
 fn while_the_service_asked_to_be_left_alone_nothing_new_is_begun_whatever_wakes_the_request() {
     let quiet_for = Duration::from_secs(7);
-    let step = next(&desired(), &Observed { quiet_for, ..prepared() });
-    assert_eq!(step, Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
+    let mut quiet = Observed { quiet_for, ..prepared() };
+    let step = next(&desired(), &quiet);
+    assert!(matches!(said(&step), Phase::AtWork(_)), "what is owed of a spec not looked at yet is said");
+    assert_eq!(until(&step), Until::After(quiet_for));
+    quiet.status.observed_generation = Some(1);
+    assert_eq!(next(&desired(), &quiet), Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
     let mut in_doubt = Observed { quiet_for, ..prepared() };
     in_doubt.status.send = Some(send());
     assert!(matches!(next(&desired(), &in_doubt), Step::Wait(Wait { say: Some(_), .. })), "a doubt is looked into");
