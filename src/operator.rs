@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ClusterProviderConfig, EnrollmentRequest};
+use crate::api::{ClusterProviderConfig, EnrollmentRequest, GROUP};
 use crate::beyond_identity::{BuildError, HttpClient};
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::kubernetes::watch::{filled, watch};
@@ -43,8 +43,8 @@ pub enum StartError {
 /// When it could not start.
 pub async fn run(settings: Settings, client: Client, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
     let listener = health::listen(settings.health_address).await?;
-    let missing = "the Kubernetes API and the CustomResourceDefinitions of beyondidentity.dev";
-    let readiness = Readiness::waiting_for(missing);
+    let missing = format!("the Kubernetes API and the CustomResourceDefinitions of {GROUP}");
+    let readiness = Readiness::waiting_for(missing.clone());
     let (providers, provider_writer) = reflector::store();
     // Its wakers are there only when the stores are.
     let wakers = Arc::new(OnceLock::<Vec<Waker>>::new());

@@ -106,6 +106,12 @@ mod tests {
         all().iter().map(|(_, crd)| crd.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap().clone()).collect()
     }
 
+    #[test]
+    fn every_kind_is_of_the_one_group() {
+        assert!(all().iter().all(|(_, crd)| crd["spec"]["group"] == crate::api::GROUP));
+        assert!(crate::api::FINALIZER.starts_with(crate::api::GROUP));
+    }
+
     /// Every schema below `schema`, itself included, with its path.
     fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
         visit(path, schema);

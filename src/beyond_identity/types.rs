@@ -171,9 +171,6 @@ pub struct CredentialBindingJob {
     /// Once a credential is bound.
     #[serde(default, deserialize_with = "decode::text")]
     pub credential_id: Option<String>,
-    /// Of a job that was made as part of a batch.
-    #[serde(default, deserialize_with = "decode::text")]
-    pub batch_id: Option<String>,
     /// Where the person is led to after the binding.
     #[serde(default, deserialize_with = "decode::text")]
     pub post_binding_redirect_uri: Option<String>,

@@ -217,7 +217,7 @@ where
         let outcome = match ticket.time_left(environment.monotonic()).filter(|_| environment.may_write()) {
             None => Outcome::not_made(),
             Some(left) => {
-                let timeout = outcome::within(left, self.ports.times.request_timeout);
+                let timeout = left.min(self.ports.times.request_timeout);
                 let result = realm.create_job(ticket, timeout).await;
                 let said = result.as_ref().err().and_then(outcome::refusal);
                 let (record_id, generation) = (send_id.clone(), self.desired.generation);

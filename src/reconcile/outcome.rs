@@ -1,7 +1,5 @@
 //! What came of a remote call: sorted by whether it was carried out, and put into a phase.
 
-use std::time::Duration;
-
 use super::fact::Trouble;
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -74,11 +72,6 @@ pub fn found<T>(result: Result<T, Error>, provider: &ProviderConfigRef) -> Resul
         Err(Error::Gone { .. }) => Ok(None),
         Err(error) => Err(trouble(&error, provider)),
     }
-}
-
-/// How long a call may take that has a ticket for `left`.
-pub fn within(left: Duration, request_timeout: Duration) -> Duration {
-    left.min(request_timeout)
 }
 
 #[cfg(test)]

@@ -13,8 +13,6 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus};
 pub trait WritesAhead: HasStatus {
     /// The record.
     type Record: Record;
-    /// The record that stands in the status.
-    fn record(&self) -> Option<&Self::Record>;
     /// Puts a record into the status.
     fn set_record(&mut self, record: Self::Record);
 }
@@ -67,10 +65,6 @@ impl Record for SendRecord {
 impl WritesAhead for EnrollmentRequest {
     type Record = SendRecord;
 
-    fn record(&self) -> Option<&SendRecord> {
-        self.status.as_ref()?.send.as_ref()
-    }
-
     fn set_record(&mut self, record: SendRecord) {
         self.status.get_or_insert_default().send = Some(record);
     }
@@ -88,10 +82,6 @@ impl Record for CreateRecord {
 
 impl WritesAhead for AuthenticatorConfig {
     type Record = CreateRecord;
-
-    fn record(&self) -> Option<&CreateRecord> {
-        self.status.as_ref()?.create.as_ref()
-    }
 
     fn set_record(&mut self, record: CreateRecord) {
         self.status.get_or_insert_default().create = Some(record);

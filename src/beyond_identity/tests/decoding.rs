@@ -29,7 +29,6 @@ fn a_documented_job_is_read() {
         delivery_method: Some(DeliveryMethod::Email),
         state: Some(JobState::Complete),
         credential_id: Some("9802966246819b35".to_owned()),
-        batch_id: Some("9802966246819b36".to_owned()),
         post_binding_redirect_uri: Some("http://example.com/callback".to_owned()),
         expire_time: Some("2022-03-21T03:42:52.905657Z".to_owned()),
         create_time: Some("2022-03-14T03:42:52.905657Z".to_owned()),

@@ -29,8 +29,7 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
         match revoke::until_dead(facts, job) {
             UntilDead::Do(Step::Wait(wait)) => again = again.or_sooner(wait.until),
             UntilDead::Do(step) => return Some(step),
-            UntilDead::NotOurs => {}
-            UntilDead::Refused(_) => again = again.or_sooner(Until::After(facts.times.resync)),
+            UntilDead::NotOurs | UntilDead::Refused(_) => {}
         }
     }
     if observed.revoke_refused.is_some() {
