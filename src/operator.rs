@@ -5,16 +5,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::join_all;
+use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{self, Store};
-use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ClusterProviderConfig, EnrollmentRequest, GROUP};
+use crate::api::{EnrollmentRequest, GROUP};
 use crate::beyond_identity::{BuildError, HttpClient};
 use crate::enrollment_request::reservations::{Holder, Reservations};
-use crate::kubernetes::watch::{filled, watch};
+use crate::realm::Providers;
 use crate::runtime::health::{self, ListenError, Readiness};
 use crate::scope::{Scope, Waker, World};
 pub use crate::settings::Settings;
@@ -45,12 +44,18 @@ pub async fn run(settings: Settings, client: Client, shutdown: impl Future<Outpu
     let listener = health::listen(settings.health_address).await?;
     let missing = format!("the Kubernetes API and the CustomResourceDefinitions of {GROUP}");
     let readiness = Readiness::waiting_for(missing.clone());
-    let (providers, provider_writer) = reflector::store();
     // Its wakers are there only when the stores are.
     let wakers = Arc::new(OnceLock::<Vec<Waker>>::new());
     let woken = wakers.clone();
     let wake = move |holder: &Holder| woken.get().into_iter().flatten().for_each(|waker| waker.wake(holder));
     let reservations = Arc::new(Reservations::new(wake));
+    // Dropped at the end of this function, and ended with that.
+    let mut watches = JoinSet::new();
+    watches.spawn(health::serve(listener, readiness.clone()));
+    let woken = wakers.clone();
+    let wake =
+        move |provider: &str| woken.get().into_iter().flatten().for_each(|waker| waker.provider_changed(provider));
+    let providers = Arc::new(Providers::watch(&client, &settings.operator_namespace, wake, &mut watches));
     let world = World {
         http: HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")))?,
         recorder: Recorder::new(client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
@@ -61,13 +66,8 @@ pub async fn run(settings: Settings, client: Client, shutdown: impl Future<Outpu
         settings,
     };
 
-    // Dropped at the end of this function, and ended with that.
-    let mut watches = JoinSet::new();
-    watches.spawn(health::serve(listener, readiness.clone()));
     let scopes = Scope::watch_all(&world.settings.watch_namespaces, &world.client, &reservations, &mut watches);
-    let all = wakers.get_or_init(|| scopes.iter().map(Scope::waker).collect()).clone();
-    let changed = move |_: &ClusterProviderConfig| all.iter().for_each(Waker::provider_changed);
-    watches.spawn(watch(Api::all(world.client.clone()), provider_writer, |_| {}, |_| {}, changed));
+    wakers.get_or_init(|| scopes.iter().map(Scope::waker).collect());
 
     tracing::info!("waiting for {missing}");
     let mut shutdown = pin!(shutdown);
@@ -99,8 +99,8 @@ pub async fn run(settings: Settings, client: Client, shutdown: impl Future<Outpu
 }
 
 /// Waits until every store holds what there is.
-async fn all_filled(providers: &Store<ClusterProviderConfig>, scopes: &[Scope]) {
-    filled(providers).await;
+async fn all_filled(providers: &Providers, scopes: &[Scope]) {
+    providers.filled().await;
     join_all(scopes.iter().map(Scope::filled)).await;
 }
 

@@ -1,6 +1,7 @@
 //! What is watched together: one namespace, or the whole cluster. Each scope has stores and loops of its own,
 //! since an object and what it refers to lie in one namespace.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +13,19 @@ use kube::runtime::Controller;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AuthenticatorConfig, ClusterProviderConfig, EnrollmentRequest};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::beyond_identity::HttpClient;
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::watch::{filled, watch};
-use crate::realm::KubeRealms;
+use crate::realm::{KubeRealms, Providers};
 use crate::reconcile::Memories;
 use crate::settings::Settings;
 use crate::{authenticator_config, enrollment_request};
@@ -35,7 +36,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) http: HttpClient,
     pub(crate) recorder: Recorder,
-    pub(crate) providers: Store<ClusterProviderConfig>,
+    pub(crate) providers: Arc<Providers>,
     pub(crate) environment: Arc<SystemEnvironment>,
     pub(crate) reservations: Arc<Reservations>,
 }
@@ -170,12 +171,18 @@ impl Waker {
         }
     }
 
-    /// A provider config has changed: wakes all that may wait for it.
-    pub(crate) fn provider_changed(&self) {
-        for config in self.configs.state() {
+    /// A provider config, or its Secret, has changed: wakes all that may wait for it.
+    pub(crate) fn provider_changed(&self, provider: &str) {
+        let mut users = HashSet::new();
+        for config in self.configs.state().iter().filter(|config| config.spec.provider_config_ref.name == provider) {
             _ = self.wake_config.send(ObjectRef::from_obj(config.as_ref()));
+            users.insert((config.namespace(), config.name_any()));
         }
-        self.wake_waiting(|_| true);
+        self.wake_waiting(|request| {
+            let named = request.status.as_ref().and_then(|status| status.provider_config_ref.as_ref());
+            named.is_some_and(|named| named.name == provider)
+                || users.contains(&(request.namespace(), request.spec.authenticator_config_ref.name.clone()))
+        });
     }
 
     /// An AuthenticatorConfig, or its status, has changed: wakes the requests that wait for it.
@@ -204,8 +211,6 @@ impl Waker {
 fn realms(world: &World) -> KubeRealms {
     KubeRealms {
         providers: world.providers.clone(),
-        client: world.client.clone(),
-        operator_namespace: world.settings.operator_namespace.clone(),
         http: world.http.clone(),
         request_timeout: world.settings.request_timeout,
         allow_loopback: world.settings.allow_loopback_endpoints,

@@ -1,7 +1,9 @@
-//! The real Kubernetes API: the way there, the objects port, and the watches that fill the stores.
+//! The real Kubernetes API: the way there, the objects port, the watches that fill the stores, and the
+//! Secrets.
 
 pub mod client;
 pub mod objects;
+pub mod secrets;
 pub mod watch;
 
 pub use objects::KubeObjects;

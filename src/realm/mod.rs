@@ -1,26 +1,23 @@
 //! From a reference to a ready client: which provider config, who may use it, and with which credentials.
 
+mod providers;
 mod secret;
 
+use std::sync::Arc;
 use std::time::Duration;
-
-use kube::Client;
-use kube::runtime::reflector::{ObjectRef, Store};
 
 use crate::api::cluster_provider_config::Region as RegionSpec;
 use crate::api::phase::why;
-use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
+use crate::api::{ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::reconcile::{Opened, Realms};
+
+pub use providers::Providers;
 
 /// The realms that this cluster's provider configs lead to.
 pub struct KubeRealms {
     /// The provider configs.
-    pub providers: Store<ClusterProviderConfig>,
-    /// Where the Secrets are read.
-    pub client: Client,
-    /// The namespace in which the Secrets of cluster-scoped provider configs lie.
-    pub operator_namespace: String,
+    pub providers: Arc<Providers>,
     /// What the calls are made with.
     pub http: HttpClient,
     /// How long one call may take.
@@ -33,11 +30,10 @@ impl Realms for KubeRealms {
     type Remote = RealmClient;
 
     async fn open(&self, namespace: &str, reference: &ProviderConfigRef) -> Result<Opened<RealmClient>, Phase> {
-        let provider = self.providers.get(&ObjectRef::new(&reference.name)).ok_or_else(|| not_found(reference))?;
+        let provider = self.providers.get(&reference.name).ok_or_else(|| not_found(reference))?;
         let spec = &provider.spec;
         let endpoint = endpoint(spec, reference, self.allow_loopback)?;
-        let secret = &spec.credentials.api_token.secret_ref;
-        let token = secret::token(self.client.clone(), &self.operator_namespace, secret, reference).await?;
+        let token = self.providers.token(&provider, reference).await?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
         Ok(Opened { remote, not_allowed: not_allowed(spec, reference, namespace) })

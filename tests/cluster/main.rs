@@ -24,4 +24,5 @@ mod outage;
 mod restart;
 mod revoking;
 mod schema;
+mod secrets;
 mod usernames;

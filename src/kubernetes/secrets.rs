@@ -1,0 +1,184 @@
+//! Secrets, each watched by its name: a right on named Secrets is enough for that, a change counts at once, and
+//! reading one costs nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::{self, watch_object};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long to wait for the API server's first word of a Secret.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is known of a Secret. It has no `Debug`, so that nobody prints one.
+#[derive(Clone, PartialEq)]
+pub enum Seen {
+    /// What it holds, by key.
+    Present(Arc<BTreeMap<String, ByteString>>),
+    /// There is none of this name.
+    Absent,
+    /// The operator has no right to it.
+    Forbidden,
+    /// The API server has not said yet; the sentence says why.
+    Unknown(String),
+}
+
+/// Hears of a Secret that has changed.
+type Changed = dyn Fn(&ObjectRef<Secret>) + Send + Sync;
+
+/// The Secrets that are watched. Dropping this ends the watches.
+pub struct Secrets {
+    client: Client,
+    changed: Arc<Changed>,
+    watched: Mutex<HashMap<ObjectRef<Secret>, Watched>>,
+}
+
+struct Watched {
+    seen: watch::Receiver<Option<Seen>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Secrets {
+    /// No watches yet. `changed` hears of each Secret that is there, is not, or holds something else now.
+    pub fn new(client: Client, changed: impl Fn(&ObjectRef<Secret>) + Send + Sync + 'static) -> Self {
+        Self { client, changed: Arc::new(changed), watched: Mutex::default() }
+    }
+
+    /// Watches these, and no others from now on.
+    pub fn watch_only(&self, secrets: HashSet<ObjectRef<Secret>>) {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.retain(|secret, _| secrets.contains(secret));
+        for secret in secrets {
+            watched.entry(secret).or_insert_with_key(|secret| self.watch(secret));
+        }
+    }
+
+    /// What is known of a Secret. The first to ask begins to watch it, and waits for the API server's first word.
+    pub async fn get(&self, secret: &ObjectRef<Secret>) -> Seen {
+        let mut seen = {
+            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            watched.entry(secret.clone()).or_insert_with(|| self.watch(secret)).seen.clone()
+        };
+        match tokio::time::timeout(TIMEOUT, seen.wait_for(Option::is_some)).await {
+            Ok(Ok(seen)) => seen.clone().unwrap_or_else(|| Seen::Unknown("nothing is known of it yet".to_owned())),
+            Ok(Err(_)) => Seen::Unknown("it is not watched any more".to_owned()),
+            Err(_) => Seen::Unknown(format!("no answer within {} s", TIMEOUT.as_secs())),
+        }
+    }
+
+    fn watch(&self, secret: &ObjectRef<Secret>) -> Watched {
+        let (sender, seen) = watch::channel(None);
+        let api = Api::namespaced(self.client.clone(), secret.namespace.as_deref().unwrap_or_default());
+        let events = watch_object(api, &secret.name).default_backoff();
+        let (secret, changed) = (secret.clone(), self.changed.clone());
+        let task = tokio::spawn(async move { follow(events, &secret, &sender, &*changed).await });
+        Watched { seen, _task: AbortOnDropHandle::new(task) }
+    }
+}
+
+/// Keeps what `events` say of a Secret, for ever. What was seen of it stays known while the watch is disturbed.
+async fn follow(
+    events: impl Stream<Item = watcher::Result<Option<Secret>>>,
+    secret: &ObjectRef<Secret>,
+    sender: &watch::Sender<Option<Seen>>,
+    changed: &(impl Fn(&ObjectRef<Secret>) + ?Sized),
+) {
+    let mut events = pin!(events);
+    let mut disturbed = false;
+    while let Some(event) = events.next().await {
+        let was_disturbed = std::mem::replace(&mut disturbed, event.is_err());
+        if let Err(error) = &event
+            && !was_disturbed
+        {
+            tracing::warn!("watching the Secret {secret} failed, and is tried again: {error}");
+        }
+        let seen = match event {
+            Ok(Some(found)) => Seen::Present(Arc::new(found.data.unwrap_or_default())),
+            Ok(None) => Seen::Absent,
+            Err(error) if is_forbidden(&error) => Seen::Forbidden,
+            Err(error) => Seen::Unknown(error.to_string()),
+        };
+        let is_known = |seen: &Seen| matches!(seen, Seen::Present(_) | Seen::Absent);
+        let news = sender.send_if_modified(|before| {
+            let keeps = before.as_ref().is_some_and(|before| *before == seen || (is_known(before) && !is_known(&seen)));
+            if !keeps {
+                *before = Some(seen);
+            }
+            !keeps
+        });
+        if news {
+            changed(secret);
+        }
+    }
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        _ => return false,
+    };
+    status.code == 403
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use kube::core::Status;
+
+    use super::*;
+
+    fn holding(token: &str) -> Secret {
+        let data = BTreeMap::from([("token".to_owned(), ByteString(token.as_bytes().to_vec()))]);
+        Secret { data: Some(data), ..Secret::default() }
+    }
+
+    fn failed(code: u16) -> watcher::Error {
+        watcher::Error::WatchError(Box::new(Status { code, ..Status::default() }))
+    }
+
+    /// What is known in the end, in a word, and how often it changed.
+    async fn known(events: Vec<watcher::Result<Option<Secret>>>) -> (String, usize) {
+        let (sender, seen) = watch::channel(None);
+        let secret = ObjectRef::new("beyond-identity").within("operator");
+        let changes = Mutex::new(0);
+        follow(stream::iter(events), &secret, &sender, &|_| *changes.lock().unwrap() += 1).await;
+        let word = match seen.borrow().clone().unwrap() {
+            Seen::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
+            Seen::Absent => "absent".to_owned(),
+            Seen::Forbidden => "forbidden".to_owned(),
+            Seen::Unknown(_) => "unknown".to_owned(),
+        };
+        (word, changes.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_a_secret_holds_is_told_when_it_changes_and_only_then() {
+        let events = vec![Ok(None), Ok(Some(holding("old"))), Ok(Some(holding("old"))), Ok(Some(holding("new")))];
+        assert_eq!(known(events).await, ("new".to_owned(), 3));
+        assert_eq!(known(vec![Ok(Some(holding("old"))), Ok(None)]).await, ("absent".to_owned(), 2));
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_stays_known_while_the_watch_is_disturbed() {
+        for code in [403, 500] {
+            let events = vec![Ok(Some(holding("old"))), Err(failed(code))];
+            assert_eq!(known(events).await, ("old".to_owned(), 1));
+            assert_eq!(known(vec![Ok(None), Err(failed(code))]).await, ("absent".to_owned(), 1));
+        }
+        assert_eq!(known(vec![Err(failed(500))]).await, ("unknown".to_owned(), 1));
+        assert_eq!(known(vec![Err(failed(500)), Err(failed(403))]).await, ("forbidden".to_owned(), 2));
+        assert_eq!(known(vec![Err(failed(403)), Ok(Some(holding("come")))]).await, ("come".to_owned(), 2));
+    }
+}
