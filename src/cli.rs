@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use kube::core::Duration as KubeDuration;
 
 use crate::api::crds;
+use crate::beyond_identity::CaBundle;
 use crate::kubernetes::client::{self, ConnectError};
 use crate::operator::{self, Settings, StartError};
 use crate::runtime::shutdown;
@@ -49,6 +50,9 @@ struct RunArgs {
     /// Where /healthz and /readyz are served.
     #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     health_address: SocketAddr,
+    /// File with certificates, in PEM form, of authorities that the Beyond Identity API may go by beside the system's.
+    #[arg(long, value_name = "FILE", env = "BEYOND_IDENTITY_OPERATOR_CA_BUNDLE")]
+    ca_bundle: Option<PathBuf>,
     /// How long after a call in doubt a list may still miss what it made.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_SETTLE_TIME", default_value = "60s", value_parser = duration)]
     settle_time: Duration,
@@ -90,6 +94,9 @@ pub enum Error {
     /// There is no way to a Kubernetes API.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
+    /// The file with further certificate authorities is not there, or is none.
+    #[error("--ca-bundle {0}: {1}")]
+    CaBundle(String, String),
     /// What RUST_LOG says cannot be read.
     #[error("RUST_LOG: {0}")]
     LogLevel(#[from] tracing_subscriber::filter::ParseError),
@@ -129,7 +136,7 @@ fn write_crds(folder: &Path) -> std::io::Result<()> {
 
 async fn run(args: RunArgs) -> Result<(), Error> {
     telemetry::start(args.log_format, &args.log_level)?;
-    let settings = args.settings();
+    let settings = args.settings()?;
     let signal = shutdown::requested().map_err(Error::Runtime)?;
     let client = client::connect().await?;
     tracing::info!(cluster = settings.cluster_name, version = env!("CARGO_PKG_VERSION"), "starting");
@@ -137,11 +144,12 @@ async fn run(args: RunArgs) -> Result<(), Error> {
 }
 
 impl RunArgs {
-    fn settings(mut self) -> Settings {
+    fn settings(mut self) -> Result<Settings, Error> {
         // A namespace that was named twice is watched once: two loops for one object would be in each other's way.
         self.watch_namespace.sort();
         self.watch_namespace.dedup();
-        Settings {
+        Ok(Settings {
+            ca_bundle: self.ca_bundle.as_deref().map(ca_bundle).transpose()?.unwrap_or_default(),
             operator_namespace: self.operator_namespace.unwrap_or_else(pod_namespace),
             watch_namespaces: self.watch_namespace,
             cluster_name: self.cluster_name,
@@ -154,8 +162,14 @@ impl RunArgs {
             resync_interval: self.resync_interval,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             allow_loopback_endpoints: self.allow_loopback_endpoints,
-        }
+        })
     }
+}
+
+fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
+    let wrong = |what: String| Error::CaBundle(path.display().to_string(), what);
+    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    CaBundle::parse(&pem).map_err(|error| wrong(error.to_string()))
 }
 
 /// The namespace of the pod that this process runs in, or the end of the process.

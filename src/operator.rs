@@ -57,7 +57,7 @@ pub async fn run(settings: Settings, client: Client, shutdown: impl Future<Outpu
         move |provider: &str| woken.get().into_iter().flatten().for_each(|waker| waker.provider_changed(provider));
     let providers = Arc::new(Providers::watch(&client, &settings.operator_namespace, wake, &mut watches));
     let world = World {
-        http: HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")))?,
+        http: HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?,
         recorder: Recorder::new(client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
         environment: Arc::default(),
         reservations: reservations.clone(),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::beyond_identity::CaBundle;
 use crate::{authenticator_config, enrollment_request};
 
 /// How an operator is to run.
@@ -16,6 +17,8 @@ pub struct Settings {
     pub cluster_name: String,
     /// Where `/healthz` and `/readyz` are served.
     pub health_address: SocketAddr,
+    /// Certificate authorities that the service may go by, beside those of the system.
+    pub ca_bundle: CaBundle,
     /// How long one call to the service may take.
     pub request_timeout: Duration,
     /// How long after a call in doubt a list may still miss its effect.

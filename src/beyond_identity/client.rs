@@ -1,12 +1,15 @@
 //! One HTTP call, exactly once, with a time and a size that it may not exceed.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, Url};
 use tracing::debug;
 
+use super::ca_bundle::CaBundle;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::foreign;
@@ -37,6 +40,8 @@ pub struct HttpClient {
     outward: Client,
     /// For this machine itself: the token on plain http must not go to a proxy on another one.
     loopback: Client,
+    /// What `outward` goes by, to say in an error which way was taken.
+    proxies: Arc<Matcher>,
 }
 
 /// Why there can be no client: the user agent cannot stand in a header, or TLS has no trusted certificates.
@@ -69,22 +74,28 @@ enum Unread {
 }
 
 impl HttpClient {
-    /// Makes a client that says who it is in `User-Agent`, as `NAME/VERSION`.
+    /// Makes a client that says who it is in `User-Agent`, as `NAME/VERSION`, and trusts these authorities beside those
+    /// of the system.
     ///
     /// # Errors
     /// See [`BuildError`].
-    pub fn new(user_agent: &str) -> Result<Self, BuildError> {
+    pub fn new(user_agent: &str, authorities: &CaBundle) -> Result<Self, BuildError> {
         let builder = || {
             Client::builder()
                 .user_agent(user_agent)
                 .tls_backend_rustls()
+                .tls_certs_merge(authorities.certificates())
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .referer(false)
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         };
-        Ok(Self { outward: builder().build()?, loopback: builder().no_proxy().build()? })
+        Ok(Self {
+            outward: builder().build()?,
+            loopback: builder().no_proxy().build()?,
+            proxies: Arc::new(Matcher::from_env()),
+        })
     }
 
     pub(super) async fn send(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
@@ -105,6 +116,10 @@ impl HttpClient {
         outcome
     }
 
+    fn is_proxied(&self, url: &Url) -> bool {
+        url.as_str().parse().is_ok_and(|uri| self.proxies.intercept(&uri).is_some())
+    }
+
     async fn attempt(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
         let Call { operation, url, token, body, timeout, limit } = call;
         let method = Method::from_bytes(operation.method.as_bytes())
@@ -112,6 +127,7 @@ impl HttpClient {
         let authorization =
             token.header().ok_or_else(|| outcome::local(operation, "the token cannot stand in a header"))?;
         let client = if endpoint.is_loopback() { &self.loopback } else { &self.outward };
+        let proxied = !endpoint.is_loopback() && self.is_proxied(&url);
         let mut request = client
             .request(method, url)
             .header(AUTHORIZATION, authorization)
@@ -120,8 +136,10 @@ impl HttpClient {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let mut response =
-            request.send().await.map_err(|error| outcome::unanswered(operation, &error, timeout, token.expose()))?;
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| outcome::unanswered(operation, &error, proxied, timeout, token.expose()))?;
 
         let status = response.status().as_u16();
         if !response.status().is_success() {

@@ -7,6 +7,7 @@
 //! Paths, field names and error bodies are those of the vendor's OpenAPI document, version 1.7.0. What is sent follows it
 //! strictly; what is read is taken leniently (see [`types`]).
 
+mod ca_bundle;
 mod client;
 mod decode;
 mod endpoint;
@@ -24,6 +25,7 @@ mod tests;
 mod token;
 pub mod types;
 
+pub use ca_bundle::{CaBundle, CaBundleError};
 pub use client::{BuildError, HttpClient};
 pub use endpoint::{Endpoint, EndpointError, Region};
 pub use error::{Doubt, Error, Refusal, Unsent};

@@ -47,13 +47,20 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
 }
 
 /// The error for a call that got no answer.
-pub(super) fn unanswered(operation: Operation, error: &reqwest::Error, timeout: Duration, token: &str) -> Error {
+pub(super) fn unanswered(
+    operation: Operation,
+    error: &reqwest::Error,
+    proxied: bool,
+    timeout: Duration,
+    token: &str,
+) -> Error {
     if error.is_builder() {
         return local(operation, "it cannot be written as a request");
     }
     let reason = reason(error, token);
     if error.is_connect() {
-        let message = format!("{operation} was not sent, no connection was made: {reason}");
+        let way = if proxied { " through the proxy that HTTPS_PROXY names" } else { "" };
+        let message = format!("{operation} was not sent, no connection was made{way}: {reason}");
         return Error::Retry { cause: Unsent::NoConnection, after: None, message };
     }
     broken(operation, None, error, timeout, token)

@@ -2,7 +2,10 @@
 
 use std::env;
 use std::fmt::Display;
+use std::net::IpAddr;
 
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{InClusterError, KubeConfigOptions, KubeconfigError};
 use kube::{Client, Config};
 
@@ -14,12 +17,28 @@ pub struct ConnectError(String);
 /// A client for the API server that a kubeconfig or the pod names. No call is made yet.
 pub async fn connect() -> Result<Client, ConnectError> {
     let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-        Ok(config) => config,
+        Ok(config) => heed_no_proxy(config),
         // Whoever names one wants that one, and no other cluster.
         Err(error) if is_set("KUBECONFIG") => return Err(unusable(&error, "that KUBECONFIG names")),
         Err(error) => Config::incluster().map_err(|in_cluster| neither(&error, &in_cluster))?,
     };
     Client::try_from(config).map_err(|error| ConnectError(first_line(&error)))
+}
+
+/// kube goes to every cluster of a kubeconfig through HTTPS_PROXY. As with kubectl, NO_PROXY and this machine are exempt.
+fn heed_no_proxy(mut config: Config) -> Config {
+    let from_environment = ["HTTPS_PROXY", "https_proxy"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok()?.parse::<Uri>().ok())
+        .any(|proxy| config.proxy_url.as_ref() == Some(&proxy));
+    let loopback = config.cluster_url.host().is_some_and(|host| {
+        host == "localhost"
+            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    });
+    if from_environment && (loopback || Matcher::from_env().intercept(&config.cluster_url).is_none()) {
+        config.proxy_url = None;
+    }
+    config
 }
 
 fn neither(kubeconfig: &KubeconfigError, in_cluster: &InClusterError) -> ConnectError {

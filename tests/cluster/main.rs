@@ -20,6 +20,7 @@ mod grace;
 mod identities;
 mod immutability;
 mod job_states;
+mod network;
 mod outage;
 mod restart;
 mod revoking;

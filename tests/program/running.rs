@@ -135,6 +135,24 @@ fn a_health_address_that_is_taken_is_named_with_its_flag() {
 }
 
 #[test]
+fn a_ca_bundle_that_is_none_is_named_with_its_flag() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("ca.pem");
+    let said = |text: &str| {
+        fs::write(&file, text).unwrap();
+        could_not_start(&["--ca-bundle", file.to_str().unwrap()], &[])
+    };
+    let named = format!("error: --ca-bundle {}: ", file.display());
+    assert_eq!(said("nonsense"), format!("{named}it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let unusable = "it holds something that is called a certificate and cannot be used as one";
+    assert_eq!(said(nonsense), format!("{named}{unusable}"));
+    fs::remove_file(&file).unwrap();
+    let said = could_not_start(&["--ca-bundle", file.to_str().unwrap()], &[]);
+    assert!(said.starts_with(&format!("{named}No such file")), "{said}");
+}
+
+#[test]
 fn log_directives_that_cannot_be_read_are_named_with_their_variable() {
     let said = could_not_start(&[], &[("RUST_LOG", "info=very=much")]);
     assert!(said.starts_with("error: RUST_LOG: "), "{said}");

@@ -12,7 +12,7 @@ mod usernames;
 use std::time::Duration;
 
 use super::types::{DeliveryMethod, NewJob};
-use super::{ApiToken, Endpoint, HttpClient, RealmClient};
+use super::{ApiToken, CaBundle, Endpoint, HttpClient, RealmClient};
 
 const TOKEN: &str = "Seeded-Token-0123456789";
 
@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of the server at this address, with this timeout.
 fn client(address: std::net::SocketAddr, timeout: Duration) -> RealmClient {
-    let http = HttpClient::new("beyond-identity-operator/test").unwrap();
+    let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
     RealmClient::new(http, endpoint, "tenant", "realm", ApiToken::parse(TOKEN.as_bytes()).unwrap(), timeout)
 }

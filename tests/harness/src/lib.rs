@@ -3,7 +3,10 @@
 // The simulator is a service of its own, with a clock of its own.
 #![allow(clippy::disallowed_methods)]
 
+mod background;
 pub mod control_plane;
 pub mod demo;
 pub mod leash;
+pub mod proxy;
 pub mod simulator;
+pub mod tls;

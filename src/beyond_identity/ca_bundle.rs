@@ -1,0 +1,64 @@
+//! Certificate authorities that are trusted beside those of the system, such as the one of a proxy that reads along.
+
+use reqwest::{Certificate, Client};
+
+/// Certificate authorities; none by default.
+#[derive(Debug, Clone, Default)]
+pub struct CaBundle(Vec<Certificate>);
+
+/// Why some bytes are no certificate authorities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CaBundleError {
+    /// No PEM block that is a certificate.
+    #[error("it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")]
+    NoCertificate,
+    /// A block that says so and is none.
+    #[error("it holds something that is called a certificate and cannot be used as one")]
+    Unusable,
+}
+
+impl CaBundle {
+    /// Reads all certificates of a PEM file, of which there has to be one at least.
+    ///
+    /// # Errors
+    /// See [`CaBundleError`].
+    pub fn parse(pem: &[u8]) -> Result<Self, CaBundleError> {
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| CaBundleError::Unusable)?;
+        if certificates.is_empty() {
+            return Err(CaBundleError::NoCertificate);
+        }
+        // What is in a certificate is read only when it is put to use.
+        let tried = Client::builder().tls_backend_rustls().tls_certs_merge(certificates.clone()).build();
+        tried.map(|_| Self(certificates)).map_err(|_| CaBundleError::Unusable)
+    }
+
+    pub(super) fn certificates(&self) -> impl Iterator<Item = Certificate> {
+        self.0.iter().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::tls::Authority;
+
+    use super::*;
+
+    #[test]
+    fn a_bundle_has_to_hold_certificates() {
+        let parsed = |pem: &str| CaBundle::parse(pem.as_bytes()).map(|bundle| bundle.0.len());
+        let block = |kind: &str, text: &str| format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n");
+        for (pem, error) in [
+            (String::new(), CaBundleError::NoCertificate),
+            ("not PEM at all".to_owned(), CaBundleError::NoCertificate),
+            (block("PRIVATE KEY", "AAAA"), CaBundleError::NoCertificate),
+            (block("CERTIFICATE", "AAAA"), CaBundleError::Unusable),
+            (block("CERTIFICATE", "!"), CaBundleError::Unusable),
+        ] {
+            assert_eq!(parsed(&pem), Err(error), "{pem}");
+        }
+        let authority = || Authority::new().unwrap().pem();
+        assert_eq!(parsed(&authority()), Ok(1));
+        assert_eq!(parsed(&format!("# ours\n{}{}", authority(), authority())), Ok(2));
+        assert_eq!(parsed(&(authority() + &block("CERTIFICATE", "AAAA"))), Err(CaBundleError::Unusable));
+    }
+}

@@ -1,0 +1,108 @@
+//! The way out of the cluster: a proxy, an authority that no system trusts, and both down. The operator runs as a process,
+//! since HTTPS_PROXY and NO_PROXY are of the process.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
+
+use harness::leash::Leashed;
+use harness::proxy::ForwardProxy;
+use harness::tls::{Authority, TlsFront};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::fixture::{CLUSTER, Fixture, message, patch};
+
+/// Every machine is its own 0.0.0.0, and yet it is no loopback address: so calls go to a proxy unless told otherwise.
+const HOST: &str = "0.0.0.0";
+
+/// A realm behind TLS, with a certificate of an authority of its own.
+struct Behind {
+    place: Fixture,
+    front: TlsFront,
+    folder: TempDir,
+}
+
+impl Behind {
+    async fn tls() -> Self {
+        let place = Fixture::new().await;
+        let authority = Authority::new().unwrap();
+        let server: SocketAddr = place.realm.url().strip_prefix("http://").unwrap().parse().unwrap();
+        let front = TlsFront::start(&authority, HOST, server).unwrap();
+        let endpoint = format!("https://{HOST}:{}", front.address().port());
+        patch(&place.providers(), &place.provider, json!({"spec": {"endpoint": {"api": endpoint}}})).await.unwrap();
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
+        place.create_config().await;
+        Self { place, front, folder }
+    }
+
+    /// Starts an operator as a process, with these variables and arguments.
+    fn start(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Leashed {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator"));
+        for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"] {
+            command.env_remove(name);
+        }
+        command
+            .args(["run", "--cluster-name", CLUSTER, "--health-address", "127.0.0.1:0", "--log-format", "text"])
+            .args(["--operator-namespace", &self.place.operator_namespace, "--watch-namespace", &self.place.namespace])
+            .args(arguments)
+            .env("KUBECONFIG", crate::fixture::kubeconfig())
+            .envs(environment.iter().copied());
+        Leashed::spawn(&command, File::create(self.folder.path().join("log")).unwrap()).unwrap()
+    }
+
+    fn ca_bundle(&self) -> [String; 2] {
+        ["--ca-bundle".to_owned(), self.folder.path().join("ca.pem").to_str().unwrap().to_owned()]
+    }
+
+    /// Waits until the AuthenticatorConfig says that nothing was sent, and why.
+    async fn unreachable(&self, way: &str, why: &str) {
+        let begun = format!("GET authenticator-configs was not sent, no connection was made{way}: ");
+        let config = self.place.config_says("ServiceUnavailable").await;
+        let message = message(&config);
+        assert!(message.starts_with(&begun) && message.contains(why), "{message}");
+        assert_eq!(self.place.realm.requests(), []);
+    }
+}
+
+#[tokio::test]
+async fn https_proxy_and_a_ca_bundle_lead_to_the_service() {
+    let behind = Behind::tls().await;
+    let proxy = ForwardProxy::start(behind.front.address()).unwrap();
+    let [flag, file] = behind.ca_bundle();
+    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]);
+    behind.place.create_request().await;
+    behind.place.request_says("LinkSent").await;
+    assert_eq!(behind.place.realm.outbox().len(), 1);
+    let asked = proxy.asked();
+    // And for the API server it was not asked: that is this machine.
+    let target = format!("{HOST}:{}", behind.front.address().port());
+    assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == target), "{asked:?}");
+}
+
+#[tokio::test]
+async fn no_proxy_goes_past_the_proxy() {
+    let behind = Behind::tls().await;
+    let proxy = ForwardProxy::start(behind.front.address()).unwrap();
+    let [flag, file] = behind.ca_bundle();
+    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]);
+    behind.place.config_says("Available").await;
+    assert_eq!(proxy.asked(), [""; 0]);
+}
+
+#[tokio::test]
+async fn an_authority_that_nobody_vouches_for_is_not_trusted() {
+    let behind = Behind::tls().await;
+    let _operator = behind.start(&[], &[]);
+    behind.unreachable("", "invalid peer certificate: UnknownIssuer").await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_down_is_said_and_waited_for() {
+    let behind = Behind::tls().await;
+    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [flag, file] = behind.ca_bundle();
+    let _operator = behind.start(&[("HTTPS_PROXY", &format!("http://{nobody}"))], &[&flag, &file]);
+    behind.unreachable(" through the proxy that HTTPS_PROXY names", "Connection refused").await;
+}

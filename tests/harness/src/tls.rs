@@ -1,0 +1,90 @@
+//! A certificate authority of a test's own, and a TLS front for a server that speaks plain HTTP.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::background::Background;
+
+/// A certificate authority that no system trusts.
+#[derive(Debug)]
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    /// A new one.
+    ///
+    /// # Errors
+    /// Where this machine has no random numbers.
+    pub fn new() -> anyhow::Result<Self> {
+        let mut params = CertificateParams::new([])?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
+    }
+
+    /// Its certificate, for whoever is to trust it.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A server's configuration with a certificate for `host`.
+    fn server(&self, host: &str) -> anyhow::Result<ServerConfig> {
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new([host.to_owned()])?.signed_by(&key, &self.0)?;
+        let chain = vec![CertificateDer::from_pem_slice(certificate.pem().as_bytes())?];
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes())?;
+        let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        Ok(builder.with_no_client_auth().with_single_cert(chain, key)?)
+    }
+}
+
+/// Takes TLS connections on a port of 127.0.0.1, and passes what is in them on. It ends when it is dropped.
+#[derive(Debug)]
+pub struct TlsFront {
+    address: SocketAddr,
+    _background: Background,
+}
+
+impl TlsFront {
+    /// In front of `server`, with a certificate for `host`.
+    ///
+    /// # Errors
+    /// Where the port or the certificate cannot be had.
+    pub fn start(authority: &Authority, host: &str, server: SocketAddr) -> anyhow::Result<Self> {
+        let acceptor = TlsAcceptor::from(Arc::new(authority.server(host)?));
+        let background = Background::start()?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        background.spawn(async move {
+            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
+                return;
+            };
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(pass_on(acceptor.clone(), stream, server));
+            }
+        });
+        Ok(Self { address, _background: background })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// A connection that breaks off, or whose other side trusts nobody, is no business of ours.
+async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, server: SocketAddr) -> io::Result<()> {
+    let mut outer = acceptor.accept(stream).await?;
+    let mut inner = TcpStream::connect(server).await?;
+    tokio::io::copy_bidirectional(&mut outer, &mut inner).await.map(drop)
+}
