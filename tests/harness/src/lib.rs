@@ -4,9 +4,11 @@
 #![allow(clippy::disallowed_methods)]
 
 mod background;
+pub mod chart;
 pub mod control_plane;
 pub mod demo;
 pub mod leash;
+pub mod process;
 pub mod proxy;
 pub mod simulator;
 pub mod tls;

@@ -3,7 +3,7 @@
 use std::{io::Read as _, process::ExitCode};
 
 use clap::Parser;
-use harness::control_plane::{ControlPlane, ETCD, KUBE_APISERVER, KUBECTL, locate};
+use harness::control_plane::{ControlPlane, ETCD, HELM, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate};
 
 /// Starts a Kubernetes API server of this machine's own, until Ctrl-C or the end of standard input.
 #[derive(Parser)]
@@ -11,6 +11,9 @@ struct Arguments {
     /// Only find or build its programs, and print where they are
     #[arg(long)]
     prepare: bool,
+    /// Those too that only some tests need: kube-controller-manager and helm
+    #[arg(long, requires = "prepare")]
+    all: bool,
 }
 
 fn main() -> ExitCode {
@@ -25,7 +28,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.prepare {
-        for path in locate([&ETCD, &KUBE_APISERVER, &KUBECTL])? {
+        let mut paths = locate([&ETCD, &KUBE_APISERVER, &KUBECTL])?.to_vec();
+        if arguments.all {
+            paths.extend(locate([&KUBE_CONTROLLER_MANAGER, &HELM])?);
+        }
+        for path in paths {
             println!("{}", path.display());
         }
         return Ok(());

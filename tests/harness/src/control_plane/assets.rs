@@ -1,4 +1,5 @@
 //! Where the programs come from: a folder that the environment names, our cache, or a build into that cache.
+//! What `setup-envtest` does not bring, such as helm, may lie in that folder too, and is built where it does not.
 
 use std::{
     env, fmt,
@@ -7,35 +8,46 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-use super::{build::Builder, tools::Tool};
+use super::{
+    build::Builder,
+    tools::{ETCD, KUBE_APISERVER, KUBECTL, Tool},
+};
 
 /// The folder that `setup-envtest` and its users name: `etcd`, `kube-apiserver`, `kubectl`.
 const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
 
 /// Finds these programs, or builds what is not there yet.
 pub fn locate<const N: usize>(tools: [&'static Tool; N]) -> anyhow::Result<[PathBuf; N]> {
-    let mut paths = [const { PathBuf::new() }; N];
-    match env::var_os(ASSETS_VARIABLE).filter(|value| !value.is_empty()) {
+    let assets = match env::var_os(ASSETS_VARIABLE).filter(|value| !value.is_empty()) {
         Some(folder) => {
             let folder = std::path::absolute(folder)?;
             look_up(&folder, &tools)?;
-            for (path, tool) in paths.iter_mut().zip(tools) {
-                *path = folder.join(tool.name);
-            }
+            Some(folder)
         }
-        None => {
-            let builder = Builder::new(&cache_folder()?)?;
-            for (path, tool) in paths.iter_mut().zip(tools) {
-                *path = builder.get(tool)?;
+        None => None,
+    };
+    let mut paths = [const { PathBuf::new() }; N];
+    let mut builder: Option<Builder> = None;
+    for (path, tool) in paths.iter_mut().zip(tools) {
+        *path = match assets.as_ref().map(|folder| folder.join(tool.name)).filter(|path| path.is_file()) {
+            Some(asset) => asset,
+            None => {
+                let known = match builder.take() {
+                    Some(known) => known,
+                    None => Builder::new(&cache_folder()?)?,
+                };
+                builder.insert(known).get(tool)?
             }
-        }
+        };
     }
     Ok(paths)
 }
 
-/// Every program is there, or all that are missing are named at once.
+/// Every program that the folder has to have is there, or all that are missing are named at once.
 fn look_up(folder: &Path, tools: &[&'static Tool]) -> anyhow::Result<()> {
-    let missing: Vec<&str> = tools.iter().map(|tool| tool.name).filter(|name| !folder.join(name).is_file()).collect();
+    let brought = [&ETCD, &KUBE_APISERVER, &KUBECTL].map(|tool| tool.name);
+    let wanted = tools.iter().map(|tool| tool.name).filter(|name| brought.contains(name));
+    let missing: Vec<&str> = wanted.filter(|name| !folder.join(name).is_file()).collect();
     if !missing.is_empty() {
         bail!(
             "{ASSETS_VARIABLE} is {}, where {} missing: name a folder that `setup-envtest use -p path` prints, or unset \

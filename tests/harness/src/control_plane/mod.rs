@@ -13,15 +13,15 @@ use std::{
     fmt,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     sync::OnceLock,
 };
 
-use anyhow::{Context as _, bail};
-
 pub use assets::locate;
 use start::Supervisor;
-pub use tools::{ETCD, KUBE_APISERVER, KUBECTL, Tool};
+pub use tools::{ETCD, HELM, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
+
+use crate::process::output_of;
 
 /// A running API server with a store of its own. Dropping it ends both and removes all they wrote.
 #[derive(Debug)]
@@ -103,22 +103,7 @@ impl ControlPlane {
     where
         I: IntoIterator<Item: AsRef<OsStr>>,
     {
-        let mut child = self
-            .kubectl(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot run {}", self.kubectl.display()))?;
-        if let Some(mut stdin) = child.stdin.take() {
-            // kubectl that ends early says why on stderr, which is worth more than our broken pipe.
-            let _ = stdin.write_all(input.as_bytes());
-        }
-        let output = child.wait_with_output().context("lost kubectl")?;
-        if !output.status.success() {
-            bail!("kubectl failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        output_of(self.kubectl(args), input)
     }
 }
 

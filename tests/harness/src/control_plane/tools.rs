@@ -28,6 +28,18 @@ pub static KUBE_APISERVER: Tool = Tool {
 pub static KUBECTL: Tool =
     Tool { name: "kubectl", module: "kube", package: "k8s.io/kubernetes/cmd/kubectl", ldflags: KUBE_LDFLAGS };
 
+/// Fills aggregated roles, collects garbage, and ends namespaces, where a test is about those.
+pub static KUBE_CONTROLLER_MANAGER: Tool = Tool {
+    name: "kube-controller-manager",
+    module: "kube",
+    package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+    ldflags: KUBE_LDFLAGS,
+};
+
+/// What renders and installs the chart.
+pub static HELM: Tool =
+    Tool { name: "helm", module: "helm", package: "helm.sh/helm/v3/cmd/helm", ldflags: HELM_LDFLAGS };
+
 /// Kubernetes learns its own version from the linker alone. Without these, clients trip over a server that does not know it.
 const KUBE_LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.2 \
@@ -35,25 +47,39 @@ const KUBE_LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitMinor=36 \
     -X k8s.io/client-go/pkg/version.gitVersion=v1.36.2";
 
+/// So does Helm, and what `helm template` and `helm lint` take the cluster's version to be.
+const HELM_LDFLAGS: &str = "-s -w \
+    -X helm.sh/helm/v3/internal/version.version=v3.21.4 \
+    -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
+    -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=36 \
+    -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor=1 \
+    -X helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor=36";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn kubernetes_says_the_version_that_its_module_pins() {
-        let go_mod = include_str!("../../../control-plane/kube/go.mod");
-        let pinned = go_mod
+    /// The version of `module` that a go.mod pins.
+    fn pinned<'a>(go_mod: &'a str, module: &str) -> &'a str {
+        go_mod
             .lines()
-            .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes "))
+            .find_map(|line| line.trim().strip_prefix(module)?.strip_prefix(' '))
             .and_then(|rest| rest.split_whitespace().next())
-            .unwrap();
-        let (major, minor) = pinned
-            .trim_start_matches('v')
-            .split_once('.')
-            .map(|(major, rest)| (major, rest.split('.').next().unwrap()))
-            .unwrap();
-        let said: Vec<&str> =
-            KUBE_LDFLAGS.split(" -X ").skip(1).map(|setting| setting.split_once('=').unwrap().1).collect();
-        assert_eq!(said, [pinned, major, minor, pinned]);
+            .unwrap()
+    }
+
+    /// What the linker is told to say.
+    fn said(ldflags: &str) -> Vec<&str> {
+        ldflags.split(" -X ").skip(1).map(|setting| setting.split_once('=').unwrap().1).collect()
+    }
+
+    #[test]
+    fn programs_say_the_versions_that_their_modules_pin() {
+        let kubernetes = pinned(include_str!("../../../control-plane/kube/go.mod"), "k8s.io/kubernetes");
+        let helm = pinned(include_str!("../../../control-plane/helm/go.mod"), "helm.sh/helm/v3");
+        let mut numbers = kubernetes.trim_start_matches('v').split('.');
+        let (major, minor) = (numbers.next().unwrap(), numbers.next().unwrap());
+        assert_eq!(said(KUBE_LDFLAGS), [kubernetes, major, minor, kubernetes]);
+        assert_eq!(said(HELM_LDFLAGS), [helm, major, minor, major, minor]);
     }
 }

@@ -1,0 +1,66 @@
+{{/* The name of everything that the release makes. */}}
+{{- define "operator.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the pods are selected by: never to change. */}}
+{{- define "operator.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{- define "operator.labels" -}}
+{{ include "operator.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "operator.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "operator.name" .) -}}
+{{- end -}}
+
+{{- define "operator.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A duration, such as 1m30s, in whole seconds. */}}
+{{- define "operator.seconds" -}}
+{{- $start := toDate "2006-01-02" "2001-01-01" -}}
+{{- sub (mustDateModify . $start | unixEpoch) (unixEpoch $start) -}}
+{{- end -}}
+
+{{/* What the operator does with the objects that it serves, in each namespace that it watches. */}}
+{{- define "operator.rules" -}}
+- apiGroups: [beyondidentity.dev]
+  resources: [authenticatorconfigs, enrollmentrequests]
+  verbs: [get, list, watch]
+# The finalizer, and nothing else of an object's own.
+- apiGroups: [beyondidentity.dev]
+  resources: [authenticatorconfigs, enrollmentrequests]
+  verbs: [patch]
+- apiGroups: [beyondidentity.dev]
+  resources: [authenticatorconfigs/status, enrollmentrequests/status]
+  verbs: [update]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* A binding to the operator's ServiceAccount. */}}
+{{- define "operator.subjects" -}}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "operator.serviceAccount" . | quote }}
+    namespace: {{ .Release.Namespace | quote }}
+{{- end -}}
