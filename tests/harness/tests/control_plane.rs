@@ -32,6 +32,20 @@ fn answers_and_leaves_nothing_behind_when_dropped() {
 }
 
 #[test]
+fn controllers_work_on_request_and_end_with_the_rest() {
+    let control_plane = ControlPlane::start_with_controllers().unwrap();
+    let folder = control_plane.folder().to_owned();
+    assert!(processes_of(&folder).iter().any(|process| process.contains("kube-controller-manager --kubeconfig")));
+
+    control_plane.run_kubectl(["create", "namespace", "gone"]).unwrap();
+    control_plane.run_kubectl(["delete", "namespace", "gone", "--timeout=60s"]).unwrap();
+
+    drop(control_plane);
+    assert!(!folder.exists());
+    assert_eq!(processes_of(&folder), Vec::<String>::new());
+}
+
+#[test]
 fn keeps_its_secrets_to_its_user() {
     let control_plane = ControlPlane::shared().unwrap();
     assert_eq!(fs::metadata(control_plane.folder()).unwrap().permissions().mode() & 0o077, 0);

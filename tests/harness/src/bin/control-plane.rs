@@ -3,7 +3,9 @@
 use std::{io::Read as _, process::ExitCode};
 
 use clap::Parser;
-use harness::control_plane::{ControlPlane, ETCD, HELM, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate};
+use harness::control_plane::{
+    ControlPlane, ETCD, HELM, HELM_DOCS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate,
+};
 
 /// Starts a Kubernetes API server of this machine's own, until Ctrl-C or the end of standard input.
 #[derive(Parser)]
@@ -11,7 +13,7 @@ struct Arguments {
     /// Only find or build its programs, and print where they are
     #[arg(long)]
     prepare: bool,
-    /// Those too that only some tests need: kube-controller-manager and helm
+    /// Those too that only some tests need: kube-controller-manager, helm and helm-docs
     #[arg(long, requires = "prepare")]
     all: bool,
 }
@@ -30,7 +32,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.prepare {
         let mut paths = locate([&ETCD, &KUBE_APISERVER, &KUBECTL])?.to_vec();
         if arguments.all {
-            paths.extend(locate([&KUBE_CONTROLLER_MANAGER, &HELM])?);
+            paths.extend(locate([&KUBE_CONTROLLER_MANAGER, &HELM, &HELM_DOCS])?);
         }
         for path in paths {
             println!("{}", path.display());

@@ -5,6 +5,7 @@
 
 mod assets;
 mod build;
+mod controllers;
 mod start;
 mod tools;
 
@@ -19,13 +20,15 @@ use std::{
 
 pub use assets::locate;
 use start::Supervisor;
-pub use tools::{ETCD, HELM, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
+pub use tools::{ETCD, HELM, HELM_DOCS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
 
-use crate::process::output_of;
+use crate::{leash::Leashed, process::output_of};
 
 /// A running API server with a store of its own. Dropping it ends both and removes all they wrote.
 #[derive(Debug)]
 pub struct ControlPlane {
+    /// Before the supervisor, so that it ends before the API server does.
+    controllers: Option<Leashed>,
     supervisor: Supervisor,
     kubectl: PathBuf,
     server_url: String,
@@ -40,6 +43,14 @@ impl ControlPlane {
     pub fn start() -> anyhow::Result<Self> {
         let [etcd, apiserver, kubectl] = locate([&ETCD, &KUBE_APISERVER, &KUBECTL])?;
         start::start(&etcd, &apiserver, kubectl)
+    }
+
+    /// The same with the controller manager, which fills aggregated roles, collects garbage and ends namespaces.
+    pub fn start_with_controllers() -> anyhow::Result<Self> {
+        let [controller_manager] = locate([&KUBE_CONTROLLER_MANAGER])?;
+        let mut control_plane = Self::start()?;
+        control_plane.controllers = Some(controllers::start(&control_plane, &controller_manager)?);
+        Ok(control_plane)
     }
 
     /// The one that all tests of this process share, started by the first that asks. It ends with the process.

@@ -131,6 +131,7 @@ fn attempt(etcd: &Path, apiserver: &Path, kubectl: &Path) -> Result<ControlPlane
     let token = Alphanumeric.sample_string(&mut rand::rng(), 32);
     write_files(folder.path(), &server_url, &token)?;
     let mut control_plane = ControlPlane {
+        controllers: None,
         supervisor: Supervisor::spawn(folder, etcd, apiserver, [etcd_port, api_port])?,
         kubectl: kubectl.to_owned(),
         server_url,

@@ -40,6 +40,14 @@ pub static KUBE_CONTROLLER_MANAGER: Tool = Tool {
 pub static HELM: Tool =
     Tool { name: "helm", module: "helm", package: "helm.sh/helm/v3/cmd/helm", ldflags: HELM_LDFLAGS };
 
+/// What writes the table of the chart's values.
+pub static HELM_DOCS: Tool = Tool {
+    name: "helm-docs",
+    module: "helm-docs",
+    package: "github.com/norwoodj/helm-docs/cmd/helm-docs",
+    ldflags: "-s -w",
+};
+
 /// Kubernetes learns its own version from the linker alone. Without these, clients trip over a server that does not know it.
 const KUBE_LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.2 \
