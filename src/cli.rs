@@ -11,8 +11,9 @@ use kube::core::Duration as KubeDuration;
 
 use crate::api::crds;
 use crate::beyond_identity::CaBundle;
+use crate::environment;
 use crate::kubernetes::client::{self, ConnectError};
-use crate::operator::{self, Settings, StartError};
+use crate::operator::{self, RunError, Settings};
 use crate::runtime::shutdown;
 use crate::runtime::telemetry::{self, LogFormat};
 
@@ -41,12 +42,15 @@ struct RunArgs {
     /// Namespace to watch; may be given several times, or in the environment with commas between [default: all].
     #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_WATCH_NAMESPACE", value_delimiter = ',', value_parser = dns_label)]
     watch_namespace: Vec<String>,
-    /// Namespace of the Secrets of ClusterProviderConfigs [default: the pod's own, from POD_NAMESPACE].
+    /// Namespace of the Lease and of the Secrets of ClusterProviderConfigs [default: the pod's own, POD_NAMESPACE].
     #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_OPERATOR_NAMESPACE", value_parser = dns_label)]
     operator_namespace: Option<String>,
     /// This cluster's name: part of the mark of what is made, so the same for life, and after a rebuild.
     #[arg(long, value_name = "NAME", env = "BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", value_parser = cluster_name)]
     cluster_name: String,
+    /// Act only while holding the Lease of the operator's namespace, so that of several replicas one is active.
+    #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_LEADER_ELECT")]
+    leader_elect: bool,
     /// Where /healthz and /readyz are served.
     #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     health_address: SocketAddr,
@@ -88,9 +92,9 @@ struct RunArgs {
 /// Why the program ended without having done what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operator could not start.
+    /// The operator ended without having been asked to.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Run(#[from] RunError),
     /// There is no way to a Kubernetes API.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
@@ -138,9 +142,9 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     telemetry::start(args.log_format, &args.log_level)?;
     let settings = args.settings()?;
     let signal = shutdown::requested().map_err(Error::Runtime)?;
-    let client = client::connect().await?;
+    let cluster = client::configuration().await?;
     tracing::info!(cluster = settings.cluster_name, version = env!("CARGO_PKG_VERSION"), "starting");
-    Ok(operator::run(settings, client, signal).await?)
+    Ok(operator::run(settings, cluster, signal).await?)
 }
 
 impl RunArgs {
@@ -151,6 +155,7 @@ impl RunArgs {
         Ok(Settings {
             ca_bundle: self.ca_bundle.as_deref().map(ca_bundle).transpose()?.unwrap_or_default(),
             operator_namespace: self.operator_namespace.unwrap_or_else(pod_namespace),
+            lease_holder: self.leader_elect.then(lease_holder),
             watch_namespaces: self.watch_namespace,
             cluster_name: self.cluster_name,
             health_address: self.health_address,
@@ -184,6 +189,15 @@ fn pod_namespace() -> String {
              ClusterProviderConfigs lie",
         ),
     }
+}
+
+/// The name of the pod, or else of the machine, and what makes it this process's own: a container that was killed and
+/// started again must not take the lease for its own, which others may be waiting for.
+fn lease_holder() -> String {
+    let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+    let host =
+        || hostname::get().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |host| host.to_string_lossy().into());
+    format!("{}_{}", pod.unwrap_or_else(host), environment::nonce())
 }
 
 /// A DNS label (RFC 1123).

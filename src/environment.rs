@@ -1,4 +1,4 @@
-//! Time and chance as they are, and whether the process is ending.
+//! Time and chance as they are, and whether this process may act.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,14 +8,21 @@ use rand::distr::Alphanumeric;
 use tokio::time::Instant;
 
 use crate::reconcile::Environment;
+use crate::runtime::leader::Leadership;
 
 /// The environment of this process.
 #[derive(Debug, Default)]
 pub struct SystemEnvironment {
+    leadership: Leadership,
     ending: AtomicBool,
 }
 
 impl SystemEnvironment {
+    /// That of a process which may act while it leads.
+    pub fn new(leadership: Leadership) -> Self {
+        Self { leadership, ending: AtomicBool::new(false) }
+    }
+
     /// From now on no remote write may be started; those under way come to their end.
     pub fn end(&self) {
         self.ending.store(true, Ordering::Release);
@@ -23,9 +30,8 @@ impl SystemEnvironment {
 }
 
 impl Environment for SystemEnvironment {
-    #[allow(clippy::disallowed_methods)] // the one place that reads the wall clock
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        wall_clock()
     }
 
     fn monotonic(&self) -> Instant {
@@ -33,7 +39,7 @@ impl Environment for SystemEnvironment {
     }
 
     fn nonce(&self) -> String {
-        rand::rng().sample_iter(Alphanumeric).take(20).map(char::from).collect()
+        nonce()
     }
 
     fn chance(&self) -> f64 {
@@ -41,6 +47,17 @@ impl Environment for SystemEnvironment {
     }
 
     fn may_write(&self) -> bool {
-        !self.ending.load(Ordering::Acquire)
+        !self.ending.load(Ordering::Acquire) && self.leadership.is_held()
     }
+}
+
+/// The wall clock: shown to people, and nothing that has to be safe rests on it alone.
+#[allow(clippy::disallowed_methods)] // the one place that reads it
+pub fn wall_clock() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A fresh random identifier of 20 letters and digits.
+pub fn nonce() -> String {
+    rand::rng().sample_iter(Alphanumeric).take(20).map(char::from).collect()
 }

@@ -24,9 +24,12 @@ use crate::beyond_identity::HttpClient;
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
+use crate::kubernetes::client::Server;
+use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::watch::{filled, watch};
 use crate::realm::{KubeRealms, Providers};
 use crate::reconcile::Memories;
+use crate::runtime::health::Readiness;
 use crate::settings::Settings;
 use crate::{authenticator_config, enrollment_request};
 
@@ -63,7 +66,8 @@ impl Scope {
     /// Starts to watch each of `namespaces`, or the whole cluster where there are none.
     pub(crate) fn watch_all(
         namespaces: &[String],
-        client: &Client,
+        server: &Server,
+        readiness: &Readiness,
         reservations: &Arc<Reservations>,
         watches: &mut JoinSet<()>,
     ) -> Vec<Self> {
@@ -71,12 +75,14 @@ impl Scope {
             [] => vec![None],
             namespaces => namespaces.iter().map(|namespace| Some(namespace.as_str())).collect(),
         };
-        namespaces.into_iter().map(|namespace| Self::watch(namespace, client, reservations, watches)).collect()
+        let watch = |namespace| Self::watch(namespace, server, readiness, reservations, watches);
+        namespaces.into_iter().map(watch).collect()
     }
 
     fn watch(
         namespace: Option<&str>,
-        client: &Client,
+        Server { client, url }: &Server,
+        readiness: &Readiness,
         reservations: &Arc<Reservations>,
         watches: &mut JoinSet<()>,
     ) -> Self {
@@ -89,6 +95,7 @@ impl Scope {
         let (seen, changed) = (waker.clone(), waker.clone());
         watches.spawn(watch(
             api(client, namespace),
+            WatchReport::new::<AuthenticatorConfig>(readiness, url, namespace),
             config_writer,
             move |config| seen.config_seen(config),
             |_| {},
@@ -99,6 +106,7 @@ impl Scope {
         let reservations = reservations.clone();
         watches.spawn(watch(
             api(client, namespace),
+            WatchReport::new::<EnrollmentRequest>(readiness, url, namespace),
             request_writer,
             |_| {},
             move |request| reservations.release(&Holder::of(request)),

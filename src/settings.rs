@@ -11,8 +11,11 @@ use crate::{authenticator_config, enrollment_request};
 pub struct Settings {
     /// The namespaces to watch; none: every namespace.
     pub watch_namespaces: Vec<String>,
-    /// Where the Secrets of cluster-scoped provider configs lie.
+    /// Where the Lease and the Secrets of cluster-scoped provider configs lie.
     pub operator_namespace: String,
+    /// Under which name this process takes the Lease, a name that no other process ever has; `None`: there is no other
+    /// process beside this one, and no Lease.
+    pub lease_holder: Option<String>,
     /// The cluster's name, part of the mark of what is made.
     pub cluster_name: String,
     /// Where `/healthz` and `/readyz` are served.

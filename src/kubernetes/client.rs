@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
@@ -14,15 +15,47 @@ use kube::{Client, Config};
 #[error("there is no way to the Kubernetes API: {0}")]
 pub struct ConnectError(String);
 
-/// A client for the API server that a kubeconfig or the pod names. No call is made yet.
-pub async fn connect() -> Result<Client, ConnectError> {
-    let config = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-        Ok(config) => heed_no_proxy(config),
+/// How long a connection may take: a server that is there takes no second.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long the server may be silent when it owes something. Every watch ends before that.
+const SILENCE: Duration = Duration::from_secs(WATCH as u64 + 5);
+/// After how many seconds the server ends a watch, which then goes on from there in a new one. So a connection that has
+/// died without a word is noticed within about a minute.
+pub const WATCH: u32 = 60;
+
+/// An API server, and the way there.
+#[derive(Clone)]
+pub struct Server {
+    /// Makes the calls. It repeats none by itself: who makes one knows better how long that is worth it.
+    pub client: Client,
+    /// Its address.
+    pub url: String,
+}
+
+impl Server {
+    /// The way to the API server that `config` names. No call is made yet.
+    ///
+    /// # Errors
+    /// When that cannot be used.
+    pub fn new(mut config: Config) -> Result<Self, ConnectError> {
+        config.default_retry = false;
+        config.connect_timeout = Some(CONNECT);
+        config.read_timeout = Some(SILENCE);
+        config.reset_reader_on_write = true;
+        let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let client = Client::try_from(config).map_err(|error| ConnectError(first_line(&error)))?;
+        Ok(Self { client, url })
+    }
+}
+
+/// What a kubeconfig or the pod says of the API server.
+pub async fn configuration() -> Result<Config, ConnectError> {
+    match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
+        Ok(config) => Ok(heed_no_proxy(config)),
         // Whoever names one wants that one, and no other cluster.
-        Err(error) if is_set("KUBECONFIG") => return Err(unusable(&error, "that KUBECONFIG names")),
-        Err(error) => Config::incluster().map_err(|in_cluster| neither(&error, &in_cluster))?,
-    };
-    Client::try_from(config).map_err(|error| ConnectError(first_line(&error)))
+        Err(error) if is_set("KUBECONFIG") => Err(unusable(&error, "that KUBECONFIG names")),
+        Err(error) => Config::incluster().map_err(|in_cluster| neither(&error, &in_cluster)),
+    }
 }
 
 /// kube goes to every cluster of a kubeconfig through HTTPS_PROXY. As with kubectl, NO_PROXY and this machine are exempt.

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod objects;
+pub mod report;
 pub mod secrets;
 pub mod watch;
 

@@ -11,10 +11,14 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher::{self, watch_object};
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
+
+use super::client::WATCH;
+use super::watch::Pauses;
+use crate::runtime::cause;
 
 /// How long to wait for the API server's first word of a Secret.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,8 +81,9 @@ impl Secrets {
 
     fn watch(&self, secret: &ObjectRef<Secret>) -> Watched {
         let (sender, seen) = watch::channel(None);
-        let api = Api::namespaced(self.client.clone(), secret.namespace.as_deref().unwrap_or_default());
-        let events = watch_object(api, &secret.name).default_backoff();
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), secret.namespace.as_deref().unwrap_or_default());
+        let named = watcher::Config::default().fields(&format!("metadata.name={}", secret.name)).timeout(WATCH);
+        let events = watcher(api, named).backoff(Pauses);
         let (secret, changed) = (secret.clone(), self.changed.clone());
         let task = tokio::spawn(async move { follow(events, &secret, &sender, &*changed).await });
         Watched { seen, _task: AbortOnDropHandle::new(task) }
@@ -87,25 +92,39 @@ impl Secrets {
 
 /// Keeps what `events` say of a Secret, for ever. What was seen of it stays known while the watch is disturbed.
 async fn follow(
-    events: impl Stream<Item = watcher::Result<Option<Secret>>>,
+    events: impl Stream<Item = watcher::Result<Event<Secret>>>,
     secret: &ObjectRef<Secret>,
     sender: &watch::Sender<Option<Seen>>,
     changed: &(impl Fn(&ObjectRef<Secret>) + ?Sized),
 ) {
     let mut events = pin!(events);
-    let mut disturbed = false;
+    let (mut listed, mut disturbed) = (false, false);
     while let Some(event) = events.next().await {
-        let was_disturbed = std::mem::replace(&mut disturbed, event.is_err());
-        if let Err(error) = &event
-            && !was_disturbed
-        {
-            tracing::warn!("watching the Secret {secret} failed, and is tried again: {error}");
-        }
         let seen = match event {
-            Ok(Some(found)) => Seen::Present(Arc::new(found.data.unwrap_or_default())),
-            Ok(None) => Seen::Absent,
-            Err(error) if is_forbidden(&error) => Seen::Forbidden,
-            Err(error) => Seen::Unknown(error.to_string()),
+            Ok(Event::Init) => {
+                listed = false;
+                continue;
+            }
+            Ok(Event::Apply(found) | Event::InitApply(found)) => {
+                listed = true;
+                Seen::Present(Arc::new(found.data.unwrap_or_default()))
+            }
+            Ok(Event::InitDone) if listed => {
+                disturbed = false;
+                continue;
+            }
+            Ok(Event::Delete(_) | Event::InitDone) => {
+                disturbed = false;
+                Seen::Absent
+            }
+            // An end that every watch comes to. What keeps it from starting anew is said then.
+            Err(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_)) => continue,
+            Err(error) => {
+                if !std::mem::replace(&mut disturbed, true) {
+                    tracing::warn!("the Secret {secret} cannot be watched, which is tried again: {}", cause(&error));
+                }
+                if is_forbidden(&error) { Seen::Forbidden } else { Seen::Unknown(cause(&error)) }
+            }
         };
         let is_known = |seen: &Seen| matches!(seen, Seen::Present(_) | Seen::Absent);
         let news = sender.send_if_modified(|before| {
@@ -122,14 +141,11 @@ async fn follow(
 }
 
 fn is_forbidden(error: &watcher::Error) -> bool {
-    let status = match error {
+    match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        _ => return false,
-    };
-    status.code == 403
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 403,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -144,16 +160,28 @@ mod tests {
         Secret { data: Some(data), ..Secret::default() }
     }
 
-    fn failed(code: u16) -> watcher::Error {
-        watcher::Error::WatchError(Box::new(Status { code, ..Status::default() }))
+    /// What a list tells of.
+    fn listed(found: Option<Secret>) -> Vec<watcher::Result<Event<Secret>>> {
+        let found = found.map(|secret| Ok(Event::InitApply(secret)));
+        [Ok(Event::Init)].into_iter().chain(found).chain([Ok(Event::InitDone)]).collect()
+    }
+
+    fn failed(code: u16) -> Vec<watcher::Result<Event<Secret>>> {
+        let status = Status { code, ..Status::default() };
+        vec![Err(watcher::Error::InitialListFailed(kube::Error::Api(status.boxed())))]
+    }
+
+    fn applied(secret: Secret) -> Vec<watcher::Result<Event<Secret>>> {
+        vec![Ok(Event::Apply(secret))]
     }
 
     /// What is known in the end, in a word, and how often it changed.
-    async fn known(events: Vec<watcher::Result<Option<Secret>>>) -> (String, usize) {
+    async fn known<const N: usize>(events: [Vec<watcher::Result<Event<Secret>>>; N]) -> (String, usize) {
         let (sender, seen) = watch::channel(None);
         let secret = ObjectRef::new("beyond-identity").within("operator");
         let changes = Mutex::new(0);
-        follow(stream::iter(events), &secret, &sender, &|_| *changes.lock().unwrap() += 1).await;
+        let events = stream::iter(events.into_iter().flatten());
+        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>| *changes.lock().unwrap() += 1).await;
         let word = match seen.borrow().clone().unwrap() {
             Seen::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
             Seen::Absent => "absent".to_owned(),
@@ -165,20 +193,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_secret_holds_is_told_when_it_changes_and_only_then() {
-        let events = vec![Ok(None), Ok(Some(holding("old"))), Ok(Some(holding("old"))), Ok(Some(holding("new")))];
+        let events = [listed(None), applied(holding("old")), listed(Some(holding("old"))), applied(holding("new"))];
         assert_eq!(known(events).await, ("new".to_owned(), 3));
-        assert_eq!(known(vec![Ok(Some(holding("old"))), Ok(None)]).await, ("absent".to_owned(), 2));
+        let deleted = vec![Ok(Event::Delete(holding("old")))];
+        assert_eq!(known([listed(Some(holding("old"))), deleted]).await, ("absent".to_owned(), 2));
+        assert_eq!(known([listed(Some(holding("old"))), listed(None)]).await, ("absent".to_owned(), 2), "in between");
     }
 
     #[tokio::test]
     async fn what_was_seen_stays_known_while_the_watch_is_disturbed() {
         for code in [403, 500] {
-            let events = vec![Ok(Some(holding("old"))), Err(failed(code))];
-            assert_eq!(known(events).await, ("old".to_owned(), 1));
-            assert_eq!(known(vec![Ok(None), Err(failed(code))]).await, ("absent".to_owned(), 1));
+            assert_eq!(known([listed(Some(holding("old"))), failed(code)]).await, ("old".to_owned(), 1));
+            assert_eq!(known([listed(None), failed(code)]).await, ("absent".to_owned(), 1));
         }
-        assert_eq!(known(vec![Err(failed(500))]).await, ("unknown".to_owned(), 1));
-        assert_eq!(known(vec![Err(failed(500)), Err(failed(403))]).await, ("forbidden".to_owned(), 2));
-        assert_eq!(known(vec![Err(failed(403)), Ok(Some(holding("come")))]).await, ("come".to_owned(), 2));
+        assert_eq!(known([failed(500)]).await, ("unknown".to_owned(), 1));
+        assert_eq!(known([failed(500), failed(403)]).await, ("forbidden".to_owned(), 2));
+        assert_eq!(known([failed(403), listed(Some(holding("come")))]).await, ("come".to_owned(), 2));
     }
 }

@@ -4,21 +4,27 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 use std::mem;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, WatchStreamExt, predicates};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-/// Watches the objects of `api` into `writer`, for ever. `seen` hears of every version of an object, `gone` of the
+use super::client::WATCH;
+use super::report::WatchReport;
+
+/// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of an object, `gone` of the
 /// last one of an object that is gone, and `changed` only of those that differ in what a person or a tool can
 /// change: spec, annotations, finalizers, deletion.
 pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
+    report: WatchReport,
     writer: Writer<K>,
     seen: impl Fn(&K) + Send + 'static,
     gone: impl Fn(&K) + Send + 'static,
@@ -26,10 +32,27 @@ pub async fn watch<K>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let events = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .inspect_err(|error| tracing::warn!(kind = %K::kind(&()), "watching failed, and is tried again: {error}"));
+    let events = watcher(api, watcher::Config::default().timeout(WATCH)).backoff(Pauses).inspect(|event| match event {
+        Ok(Event::InitDone) => report.filled(),
+        Ok(_) => {}
+        Err(error) => report.failed(error),
+    });
     follow(events, writer, seen, gone, changed).await;
+}
+
+/// The pauses after failures: as short as what is waited for may come at any time, and never the same for all.
+pub(super) struct Pauses;
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(Duration::from_millis(rand::random_range(1000..3000)))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {}
 }
 
 /// Tells of `events` when the store shows them, and not before: whoever hears of an object looks it up there.
@@ -125,6 +148,7 @@ mod tests {
     use std::sync::Mutex;
 
     use futures::stream;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
     use kube::runtime::reflector::{self, ObjectRef};
 
     use super::*;
@@ -177,6 +201,25 @@ mod tests {
         let both = [first, list(vec![config("a", 1), config("b", 2), config("c", 1)])].concat();
         let all = ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1", "seen a1", "seen b1", "seen b2"];
         assert_eq!(told(both).await, [&all[..], &["seen c1"]].concat());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_taken_out_before_an_object_is_kept() {
+        const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+        let mut written = config("a", 1);
+        written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
+        let annotations = [(LAST_APPLIED, "{}"), ("example.com/team", "identity")];
+        written.metadata.annotations = Some(annotations.map(|(name, value)| (name.into(), value.into())).into());
+        let guard = || DeserializeGuard(Ok(written.clone()));
+        let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
+        for events in [listed.clone(), [listed, vec![Event::Apply(guard())]].concat()] {
+            let (store, writer) = reflector::store();
+            follow(stream::iter(events.into_iter().map(Ok)), writer, |_| {}, |_| {}, |_| {}).await;
+            let kept = store.get(&ObjectRef::from_obj(&written)).unwrap();
+            assert_eq!(kept.managed_fields(), []);
+            assert_eq!(kept.annotations().keys().collect::<Vec<_>>(), ["example.com/team"]);
+            assert_eq!((&kept.spec, &kept.metadata.uid), (&written.spec, &written.metadata.uid));
+        }
     }
 
     #[tokio::test]

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, ResourceExt};
 use tokio::task::JoinSet;
 
 use super::secret;
 use crate::api::{ClusterProviderConfig, Phase, ProviderConfigRef};
 use crate::beyond_identity::ApiToken;
+use crate::kubernetes::client::Server;
+use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::Secrets;
 use crate::kubernetes::watch::{filled, watch};
+use crate::runtime::health::Readiness;
 
 /// The provider configs of this cluster.
 pub struct Providers {
@@ -24,7 +27,8 @@ pub struct Providers {
 impl Providers {
     /// Starts to watch them. `changed` hears the name of each that has changed, or whose Secret has.
     pub fn watch(
-        client: &Client,
+        server: &Server,
+        readiness: &Readiness,
         operator_namespace: &str,
         changed: impl Fn(&str) + Clone + Send + Sync + 'static,
         watches: &mut JoinSet<()>,
@@ -33,7 +37,7 @@ impl Providers {
         let operator_namespace = operator_namespace.to_owned();
 
         let (users, namespace, wake) = (store.clone(), operator_namespace.clone(), changed.clone());
-        let secrets = Arc::new(Secrets::new(client.clone(), move |secret| {
+        let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret| {
             for user in users.state().iter().filter(|user| secret_of(user, &namespace) == *secret) {
                 wake(&user.name_any());
             }
@@ -44,7 +48,8 @@ impl Providers {
             named.watch_only(all.state().iter().map(|provider| secret_of(provider, &namespace)).collect());
         };
         let changed = move |provider: &ClusterProviderConfig| changed(&provider.name_any());
-        watches.spawn(watch(Api::all(client.clone()), writer, seen, |_| {}, changed));
+        let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
+        watches.spawn(watch(Api::all(server.client.clone()), report, writer, seen, |_| {}, changed));
         Self { store, secrets, operator_namespace }
     }
 

@@ -95,6 +95,6 @@ pub trait Environment: Send + Sync {
     /// A random number of at least 0 and below 1.
     fn chance(&self) -> f64;
 
-    /// Whether a remote write may be started now. Not while the process is ending.
+    /// Whether a remote write may be started now. Not while the process is ending, nor when it does not lead.
     fn may_write(&self) -> bool;
 }

@@ -7,8 +7,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 /// The Kubernetes client logs the whole of an answer that does not decode, Secrets and usernames included: never
-/// that, whatever else is asked for.
-const KUBE_CLIENT: &str = "kube_client::client=error";
+/// that, whatever else is asked for. And each call that failed, as its watches do: that is said once, by who made it.
+const KUBE: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher=off"];
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -30,7 +30,8 @@ pub fn start(format: Option<LogFormat>, level: &str) -> Result<(), ParseError> {
         Ok(filter) if !filter.is_empty() => EnvFilter::builder().parse(filter)?,
         _ => EnvFilter::builder().parse(level)?,
     };
-    let filter = filter.add_directive(KUBE_CLIENT.parse()?);
+    let filter =
+        KUBE.iter().try_fold(filter, |filter, quiet| Ok::<_, ParseError>(filter.add_directive(quiet.parse()?)))?;
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -1,0 +1,75 @@
+//! What is in a watch's way, in a sentence for whoever can mend it.
+
+use kube::Resource;
+use kube::runtime::watcher;
+
+use crate::runtime::cause;
+use crate::runtime::health::{Readiness, Report};
+
+/// What one watch reports by. It is ready when its store holds what there is.
+#[derive(Debug)]
+pub struct WatchReport {
+    report: Report,
+    server: String,
+    /// What is watched, such as `enrollmentrequests.beyondidentity.dev`: that is its definition's name, too.
+    resource: String,
+    /// Where; `None` for the whole cluster.
+    namespace: Option<String>,
+}
+
+impl WatchReport {
+    /// For a watch of this kind on the API server at `server`.
+    pub fn new<K: Resource<DynamicType = ()>>(readiness: &Readiness, server: &str, namespace: Option<&str>) -> Self {
+        let group = K::group(&());
+        let resource =
+            if group.is_empty() { K::plural(&()).into_owned() } else { format!("{}.{group}", K::plural(&())) };
+        Self {
+            report: readiness.part(false),
+            server: server.to_owned(),
+            resource,
+            namespace: namespace.map(str::to_owned),
+        }
+    }
+
+    /// The store holds what there is.
+    pub fn filled(&self) {
+        self.report.ready();
+    }
+
+    /// The watch failed, and is tried again.
+    pub fn failed(&self, error: &watcher::Error) {
+        let Self { report, server, resource, .. } = self;
+        let (verb, error) = match error {
+            watcher::Error::InitialListFailed(error) => ("list", error),
+            watcher::Error::WatchStartFailed(error) => ("watch", error),
+            // An end that every watch comes to. What keeps it from starting anew is said then.
+            watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
+                return tracing::debug!("the watch of {resource} broke off: {error}");
+            }
+        };
+        let kube::Error::Api(status) = error else {
+            return report.trouble(format!("the Kubernetes API at {server} does not answer: {}", cause(error)));
+        };
+        match status.code {
+            401 => report.denied(format!(
+                "the Kubernetes API at {server} does not know who the operator is (401): its credentials have to be renewed"
+            )),
+            403 => report.denied(self.lacks(verb)),
+            404 => report.denied(format!("the CustomResourceDefinition {resource} is not installed")),
+            code => report.trouble(format!(
+                "the Kubernetes API at {server} does not {verb} {resource}: it answers with {code}: {}",
+                status.message
+            )),
+        }
+    }
+
+    fn lacks(&self, verb: &str) -> String {
+        let Self { resource, .. } = self;
+        match &self.namespace {
+            None => format!("the operator may not {verb} {resource}: its ClusterRole must let it list and watch them"),
+            Some(namespace) => format!(
+                "the operator may not {verb} {resource} in namespace {namespace}: its Role there must let it list and watch them"
+            ),
+        }
+    }
+}

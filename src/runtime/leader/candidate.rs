@@ -1,0 +1,123 @@
+//! One process in the election: it waits for the lease, then renews it until it is lost.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::coordination::v1::LeaseSpec;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::decide::{Decision, decide};
+use super::lease::{Lease, LeaseError};
+use super::{RENEW_DEADLINE, RETRY, Standing};
+use crate::runtime::health::Report;
+
+/// One process in the election.
+pub(super) struct Candidate {
+    pub(super) lease: Arc<Lease>,
+    pub(super) report: Report,
+    pub(super) standing: watch::Sender<Standing>,
+    /// The record as it was last read, and when it was first read like that.
+    pub(super) observed: Option<(Option<LeaseSpec>, Instant)>,
+}
+
+/// How the lease stands after a look at it.
+enum Round {
+    /// It is ours, until then.
+    Ours(Instant),
+    /// It was left alone.
+    Left(Decision),
+}
+
+impl Candidate {
+    /// Waits for the lease and holds it, once.
+    pub(super) async fn run(mut self) {
+        let until = self.campaign().await;
+        tracing::info!(
+            "this process leads since {}: it took the {} as {}",
+            (self.lease.clock)(),
+            self.lease,
+            self.lease.holder
+        );
+        let why = self.hold(until).await;
+        self.standing.send_replace(Standing::Lost(why));
+    }
+
+    async fn campaign(&mut self) -> Instant {
+        let mut leader = None;
+        loop {
+            let pause = match self.round(|decision| !matches!(decision, Decision::Wait { .. })).await {
+                Ok(Round::Ours(until)) => return until,
+                Ok(Round::Left(Decision::Wait { holder, left })) => {
+                    if leader.as_ref() != Some(&holder) {
+                        tracing::info!("{holder} leads by the {}; this process stands by", self.lease);
+                        leader = Some(holder);
+                    }
+                    left.min(RETRY)
+                }
+                Ok(Round::Left(Decision::Take | Decision::Renew)) | Err(_) => RETRY,
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// Renews the lease, and says in the end why it is held no more.
+    async fn hold(&mut self, mut until: Instant) -> String {
+        loop {
+            self.standing.send_replace(Standing::Until(until));
+            sleep_until(until.min(Instant::now() + RETRY)).await;
+            let failed = match timeout_at(until, self.round(|decision| *decision == Decision::Renew)).await {
+                Ok(Ok(Round::Ours(renewed))) if Instant::now() < until => {
+                    until = renewed;
+                    continue;
+                }
+                Ok(Ok(Round::Left(decision))) => {
+                    let by = if let Decision::Wait { holder, .. } = decision { holder } else { "nobody".to_owned() };
+                    return format!("the {} is held by {by} now: this process leads no more", self.lease);
+                }
+                Ok(Err(error)) => Some(error),
+                Ok(Ok(Round::Ours(_))) | Err(_) => None,
+            };
+            if Instant::now() >= until {
+                let why = failed.unwrap_or(LeaseError::Late);
+                let within = RENEW_DEADLINE.as_secs();
+                return format!(
+                    "the {} was not renewed within {within} s ({why}): another process may lead now",
+                    self.lease
+                );
+            }
+        }
+    }
+
+    /// Looks at the lease once, and makes it ours where that is `wanted`.
+    async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
+        let result = self.look(wanted).await;
+        match &result {
+            Ok(_) => self.report.ready(),
+            // The next look tells by whom.
+            Err(LeaseError::Conflict) => {}
+            Err(error @ LeaseError::Forbidden { .. }) => {
+                self.report.denied(format!("the {} cannot be taken: {error}", self.lease))
+            }
+            Err(error) => self.report.trouble(format!("the {} cannot be taken: {error}", self.lease)),
+        }
+        result
+    }
+
+    async fn look(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
+        let read = self.lease.read().await?;
+        let now = Instant::now();
+        let record = read.as_ref().and_then(|lease| lease.spec.clone());
+        let observed_at = match &self.observed {
+            Some((observed, at)) if *observed == record => *at,
+            _ => now,
+        };
+        let decision = decide(record.as_ref(), observed_at, now, &self.lease.holder);
+        self.observed = Some((record, observed_at));
+        if !wanted(&decision) {
+            return Ok(Round::Left(decision));
+        }
+        let asked = Instant::now();
+        self.lease.hold(read).await?;
+        Ok(Round::Ours(asked + RENEW_DEADLINE))
+    }
+}

@@ -1,0 +1,116 @@
+//! Leader election: one process of several acts, by a Lease in the Kubernetes API.
+//!
+//! After the design of kubert, with deadlines on the monotonic clock alone. Who holds the lease counts from before its
+//! renewal was sent, and may act for less time than the others wait from when they saw it: so the one has stopped
+//! before the next one starts, whatever the wall clocks say, and also when the API server answers neither.
+
+mod candidate;
+mod decide;
+mod lease;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use self::candidate::Candidate;
+pub use self::lease::Lease;
+use crate::runtime::health::Report;
+
+/// How long a lease lasts that nobody renews, as the others see it.
+const LEASE: Duration = Duration::from_secs(15);
+/// How long its holder acts after the last renewal that was answered.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// Between two looks at the lease.
+const RETRY: Duration = Duration::from_secs(2);
+/// How long giving the lease up may take.
+const RELEASE: Duration = Duration::from_secs(5);
+
+/// Whether this process leads.
+#[derive(Clone, Debug)]
+pub struct Leadership(watch::Receiver<Standing>);
+
+#[derive(Clone, Debug)]
+enum Standing {
+    Waiting,
+    Always,
+    Until(Instant),
+    Lost(String),
+}
+
+impl Leadership {
+    /// The leadership of a process that has no others beside it.
+    pub fn always() -> Self {
+        Self(watch::channel(Standing::Always).1)
+    }
+
+    /// Whether this process leads now.
+    pub fn is_held(&self) -> bool {
+        match *self.0.borrow() {
+            Standing::Always => true,
+            Standing::Until(until) => Instant::now() < until,
+            Standing::Waiting | Standing::Lost(_) => false,
+        }
+    }
+
+    /// Waits until this process leads.
+    pub async fn taken(&self) {
+        self.wait(|standing| matches!(standing, Standing::Always | Standing::Until(_)).then_some(())).await;
+    }
+
+    /// Waits until this process does not lead any more, and says why.
+    pub async fn lost(&self) -> String {
+        self.wait(|standing| if let Standing::Lost(why) = standing { Some(why.clone()) } else { None }).await
+    }
+
+    async fn wait<T>(&self, find: impl Fn(&Standing) -> Option<T>) -> T {
+        let mut standing = self.0.clone();
+        loop {
+            if let Some(found) = find(&standing.borrow_and_update()) {
+                return found;
+            }
+            if standing.changed().await.is_err() {
+                return std::future::pending().await; // nothing changes any more
+            }
+        }
+    }
+}
+
+impl Default for Leadership {
+    fn default() -> Self {
+        Self::always()
+    }
+}
+
+/// This process's part in the election.
+pub struct Election {
+    lease: Arc<Lease>,
+    task: JoinHandle<()>,
+}
+
+impl Election {
+    /// Takes part, until [`Election::leave`].
+    pub fn join(lease: Lease, report: Report) -> (Self, Leadership) {
+        let lease = Arc::new(lease);
+        let (standing, leadership) = watch::channel(Standing::Waiting);
+        let task = tokio::spawn(Candidate { lease: lease.clone(), report, standing, observed: None }.run());
+        (Self { lease, task }, Leadership(leadership))
+    }
+
+    /// Gives the lease up, if it is this process's, so that the next one need not wait. To be called when nothing that
+    /// it allowed is under way any more.
+    pub async fn leave(self) {
+        self.task.abort();
+        _ = self.task.await;
+        match tokio::time::timeout(RELEASE, self.lease.release()).await {
+            Ok(Ok(true)) => tracing::info!("gave the {} up", self.lease),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::warn!("the {} was not given up: {error}", self.lease),
+            Err(_) => tracing::warn!("the {} was not given up within {} s", self.lease, RELEASE.as_secs()),
+        }
+    }
+}
