@@ -149,7 +149,7 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
         404 => WriteError::Gone,
         409 => WriteError::Conflict,
         403 => WriteError::Refused(format!(
-            "the operator lacks a right: {}; its ClusterRole needs update on {}/status and patch on {}",
+            "the operator lacks a right: {}; its ClusterRole or Role needs update on {}/status and patch on {}",
             status.message,
             K::plural(&()),
             K::plural(&())

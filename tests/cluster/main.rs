@@ -24,6 +24,7 @@ mod network;
 mod outage;
 mod restart;
 mod revoking;
+mod rights;
 mod schema;
 mod secrets;
 mod usernames;

@@ -18,6 +18,8 @@ use std::{
     sync::OnceLock,
 };
 
+use anyhow::Context as _;
+
 pub use assets::locate;
 use start::Supervisor;
 pub use tools::{ETCD, HELM, HELM_DOCS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
@@ -85,6 +87,16 @@ impl ControlPlane {
     /// The folder with the servers' logs and data.
     pub fn folder(&self) -> &Path {
         self.supervisor.folder()
+    }
+
+    /// What ServiceAccounts have asked of the API server so far, in the form of `audit.k8s.io/v1`.
+    pub fn audit_log(&self) -> anyhow::Result<Vec<serde_json::Value>> {
+        let log = std::fs::read_to_string(self.folder().join(start::AUDIT_LOG)).context("cannot read the audit log")?;
+        // The last line may be on its way.
+        log.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| Ok(serde_json::from_str(line)?))
+            .collect()
     }
 
     /// kubectl as a cluster administrator, without the user's own settings.

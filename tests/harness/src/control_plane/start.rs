@@ -28,6 +28,12 @@ const SUPERVISOR: &str = "supervisor.sh";
 /// What the API server writes by itself: a certificate that is its own authority.
 const CA: &str = "pki/apiserver.crt";
 
+/// Which calls the API server writes down.
+const AUDIT_POLICY: &str = "audit-policy.json";
+
+/// Where it writes them, a JSON object a line.
+pub const AUDIT_LOG: &str = "audit.log";
+
 /// In the order in which they start, and in which to look for the one that failed.
 const SERVERS: [&str; 2] = ["etcd", "kube-apiserver"];
 
@@ -168,6 +174,7 @@ fn write_files(folder: &Path, server_url: &str, token: &str) -> anyhow::Result<(
         ("sa.key", key.serialize_pem()),
         ("sa.pub", key.public_key_pem()),
         ("tokens.csv", format!("{token},admin,u1,\"system:masters\"\n")),
+        (AUDIT_POLICY, audit_policy().to_string()),
         (SUPERVISOR, include_str!("supervisor.sh").to_owned()),
         (KUBECONFIG, serde_json::to_string_pretty(&kubeconfig)?),
     ] {
@@ -181,6 +188,16 @@ fn write_files(folder: &Path, server_url: &str, token: &str) -> anyhow::Result<(
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
+}
+
+/// The calls of ServiceAccounts, when they have been answered, or in a watch have begun to be.
+fn audit_policy() -> serde_json::Value {
+    serde_json::json!({
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{ "level": "Metadata", "userGroups": ["system:serviceaccounts"] }, { "level": "None" }],
+    })
 }
 
 fn wait_until_ready(control_plane: &ControlPlane, api_port: u16) -> Result<(), Failure> {

@@ -61,6 +61,8 @@ apiserver_pid=$(
         --service-account-signing-key-file="$dir/sa.key" \
         --service-cluster-ip-range=10.0.0.0/24 \
         --authorization-mode=RBAC \
+        --audit-policy-file="$dir/audit-policy.json" \
+        --audit-log-path="$dir/audit.log" \
         --disable-admission-plugins=ServiceAccount \
         --profiling=false
 )
