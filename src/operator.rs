@@ -18,6 +18,7 @@ use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
 use crate::realm::Providers;
+use crate::realm::limiter::Limiters;
 use crate::runtime::cause;
 use crate::runtime::health::{self, ListenError, Readiness};
 use crate::runtime::leader::{Election, Leadership, Lease};
@@ -70,6 +71,9 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let mut watches = JoinSet::new();
     watches.spawn(health::serve(listener, readiness.clone()));
     let scopes = Scope::watch_all(&settings.watch_namespaces, &server, &readiness, &reservations, &mut watches);
+    let limiters = Arc::<Limiters>::default();
+    let turns = limiters.clone();
+    watches.spawn(async move { turns.take_turns().await });
     let all = wakers.get_or_init(|| scopes.iter().map(Scope::waker).collect()).clone();
     let changed = move |provider: &str| all.iter().for_each(|waker| waker.provider_changed(provider));
     let providers = Providers::watch(&server, &readiness, &settings.operator_namespace, changed, &mut watches);
@@ -93,6 +97,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         recorder: Recorder::new(server.client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
         environment: Arc::new(SystemEnvironment::new(leadership.clone())),
         reservations,
+        limiters,
         providers,
         client: server.client,
         settings,

@@ -1,12 +1,14 @@
 //! What is watched together: one namespace, or the whole cluster. Each scope has stores and loops of its own,
 //! since an object and what it refers to lie in one namespace.
 
+use std::any::type_name;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
+use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::Controller;
@@ -27,6 +29,7 @@ use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::watch::{filled, watch};
+use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
 use crate::reconcile::Memories;
 use crate::runtime::health::Readiness;
@@ -42,6 +45,7 @@ pub(crate) struct World {
     pub(crate) providers: Arc<Providers>,
     pub(crate) environment: Arc<SystemEnvironment>,
     pub(crate) reservations: Arc<Reservations>,
+    pub(crate) limiters: Arc<Limiters>,
 }
 
 /// One namespace, or the whole cluster.
@@ -136,12 +140,12 @@ impl Scope {
     /// Starts the loops. They end, when what is under way has come to its end, after `ending` was cancelled.
     pub(crate) fn start(self, world: &World, ending: &CancellationToken, loops: &mut JoinSet<()>) {
         let World { settings, client, recorder, environment, reservations, .. } = world;
-        let Waker { configs, requests, .. } = self.waker;
+        let Waker { configs, requests, wake_config, wake_request } = self.waker;
         let concurrency = settings.max_concurrent_reconciles;
 
         let ports = Arc::new(authenticator_config::Ports {
             configs: KubeObjects::new(client.clone(), configs.clone(), recorder.clone()),
-            realms: realms(world),
+            realms: realms(world, wake_config),
             environment: environment.clone(),
             memories: Memories::default(),
             cluster: settings.cluster_name.clone(),
@@ -156,7 +160,7 @@ impl Scope {
         let ports = Arc::new(enrollment_request::Ports {
             requests: KubeObjects::new(client.clone(), requests.clone(), recorder.clone()),
             configs: KubeObjects::new(client.clone(), configs, recorder.clone()),
-            realms: realms(world),
+            realms: realms(world, wake_request),
             environment: environment.clone(),
             reservations: reservations.clone(),
             memories: Memories::default(),
@@ -216,18 +220,25 @@ impl Waker {
     }
 }
 
-fn realms(world: &World) -> KubeRealms {
+/// The realms, for the objects of the kind that `wake` wakes.
+fn realms<K>(world: &World, wake: UnboundedSender<ObjectRef<K>>) -> KubeRealms
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
+{
     KubeRealms {
         providers: world.providers.clone(),
         http: world.http.clone(),
         request_timeout: world.settings.request_timeout,
         allow_loopback: world.settings.allow_loopback_endpoints,
+        limiters: world.limiters.clone(),
+        kind: type_name::<K>(),
+        wake: Arc::new(move |object| _ = wake.send(ObjectRef::new(&object.name).within(&object.namespace))),
     }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),

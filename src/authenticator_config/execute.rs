@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
 use super::change::Change;
@@ -127,7 +128,6 @@ where
         self.observed.fresh = self.held.fresh();
         self.observed.finalizer = self.held.has_finalizer();
         self.observed.may_write = self.ports.environment.may_write();
-        self.observed.quiet_for = self.memory.quiet_for(self.ports.environment.monotonic());
         self.observed.ticket = self.ticket.is_some();
         self.observed.nonce = self.ports.environment.nonce();
     }
@@ -136,11 +136,12 @@ where
         let provider = &self.desired.provider_config_ref;
         match (question, &self.realm) {
             (Question::Realm(reference), _) => {
-                let namespace = self.held.object().metadata.namespace.clone().unwrap_or_default();
-                let opened = self.ports.realms.open(&namespace, &reference).await;
+                let (namespace, name) =
+                    (self.held.object().namespace().unwrap_or_default(), self.held.object().name_any());
+                let opened = self.ports.realms.open(&namespace, &name, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());
-                self.observed.realm = realm.map_err(|phase| phase.clone().into()).into();
+                self.observed.realm = realm.map_err(Clone::clone).into();
                 self.realm = opened.ok().map(|opened| opened.remote);
             }
             (Question::Configs, Some(realm)) => {

@@ -19,8 +19,6 @@ pub struct Observed {
     pub finalizer: bool,
     /// Whether a remote write may be started.
     pub may_write: bool,
-    /// For how long the service asked to be left alone.
-    pub quiet_for: Duration,
     /// Whether this process has already brought the remote side to this generation of the spec.
     pub corrected: bool,
     /// Whether what could have come right by itself has not done so within the grace period.

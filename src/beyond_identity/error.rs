@@ -52,7 +52,7 @@ pub enum Error {
 pub enum Unsent {
     /// No connection was made, so nothing was sent.
     NoConnection,
-    /// 429: too many calls.
+    /// Too many calls: answered with 429, or not sent because of an earlier such answer.
     TooManyCalls,
 }
 

@@ -92,6 +92,12 @@ pub(super) fn local(operation: Operation, why: &str) -> Error {
     Error::Refused { cause: Refusal::Local, message: format!("{operation} was not sent: {why}") }
 }
 
+/// The error for a call that was not sent, since the service asked to be left alone.
+pub(super) fn held_back(operation: Operation, after: Duration) -> Error {
+    let message = format!("{operation} was not sent, since the service asked to be left alone for a while");
+    Error::Retry { cause: Unsent::TooManyCalls, after: Some(after), message }
+}
+
 /// Something went wrong on the way to or from the service.
 pub(super) fn in_doubt(operation: Operation, cause: Doubt, status: Option<u16>, what: &str) -> Error {
     let doubt = if operation.is_read() { "" } else { "; it may have been carried out" };

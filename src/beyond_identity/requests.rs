@@ -9,12 +9,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::client::{Call, HttpClient, OBJECT_LIMIT, PAGE_LIMIT, Success};
 use super::decode::{self, Listed, Object};
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::filter;
+use super::gate::Gate;
 use super::listing::{self, Listing};
 use super::operation::{self, Operation};
 use super::outcome;
@@ -28,7 +30,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 
 /// The calls of one realm, with one token. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RealmClient(Arc<Inner>);
+pub struct RealmClient {
+    inner: Arc<Inner>,
+    gate: Option<Arc<dyn Gate>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -62,19 +67,26 @@ impl RealmClient {
         request_timeout: Duration,
     ) -> Self {
         let (tenant_id, realm_id) = (tenant_id.into(), realm_id.into());
-        Self(Arc::new(Inner { http, endpoint, tenant_id, realm_id, token, request_timeout }))
+        let inner = Arc::new(Inner { http, endpoint, tenant_id, realm_id, token, request_timeout });
+        Self { inner, gate: None }
+    }
+
+    /// The same, whose calls pass through `gate`, each page of a list by itself.
+    #[must_use]
+    pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// The tenant that the calls are for.
     #[must_use]
     pub fn tenant_id(&self) -> &str {
-        &self.0.tenant_id
+        &self.inner.tenant_id
     }
 
     /// The realm that the calls are for.
     #[must_use]
     pub fn realm_id(&self) -> &str {
-        &self.0.realm_id
+        &self.inner.realm_id
     }
 
     /// Reads an identity.
@@ -138,7 +150,7 @@ impl RealmClient {
         let operation = operation::REVOKE_JOB;
         let mut url = self.url(operation, &["identities", identity_id, "credential-binding-jobs", job_id])?;
         url.set_path(&format!("{}:revoke", url.path()));
-        self.send(operation, url, Some(b"{}".to_vec()), self.0.request_timeout, 0).await.map(drop)
+        self.send(operation, url, Some(b"{}".to_vec()), self.inner.request_timeout, 0).await.map(drop)
     }
 
     /// Reads all authenticator configurations of the realm.
@@ -181,7 +193,7 @@ impl RealmClient {
     ) -> Result<AuthenticatorConfig, Error> {
         let body = json!({ "authenticator_config": patch });
         let path = ["authenticator-configs", id];
-        Ok(self.write(operation::PATCH_CONFIG, &path, &body, self.0.request_timeout).await?.item)
+        Ok(self.write(operation::PATCH_CONFIG, &path, &body, self.inner.request_timeout).await?.item)
     }
 
     /// Deletes an authenticator configuration. The answer has no body (the OpenAPI document says so), and none is read.
@@ -190,12 +202,12 @@ impl RealmClient {
     /// [`Error::Gone`] where there was none with this id; after [`Error::InDoubt`] it may be gone.
     pub async fn delete_authenticator_config(&self, id: &str) -> Result<(), Error> {
         let url = self.url(operation::DELETE_CONFIG, &["authenticator-configs", id])?;
-        self.send(operation::DELETE_CONFIG, url, None, self.0.request_timeout, 0).await.map(drop)
+        self.send(operation::DELETE_CONFIG, url, None, self.inner.request_timeout, 0).await.map(drop)
     }
 
     async fn read<T: Object>(&self, operation: Operation, path: &[&str]) -> Result<T, Error> {
         let url = self.url(operation, path)?;
-        let success = self.send(operation, url, None, self.0.request_timeout, OBJECT_LIMIT).await?;
+        let success = self.send(operation, url, None, self.inner.request_timeout, OBJECT_LIMIT).await?;
         Ok(answer(operation, &success)?.item)
     }
 
@@ -231,7 +243,7 @@ impl RealmClient {
             url.set_query(Some(&query));
             self.send(operation, url, None, timeout, PAGE_LIMIT)
         };
-        listing::read_all(operation, self.0.request_timeout, fetch).await
+        listing::read_all(operation, self.inner.request_timeout, fetch).await
     }
 
     async fn send(
@@ -242,13 +254,19 @@ impl RealmClient {
         timeout: Duration,
         limit: usize,
     ) -> Result<Success, Error> {
-        let Inner { http, endpoint, token, .. } = &*self.0;
-        http.send(endpoint, Call { operation, url, token, body, timeout, limit }).await
+        let Inner { http, endpoint, token, .. } = &*self.inner;
+        let call = Call { operation, url, token, body, timeout, limit };
+        let Some(gate) = &self.gate else { return http.send(endpoint, call).await };
+        gate.begin().map_err(|after| outcome::held_back(operation, after))?;
+        let begun = Instant::now();
+        let answer = http.send(endpoint, call).await;
+        gate.end(begun, answer.as_ref().err());
+        answer
     }
 
     /// The URL of a path below the realm.
     fn url(&self, operation: Operation, path: &[&str]) -> Result<Url, Error> {
-        let Inner { endpoint, tenant_id, realm_id, .. } = &*self.0;
+        let Inner { endpoint, tenant_id, realm_id, .. } = &*self.inner;
         let mut url = format!("{endpoint}/v1");
         for segment in ["tenants", tenant_id, "realms", realm_id].iter().chain(path) {
             // A dot segment would lead out of the realm. A dash stands for every object in this API, so that a list

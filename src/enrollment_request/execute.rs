@@ -156,7 +156,6 @@ where
         self.observed.fresh = self.held.fresh();
         self.observed.finalizer = self.held.has_finalizer();
         self.observed.may_write = self.ports.environment.may_write();
-        self.observed.quiet_for = self.memory.quiet_for(self.ports.environment.monotonic());
         self.observed.ticket = self.ticket.is_some();
         self.observed.nonce = self.ports.environment.nonce();
     }

@@ -34,10 +34,10 @@ where
                 self.observed.config = Fact::Known(config.as_deref().map(of_config));
             }
             Question::Realm(reference) => {
-                let opened = self.ports.realms.open(&self.desired.namespace, &reference).await;
+                let opened = self.ports.realms.open(&self.desired.namespace, &self.holder.name, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());
-                self.observed.realm = realm.map_err(|phase| phase.clone().into()).into();
+                self.observed.realm = realm.map_err(Clone::clone).into();
                 self.realm = opened.ok().map(|opened| (opened.remote, reference));
             }
             Question::Identity(who) => {

@@ -20,8 +20,6 @@ pub struct Observed {
     pub finalizer: bool,
     /// Whether a remote write may be started.
     pub may_write: bool,
-    /// For how long the service asked to be left alone.
-    pub quiet_for: Duration,
     /// The AuthenticatorConfig; `None` when there is no such object.
     pub config: Fact<Option<Config>>,
     /// The realm behind the provider config.

@@ -1,5 +1,6 @@
 //! From a reference to a ready client: which provider config, who may use it, and with which credentials.
 
+pub mod limiter;
 mod providers;
 mod secret;
 
@@ -10,7 +11,8 @@ use crate::api::cluster_provider_config::Region as RegionSpec;
 use crate::api::phase::why;
 use crate::api::{ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
-use crate::reconcile::{Opened, Realms};
+use crate::reconcile::{Opened, Realms, Trouble};
+use limiter::{Applicant, Limiters, Wake};
 
 pub use providers::Providers;
 
@@ -24,18 +26,33 @@ pub struct KubeRealms {
     pub request_timeout: Duration,
     /// Whether an endpoint may be plain http on a loopback address.
     pub allow_loopback: bool,
+    /// Who lets an object call a tenant.
+    pub limiters: Arc<Limiters>,
+    /// The kind of the objects that ask.
+    pub kind: &'static str,
+    /// Wakes an object of that kind when it is its turn.
+    pub wake: Wake,
 }
 
 impl Realms for KubeRealms {
     type Remote = RealmClient;
 
-    async fn open(&self, namespace: &str, reference: &ProviderConfigRef) -> Result<Opened<RealmClient>, Phase> {
+    async fn open(
+        &self,
+        namespace: &str,
+        name: &str,
+        reference: &ProviderConfigRef,
+    ) -> Result<Opened<RealmClient>, Trouble> {
         let provider = self.providers.get(&reference.name).ok_or_else(|| not_found(reference))?;
         let spec = &provider.spec;
         let endpoint = endpoint(spec, reference, self.allow_loopback)?;
         let token = self.providers.token(&provider, reference).await?;
+        let applicant = Applicant { namespace: namespace.to_owned(), kind: self.kind, name: name.to_owned() };
+        let admission = self.limiters.admit(endpoint.as_str(), &spec.tenant_id, applicant, self.wake.clone());
+        let admission = admission.map_err(Trouble::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
+        let remote = remote.behind(Arc::new(admission));
         Ok(Opened { remote, not_allowed: not_allowed(spec, reference, namespace) })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::api::Phase;
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
 
 /// A fact that a plan may ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +24,19 @@ pub struct Trouble {
     pub phase: Phase,
     /// How long the other side asked to be left alone.
     pub after: Option<Duration>,
+}
+
+impl Trouble {
+    /// The object has to wait for its turn to call the service, which asked to be left alone for `after`.
+    pub fn not_its_turn(after: Duration) -> Self {
+        let message = "the service limits the calls of its tenant: this object is looked at when it is its turn";
+        Self { phase: Phase::AtWork(why(Reason::RateLimited, message)), after: Some(after) }
+    }
+
+    /// Whether all that is in the way is that the service asked for fewer calls.
+    pub fn is_held_back(&self) -> bool {
+        self.phase.why().reason == Reason::RateLimited
+    }
 }
 
 impl From<Phase> for Trouble {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fact::Fact;
+use super::fact::{Fact, Trouble};
 use super::wait::{Until, Wait};
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -21,7 +21,9 @@ pub struct RealmIds {
 pub enum Away {
     /// Nobody has asked where the provider config leads.
     Unknown,
-    /// It cannot be told, or it leads elsewhere.
+    /// It cannot be told.
+    Trouble(Trouble),
+    /// It leads elsewhere.
     Wait(Wait),
 }
 
@@ -31,11 +33,10 @@ pub fn at_home<'a>(
     reference: &ProviderConfigRef,
     home: Option<&RealmIds>,
     resync: Duration,
-    overdue: bool,
 ) -> Result<&'a RealmIds, Away> {
     match (realm, home) {
         (Fact::Unknown, _) => Err(Away::Unknown),
-        (Fact::Failed(trouble), _) => Err(Away::Wait(Wait::troubled(trouble, resync, overdue))),
+        (Fact::Failed(trouble), _) => Err(Away::Trouble(trouble.clone())),
         (Fact::Known(realm), Some(home)) if realm != home => {
             let phase = Phase::Refused(why(
                 Reason::RealmChanged,
@@ -64,12 +65,10 @@ mod tests {
     fn an_object_stays_in_its_realm() {
         let (reference, s) = (ProviderConfigRef::default(), Duration::from_secs(600));
         let known = Fact::Known(ids("a"));
-        assert_eq!(at_home(&Fact::Unknown, &reference, None, s, false), Err(Away::Unknown));
-        assert_eq!(at_home(&known, &reference, None, s, false), Ok(&ids("a")), "not at home anywhere yet");
-        assert_eq!(at_home(&known, &reference, Some(&ids("a")), s, false), Ok(&ids("a")));
-        let Err(Away::Wait(wait)) = at_home(&known, &reference, Some(&ids("b")), s, false) else {
-            panic!("another realm")
-        };
+        assert_eq!(at_home(&Fact::Unknown, &reference, None, s), Err(Away::Unknown));
+        assert_eq!(at_home(&known, &reference, None, s), Ok(&ids("a")), "not at home anywhere yet");
+        assert_eq!(at_home(&known, &reference, Some(&ids("a")), s), Ok(&ids("a")));
+        let Err(Away::Wait(wait)) = at_home(&known, &reference, Some(&ids("b")), s) else { panic!("another realm") };
         assert!(matches!(wait.say, Some(Phase::Refused(why)) if why.reason == Reason::RealmChanged));
     }
 }

@@ -61,10 +61,6 @@ pub async fn run(
         }
     };
     memory.overtaken = 0;
-    if let Until::Backoff(Some(at_least)) = until {
-        // Whatever wakes the object before that, nothing new is asked of the service.
-        memory.quiet_until = environment.monotonic().checked_add(at_least);
-    }
     memory.failures = match until {
         Until::Backoff(_) => memory.failures.saturating_add(1),
         Until::Change | Until::After(_) => 0,

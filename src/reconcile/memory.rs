@@ -14,8 +14,6 @@ pub struct Memory {
     pub failures: u32,
     /// Looks in a row in which somebody else wrote first.
     pub overtaken: u32,
-    /// Until when the service asked to be left alone.
-    pub quiet_until: Option<Instant>,
     /// The last successful look at the remote object.
     pub look: Option<Look>,
     /// The write-ahead record that was seen first, and when.
@@ -62,11 +60,6 @@ impl Memory {
             None => refusal.generation == generation,
         };
         concerns.then(|| refusal.said.clone())
-    }
-
-    /// For how long from now the service asked to be left alone.
-    pub fn quiet_for(&self, now: Instant) -> Duration {
-        self.quiet_until.map(|until| until.saturating_duration_since(now)).unwrap_or_default()
     }
 
     /// How long this process has known the write-ahead record `id`, which counts from the first time it is

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
+use super::fact::Trouble;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 
 /// The objects of one kind, in the Kubernetes API.
@@ -62,13 +63,15 @@ pub trait Realms: Send + Sync {
     /// What calls are made on.
     type Remote;
 
-    /// Resolves a provider config for an object of `namespace`, and reads its credentials now. Otherwise the
-    /// phase says what is missing.
+    /// Resolves a provider config for the object of this namespace and name, and reads its credentials now. Otherwise
+    /// the trouble says what is missing, or that the object has to wait until it is its turn to call the service: then
+    /// it is woken.
     fn open(
         &self,
         namespace: &str,
+        name: &str,
         reference: &ProviderConfigRef,
-    ) -> impl Future<Output = Result<Opened<Self::Remote>, Phase>> + Send;
+    ) -> impl Future<Output = Result<Opened<Self::Remote>, Trouble>> + Send;
 }
 
 /// A realm that is ready to be called.

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::fact::Trouble;
-use crate::api::phase::why;
-use crate::api::{Phase, Reason};
+use crate::api::Phase;
 
 /// How a look ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,17 +42,16 @@ impl Wait {
         Self { say: Some(phase), until }
     }
 
-    /// Leaves the service alone for `pause`, as it asked. What was said of the spec stands, unless nobody has looked
-    /// at this version of it yet (`seen` is false): then it must not look as if nothing were owed.
-    pub fn quiet(pause: Duration, seen: bool) -> Self {
-        let asked = "the service asked to be left alone for a while; it is tried again after that";
-        let say = (!seen).then(|| Phase::AtWork(why(Reason::RateLimited, asked)));
-        Self { say, until: Until::After(pause) }
-    }
-
     /// Says what went wrong, and backs off. What only a change of the spec can mend, and what has not come right
     /// within the grace period (`overdue`), is tried again after `resync`.
-    pub fn troubled(trouble: &Trouble, resync: Duration, overdue: bool) -> Self {
+    ///
+    /// What the service asked fewer calls of waits to be woken. Meanwhile there stands what was said of the spec, unless
+    /// nobody has looked at this version of it yet (`seen` is false): then it must not look as if nothing were owed.
+    pub fn troubled(trouble: &Trouble, resync: Duration, overdue: bool, seen: bool) -> Self {
+        if trouble.is_held_back() {
+            let say = (!seen).then(|| trouble.phase.clone());
+            return Self { say, until: Until::After(trouble.after.unwrap_or_default() + NOT_WOKEN) };
+        }
         let until = match trouble.phase {
             Phase::Refused(_) => Until::After(resync),
             Phase::Blocked(_) if overdue => Until::After(resync.max(trouble.after.unwrap_or_default())),
@@ -63,6 +61,8 @@ impl Wait {
     }
 }
 
+/// How late what should have been woken is looked at all the same.
+const NOT_WOKEN: Duration = Duration::from_secs(600);
 /// The first step of an object's backoff.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest step.

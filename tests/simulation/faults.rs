@@ -121,8 +121,8 @@ pub enum Fault {
 /// What can happen at a point of a call.
 pub fn possible(port: Port, point: Point) -> Vec<Fault> {
     use Mishap::{
-        Broken, Conflict, Forbidden, Garbage, Impossible, Invalid, NoAnswer, NoConnection, Odd, Redirect, Refused,
-        Server, Timeout, TooMany, Unauthorized,
+        Broken, Conflict, Forbidden, Garbage, HeldBack, Impossible, Invalid, NoAnswer, NoConnection, Odd, Redirect,
+        Refused, Server, Timeout, TooMany, Unauthorized,
     };
     let class = port.class();
     let writes = matches!(class, Class::KubernetesWrite | Class::ServiceWrite);
@@ -139,7 +139,11 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
         (Point::Answer, _) => &[],
         (Point::Before, Class::KubernetesWrite) => &[Conflict, Refused, NoAnswer],
         (Point::After, Class::KubernetesWrite) => &[NoAnswer],
+        (Point::Before, Class::KubernetesRead) if port == Port::OpenRealm => &[NoAnswer, HeldBack],
         (_, Class::KubernetesRead) => &[NoAnswer],
+        (Point::Before, Class::ServiceRead) => {
+            &[NoConnection, Timeout, Broken, Server, TooMany, HeldBack, Unauthorized, Garbage]
+        }
         (_, Class::ServiceRead) => &[NoConnection, Timeout, Broken, Server, TooMany, Unauthorized, Garbage],
         (Point::Before, Class::ServiceWrite) => &[
             NoConnection,
@@ -147,6 +151,7 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
             Broken,
             Server,
             TooMany,
+            HeldBack,
             Unauthorized,
             Forbidden,
             Invalid,

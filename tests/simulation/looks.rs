@@ -12,8 +12,9 @@ use kube::ResourceExt;
 use crate::faults::Port;
 use crate::mutants::{self, Mutant};
 use crate::points::Seat;
-use crate::ports::{SimEnvironment, SimObjects, SimRealms};
+use crate::ports::{SimEnvironment, SimObjects};
 use crate::process::Process;
+use crate::turns::SimRealms;
 use crate::waker::Look;
 use crate::world;
 
@@ -46,7 +47,7 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
         Arc::new(enrollment_request::Ports {
             requests: SimObjects::of(process),
             configs: SimObjects::of(process),
-            realms: SimRealms(Seat(process.clone())),
+            realms: SimRealms { seat: Seat(process.clone()), wake: Process::wake_request },
             environment: Arc::new(SimEnvironment(process.clone())),
             reservations,
             memories: Memories::default(),
@@ -83,7 +84,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
     };
     let ports = Arc::new(authenticator_config::Ports {
         configs: SimObjects::of(process),
-        realms: SimRealms(Seat(process.clone())),
+        realms: SimRealms { seat: Seat(process.clone()), wake: Process::wake_config },
         environment: Arc::new(SimEnvironment(process.clone())),
         memories: Memories::default(),
         cluster: CLUSTER.to_owned(),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use beyond_identity_operator::api::phase::why;
+use beyond_identity_operator::api::{Phase, Reason};
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Refusal, Unsent};
-use beyond_identity_operator::reconcile::WriteError;
+use beyond_identity_operator::reconcile::{Trouble, WriteError};
 
 /// How a call can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +15,8 @@ pub enum Mishap {
     Broken,
     Server,
     TooMany,
+    /// The service asked to be left alone before, so nothing is sent.
+    HeldBack,
     Unauthorized,
     Forbidden,
     Invalid,
@@ -33,7 +37,7 @@ impl From<Mishap> for Error {
         let refused = |cause| Self::Refused { cause, message: message.clone() };
         match mishap {
             Mishap::NoConnection => Self::Retry { cause: Unsent::NoConnection, after: None, message },
-            Mishap::TooMany => {
+            Mishap::TooMany | Mishap::HeldBack => {
                 Self::Retry { cause: Unsent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
             }
             Mishap::Unauthorized => refused(Refusal::Unauthorized),
@@ -56,6 +60,16 @@ impl From<Mishap> for WriteError {
             Mishap::Conflict => Self::Conflict,
             Mishap::Refused => Self::Refused("simulated: refused".to_owned()),
             _ => Self::NoAnswer("simulated: no answer".to_owned()),
+        }
+    }
+}
+
+/// As a realm is opened: its Secret cannot be read, or it is not the object's turn.
+impl From<Mishap> for Trouble {
+    fn from(mishap: Mishap) -> Self {
+        match mishap {
+            Mishap::HeldBack => Self::not_its_turn(Duration::from_secs(7)),
+            _ => Phase::AtWork(why(Reason::KubernetesUnavailable, format!("simulated: {mishap:?}"))).into(),
         }
     }
 }

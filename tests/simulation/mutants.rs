@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::SEEDS;
 use crate::kubernetes::Kind;
+use crate::mishap::Mishap;
 use crate::process::Process;
 use crate::schedule;
 use crate::world::World;
@@ -53,6 +54,8 @@ pub enum Mutant {
     ConcludesAnyhow,
     /// A finalizer is set whatever object stands there.
     FinalizesAnyhow,
+    /// What is held back is sent all the same.
+    SendsWhatIsHeldBack,
     /// The monotonic clock runs slowly, so that a deadline comes late.
     SlowClock,
 }
@@ -105,6 +108,11 @@ pub fn read_job(mutant: Option<Mutant>, mut job: CredentialBindingJob) -> Creden
         job.state = Some(JobState::LinkSent);
     }
     job
+}
+
+/// Whether a call that is held back is sent all the same.
+pub fn sends_anyhow(mutant: Option<Mutant>, mishap: Mishap) -> bool {
+    mutant == Some(Mutant::SendsWhatIsHeldBack) && mishap == Mishap::HeldBack
 }
 
 /// Whether the POST is made again.
@@ -185,5 +193,6 @@ mutants! {
     concluding_whatever_stands_there: ConcludesAnyhow,
     finalizing_whatever_stands_there: FinalizesAnyhow,
     without_reservations_at_the_start: NoReservationsAtTheStart,
+    sending_what_is_held_back: SendsWhatIsHeldBack,
     with_a_slow_clock: SlowClock,
 }

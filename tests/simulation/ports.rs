@@ -5,19 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use beyond_identity_operator::api::Reason;
 use beyond_identity_operator::api::authenticator_config::CreateRecord;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
-use beyond_identity_operator::api::phase::why;
-use beyond_identity_operator::api::{Phase, ProviderConfigRef, Reason};
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity,
     NewAuthenticatorConfig,
 };
 use beyond_identity_operator::beyond_identity::{Answer, Error, Listing};
 use beyond_identity_operator::reconcile::write_ahead::Record;
-use beyond_identity_operator::reconcile::{
-    Announcement, Environment, Objects, Opened, RealmIds, Realms, Ticket, WriteError,
-};
+use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, RealmIds, Ticket, WriteError};
 use beyond_identity_operator::{authenticator_config, enrollment_request};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -30,7 +27,8 @@ use crate::mutants::{self, Mutant};
 use crate::points::Seat;
 use crate::process::{Process, locked};
 use crate::service::{LAG, Moment};
-use crate::world;
+use crate::turns::Turn;
+use crate::world::{self, State};
 
 pub struct SimObjects<K> {
     seat: Seat,
@@ -50,7 +48,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
         let key = (namespace.to_owned(), name.to_owned());
-        let read = move |state: &mut world::State, _, _| Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()));
+        let read = move |state: &mut State, _, _| Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()));
         let read: Result<Option<K>, String> = self.seat.call(K::READ, KUBERNETES, read).await;
         read.map(|read| read.map(|object| mutants::read(&self.seat.0, object)))
     }
@@ -66,7 +64,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         let mutant = world.mutant;
         let object = mutants::written(mutant, object.clone());
         let name = self.seat.0.name.clone();
-        let write = move |state: &mut world::State, _, _| {
+        let write = move |state: &mut State, _, _| {
             let written = if mutants::is_lost(mutant, &object) {
                 Ok(object.clone())
             } else {
@@ -84,7 +82,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
     async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
         let object = object.clone();
         let anyhow = self.seat.0.world.mutant == Some(Mutant::FinalizesAnyhow);
-        let patch = move |state: &mut world::State, _, _| {
+        let patch = move |state: &mut State, _, _| {
             let patched = state.set_finalizer(&object, present, anyhow)?;
             if !present && patched.announced().is_some() {
                 state.violate(format!("{:?} was let go in doubt", key(&patched)));
@@ -104,19 +102,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
     }
 }
 
-pub struct SimRealms(pub Seat);
-
-impl Realms for SimRealms {
-    type Remote = SimRemote;
-
-    async fn open(&self, _namespace: &str, _reference: &ProviderConfigRef) -> Result<Opened<SimRemote>, Phase> {
-        let opened: Result<(), String> = self.0.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
-        opened.map_err(|said| Phase::AtWork(why(Reason::KubernetesUnavailable, said)))?;
-        Ok(Opened { remote: SimRemote(self.0.clone()), not_allowed: None })
-    }
-}
-
-pub struct SimRemote(Seat);
+pub struct SimRemote(pub Turn);
 
 fn realm() -> RealmIds {
     RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
@@ -125,7 +111,7 @@ fn realm() -> RealmIds {
 impl SimRemote {
     /// No call may start, or last, beyond the time that its record gives it.
     fn check_deadline(&self, record: &impl Record, timeout: Duration) {
-        let mut state = self.0.0.world.lock();
+        let mut state = self.0.seat.0.world.lock();
         let Some(announcement) = state.announced.get(record.id()) else { return };
         let deadline = announcement.begun + record.timeout();
         if Instant::now() >= deadline || Instant::now() + timeout > deadline {
@@ -147,16 +133,16 @@ impl enrollment_request::Remote for SimRemote {
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         let id = identity_id.to_owned();
-        let list = move |state: &mut world::State, now, wall| {
+        let list = move |state: &mut State, now, wall| {
             state.service.list_jobs(&id, &mut Moment { now, wall, chance: &mut state.chance })
         };
-        mutants::list(self.0.0.world.mutant, self.0.call(Port::ListJobs, SERVICE, list).await)
+        mutants::list(self.0.seat.0.world.mutant, self.0.call(Port::ListJobs, SERVICE, list).await)
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
         let (identity, id) = (identity_id.to_owned(), job_id.to_owned());
-        let mutant = self.0.0.world.mutant;
-        let read = move |state: &mut world::State, now: Instant, _| {
+        let mutant = self.0.seat.0.world.mutant;
+        let read = move |state: &mut State, now: Instant, _| {
             if mutant == Some(Mutant::AdoptsByTheList) {
                 _ = state.read_job(&identity, &id);
                 return state.service.job_as_of(&identity, &id, now - LAG / 2);
@@ -188,10 +174,10 @@ impl enrollment_request::Remote for SimRemote {
             self.0.call(Port::CreateJob, timeout, move |state, now, wall| state.send(&send, now, wall)).await
         };
         let mut answer = post().await;
-        if mutants::posts_again(self.0.0.world.mutant, &answer) {
+        if mutants::posts_again(self.0.seat.0.world.mutant, &answer) {
             answer = post().await;
         }
-        mutants::sorted(self.0.0.world.mutant, answer).map(|item| Answer { item, server_time: None })
+        mutants::sorted(self.0.seat.0.world.mutant, answer).map(|item| Answer { item, server_time: None })
     }
 }
 
@@ -201,10 +187,10 @@ impl authenticator_config::Remote for SimRemote {
     }
 
     async fn configs(&self) -> Result<Listing<RemoteConfig>, Error> {
-        let list = |state: &mut world::State, now, wall| {
+        let list = |state: &mut State, now, wall| {
             state.service.list_configs(&mut Moment { now, wall, chance: &mut state.chance })
         };
-        mutants::list(self.0.0.world.mutant, self.0.call(Port::ListConfigs, SERVICE, list).await)
+        mutants::list(self.0.seat.0.world.mutant, self.0.call(Port::ListConfigs, SERVICE, list).await)
     }
 
     async fn config(&self, id: &str) -> Result<RemoteConfig, Error> {
@@ -220,8 +206,8 @@ impl authenticator_config::Remote for SimRemote {
     ) -> Result<RemoteConfig, Error> {
         let (record, config) = (ticket.record().clone(), config.clone());
         self.check_deadline(&record, timeout);
-        let post = move |state: &mut world::State, now, wall| state.create_config(&record, &config, now, wall);
-        mutants::sorted(self.0.0.world.mutant, self.0.call(Port::CreateConfig, timeout, post).await)
+        let post = move |state: &mut State, now, wall| state.create_config(&record, &config, now, wall);
+        mutants::sorted(self.0.seat.0.world.mutant, self.0.call(Port::CreateConfig, timeout, post).await)
     }
 
     async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {

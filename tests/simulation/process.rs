@@ -33,8 +33,8 @@ pub struct Process {
     seen: (usize, usize),
     /// Which person belongs to which request.
     pub reservations: Arc<Reservations>,
-    /// Wakes a request.
-    waker: OnceLock<Arc<Waker<EnrollmentRequest>>>,
+    /// Wakes the loops.
+    wakers: OnceLock<Wakers>,
     /// Whether the reservations are filled, and it works.
     filled: AtomicBool,
     at_work: Notify,
@@ -44,6 +44,12 @@ pub struct Process {
     suspended: Mutex<Option<Instant>>,
     died: Notify,
     tasks: Mutex<Vec<AbortHandle>>,
+}
+
+/// What wakes the loop of each kind.
+struct Wakers {
+    configs: Arc<Waker<AuthenticatorConfig>>,
+    requests: Arc<Waker<EnrollmentRequest>>,
 }
 
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,8 +68,8 @@ impl Process {
                 (state.requests.as_of(moment), state.configs.as_of(moment));
             let this = this.clone();
             let wake = move |holder: &Holder| {
-                let waker = this.upgrade().and_then(|process| process.waker.get().cloned());
-                waker.iter().for_each(|waker| waker.wake_known(&(holder.namespace.clone(), holder.name.clone())));
+                let process = this.upgrade();
+                process.iter().for_each(|it| it.wake_request(&(holder.namespace.clone(), holder.name.clone())));
             };
             Self {
                 world: world.clone(),
@@ -75,7 +81,7 @@ impl Process {
                 ending: AtomicBool::new(false),
                 restarted,
                 reservations: Arc::new(Reservations::new(wake)),
-                waker: OnceLock::new(),
+                wakers: OnceLock::new(),
                 filled: AtomicBool::new(false),
                 at_work: Notify::new(),
                 failing_writes: Mutex::new(0),
@@ -88,7 +94,7 @@ impl Process {
         world.say(format_args!("{} starts", process.name));
         let configs = Waker::new(&process, looks::config_looks(&process));
         let requests = Waker::new(&process, looks::request_looks(&process));
-        _ = process.waker.set(requests.clone());
+        _ = process.wakers.set(Wakers { configs: configs.clone(), requests: requests.clone() });
         let waiting = requests.clone();
         process.watch(configs, process.seen.1, move |config, _| waiting.config_seen(config));
         let reservations = process.reservations.clone();
@@ -105,6 +111,16 @@ impl Process {
             filling.at_work.notify_waiters();
         });
         process
+    }
+
+    /// Wakes the loop for a request that the cache has.
+    pub fn wake_request(&self, key: &Key) {
+        self.wakers.get().iter().for_each(|wakers| wakers.requests.wake_known(key));
+    }
+
+    /// Wakes the loop for a configuration that the cache has.
+    pub fn wake_config(&self, key: &Key) {
+        self.wakers.get().iter().for_each(|wakers| wakers.configs.wake_known(key));
     }
 
     /// Waits until it may work.

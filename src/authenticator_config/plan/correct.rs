@@ -52,8 +52,7 @@ fn done(realm: &RealmIds) -> Step {
 fn settled(facts: &Facts<'_>, step: Step) -> Step {
     match step {
         Step::Wait(Wait { say: Some(phase), until })
-            if phase.why().reason != Reason::RealmChanged
-                && facts.observed.status.observed_generation == Some(facts.desired.generation) =>
+            if phase.why().reason != Reason::RealmChanged && facts.is_seen() =>
         {
             Step::Wait(Wait { say: None, until })
         }

@@ -7,17 +7,12 @@ use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::step::Step;
-use crate::reconcile::Wait;
 
 pub(super) fn rule(facts: &Facts<'_>) -> Step {
     establish(facts).unwrap_or_else(|step| step)
 }
 
 fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
-    if !facts.observed.quiet_for.is_zero() {
-        let seen = facts.observed.status.observed_generation == Some(facts.desired.generation);
-        return Ok(Step::Wait(Wait::quiet(facts.observed.quiet_for, seen)));
-    }
     if !facts.observed.fresh {
         return Ok(Step::Refresh);
     }

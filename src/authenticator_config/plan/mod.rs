@@ -55,7 +55,12 @@ pub fn plan(desired: &Desired, observed: &Observed, times: &Times) -> Step {
 impl<'a> Facts<'a> {
     /// Waits, saying what went wrong.
     fn troubled(&self, trouble: &Trouble) -> Step {
-        Step::Wait(Wait::troubled(trouble, self.times.resync, self.observed.overdue))
+        Step::Wait(Wait::troubled(trouble, self.times.resync, self.observed.overdue, self.is_seen()))
+    }
+
+    /// Whether something was said of this version of the spec.
+    fn is_seen(&self) -> bool {
+        self.observed.status.observed_generation == Some(self.desired.generation)
     }
 
     /// Waits until the next process does what this one may not begin any more.
@@ -67,11 +72,10 @@ impl<'a> Facts<'a> {
     /// The realm to work in, which has to be `home` where there is one.
     fn realm(&self, home: Option<&RealmIds>) -> Result<&'a RealmIds, Step> {
         let reference = &self.desired.provider_config_ref;
-        at_home(&self.observed.realm, reference, home, self.times.resync, self.observed.overdue).map_err(|away| {
-            match away {
-                Away::Unknown => Step::Learn(Question::Realm(reference.clone())),
-                Away::Wait(wait) => Step::Wait(wait),
-            }
+        at_home(&self.observed.realm, reference, home, self.times.resync).map_err(|away| match away {
+            Away::Unknown => Step::Learn(Question::Realm(reference.clone())),
+            Away::Trouble(trouble) => self.troubled(&trouble),
+            Away::Wait(wait) => Step::Wait(wait),
         })
     }
 

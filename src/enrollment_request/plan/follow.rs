@@ -85,8 +85,7 @@ fn unmoved(facts: &Facts<'_>, step: Step) -> Step {
         Phase::Refused(why) => why.reason == Reason::Refused,
         _ => false,
     };
-    let seen = facts.observed.status.observed_generation == Some(facts.desired.generation);
-    let say = match (failed, seen) {
+    let say = match (failed, facts.is_seen()) {
         (false, _) => Some(phase),
         (true, true) => None,
         (true, false) => Some(facts.settled_phase()),

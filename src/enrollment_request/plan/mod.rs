@@ -81,12 +81,17 @@ impl Facts<'_> {
 
     /// Waits, saying what went wrong.
     fn troubled(&self, trouble: &Trouble) -> Step {
-        Step::Wait(Wait::troubled(trouble, self.times.resync, self.is_overdue()))
+        Step::Wait(Wait::troubled(trouble, self.times.resync, self.is_overdue(), self.is_seen()))
     }
 
     /// Waits, saying what is in the way, until something changes; looks again after a while all the same.
     fn blocked(&self, reason: Reason, what: impl AsRef<str>) -> Step {
         self.troubled(&Phase::Blocked(why(reason, what)).into())
+    }
+
+    /// Whether something was said of this version of the spec.
+    fn is_seen(&self) -> bool {
+        self.observed.status.observed_generation == Some(self.desired.generation)
     }
 
     /// Whether what could have come right by itself has not done so within the grace period.
@@ -119,9 +124,10 @@ impl Facts<'_> {
 
     /// `Ok` when `reference` leads to the realm `home`; otherwise what to do first, or instead.
     fn same_realm(&self, reference: &ProviderConfigRef, home: &RealmIds) -> Result<(), Step> {
-        match at_home(&self.observed.realm, reference, Some(home), self.times.resync, self.is_overdue()) {
+        match at_home(&self.observed.realm, reference, Some(home), self.times.resync) {
             Ok(_) => Ok(()),
             Err(Away::Unknown) => Err(Step::Learn(Question::Realm(reference.clone()))),
+            Err(Away::Trouble(trouble)) => Err(self.troubled(&trouble)),
             Err(Away::Wait(wait)) => Err(Step::Wait(wait)),
         }
     }

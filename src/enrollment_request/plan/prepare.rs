@@ -26,10 +26,6 @@ pub(super) fn rule(facts: &Facts<'_>) -> Step {
 }
 
 fn prepare(facts: &Facts<'_>) -> Result<Step, Step> {
-    if !facts.observed.quiet_for.is_zero() {
-        let seen = facts.observed.status.observed_generation == Some(facts.desired.generation);
-        return Ok(Step::Wait(Wait::quiet(facts.observed.quiet_for, seen)));
-    }
     if !facts.observed.fresh {
         return Ok(Step::Refresh);
     }

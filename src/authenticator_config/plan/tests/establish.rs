@@ -96,11 +96,12 @@ fn what_was_removed_is_made_again_in_the_realm_in_which_it_was() {
 }
 
 #[test]
-fn while_the_service_asked_to_be_left_alone_nothing_new_is_begun() {
-    let quiet_for = Duration::from_secs(7);
-    let mut quiet = Observed { quiet_for, ..fresh() };
-    quiet.status.observed_generation = None;
-    assert_eq!(waits(&next(&quiet)), (Reason::RateLimited, Until::After(quiet_for)));
-    quiet.status.observed_generation = Some(1);
-    assert_eq!(next(&quiet), Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
+fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
+    let realm = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
+    let mut waiting = Observed { realm, ..fresh() };
+    waiting.status.observed_generation = None;
+    let late = Until::After(Duration::from_secs(607));
+    assert_eq!(waits(&next(&waiting)), (Reason::RateLimited, late));
+    waiting.status.observed_generation = Some(1);
+    assert_eq!(next(&waiting), Step::Wait(Wait { say: None, until: late }));
 }

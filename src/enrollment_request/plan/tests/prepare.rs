@@ -163,15 +163,15 @@ fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
 }
 
 #[test]
-fn while_the_service_asked_to_be_left_alone_nothing_new_is_begun_whatever_wakes_the_request() {
-    let quiet_for = Duration::from_secs(7);
-    let mut quiet = Observed { quiet_for, ..prepared() };
-    let step = next(&desired(), &quiet);
-    assert!(matches!(said(&step), Phase::AtWork(_)), "what is owed of a spec not looked at yet is said");
-    assert_eq!(until(&step), Until::After(quiet_for));
-    quiet.status.observed_generation = Some(1);
-    assert_eq!(next(&desired(), &quiet), Step::Wait(Wait { say: None, until: Until::After(quiet_for) }));
-    let mut in_doubt = Observed { quiet_for, ..prepared() };
-    in_doubt.status.send = Some(send());
-    assert!(matches!(next(&desired(), &in_doubt), Step::Wait(Wait { say: Some(_), .. })), "a doubt is looked into");
+fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
+    let realm = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
+    let mut waiting = Observed { realm, ..prepared() };
+    let step = next(&desired(), &waiting);
+    assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::RateLimited), "it is in progress");
+    let late = Until::After(Duration::from_secs(607));
+    assert_eq!(until(&step), late);
+    waiting.status.observed_generation = Some(1);
+    assert_eq!(next(&desired(), &waiting), Step::Wait(Wait { say: None, until: late }));
+    waiting.status.send = Some(send());
+    assert_eq!(next(&desired(), &waiting), Step::Wait(Wait { say: None, until: late }), "a doubt stays one");
 }

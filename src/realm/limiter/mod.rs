@@ -1,0 +1,190 @@
+//! One limiter for each tenant of an API host, whatever provider config, realm or object the calls are for: it slows
+//! down when the service asks for that, and lets the objects take turns. Whoever waits is woken, and nobody sleeps.
+
+mod pace;
+mod queue;
+mod turns;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+pub use queue::Applicant;
+use turns::Turns;
+
+use crate::beyond_identity::{Error, Gate, Refusal, Unsent};
+
+/// Wakes the loop of an object's kind for the object.
+pub type Wake = Arc<dyn Fn(&Applicant) + Send + Sync>;
+
+/// The limiters of a process. They live as long as it does.
+#[derive(Default)]
+pub struct Limiters {
+    /// By API host and tenant id.
+    limiters: Mutex<HashMap<(String, String), Arc<Limiter>>>,
+    changed: Arc<Notify>,
+}
+
+/// The limiter of one tenant.
+struct Limiter {
+    endpoint: String,
+    tenant_id: String,
+    turns: Mutex<Turns<Wake>>,
+    /// Somebody waits, or a turn was taken.
+    changed: Arc<Notify>,
+}
+
+/// A look that was admitted: what its calls pass through.
+pub struct Admission {
+    limiter: Arc<Limiter>,
+    applicant: Applicant,
+    wake: Wake,
+    /// The call that was charged with the admission, and was not made yet.
+    prepaid: AtomicBool,
+}
+
+impl Limiters {
+    /// Admits a look of `applicant` at this tenant. Otherwise the object is woken when its turn comes, and the answer is
+    /// how long the service asked to be left alone.
+    pub fn admit(
+        &self,
+        endpoint: &str,
+        tenant_id: &str,
+        applicant: Applicant,
+        wake: Wake,
+    ) -> Result<Admission, Duration> {
+        let limiter = self.of(endpoint, tenant_id);
+        let admitted = {
+            let mut turns = limiter.turns();
+            let admitted = turns.admit(&applicant, wake.clone(), Instant::now());
+            limiter.changed(&turns);
+            admitted
+        };
+        admitted.map(|()| Admission { limiter, applicant, wake, prepaid: AtomicBool::new(true) })
+    }
+
+    /// Wakes those whose turn it is, for ever.
+    pub async fn take_turns(&self) {
+        loop {
+            match self.pass(Instant::now()) {
+                None => self.changed.notified().await,
+                Some(next) => tokio::select! {
+                    () = self.changed.notified() => {}
+                    () = sleep_until(next) => {}
+                },
+            }
+        }
+    }
+
+    /// Wakes those whose turn it is; answers when there may be more.
+    fn pass(&self, now: Instant) -> Option<Instant> {
+        let limiters: Vec<_> = locked(&self.limiters).values().cloned().collect();
+        let passed = limiters.iter().map(|limiter| limiter.turns().pass(now)).map(|next| {
+            next.woken.iter().for_each(|(applicant, wake)| wake(applicant));
+            next.look_again
+        });
+        passed.flatten().min()
+    }
+
+    fn of(&self, endpoint: &str, tenant_id: &str) -> Arc<Limiter> {
+        let mut limiters = locked(&self.limiters);
+        let limiter = limiters.entry((endpoint.to_owned(), tenant_id.to_owned())).or_insert_with(|| {
+            Arc::new(Limiter {
+                endpoint: endpoint.to_owned(),
+                tenant_id: tenant_id.to_owned(),
+                turns: Mutex::default(),
+                changed: self.changed.clone(),
+            })
+        });
+        limiter.clone()
+    }
+}
+
+impl Limiter {
+    fn turns(&self) -> MutexGuard<'_, Turns<Wake>> {
+        locked(&self.turns)
+    }
+
+    /// Where somebody waits, the next turn may be another one now, or due.
+    fn changed(&self, turns: &Turns<Wake>) {
+        if turns.somebody_waits() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+impl Gate for Admission {
+    fn begin(&self) -> Result<(), Duration> {
+        let mut turns = self.limiter.turns();
+        let now = Instant::now();
+        let quiet_for = turns.pace.quiet_for(now);
+        if !quiet_for.is_zero() {
+            turns.wait(&self.applicant, self.wake.clone());
+            self.limiter.changed(&turns);
+            return Err(quiet_for);
+        }
+        if !self.prepaid.swap(false, Ordering::Relaxed) {
+            turns.charge(&self.applicant.namespace, now);
+        }
+        Ok(())
+    }
+
+    fn end(&self, begun: Instant, error: Option<&Error>) {
+        let mut turns = self.limiter.turns();
+        let now = Instant::now();
+        match error {
+            Some(Error::Retry { cause: Unsent::TooManyCalls, after, .. }) => {
+                let cut = turns.pace.too_many(begun, *after, now);
+                turns.wait(&self.applicant, self.wake.clone());
+                self.limiter.changed(&turns);
+                if cut {
+                    let Limiter { endpoint, tenant_id, .. } = &*self.limiter;
+                    tracing::warn!(
+                        endpoint,
+                        tenant_id,
+                        calls_per_second = turns.pace.rate(),
+                        pause_seconds = turns.pace.quiet_for(now).as_secs_f64(),
+                        "the service asked for fewer calls (429): slowing down"
+                    );
+                }
+            }
+            Some(Error::Retry { cause: Unsent::NoConnection, .. } | Error::Refused { cause: Refusal::Local, .. }) => {}
+            Some(Error::InDoubt { after, status, .. }) => {
+                if let Some(after) = after {
+                    turns.pace.leave_alone(*after, now);
+                } else if status.is_some_and(|status| status < 500) {
+                    turns.pace.answered(begun, now);
+                }
+            }
+            None | Some(Error::Refused { .. } | Error::Gone { .. }) => turns.pace.answered(begun, now),
+        }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if *self.prepaid.get_mut() {
+            let mut turns = self.limiter.turns();
+            turns.refund(&self.applicant.namespace);
+            self.limiter.changed(&turns);
+        }
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission").field("applicant", &self.applicant).finish_non_exhaustive()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

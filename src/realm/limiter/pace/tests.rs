@@ -1,0 +1,194 @@
+use super::*;
+
+fn s(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// A pace that was cut to what is left of `rate` calls a second, and is not paused any more.
+fn cut(rate: f64, now: Instant) -> Pace {
+    let mut pace = Pace { rate: Some(rate), ..Pace::default() };
+    assert!(pace.too_many(now, Some(Duration::ZERO), now));
+    pace
+}
+
+#[test]
+fn who_was_never_told_to_slow_down_never_waits() {
+    let (mut pace, now) = (Pace::default(), Instant::now());
+    for _ in 0..10_000 {
+        assert!(pace.is_unlimited(now));
+        assert_eq!(pace.wait(now), Duration::ZERO);
+        pace.charge(now);
+        pace.answered(now, now);
+    }
+    pace.refund();
+    assert_eq!((pace.wait(now), pace.rate()), (Duration::ZERO, None));
+}
+
+#[test]
+fn the_pause_that_is_asked_for_is_kept_and_calls_are_spaced_after_it() {
+    let (mut pace, now) = (Pace::default(), Instant::now());
+    (0..20).for_each(|_| pace.answered(now, now));
+    assert!(pace.too_many(now, Some(s(4.0)), now));
+    assert!(!pace.is_unlimited(now));
+    assert_eq!(pace.quiet_for(now), s(4.0));
+    assert_eq!(pace.wait(now + s(1.0)), s(3.0));
+    assert_eq!(pace.rate(), Some(2.5), "half of twenty calls in the four seconds until it is over");
+    let over = now + s(4.0);
+    assert_eq!(pace.wait(over), Duration::ZERO);
+    pace.charge(over);
+    assert_eq!(pace.wait(over), s(0.4));
+    pace.charge(over);
+    pace.charge(over);
+    assert_eq!(pace.wait(over), s(1.2), "calls beyond the pace are a debt");
+    pace.refund();
+    assert_eq!(pace.wait(over), s(0.8));
+    assert_eq!(pace.wait(over + s(0.8)), Duration::ZERO);
+}
+
+#[test]
+fn without_a_word_about_time_the_pause_doubles_up_to_a_minute_and_an_answer_ends_that() {
+    let (mut pace, mut now) = (Pace::default(), Instant::now());
+    for seconds in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
+        assert!(pace.too_many(now, None, now));
+        assert_eq!(pace.quiet_for(now), s(seconds));
+        now += s(seconds);
+    }
+    pace.answered(now, now);
+    pace.too_many(now, None, now);
+    assert_eq!(pace.quiet_for(now), s(1.0));
+}
+
+#[test]
+fn what_was_under_way_when_the_pace_was_cut_cuts_it_no_further() {
+    let (mut pace, begun) = (cut(16.0, Instant::now()), Instant::now());
+    let now = begun + s(1.0);
+    assert!(pace.too_many(begun, None, now));
+    let rate = pace.rate();
+    for after in [None, Some(s(0.5)), None] {
+        assert!(!pace.too_many(begun, after, now + s(0.1)));
+        assert_eq!(pace.rate(), rate);
+    }
+    assert_eq!(pace.quiet_for(now), s(2.0), "nor is the pause doubled once more");
+    assert!(!pace.too_many(begun, Some(s(30.0)), now + s(0.1)));
+    assert_eq!(pace.quiet_for(now + s(0.1)), s(30.0), "but a longer one that is asked for is kept");
+    pace.answered(begun, now + s(0.2));
+    pace.too_many(now + s(31.0), None, now + s(31.0));
+    assert_eq!(pace.quiet_for(now + s(31.0)), s(4.0), "and an answer from before says nothing of the new pace");
+}
+
+#[test]
+fn each_answer_raises_the_pace_until_nothing_is_held_back() {
+    let now = Instant::now();
+    let mut pace = cut(2.0, now);
+    assert_eq!(pace.rate(), Some(1.0));
+    pace.answered(now, now);
+    assert_eq!(pace.rate(), Some(1.01));
+    let answers = (0..).take_while(|_| {
+        pace.answered(now, now);
+        pace.rate().is_some()
+    });
+    assert_eq!(answers.count(), 4899);
+    assert!(pace.is_unlimited(now));
+}
+
+#[test]
+fn the_slowest_pace_has_an_end() {
+    let (mut pace, mut now) = (Pace::default(), Instant::now());
+    for _ in 0..100 {
+        pace.too_many(now, Some(s(3600.0)), now);
+        now += s(3600.0);
+    }
+    assert_eq!(pace.rate(), Some(SLOWEST));
+    pace.charge(now);
+    assert_eq!(pace.wait(now), s(5.0));
+}
+
+#[test]
+fn an_error_of_the_service_pauses_and_does_not_slow_down() {
+    let (mut pace, now) = (Pace::default(), Instant::now());
+    pace.leave_alone(s(30.0), now);
+    pace.leave_alone(s(10.0), now);
+    assert_eq!((pace.quiet_for(now), pace.rate()), (s(30.0), None));
+    assert!(!pace.is_unlimited(now + s(29.0)));
+    assert!(pace.is_unlimited(now + s(30.0)));
+}
+
+#[test]
+fn what_is_long_past_is_not_lately() {
+    let (mut served, now) = (Served::default(), Instant::now());
+    assert_eq!(served.rate(now, now), None);
+    (0..30).for_each(|_| served.count(now));
+    assert_eq!(served.rate(now + s(1.0), now + s(60.0)), Some(0.5));
+    served.count(now + s(40.0));
+    assert_eq!(served.rate(now + s(40.0), now + s(62.0)), Some(0.5), "31 in 62 s");
+    assert_eq!(served.rate(now + s(60.0), now + s(60.0)), Some(0.05), "one in the last 20 s");
+    assert_eq!(served.rate(now + s(100.0), now + s(100.0)), None);
+}
+
+/// A service with a quota of calls for each window of time.
+struct Quota {
+    calls: u32,
+    window: Duration,
+    /// Whether it says how long to wait.
+    tells: bool,
+    begun: Option<Instant>,
+    used: u32,
+}
+
+impl Quota {
+    /// `Err` for a call too many, with what the service says of time.
+    fn call(&mut self, now: Instant) -> Result<(), Option<Duration>> {
+        let begun = *self.begun.get_or_insert(now);
+        let (begun, is_new) = if now >= begun + self.window { (now, true) } else { (begun, false) };
+        self.begun = Some(begun);
+        self.used = if is_new { 1 } else { self.used + 1 };
+        if self.used <= self.calls {
+            return Ok(());
+        }
+        Err(self.tells.then(|| (begun + self.window).duration_since(now)))
+    }
+}
+
+/// Makes calls, each as soon as it is due, until `wanted` were served. How many were refused, and how long it took.
+fn serve(quota: &mut Quota, wanted: u32) -> (u32, Duration) {
+    let (mut pace, start) = (Pace::default(), Instant::now());
+    let (mut now, mut served, mut refused) = (start, 0, 0);
+    while served < wanted {
+        now += pace.wait(now);
+        pace.charge(now);
+        match quota.call(now) {
+            Ok(()) => {
+                served += 1;
+                pace.answered(now, now + s(0.01));
+            }
+            Err(after) => {
+                refused += 1;
+                pace.too_many(now, after, now + s(0.01));
+            }
+        }
+        now += s(0.01);
+    }
+    (refused, now.duration_since(start))
+}
+
+#[test]
+fn a_quota_is_found_and_mostly_used_with_few_calls_too_many() {
+    let quota = |calls, seconds, tells| Quota { calls, window: s(seconds), tells, begun: None, used: 0 };
+    for (name, mut quota, ideal) in [
+        ("30 a minute", quota(30, 60.0, true), 0.5),
+        ("30 a minute, untold", quota(30, 60.0, false), 0.5),
+        ("10 a second", quota(10, 1.0, true), 10.0),
+        ("10 a second, untold", quota(10, 1.0, false), 10.0),
+        ("one each 2 s", quota(1, 2.0, true), 0.5),
+    ] {
+        let (refused, took) = serve(&mut quota, 600);
+        let used = 600.0 / took.as_secs_f64() / ideal;
+        println!(
+            "{name}: {refused} of {} calls were too many, {:.0} % of the quota was used",
+            600 + refused,
+            used * 100.0
+        );
+        assert!(refused <= 60, "{name}: {refused} of {} were too many", 600 + refused);
+        assert!(used > 0.6, "{name}: {used} of the quota was used");
+    }
+}

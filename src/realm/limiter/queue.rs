@@ -1,0 +1,109 @@
+//! Who waits for a turn: in each namespace the first who came, and of the namespaces the one that was served least
+//! while others waited. So one namespace takes at most half of the calls while another one waits. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// An object that waits. It waits once, however often it asks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Applicant {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+}
+
+/// Those who wait, each with a `W`.
+#[derive(Debug)]
+pub(super) struct Queue<W> {
+    lanes: BTreeMap<String, Lane<W>>,
+    waiting: BTreeSet<Applicant>,
+    turn: u64,
+}
+
+/// Those of one namespace.
+#[derive(Debug)]
+struct Lane<W> {
+    waiting: VecDeque<(Applicant, W)>,
+    /// The calls made since others waited, counted from where the least served namespace was.
+    calls: u64,
+    /// Its last turn: of two that were served alike, the one whose turn is longer ago is next.
+    turn: u64,
+}
+
+impl<W> Default for Queue<W> {
+    fn default() -> Self {
+        Self { lanes: BTreeMap::new(), waiting: BTreeSet::new(), turn: 0 }
+    }
+}
+
+impl<W> Queue<W> {
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Puts `applicant` behind those of its namespace, or before them; unless it waits already.
+    pub fn join(&mut self, applicant: Applicant, with: W, before: bool) {
+        if !self.waiting.insert(applicant.clone()) {
+            return;
+        }
+        // Who was away has not saved up turns.
+        let least = self.lanes.values().filter(|lane| !lane.waiting.is_empty()).map(|lane| lane.calls).min();
+        let new = || Lane { waiting: VecDeque::new(), calls: 0, turn: 0 };
+        let lane = self.lanes.entry(applicant.namespace.clone()).or_insert_with(new);
+        if lane.waiting.is_empty() {
+            lane.calls = lane.calls.max(least.unwrap_or_default());
+        }
+        if before {
+            lane.waiting.push_front((applicant, with));
+        } else {
+            lane.waiting.push_back((applicant, with));
+        }
+    }
+
+    /// Whose turn it is.
+    pub fn next(&mut self) -> Option<(Applicant, W)> {
+        let waiting = self.lanes.values_mut().filter(|lane| !lane.waiting.is_empty());
+        let lane = waiting.min_by_key(|lane| (lane.calls, lane.turn))?;
+        self.turn += 1;
+        lane.turn = self.turn;
+        let next = lane.waiting.pop_front()?;
+        self.waiting.remove(&next.0);
+        Some(next)
+    }
+
+    /// Takes `applicant` out, where it waits.
+    pub fn leave(&mut self, applicant: &Applicant) {
+        if self.waiting.remove(applicant)
+            && let Some(lane) = self.lanes.get_mut(&applicant.namespace)
+        {
+            lane.waiting.retain(|(waiting, _)| waiting != applicant);
+        }
+        self.tidy();
+    }
+
+    /// A call was made for `namespace`.
+    pub fn charge(&mut self, namespace: &str) {
+        if let Some(lane) = self.lanes.get_mut(namespace) {
+            lane.calls = lane.calls.saturating_add(1);
+        }
+    }
+
+    /// A call that was charged was not made.
+    pub fn refund(&mut self, namespace: &str) {
+        if let Some(lane) = self.lanes.get_mut(namespace) {
+            lane.calls = lane.calls.saturating_sub(1);
+        }
+    }
+
+    /// Once nobody waits any more, nobody is owed a turn.
+    pub fn tidy(&mut self) {
+        if self.waiting.is_empty() {
+            self.lanes.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

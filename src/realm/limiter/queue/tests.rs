@@ -1,0 +1,121 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn applicant(namespace: &str, name: impl ToString) -> Applicant {
+    Applicant { namespace: namespace.to_owned(), kind: "kind", name: name.to_string() }
+}
+
+fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
+    let mut queue = Queue::default();
+    for (namespace, objects) in namespaces {
+        (0..*objects).for_each(|n| queue.join(applicant(namespace, n), (), false));
+    }
+    queue
+}
+
+/// Takes turns, each of which costs `calls(namespace)`; whose they were.
+fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<Applicant> {
+    let turn = |queue: &mut Queue<()>| {
+        let (next, ()) = queue.next()?;
+        (0..calls(&next.namespace)).for_each(|_| queue.charge(&next.namespace));
+        Some(next)
+    };
+    (0..turns).map_while(|_| turn(queue)).collect()
+}
+
+fn count(taken: &[Applicant]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    taken.iter().for_each(|it| *counts.entry(it.namespace.as_str()).or_default() += 1);
+    counts
+}
+
+#[test]
+fn of_a_namespace_the_first_who_came_is_first() {
+    let taken = take(&mut queue(&[("a", 5)]), 9, |_| 1);
+    assert_eq!(taken, (0..5).map(|n| applicant("a", n)).collect::<Vec<_>>());
+}
+
+#[test]
+fn ten_objects_beside_a_thousand_are_all_served_within_twenty_turns() {
+    let mut queue = queue(&[("many", 1000), ("few", 10)]);
+    let taken = take(&mut queue, 20, |_| 3);
+    assert_eq!(count(&taken), BTreeMap::from([("few", 10), ("many", 10)]));
+    assert_eq!(
+        count(&take(&mut queue, 2000, |_| 3)),
+        BTreeMap::from([("many", 990)]),
+        "and then nothing is left unused"
+    );
+}
+
+#[test]
+fn who_comes_later_is_not_behind_all_who_came_before() {
+    let mut queue = queue(&[("many", 1000)]);
+    take(&mut queue, 500, |_| 3);
+    (0..10).for_each(|n| queue.join(applicant("few", n), (), false));
+    assert_eq!(count(&take(&mut queue, 20, |_| 3)), BTreeMap::from([("few", 10), ("many", 10)]));
+}
+
+#[test]
+fn a_namespace_takes_half_of_the_calls_not_of_the_turns() {
+    let mut queue = queue(&[("cheap", 1000), ("dear", 1000)]);
+    let taken = take(&mut queue, 400, |namespace| if namespace == "dear" { 3 } else { 1 });
+    assert_eq!(count(&taken), BTreeMap::from([("cheap", 300), ("dear", 100)]));
+}
+
+#[test]
+fn many_namespaces_take_turns() {
+    let names: Vec<String> = (0..50).map(|n| format!("n{n:02}")).collect();
+    let all: Vec<_> = names.iter().map(|name| (name.as_str(), 20)).collect();
+    let taken = take(&mut queue(&all), 500, |_| 2);
+    assert!(count(&taken).values().all(|turns| *turns == 10), "{:?}", count(&taken));
+    assert_eq!(count(&taken).len(), 50);
+}
+
+#[test]
+fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() {
+    let mut queue = queue(&[("a", 1000), ("b", 1)]);
+    take(&mut queue, 101, |_| 1);
+    (1..1000).for_each(|n| queue.join(applicant("b", n), (), false));
+    assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("a", 10), ("b", 10)]));
+    // One object at a time, always back at once: no more than its half.
+    let mut queue = self::queue(&[("a", 1000)]);
+    let mut turns = 0;
+    for _ in 0..200 {
+        queue.join(applicant("b", 0), (), false);
+        turns += count(&take(&mut queue, 1, |_| 1)).get("b").copied().unwrap_or_default();
+    }
+    assert_eq!(turns, 100);
+}
+
+#[test]
+fn an_object_waits_once_and_keeps_its_place() {
+    let mut queue = queue(&[("a", 3)]);
+    queue.join(applicant("a", 0), (), false);
+    queue.join(applicant("a", 2), (), true);
+    queue.join(Applicant { kind: "other", ..applicant("a", 0) }, (), false);
+    let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| (it.kind, it.name)).collect();
+    assert_eq!(taken, [("kind", "0"), ("kind", "1"), ("kind", "2"), ("other", "0")].map(|(k, n)| (k, n.to_owned())));
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
+    let mut queue = queue(&[("a", 3)]);
+    queue.join(applicant("a", "first"), (), true);
+    queue.leave(&applicant("a", 1));
+    queue.leave(&applicant("a", "unknown"));
+    let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| it.name).collect();
+    assert_eq!(taken, ["first", "0", "2"]);
+}
+
+#[test]
+fn a_call_that_was_not_made_does_not_count() {
+    let mut queue = queue(&[("a", 100), ("b", 100)]);
+    for _ in 0..10 {
+        let taken = take(&mut queue, 1, |_| 1);
+        taken.iter().filter(|it| it.namespace == "a").for_each(|_| queue.refund("a"));
+    }
+    assert_eq!(queue.lanes["a"].calls, 0);
+    assert_eq!(queue.lanes["b"].calls, 1);
+}

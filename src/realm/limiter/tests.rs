@@ -1,0 +1,79 @@
+//! The limiter over a paused clock: who is woken, and what a gate lets through.
+
+use super::*;
+use crate::beyond_identity::Doubt;
+
+/// What was woken.
+type Woken = Arc<Mutex<Vec<String>>>;
+
+fn applicant(name: &str) -> Applicant {
+    Applicant { namespace: "namespace".to_owned(), kind: "kind", name: name.to_owned() }
+}
+
+fn waking() -> (Woken, Wake) {
+    let woken = Woken::default();
+    let seen = woken.clone();
+    (woken, Arc::new(move |applicant| locked(&seen).push(applicant.name.clone())))
+}
+
+fn too_many(after: Option<u64>) -> Error {
+    let after = after.map(Duration::from_secs);
+    Error::Retry { cause: Unsent::TooManyCalls, after, message: "429".to_owned() }
+}
+
+fn started() -> Arc<Limiters> {
+    let limiters = Arc::new(Limiters::default());
+    let waking = limiters.clone();
+    tokio::spawn(async move { waking.take_turns().await });
+    limiters
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
+    let (limiters, (woken, wake)) = (started(), waking());
+    let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, applicant(name), wake.clone());
+    let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
+    one.begin().unwrap();
+    one.end(Instant::now(), Some(&too_many(Some(30))));
+    assert_eq!(other.begin(), Err(Duration::from_secs(30)), "a look that was admitted makes no call either");
+    assert_eq!(admit("https://a", "t", "new").unwrap_err(), Duration::from_secs(30));
+    for (endpoint, tenant) in [("https://b", "t"), ("https://a", "u")] {
+        admit(endpoint, tenant, "elsewhere").unwrap().begin().unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    assert!(locked(&woken).is_empty());
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(*locked(&woken), ["one", "other", "new"], "each of them, in the order in which they were held up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothing_down() {
+    let (limiters, (woken, wake)) = (started(), waking());
+    let admission = limiters.admit("https://a", "t", applicant("one"), wake.clone()).unwrap();
+    let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
+    admission.end(Instant::now(), Some(&error(None)));
+    admission.begin().unwrap();
+    admission.end(Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
+    assert_eq!(admission.begin(), Err(Duration::from_secs(5)));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(*locked(&woken), ["one"]);
+    (0..100).for_each(|_| admission.begin().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_makes_no_call_costs_no_turn() {
+    let (limiters, (woken, wake)) = (started(), waking());
+    let admission = limiters.admit("https://a", "t", applicant("told"), wake.clone()).unwrap();
+    admission.end(Instant::now(), Some(&too_many(Some(0))));
+    let admit = |name| limiters.admit("https://a", "t", applicant(name), wake.clone());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*locked(&woken), ["told"]);
+    drop(admit("told").unwrap());
+    drop(admit("one").unwrap());
+    let two = admit("two").unwrap();
+    two.begin().unwrap();
+    drop(two);
+    assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "a call was made");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(*locked(&woken), ["told", "three"]);
+}

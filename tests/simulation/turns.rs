@@ -1,0 +1,81 @@
+//! Whose turn it is to call the service: who is held back is woken some time later.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::ProviderConfigRef;
+use beyond_identity_operator::beyond_identity::{Error, Unsent};
+use beyond_identity_operator::reconcile::{Opened, Realms, Trouble};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use crate::faults::Port;
+use crate::kubernetes::Key;
+use crate::looks::KUBERNETES;
+use crate::points::Seat;
+use crate::ports::SimRemote;
+use crate::process::Process;
+use crate::world::State;
+
+/// The realm, for the objects that `wake` wakes when it is their turn.
+pub struct SimRealms {
+    pub seat: Seat,
+    pub wake: Wake,
+}
+
+/// Wakes an object.
+pub type Wake = fn(&Process, &Key);
+
+impl Realms for SimRealms {
+    type Remote = SimRemote;
+
+    async fn open(
+        &self,
+        namespace: &str,
+        name: &str,
+        _reference: &ProviderConfigRef,
+    ) -> Result<Opened<SimRemote>, Trouble> {
+        let Self { seat, wake } = self;
+        let turn = Turn { seat: seat.clone(), key: (namespace.to_owned(), name.to_owned()), wake: *wake };
+        let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
+        opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
+        Ok(Opened { remote: SimRemote(turn), not_allowed: None })
+    }
+}
+
+/// An object's turn to call the service.
+pub struct Turn {
+    pub seat: Seat,
+    key: Key,
+    wake: Wake,
+}
+
+impl Turn {
+    /// Wakes the object some time later, where it is held back; nearly always, since a wake can be lost.
+    fn wait_for_another(&self, held_back: bool) {
+        let Self { seat: Seat(process), key, wake } = self;
+        let (pause, lost) = {
+            let State { chance, faults, .. } = &mut *process.world.lock();
+            let most = chance.pick(&[2, 60]);
+            (chance.within(Duration::from_secs(most)), !faults.over && chance.happens(0.02))
+        };
+        if held_back && !lost {
+            let (waking, key, wake) = (process.clone(), key.clone(), *wake);
+            process.spawn(async move {
+                sleep(pause).await;
+                wake(&waking, &key);
+            });
+        }
+    }
+
+    /// Makes a call to the service.
+    pub async fn call<T, F>(&self, port: Port, limit: Duration, effect: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
+    {
+        let answer = self.seat.call(port, limit, effect).await;
+        let held_back = matches!(answer, Err(Error::Retry { cause: Unsent::TooManyCalls, .. }));
+        self.wait_for_another(held_back);
+        answer
+    }
+}
