@@ -13,6 +13,11 @@
 {{- if and (gt (int .replicas) 1) (not .leaderElection) }}
   {{- fail "replicas is more than 1 and leaderElection is false, so that each pod would send: set leaderElection to true, or replicas to 1" }}
 {{- end }}
+{{- range $name := list "requestTimeout" "settleTime" "gracePeriod" "jobPollMin" "jobPollMax" "resyncInterval" }}
+  {{- if not (regexMatch "^([0-9]+(ms|s|m|h))+$" (get $.Values $name)) }}
+    {{- fail (printf "%s is %q, and must be a duration, such as 90s or 10m" $name (get $.Values $name)) }}
+  {{- end }}
+{{- end }}
 {{- $requestTimeout := include "operator.seconds" .requestTimeout | int }}
 {{- if or (lt $requestTimeout 1) (gt $requestTimeout 1800) }}
   {{- fail (printf "requestTimeout is %s, and must be from 1s to 30m" .requestTimeout) }}
@@ -24,6 +29,9 @@
 {{- end }}
 {{- if gt (include "operator.seconds" .jobPollMin | int) (include "operator.seconds" .jobPollMax | int) }}
   {{- fail (printf "jobPollMin is %s, and must not be longer than jobPollMax, which is %s" .jobPollMin .jobPollMax) }}
+{{- end }}
+{{- if and .image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .image.digest)) }}
+  {{- fail (printf "image.digest is %q, and must be sha256: and 64 digits" .image.digest) }}
 {{- end }}
 {{- if and (not .serviceAccount.create) (not .serviceAccount.name) }}
   {{- fail "serviceAccount.name is required where serviceAccount.create is false: or the operator's rights would go to every pod that names no ServiceAccount" }}

@@ -1,0 +1,94 @@
+//! The pods: what a strict namespace lets in, how long they have to end, and whether the program knows their arguments.
+
+use std::process::Command;
+
+use harness::control_plane::ControlPlane;
+use serde_json::{Value, json};
+
+use crate::support::{namespace, objects, the};
+
+/// Flags of the chart that the program gets from elsewhere, and soon.
+const TO_COME: [&str; 3] = ["--leader-elect", "--metrics-address", "--ca-bundle"];
+
+fn pod(values: Value) -> Value {
+    let mut pod = the("Deployment", &objects(values))["spec"]["template"].clone();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = "operator".into();
+    pod
+}
+
+#[test]
+fn a_namespace_that_enforces_restricted_lets_them_in() {
+    let cluster = ControlPlane::shared().unwrap();
+    namespace(cluster, "strict");
+    let label = "pod-security.kubernetes.io/enforce=restricted";
+    cluster.run_kubectl(["label", "--overwrite", "namespace/strict", label]).unwrap();
+    let create = |pod: &Value| {
+        let create = ["create", "--namespace", "strict", "--dry-run=server", "--filename", "-"];
+        cluster.run_kubectl_with(&pod.to_string(), create)
+    };
+    let full = json!({ "caBundle": { "configMap": "authorities" }, "proxy": { "https": "http://proxy:3128" } });
+    for values in [json!({}), full] {
+        let pod = pod(values);
+        create(&pod).unwrap();
+        // Not for want of a look: with any of it missing the pod is refused.
+        for missing in [
+            "/spec/securityContext/runAsNonRoot",
+            "/spec/securityContext/seccompProfile",
+            "/spec/containers/0/securityContext/allowPrivilegeEscalation",
+            "/spec/containers/0/securityContext/capabilities",
+        ] {
+            let (parent, field) = missing.rsplit_once('/').unwrap();
+            let mut pod = pod.clone();
+            assert!(pod.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field).is_some());
+            let refusal = create(&pod).unwrap_err().to_string();
+            assert!(refusal.contains("violates PodSecurity \"restricted:latest\""), "{missing}: {refusal}");
+        }
+    }
+}
+
+#[test]
+fn they_write_nowhere_and_are_nobody() {
+    let pod = pod(json!({}));
+    let container = &pod["spec"]["containers"][0];
+    assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
+    assert_eq!(pod["spec"]["securityContext"]["runAsUser"], 65532, "a number, since a name cannot be told from root");
+    assert_eq!(container["livenessProbe"]["httpGet"], json!({ "path": "/healthz", "port": "health" }));
+    assert_eq!(container["readinessProbe"]["httpGet"], json!({ "path": "/readyz", "port": "health" }));
+}
+
+#[test]
+fn what_is_under_way_has_the_time_to_end() {
+    for (timeout, seconds) in [("30s", 60), ("1m30s", 120), ("1s", 31), ("1500ms", 31), ("30m", 1830), ("0h2m", 150)] {
+        let pod = pod(json!({ "requestTimeout": timeout }));
+        // A call, and 20 s to write down what came of it.
+        assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], seconds, "{timeout}");
+    }
+}
+
+#[test]
+fn the_program_knows_the_arguments_and_has_the_same_defaults() {
+    let help = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator")).args(["run", "--help"]).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let every = json!({ "watchNamespaces": ["one"], "caBundle": { "configMap": "authorities" } });
+    let pod = pod(every);
+    let args: Vec<&str> =
+        pod["spec"]["containers"][0]["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+    assert_eq!(args[0], "run");
+    for arg in &args[1..] {
+        let (flag, value) = arg.split_once('=').unwrap_or((arg, ""));
+        let section = help.split("\n      --").find(|section| section.split_whitespace().next() == Some(&flag[2..]));
+        let Some(section) = section else {
+            assert!(TO_COME.contains(&flag), "the program has no {flag}");
+            continue;
+        };
+        if let Some((_, rest)) = section.split_once("[default: ")
+            && let Some((default, _)) = rest.split_once(']')
+            && !default.contains(' ')
+            && flag != "--watch-namespace"
+        {
+            assert_eq!(value, default, "{flag}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Bad values are refused, with a sentence that names the value.
+
+use std::fs;
+
+use harness::chart::{self, helm, render};
+use harness::process::output_of;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{NAMESPACE, RELEASE, copy};
+
+/// What helm says to these values, merged over a cluster's name.
+fn refusal(values: &Value) -> String {
+    let mut all = json!({ "clusterName": "test" });
+    all.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
+    let rendered = render(RELEASE, NAMESPACE, &all).map_err(|error| error.to_string());
+    rendered.err().unwrap_or_else(|| format!("nothing, and renders {values}"))
+}
+
+#[test]
+fn bad_values_are_refused_by_name() {
+    let long = "x".repeat(33);
+    for (values, sentence) in [
+        (json!({ "clusterName": "" }), "clusterName is required: name this cluster"),
+        (json!({ "clusterName": null }), "missing property 'clusterName'"),
+        (json!({ "clusterName": 7 }), "at '/clusterName': got number, want string"),
+        (json!({ "clusterName": long }), "clusterName has 33 characters, and may have 32"),
+        (json!({ "clusterName": "Prod" }), "clusterName is \"Prod\", and may consist of lower-case letters"),
+        (json!({ "clusterName": "prod-" }), "clusterName is \"prod-\", and may consist of lower-case letters"),
+        (json!({ "replica": 1 }), "additional properties 'replica' not allowed"),
+        (
+            json!({ "metrics": { "service": { "enable": true } } }),
+            "at '/metrics/service': additional properties 'enable'",
+        ),
+        (json!({ "resources": { "limit": {} } }), "at '/resources': additional properties 'limit' not allowed"),
+        (json!({ "replicas": "2" }), "at '/replicas': got string, want integer"),
+        (json!({ "leaderElection": "false" }), "at '/leaderElection': got string, want boolean"),
+        (json!({ "watchNamespaces": "identity" }), "at '/watchNamespaces': got string, want array"),
+        (json!({ "watchNamespaces": ["a", "a"] }), "at '/watchNamespaces': items at 0 and 1 are equal"),
+        (json!({ "watchNamespaces": ["Identity"] }), "at '/watchNamespaces/0': 'Identity' does not match pattern"),
+        (json!({ "settleTime": 60 }), "at '/settleTime': got number, want string"),
+        (json!({ "settleTime": "60" }), "settleTime is \"60\", and must be a duration, such as 90s or 10m"),
+        (json!({ "requestTimeout": "31m" }), "requestTimeout is 31m, and must be from 1s to 30m"),
+        (json!({ "requestTimeout": "500ms" }), "requestTimeout is 500ms, and must be from 1s to 30m"),
+        (json!({ "resyncInterval": "0s" }), "resyncInterval is 0s, and must be at least 1s"),
+        (json!({ "jobPollMin": "10m" }), "jobPollMin is 10m, and must not be longer than jobPollMax, which is 5m"),
+        (json!({ "log": { "format": "xml" } }), "at '/log/format': value must be one of 'json', 'text'"),
+        (json!({ "image": { "digest": "latest" } }), "image.digest is \"latest\", and must be sha256: and 64 digits"),
+        (json!({ "leaderElection": false }), "replicas is more than 1 and leaderElection is false"),
+        (
+            json!({ "serviceAccount": { "create": false } }),
+            "serviceAccount.name is required where serviceAccount.create",
+        ),
+        (
+            json!({ "rbac": { "aggregate": false, "tenantsMayEnroll": true } }),
+            "rbac.tenantsMayEnroll is true, and does nothing where rbac.aggregate is false",
+        ),
+        (
+            json!({ "metrics": { "service": { "enabled": false }, "serviceMonitor": { "enabled": true } } }),
+            "metrics.serviceMonitor.enabled is true, and needs the Service",
+        ),
+    ] {
+        let said = refusal(&values);
+        assert!(said.contains(sentence), "{values}: {said}");
+    }
+}
+
+#[test]
+fn the_chart_may_be_part_of_another() {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir(folder.path().join("charts")).unwrap();
+    copy(&chart::folder(), &folder.path().join("charts"));
+    fs::write(folder.path().join("Chart.yaml"), "{apiVersion: v2, name: whole, version: 0.1.0}").unwrap();
+    let values = json!({ "global": { "some": "thing" }, "beyond-identity-operator": { "clusterName": "part" } });
+    let command = helm(["template", "whole", folder.path().to_str().unwrap(), "--values", "-"]).unwrap();
+    assert!(output_of(command, &values.to_string()).unwrap().contains("--cluster-name=part"));
+}

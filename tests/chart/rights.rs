@@ -1,0 +1,100 @@
+//! What the operator's ServiceAccount may do: what it needs, and nothing else.
+
+use harness::chart;
+use harness::control_plane::ControlPlane;
+use serde_json::json;
+
+use crate::support::namespace;
+
+/// The verbs that somebody might have on something.
+const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+
+/// Installs the ServiceAccount and the rights of a release, and asks what it may do.
+struct Account<'a> {
+    cluster: &'a ControlPlane,
+    name: String,
+}
+
+impl<'a> Account<'a> {
+    fn install(release: &str, operator: &str, watched: &[&str]) -> Self {
+        let cluster = ControlPlane::shared().unwrap();
+        for name in [&[operator], watched].concat() {
+            namespace(cluster, name);
+        }
+        let values = json!({ "clusterName": "test", "watchNamespaces": watched, "crds": { "install": false } });
+        let rendered = chart::render(release, operator, &values).unwrap();
+        cluster.run_kubectl_with(&rendered, ["apply", "--server-side", "--filename", "-"]).unwrap();
+        let name = format!("system:serviceaccount:{operator}:{release}-beyond-identity-operator");
+        Self { cluster, name }
+    }
+
+    /// The verbs that it has on a resource, such as `enrollmentrequests.beyondidentity.dev/status`, in a namespace.
+    fn verbs(&self, resource: &str, namespace: &str) -> Vec<&'static str> {
+        let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+        let (resource, name) = resource.split_once(' ').unwrap_or((resource, ""));
+        let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+        let review = |verb: &str| {
+            json!({
+                "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+                "spec": { "user": self.name, "resourceAttributes": {
+                    "verb": verb, "group": group, "resource": resource, "subresource": subresource,
+                    "namespace": namespace, "name": name,
+                } },
+            })
+        };
+        let reviews = json!({ "apiVersion": "v1", "kind": "List", "items": VERBS.map(review) });
+        let create = ["create", "--filename", "-", "--output", "jsonpath={.status.allowed} "];
+        let allowed = self.cluster.run_kubectl_with(&reviews.to_string(), create).unwrap();
+        let allowed: Vec<&str> = allowed.split_whitespace().collect();
+        assert_eq!(allowed.len(), VERBS.len());
+        VERBS.into_iter().zip(allowed).filter(|(_, allowed)| *allowed == "true").map(|(verb, _)| verb).collect()
+    }
+}
+
+const READ_AND_FINALIZE: [&str; 4] = ["get", "list", "watch", "patch"];
+
+/// What it may do where it serves.
+fn serves(account: &Account, namespace: &str) {
+    for kind in ["authenticatorconfigs", "enrollmentrequests"] {
+        assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), READ_AND_FINALIZE);
+        assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev/status"), namespace), ["update"]);
+    }
+    assert_eq!(account.verbs("events.events.k8s.io", namespace), ["create", "patch"]);
+    assert_eq!(account.verbs("secrets", namespace), [""; 0]);
+}
+
+/// What it may do across the cluster and in its own namespace, whatever it serves.
+fn has_its_own(account: &Account, operator: &str) {
+    assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), ["list", "watch"]);
+    assert_eq!(account.verbs("secrets", operator), ["list", "watch"]);
+    assert_eq!(account.verbs("leases.coordination.k8s.io", operator), ["create"]);
+    assert_eq!(
+        account.verbs("leases.coordination.k8s.io beyond-identity-operator", operator),
+        ["get", "create", "update"]
+    );
+    for resource in ["secrets", "pods", "namespaces", "customresourcedefinitions.apiextensions.k8s.io"] {
+        assert_eq!(account.verbs(resource, ""), [""; 0], "{resource}");
+    }
+}
+
+#[test]
+fn across_the_cluster_it_serves_every_namespace() {
+    let account = Account::install("wide", "wide-operator", &[]);
+    serves(&account, "anywhere");
+    has_its_own(&account, "wide-operator");
+}
+
+#[test]
+fn with_a_list_it_serves_these_namespaces_and_no_other() {
+    let account = Account::install("listed", "listed-operator", &["listed-one", "listed-two"]);
+    serves(&account, "listed-one");
+    serves(&account, "listed-two");
+    has_its_own(&account, "listed-operator");
+    for namespace in ["anywhere", "listed-operator", ""] {
+        for kind in ["authenticatorconfigs", "enrollmentrequests"] {
+            assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), [""; 0]);
+            assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev/status"), namespace), [""; 0]);
+        }
+        assert_eq!(account.verbs("events.events.k8s.io", namespace), [""; 0]);
+    }
+}

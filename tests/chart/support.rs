@@ -1,0 +1,48 @@
+//! Renders the chart, and reads what comes out.
+
+use std::path::Path;
+use std::process::Command;
+
+use harness::chart;
+use harness::control_plane::ControlPlane;
+use harness::process::output_of;
+use serde_json::Value;
+
+/// The release and its namespace in most tests.
+pub const RELEASE: &str = "beyond-identity-operator";
+pub const NAMESPACE: &str = "beyond-identity-system";
+
+/// The objects of the chart with these values, which lack the cluster's name.
+pub fn objects(mut values: Value) -> Vec<Value> {
+    values["clusterName"] = "test".into();
+    parsed(&chart::render(RELEASE, NAMESPACE, &values).unwrap())
+}
+
+/// The objects of a YAML stream.
+pub fn parsed(yaml: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap();
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+/// The one object of this kind.
+pub fn the<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
+    let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
+    assert_eq!(found.len(), 1, "{kind}");
+    found[0]
+}
+
+/// Runs helm in a cluster; the answer, or what it complained of.
+pub fn helm_in(cluster: &ControlPlane, args: &[&str]) -> Result<String, String> {
+    output_of(chart::helm_in(cluster, args).unwrap(), "").map_err(|error| error.to_string())
+}
+
+/// Copies a folder, so that a test can change it.
+pub fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-R").args([from, to]).status().unwrap().success());
+}
+
+/// Makes a namespace, unless it is there.
+pub fn namespace(cluster: &ControlPlane, name: &str) {
+    let namespace = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    cluster.run_kubectl_with(&namespace.to_string(), ["apply", "--server-side", "--filename", "-"]).unwrap();
+}

@@ -1,0 +1,178 @@
+//! Each value both ways: rendered, and taken by the API server, which knows every field.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use harness::chart::{self, helm, render};
+use harness::control_plane::ControlPlane;
+use harness::process::output_of;
+use serde_json::{Map, Value, json};
+
+use crate::support::{NAMESPACE, RELEASE, namespace, objects, parsed, the};
+
+/// Values other than the default, and what they are to bring about in the rendered objects.
+fn cases() -> Vec<(Value, &'static [&'static str])> {
+    vec![
+        (json!({}), &["replicas: 2", "- --leader-elect", "--cluster-name=test", "type: RollingUpdate"]),
+        (
+            json!({ "watchNamespaces": ["one", "2"] }),
+            &["--watch-namespace=one", "--watch-namespace=2", "namespace: \"2\""],
+        ),
+        (json!({ "replicas": 1, "leaderElection": false }), &["replicas: 1", "type: Recreate"]),
+        (json!({ "image": { "repository": "example.com/operator", "tag": "1.2.3" } }), &["example.com/operator:1.2.3"]),
+        (
+            json!({ "image": { "digest": format!("sha256:{}", "0".repeat(64)), "pullPolicy": "Always" } }),
+            &["beyond-identity-operator@sha256:0000", "imagePullPolicy: Always"],
+        ),
+        (json!({ "imagePullSecrets": [{ "name": "pull" }] }), &["- name: pull"]),
+        (
+            json!({ "requestTimeout": "1m30s", "settleTime": "90s", "gracePeriod": "1h", "resyncInterval": "30m" }),
+            &["--request-timeout=1m30s", "--settle-time=90s", "--grace-period=1h", "--resync-interval=30m"],
+        ),
+        (
+            json!({ "jobPollMin": "10s", "jobPollMax": "10m", "maxConcurrentReconciles": 4 }),
+            &["--job-poll-min=10s", "--job-poll-max=10m", "--max-concurrent-reconciles=4"],
+        ),
+        (
+            json!({ "log": { "format": "text", "level": "info,beyond_identity_operator=debug" } }),
+            &["--log-format=text", "--log-level=info,beyond_identity_operator=debug"],
+        ),
+        (
+            json!({ "proxy": { "https": "http://proxy:3128", "noProxy": "10.0.0.0/8" } }),
+            &["name: HTTPS_PROXY", "http://proxy:3128", "name: NO_PROXY", "10.0.0.0/8"],
+        ),
+        (
+            json!({ "caBundle": { "configMap": "authorities", "key": "all.pem" } }),
+            &["--ca-bundle=/etc/beyond-identity-operator/ca-bundle/all.pem", "name: \"authorities\""],
+        ),
+        (json!({ "crds": { "install": false } }), &[]),
+        (json!({ "rbac": { "aggregate": false } }), &[]),
+        (json!({ "rbac": { "tenantsMayEnroll": true } }), &["name: beyond-identity-operator-edit"]),
+        (
+            json!({ "serviceAccount": { "create": false, "name": "theirs" } }),
+            &["serviceAccountName: \"theirs\"", "name: \"theirs\""],
+        ),
+        (json!({ "serviceAccount": { "annotations": { "a": "b" } } }), &["a: b"]),
+        (json!({ "metrics": { "service": { "enabled": false } } }), &[]),
+        (
+            json!({ "metrics": { "serviceMonitor": { "enabled": true, "labels": { "release": "prometheus" } } } }),
+            &["kind: ServiceMonitor", "release: prometheus"],
+        ),
+        (json!({ "podDisruptionBudget": { "enabled": false } }), &[]),
+        (
+            json!({ "resources": { "limits": { "memory": "1Gi" }, "requests": { "cpu": "2", "memory": "512Mi" } } }),
+            &["memory: 1Gi", "cpu: \"2\"", "memory: 512Mi"],
+        ),
+        (json!({ "resources": { "limits": null, "requests": null } }), &["resources:\n            {}"]),
+        (
+            json!({
+                "podLabels": { "team": "identity" }, "podAnnotations": { "note": "1" }, "nodeSelector": { "disk": "ssd" },
+                "tolerations": [{ "key": "dedicated", "operator": "Exists" }], "priorityClassName": "high",
+                "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [
+                    { "topologyKey": "zone", "labelSelector": { "matchLabels": { "a": "b" } } },
+                ] } },
+            }),
+            &["team: identity", "note: \"1\"", "disk: ssd", "key: dedicated", "topologyKey: zone", "\"high\""],
+        ),
+    ]
+}
+
+fn with_name(values: &Value) -> Value {
+    let mut values = values.clone();
+    values["clusterName"] = "test".into();
+    values
+}
+
+#[test]
+fn helm_lint_has_nothing_to_say() {
+    for (values, _) in cases() {
+        let folder = chart::folder();
+        let command = helm(["lint", "--strict", "--quiet", folder.to_str().unwrap(), "--values", "-"]).unwrap();
+        assert_eq!(output_of(command, &with_name(&values).to_string()).unwrap(), "", "{values}");
+    }
+}
+
+#[test]
+fn every_value_changes_what_is_rendered() {
+    let default = render(RELEASE, NAMESPACE, &with_name(&json!({}))).unwrap();
+    let mut tried = BTreeSet::from(["clusterName".to_owned()]);
+    for (values, brought) in cases() {
+        let rendered = render(RELEASE, NAMESPACE, &with_name(&values)).unwrap();
+        for text in brought {
+            assert!(rendered.contains(text), "{values} does not bring about {text:?}:\n{rendered}");
+            assert!(values == json!({}) || !default.contains(text) || *text == "a: b", "{text:?} is there anyway");
+        }
+        assert!(values == json!({}) || rendered != default, "{values} changes nothing");
+        tried.extend(leaves("", values.as_object().unwrap()));
+    }
+    let defaults = fs::read_to_string(chart::folder().join("values.yaml")).unwrap();
+    let all: Value = serde_saphyr::from_str(&defaults).unwrap();
+    for value in leaves("", all.as_object().unwrap()) {
+        // An object that is empty by default is set by what lies in it.
+        let set = |tried: &String| *tried == value || tried.starts_with(&format!("{value}."));
+        assert!(tried.iter().any(set), "no case sets {value}");
+    }
+}
+
+/// The paths of all values that are no objects, but for what is Kubernetes' own below `resources`.
+fn leaves(path: &str, values: &Map<String, Value>) -> BTreeSet<String> {
+    let below = |(name, value): (&String, &Value)| match value {
+        Value::Object(object) if !object.is_empty() && name != "resources" => leaves(&format!("{path}{name}."), object),
+        _ => BTreeSet::from([format!("{path}{name}")]),
+    };
+    values.iter().flat_map(below).collect()
+}
+
+#[test]
+fn what_is_switched_off_is_not_there() {
+    for (values, kind, name) in [
+        (json!({ "crds": { "install": false } }), "CustomResourceDefinition", ""),
+        (json!({ "rbac": { "aggregate": false } }), "ClusterRole", "-view"),
+        (json!({}), "ClusterRole", "-edit"),
+        (json!({ "serviceAccount": { "create": false, "name": "theirs" } }), "ServiceAccount", ""),
+        (json!({ "metrics": { "service": { "enabled": false } } }), "Service", ""),
+        (json!({}), "ServiceMonitor", ""),
+        (json!({ "podDisruptionBudget": { "enabled": false } }), "PodDisruptionBudget", ""),
+    ] {
+        let ends = |object: &Value| object["metadata"]["name"].as_str().unwrap().ends_with(name);
+        assert!(!objects(values).iter().any(|object| object["kind"] == kind && ends(object)), "{kind} {name}");
+    }
+    let alone = objects(json!({ "replicas": 1, "leaderElection": false }));
+    assert!(!alone.iter().any(|object| object.to_string().contains("leases")));
+    let deployment = the("Deployment", &alone).to_string();
+    assert!(!deployment.contains("--leader-elect"));
+}
+
+#[test]
+fn the_api_server_takes_all_of_it() {
+    let cluster = ControlPlane::shared().unwrap();
+    for name in [NAMESPACE, "one", "2"] {
+        namespace(cluster, name);
+    }
+    cluster.run_kubectl_with(SERVICE_MONITORS, ["apply", "--server-side", "--filename", "-"]).unwrap();
+    let wait = ["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com", "--timeout=60s"];
+    cluster.run_kubectl(wait).unwrap();
+    let apply = ["apply", "--dry-run=server", "--validate=strict", "--filename", "-"];
+    for (values, _) in cases() {
+        // A release and a namespace may be called by a number, which YAML would take for one.
+        for (release, namespace) in [(RELEASE, NAMESPACE), ("1", "2")] {
+            let rendered = render(release, namespace, &with_name(&values)).unwrap();
+            let taken = cluster.run_kubectl_with(&rendered, apply);
+            let count = taken.as_ref().map_or(0, |taken| taken.lines().count());
+            assert_eq!(count, parsed(&rendered).len(), "{values}: {taken:?}");
+        }
+    }
+}
+
+/// The kind of the Prometheus operator, as far as the chart uses it.
+const SERVICE_MONITORS: &str = r#"{
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": { "name": "servicemonitors.monitoring.coreos.com" },
+    "spec": {
+        "group": "monitoring.coreos.com", "scope": "Namespaced",
+        "names": { "kind": "ServiceMonitor", "plural": "servicemonitors" },
+        "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
+            "type": "object", "x-kubernetes-preserve-unknown-fields": true
+        } } }]
+    }
+}"#;
