@@ -106,7 +106,7 @@ fn applying_it_twice_changes_nothing() {
         let written = || {
             let list = cluster.0.run_kubectl_with(&rendered, ["get", "--filename", "-", "--output", "json"]).unwrap();
             let mut list: Value = serde_json::from_str(&list).unwrap();
-            list["items"].as_array_mut().unwrap().iter_mut().for_each(leave_what_we_wrote);
+            list["items"].as_array_mut().unwrap().iter_mut().for_each(take_out_what_controllers_write);
             list
         };
         cluster.apply(&rendered, how);
@@ -116,8 +116,8 @@ fn applying_it_twice_changes_nothing() {
     }
 }
 
-/// Takes out what the controllers write, which is the status of what has a generation.
-fn leave_what_we_wrote(object: &mut Value) {
+/// Of what has a generation that is the status, which moves the resourceVersion; nothing else is written by anybody else.
+fn take_out_what_controllers_write(object: &mut Value) {
     object.as_object_mut().unwrap().remove("status");
     let metadata = object["metadata"].as_object_mut().unwrap();
     if metadata.contains_key("generation") {

@@ -42,13 +42,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* What the operator does with the objects that it serves, in each namespace that it watches. */}}
 {{- define "operator.rules" -}}
+# The patch is for the finalizer, and touches nothing else of an object.
 - apiGroups: [beyondidentity.dev]
   resources: [authenticatorconfigs, enrollmentrequests]
-  verbs: [get, list, watch]
-# The finalizer, and nothing else of an object's own.
-- apiGroups: [beyondidentity.dev]
-  resources: [authenticatorconfigs, enrollmentrequests]
-  verbs: [patch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [beyondidentity.dev]
   resources: [authenticatorconfigs/status, enrollmentrequests/status]
   verbs: [update]

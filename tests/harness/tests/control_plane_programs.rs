@@ -31,6 +31,23 @@ fn names_what_the_assets_lack() {
     assert!(error.contains("setup-envtest"), "{error}");
 }
 
+#[test]
+fn names_what_it_would_build_that_the_assets_lack() {
+    let place = Place::new();
+    for brought in ["etcd", "kube-apiserver", "kubectl"] {
+        place.script(brought, "");
+    }
+    let mut command = place.prepare();
+    command.arg("--all").env("KUBEBUILDER_ASSETS", &place.scripts).env("PATH", &place.scripts);
+    let error = the_error(&command.output().unwrap());
+    assert!(error.contains("which has no kube-controller-manager"), "{error}");
+    assert!(error.contains("install Go"), "{error}");
+    place.script("kube-controller-manager", "");
+    place.script("helm", "");
+    place.script("helm-docs", "");
+    assert!(command.output().unwrap().status.success());
+}
+
 /// A Go command that notes what it builds in the file `built`, and writes a megabyte.
 const FAKE_GO: &str = r#"
 [ "$1" = version ] && echo go version go1.0 fake/fake && exit

@@ -34,13 +34,23 @@ pub fn locate<const N: usize>(tools: [&'static Tool; N]) -> anyhow::Result<[Path
             None => {
                 let known = match builder.take() {
                     Some(known) => known,
-                    None => Builder::new(&cache_folder()?)?,
+                    None => new_builder(assets.as_deref(), tool)?,
                 };
                 builder.insert(known).get(tool)?
             }
         };
     }
     Ok(paths)
+}
+
+fn new_builder(assets: Option<&Path>, tool: &Tool) -> anyhow::Result<Builder> {
+    let builder = Builder::new(&cache_folder()?);
+    match assets {
+        Some(folder) => {
+            builder.with_context(|| format!("{ASSETS_VARIABLE} is {}, which has no {}", folder.display(), tool.name))
+        }
+        None => builder,
+    }
 }
 
 /// Every program that the folder has to have is there, or all that are missing are named at once.
