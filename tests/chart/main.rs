@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
+mod cluster;
 mod generated;
+mod image;
 mod life;
-
 mod pods;
+mod readme;
 mod refusals;
 mod rights;
+mod roles;
 mod support;
 mod switches;

@@ -1,0 +1,52 @@
+//! What Kubernetes' own roles learn of the operator's kinds.
+
+use serde_json::json;
+
+use crate::cluster::{Cluster, eventually, present};
+use crate::support::RELEASE;
+
+#[test]
+fn view_and_edit_may_read_and_edit_may_enroll_only_where_a_value_says_so() {
+    let cluster = Cluster::empty();
+    let grant = |user: &str, role: &str| {
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+            "metadata": { "name": user, "namespace": "default" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user }],
+        })
+    };
+    for role in ["view", "edit", "admin"] {
+        cluster.apply(&grant(&format!("the-{role}er"), role).to_string(), &[]);
+    }
+    let may = |role: &str, verb: &str, kind: &str| {
+        let (kind, subresource) = kind.split_once('/').unwrap_or((kind, ""));
+        let (kind, subresource) = (format!("{kind}.beyondidentity.dev"), format!("--subresource={subresource}"));
+        let user = format!("--as=the-{role}er");
+        // It fails where the answer is no.
+        cluster.0.run_kubectl(["auth", "can-i", verb, &kind, &subresource, &user, "--namespace=default"]).is_ok()
+    };
+    let writes = ["create", "update", "patch", "delete", "deletecollection"];
+    let kinds = ["authenticatorconfigs", "enrollmentrequests"];
+
+    cluster.release("install", RELEASE, &present(), &[]).unwrap();
+    cluster.make_config();
+    for role in ["view", "edit", "admin"] {
+        eventually(|| may(role, "get", "enrollmentrequests"));
+        for kind in kinds {
+            assert!(["get", "list", "watch"].iter().all(|verb| may(role, verb, kind)), "{role} {kind}");
+            assert!(!writes.iter().any(|verb| may(role, verb, kind)), "{role} {kind}");
+        }
+    }
+
+    cluster.release("upgrade", RELEASE, &present(), &["--set", "rbac.tenantsMayEnroll=true"]).unwrap();
+    for role in ["edit", "admin"] {
+        eventually(|| may(role, "create", "enrollmentrequests"));
+        for kind in kinds {
+            assert!(writes.iter().all(|verb| may(role, verb, kind)), "{role} {kind}");
+            assert!(!writes.iter().any(|verb| may(role, verb, &format!("{kind}/status"))), "{role} {kind}");
+        }
+        assert!(!writes.iter().any(|verb| may(role, verb, "clusterproviderconfigs")), "{role}");
+    }
+    assert!(!kinds.iter().any(|kind| writes.iter().any(|verb| may("view", verb, kind))));
+}
