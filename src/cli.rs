@@ -51,6 +51,9 @@ struct RunArgs {
     /// Act only while holding the Lease of the operator's namespace, so that of several replicas one is active.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_LEADER_ELECT")]
     leader_elect: bool,
+    /// Where /metrics is served.
+    #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_METRICS_ADDRESS", default_value = "0.0.0.0:8080")]
+    metrics_address: SocketAddr,
     /// Where /healthz and /readyz are served.
     #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
     health_address: SocketAddr,
@@ -158,6 +161,7 @@ impl RunArgs {
             lease_holder: self.leader_elect.then(lease_holder),
             watch_namespaces: self.watch_namespace,
             cluster_name: self.cluster_name,
+            metrics_address: self.metrics_address,
             health_address: self.health_address,
             request_timeout: self.request_timeout,
             settle_time: self.settle_time,

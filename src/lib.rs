@@ -7,9 +7,13 @@ pub mod cli;
 pub mod enrollment_request;
 mod environment;
 mod kubernetes;
+mod metrics;
 pub mod operator;
 mod realm;
 pub mod reconcile;
 mod runtime;
 mod scope;
 mod settings;
+
+/// The name under which the operator writes fields and events, holds its Lease and calls itself.
+pub(crate) const NAME: &str = "beyond-identity-operator";

@@ -12,21 +12,21 @@ use kube::{Client, Config};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::NAME;
 use crate::api::EnrollmentRequest;
 use crate::beyond_identity::{BuildError, HttpClient};
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
+use crate::metrics::{self, Metrics};
 use crate::realm::Providers;
 use crate::realm::limiter::Limiters;
 use crate::runtime::cause;
-use crate::runtime::health::{self, ListenError, Readiness};
+use crate::runtime::health::{self, Readiness};
 use crate::runtime::leader::{Election, Leadership, Lease};
+use crate::runtime::listen::{ListenError, listen};
 use crate::scope::{Scope, Waker, World};
 pub use crate::settings::Settings;
-
-/// The name under which the operator writes fields and events, and of its Lease.
-const NAME: &str = "beyond-identity-operator";
 
 /// How long what came of the last call may take to be written down.
 const AFTER_THE_LAST_CALL: Duration = Duration::from_secs(20);
@@ -57,7 +57,10 @@ pub enum RunError {
 /// # Errors
 /// When it could not start, and when it lost its Lease.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-    let listener = health::listen(settings.health_address).await?;
+    let health = listen(settings.health_address, "--health-address", "/healthz and /readyz").await?;
+    let metrics_listener = listen(settings.metrics_address, "--metrics-address", "/metrics").await?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.leads(false);
     let server = Server::new(config)?;
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
     let readiness = Readiness::waiting_for(&format!("the first answer of the Kubernetes API at {}", server.url));
@@ -69,7 +72,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
 
     // Dropped at the end of this function, and ended with that.
     let mut watches = JoinSet::new();
-    watches.spawn(health::serve(listener, readiness.clone()));
+    watches.spawn(health::serve(health, readiness.clone()));
+    watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
     let scopes = Scope::watch_all(&settings.watch_namespaces, &server, &readiness, &reservations, &mut watches);
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
@@ -98,6 +102,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         environment: Arc::new(SystemEnvironment::new(leadership.clone())),
         reservations,
         limiters,
+        metrics,
         providers,
         client: server.client,
         settings,
@@ -143,6 +148,7 @@ async fn lead(
     loops: &mut JoinSet<()>,
 ) -> Infallible {
     leadership.taken().await;
+    world.metrics.leads(true);
     // Only now, and not from the stores: what the one before has written last must not be missed.
     world.reservations.fill(&all_requests(&scopes, &world.client).await);
     for scope in scopes {

@@ -19,6 +19,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
@@ -29,9 +30,11 @@ use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::watch::{filled, watch};
+use crate::metrics::Metrics;
 use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
 use crate::reconcile::Memories;
+use crate::reconcile::look::Looked;
 use crate::runtime::health::Readiness;
 use crate::settings::Settings;
 use crate::{authenticator_config, enrollment_request};
@@ -46,6 +49,7 @@ pub(crate) struct World {
     pub(crate) environment: Arc<SystemEnvironment>,
     pub(crate) reservations: Arc<Reservations>,
     pub(crate) limiters: Arc<Limiters>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// One namespace, or the whole cluster.
@@ -139,7 +143,7 @@ impl Scope {
 
     /// Starts the loops. They end, when what is under way has come to its end, after `ending` was cancelled.
     pub(crate) fn start(self, world: &World, ending: &CancellationToken, loops: &mut JoinSet<()>) {
-        let World { settings, client, recorder, environment, reservations, .. } = world;
+        let World { settings, client, recorder, environment, reservations, metrics, .. } = world;
         let Waker { configs, requests, wake_config, wake_request } = self.waker;
         let concurrency = settings.max_concurrent_reconciles;
 
@@ -155,7 +159,15 @@ impl Scope {
             let ports = ports.clone();
             async move { authenticator_config::reconcile(&ports, Arc::unwrap_or_clone(config)).await }
         };
-        loops.spawn(run(configs.clone(), self.woken_configs, concurrency, ending.clone(), look));
+        loops.spawn(run(
+            "authenticatorconfig",
+            configs.clone(),
+            self.woken_configs,
+            concurrency,
+            ending.clone(),
+            metrics.clone(),
+            look,
+        ));
 
         let ports = Arc::new(enrollment_request::Ports {
             requests: KubeObjects::new(client.clone(), requests.clone(), recorder.clone()),
@@ -170,7 +182,15 @@ impl Scope {
             let ports = ports.clone();
             async move { enrollment_request::reconcile(&ports, Arc::unwrap_or_clone(request)).await }
         };
-        loops.spawn(run(requests, self.woken_requests, concurrency, ending.clone(), look));
+        loops.spawn(run(
+            "enrollmentrequest",
+            requests,
+            self.woken_requests,
+            concurrency,
+            ending.clone(),
+            metrics.clone(),
+            look,
+        ));
     }
 }
 
@@ -231,6 +251,7 @@ where
         request_timeout: world.settings.request_timeout,
         allow_loopback: world.settings.allow_loopback_endpoints,
         limiters: world.limiters.clone(),
+        metrics: world.metrics.clone(),
         kind: type_name::<K>(),
         wake: Arc::new(move |object| _ = wake.send(ObjectRef::new(&object.name).within(&object.namespace))),
     }
@@ -248,15 +269,17 @@ where
 
 /// Runs one loop: `look` at each object that is woken, one look at a time for each.
 async fn run<K, L, F>(
+    controller: &'static str,
     store: Store<K>,
     mut woken: UnboundedReceiver<ObjectRef<K>>,
     concurrency: u16,
     ending: CancellationToken,
+    metrics: Arc<Metrics>,
     look: L,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     L: Fn(Arc<K>) -> F + Send + Sync + 'static,
-    F: Future<Output = Option<Duration>> + Send + 'static,
+    F: Future<Output = Looked> + Send + 'static,
 {
     let woken = stream::poll_fn(move |context| woken.poll_recv(context));
     Controller::for_stream(stream::pending(), store)
@@ -267,8 +290,8 @@ async fn run<K, L, F>(
             move |object, _| {
                 // In a task of its own, a look comes to its end even if the loop is dropped, and a mistake in
                 // one look stops no other.
-                let look = tokio::spawn(look(object));
-                async move { look.await.map(|pause| pause.map_or_else(Action::await_change, Action::requeue)) }
+                let look = tokio::spawn(measured(controller, metrics.clone(), look(object)));
+                async move { look.await.map(|again| again.map_or_else(Action::await_change, Action::requeue)) }
             },
             |_, error, _| {
                 tracing::error!("a look ended in a mistake of the operator's own: {error}");
@@ -283,4 +306,16 @@ async fn run<K, L, F>(
             }
         })
         .await;
+}
+
+/// A look, and after how long to look again.
+async fn measured(
+    controller: &'static str,
+    metrics: Arc<Metrics>,
+    look: impl Future<Output = Looked>,
+) -> Option<Duration> {
+    let begun = Instant::now();
+    let Looked { ended, again } = look.await;
+    metrics.looked(controller, ended, begun.elapsed());
+    again
 }

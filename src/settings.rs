@@ -20,6 +20,8 @@ pub struct Settings {
     pub cluster_name: String,
     /// Where `/healthz` and `/readyz` are served.
     pub health_address: SocketAddr,
+    /// Where `/metrics` is served.
+    pub metrics_address: SocketAddr,
     /// Certificate authorities that the service may go by, beside those of the system.
     pub ca_bundle: CaBundle,
     /// How long one call to the service may take.

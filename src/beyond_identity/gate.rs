@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::error::Error;
+use super::operation::Operation;
 
 /// Lets calls through or holds them back, and hears what came of them.
 pub trait Gate: fmt::Debug + Send + Sync {
@@ -16,5 +17,5 @@ pub trait Gate: fmt::Debug + Send + Sync {
     fn begin(&self) -> Result<(), Duration>;
 
     /// A call that was let through at `begun` was answered, or came to nothing.
-    fn end(&self, begun: Instant, error: Option<&Error>);
+    fn end(&self, operation: Operation, begun: Instant, error: Option<&Error>);
 }

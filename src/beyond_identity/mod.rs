@@ -32,5 +32,6 @@ pub use endpoint::{Endpoint, EndpointError, Region};
 pub use error::{Doubt, Error, Refusal, Unsent};
 pub use gate::Gate;
 pub use listing::Listing;
+pub use operation::{CREATE_JOB, Operation};
 pub use requests::{Answer, RealmClient};
 pub use token::{ApiToken, TokenError};

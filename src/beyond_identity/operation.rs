@@ -4,21 +4,24 @@ use std::fmt;
 
 /// A call, as sentences and log lines name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Operation {
+pub struct Operation {
+    /// The method.
     pub method: &'static str,
     /// The end of the path, without identifiers: those of a person belong in no log.
     pub path: &'static str,
-    pub scope: &'static str,
+    /// The scope that a token needs for it.
+    pub(super) scope: &'static str,
     /// Whether it is asked with something personal, which no other text must show: of what the service says about it,
     /// nothing is passed on, since it may repeat that in any form.
-    pub personal: bool,
+    pub(super) personal: bool,
 }
 
 pub(super) const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:read");
 pub(super) const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").about_a_person();
 pub(super) const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
 pub(super) const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
-pub(super) const CREATE_JOB: Operation = call("POST", "credential-binding-jobs", "credential-binding-jobs:create");
+/// Makes a credential binding job.
+pub const CREATE_JOB: Operation = call("POST", "credential-binding-jobs", "credential-binding-jobs:create");
 pub(super) const REVOKE_JOB: Operation =
     call("POST", "credential-binding-jobs/{id}:revoke", "credential-binding-jobs:revoke");
 pub(super) const LIST_CONFIGS: Operation = call("GET", "authenticator-configs", "authenticator-configs:read");

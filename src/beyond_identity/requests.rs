@@ -260,7 +260,7 @@ impl RealmClient {
         gate.begin().map_err(|after| outcome::held_back(operation, after))?;
         let begun = Instant::now();
         let answer = http.send(endpoint, call).await;
-        gate.end(begun, answer.as_ref().err());
+        gate.end(operation, begun, answer.as_ref().err());
         answer
     }
 

@@ -1,17 +1,15 @@
 //! The loop's way in: one look at one object.
 
-use std::time::Duration;
-
 use kube::ResourceExt;
 
 use super::execute::Look;
 use super::ports::{Ports, Remote};
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
-use crate::reconcile::{Objects, Realms, look};
+use crate::reconcile::look::{self, Looked};
+use crate::reconcile::{Objects, Realms};
 
-/// Looks at one request, does what is to be done, and says after how long to look again; `None`: when it
-/// changes.
-pub async fn reconcile<O, C, R>(ports: &Ports<O, C, R>, request: EnrollmentRequest) -> Option<Duration>
+/// Looks at one request, does what is to be done, and says when to look again.
+pub async fn reconcile<O, C, R>(ports: &Ports<O, C, R>, request: EnrollmentRequest) -> Looked
 where
     O: Objects<EnrollmentRequest>,
     C: Objects<AuthenticatorConfig>,

@@ -1,6 +1,7 @@
 //! From a reference to a ready client: which provider config, who may use it, and with which credentials.
 
 pub mod limiter;
+mod metered;
 mod providers;
 mod secret;
 
@@ -11,8 +12,10 @@ use crate::api::cluster_provider_config::Region as RegionSpec;
 use crate::api::phase::why;
 use crate::api::{ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
+use crate::metrics::Metrics;
 use crate::reconcile::{Opened, Realms, Trouble};
 use limiter::{Applicant, Limiters, Wake};
+use metered::Metered;
 
 pub use providers::Providers;
 
@@ -28,6 +31,8 @@ pub struct KubeRealms {
     pub allow_loopback: bool,
     /// Who lets an object call a tenant.
     pub limiters: Arc<Limiters>,
+    /// What counts the calls.
+    pub metrics: Arc<Metrics>,
     /// The kind of the objects that ask.
     pub kind: &'static str,
     /// Wakes an object of that kind when it is its turn.
@@ -52,7 +57,7 @@ impl Realms for KubeRealms {
         let admission = admission.map_err(Trouble::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
-        let remote = remote.behind(Arc::new(admission));
+        let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
         Ok(Opened { remote, not_allowed: not_allowed(spec, reference, namespace) })
     }
 }

@@ -32,14 +32,30 @@ pub trait Look: Send {
     fn into_memory(self) -> Memory;
 }
 
-/// Looks at the object `uid`, keeps what is to be remembered of it, and says after how long to look again;
-/// `None`: when something changes.
-pub async fn run(
-    mut look: impl Look,
-    uid: &str,
-    memories: &Memories,
-    environment: &dyn Environment,
-) -> Option<Duration> {
+/// How a look has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// In a word.
+    pub ended: Ended,
+    /// After how long to look again; `None`: when something changes.
+    pub again: Option<Duration>,
+}
+
+/// How a look has ended, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is to be done until something changes.
+    Done,
+    /// It is to be looked at again after a while.
+    Again,
+    /// Somebody else wrote first.
+    Overtaken,
+    /// Something failed, and is tried again.
+    Failed,
+}
+
+/// Looks at the object `uid`, and keeps what is to be remembered of it.
+pub async fn run(mut look: impl Look, uid: &str, memories: &Memories, environment: &dyn Environment) -> Looked {
     let ended = to_the_end(&mut look).await;
     let mut memory = look.into_memory();
     let until = match ended {
@@ -49,11 +65,11 @@ pub async fn run(
             let doubled = OVERTAKEN.saturating_mul(2_u32.saturating_pow(memory.overtaken - 1));
             let pause = pause(Until::After(doubled.min(LONG_OVERTAKEN)), 0, environment.chance());
             memories.keep(uid, memory);
-            return pause;
+            return Looked { ended: Ended::Overtaken, again: pause };
         }
         Err(Interrupted::Gone) => {
             memories.forget(uid);
-            return None;
+            return Looked { ended: Ended::Done, again: None };
         }
         Err(Interrupted::Failed(why)) => {
             tracing::warn!(uid, "a look was broken off, and will be made again: {why}");
@@ -65,9 +81,14 @@ pub async fn run(
         Until::Backoff(_) => memory.failures.saturating_add(1),
         Until::Change | Until::After(_) => 0,
     };
-    let pause = pause(until, memory.failures, environment.chance());
+    let ended = match until {
+        Until::Change => Ended::Done,
+        Until::After(_) => Ended::Again,
+        Until::Backoff(_) => Ended::Failed,
+    };
+    let again = pause(until, memory.failures, environment.chance());
     memories.keep(uid, memory);
-    pause
+    Looked { ended, again }
 }
 
 async fn to_the_end(look: &mut impl Look) -> Result<Until, Interrupted> {

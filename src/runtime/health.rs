@@ -1,6 +1,5 @@
 //! `/healthz` and `/readyz`, and what the process still waits for before it is ready.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -118,22 +117,6 @@ impl Report {
             change(part, &known);
         }
     }
-}
-
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (--health-address): {source}")]
-pub struct ListenError {
-    address: SocketAddr,
-    source: std::io::Error,
-}
-
-/// Takes the address, so that one that is taken already is said before anything starts.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, source })?;
-    // With the port that the system chose, where it was to choose one.
-    tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving /healthz and /readyz");
-    Ok(listener)
 }
 
 /// Serves the two paths for ever.

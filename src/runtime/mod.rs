@@ -2,6 +2,7 @@
 
 pub mod health;
 pub mod leader;
+pub mod listen;
 pub mod shutdown;
 pub mod telemetry;
 

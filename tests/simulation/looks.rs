@@ -64,13 +64,13 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
         let (even, odd) = (alone(), alone());
         return Arc::new(move |request| {
             let ports = if request.name_any() == "r0" { even.clone() } else { odd.clone() };
-            Box::pin(async move { enrollment_request::reconcile(&ports, request).await })
+            Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
         });
     }
     let ports = ports(process.reservations.clone());
     Arc::new(move |request| {
         let ports = ports.clone();
-        Box::pin(async move { enrollment_request::reconcile(&ports, request).await })
+        Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
     })
 }
 
@@ -92,7 +92,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
     });
     Arc::new(move |config| {
         let ports = ports.clone();
-        Box::pin(async move { authenticator_config::reconcile(&ports, config).await })
+        Box::pin(async move { authenticator_config::reconcile(&ports, config).await.again })
     })
 }
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 pub use queue::Applicant;
 use turns::Turns;
 
-use crate::beyond_identity::{Error, Gate, Refusal, Unsent};
+use crate::beyond_identity::{Error, Gate, Operation, Refusal, Unsent};
 
 /// Wakes the loop of an object's kind for the object.
 pub type Wake = Arc<dyn Fn(&Applicant) + Send + Sync>;
@@ -134,7 +134,7 @@ impl Gate for Admission {
         Ok(())
     }
 
-    fn end(&self, begun: Instant, error: Option<&Error>) {
+    fn end(&self, _: Operation, begun: Instant, error: Option<&Error>) {
         let mut turns = self.limiter.turns();
         let now = Instant::now();
         match error {

@@ -1,7 +1,7 @@
 //! The limiter over a paused clock: who is woken, and what a gate lets through.
 
 use super::*;
-use crate::beyond_identity::Doubt;
+use crate::beyond_identity::{CREATE_JOB, Doubt};
 
 /// What was woken.
 type Woken = Arc<Mutex<Vec<String>>>;
@@ -34,7 +34,7 @@ async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
     let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, applicant(name), wake.clone());
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
     one.begin().unwrap();
-    one.end(Instant::now(), Some(&too_many(Some(30))));
+    one.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(30))));
     assert_eq!(other.begin(), Err(Duration::from_secs(30)), "a look that was admitted makes no call either");
     assert_eq!(admit("https://a", "t", "new").unwrap_err(), Duration::from_secs(30));
     for (endpoint, tenant) in [("https://b", "t"), ("https://a", "u")] {
@@ -51,9 +51,9 @@ async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothi
     let (limiters, (woken, wake)) = (started(), waking());
     let admission = limiters.admit("https://a", "t", applicant("one"), wake.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
-    admission.end(Instant::now(), Some(&error(None)));
+    admission.end(CREATE_JOB, Instant::now(), Some(&error(None)));
     admission.begin().unwrap();
-    admission.end(Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
+    admission.end(CREATE_JOB, Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
     assert_eq!(admission.begin(), Err(Duration::from_secs(5)));
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(*locked(&woken), ["one"]);
@@ -64,7 +64,7 @@ async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothi
 async fn a_look_that_makes_no_call_costs_no_turn() {
     let (limiters, (woken, wake)) = (started(), waking());
     let admission = limiters.admit("https://a", "t", applicant("told"), wake.clone()).unwrap();
-    admission.end(Instant::now(), Some(&too_many(Some(0))));
+    admission.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
     let admit = |name| limiters.admit("https://a", "t", applicant(name), wake.clone());
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(*locked(&woken), ["told"]);

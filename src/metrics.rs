@@ -1,0 +1,170 @@
+//! What is counted and measured. What every controller has goes by controller-runtime's names, so that dashboards for
+//! it fit; the rest begins with the operator's own. No label tells of an identity, a job or an address.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::net::TcpListener;
+
+use crate::beyond_identity::{Error, Operation, Unsent};
+use crate::reconcile::look::Ended;
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
+
+/// All metrics of a process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    leader: Family<Labels<1>, Gauge>,
+    reconciles: Family<Labels<2>, Counter>,
+    reconcile_errors: Family<Labels<1>, Counter>,
+    reconcile_time: Histograms<1>,
+    calls: Family<Labels<3>, Counter>,
+    call_time: Histograms<2>,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::default();
+        // From 5 ms to 80 s, which is longer than a call to the service takes by default.
+        let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 15));
+        let metrics = Self {
+            leader: Family::default(),
+            reconciles: Family::default(),
+            reconcile_errors: Family::default(),
+            reconcile_time: Family::new_with_constructor(histogram),
+            calls: Family::default(),
+            call_time: Family::new_with_constructor(histogram),
+            registry: Registry::default(),
+        };
+        let Self { leader, reconciles, reconcile_errors, reconcile_time, calls, call_time, .. } = &metrics;
+        registry.register(
+            "leader_election_master_status",
+            "Whether this process leads: 1, or stands by: 0",
+            leader.clone(),
+        );
+        let of_loops = registry.sub_registry_with_prefix("controller_runtime");
+        of_loops.register("reconcile", "Looks at objects, by how they ended", reconciles.clone());
+        of_loops.register("reconcile_errors", "Looks at objects that failed", reconcile_errors.clone());
+        of_loops.register_with_unit(
+            "reconcile_time",
+            "How long looks at objects took",
+            Unit::Seconds,
+            reconcile_time.clone(),
+        );
+        let own = registry.sub_registry_with_prefix("beyond_identity_operator");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        own.register("build", "The version of this program", version);
+        own.register("api_requests", "Calls to the Beyond Identity API, by what came of them", calls.clone());
+        own.register_with_unit(
+            "api_request_duration",
+            "How long calls to the Beyond Identity API took",
+            Unit::Seconds,
+            call_time.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+
+    /// Everything, in the text format of OpenMetrics.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
+    }
+
+    /// A look at an object of the kind `controller`, in lower case, has ended.
+    pub fn looked(&self, controller: &'static str, ended: Ended, took: Duration) {
+        let result = match ended {
+            Ended::Done => "success",
+            Ended::Again => "requeue_after",
+            Ended::Overtaken => "requeue",
+            Ended::Failed => "error",
+        };
+        let of = [("controller", controller)];
+        self.reconciles.get_or_create(&[("controller", controller), ("result", result)]).inc();
+        self.reconcile_time.get_or_create(&of).observe(took.as_secs_f64());
+        let errors = self.reconcile_errors.get_or_create(&of);
+        if ended == Ended::Failed {
+            errors.inc();
+        }
+    }
+
+    /// A call to the service has ended.
+    pub fn called(&self, operation: Operation, error: Option<&Error>, took: Duration) {
+        let outcome = match error {
+            None => "success",
+            Some(Error::Retry { cause: Unsent::NoConnection, .. }) => "no_connection",
+            Some(Error::Retry { cause: Unsent::TooManyCalls, .. }) => "too_many_requests",
+            Some(Error::Refused { .. }) => "refused",
+            Some(Error::Gone { .. }) => "not_found",
+            Some(Error::InDoubt { .. }) => "in_doubt",
+        };
+        let Operation { method, path, .. } = operation;
+        self.calls.get_or_create(&[("method", method), ("path", path), ("outcome", outcome)]).inc();
+        self.call_time.get_or_create(&[("method", method), ("path", path)]).observe(took.as_secs_f64());
+    }
+}
+
+/// Serves `/metrics` for ever.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
+    let text = || async move {
+        ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
+    };
+    if let Err(error) = axum::serve(listener, Router::new().route("/metrics", get(text))).await {
+        tracing::error!("the metrics server ended: {error}");
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::beyond_identity::CREATE_JOB;
+
+    #[test]
+    fn the_names_are_those_of_the_field_and_what_is_counted_is_there() {
+        let metrics = Metrics::new();
+        metrics.leads(true);
+        metrics.looked("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
+        metrics.looked("enrollmentrequest", Ended::Again, Duration::from_millis(7));
+        metrics.called(CREATE_JOB, None, Duration::from_secs(1));
+        let text = metrics.text();
+        for line in [
+            "leader_election_master_status{name=\"beyond-identity-operator\"} 1",
+            "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"error\"} 1",
+            "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"requeue_after\"} 1",
+            "controller_runtime_reconcile_errors_total{controller=\"enrollmentrequest\"} 1",
+            "controller_runtime_reconcile_time_seconds_count{controller=\"enrollmentrequest\"} 2",
+            "controller_runtime_reconcile_time_seconds_bucket{le=\"0.01\",controller=\"enrollmentrequest\"} 2",
+            concat!("beyond_identity_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "beyond_identity_operator_api_requests_total{method=\"POST\",path=\"credential-binding-jobs\",outcome=\"success\"} 1",
+            "beyond_identity_operator_api_request_duration_seconds_sum{method=\"POST\",path=\"credential-binding-jobs\"} 1.0",
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}
