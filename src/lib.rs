@@ -14,6 +14,7 @@ pub mod reconcile;
 mod runtime;
 mod scope;
 mod settings;
+mod stores;
 
 /// The name under which the operator writes fields and events, holds its Lease and calls itself.
 pub(crate) const NAME: &str = "beyond-identity-operator";

@@ -3,36 +3,30 @@
 use std::convert::Infallible;
 use std::future;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
+use kube::Config;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::{Client, Config};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::NAME;
-use crate::api::EnrollmentRequest;
 use crate::beyond_identity::{BuildError, HttpClient};
-use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
 use crate::metrics::{self, Metrics};
-use crate::realm::Providers;
 use crate::realm::limiter::Limiters;
-use crate::runtime::cause;
-use crate::runtime::health::{self, Readiness};
+use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};
 use crate::runtime::listen::{ListenError, listen};
-use crate::scope::{Scope, Waker, World};
+use crate::runtime::readiness::Readiness;
+use crate::scope::{Scope, World};
 pub use crate::settings::Settings;
+use crate::stores::{Stores, all_requests};
 
 /// How long what came of the last call may take to be written down.
 const AFTER_THE_LAST_CALL: Duration = Duration::from_secs(20);
-
-/// How long listing all requests may take.
-const LIST: Duration = Duration::from_secs(60);
 
 /// Why an operator ended without having been asked to.
 #[derive(Debug, thiserror::Error)]
@@ -64,31 +58,20 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let server = Server::new(config)?;
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
     let readiness = Readiness::waiting_for(&format!("the first answer of the Kubernetes API at {}", server.url));
-    // Its wakers are there only when the stores are.
-    let wakers = Arc::new(OnceLock::<Vec<Waker>>::new());
-    let woken = wakers.clone();
-    let wake = move |holder: &Holder| woken.get().into_iter().flatten().for_each(|waker| waker.wake(holder));
-    let reservations = Arc::new(Reservations::new(wake));
-
     // Dropped at the end of this function, and ended with that.
     let mut watches = JoinSet::new();
     watches.spawn(health::serve(health, readiness.clone()));
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
-    let scopes = Scope::watch_all(&settings.watch_namespaces, &server, &readiness, &reservations, &mut watches);
+    let stores = Stores::watch(&settings, &server, &readiness, &mut watches);
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
     watches.spawn(async move { turns.take_turns().await });
-    let all = wakers.get_or_init(|| scopes.iter().map(Scope::waker).collect()).clone();
-    let changed = move |provider: &str| all.iter().for_each(|waker| waker.provider_changed(provider));
-    let providers = Providers::watch(&server, &readiness, &settings.operator_namespace, changed, &mut watches);
-    let providers = Arc::new(providers);
-
     let lease = settings.lease_holder.as_ref().map(|holder| (lease(&settings, &server, holder), readiness.part(false)));
     tracing::info!("waiting for the Kubernetes API at {}", server.url);
     let mut shutdown = pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => return Ok(()),
-        () = all_filled(&providers, &scopes) => {}
+        () = stores.filled() => {}
     }
 
     tracing::info!("the watches have told of all that there is");
@@ -96,6 +79,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         Some((election, leadership)) => (Some(election), leadership),
         None => (None, Leadership::always()),
     };
+    let Stores { providers, scopes, reservations } = stores;
     let world = World {
         http,
         recorder: Recorder::new(server.client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
@@ -133,12 +117,6 @@ fn lease(settings: &Settings, server: &Server, holder: &str) -> Lease {
     }
 }
 
-/// Waits until every store holds what there is.
-async fn all_filled(providers: &Providers, scopes: &[Scope]) {
-    providers.filled().await;
-    join_all(scopes.iter().map(Scope::filled)).await;
-}
-
 /// Waits until this process leads, and starts the loops, which go on until they are told to end.
 async fn lead(
     world: &World,
@@ -167,25 +145,4 @@ async fn end(world: &World, ending: &CancellationToken, mut loops: JoinSet<()>) 
     if tokio::time::timeout(world.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
         tracing::warn!("not everything came to its end in time; the next process goes on from what was written");
     }
-}
-
-/// All requests, as the API server has them: tried until it answers.
-async fn all_requests(scopes: &[Scope], client: &Client) -> Vec<EnrollmentRequest> {
-    let mut requests = Vec::new();
-    for scope in scopes {
-        loop {
-            match tokio::time::timeout(LIST, scope.list_requests(client)).await {
-                Ok(Ok(listed)) => break requests.extend(listed),
-                Ok(Err(error)) => {
-                    tracing::warn!("the EnrollmentRequests cannot be listed: {}; it is tried again", cause(&error))
-                }
-                Err(_) => tracing::warn!(
-                    "the EnrollmentRequests were not listed within {} s; it is tried again",
-                    LIST.as_secs()
-                ),
-            }
-            tokio::time::sleep(Duration::from_secs(2)).await;
-        }
-    }
-    requests
 }

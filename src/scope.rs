@@ -35,7 +35,7 @@ use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
 use crate::reconcile::Memories;
 use crate::reconcile::look::Looked;
-use crate::runtime::health::Readiness;
+use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
 use crate::{authenticator_config, enrollment_request};
 

@@ -2,6 +2,7 @@
 //! Secrets.
 
 pub mod client;
+mod misfit;
 pub mod objects;
 pub mod report;
 pub mod secrets;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::misfit::misfit;
 use crate::api::{FINALIZER, text};
 use crate::reconcile::{Announcement, Objects, WriteError};
 
@@ -73,7 +74,7 @@ where
         match answered(api.get_opt(name)).await {
             Ok(None) => Ok(None),
             Ok(Some(DeserializeGuard(Ok(object)))) => Ok(Some(object)),
-            Ok(Some(DeserializeGuard(Err(invalid)))) => Err(failed(invalid.error)),
+            Ok(Some(DeserializeGuard(Err(invalid)))) => Err(failed(misfit(&invalid))),
             Err(error) => Err(failed(error.to_string())),
         }
     }

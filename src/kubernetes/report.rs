@@ -4,7 +4,7 @@ use kube::Resource;
 use kube::runtime::watcher;
 
 use crate::runtime::cause;
-use crate::runtime::health::{Readiness, Report};
+use crate::runtime::readiness::{Readiness, Report};
 
 /// What one watch reports by. It is ready when its store holds what there is.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl WatchReport {
             }
         };
         let kube::Error::Api(status) = error else {
-            return report.trouble(format!("the Kubernetes API at {server} does not answer: {}", cause(error)));
+            return report.trouble(format!("the Kubernetes API at {server} does not answer"), cause(error));
         };
         match status.code {
             401 => report.denied(format!(
@@ -56,10 +56,10 @@ impl WatchReport {
             )),
             403 => report.denied(self.lacks(verb)),
             404 => report.denied(format!("the CustomResourceDefinition {resource} is not installed")),
-            code => report.trouble(format!(
-                "the Kubernetes API at {server} does not {verb} {resource}: it answers with {code}: {}",
-                status.message
-            )),
+            code => report.trouble(
+                format!("the Kubernetes API at {server} does not {verb} {resource}"),
+                format!("it answers with {code}: {}", status.message),
+            ),
         }
     }
 

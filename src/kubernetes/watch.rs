@@ -17,6 +17,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::client::WATCH;
+use super::misfit::misfit;
 use super::report::WatchReport;
 
 /// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of an object, `gone` of the
@@ -123,7 +124,7 @@ fn decoded<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> 
                 namespace = invalid.metadata.namespace,
                 name = invalid.metadata.name,
                 "the object is passed over, since it does not fit the schema of this version: {}",
-                invalid.error
+                misfit(&invalid)
             );
             None
         }

@@ -14,7 +14,7 @@ use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::Secrets;
 use crate::kubernetes::watch::{filled, watch};
-use crate::runtime::health::Readiness;
+use crate::runtime::readiness::Readiness;
 
 /// The provider configs of this cluster.
 pub struct Providers {

@@ -3,6 +3,7 @@
 pub mod health;
 pub mod leader;
 pub mod listen;
+pub mod readiness;
 pub mod shutdown;
 pub mod telemetry;
 

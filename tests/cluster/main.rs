@@ -8,6 +8,7 @@
 mod adoption;
 mod answers;
 mod attempts;
+mod beginning;
 mod configuration;
 mod credentials;
 mod deletion;
@@ -20,6 +21,7 @@ mod grace;
 mod identities;
 mod immutability;
 mod job_states;
+mod leadership;
 mod network;
 mod outage;
 mod restart;

@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 
+use harness::forward_proxy::ForwardProxy;
 use harness::leash::Leashed;
-use harness::proxy::ForwardProxy;
 use harness::tls::{Authority, TlsFront};
 use serde_json::json;
 use tempfile::TempDir;

@@ -1,14 +1,12 @@
 //! The operator without a cluster: what it says when it cannot start, and that it waits for an API server.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::leash::Leashed;
-use serde_json::{Value, json};
+use harness::program::{Running, until};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{end_of, program};
@@ -35,63 +33,20 @@ fn nobody() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-/// An operator that runs, and its log.
-struct Operator {
-    process: Leashed,
-    log: PathBuf,
-    health: SocketAddr,
-    _folder: TempDir,
+/// Starts an operator whose API server would be at this address.
+fn start(folder: &TempDir, server: SocketAddr) -> Running {
+    let mut command = program(folder.path(), &RUN);
+    command.env("KUBECONFIG", kubeconfig(folder.path(), server));
+    Running::start(command, folder.path())
 }
 
-impl Operator {
-    /// Starts one whose API server would be at this address, and waits until its health can be asked for.
-    fn start(server: SocketAddr) -> Self {
-        let folder = TempDir::new().unwrap();
-        let log = folder.path().join("log");
-        let arguments = [&RUN[..], &["--health-address", "127.0.0.1:0", "--log-format", "json"]].concat();
-        let mut command = program(folder.path(), &arguments);
-        command.env("KUBECONFIG", kubeconfig(folder.path(), server));
-        let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
-        let health = until(|| {
-            assert!(process.ended().unwrap().is_none(), "{}", fs::read_to_string(&log).unwrap());
-            lines(&log).iter().find_map(|line| line["address"].as_str()?.parse().ok())
-        });
-        Self { process, log, health, _folder: folder }
-    }
-
-    /// Asks it to end, as Kubernetes does, and says how it did and how long it took.
-    fn stop(self) -> (Option<i32>, Duration) {
-        let asked = Instant::now();
-        let status = self.process.stop().unwrap();
-        (status.code(), asked.elapsed())
-    }
-
-    /// Status and body of its answer.
-    fn get(&self, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(self.health).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
-    }
-}
-
-/// The lines of a log that are whole.
-fn lines(log: &Path) -> Vec<Value> {
-    fs::read_to_string(log).unwrap().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// What `look` finds, as soon as it does.
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(started.elapsed() < Duration::from_secs(60), "it did not happen within a minute");
-        thread::sleep(Duration::from_millis(10));
-    }
+/// Asks it to end, which it does well, and in no time.
+fn stop(operator: Running) -> String {
+    let asked = Instant::now();
+    let (status, log) = operator.stop();
+    assert_eq!(status.code(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+    log
 }
 
 /// The complaint of an operator that could not start.
@@ -160,25 +115,24 @@ fn log_directives_that_cannot_be_read_are_named_with_their_variable() {
 
 #[test]
 fn it_waits_for_an_api_server_that_is_not_there_and_ends_with_0_when_asked_to() {
-    let operator = Operator::start(nobody());
+    let (folder, server) = (TempDir::new().unwrap(), nobody());
+    let operator = start(&folder, server);
     assert_eq!(operator.get("/healthz"), (200, "ok".to_owned()));
-    let waiting = "waiting for the Kubernetes API and the CustomResourceDefinitions of beyondidentity.dev";
-    assert_eq!(operator.get("/readyz"), (503, waiting.to_owned()));
-    until(|| lines(&operator.log).iter().any(|line| line["message"] == waiting).then_some(()));
-    until(|| lines(&operator.log).iter().any(|line| line["level"] == "WARN").then_some(()));
+    let answer = format!("the Kubernetes API at http://{server} does not answer: Connection refused (os error 111)");
+    until("it says what it waits for", || (operator.get("/readyz").1 == format!("waiting: {answer}")).then_some(()));
+    assert_eq!(operator.get("/readyz").0, 503);
     assert_eq!(operator.get("/healthz").0, 200, "and goes on waiting");
-    let (code, took) = operator.stop();
-    assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    let log = stop(operator);
+    assert_eq!(log.matches(&answer).count(), 1, "{log}");
 }
 
 #[test]
 fn an_api_server_that_never_answers_does_not_keep_it_from_ending() {
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let operator = Operator::start(silent.local_addr().unwrap());
+    let (folder, silent) = (TempDir::new().unwrap(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let server = silent.local_addr().unwrap();
+    let operator = start(&folder, server);
     let (_connection, _) = silent.accept().unwrap();
-    assert_eq!(operator.get("/readyz").0, 503);
-    let (code, took) = operator.stop();
-    assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    let waiting = format!("waiting: the first answer of the Kubernetes API at http://{server}");
+    assert_eq!(operator.get("/readyz"), (503, waiting));
+    stop(operator);
 }

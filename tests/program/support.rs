@@ -1,9 +1,9 @@
 //! Runs the program, with nothing of the environment of whoever runs the tests.
 
-use std::env;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use harness::program::command;
 use tempfile::TempDir;
 
 /// What a run of the program that ended by itself came to.
@@ -24,18 +24,9 @@ impl Ended {
     }
 }
 
-/// The program with these arguments, whose home is an empty folder.
+/// The program with these arguments, whose home is this folder.
 pub fn program(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator"));
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        let ours = text.starts_with("BEYOND_IDENTITY_") || text.to_ascii_lowercase().ends_with("_proxy");
-        if ours || ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "POD_NAMESPACE", "RUST_LOG"].contains(&&*text) {
-            command.env_remove(&name);
-        }
-    }
-    command.args(arguments).env("HOME", home).stdin(Stdio::null());
-    command
+    command(env!("CARGO_BIN_EXE_beyond-identity-operator"), home, arguments)
 }
 
 /// Runs the program with these arguments and variables to its end.

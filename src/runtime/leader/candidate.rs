@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use super::decide::{Decision, decide};
 use super::lease::{Lease, LeaseError};
 use super::{RENEW_DEADLINE, RETRY, Standing};
-use crate::runtime::health::Report;
+use crate::runtime::readiness::Report;
 
 /// One process in the election.
 pub(super) struct Candidate {
@@ -91,14 +91,13 @@ impl Candidate {
     /// Looks at the lease once, and makes it ours where that is `wanted`.
     async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
         let result = self.look(wanted).await;
+        let untaken = format!("the {} cannot be taken", self.lease);
         match &result {
             Ok(_) => self.report.ready(),
             // The next look tells by whom.
             Err(LeaseError::Conflict) => {}
-            Err(error @ LeaseError::Forbidden { .. }) => {
-                self.report.denied(format!("the {} cannot be taken: {error}", self.lease))
-            }
-            Err(error) => self.report.trouble(format!("the {} cannot be taken: {error}", self.lease)),
+            Err(error @ LeaseError::Forbidden { .. }) => self.report.denied(format!("{untaken}: {error}")),
+            Err(error) => self.report.trouble(untaken, error.to_string()),
         }
         result
     }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use self::candidate::Candidate;
 pub use self::lease::Lease;
-use crate::runtime::health::Report;
+use crate::runtime::readiness::Report;
 
 /// How long a lease lasts that nobody renews, as the others see it.
 const LEASE: Duration = Duration::from_secs(15);

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -41,6 +41,15 @@ impl Leashed {
     /// How it has ended, if it has.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.shell.try_wait()
+    }
+
+    /// Kills it (KILL) and waits until it is gone.
+    pub fn kill(mut self) -> io::Result<ExitStatus> {
+        if let Some(stdin) = &mut self.shell.stdin {
+            // A shell that is gone already does not listen.
+            let _ = stdin.write_all(b"kill\n");
+        }
+        self.shell.wait()
     }
 
     /// Asks it to end (TERM) and waits until it has.

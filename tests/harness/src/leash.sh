@@ -1,14 +1,17 @@
 # Runs a program that has to end when the process that asked for it does, for whatever reason.
 #
-# That process holds the other end of our stdin and never writes to it, so end of file means that it has gone or has had
-# enough. Then the program gets TERM, and half a minute later KILL. We end as the program does, with its exit code.
+# That process holds the other end of our stdin. End of file means that it has gone or has had enough: then the program
+# gets TERM, and half a minute later KILL. A line asks for KILL at once. We end as the program does, with its exit code.
 #
 # sh -c THIS leash PROGRAM ARGUMENT...
 exec 3<&0
 "$@" </dev/null 3<&- &
 program=$!
 (
-    read -r _
+    if read -r _; then
+        kill -KILL $program
+        exit
+    fi
     kill -TERM $program
     tries=300
     while kill -0 $program && [ $tries -gt 0 ]; do

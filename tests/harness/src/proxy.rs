@@ -1,70 +1,117 @@
-//! A forward proxy, as HTTPS_PROXY names one: it takes CONNECT, and remembers for whom.
+//! A way to a server on this machine that can be cut, or fall silent.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    thread::JoinHandle,
+};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::{oneshot, watch},
+};
 
-use crate::background::Background;
-
-/// A proxy on a port of 127.0.0.1. Wherever it is asked to connect to, it connects to one address. It ends when it is
-/// dropped.
-#[derive(Debug)]
-pub struct ForwardProxy {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
-    _background: Background,
+/// How the way is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// All goes through.
+    Open,
+    /// Nothing goes through, and nobody is told: as when a cable is pulled, or a server hangs.
+    Silent,
+    /// Every connection is closed.
+    Cut,
 }
 
-impl ForwardProxy {
-    /// One that connects to `server`.
-    ///
-    /// # Errors
-    /// Where no port can be had.
-    pub fn start(server: SocketAddr) -> io::Result<Self> {
-        let background = Background::start()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+/// A listener on loopback that passes on what it gets. It has a thread of its own; dropping it ends that.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    way: watch::Sender<Way>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Proxy {
+    /// One in front of the server at `target`.
+    pub fn start(target: SocketAddr, way: Way) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let seen = Arc::clone(&asked);
-        background.spawn(async move {
-            let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-                return;
-            };
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(connect(stream, server, Arc::clone(&seen)));
-            }
-        });
-        Ok(Self { address, asked, _background: background })
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (way, seen) = watch::channel(way);
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("proxy".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = stopped => {}
+                    _ = accept(listener, target, seen) => {}
+                }
+            });
+        })?;
+        Ok(Self { address, way, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What HTTPS_PROXY is to be.
+    /// Where it listens.
     #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// The hosts and ports that it was asked to connect to, in that order.
-    #[must_use]
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// From now on the way is like that, for the connections that there are, too.
+    pub fn set(&self, way: Way) {
+        self.way.send_replace(way);
     }
 }
 
-async fn connect(stream: TcpStream, server: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> io::Result<()> {
-    let mut client = BufReader::new(stream);
-    let mut line = String::new();
-    client.read_line(&mut line).await?;
-    let target = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    asked.lock().unwrap_or_else(PoisonError::into_inner).push(target);
-    while line != "\r\n" && !line.is_empty() {
-        line.clear();
-        client.read_line(&mut line).await?;
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
-    let mut server = TcpStream::connect(server).await?;
-    client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").await?;
-    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
+
+async fn accept(listener: std::net::TcpListener, target: SocketAddr, way: watch::Receiver<Way>) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (client, _) = listener.accept().await?;
+        let way = way.clone();
+        tokio::spawn(async move {
+            let mut cut = way.clone();
+            tokio::select! {
+                _ = cut.wait_for(|way| *way == Way::Cut) => {}
+                _ = pass(client, target, way) => {}
+            }
+        });
+    }
+}
+
+async fn pass(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) -> io::Result<()> {
+    opened(&mut way).await;
+    let server = TcpStream::connect(target).await?;
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    tokio::try_join!(copy(from_client, to_server, way.clone()), copy(from_server, to_client, way))?;
+    Ok(())
+}
+
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        opened(&mut way).await;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}
+
+async fn opened(way: &mut watch::Receiver<Way>) {
+    // An error means that the proxy is being dropped.
+    let _ = way.wait_for(|way| *way == Way::Open).await;
 }

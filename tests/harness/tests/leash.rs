@@ -31,6 +31,16 @@ fn stopping_asks_and_waits() {
 }
 
 #[test]
+fn killing_does_not_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let program = start(&log);
+    until(|| fs::read_to_string(&log).unwrap() == "started\n");
+    assert_eq!(program.kill().unwrap().code(), Some(128 + 9), "as a shell says it");
+    assert!(!fs::read_to_string(&log).unwrap().contains("asked"));
+}
+
+#[test]
 fn a_program_that_ends_by_itself_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let log = File::create(folder.path().join("log")).unwrap();

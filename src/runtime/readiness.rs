@@ -1,0 +1,158 @@
+//! What the process still waits for before it is ready, as its parts report it.
+
+use std::fmt::{self, Display};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// What was last said so long ago is over: whatever is in trouble tries again, and says so, sooner.
+const OVER: Duration = Duration::from_secs(90);
+/// The same for what is answered with a no, which takes no time.
+const GRANTED: Duration = Duration::from_secs(15);
+
+/// Whether the process is ready, as its parts report it.
+#[derive(Clone, Debug)]
+pub struct Readiness {
+    first: Arc<str>,
+    parts: Arc<Mutex<Vec<Part>>>,
+}
+
+/// A part of the process that reports for itself.
+#[derive(Debug)]
+struct Part {
+    ready: bool,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Debug)]
+struct Trouble {
+    what: String,
+    /// What may be another one each time, and no news.
+    detail: String,
+    /// Whether a part is not ready for it that has been before.
+    denied: bool,
+    said: Instant,
+}
+
+impl Part {
+    fn trouble(&self, now: Instant) -> Option<&Trouble> {
+        let lasts = |trouble: &Trouble| if trouble.denied { GRANTED } else { OVER };
+        self.trouble.as_ref().filter(|trouble| now.saturating_duration_since(trouble.said) < lasts(trouble))
+    }
+
+    fn is_ready(&self, now: Instant) -> bool {
+        self.ready && !self.trouble(now).is_some_and(|trouble| trouble.denied)
+    }
+}
+
+impl Readiness {
+    /// Ready as soon as all parts are. `first` is what is waited for while none of those that are not says more.
+    pub fn waiting_for(first: &str) -> Self {
+        Self { first: first.into(), parts: Arc::default() }
+    }
+
+    /// Adds a part, which is ready at once or when it says so.
+    pub fn part(&self, ready: bool) -> Report {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.push(Part { ready, trouble: None });
+        Report { parts: self.parts.clone(), number: parts.len() - 1 }
+    }
+
+    /// What is waited for, if anything.
+    pub fn waits_for(&self) -> Option<String> {
+        let now = Instant::now();
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting: Vec<&Part> = parts.iter().filter(|part| !part.is_ready(now)).collect();
+        let mut troubles: Vec<&Trouble> = waiting.iter().filter_map(|part| part.trouble(now)).collect();
+        troubles.sort_by_key(|trouble| &trouble.what);
+        troubles.dedup_by_key(|trouble| &trouble.what);
+        match (waiting.is_empty(), troubles.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(self.first.to_string()),
+            (false, false) => Some(troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        }
+    }
+}
+
+/// What a part of the process reports by.
+#[derive(Clone, Debug)]
+pub struct Report {
+    parts: Arc<Mutex<Vec<Part>>>,
+    number: usize,
+}
+
+impl Report {
+    /// All is well, and the part is ready from now on.
+    pub fn ready(&self) {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(part) = parts.get_mut(self.number) {
+            *part = Part { ready: true, trouble: None };
+        }
+    }
+
+    /// Something is in the way, and is tried again. A part that is ready stays so.
+    pub fn trouble(&self, what: String, detail: String) {
+        self.say(Trouble { what, detail, denied: false, said: Instant::now() });
+    }
+
+    /// Something is in the way that a person has to mend. The part is not ready while that is so.
+    pub fn denied(&self, what: String) {
+        self.say(Trouble { what, detail: String::new(), denied: true, said: Instant::now() });
+    }
+
+    /// Logs what is in the way, unless this part or another one has said so already.
+    fn say(&self, trouble: Trouble) {
+        let now = Instant::now();
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = parts.iter().filter_map(|part| part.trouble(now)).any(|known| known.what == trouble.what);
+        let line = (!known).then(|| trouble.to_string());
+        if let Some(part) = parts.get_mut(self.number) {
+            part.trouble = Some(trouble);
+        }
+        drop(parts);
+        if let Some(line) = line {
+            tracing::warn!("{line}; it is tried again");
+        }
+    }
+}
+
+impl Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { what, detail, denied: _, said: _ } = self;
+        if detail.is_empty() { write!(f, "{what}") } else { write!(f, "{what}: {detail}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_ready_when_all_parts_are_and_names_what_the_others_wait_for_once() {
+        let readiness = Readiness::waiting_for("the first answer");
+        let (a, b) = (readiness.part(false), readiness.part(false));
+        assert_eq!(readiness.waits_for().as_deref(), Some("the first answer"));
+        a.trouble("no way".to_owned(), "refused".to_owned());
+        b.trouble("no way".to_owned(), "reset".to_owned());
+        assert_eq!(readiness.waits_for().as_deref(), Some("no way: refused"));
+        b.denied("no right".to_owned());
+        assert_eq!(readiness.waits_for().as_deref(), Some("no right; no way: refused"));
+        b.ready();
+        assert_eq!(readiness.waits_for().as_deref(), Some("no way: refused"));
+        a.ready();
+        assert_eq!(readiness.waits_for(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_right_by_itself_makes_nothing_unready_and_a_missing_right_does_while_it_is_said() {
+        let readiness = Readiness::waiting_for("the first answer");
+        let part = readiness.part(true);
+        part.trouble("no way".to_owned(), String::new());
+        assert_eq!(readiness.waits_for(), None);
+        part.denied("no right".to_owned());
+        assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
+        tokio::time::advance(GRANTED).await;
+        assert_eq!(readiness.waits_for(), None, "it was not said again");
+    }
+}

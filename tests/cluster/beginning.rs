@@ -1,0 +1,223 @@
+//! The program before its cluster is as it should be: it says what it waits for, and goes on when that comes.
+
+use std::time::{Duration, Instant};
+
+use beyond_identity_operator::api::crds;
+use harness::control_plane::ControlPlane;
+use harness::proxy::Way;
+use harness::simulator::Identity;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::fixture::{Access, Fixture, Process, REQUEST, cluster, eventually, object, shared_simulator};
+
+/// Waits until `/readyz` says that it waits for this.
+async fn waits(process: &Process, sentences: &[&str]) {
+    let (since, expected) = (Instant::now(), (503, format!("waiting: {}", sentences.join("; "))));
+    loop {
+        let answer = process.get("/readyz");
+        if answer == expected {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "waited in vain for {expected:?}; it says {answer:?}");
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// Waits until it is ready, which takes no longer than a few seconds.
+async fn is_ready_soon(process: &Process) {
+    let since = Instant::now();
+    eventually("it is ready", || process.get("/readyz") == (200, "ok".to_owned())).await;
+    assert!(since.elapsed() < Duration::from_secs(20), "after {:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
+    let place = Fixture::new().await;
+    let (access, proxy) = Access::shared().through(Way::Cut);
+    let process = place.spawn(&access, &[]);
+    let silence = format!("the Kubernetes API at {} does not answer", access.server());
+    let says = |why: &str| process.get("/readyz").1.starts_with(&format!("waiting: {silence}: {why}"));
+    eventually("it says that there is no answer", || says("")).await;
+    proxy.set(Way::Silent);
+    eventually("it says that this takes too long", || says("deadline has elapsed")).await;
+    assert_eq!(process.said(&silence).len(), 1);
+    proxy.set(Way::Open);
+    is_ready_soon(&process).await;
+    place.create_config().await;
+    place.create_request().await;
+    place.request_says("LinkSent").await;
+}
+
+#[tokio::test]
+async fn what_is_not_installed_is_waited_for_and_what_does_not_fit_is_passed_over() {
+    let control_plane = ControlPlane::start().unwrap();
+    let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
+    let place = Fixture::bare_at(client, shared_simulator()).await;
+    let access = Access::to(&control_plane);
+    let process = place.spawn(&access, &["--leader-elect"]);
+    let missing = |plural: &str| format!("the CustomResourceDefinition {plural}.beyondidentity.dev is not installed");
+    let all = ["authenticatorconfigs", "clusterproviderconfigs", "enrollmentrequests"].map(missing);
+    waits(&process, &all.each_ref().map(|sentence| &**sentence)).await;
+
+    let mut definitions: Vec<Value> = serde_saphyr::from_multiple(&crds::yaml()).unwrap();
+    let requests = definitions.iter().position(|crd| crd["spec"]["names"]["plural"] == "enrollmentrequests").unwrap();
+    let requests = definitions.remove(requests);
+    for definition in &definitions {
+        install(&control_plane, definition);
+    }
+    waits(&process, &[&all[2]]).await;
+
+    install(&control_plane, &loosened(requests));
+    is_ready_soon(&process).await;
+    place.create_secret(&place.token).await;
+    place.create_provider(|_| {}).await;
+    place.create_config().await;
+    place.config_says("Available").await;
+    create_unfit(&place).await;
+    place.create_request().await;
+    place.request_says("LinkSent").await;
+    assert_passed_over(&process).await;
+    for sentence in &all {
+        assert_eq!(process.said(sentence).len(), 1, "{sentence}");
+    }
+
+    // It is in the way of no later one either, to whom it comes with the list of all.
+    assert_eq!(process.stop().0, Some(0));
+    let next = place.spawn(&access, &["--leader-elect"]);
+    assert_passed_over(&next).await;
+    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    place.create_request_of("later", "joe").await;
+    place.named_request_says("later", "LinkSent").await;
+    assert_eq!(place.realm.outbox().len(), 2);
+}
+
+fn install(control_plane: &ControlPlane, definition: &Value) {
+    let apply = ["apply", "--server-side", "--filename", "-"];
+    control_plane.run_kubectl_with(&definition.to_string(), apply).unwrap();
+}
+
+/// The definition as an older version may have had it: anything is a spec.
+fn loosened(mut definition: Value) -> Value {
+    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    schema["properties"]["spec"] = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    schema.as_object_mut().unwrap().remove("x-kubernetes-validations");
+    definition["spec"]["versions"][0].as_object_mut().unwrap().remove("selectableFields");
+    definition
+}
+
+/// A request that is none of this version.
+async fn create_unfit(place: &Fixture) {
+    let kind = GroupVersionKind::gvk("beyondidentity.dev", "v1alpha1", "EnrollmentRequest");
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(place.client.clone(), &place.namespace, &ApiResource::from_gvk(&kind));
+    let unfit = json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1",
+        "kind": "EnrollmentRequest",
+        "metadata": {"name": "of-old"},
+        "spec": {"identity": "jane@example.com"},
+    });
+    api.create(&PostParams::default(), &object(unfit)).await.unwrap();
+}
+
+async fn assert_passed_over(process: &Process) {
+    let passed_over = || process.log().into_iter().find(|line| line["name"] == "of-old");
+    eventually("it passes the unfit one over", || passed_over().is_some()).await;
+    let line = passed_over().unwrap();
+    let said = line["message"].as_str().unwrap();
+    assert!(
+        said.starts_with("the object is passed over, since it does not fit the schema of this version: "),
+        "{said}"
+    );
+    assert!(!line.to_string().contains("jane@example.com"), "{line}");
+}
+
+#[tokio::test]
+async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
+    let place = Fixture::new().await;
+    let access = Access::shared().of_service_account(&place.operator_namespace, "operator");
+    let process = place.spawn(&access, &["--leader-elect"]);
+    let Fixture { namespace, operator_namespace, .. } = &place;
+    let in_namespace = |verb: &str, plural: &str| {
+        format!(
+            "the operator may not {verb} {plural}.beyondidentity.dev in namespace {namespace}: its Role there must let \
+             it list and watch them"
+        )
+    };
+    let providers = "the operator may not list clusterproviderconfigs.beyondidentity.dev: its ClusterRole must let it \
+                     list and watch them";
+    let configs = in_namespace("list", "authenticatorconfigs");
+    waits(&process, &[&configs, providers, &in_namespace("list", "enrollmentrequests")]).await;
+
+    grant_everywhere(&place, rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"])).await;
+    let kinds = ["authenticatorconfigs", "enrollmentrequests"];
+    grant(&place, namespace, "list", vec![rule("beyondidentity.dev", &kinds, &["list"])]).await;
+    let lease = format!(
+        "the Lease {operator_namespace}/beyond-identity-operator cannot be taken: a Role in namespace \
+         {operator_namespace} must let it get and update the Lease beyond-identity-operator and create leases"
+    );
+    let [watch_configs, watch_requests] = kinds.map(|kind| in_namespace("watch", kind));
+    waits(&process, &[&lease, &watch_configs, &watch_requests]).await;
+
+    let statuses = ["authenticatorconfigs/status", "enrollmentrequests/status"];
+    let work = vec![
+        rule("beyondidentity.dev", &kinds, &["get", "watch", "patch"]),
+        rule("beyondidentity.dev", &statuses, &["update"]),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+    ];
+    grant(&place, namespace, "work", work).await;
+    waits(&process, &[&lease]).await;
+
+    let mut rest = vec![
+        rule("", &["secrets"], &["get"]),
+        rule("coordination.k8s.io", &["leases"], &["get", "update"]),
+        rule("coordination.k8s.io", &["leases"], &["create"]),
+    ];
+    rest[1]["resourceNames"] = json!(["beyond-identity-operator"]);
+    grant(&place, operator_namespace, "rest", rest).await;
+    eventually("it is ready", || process.get("/readyz").0 == 200).await;
+    place.create_config().await;
+    place.create_request().await;
+    place.request_says("LinkSent").await;
+    assert_eq!(process.said(&lease).len(), 1);
+    assert_eq!(process.said(&configs).len(), 1);
+    assert_eq!(process.stop().0, Some(0));
+    assert!(place.requests().get(REQUEST).await.unwrap().status.unwrap().job_id.is_some());
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
+}
+
+fn subjects(place: &Fixture) -> Value {
+    json!([{"kind": "ServiceAccount", "name": "operator", "namespace": place.operator_namespace}])
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name})
+}
+
+/// A Role of this name in this namespace for the operator.
+async fn grant(place: &Fixture, namespace: &str, name: &str, rules: Vec<Value>) {
+    let (roles, bindings): (Api<Role>, Api<RoleBinding>) =
+        (Api::namespaced(place.client.clone(), namespace), Api::namespaced(place.client.clone(), namespace));
+    let metadata = json!({"name": name});
+    let role = json!({"metadata": metadata, "rules": rules});
+    roles.create(&PostParams::default(), &object(role)).await.unwrap();
+    let binding = json!({"metadata": metadata, "roleRef": reference("Role", name), "subjects": subjects(place)});
+    bindings.create(&PostParams::default(), &object(binding)).await.unwrap();
+}
+
+/// A ClusterRole for the operator.
+async fn grant_everywhere(place: &Fixture, rule: Value) {
+    let (roles, bindings): (Api<ClusterRole>, Api<ClusterRoleBinding>) =
+        (Api::all(place.client.clone()), Api::all(place.client.clone()));
+    let name = &place.operator_namespace;
+    let metadata = json!({"name": name});
+    roles.create(&PostParams::default(), &object(json!({"metadata": metadata, "rules": [rule]}))).await.unwrap();
+    let binding = json!({"metadata": metadata, "roleRef": reference("ClusterRole", name), "subjects": subjects(place)});
+    bindings.create(&PostParams::default(), &object(binding)).await.unwrap();
+}

@@ -1,0 +1,172 @@
+//! Two processes, one leader: who acts, when the other one takes over, and that there is one email whatever happens.
+
+use std::time::Duration;
+
+use harness::proxy::Way;
+use harness::simulator::{Effect, Operation, Rule};
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::Api;
+use serde_json::json;
+
+use crate::fixture::{Access, Fixture, Process, REQUEST, eventually, job_of, message, patch, wait_for};
+
+const LEADER_ELECT: [&str; 1] = ["--leader-elect"];
+const LEASE: &str = "beyond-identity-operator";
+/// Longer than any test takes.
+const AGES: Duration = Duration::from_secs(600);
+
+/// A leader that has made the AuthenticatorConfig, and a standby.
+async fn two() -> (Fixture, Process, Process) {
+    two_with(&Access::shared()).await
+}
+
+/// The same, with another way for the leader.
+async fn two_with(access: &Access<'_>) -> (Fixture, Process, Process) {
+    let place = Fixture::new().await;
+    let leader = place.spawn(access, &LEADER_ELECT);
+    place.create_config().await;
+    place.config_says("Available").await;
+    let standby = place.spawn(&Access::shared(), &LEADER_ELECT);
+    eventually("the other one stands by", || standby.said("this process stands by").len() == 1).await;
+    (place, leader, standby)
+}
+
+fn leases(place: &Fixture) -> Api<Lease> {
+    Api::namespaced(place.client.clone(), &place.operator_namespace)
+}
+
+async fn lease(place: &Fixture) -> LeaseSpec {
+    leases(place).get(LEASE).await.unwrap().spec.unwrap()
+}
+
+fn leads(process: &Process) -> bool {
+    !process.said("this process leads since").is_empty()
+}
+
+/// The record of the next leader, and how long it took from the last time that the one before had renewed its own.
+async fn taken_over(place: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration) {
+    let last = before.clone();
+    let seen = std::sync::Mutex::new(last);
+    let after = wait_for(leases(place), LEASE, "has another holder", |lease: &Lease| {
+        let spec = lease.spec.as_ref().unwrap();
+        let ours = spec.holder_identity == before.holder_identity;
+        if ours {
+            *seen.lock().unwrap() = spec.clone();
+        }
+        spec.holder_identity.is_some() && !ours
+    })
+    .await
+    .spec
+    .unwrap();
+    let last = seen.into_inner().unwrap();
+    let took = after.acquire_time.as_ref().unwrap().0.duration_since(last.renew_time.unwrap().0);
+    (after, took.unsigned_abs())
+}
+
+/// The one request is settled by the one email.
+async fn assert_one_email(place: &Fixture) {
+    let request = place.request_says("LinkSent").await;
+    let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
+    assert_eq!(job_of(&request), email.job_id);
+}
+
+#[tokio::test]
+async fn a_standby_is_ready_and_acts_when_the_lease_of_a_leader_that_was_killed_has_run_out() {
+    let (place, leader, standby) = two().await;
+    eventually("it is ready", || standby.get("/readyz") == (200, "ok".to_owned())).await;
+    assert_eq!(leader.get("/readyz"), (200, "ok".to_owned()));
+    let before = lease(&place).await;
+    assert!(standby.said(&format!("{} leads", before.holder_identity.clone().unwrap())).len() == 1);
+    leader.kill();
+    place.create_request().await;
+    let (after, took) = taken_over(&place, &before).await;
+    assert!(took >= Duration::from_secs(15), "after {took:?}, while the other one could have been alive");
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert_eq!(after.lease_transitions, Some(2));
+    assert_one_email(&place).await;
+    assert!(leads(&standby));
+}
+
+#[tokio::test]
+async fn a_leader_that_is_asked_to_end_gives_the_lease_up_and_the_standby_acts_at_once() {
+    let (place, leader, standby) = two().await;
+    let before = lease(&place).await;
+    let (code, printed) = leader.stop();
+    assert_eq!(code, Some(0), "{printed}");
+    place.create_request().await;
+    let (_, took) = taken_over(&place, &before).await;
+    assert!(took < Duration::from_secs(15), "after {took:?}: it waited for the lease to run out");
+    assert_one_email(&place).await;
+    assert!(leads(&standby));
+}
+
+#[tokio::test]
+async fn a_send_under_way_comes_to_its_end_and_is_written_down_before_the_lease_is_given_up() {
+    let (place, leader, standby) = two().await;
+    place.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(4))).on(Operation::CreateJob).once());
+    place.create_request().await;
+    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    let (code, printed) = leader.stop();
+    assert_eq!(code, Some(0), "{printed}");
+    let written = place.requests().get(REQUEST).await.unwrap().status.unwrap();
+    assert_eq!((written.send, written.job_id.as_ref()), (None, Some(&place.realm.outbox()[0].job_id)));
+    eventually("the standby leads", || leads(&standby)).await;
+    assert_one_email(&place).await;
+    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+}
+
+#[tokio::test]
+async fn a_leader_killed_with_a_send_under_way_leaves_one_email() {
+    let (place, leader, _standby) = two().await;
+    place.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
+    place.create_request().await;
+    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    leader.kill();
+    assert_one_email(&place).await;
+    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+}
+
+#[tokio::test]
+async fn a_leader_whose_api_server_falls_silent_finishes_its_send_and_ends_with_1() {
+    let (access, proxy) = Access::shared().through(Way::Open);
+    let (place, leader, standby) = two_with(&access).await;
+    // It is answered when the lease is lost, and the standby does not lead yet, or has just begun to.
+    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(14))).on(Operation::CreateJob).once());
+    place.create_request().await;
+    eventually("it sends", || place.realm.requests_of(Operation::CreateJob).len() == 1).await;
+    proxy.set(Way::Silent);
+    let (code, printed) = leader.end();
+    assert_eq!(code, Some(1), "{printed}");
+    let said = format!(
+        "error: the Lease {}/{LEASE} was not renewed within 10 s (the Kubernetes API did not answer within 3 s): \
+         another process may lead now\n",
+        place.operator_namespace
+    );
+    assert!(printed.ends_with(&said), "{printed}");
+    assert_one_email(&place).await;
+    assert!(leads(&standby));
+    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+}
+
+#[tokio::test]
+async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1() {
+    let (place, leader, standby) = two().await;
+    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::ListJobs).once());
+    place.create_request().await;
+    eventually("it is about to send", || place.realm.requests_of(Operation::ListJobs).len() == 1).await;
+    let theirs = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 20}});
+    patch(&leases(&place), LEASE, theirs).await.unwrap();
+    let (code, printed) = leader.end();
+    assert_eq!(code, Some(1), "{printed}");
+    let said = format!(
+        "error: the Lease {}/{LEASE} is held by somebody-else now: this process leads no more\n",
+        place.operator_namespace
+    );
+    assert!(printed.ends_with(&said), "{printed}");
+    let request = place.requests().get(REQUEST).await.unwrap();
+    assert_eq!(message(&request), "the operator is ending; the next one sends");
+    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    // That somebody never renews it.
+    assert_one_email(&place).await;
+    assert!(leads(&standby));
+}

@@ -1,0 +1,132 @@
+//! A program of ours as a process of its own: nothing of the environment of whoever runs the tests reaches it. What goes wrong here
+//! panics, as it would in the test itself.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::{
+    env,
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::leash::Leashed;
+
+/// Long enough for a machine that is busy with a build.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program with these arguments, whose home is `home`.
+pub fn command(program: &str, home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = text.starts_with("BEYOND_IDENTITY_") || text.to_ascii_lowercase().ends_with("_proxy");
+        if ours || ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "POD_NAMESPACE", "POD_NAME", "RUST_LOG"].contains(&&*text)
+        {
+            command.env_remove(&name);
+        }
+    }
+    command.args(arguments).env("HOME", home).stdin(Stdio::null());
+    command
+}
+
+/// What `look` finds, as soon as it does.
+#[track_caller]
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// An operator that runs, and its log. Dropping it asks it to end.
+#[derive(Debug)]
+pub struct Running {
+    process: Leashed,
+    log: PathBuf,
+    health: SocketAddr,
+}
+
+impl Running {
+    /// Starts the operator's `run` with what it prints in `home`, and waits until its health can be asked for.
+    #[must_use]
+    #[track_caller]
+    pub fn start(mut command: Command, home: &Path) -> Self {
+        let log = home.join("log");
+        command.args(["--health-address", "127.0.0.1:0", "--log-format", "json"]);
+        let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
+        let health = until("it serves its health", || {
+            assert!(process.ended().unwrap().is_none(), "it ended: {}", text(&log));
+            lines(&log).iter().find_map(|line| line["address"].as_str()?.parse().ok())
+        });
+        Self { process, log, health }
+    }
+
+    /// Asks it to end, as Kubernetes does, waits until it has, and says how, with all that it printed.
+    pub fn stop(self) -> (ExitStatus, String) {
+        Self::ended(self.process.stop(), &self.log)
+    }
+
+    /// Kills it, and says what it had printed.
+    pub fn kill(self) -> String {
+        Self::ended(self.process.kill(), &self.log).1
+    }
+
+    /// Waits until it has ended by itself.
+    #[track_caller]
+    pub fn end(mut self) -> (ExitStatus, String) {
+        let ended = until("it ends", || self.process.ended().transpose());
+        Self::ended(ended, &self.log)
+    }
+
+    fn ended(status: std::io::Result<ExitStatus>, log: &Path) -> (ExitStatus, String) {
+        (status.unwrap(), text(log))
+    }
+
+    /// Status and body of its answer.
+    #[must_use]
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let ask = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(self.health)?;
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        let answer = ask().unwrap_or_else(|error| panic!("{path} is not served: {error}: {}", text(&self.log)));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Its log so far.
+    #[must_use]
+    pub fn log(&self) -> Vec<Value> {
+        lines(&self.log)
+    }
+
+    /// The messages of its log so far in which this stands.
+    #[must_use]
+    pub fn said(&self, text: &str) -> Vec<String> {
+        let messages = self.log().into_iter().filter_map(|line| line["message"].as_str().map(str::to_owned));
+        messages.filter(|message| message.contains(text)).collect()
+    }
+}
+
+fn text(log: &Path) -> String {
+    fs::read_to_string(log).unwrap_or_default()
+}
+
+/// The lines of a log that are whole.
+fn lines(log: &Path) -> Vec<Value> {
+    text(log).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
