@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::proxy::Way;
-use harness::simulator::{Effect, Operation, Rule};
+use harness::simulator::{Effect, Identity, Operation, Outcome, Rule};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Api;
 use serde_json::json;
@@ -112,7 +112,9 @@ async fn a_send_under_way_comes_to_its_end_and_is_written_down_before_the_lease_
     assert_eq!((written.send, written.job_id.as_ref()), (None, Some(&place.realm.outbox()[0].job_id)));
     eventually("the standby leads", || leads(&standby)).await;
     assert_one_email(&place).await;
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    let [send] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("it was sent again") };
+    let taken = lease(&place).await.acquire_time.unwrap().0;
+    assert!(taken.duration_since(send.time).unsigned_abs() > Duration::from_secs(4), "it had not been answered yet");
 }
 
 #[tokio::test]
@@ -127,25 +129,35 @@ async fn a_leader_killed_with_a_send_under_way_leaves_one_email() {
 }
 
 #[tokio::test]
-async fn a_leader_whose_api_server_falls_silent_finishes_its_send_and_ends_with_1() {
+async fn a_leader_whose_api_server_falls_silent_finishes_its_send_begins_no_other_and_ends_with_1() {
     let (access, proxy) = Access::shared().through(Way::Open);
     let (place, leader, standby) = two_with(&access).await;
     // It is answered when the lease is lost, and the standby does not lead yet, or has just begun to.
     place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(14))).on(Operation::CreateJob).once());
     place.create_request().await;
     eventually("it sends", || place.realm.requests_of(Operation::CreateJob).len() == 1).await;
+    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    let slow = Rule::new(Effect::Delay(Duration::from_secs(11))).on(Operation::ListJobs).about("joe").once();
+    let slow = place.realm.fault(slow);
+    place.create_request_of("later", "joe").await;
+    eventually("it is about to send again", || place.realm.fired(slow) == 1).await;
     proxy.set(Way::Silent);
     let (code, printed) = leader.end();
     assert_eq!(code, Some(1), "{printed}");
+    let sends = place.realm.requests_of(Operation::CreateJob);
+    assert!(matches!(sends[0].outcome, Outcome::Answered(_)), "it did not wait for the answer: {sends:?}");
     let said = format!(
         "error: the Lease {}/{LEASE} was not renewed within 10 s (the Kubernetes API did not answer within 3 s): \
          another process may lead now\n",
         place.operator_namespace
     );
     assert!(printed.ends_with(&said), "{printed}");
-    assert_one_email(&place).await;
+    place.request_says("LinkSent").await;
+    place.named_request_says("later", "LinkSent").await;
     assert!(leads(&standby));
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.realm.outbox().len(), 2);
+    let [_, later] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("there are not two sends") };
+    assert!(later.time > lease(&place).await.acquire_time.unwrap().0, "it is the next leader that sent it");
 }
 
 #[tokio::test]
