@@ -38,7 +38,7 @@ async fn is_ready_soon(process: &Process) {
 async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
     let place = Fixture::new().await;
     let (access, proxy) = Access::shared().through(Way::Cut);
-    let process = place.spawn(&access, &[]);
+    let process = place.spawn(&access, &[]).await;
     let silence = format!("the Kubernetes API at {} does not answer", access.server());
     let says = |why: &str| process.get("/readyz").1.starts_with(&format!("waiting: {silence}: {why}"));
     eventually("it says that there is no answer", || says("")).await;
@@ -58,7 +58,7 @@ async fn what_is_not_installed_is_waited_for_and_what_does_not_fit_is_passed_ove
     let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
     let place = Fixture::bare_at(client, shared_simulator()).await;
     let access = Access::to(&control_plane);
-    let process = place.spawn(&access, &["--leader-elect"]);
+    let process = place.spawn(&access, &["--leader-elect"]).await;
     let missing = |plural: &str| format!("the CustomResourceDefinition {plural}.beyondidentity.dev is not installed");
     let all = ["authenticatorconfigs", "clusterproviderconfigs", "enrollmentrequests"].map(missing);
     waits(&process, &all.each_ref().map(|sentence| &**sentence)).await;
@@ -87,7 +87,7 @@ async fn what_is_not_installed_is_waited_for_and_what_does_not_fit_is_passed_ove
 
     // It is in the way of no later one either, to whom it comes with the list of all.
     assert_eq!(process.stop().0, Some(0));
-    let next = place.spawn(&access, &["--leader-elect"]);
+    let next = place.spawn(&access, &["--leader-elect"]).await;
     assert_passed_over(&next).await;
     place.realm.add_identity(Identity::active("joe", "joe@example.com"));
     place.create_request_of("later", "joe").await;
@@ -138,8 +138,8 @@ async fn assert_passed_over(process: &Process) {
 #[tokio::test]
 async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     let place = Fixture::new().await;
-    let access = Access::shared().of_service_account(&place.operator_namespace, "operator");
-    let process = place.spawn(&access, &["--leader-elect"]);
+    let access = Access::shared().of_service_account("operator");
+    let process = place.spawn(&access, &["--leader-elect"]).await;
     let Fixture { namespace, operator_namespace, .. } = &place;
     let in_namespace = |verb: &str, plural: &str| {
         format!(
@@ -172,7 +172,7 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     waits(&process, &[&lease]).await;
 
     let mut rest = vec![
-        rule("", &["secrets"], &["get"]),
+        rule("", &["secrets"], &["list", "watch"]),
         rule("coordination.k8s.io", &["leases"], &["get", "update"]),
         rule("coordination.k8s.io", &["leases"], &["create"]),
     ];

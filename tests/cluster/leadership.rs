@@ -23,10 +23,10 @@ async fn two() -> (Fixture, Process, Process) {
 /// The same, with another way for the leader.
 async fn two_with(access: &Access<'_>) -> (Fixture, Process, Process) {
     let place = Fixture::new().await;
-    let leader = place.spawn(access, &LEADER_ELECT);
+    let leader = place.spawn(access, &LEADER_ELECT).await;
     place.create_config().await;
     place.config_says("Available").await;
-    let standby = place.spawn(&Access::shared(), &LEADER_ELECT);
+    let standby = place.spawn(&Access::shared(), &LEADER_ELECT).await;
     eventually("the other one stands by", || standby.said("this process stands by").len() == 1).await;
     (place, leader, standby)
 }

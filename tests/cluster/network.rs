@@ -1,17 +1,15 @@
 //! The way out of the cluster: a proxy, an authority that no system trusts, and both down. The operator runs as a process,
 //! since HTTPS_PROXY and NO_PROXY are of the process.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::Command;
 
 use harness::forward_proxy::ForwardProxy;
-use harness::leash::Leashed;
 use harness::tls::{Authority, TlsFront};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fixture::{CLUSTER, Fixture, message, patch};
+use crate::fixture::{Access, Fixture, Process, message, patch};
 
 /// Every machine is its own 0.0.0.0, and yet it is no loopback address: so calls go to a proxy unless told otherwise.
 const HOST: &str = "0.0.0.0";
@@ -37,19 +35,9 @@ impl Behind {
         Self { place, front, folder }
     }
 
-    /// Starts an operator as a process, with these variables and arguments.
-    fn start(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Leashed {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator"));
-        for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"] {
-            command.env_remove(name);
-        }
-        command
-            .args(["run", "--cluster-name", CLUSTER, "--health-address", "127.0.0.1:0", "--log-format", "text"])
-            .args(["--operator-namespace", &self.place.operator_namespace, "--watch-namespace", &self.place.namespace])
-            .args(arguments)
-            .env("KUBECONFIG", crate::fixture::kubeconfig())
-            .envs(environment.iter().copied());
-        Leashed::spawn(&command, File::create(self.folder.path().join("log")).unwrap()).unwrap()
+    /// Starts an operator, with these variables and arguments.
+    async fn start(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
+        self.place.spawn_in(&Access::shared(), arguments, environment).await
     }
 
     fn ca_bundle(&self) -> [String; 2] {
@@ -71,7 +59,7 @@ async fn https_proxy_and_a_ca_bundle_lead_to_the_service() {
     let behind = Behind::tls().await;
     let proxy = ForwardProxy::start(behind.front.address()).unwrap();
     let [flag, file] = behind.ca_bundle();
-    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]);
+    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]).await;
     behind.place.create_request().await;
     behind.place.request_says("LinkSent").await;
     assert_eq!(behind.place.realm.outbox().len(), 1);
@@ -86,7 +74,7 @@ async fn no_proxy_goes_past_the_proxy() {
     let behind = Behind::tls().await;
     let proxy = ForwardProxy::start(behind.front.address()).unwrap();
     let [flag, file] = behind.ca_bundle();
-    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]);
+    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]).await;
     behind.place.config_says("Available").await;
     assert_eq!(proxy.asked(), [""; 0]);
 }
@@ -94,7 +82,7 @@ async fn no_proxy_goes_past_the_proxy() {
 #[tokio::test]
 async fn an_authority_that_nobody_vouches_for_is_not_trusted() {
     let behind = Behind::tls().await;
-    let _operator = behind.start(&[], &[]);
+    let _operator = behind.start(&[], &[]).await;
     behind.unreachable("", "invalid peer certificate: UnknownIssuer").await;
 }
 
@@ -103,6 +91,6 @@ async fn a_proxy_that_is_down_is_said_and_waited_for() {
     let behind = Behind::tls().await;
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let [flag, file] = behind.ca_bundle();
-    let _operator = behind.start(&[("HTTPS_PROXY", &format!("http://{nobody}"))], &[&flag, &file]);
+    let _operator = behind.start(&[("HTTPS_PROXY", &format!("http://{nobody}"))], &[&flag, &file]).await;
     behind.unreachable(" through the proxy that HTTPS_PROXY names", "Connection refused").await;
 }

@@ -55,6 +55,7 @@ pub struct Running {
     process: Leashed,
     log: PathBuf,
     health: SocketAddr,
+    metrics: SocketAddr,
 }
 
 impl Running {
@@ -63,13 +64,16 @@ impl Running {
     #[track_caller]
     pub fn start(mut command: Command, home: &Path) -> Self {
         let log = home.join("log");
-        command.args(["--health-address", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--health-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", "--log-format", "json"]);
         let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
-        let health = until("it serves its health", || {
-            assert!(process.ended().unwrap().is_none(), "it ended: {}", text(&log));
-            lines(&log).iter().find_map(|line| line["address"].as_str()?.parse().ok())
+        let [health, metrics] = ["serving /healthz and /readyz", "serving /metrics"].map(|what| {
+            until(what, || {
+                assert!(process.ended().unwrap().is_none(), "it ended: {}", text(&log));
+                let lines = lines(&log);
+                lines.iter().find(|line| line["message"] == what)?["address"].as_str()?.parse().ok()
+            })
         });
-        Self { process, log, health }
+        Self { process, log, health, metrics }
     }
 
     /// Asks it to end, as Kubernetes does, waits until it has, and says how, with all that it printed.
@@ -96,8 +100,9 @@ impl Running {
     /// Status and body of its answer.
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {
+        let address = if path == "/metrics" { self.metrics } else { self.health };
         let ask = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect(self.health)?;
+            let mut stream = TcpStream::connect(address)?;
             write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
             let mut answer = String::new();
             stream.read_to_string(&mut answer)?;
