@@ -18,7 +18,7 @@ use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::grace;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
-use crate::reconcile::{Announcement, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
+use crate::reconcile::{Announcement, Caller, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
 
 /// One look at an AuthenticatorConfig.
 pub(super) struct Look<'a, O, R: Realms> {
@@ -138,7 +138,11 @@ where
             (Question::Realm(reference), _) => {
                 let (namespace, name) =
                     (self.held.object().namespace().unwrap_or_default(), self.held.object().name_any());
-                let opened = self.ports.realms.open(&namespace, &name, &reference).await;
+                let opened = self
+                    .ports
+                    .realms
+                    .open(Caller { namespace: &namespace, name: &name, is_owed: true }, &reference)
+                    .await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());
                 self.observed.realm = realm.map_err(Clone::clone).into();

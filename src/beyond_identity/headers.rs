@@ -18,6 +18,9 @@ fn http_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text.trim()).ok()
 }
 
+/// A `RateLimit-Reset` from here on is no number of seconds to wait, but a time since 1970, as some gateways write it.
+const SINCE_1970: Duration = Duration::from_secs(1_000_000_000);
+
 /// How long the service asks to wait: `Retry-After` in seconds or as a date, else `RateLimit-Reset` in seconds. A date is
 /// measured against the same answer's `Date`, so that no clock of this machine matters; without that it says nothing.
 pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
@@ -27,12 +30,16 @@ pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
         // So many digits that no u64 holds them are a long time, not none.
         digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
     };
-    let until = |text: &str| {
-        let wait = http_date(text)?.duration_since(server_time(headers)?);
+    let until = |time: Timestamp| {
+        let wait = time.duration_since(server_time(headers)?);
         Some(Duration::try_from(wait).unwrap_or_default())
     };
-    let asked = text(RETRY_AFTER.as_str()).and_then(|text| seconds(text).or_else(|| until(text)));
-    asked.or_else(|| text("ratelimit-reset").and_then(seconds)).map(|wait| wait.min(LONGEST_WAIT))
+    let reset = |text: &str| match seconds(text)? {
+        time if time >= SINCE_1970 => until(Timestamp::from_second(time.as_secs().try_into().ok()?).ok()?),
+        wait => Some(wait),
+    };
+    let asked = text(RETRY_AFTER.as_str()).and_then(|text| seconds(text).or_else(|| until(http_date(text)?)));
+    asked.or_else(|| text("ratelimit-reset").and_then(reset)).map(|wait| wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -79,7 +86,12 @@ mod tests {
             (vec![("retry-after", "18446744073709551615")], Some(day)),
             (vec![("retry-after", "99999999999999999999999")], Some(day)),
             (vec![date, ("retry-after", "Wed, 29 Dec 9999 23:59:59 GMT")], Some(day)),
-            (vec![("ratelimit-reset", "1785000000")], Some(day)),
+            (vec![("ratelimit-reset", "999999999")], Some(day)),
+            // A time, not a wait of fifty years.
+            (vec![("date", "Sat, 25 Jul 2026 17:19:30 GMT"), ("ratelimit-reset", "1785000000")], Some(30)),
+            (vec![("date", "Sat, 25 Jul 2026 17:20:30 GMT"), ("ratelimit-reset", "1785000000")], Some(0)),
+            (vec![("ratelimit-reset", "1785000000")], None),
+            (vec![date, ("ratelimit-reset", "99999999999999999999999")], None),
             (vec![("retry-after", "-1")], None),
             (vec![("retry-after", "1.5")], None),
             (vec![("retry-after", "")], None),

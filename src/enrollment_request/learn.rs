@@ -9,6 +9,7 @@ use super::desired::Who;
 use super::execute::Look;
 use super::observed::{Config, Listed, Person, ReadyConfig};
 use super::phase::is_outstanding;
+use super::plan;
 use super::ports::Remote;
 use super::reservations::{Holder, Taken};
 use super::step::{JobRef, Question};
@@ -18,7 +19,7 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, Phase, ProviderConfigRe
 use crate::beyond_identity::Listing;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
 use crate::reconcile::outcome;
-use crate::reconcile::{Fact, Objects, RealmIds, Realms, Trouble};
+use crate::reconcile::{Caller, Fact, Objects, RealmIds, Realms, Trouble};
 
 impl<O, C, R> Look<'_, O, C, R>
 where
@@ -34,7 +35,9 @@ where
                 self.observed.config = Fact::Known(config.as_deref().map(of_config));
             }
             Question::Realm(reference) => {
-                let opened = self.ports.realms.open(&self.desired.namespace, &self.holder.name, &reference).await;
+                let (namespace, name) = (&self.desired.namespace, &self.holder.name);
+                let is_owed = plan::is_anything_owed(&self.desired, &self.observed.status);
+                let opened = self.ports.realms.open(Caller { namespace, name, is_owed }, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());
                 self.observed.realm = realm.map_err(Clone::clone).into();

@@ -13,7 +13,7 @@ use crate::api::phase::why;
 use crate::api::{ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
-use crate::reconcile::{Opened, Realms, Trouble};
+use crate::reconcile::{Caller, Opened, Realms, Trouble};
 use limiter::{Applicant, Limiters, Wake};
 use metered::Metered;
 
@@ -42,18 +42,14 @@ pub struct KubeRealms {
 impl Realms for KubeRealms {
     type Remote = RealmClient;
 
-    async fn open(
-        &self,
-        namespace: &str,
-        name: &str,
-        reference: &ProviderConfigRef,
-    ) -> Result<Opened<RealmClient>, Trouble> {
+    async fn open(&self, caller: Caller<'_>, reference: &ProviderConfigRef) -> Result<Opened<RealmClient>, Trouble> {
         let provider = self.providers.get(&reference.name).ok_or_else(|| not_found(reference))?;
         let spec = &provider.spec;
         let endpoint = endpoint(spec, reference, self.allow_loopback)?;
         let token = self.providers.token(&provider, reference).await?;
+        let Caller { namespace, name, is_owed } = caller;
         let applicant = Applicant { namespace: namespace.to_owned(), kind: self.kind, name: name.to_owned() };
-        let admission = self.limiters.admit(endpoint.as_str(), &spec.tenant_id, applicant, self.wake.clone());
+        let admission = self.limiters.admit(endpoint.as_str(), &spec.tenant_id, applicant, is_owed, self.wake.clone());
         let admission = admission.map_err(Trouble::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);

@@ -18,6 +18,6 @@ pub use held::{Held, Interrupted};
 pub use home::RealmIds;
 pub use memory::{Memories, Memory};
 pub use outcome::Outcome;
-pub use ports::{Announcement, Environment, Objects, Opened, Realms, WriteError};
+pub use ports::{Announcement, Caller, Environment, Objects, Opened, Realms, WriteError};
 pub use wait::{Until, Wait};
 pub use write_ahead::{Ticket, WritesAhead};

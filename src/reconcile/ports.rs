@@ -63,15 +63,24 @@ pub trait Realms: Send + Sync {
     /// What calls are made on.
     type Remote;
 
-    /// Resolves a provider config for the object of this namespace and name, and reads its credentials now. Otherwise
-    /// the trouble says what is missing, or that the object has to wait until it is its turn to call the service: then
-    /// it is woken.
+    /// Resolves a provider config for `caller`, and reads its credentials now. Otherwise the trouble says what is missing,
+    /// or that the object has to wait until it is its turn to call the service: then it is woken.
     fn open(
         &self,
-        namespace: &str,
-        name: &str,
+        caller: Caller<'_>,
         reference: &ProviderConfigRef,
     ) -> impl Future<Output = Result<Opened<Self::Remote>, Trouble>> + Send;
+}
+
+/// The object that calls are made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Whether something is owed to it. Otherwise it only wants to know how what is there gets on.
+    pub is_owed: bool,
 }
 
 /// A realm that is ready to be called.

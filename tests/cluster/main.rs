@@ -22,6 +22,7 @@ mod identities;
 mod immutability;
 mod job_states;
 mod leadership;
+mod limits;
 mod network;
 mod outage;
 mod restart;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::ProviderConfigRef;
 use beyond_identity_operator::beyond_identity::{Error, Unsent};
-use beyond_identity_operator::reconcile::{Opened, Realms, Trouble};
+use beyond_identity_operator::reconcile::{Caller, Opened, Realms, Trouble};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
@@ -28,14 +28,9 @@ pub type Wake = fn(&Process, &Key);
 impl Realms for SimRealms {
     type Remote = SimRemote;
 
-    async fn open(
-        &self,
-        namespace: &str,
-        name: &str,
-        _reference: &ProviderConfigRef,
-    ) -> Result<Opened<SimRemote>, Trouble> {
+    async fn open(&self, caller: Caller<'_>, _reference: &ProviderConfigRef) -> Result<Opened<SimRemote>, Trouble> {
         let Self { seat, wake } = self;
-        let turn = Turn { seat: seat.clone(), key: (namespace.to_owned(), name.to_owned()), wake: *wake };
+        let turn = Turn { seat: seat.clone(), key: (caller.namespace.to_owned(), caller.name.to_owned()), wake: *wake };
         let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
         Ok(Opened { remote: SimRemote(turn), not_allowed: None })
@@ -55,7 +50,7 @@ impl Turn {
         let Self { seat: Seat(process), key, wake } = self;
         let (pause, lost) = {
             let State { chance, faults, .. } = &mut *process.world.lock();
-            let most = chance.pick(&[2, 60]);
+            let most = chance.pick(&[0, 0, 60]);
             (chance.within(Duration::from_secs(most)), !faults.over && chance.happens(0.02))
         };
         if held_back && !lost {

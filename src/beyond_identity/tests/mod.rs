@@ -1,6 +1,7 @@
 //! The client over real HTTP, against a server that answers with scripted bytes; and what it makes of answers of any shape.
 
 mod decoding;
+mod gate;
 mod lists;
 mod revoking;
 mod secrecy;

@@ -52,6 +52,16 @@ pub(super) fn has_to_revoke(desired: &Desired, status: &EnrollmentRequestStatus)
     revoke::earlier(status).next().is_some() || (unwanted && revoke::current(status).is_some())
 }
 
+/// Whether there is more to do than to look how the job gets on.
+pub(super) fn is_anything_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
+    desired.deleting || status.send.is_some() || is_send_owed(desired, status) || has_to_revoke(desired, status)
+}
+
+/// Whether the attempt that is asked for has yet to be concluded. A raised one waits while the request is revoked.
+fn is_send_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
+    status.attempt.is_none_or(|concluded| concluded < desired.attempt && !desired.revoked)
+}
+
 /// What the rules decide by.
 struct Facts<'a> {
     desired: &'a Desired,
@@ -72,11 +82,9 @@ pub fn plan(desired: &Desired, observed: &Observed, times: &Times, now: Timestam
 }
 
 impl Facts<'_> {
-    /// Whether the attempt that is asked for has yet to be concluded. A raised one waits while the request is
-    /// revoked.
+    /// Whether the attempt that is asked for has yet to be concluded.
     fn is_owed(&self) -> bool {
-        let Desired { attempt, revoked, .. } = self.desired;
-        self.observed.status.attempt.is_none_or(|concluded| concluded < *attempt && !revoked)
+        is_send_owed(self.desired, &self.observed.status)
     }
 
     /// Waits, saying what went wrong.

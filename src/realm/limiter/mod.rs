@@ -43,29 +43,31 @@ struct Limiter {
 pub struct Admission {
     limiter: Arc<Limiter>,
     applicant: Applicant,
+    owes: bool,
     wake: Wake,
     /// The call that was charged with the admission, and was not made yet.
     prepaid: AtomicBool,
 }
 
 impl Limiters {
-    /// Admits a look of `applicant` at this tenant. Otherwise the object is woken when its turn comes, and the answer is
+    /// Admits a look of `applicant`, which `owes` something or only wants to know, at this tenant. Otherwise the object is woken when its turn comes, and the answer is
     /// how long the service asked to be left alone.
     pub fn admit(
         &self,
         endpoint: &str,
         tenant_id: &str,
         applicant: Applicant,
+        owes: bool,
         wake: Wake,
     ) -> Result<Admission, Duration> {
         let limiter = self.of(endpoint, tenant_id);
         let admitted = {
             let mut turns = limiter.turns();
-            let admitted = turns.admit(&applicant, wake.clone(), Instant::now());
+            let admitted = turns.admit(&applicant, owes, wake.clone(), Instant::now());
             limiter.changed(&turns);
             admitted
         };
-        admitted.map(|()| Admission { limiter, applicant, wake, prepaid: AtomicBool::new(true) })
+        admitted.map(|()| Admission { limiter, applicant, owes, wake, prepaid: AtomicBool::new(true) })
     }
 
     /// Wakes those whose turn it is, for ever.
@@ -124,7 +126,7 @@ impl Gate for Admission {
         let now = Instant::now();
         let quiet_for = turns.pace.quiet_for(now);
         if !quiet_for.is_zero() {
-            turns.wait(&self.applicant, self.wake.clone());
+            turns.wait(&self.applicant, self.owes, self.wake.clone());
             self.limiter.changed(&turns);
             return Err(quiet_for);
         }
@@ -140,7 +142,7 @@ impl Gate for Admission {
         match error {
             Some(Error::Retry { cause: Unsent::TooManyCalls, after, .. }) => {
                 let cut = turns.pace.too_many(begun, *after, now);
-                turns.wait(&self.applicant, self.wake.clone());
+                turns.wait(&self.applicant, self.owes, self.wake.clone());
                 self.limiter.changed(&turns);
                 if cut {
                     let Limiter { endpoint, tenant_id, .. } = &*self.limiter;

@@ -1,7 +1,8 @@
-//! Who waits for a turn: in each namespace the first who came, and of the namespaces the one that was served least
-//! while others waited. So one namespace takes at most half of the calls while another one waits. Pure.
+//! Who waits for a turn: in each namespace the first who came, who owes something before who only wants to know, and of
+//! the namespaces the one that was served least while others waited. So one namespace takes at most half of the calls
+//! while another one waits. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// An object that waits. It waits once, however often it asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,14 +19,16 @@ pub struct Applicant {
 #[derive(Debug)]
 pub(super) struct Queue<W> {
     lanes: BTreeMap<String, Lane<W>>,
-    waiting: BTreeSet<Applicant>,
+    /// And whether each of them owes something.
+    waiting: BTreeMap<Applicant, bool>,
     turn: u64,
 }
 
 /// Those of one namespace.
 #[derive(Debug)]
 struct Lane<W> {
-    waiting: VecDeque<(Applicant, W)>,
+    owing: VecDeque<(Applicant, W)>,
+    settled: VecDeque<(Applicant, W)>,
     /// The calls made since others waited, counted from where the least served namespace was.
     calls: u64,
     /// Its last turn: of two that were served alike, the one whose turn is longer ago is next.
@@ -34,7 +37,7 @@ struct Lane<W> {
 
 impl<W> Default for Queue<W> {
     fn default() -> Self {
-        Self { lanes: BTreeMap::new(), waiting: BTreeSet::new(), turn: 0 }
+        Self { lanes: BTreeMap::new(), waiting: BTreeMap::new(), turn: 0 }
     }
 }
 
@@ -43,42 +46,48 @@ impl<W> Queue<W> {
         self.waiting.is_empty()
     }
 
-    /// Puts `applicant` behind those of its namespace, or before them; unless it waits already.
-    pub fn join(&mut self, applicant: Applicant, with: W, before: bool) {
-        if !self.waiting.insert(applicant.clone()) {
-            return;
+    /// Puts `applicant`, which `owes` something or only wants to know, behind those like it in its namespace, or `before`
+    /// them; unless it waits already.
+    pub fn join(&mut self, applicant: Applicant, with: W, owes: bool, before: bool) {
+        match self.waiting.get(&applicant) {
+            Some(owed) if *owed || !owes => return,
+            Some(_) => self.leave(&applicant),
+            None => {}
         }
+        self.waiting.insert(applicant.clone(), owes);
         // Who was away has not saved up turns.
-        let least = self.lanes.values().filter(|lane| !lane.waiting.is_empty()).map(|lane| lane.calls).min();
-        let new = || Lane { waiting: VecDeque::new(), calls: 0, turn: 0 };
+        let least = self.lanes.values().filter(|lane| !lane.is_empty()).map(|lane| lane.calls).min();
+        let new = || Lane { owing: VecDeque::new(), settled: VecDeque::new(), calls: 0, turn: 0 };
         let lane = self.lanes.entry(applicant.namespace.clone()).or_insert_with(new);
-        if lane.waiting.is_empty() {
+        if lane.is_empty() {
             lane.calls = lane.calls.max(least.unwrap_or_default());
         }
+        let waiting = if owes { &mut lane.owing } else { &mut lane.settled };
         if before {
-            lane.waiting.push_front((applicant, with));
+            waiting.push_front((applicant, with));
         } else {
-            lane.waiting.push_back((applicant, with));
+            waiting.push_back((applicant, with));
         }
     }
 
     /// Whose turn it is.
     pub fn next(&mut self) -> Option<(Applicant, W)> {
-        let waiting = self.lanes.values_mut().filter(|lane| !lane.waiting.is_empty());
+        let waiting = self.lanes.values_mut().filter(|lane| !lane.is_empty());
         let lane = waiting.min_by_key(|lane| (lane.calls, lane.turn))?;
         self.turn += 1;
         lane.turn = self.turn;
-        let next = lane.waiting.pop_front()?;
+        let next = lane.owing.pop_front().or_else(|| lane.settled.pop_front())?;
         self.waiting.remove(&next.0);
         Some(next)
     }
 
     /// Takes `applicant` out, where it waits.
     pub fn leave(&mut self, applicant: &Applicant) {
-        if self.waiting.remove(applicant)
+        if let Some(owes) = self.waiting.remove(applicant)
             && let Some(lane) = self.lanes.get_mut(&applicant.namespace)
         {
-            lane.waiting.retain(|(waiting, _)| waiting != applicant);
+            let waiting = if owes { &mut lane.owing } else { &mut lane.settled };
+            waiting.retain(|(waiting, _)| waiting != applicant);
         }
         self.tidy();
     }
@@ -102,6 +111,12 @@ impl<W> Queue<W> {
         if self.waiting.is_empty() {
             self.lanes.clear();
         }
+    }
+}
+
+impl<W> Lane<W> {
+    fn is_empty(&self) -> bool {
+        self.owing.is_empty() && self.settled.is_empty()
     }
 }
 

@@ -35,13 +35,14 @@ pub(super) struct Next<W> {
 }
 
 impl<W> Turns<W> {
-    /// Whether `applicant` may begin a look, whose first call is charged with that. Otherwise it waits for its turn, and
+    /// Whether `applicant`, which `owes` something or only wants to know, may begin a look, whose first call is charged with that. Otherwise it waits for its turn, and
     /// the answer is for how long at least.
-    pub fn admit(&mut self, applicant: &Applicant, with: W, now: Instant) -> Result<(), Duration> {
+    pub fn admit(&mut self, applicant: &Applicant, owes: bool, with: W, now: Instant) -> Result<(), Duration> {
         self.lapse(now);
         let its_turn = self.woken.remove(applicant).is_some();
         let quiet_for = self.pace.quiet_for(now);
         if its_turn && quiet_for.is_zero() {
+            self.queue.leave(applicant);
             return Ok(());
         }
         let is_free = self.queue.is_empty() && self.pace.wait(now).is_zero();
@@ -50,7 +51,7 @@ impl<W> Turns<W> {
             self.pace.charge(now);
             return Ok(());
         }
-        self.queue.join(applicant.clone(), with, its_turn);
+        self.queue.join(applicant.clone(), with, owes, its_turn);
         Err(quiet_for)
     }
 
@@ -60,8 +61,8 @@ impl<W> Turns<W> {
     }
 
     /// `applicant` was held up in the middle of its look, and waits for another turn.
-    pub fn wait(&mut self, applicant: &Applicant, with: W) {
-        self.queue.join(applicant.clone(), with, false);
+    pub fn wait(&mut self, applicant: &Applicant, owes: bool, with: W) {
+        self.queue.join(applicant.clone(), with, owes, false);
     }
 
     /// A call of `namespace` is about to be made, beyond the one that came with its turn.

@@ -7,8 +7,9 @@ use crate::api::EnrollmentRequestStatus;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastLook;
+use crate::enrollment_request::plan::is_anything_owed;
 use crate::enrollment_request::step::{JobRef, Question};
-use crate::enrollment_request::testing::{concluded, job};
+use crate::enrollment_request::testing::{concluded, job, send};
 
 /// A request whose job is outstanding, and about to be looked at.
 fn following() -> Observed {
@@ -128,6 +129,21 @@ fn a_status_that_somebody_has_emptied_in_part_is_not_sent_for_again() {
     let status = EnrollmentRequestStatus { attempt: Some(1), ..EnrollmentRequestStatus::default() };
     let step = next(&desired(), &Observed { status, ..following() });
     assert!(matches!(said(&step), Phase::JobGone(_)));
+}
+
+#[test]
+fn who_only_looks_how_a_job_gets_on_is_told_apart_from_who_is_owed_something() {
+    let (now, settled) = (desired(), concluded());
+    assert!(!is_anything_owed(&now, &settled));
+    assert!(is_anything_owed(&now, &EnrollmentRequestStatus::default()), "nothing was sent yet");
+    for desired in [
+        Desired { attempt: 2, ..desired() },
+        Desired { revoked: true, ..desired() },
+        Desired { deleting: true, ..desired() },
+    ] {
+        assert!(is_anything_owed(&desired, &settled), "{desired:?}");
+    }
+    assert!(is_anything_owed(&now, &EnrollmentRequestStatus { send: Some(send()), ..settled }), "a send in doubt");
 }
 
 #[test]

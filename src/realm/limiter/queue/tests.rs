@@ -9,7 +9,7 @@ fn applicant(namespace: &str, name: impl ToString) -> Applicant {
 fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
     let mut queue = Queue::default();
     for (namespace, objects) in namespaces {
-        (0..*objects).for_each(|n| queue.join(applicant(namespace, n), (), false));
+        (0..*objects).for_each(|n| queue.join(applicant(namespace, n), (), true, false));
     }
     queue
 }
@@ -38,22 +38,22 @@ fn of_a_namespace_the_first_who_came_is_first() {
 
 #[test]
 fn ten_objects_beside_a_thousand_are_all_served_within_twenty_turns() {
-    let mut queue = queue(&[("many", 1000), ("few", 10)]);
+    let mut queue = queue(&[("crowd", 1000), ("few", 10)]);
     let taken = take(&mut queue, 20, |_| 3);
-    assert_eq!(count(&taken), BTreeMap::from([("few", 10), ("many", 10)]));
+    assert_eq!(count(&taken), BTreeMap::from([("few", 10), ("crowd", 10)]));
     assert_eq!(
         count(&take(&mut queue, 2000, |_| 3)),
-        BTreeMap::from([("many", 990)]),
+        BTreeMap::from([("crowd", 990)]),
         "and then nothing is left unused"
     );
 }
 
 #[test]
 fn who_comes_later_is_not_behind_all_who_came_before() {
-    let mut queue = queue(&[("many", 1000)]);
+    let mut queue = queue(&[("crowd", 1000)]);
     take(&mut queue, 500, |_| 3);
-    (0..10).for_each(|n| queue.join(applicant("few", n), (), false));
-    assert_eq!(count(&take(&mut queue, 20, |_| 3)), BTreeMap::from([("few", 10), ("many", 10)]));
+    (0..10).for_each(|n| queue.join(applicant("few", n), (), true, false));
+    assert_eq!(count(&take(&mut queue, 20, |_| 3)), BTreeMap::from([("few", 10), ("crowd", 10)]));
 }
 
 #[test]
@@ -76,13 +76,13 @@ fn many_namespaces_take_turns() {
 fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() {
     let mut queue = queue(&[("a", 1000), ("b", 1)]);
     take(&mut queue, 101, |_| 1);
-    (1..1000).for_each(|n| queue.join(applicant("b", n), (), false));
+    (1..1000).for_each(|n| queue.join(applicant("b", n), (), true, false));
     assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("a", 10), ("b", 10)]));
     // One object at a time, always back at once: no more than its half.
     let mut queue = self::queue(&[("a", 1000)]);
     let mut turns = 0;
     for _ in 0..200 {
-        queue.join(applicant("b", 0), (), false);
+        queue.join(applicant("b", 0), (), true, false);
         turns += count(&take(&mut queue, 1, |_| 1)).get("b").copied().unwrap_or_default();
     }
     assert_eq!(turns, 100);
@@ -91,9 +91,9 @@ fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() 
 #[test]
 fn an_object_waits_once_and_keeps_its_place() {
     let mut queue = queue(&[("a", 3)]);
-    queue.join(applicant("a", 0), (), false);
-    queue.join(applicant("a", 2), (), true);
-    queue.join(Applicant { kind: "other", ..applicant("a", 0) }, (), false);
+    queue.join(applicant("a", 0), (), true, false);
+    queue.join(applicant("a", 2), (), true, true);
+    queue.join(Applicant { kind: "other", ..applicant("a", 0) }, (), true, false);
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| (it.kind, it.name)).collect();
     assert_eq!(taken, [("kind", "0"), ("kind", "1"), ("kind", "2"), ("other", "0")].map(|(k, n)| (k, n.to_owned())));
     assert!(queue.is_empty());
@@ -102,11 +102,25 @@ fn an_object_waits_once_and_keeps_its_place() {
 #[test]
 fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
     let mut queue = queue(&[("a", 3)]);
-    queue.join(applicant("a", "first"), (), true);
+    queue.join(applicant("a", "first"), (), true, true);
     queue.leave(&applicant("a", 1));
     queue.leave(&applicant("a", "unknown"));
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| it.name).collect();
     assert_eq!(taken, ["first", "0", "2"]);
+}
+
+#[test]
+fn who_owes_something_is_before_who_only_wants_to_know_but_takes_no_more_of_the_calls() {
+    let mut queue = Queue::default();
+    (0..1000).for_each(|n| queue.join(applicant("crowd", n), (), false, false));
+    queue.join(applicant("crowd", "owing"), (), true, false);
+    queue.join(applicant("crowd", 500), (), true, false);
+    queue.join(applicant("crowd", 500), (), false, false);
+    let taken: Vec<_> = take(&mut queue, 4, |_| 1).into_iter().map(|it| it.name).collect();
+    assert_eq!(taken, ["owing", "500", "0", "1"]);
+    (0..10).for_each(|n| queue.join(applicant("few", n), (), false, false));
+    (1000..2000).for_each(|n| queue.join(applicant("crowd", n), (), true, false));
+    assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("few", 10), ("crowd", 10)]));
 }
 
 #[test]

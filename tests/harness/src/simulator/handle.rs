@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use super::call::Operation;
 use super::faults::{Rule, RuleId};
 use super::model::{Config, Email, Identity, Job, Recorded};
+use super::quota::Quota;
 use super::state::{Key, Realm, World, lock};
 
 /// One realm of one tenant. Clones are the same realm.
@@ -92,6 +93,21 @@ impl RealmHandle {
     /// Up again.
     pub fn resume(&self) {
         self.with(|realm| realm.paused = false);
+    }
+
+    /// From now on the tenant, all its realms together, has this quota of calls; or none any more.
+    pub fn set_quota(&self, quota: impl Into<Option<Quota>>) {
+        let quotas = &mut lock(&self.world).quotas;
+        match quota.into() {
+            Some(quota) => _ = quotas.insert(self.key.0.clone(), quota.into()),
+            None => _ = quotas.remove(&self.key.0),
+        }
+    }
+
+    /// Every request to the tenant, to whichever of its realms.
+    #[must_use]
+    pub fn requests_of_tenant(&self) -> Vec<Recorded> {
+        lock(&self.world).requests.iter().filter(|request| request.tenant == self.key.0).cloned().collect()
     }
 
     /// Sets a fault. The oldest that applies to a request is used.

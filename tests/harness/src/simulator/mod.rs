@@ -10,6 +10,7 @@ mod half_body;
 mod handle;
 mod model;
 mod paging;
+mod quota;
 mod reply;
 mod routes;
 mod server;
@@ -27,6 +28,7 @@ pub use call::Operation;
 pub use faults::{Effect, Rule, RuleId};
 pub use handle::RealmHandle;
 pub use model::{Config, Email, Identity, Job, Outcome, Recorded};
+pub use quota::{Quota, Tells};
 pub use reply::Reply;
 
 use state::{World, lock};

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::call::Call;
 use super::faults::{Effect, Faults};
 use super::model::{Config, Email, Identity, Job, LINK_LIFE, Outcome, Recorded, short_id, wire};
+use super::quota::Used;
 use super::reply::Reply;
 use super::shelf::Shelf;
 
@@ -18,6 +19,8 @@ pub(super) type Key = (String, String);
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub realms: HashMap<Key, Realm>,
+    /// Of each tenant that has one.
+    pub quotas: HashMap<String, Used>,
     pub requests: Vec<Recorded>,
 }
 
@@ -66,7 +69,11 @@ impl World {
         let effect = match self.realms.get_mut(&(call.tenant.clone(), call.realm.clone())) {
             None => None,
             Some(realm) if realm.paused => Some(Effect::LoseRequest),
-            Some(realm) => realm.faults.take(call),
+            Some(realm) => {
+                let shown = realm.now();
+                let too_many = self.quotas.get_mut(&call.tenant).and_then(|used| used.count(Timestamp::now(), shown));
+                too_many.map(Effect::Answer).or_else(|| realm.faults.take(call))
+            }
         };
         (Ticket(self.requests.len() - 1), effect)
     }

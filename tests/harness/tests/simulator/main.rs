@@ -9,6 +9,7 @@ mod identities;
 mod jobs;
 mod pages;
 mod program;
+mod quota;
 mod revoking;
 mod time;
 

@@ -1,0 +1,75 @@
+//! The gate: what it holds back is not sent, and it hears of everything else.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::server::{Reply, Server, answer, answer_with};
+use super::{TIMEOUT, client, new_job};
+use crate::beyond_identity::{Error, Gate, Operation, Unsent};
+
+const PAUSE: Duration = Duration::from_secs(7);
+
+/// Lets so many calls through.
+#[derive(Debug)]
+struct Turnstile {
+    left: Mutex<u32>,
+    heard: Mutex<Vec<Option<u16>>>,
+}
+
+impl Turnstile {
+    fn of(left: u32) -> Arc<Self> {
+        Arc::new(Self { left: Mutex::new(left), heard: Mutex::default() })
+    }
+}
+
+impl Gate for Turnstile {
+    fn begin(&self) -> Result<(), Duration> {
+        let mut left = self.left.lock().unwrap();
+        *left = left.checked_sub(1).ok_or(PAUSE)?;
+        Ok(())
+    }
+
+    fn end(&self, _: Operation, _: Instant, error: Option<&Error>) {
+        self.heard.lock().unwrap().push(error.and_then(Error::status));
+    }
+}
+
+#[tokio::test]
+async fn what_is_held_back_is_not_sent_and_may_be_made_again() {
+    let server = Server::start([]).await;
+    let client = client(server.address, TIMEOUT).behind(Turnstile::of(0));
+    let error = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
+    let Error::Retry { cause: Unsent::TooManyCalls, after, message } = error else { panic!("{error:?}") };
+    assert_eq!(after, Some(PAUSE));
+    assert_eq!(
+        message,
+        "POST credential-binding-jobs was not sent, since the service asked to be left alone for a while"
+    );
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn each_page_of_a_list_passes_and_a_list_that_is_held_back_in_the_middle_is_no_list() {
+    let page =
+        answer("200 OK", r#"{"credential_binding_jobs": [{"id": "a"}], "total_size": 2, "next_page_token": "t"}"#);
+    let server = Server::start([Reply::Keep(page)]).await;
+    let turnstile = Turnstile::of(1);
+    let error = client(server.address, TIMEOUT).behind(turnstile.clone()).list_jobs("jane").await.unwrap_err();
+    assert!(matches!(error, Error::Retry { cause: Unsent::TooManyCalls, .. }), "{error:?}");
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(*turnstile.heard.lock().unwrap(), [None]);
+}
+
+#[tokio::test]
+async fn it_hears_what_came_of_each_call() {
+    let busy = answer_with("429 Too Many Requests", "retry-after: 7\r\n", "{}");
+    let server = Server::start([Reply::Keep(busy), Reply::Keep(answer("503 Unavailable", "{}")), Reply::Reset]).await;
+    let turnstile = Turnstile::of(3);
+    let client = client(server.address, TIMEOUT).behind(turnstile.clone());
+    for after in [Some(PAUSE), None, None] {
+        assert_eq!(client.identity("jane").await.unwrap_err().after(), after);
+    }
+    assert_eq!(*turnstile.heard.lock().unwrap(), [Some(429), Some(503), None]);
+}
