@@ -10,6 +10,7 @@ mod lease;
 #[cfg(test)]
 mod tests;
 
+use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,22 +60,29 @@ impl Leadership {
 
     /// Waits until this process leads.
     pub async fn taken(&self) {
-        self.wait(|standing| matches!(standing, Standing::Always | Standing::Until(_)).then_some(())).await;
+        let leads = |standing: &Standing| matches!(standing, Standing::Always | Standing::Until(_)).then_some(());
+        if self.wait(leads).await.is_none() {
+            future::pending().await
+        }
     }
 
     /// Waits until this process does not lead any more, and says why.
     pub async fn lost(&self) -> String {
-        self.wait(|standing| if let Standing::Lost(why) = standing { Some(why.clone()) } else { None }).await
+        let why = |standing: &Standing| if let Standing::Lost(why) = standing { Some(why.clone()) } else { None };
+        match self.wait(why).await {
+            Some(why) => why,
+            None if matches!(*self.0.borrow(), Standing::Always) => future::pending().await,
+            None => "the leader election ended by a mistake of the operator's own".to_owned(),
+        }
     }
 
-    async fn wait<T>(&self, find: impl Fn(&Standing) -> Option<T>) -> T {
+    /// Waits until `find` finds something; `None` when nothing changes any more.
+    async fn wait<T>(&self, find: impl Fn(&Standing) -> Option<T>) -> Option<T> {
         let mut standing = self.0.clone();
         loop {
-            if let Some(found) = find(&standing.borrow_and_update()) {
+            let found = find(&standing.borrow_and_update());
+            if found.is_some() || standing.changed().await.is_err() {
                 return found;
-            }
-            if standing.changed().await.is_err() {
-                return std::future::pending().await; // nothing changes any more
             }
         }
     }

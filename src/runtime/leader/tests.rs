@@ -130,6 +130,9 @@ async fn leadership_ends_by_itself_when_nobody_renews_it() {
     standing.send_replace(Standing::Lost("so it is".to_owned()));
     assert_eq!(leadership.lost().await, "so it is");
     assert!(!leadership.is_held());
+    standing.send_replace(Standing::Until(Instant::now() + RENEW_DEADLINE));
+    drop(standing);
+    assert!(leadership.lost().await.contains("mistake"), "nobody is there to renew it");
 }
 
 #[tokio::test(start_paused = true)]
