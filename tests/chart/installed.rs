@@ -1,0 +1,129 @@
+//! What the chart installs, at work: two processes with the arguments and the rights of its pods, for the whole cluster.
+
+use harness::control_plane::ControlPlane;
+use harness::program::{Running, command};
+use harness::simulator::{Identity, Simulator};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::cluster::{Cluster, eventually, present};
+use crate::support::{NAMESPACE, RELEASE, namespace};
+
+/// Starts what the Deployment says, as the ServiceAccount that it names; with addresses of this machine.
+fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
+    let get = ["get", "deployment", RELEASE, "--namespace", NAMESPACE, "--output", "json"];
+    let deployment: Value = serde_json::from_str(&cluster.run_kubectl(get).unwrap()).unwrap();
+    let spec = &deployment["spec"]["template"]["spec"];
+    let container = &spec["containers"][0];
+    let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
+    let elsewhere = ["--health-address=0.0.0.0:8081", "--metrics-address=0.0.0.0:8080", "--log-format=json"];
+    let mut all: Vec<&str> = arguments.iter().map(String::as_str).filter(|one| !elsewhere.contains(one)).collect();
+    assert_eq!(all.len() + elsewhere.len(), arguments.len());
+    all.push("--allow-loopback-endpoints");
+
+    let account = spec["serviceAccountName"].as_str().unwrap();
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {
+            "server": cluster.server_url(), "certificate-authority": cluster.folder().join("pki/apiserver.crt"),
+        }}],
+        "users": [{"name": "test", "user": {
+            "token": cluster.token(), "as": format!("system:serviceaccount:{NAMESPACE}:{account}"),
+        }}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    });
+    let file = home.path().join("kubeconfig");
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    let mut command = command(env!("CARGO_BIN_EXE_beyond-identity-operator"), home.path(), &all);
+    command.env("KUBECONFIG", file);
+    for variable in container["env"].as_array().unwrap() {
+        let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
+            Some("metadata.namespace") => NAMESPACE,
+            Some("metadata.name") => name,
+            other => panic!("{other:?}"),
+        };
+        command.env(variable["name"].as_str().unwrap(), value);
+    }
+    Running::start(command, home.path())
+}
+
+/// An AuthenticatorConfig and a request in a namespace.
+fn enrol(cluster: &Cluster, namespace: &str, identity: &str) {
+    let config = json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig", "metadata": {"name": "hosted-web"},
+        "spec": {"config": {"type": "hosted_web"}},
+    });
+    let request = json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest", "metadata": {"name": identity},
+        "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": identity}},
+    });
+    for object in [config, request] {
+        cluster.apply(&object.to_string(), &["--namespace", namespace]);
+    }
+}
+
+fn wait_until_sent(cluster: &Cluster, namespace: &str, identity: &str) {
+    let request = format!("enrollmentrequest/{identity}");
+    cluster.kubectl(&["wait", "--for=condition=Ready", &request, "--namespace", namespace, "--timeout=60s"]);
+}
+
+#[test]
+fn two_pods_serve_every_namespace_and_take_over_from_each_other() {
+    let cluster = Cluster::empty();
+    cluster.release("install", RELEASE, &present(), &["--set", "settleTime=2s"]).unwrap();
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
+    let realm = simulator.realm("tenant", "realm", "token");
+    for identity in ["jane", "joe", "ann"] {
+        realm.add_identity(Identity::active(identity, &format!("{identity}@example.com")));
+    }
+    let homes = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let first = pod(&cluster.0, &homes[0], "first");
+    eventually(|| first.get("/readyz").0 == 200);
+    let second = pod(&cluster.0, &homes[1], "second");
+    eventually(|| second.get("/readyz").0 == 200);
+
+    let token =
+        ["create", "secret", "generic", "beyond-identity", "--namespace", NAMESPACE, "--from-literal=token=token"];
+    cluster.kubectl(&token);
+    cluster.kubectl(&["label", "secret", "beyond-identity", "--namespace", NAMESPACE, "owner=helm"]);
+    let provider = json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "ClusterProviderConfig", "metadata": {"name": "default"},
+        "spec": {
+            "tenantID": "tenant", "realmID": "realm", "endpoint": {"api": realm.url()},
+            "credentials": {"apiToken": {"secretRef": {"name": "beyond-identity", "key": "token"}}},
+            "allowedNamespaces": {"names": ["team-a", "team-b"]},
+        },
+    });
+    cluster.apply(&provider.to_string(), &[]);
+    for (team, identity) in [("team-a", "jane"), ("team-b", "joe")] {
+        namespace(&cluster.0, team);
+        enrol(&cluster, team, identity);
+        wait_until_sent(&cluster, team, identity);
+    }
+    let (leads, stands_by) = ["1", "0"]
+        .map(|value| format!("leader_election_master_status{{name=\"beyond-identity-operator\"}} {value}\n"))
+        .into();
+    let (answer, metrics) = first.get("/metrics");
+    assert!(answer == 200 && metrics.contains(&leads), "{metrics}");
+    let sent = "beyond_identity_operator_api_requests_total{method=\"POST\",path=\"credential-binding-jobs\",outcome=\"success\"} 2";
+    assert!(metrics.contains(sent), "{metrics}");
+    assert!(second.get("/metrics").1.contains(&stands_by));
+
+    let (status, printed) = first.stop();
+    assert_eq!(status.code(), Some(0), "{printed}");
+    enrol(&cluster, "team-a", "ann");
+    wait_until_sent(&cluster, "team-a", "ann");
+    assert!(second.get("/metrics").1.contains(&leads));
+    assert_eq!(realm.outbox().len(), 3);
+    for (team, identity) in [("team-a", "jane"), ("team-b", "joe"), ("team-a", "ann")] {
+        cluster.kubectl(&["delete", "enrollmentrequest", identity, "--namespace", team, "--timeout=60s"]);
+    }
+    for team in ["team-a", "team-b"] {
+        cluster.kubectl(&["delete", "authenticatorconfig", "hosted-web", "--namespace", team, "--timeout=60s"]);
+        cluster.kubectl(&["delete", "namespace", team]);
+    }
+    let lacks: Vec<String> = [second.said("may not"), second.said("lacks a right")].concat();
+    assert_eq!(lacks, [""; 0]);
+}
