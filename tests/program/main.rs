@@ -4,5 +4,6 @@
 
 mod command_line;
 mod crds;
+mod reference;
 mod running;
 mod support;
