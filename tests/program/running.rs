@@ -80,13 +80,18 @@ fn a_kubeconfig_that_is_missing_or_broken_is_named_and_none_of_it_is_shown() {
 }
 
 #[test]
-fn a_health_address_that_is_taken_is_named_with_its_flag() {
+fn an_address_that_is_taken_is_named_with_its_flag() {
     let folder = TempDir::new().unwrap();
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let kubeconfig = kubeconfig(folder.path(), nobody());
-    let said = could_not_start(&["--health-address", &address], &[("KUBECONFIG", kubeconfig.to_str().unwrap())]);
-    assert!(said.starts_with(&format!("error: cannot listen on {address} (--health-address): ")), "{said}");
+    let flags = ["--health-address", "--metrics-address"];
+    for flag in flags {
+        let other = flags.into_iter().find(|other| *other != flag).unwrap();
+        let arguments = [flag, &address, other, "127.0.0.1:0"];
+        let said = could_not_start(&arguments, &[("KUBECONFIG", kubeconfig.to_str().unwrap())]);
+        assert!(said.starts_with(&format!("error: cannot listen on {address} ({flag}): ")), "{said}");
+    }
 }
 
 #[test]
