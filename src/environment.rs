@@ -1,5 +1,6 @@
 //! Time and chance as they are, and whether this process may act.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use rand::RngExt;
 use rand::distr::Alphanumeric;
 use tokio::time::Instant;
 
+use crate::metrics::Metrics;
 use crate::reconcile::Environment;
 use crate::runtime::leader::Leadership;
 
@@ -15,12 +17,13 @@ use crate::runtime::leader::Leadership;
 pub struct SystemEnvironment {
     leadership: Leadership,
     ending: AtomicBool,
+    metrics: Arc<Metrics>,
 }
 
 impl SystemEnvironment {
     /// That of a process which may act while it leads.
-    pub fn new(leadership: Leadership) -> Self {
-        Self { leadership, ending: AtomicBool::new(false) }
+    pub fn new(leadership: Leadership, metrics: Arc<Metrics>) -> Self {
+        Self { leadership, ending: AtomicBool::new(false), metrics }
     }
 
     /// From now on no remote write may be started; those under way come to their end.
@@ -48,6 +51,10 @@ impl Environment for SystemEnvironment {
 
     fn may_write(&self) -> bool {
         !self.ending.load(Ordering::Acquire) && self.leadership.is_held()
+    }
+
+    fn email_sent(&self) {
+        self.metrics.email_sent();
     }
 }
 

@@ -63,6 +63,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     watches.spawn(health::serve(health, readiness.clone()));
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
     let stores = Stores::watch(&settings, &server, &readiness, &mut watches);
+    metrics.count_requests(stores.scopes.iter().map(Scope::requests).collect());
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
     watches.spawn(async move { turns.take_turns().await });
@@ -83,7 +84,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let world = World {
         http,
         recorder: Recorder::new(server.client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
-        environment: Arc::new(SystemEnvironment::new(leadership.clone())),
+        environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone())),
         reservations,
         limiters,
         metrics,

@@ -28,6 +28,7 @@ use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
+use crate::kubernetes::objects::Events;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::watch::{filled, watch};
 use crate::metrics::Metrics;
@@ -130,6 +131,11 @@ impl Scope {
         Ok(listed.items.into_iter().filter_map(|request| request.0.ok()).collect())
     }
 
+    /// The requests, as they are watched.
+    pub(crate) fn requests(&self) -> Store<EnrollmentRequest> {
+        self.waker.requests.clone()
+    }
+
     /// Wakes this scope's loops.
     pub(crate) fn waker(&self) -> Waker {
         self.waker.clone()
@@ -146,9 +152,10 @@ impl Scope {
         let World { settings, client, recorder, environment, reservations, metrics, .. } = world;
         let Waker { configs, requests, wake_config, wake_request } = self.waker;
         let concurrency = settings.max_concurrent_reconciles;
+        let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
 
         let ports = Arc::new(authenticator_config::Ports {
-            configs: KubeObjects::new(client.clone(), configs.clone(), recorder.clone()),
+            configs: KubeObjects::new(client.clone(), configs.clone(), events.clone()),
             realms: realms(world, wake_config),
             environment: environment.clone(),
             memories: Memories::default(),
@@ -170,8 +177,8 @@ impl Scope {
         ));
 
         let ports = Arc::new(enrollment_request::Ports {
-            requests: KubeObjects::new(client.clone(), requests.clone(), recorder.clone()),
-            configs: KubeObjects::new(client.clone(), configs, recorder.clone()),
+            requests: KubeObjects::new(client.clone(), requests.clone(), events.clone()),
+            configs: KubeObjects::new(client.clone(), configs, events.clone()),
             realms: realms(world, wake_request),
             environment: environment.clone(),
             reservations: reservations.clone(),

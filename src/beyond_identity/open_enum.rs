@@ -20,6 +20,15 @@ macro_rules! open_enum {
                     Self::Other(text) => text,
                 }
             }
+
+            /// The value where it is one that this client knows.
+            #[must_use]
+            pub fn known(&self) -> Option<&'static str> {
+                match self {
+                    $(Self::$variant => Some($text),)*
+                    Self::Other(_) => None,
+                }
+            }
         }
 
         impl From<String> for $name {

@@ -242,6 +242,9 @@ where
             Change::Conclude { job, others, .. } => {
                 self.observed.sent = None;
                 self.looked(true);
+                if applied {
+                    self.ports.environment.email_sent();
+                }
                 let named = self.held.object().status.as_ref().and_then(|status| status.job_id.as_deref());
                 if !applied && named != Some(job.id.as_str()) {
                     self.warn_of_duplicates(std::slice::from_ref(&job.id));

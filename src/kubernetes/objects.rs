@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::misfit::misfit;
 use crate::api::{FINALIZER, text};
+use crate::metrics::Metrics;
 use crate::reconcile::{Announcement, Objects, WriteError};
 
 /// How long one call to the API server may take. Its client has no bound of its own on an answer.
@@ -28,7 +29,16 @@ where
 {
     client: Client,
     store: Store<K>,
-    recorder: Recorder,
+    events: Events,
+}
+
+/// Where events go.
+#[derive(Clone)]
+pub struct Events {
+    /// Who publishes them.
+    pub recorder: Recorder,
+    /// Who counts them.
+    pub metrics: Arc<Metrics>,
 }
 
 impl<K> KubeObjects<K>
@@ -43,8 +53,8 @@ where
         + 'static,
 {
     /// The objects that `store` holds.
-    pub fn new(client: Client, store: Store<K>, recorder: Recorder) -> Self {
-        Self { client, store, recorder }
+    pub fn new(client: Client, store: Store<K>, events: Events) -> Self {
+        Self { client, store, events }
     }
 
     fn api_of(&self, object: &K) -> Api<K> {
@@ -104,6 +114,7 @@ where
 
     fn announce(&self, object: &K, announcement: Announcement) {
         let Announcement { type_, reason, note } = announcement;
+        self.events.metrics.announced(&K::kind(&()).to_lowercase(), reason);
         let event = Event {
             type_,
             reason: reason.to_string(),
@@ -111,7 +122,7 @@ where
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let (recorder, reference) = (self.recorder.clone(), object.object_ref(&()));
+        let (recorder, reference) = (self.events.recorder.clone(), object.object_ref(&()));
         tokio::spawn(async move {
             if let Err(error) = answered(recorder.publish(&event, &reference)).await {
                 tracing::debug!("an event was not published: {error}");

@@ -109,4 +109,7 @@ pub trait Environment: Send + Sync {
 
     /// Whether a remote write may be started now. Not while the process is ending, nor when it does not lead.
     fn may_write(&self) -> bool;
+
+    /// An email was sent, and its job is written down.
+    fn email_sent(&self) {}
 }

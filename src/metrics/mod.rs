@@ -1,12 +1,15 @@
 //! What is counted and measured. What every controller has goes by controller-runtime's names, so that dashboards for
 //! it fit; the rest begins with the operator's own. No label tells of an identity, a job or an address.
 
-use std::sync::Arc;
+mod requests;
+
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use kube::runtime::reflector::Store;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,6 +19,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
+use requests::Requests;
+
+use crate::api::{EnrollmentRequest, Reason};
 use crate::beyond_identity::{Error, Operation, Unsent};
 use crate::reconcile::look::Ended;
 
@@ -30,6 +36,11 @@ pub struct Metrics {
     reconciles: Family<Labels<2>, Counter>,
     reconcile_errors: Family<Labels<1>, Counter>,
     reconcile_time: Histograms<1>,
+    emails: Counter,
+    duplicates: Family<[(&'static str, String); 1], Counter>,
+    left_behind: Family<[(&'static str, String); 1], Counter>,
+    requests: Requests,
+    stores: OnceLock<Vec<Store<EnrollmentRequest>>>,
     calls: Family<Labels<3>, Counter>,
     call_time: Histograms<2>,
 }
@@ -45,11 +56,16 @@ impl Metrics {
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
             reconcile_time: Family::new_with_constructor(histogram),
+            emails: Counter::default(),
+            duplicates: Family::default(),
+            left_behind: Family::default(),
+            requests: Requests::default(),
+            stores: OnceLock::new(),
             calls: Family::default(),
             call_time: Family::new_with_constructor(histogram),
             registry: Registry::default(),
         };
-        let Self { leader, reconciles, reconcile_errors, reconcile_time, calls, call_time, .. } = &metrics;
+        let Self { leader, reconciles, reconcile_errors, reconcile_time, .. } = &metrics;
         registry.register(
             "leader_election_master_status",
             "Whether this process leads: 1, or stands by: 0",
@@ -67,6 +83,13 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         own.register("build", "The version of this program", version);
+        let Self { emails, duplicates, left_behind, requests, calls, call_time, .. } = &metrics;
+        own.register("emails_sent", "Jobs made that email somebody, once they were written down", emails.clone());
+        let help = "Jobs and configurations that there are once too often, and are left alone";
+        own.register("duplicates", help, duplicates.clone());
+        let help = "Objects let go though something of theirs was left on the remote side against their wish";
+        own.register("left_behind", help, left_behind.clone());
+        requests.register(own);
         own.register("api_requests", "Calls to the Beyond Identity API, by what came of them", calls.clone());
         own.register_with_unit(
             "api_request_duration",
@@ -79,6 +102,7 @@ impl Metrics {
 
     /// Everything, in the text format of OpenMetrics.
     pub fn text(&self) -> String {
+        self.requests.count(self.stores.get().map_or(&[], Vec::as_slice));
         let mut text = String::new();
         // Writing to a String does not fail.
         _ = encode(&mut text, &self.registry);
@@ -88,6 +112,26 @@ impl Metrics {
     /// Whether this process leads.
     pub fn leads(&self, leads: bool) {
         self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
+    }
+
+    /// Counts the requests of these stores from now on.
+    pub fn count_requests(&self, stores: Vec<Store<EnrollmentRequest>>) {
+        _ = self.stores.set(stores);
+    }
+
+    /// An email was sent.
+    pub fn email_sent(&self) {
+        self.emails.inc();
+    }
+
+    /// An event was published about an object of the kind `controller`, in lower case.
+    pub fn announced(&self, controller: &str, reason: Reason) {
+        let family = match reason {
+            Reason::DuplicateJob | Reason::DuplicateConfiguration => &self.duplicates,
+            Reason::LeftBehind => &self.left_behind,
+            _ => return,
+        };
+        family.get_or_create(&[("controller", controller.to_owned())]).inc();
     }
 
     /// A look at an object of the kind `controller`, in lower case, has ended.
