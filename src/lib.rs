@@ -15,6 +15,7 @@ mod runtime;
 mod scope;
 mod settings;
 mod stores;
+mod wake;
 
 /// The name under which the operator writes fields and events, holds its Lease and calls itself.
 pub(crate) const NAME: &str = "beyond-identity-operator";

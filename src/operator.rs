@@ -43,6 +43,9 @@ pub enum RunError {
     /// Another process may lead by now.
     #[error("{0}")]
     LostLease(String),
+    /// A watch, or another task that never ends, has ended.
+    #[error("a task that never ends has ended, which is a mistake in the operator: {0}")]
+    Broken(String),
 }
 
 /// Runs on the cluster that `config` names until `shutdown` is done, then lets what is under way come to its end.
@@ -98,6 +101,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         biased;
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
+        Some(ended) = watches.join_next() => Err(RunError::Broken(ended.map_or_else(|error| error.to_string(), |()| String::new()))),
         never = lead(&world, scopes, &leadership, &ending, &mut loops) => match never {},
     };
     end(&world, &ending, loops).await;
@@ -141,6 +145,7 @@ async fn lead(
 async fn end(world: &World, ending: &CancellationToken, mut loops: JoinSet<()>) {
     tracing::info!("ending: what is under way comes to its end first");
     world.environment.end();
+    world.metrics.leads(false);
     ending.cancel();
     let all_ended = async { while loops.join_next().await.is_some() {} };
     if tokio::time::timeout(world.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {

@@ -17,7 +17,6 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +37,7 @@ use crate::reconcile::Memories;
 use crate::reconcile::look::Looked;
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
+use crate::wake::{self, Wake, Woken};
 use crate::{authenticator_config, enrollment_request};
 
 /// What the operator reaches the world by, whichever namespaces it watches.
@@ -58,8 +58,8 @@ pub(crate) struct Scope {
     /// `None` for the whole cluster.
     namespace: Option<String>,
     waker: Waker,
-    woken_configs: UnboundedReceiver<ObjectRef<AuthenticatorConfig>>,
-    woken_requests: UnboundedReceiver<ObjectRef<EnrollmentRequest>>,
+    woken_configs: Woken<AuthenticatorConfig>,
+    woken_requests: Woken<EnrollmentRequest>,
 }
 
 /// Wakes the loops of a scope for objects that have changed, or that refer to what has changed.
@@ -67,8 +67,8 @@ pub(crate) struct Scope {
 pub(crate) struct Waker {
     configs: Store<AuthenticatorConfig>,
     requests: Store<EnrollmentRequest>,
-    wake_config: UnboundedSender<ObjectRef<AuthenticatorConfig>>,
-    wake_request: UnboundedSender<ObjectRef<EnrollmentRequest>>,
+    wake_config: Wake<AuthenticatorConfig>,
+    wake_request: Wake<EnrollmentRequest>,
 }
 
 impl Scope {
@@ -97,8 +97,8 @@ impl Scope {
     ) -> Self {
         let (configs, config_writer) = reflector::store();
         let (requests, request_writer) = reflector::store();
-        let (wake_config, woken_configs) = unbounded_channel();
-        let (wake_request, woken_requests) = unbounded_channel();
+        let (wake_config, woken_configs) = wake::queue();
+        let (wake_request, woken_requests) = wake::queue();
         let waker = Waker { configs, requests, wake_config, wake_request };
 
         let (seen, changed) = (waker.clone(), waker.clone());
@@ -108,8 +108,7 @@ impl Scope {
             config_writer,
             move |config| seen.config_seen(config),
             |_| {},
-            // A channel that is closed belongs to a loop that has ended.
-            move |config| _ = changed.wake_config.send(ObjectRef::from_obj(config)),
+            move |config| changed.wake_config.wake(ObjectRef::from_obj(config)),
         ));
         let changed = waker.clone();
         let reservations = reservations.clone();
@@ -119,7 +118,7 @@ impl Scope {
             request_writer,
             |_| {},
             move |request| reservations.release(&Holder::of(request)),
-            move |request| _ = changed.wake_request.send(ObjectRef::from_obj(request)),
+            move |request| changed.wake_request.wake(ObjectRef::from_obj(request)),
         ));
         Self { namespace: namespace.map(str::to_owned), waker, woken_configs, woken_requests }
     }
@@ -206,7 +205,7 @@ impl Waker {
     pub(crate) fn wake(&self, holder: &Holder) {
         let reference = ObjectRef::new(&holder.name).within(&holder.namespace);
         if self.requests.get(&reference).is_some() {
-            _ = self.wake_request.send(reference);
+            self.wake_request.wake(reference);
         }
     }
 
@@ -214,7 +213,7 @@ impl Waker {
     pub(crate) fn provider_changed(&self, provider: &str) {
         let mut users = HashSet::new();
         for config in self.configs.state().iter().filter(|config| config.spec.provider_config_ref.name == provider) {
-            _ = self.wake_config.send(ObjectRef::from_obj(config.as_ref()));
+            self.wake_config.wake(ObjectRef::from_obj(config.as_ref()));
             users.insert((config.namespace(), config.name_any()));
         }
         self.wake_waiting(|request| {
@@ -242,13 +241,13 @@ impl Waker {
                 && request.metadata.deletion_timestamp.is_none()
         };
         for request in self.requests.state().iter().filter(|request| !settled(request) && concerned(request)) {
-            _ = self.wake_request.send(ObjectRef::from_obj(request.as_ref()));
+            self.wake_request.wake(ObjectRef::from_obj(request.as_ref()));
         }
     }
 }
 
 /// The realms, for the objects of the kind that `wake` wakes.
-fn realms<K>(world: &World, wake: UnboundedSender<ObjectRef<K>>) -> KubeRealms
+fn realms<K>(world: &World, wake: Wake<K>) -> KubeRealms
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
 {
@@ -260,7 +259,7 @@ where
         limiters: world.limiters.clone(),
         metrics: world.metrics.clone(),
         kind: type_name::<K>(),
-        wake: Arc::new(move |object| _ = wake.send(ObjectRef::new(&object.name).within(&object.namespace))),
+        wake: Arc::new(move |object| wake.wake(ObjectRef::new(&object.name).within(&object.namespace))),
     }
 }
 
@@ -278,7 +277,7 @@ where
 async fn run<K, L, F>(
     controller: &'static str,
     store: Store<K>,
-    mut woken: UnboundedReceiver<ObjectRef<K>>,
+    woken: Woken<K>,
     concurrency: u16,
     ending: CancellationToken,
     metrics: Arc<Metrics>,
@@ -288,7 +287,6 @@ async fn run<K, L, F>(
     L: Fn(Arc<K>) -> F + Send + Sync + 'static,
     F: Future<Output = Looked> + Send + 'static,
 {
-    let woken = stream::poll_fn(move |context| woken.poll_recv(context));
     Controller::for_stream(stream::pending(), store)
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(woken)

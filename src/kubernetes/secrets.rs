@@ -106,7 +106,7 @@ async fn follow(
                 continue;
             }
             Ok(Event::Apply(found) | Event::InitApply(found)) => {
-                listed = true;
+                (listed, disturbed) = (true, false);
                 Seen::Present(Arc::new(found.data.unwrap_or_default()))
             }
             Ok(Event::InitDone) if listed => {
@@ -118,7 +118,9 @@ async fn follow(
                 Seen::Absent
             }
             // An end that every watch comes to. What keeps it from starting anew is said then.
-            Err(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_)) => continue,
+            Err(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion) => {
+                continue;
+            }
             Err(error) => {
                 if !std::mem::replace(&mut disturbed, true) {
                     tracing::warn!("the Secret {secret} cannot be watched, which is tried again: {}", cause(&error));
@@ -126,13 +128,15 @@ async fn follow(
                 if is_forbidden(&error) { Seen::Forbidden } else { Seen::Unknown(cause(&error)) }
             }
         };
-        let is_known = |seen: &Seen| matches!(seen, Seen::Present(_) | Seen::Absent);
+        // A disturbance takes nothing away from what is known. A right that is gone does: a change would not be noticed.
+        let tells = !matches!(seen, Seen::Unknown(_));
         let news = sender.send_if_modified(|before| {
-            let keeps = before.as_ref().is_some_and(|before| *before == seen || (is_known(before) && !is_known(&seen)));
-            if !keeps {
+            let differs =
+                before.as_ref().is_none_or(|before| *before != seen && (tells || matches!(before, Seen::Unknown(_))));
+            if differs {
                 *before = Some(seen);
             }
-            !keeps
+            differs
         });
         if news {
             changed(secret);
@@ -201,11 +205,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_seen_stays_known_while_the_watch_is_disturbed() {
-        for code in [403, 500] {
-            assert_eq!(known([listed(Some(holding("old"))), failed(code)]).await, ("old".to_owned(), 1));
-            assert_eq!(known([listed(None), failed(code)]).await, ("absent".to_owned(), 1));
-        }
+    async fn what_was_seen_stays_known_while_the_watch_is_disturbed_and_not_when_the_right_is_gone() {
+        assert_eq!(known([listed(Some(holding("old"))), failed(500)]).await, ("old".to_owned(), 1));
+        assert_eq!(known([listed(None), failed(500)]).await, ("absent".to_owned(), 1));
+        assert_eq!(known([failed(403), failed(500)]).await, ("forbidden".to_owned(), 1));
+        assert_eq!(known([listed(Some(holding("old"))), failed(403)]).await, ("forbidden".to_owned(), 2));
         assert_eq!(known([failed(500)]).await, ("unknown".to_owned(), 1));
         assert_eq!(known([failed(500), failed(403)]).await, ("forbidden".to_owned(), 2));
         assert_eq!(known([failed(403), listed(Some(holding("come")))]).await, ("come".to_owned(), 2));

@@ -20,9 +20,9 @@ use super::client::WATCH;
 use super::misfit::misfit;
 use super::report::WatchReport;
 
-/// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of an object, `gone` of the
-/// last one of an object that is gone, and `changed` only of those that differ in what a person or a tool can
-/// change: spec, annotations, finalizers, deletion.
+/// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of
+/// an object, `gone` of the last one of an object that was deleted (unless the watch was away at that time), and
+/// `changed` only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion.
 pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     report: WatchReport,

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 /// What was last said so long ago is over: whatever is in trouble tries again, and says so, sooner.
 const OVER: Duration = Duration::from_secs(90);
-/// The same for what is answered with a no, which takes no time.
-const GRANTED: Duration = Duration::from_secs(15);
+/// The same for a right that is missing: a no takes no time to come, and so it is soon clear that there is none any more.
+const DENIED: Duration = Duration::from_secs(15);
 
 /// Whether the process is ready, as its parts report it.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ struct Trouble {
 
 impl Part {
     fn trouble(&self, now: Instant) -> Option<&Trouble> {
-        let lasts = |trouble: &Trouble| if trouble.denied { GRANTED } else { OVER };
+        let lasts = |trouble: &Trouble| if trouble.denied { DENIED } else { OVER };
         self.trouble.as_ref().filter(|trouble| now.saturating_duration_since(trouble.said) < lasts(trouble))
     }
 
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(readiness.waits_for(), None);
         part.denied("no right".to_owned());
         assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
-        tokio::time::advance(GRANTED).await;
+        tokio::time::advance(DENIED).await;
         assert_eq!(readiness.waits_for(), None, "it was not said again");
     }
 }

@@ -50,8 +50,8 @@ pub struct Admission {
 }
 
 impl Limiters {
-    /// Admits a look of `applicant`, which `owes` something or only wants to know, at this tenant. Otherwise the object is woken when its turn comes, and the answer is
-    /// how long the service asked to be left alone.
+    /// Admits a look of `applicant`, which `owes` something or only wants to know, at this tenant. Otherwise the object
+    /// is woken when its turn comes, and the answer is how long the service asked to be left alone.
     pub fn admit(
         &self,
         endpoint: &str,

@@ -35,8 +35,8 @@ pub(super) struct Next<W> {
 }
 
 impl<W> Turns<W> {
-    /// Whether `applicant`, which `owes` something or only wants to know, may begin a look, whose first call is charged with that. Otherwise it waits for its turn, and
-    /// the answer is for how long at least.
+    /// Whether `applicant`, which `owes` something or only wants to know, may begin a look, whose first call is charged
+    /// with that. Otherwise it waits for its turn, and the answer is for how long at least.
     pub fn admit(&mut self, applicant: &Applicant, owes: bool, with: W, now: Instant) -> Result<(), Duration> {
         self.lapse(now);
         let its_turn = self.woken.remove(applicant).is_some();
@@ -98,9 +98,13 @@ impl<W> Turns<W> {
         Next { woken, look_again }
     }
 
-    /// Turns that nobody took are taken back.
+    /// Turns that nobody took are taken back, as of an object that was deleted meanwhile.
     fn lapse(&mut self, now: Instant) {
-        self.woken.retain(|_, kept_until| *kept_until > now);
+        let lapsed: Vec<Applicant> =
+            self.woken.extract_if(.., |_, kept_until| *kept_until <= now).map(|(one, _)| one).collect();
+        for applicant in lapsed {
+            self.refund(&applicant.namespace);
+        }
     }
 }
 
