@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod demo;
 pub mod forward_proxy;
 pub mod leash;
+pub mod load;
 pub mod process;
 pub mod program;
 pub mod proxy;

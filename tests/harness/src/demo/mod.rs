@@ -7,8 +7,9 @@ mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
+    env, fmt,
     path::{Path, PathBuf},
+    process::Command,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 
 pub use arguments::{Arguments, ServiceArguments};
 use operator::Operator;
+pub(crate) use operator::build;
 use service::Service;
 use watch::{Phase, Watch};
 
@@ -48,7 +50,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(program) => std::path::absolute(program)?,
         None => {
             say(started, "building the operator");
-            operator::build()?
+            operator::build(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).arg("build"))?
         }
     };
     say(started, "starting a Kubernetes API server");
@@ -73,7 +75,8 @@ fn say(started: Instant, line: impl fmt::Display) {
     println!("[{:5.1} s] {line}", started.elapsed().as_secs_f64());
 }
 
-fn install(control_plane: &ControlPlane) -> anyhow::Result<()> {
+/// Installs the kinds, and waits until they are established.
+pub(crate) fn install(control_plane: &ControlPlane) -> anyhow::Result<()> {
     let folder = root().join("crds");
     let folder = folder.to_string_lossy();
     control_plane.run_kubectl(["apply", "--server-side", "--filename", &folder])?;

@@ -25,10 +25,10 @@ pub struct Operator {
     log: PathBuf,
 }
 
-/// Builds the operator with Cargo, whose progress shows, and returns the program's path.
-pub fn build() -> anyhow::Result<PathBuf> {
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--bin", NAME, "--message-format", "json-render-diagnostics"])
+/// Builds the operator with `cargo`, whose progress shows, and returns the program's path.
+pub fn build(cargo: &mut Command) -> anyhow::Result<PathBuf> {
+    let output = cargo
+        .args(["--bin", NAME, "--message-format", "json-render-diagnostics"])
         .current_dir(root())
         .stderr(Stdio::inherit())
         .output()
@@ -51,7 +51,7 @@ impl Operator {
         let mut command = Command::new(program);
         command
             .args(["run", "--cluster-name", "demo", "--operator-namespace", super::OPERATOR_NAMESPACE])
-            .args(["--health-address", "127.0.0.1:0"])
+            .args(["--health-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0"])
             .args(["--log-format", "text"])
             .args(simulated.then_some("--allow-loopback-endpoints"))
             .env("KUBECONFIG", control_plane.kubeconfig());

@@ -1,0 +1,287 @@
+//! `cargo load`: what many enrolments cost, while they are made, at rest, and when the operator starts again.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    chart,
+    control_plane::ControlPlane,
+    program::{self, Running},
+    simulator::{Identity, Operation, RealmHandle, Simulator},
+};
+
+const NAMESPACE: &str = "identity";
+const RELEASE: &str = "beyond-identity-operator";
+const OPERATOR_NAMESPACE: &str = "beyond-identity-system";
+const CONFIG: &str = "hosted-web";
+
+/// How long the operator has for each enrolment, and for anything besides.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+
+/// How long after a start of the operator its calls and writes count as those of the start.
+const START: Duration = Duration::from_secs(30);
+
+/// What is measured.
+#[derive(Debug, clap::Parser)]
+#[command(name = "load", bin_name = "cargo load")]
+pub struct Arguments {
+    /// How many EnrollmentRequests there are: half of them end LINK_SENT, half COMPLETE
+    #[arg(long, default_value_t = 1000)]
+    requests: usize,
+    /// For how many seconds it is measured at rest
+    #[arg(long, default_value_t = 60)]
+    rest: u64,
+}
+
+/// Runs all of it, with a release build of the operator under the rights that the chart gives it.
+///
+/// # Errors
+/// Where something does not start, or the operator does not do its work.
+pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let program = build()?;
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into())?;
+    let realm = simulator.realm("tenant", "realm", "token");
+    let load = Load { cluster: ControlPlane::start()?, realm, requests: arguments.requests, home: TempDir::new()? };
+    load.install()?;
+    println!("{:<44}{:>12}", "EnrollmentRequests", arguments.requests);
+    let operator = load.start(&program)?;
+    load.enrol()?;
+    load.rest(Duration::from_secs(arguments.rest))?;
+    operator.stop();
+    let operator = load.measure("at a start", || {
+        let begun = Instant::now();
+        let operator = load.start(&program)?;
+        row("ready after, s", begun.elapsed().as_secs_f64());
+        thread::sleep(START.saturating_sub(begun.elapsed()));
+        Ok(operator)
+    })?;
+    operator.stop();
+    Ok(())
+}
+
+struct Load {
+    cluster: ControlPlane,
+    realm: RealmHandle,
+    requests: usize,
+    home: TempDir,
+}
+
+/// What was asked for so far.
+struct Counts {
+    calls: usize,
+    complete: usize,
+    writes: usize,
+    leases: usize,
+}
+
+impl Load {
+    /// The chart, whose pods nobody runs, and what an installation needs besides.
+    fn install(&self) -> anyhow::Result<()> {
+        let Self { cluster, realm, .. } = self;
+        crate::demo::install(cluster)?;
+        for namespace in [OPERATOR_NAMESPACE, NAMESPACE] {
+            cluster.run_kubectl(["create", "namespace", namespace])?;
+        }
+        let values = json!({ "clusterName": "load", "crds": { "install": false } });
+        self.apply(&chart::render(RELEASE, OPERATOR_NAMESPACE, &values)?)?;
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": {"token": "token"},
+            "metadata": {"name": "beyond-identity", "namespace": OPERATOR_NAMESPACE},
+        });
+        let provider = json!({
+            "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "ClusterProviderConfig", "metadata": {"name": "default"},
+            "spec": {
+                "tenantID": realm.tenant(), "realmID": realm.realm(), "endpoint": {"api": realm.url()},
+                "credentials": {"apiToken": {"secretRef": {"name": "beyond-identity", "key": "token"}}},
+                "allowedNamespaces": {"names": [NAMESPACE]},
+            },
+        });
+        self.apply(&secret.to_string())?;
+        self.apply(&provider.to_string())
+    }
+
+    fn apply(&self, objects: &str) -> anyhow::Result<()> {
+        self.cluster.run_kubectl_with(objects, ["apply", "--server-side", "--filename", "-"]).map(drop)
+    }
+
+    /// Starts the operator with its own defaults, as its ServiceAccount, and waits until it is ready.
+    fn start(&self, program: &Path) -> anyhow::Result<Running> {
+        let Self { cluster, home, .. } = self;
+        let token = ["create", "token", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--duration", "24h"];
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "load", "cluster": {
+                "server": cluster.server_url(), "certificate-authority": cluster.folder().join("pki/apiserver.crt"),
+            }}],
+            "users": [{"name": "load", "user": {"token": cluster.run_kubectl(token)?.trim()}}],
+            "contexts": [{"name": "load", "context": {"cluster": "load", "user": "load"}}],
+            "current-context": "load",
+        });
+        let file = home.path().join("kubeconfig");
+        fs::write(&file, kubeconfig.to_string())?;
+        let arguments = ["run", "--cluster-name", "load", "--operator-namespace", OPERATOR_NAMESPACE, "--leader-elect"];
+        let all = [&arguments[..], &["--allow-loopback-endpoints"]].concat();
+        let program = program.to_str().context("the program's path is no text")?;
+        let mut command = program::command(program, home.path(), &all);
+        command.env("KUBECONFIG", file);
+        let operator = Running::start(command, home.path());
+        wait(PATIENCE.1, "the operator is at work", || Ok(!operator.said("at work").is_empty()))?;
+        Ok(operator)
+    }
+
+    /// Makes all objects, and waits until they are settled.
+    fn enrol(&self) -> anyhow::Result<()> {
+        let names: Vec<String> = (0..self.requests).map(|number| format!("person-{number}")).collect();
+        for name in &names {
+            self.realm.add_identity(Identity::active(name, &format!("{name}@example.com")));
+        }
+        let meta = |name: &str| json!({"name": name, "namespace": NAMESPACE});
+        let mut objects = vec![json!({
+            "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig", "metadata": meta(CONFIG),
+            "spec": {"config": {"type": "hosted_web"}},
+        })];
+        objects.extend(names.iter().map(|name| {
+            json!({
+                "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest", "metadata": meta(name),
+                "spec": {"authenticatorConfigRef": {"name": CONFIG}, "identity": {"id": name}},
+            })
+        }));
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let patience = PATIENCE.0.saturating_mul(u32::try_from(self.requests)?) + PATIENCE.1;
+        let begun = (Instant::now(), self.counts()?);
+        self.cluster.run_kubectl_with(&list.to_string(), ["create", "--filename", "-"])?;
+        wait(patience, "all emails are sent", || Ok(self.in_state("LINK_SENT")? == self.requests))?;
+        let (took, counts) = (begun.0.elapsed(), self.counts()?);
+        let each = |count: usize| count as f64 / self.requests.max(1) as f64;
+        row("all sent after, s", took.as_secs_f64());
+        row("calls for each", each(counts.calls - begun.1.calls));
+        row("writes for each", each(counts.writes - begun.1.writes));
+        ensure!(self.realm.outbox().len() == self.requests, "{} emails were sent", self.realm.outbox().len());
+        let complete: Vec<String> = self.realm.jobs().into_iter().map(|job| job.id).step_by(2).collect();
+        for job in &complete {
+            self.realm.set_job_state(job, "COMPLETE");
+        }
+        wait(patience, "half of them are COMPLETE", || Ok(self.in_state("COMPLETE")? == complete.len()))
+    }
+
+    /// How many requests have this state in their status.
+    fn in_state(&self, state: &str) -> anyhow::Result<usize> {
+        let path = "jsonpath={range .items[*]}{.status.state}{\"\\n\"}{end}";
+        let get = ["get", "enrollmentrequests", "--namespace", NAMESPACE, "--output", path];
+        Ok(self.cluster.run_kubectl(get)?.lines().filter(|line| *line == state).count())
+    }
+
+    fn rest(&self, window: Duration) -> anyhow::Result<()> {
+        let pid = pid_of(self.home.path())?;
+        let cpu = cpu_of(pid)?;
+        self.measure("at rest", || {
+            thread::sleep(window);
+            Ok(())
+        })?;
+        row("CPU, % of a core", (cpu_of(pid)? - cpu) * 100.0 / window.as_secs_f64());
+        row("RSS, MB", rss_of(pid)?);
+        Ok(())
+    }
+
+    /// Says what was asked for during `what`.
+    fn measure<T>(&self, when: &str, what: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        println!("{when}:");
+        let (begun, before) = (Instant::now(), self.counts()?);
+        let done = what()?;
+        let after = self.counts()?;
+        let minute = |count: usize| count as f64 * 60.0 / begun.elapsed().as_secs_f64();
+        row("calls a minute", minute(after.calls - before.calls));
+        row("calls a minute about COMPLETE jobs", minute(after.complete - before.complete));
+        row("writes", (after.writes - before.writes) as f64);
+        row("writes of the Lease a minute", minute(after.leases - before.leases));
+        Ok(done)
+    }
+
+    fn counts(&self) -> anyhow::Result<Counts> {
+        let complete: Vec<String> = self
+            .realm
+            .jobs()
+            .into_iter()
+            .filter(|job| job.state.as_deref() == Some("COMPLETE"))
+            .map(|job| job.id)
+            .collect();
+        let about_complete = |path: &str| complete.iter().any(|id| path.ends_with(id.as_str()));
+        let reads = self.realm.requests_of(Operation::GetJob);
+        let log = self.cluster.audit_log()?;
+        let writes = log.iter().filter(|call| {
+            matches!(call["verb"].as_str(), Some("create" | "update" | "patch" | "delete"))
+                && call["objectRef"]["resource"] != "events"
+        });
+        let (leases, writes): (Vec<&Value>, Vec<&Value>) =
+            writes.partition(|call| call["objectRef"]["resource"] == "leases");
+        Ok(Counts {
+            calls: self.realm.requests().len(),
+            complete: reads.iter().filter(|call| about_complete(&call.path)).count(),
+            writes: writes.len(),
+            leases: leases.len(),
+        })
+    }
+}
+
+/// Builds the operator as it is released.
+fn build() -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    crate::demo::build(Command::new(cargo).arg("build").arg("--release"))
+}
+
+fn row(what: &str, value: f64) {
+    println!("  {what:<42}{value:>12.2}");
+}
+
+fn wait(patience: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while !holds()? {
+        if begun.elapsed() > patience {
+            bail!("waited in vain until {what}");
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// The process that has this folder for a home: a shell holds the leash, and another one may be between it and us.
+fn pid_of(home: &Path) -> anyhow::Result<u32> {
+    let wanted = format!("HOME={}", home.display());
+    for entry in fs::read_dir("/proc")? {
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let is_ours = environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes());
+        if is_ours && comm.starts_with("beyond-identity") {
+            return Ok(pid);
+        }
+    }
+    bail!("the operator is no process of this machine")
+}
+
+/// Seconds that a process has used.
+fn cpu_of(pid: u32) -> anyhow::Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name before it may hold anything but a closing bracket that is the last.
+    let (_, fields) = stat.rsplit_once(") ").context("no such line as proc(5) describes")?;
+    let ticks = |index: usize| fields.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok());
+    // Linux counts hundredths, whatever its own clock does.
+    Ok((ticks(11).unwrap_or_default() + ticks(12).unwrap_or_default()) / 100.0)
+}
+
+/// Megabytes that a process has in memory.
+fn rss_of(pid: u32) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0)
+}
