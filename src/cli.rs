@@ -78,6 +78,9 @@ struct RunArgs {
     /// How often what only a person can mend is tried again.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = pause)]
     resync_interval: Duration,
+    /// No deletion touches the remote side, whatever a deletion policy says: to move or retire a cluster.
+    #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ORPHAN_ON_DELETE")]
+    orphan_on_delete: bool,
     /// How many objects may be looked at at once, of each kind in each watched namespace.
     #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
@@ -169,6 +172,7 @@ impl RunArgs {
             job_poll_min: self.job_poll_min,
             job_poll_max: self.job_poll_max,
             resync_interval: self.resync_interval,
+            orphan_on_delete: self.orphan_on_delete,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             allow_loopback_endpoints: self.allow_loopback_endpoints,
         })

@@ -159,6 +159,7 @@ impl Scope {
             environment: environment.clone(),
             memories: Memories::default(),
             cluster: settings.cluster_name.clone(),
+            orphan_on_delete: settings.orphan_on_delete,
             times: settings.config_times(),
         });
         let look = move |config: Arc<AuthenticatorConfig>| {
@@ -182,6 +183,7 @@ impl Scope {
             environment: environment.clone(),
             reservations: reservations.clone(),
             memories: Memories::default(),
+            orphan_on_delete: settings.orphan_on_delete,
             times: settings.request_times(),
         });
         let look = move |request: Arc<EnrollmentRequest>| {

@@ -36,6 +36,8 @@ pub struct Settings {
     pub job_poll_max: Duration,
     /// When what only a person can mend is tried again.
     pub resync_interval: Duration,
+    /// Whether no deletion touches the remote side, whatever a deletion policy says.
+    pub orphan_on_delete: bool,
     /// Looks at the same time, for each kind and watched namespace.
     pub max_concurrent_reconciles: u16,
     /// Whether an endpoint may be plain http on a loopback address.

@@ -125,6 +125,10 @@ pub struct AuthenticatorConfigStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub failing_since: Option<String>,
+    /// The value of the annotation `beyondidentity.dev/reconcile-requested-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub last_handled_reconcile_at: Option<String>,
     /// What is so, by the Kubernetes conventions for conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -26,6 +26,9 @@ const UNKNOWN: &str = "Unknown";
 /// The service does not let the operator revoke what is to be revoked. Only there while it is True.
 pub const REVOKE_REFUSED: &str = "RevokeRefused";
 
+/// An annotation has stopped all work on the object. Only there while it is True.
+pub const PAUSED: &str = "Paused";
+
 /// What is to be said.
 #[derive(Clone, Copy, Debug)]
 pub struct Say<'a> {
@@ -71,7 +74,8 @@ pub fn conditions<'a>(
         Phase::Deleting { .. } => {
             // Being deleted changes nothing but what `Ready` says of it.
             let ready = previous.iter().find(|c| c.type_ == READY).map_or(UNKNOWN, |c| c.status.as_str());
-            let mut kept: Vec<_> = previous.iter().filter(|c| c.type_ != READY).cloned().collect();
+            let mut kept = going_on(previous);
+            kept.retain(|c| c.type_ != READY);
             kept.push(make(READY, ready, why));
             return kept;
         }
@@ -81,6 +85,22 @@ pub fn conditions<'a>(
     conditions.extend(succeeded.map(|status| make(SUCCEEDED, status, why)));
     conditions.extend(say.revoke_refused.map(|why| make(REVOKE_REFUSED, TRUE, why)));
     conditions
+}
+
+/// The conditions of an object on which all work has stopped, as `why` says: what was so before stands beside that.
+pub fn paused(why: &Why, generation: i64, previous: &[Condition], now: Timestamp) -> Vec<Condition> {
+    let make = |type_, status| condition(type_, status, why, generation, previous, now);
+    let mut conditions = going_on(previous);
+    if conditions.iter().all(|condition| condition.type_ != READY) {
+        conditions.push(make(READY, UNKNOWN));
+    }
+    conditions.push(make(PAUSED, TRUE));
+    conditions
+}
+
+/// The same conditions, where work goes on.
+pub fn going_on(previous: &[Condition]) -> Vec<Condition> {
+    previous.iter().filter(|condition| condition.type_ != PAUSED).cloned().collect()
 }
 
 /// Whether `conditions`, which are another object's, say that it is Ready.
@@ -194,6 +214,22 @@ mod tests {
         assert!(same.iter().all(|c| c.observed_generation == Some(2) && c.message == "b"));
         let ready = conditions(&Phase::Outstanding(why(Reason::LinkSent, "c")), 2, &same, at(30));
         assert!(ready.iter().all(|c| c.last_transition_time == Time(at(30))));
+    }
+
+    #[test]
+    fn a_pause_leaves_what_was_so_and_is_over_with_whatever_is_said_next() {
+        let pause = why(Reason::Paused, "stopped");
+        assert_eq!(brief(&paused(&pause, 1, &[], at(5))), "Ready=Unknown Paused=True", "never looked at");
+        let (complete, deleting) =
+            (Phase::Complete(some()), Phase::Deleting { why: why(Reason::Deleting, "x"), blocked: false });
+        let before = conditions(&complete, 1, &[], at(10));
+        let held = paused(&pause, 2, &before, at(20));
+        assert_eq!(held[..2], before);
+        assert_eq!(brief(&held), "Ready=True Succeeded=True Paused=True");
+        assert_eq!(paused(&pause, 2, &held, at(30)), held, "it is said once");
+        assert_eq!(going_on(&held), before);
+        assert_eq!(brief(&conditions(&deleting, 2, &held, at(40))), "Succeeded=True Ready=True");
+        assert_eq!(brief(&conditions(&complete, 2, &held, at(40))), "Ready=True Succeeded=True");
     }
 
     #[test]

@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn every_kind_is_of_the_one_group() {
         assert!(all().iter().all(|(_, crd)| crd["spec"]["group"] == crate::api::GROUP));
-        assert!(crate::api::FINALIZER.starts_with(crate::api::GROUP));
+        for ours in [crate::api::FINALIZER, crate::api::PAUSED, crate::api::RECONCILE_REQUESTED_AT] {
+            assert!(ours.starts_with(crate::api::GROUP));
+        }
     }
 
     /// Every schema below `schema`, itself included, with its path.

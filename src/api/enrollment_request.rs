@@ -190,6 +190,10 @@ pub struct EnrollmentRequestStatus {
     /// The write-ahead record of a send. While it is there, the email may have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<SendRecord>,
+    /// The value of the annotation `beyondidentity.dev/reconcile-requested-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub last_handled_reconcile_at: Option<String>,
     /// What is so, by the Kubernetes conventions for conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -23,6 +23,12 @@ pub const GROUP: &str = "beyondidentity.dev";
 /// The finalizer that keeps an object until its remote side has been dealt with.
 pub const FINALIZER: &str = "beyondidentity.dev/finalizer";
 
+/// The annotation that stops all work on an object while it says exactly `true`.
+pub const PAUSED: &str = "beyondidentity.dev/paused";
+
+/// The annotation that asks for a look now, by any value that was not handled last.
+pub const RECONCILE_REQUESTED_AT: &str = "beyondidentity.dev/reconcile-requested-at";
+
 /// What an id of the Beyond Identity API may look like in a spec.
 pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 
@@ -38,7 +44,13 @@ pub trait HasStatus: Clone {
     /// The conditions as they stand in the object's status.
     fn conditions(&self) -> &[Condition];
     /// Puts `conditions` into the status, and with them the generation they are about.
-    fn set_conditions(&mut self, conditions: Vec<Condition>, observed_generation: i64);
+    fn set_conditions(&mut self, conditions: Vec<Condition>, observed_generation: Option<i64>);
+    /// The generation that the status is about.
+    fn observed_generation(&self) -> Option<i64>;
+    /// The value of [`RECONCILE_REQUESTED_AT`] that was handled last, as the status has it.
+    fn last_handled_reconcile_at(&self) -> Option<&str>;
+    /// Puts that value into the status.
+    fn set_last_handled_reconcile_at(&mut self, handled: String);
     /// Since when something is owed that could come right by itself, as the status has it.
     fn failing_since(&self) -> Option<&str>;
     /// Puts that time into the status, or takes it out.
@@ -58,11 +70,23 @@ macro_rules! has_status {
             fn set_conditions(
                 &mut self,
                 conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-                observed_generation: i64,
+                observed_generation: Option<i64>,
             ) {
                 let status = self.status.get_or_insert_default();
                 status.conditions = conditions;
-                status.observed_generation = Some(observed_generation);
+                status.observed_generation = observed_generation;
+            }
+
+            fn observed_generation(&self) -> Option<i64> {
+                self.status.as_ref()?.observed_generation
+            }
+
+            fn last_handled_reconcile_at(&self) -> Option<&str> {
+                self.status.as_ref()?.last_handled_reconcile_at.as_deref()
+            }
+
+            fn set_last_handled_reconcile_at(&mut self, handled: String) {
+                self.status.get_or_insert_default().last_handled_reconcile_at = Some(handled);
             }
 
             fn failing_since(&self) -> Option<&str> {

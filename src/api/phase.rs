@@ -162,6 +162,10 @@ pub enum Reason {
     /// The configuration bears the mark of another object.
     ConfigurationInUse,
 
+    // Either of them.
+    /// An annotation has stopped all work on the object.
+    Paused,
+
     // The way to the realm.
     /// There is no such provider config.
     ProviderConfigNotFound,

@@ -11,6 +11,7 @@ use crate::api::{AuthenticatorConfig, ProviderConfigRef};
 use crate::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields, NewAuthenticatorConfig,
 };
+use crate::reconcile::annotations::look_asked_for;
 
 /// What an AuthenticatorConfig asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,10 @@ pub struct Desired {
     pub generation: i64,
     /// Whether the object is being deleted.
     pub deleting: bool,
+    /// Whether the remote configuration stays when the object is deleted.
+    pub orphan: bool,
+    /// The look that somebody asked for, and that was not made yet.
+    pub look_asked_for: Option<String>,
 }
 
 impl Desired {
@@ -44,7 +49,14 @@ impl Desired {
             fields: fields(&spec.config),
             generation: config.metadata.generation.unwrap_or_default(),
             deleting: config.metadata.deletion_timestamp.is_some(),
+            orphan: false,
+            look_asked_for: look_asked_for(config),
         }
+    }
+
+    /// The same, where the operator may be told that no deletion touches the remote side.
+    pub fn orphaned_by(self, orphan_on_delete: bool) -> Self {
+        Self { orphan: self.orphan || orphan_on_delete, ..self }
     }
 
     /// The body of a create.

@@ -16,6 +16,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::grace;
+use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Announcement, Caller, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
@@ -47,8 +48,8 @@ where
             Step::Refresh => self.held.refresh().await?,
             Step::Learn(question) => self.learn(question).await,
             Step::AddFinalizer => self.held.set_finalizer(true).await?,
-            Step::Release => {
-                self.held.set_finalizer(false).await?;
+            Step::Release { left } => {
+                self.held.let_go(left).await?;
                 return Err(Interrupted::Gone);
             }
             Step::WriteAhead(record, phase) => {
@@ -57,6 +58,8 @@ where
                 self.ticket = Some(self.held.write_ahead(record, &phase).await?);
             }
             Step::Create => self.create().await,
+            // The watch may be behind: the object may be paused by now.
+            Step::Patch(..) | Step::Delete(_) if !self.held.fresh() => self.held.refresh().await?,
             Step::Patch(id, patch) => {
                 if let Some(realm) = &self.realm {
                     match outcome::found(realm.patch(&id, &patch).await, &self.desired.provider_config_ref) {
@@ -74,7 +77,7 @@ where
             }
             Step::Record(change, phase) => self.record(&change, phase.as_ref()).await?,
             Step::Wait(wait) => {
-                if self.held.conclude(wait.say.as_ref()).await? {
+                if self.held.conclude(&wait).await? {
                     if self.observed.status.create.is_none() {
                         // It has been said; the next look tries again.
                         self.memory.refusal = None;
@@ -90,6 +93,10 @@ where
         Ok(None)
     }
 
+    fn held(&mut self) -> &mut impl InHand {
+        &mut self.held
+    }
+
     fn into_memory(self) -> Memory {
         self.memory
     }
@@ -102,21 +109,30 @@ where
 {
     /// Begins a look at `config`, as the watch cache has it.
     pub(super) fn at(ports: &'a Ports<O, R>, config: AuthenticatorConfig, memory: Memory) -> Self {
-        let desired = Desired::of(&config, &ports.cluster);
+        let desired = Desired::of(&config, &ports.cluster).orphaned_by(ports.orphan_on_delete);
         let held = Held::cached(&ports.configs, ports.environment.as_ref(), ports.times.grace, config);
         let mut look = Self { ports, held, memory, desired, observed: Observed::default(), realm: None, ticket: None };
+        look.heed_the_asking();
         look.see();
         look
     }
 
+    /// Who asks for a look is not put off.
+    fn heed_the_asking(&mut self) {
+        if self.desired.look_asked_for.is_some() {
+            self.memory.look_now();
+        }
+    }
+
     /// Brings up to date what is known of the object in hand.
     fn see(&mut self) {
-        let desired = Desired::of(self.held.object(), &self.ports.cluster);
+        let desired = Desired::of(self.held.object(), &self.ports.cluster).orphaned_by(self.ports.orphan_on_delete);
         if desired != self.desired {
             // What was learned for another spec says nothing about this one.
             self.desired = desired;
             self.realm = None;
             self.observed = Observed { created: self.observed.created.take(), ..Observed::default() };
+            self.heed_the_asking();
         }
         let status = self.held.object().status.clone().unwrap_or_default();
         let record = status.create.as_ref().map(|create| create.id.as_str());

@@ -22,6 +22,8 @@ pub struct Ports<O, R> {
     pub memories: Memories,
     /// The cluster's name, for the mark.
     pub cluster: String,
+    /// Whether no deletion touches the remote side, whatever a spec says.
+    pub orphan_on_delete: bool,
     /// The times to go by.
     pub times: Times,
 }

@@ -4,7 +4,7 @@ use super::change::Change;
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{Phase, ProviderConfigRef};
 use crate::beyond_identity::types::AuthenticatorConfigPatch;
-use crate::reconcile::Wait;
+use crate::reconcile::{Left, Wait};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +16,10 @@ pub enum Step {
     /// Add the finalizer.
     AddFinalizer,
     /// Take the finalizer off, and let the object go.
-    Release,
+    Release {
+        /// What is left on the remote side.
+        left: Option<Left>,
+    },
     /// Write ahead that a configuration is about to be made.
     WriteAhead(CreateRecord, Phase),
     /// Make the configuration, with the ticket in hand.

@@ -5,6 +5,7 @@ use kube::ResourceExt;
 
 use crate::api::EnrollmentRequest;
 use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
+use crate::reconcile::annotations::look_asked_for;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Desired {
     pub deleting: bool,
     /// Since when.
     pub deleted_at: Option<Timestamp>,
+    /// The look that somebody asked for, and that was not made yet.
+    pub look_asked_for: Option<String>,
 }
 
 /// How an identity is named.
@@ -63,6 +66,12 @@ impl Desired {
             generation: request.metadata.generation.unwrap_or_default(),
             deleting: request.metadata.deletion_timestamp.is_some(),
             deleted_at: request.metadata.deletion_timestamp.as_ref().map(|time| time.0),
+            look_asked_for: look_asked_for(request),
         }
+    }
+
+    /// The same, where the operator may be told that no deletion touches the remote side.
+    pub fn orphaned_by(self, orphan_on_delete: bool) -> Self {
+        Self { orphan: self.orphan || orphan_on_delete, ..self }
     }
 }

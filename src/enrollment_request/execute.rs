@@ -20,6 +20,7 @@ use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::beyond_identity::{Answer, Doubt, Error, Refusal as Refused};
+use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::write_ahead::Record;
@@ -62,11 +63,8 @@ where
             Step::AddFinalizer => self.held.set_finalizer(true).await?,
             Step::Reserve(person) => self.reserve(person).await,
             Step::Release { left } => {
-                self.held.set_finalizer(false).await?;
+                self.held.let_go(left).await?;
                 self.ports.reservations.release(&self.holder);
-                if let Some(note) = left {
-                    self.warn(Reason::LeftBehind, note);
-                }
                 return Err(Interrupted::Gone);
             }
             Step::WriteAhead(send, phase) => {
@@ -88,7 +86,7 @@ where
                 self.forget();
             }
             Step::Wait(wait) => {
-                if self.held.conclude(wait.say.as_ref()).await? {
+                if self.held.conclude(&wait).await? {
                     if self.observed.status.send.is_none() {
                         // It has been said; the next look tries again.
                         self.memory.refusal = None;
@@ -99,6 +97,10 @@ where
         }
         self.see();
         Ok(None)
+    }
+
+    fn held(&mut self) -> &mut impl InHand {
+        &mut self.held
     }
 
     fn into_memory(self) -> Memory {
@@ -117,23 +119,32 @@ where
 {
     /// Begins a look at `request`, as the watch cache has it.
     pub(super) fn at(ports: &'a Ports<O, C, R>, request: EnrollmentRequest, memory: Memory) -> Self {
-        let desired = Desired::of(&request);
+        let desired = Desired::of(&request).orphaned_by(ports.orphan_on_delete);
         let holder = Holder::of(&request);
         let held = Held::cached(&ports.requests, ports.environment.as_ref(), ports.times.grace, request);
         let observed = Observed::default();
         let mut look =
             Self { ports, holder, held, memory, desired, observed, realm: None, ticket: None, may_be_written: false };
+        look.heed_the_asking();
         look.see();
         look
     }
 
+    /// Who asks for a look is not put off.
+    fn heed_the_asking(&mut self) {
+        if self.desired.look_asked_for.is_some() {
+            self.memory.look_now();
+        }
+    }
+
     /// Brings up to date what is known of the object in hand.
     fn see(&mut self) {
-        let desired = Desired::of(self.held.object());
+        let desired = Desired::of(self.held.object()).orphaned_by(self.ports.orphan_on_delete);
         if desired != self.desired {
             // What was learned for another spec says nothing about this one.
             self.desired = desired;
             self.forget();
+            self.heed_the_asking();
         }
         let now = self.ports.environment.monotonic();
         let status = self.held.object().status.clone().unwrap_or_default();

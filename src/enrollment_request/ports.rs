@@ -25,6 +25,8 @@ pub struct Ports<O, C, R> {
     pub reservations: Arc<Reservations>,
     /// What is remembered of each request.
     pub memories: Memories,
+    /// Whether no deletion touches the remote side, whatever a spec says.
+    pub orphan_on_delete: bool,
     /// The times to go by.
     pub times: Times,
 }

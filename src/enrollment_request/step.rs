@@ -5,7 +5,7 @@ use super::desired::Who;
 use super::observed::Person;
 use crate::api::enrollment_request::SendRecord;
 use crate::api::{Phase, ProviderConfigRef};
-use crate::reconcile::Wait;
+use crate::reconcile::{Left, Wait};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +20,8 @@ pub enum Step {
     AddFinalizer,
     /// Take the finalizer off, and let the object go.
     Release {
-        /// What is left on the remote side against the request's wish.
-        left: Option<String>,
+        /// What is left on the remote side.
+        left: Option<Left>,
     },
     /// Write ahead what is about to be sent.
     WriteAhead(Box<SendRecord>, Phase),

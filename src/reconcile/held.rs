@@ -1,6 +1,9 @@
 //! The object in hand during one look: read, written under its resourceVersion, and never older than what
 //! this look itself wrote.
 
+mod leave;
+mod pause;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,12 +11,15 @@ use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
-use super::grace;
 use super::ports::{Announcement, Environment, Objects, WriteError};
+use super::wait::Wait;
 use super::write_ahead::{Ticket, WritesAhead};
-use crate::api::conditions::{READY, Say, conditions};
+use super::{annotations, grace};
+use crate::api::conditions::{self, READY, Say, conditions};
 use crate::api::phase::Why;
 use crate::api::{FINALIZER, HasStatus, Phase};
+pub use leave::Left;
+pub use pause::InHand;
 
 /// How often a change is tried again when its write met another one, or got no answer.
 const WRITES: usize = 5;
@@ -126,18 +132,25 @@ where
         }
     }
 
-    /// Ends a look: says `phase`, where that changes anything. `None` leaves the conditions as they are, and only
-    /// brings the observed generation up to date. What was planned for an older version is not said of a newer one:
-    /// after a conflict the object is read again, and `false` says that the look has to go on.
-    pub async fn conclude(&mut self, phase: Option<&Phase>) -> Result<bool, Interrupted> {
+    /// Ends a look by a wait: says what it says, where that changes anything, and that the look was made which
+    /// somebody asked for. A wait that says nothing leaves the conditions as they are, and only brings the observed
+    /// generation up to date. What was planned for an older version is not said of a newer one: after a conflict the
+    /// object is read again, and `false` says that the look has to go on.
+    pub async fn conclude(&mut self, wait: &Wait) -> Result<bool, Interrupted> {
         let mut looked_at = self.object.clone();
+        let phase = wait.say.as_ref();
         match phase {
             Some(phase) => self.voice().say(&mut looked_at, phase),
             None => {
-                let conditions = looked_at.conditions().to_vec();
+                let conditions = conditions::going_on(looked_at.conditions());
                 let generation = generation_of(&looked_at);
-                looked_at.set_conditions(conditions, generation);
+                looked_at.set_conditions(conditions, Some(generation));
             }
+        }
+        if wait.until.ends_a_look()
+            && let Some(asked) = annotations::look_asked_for(&looked_at)
+        {
+            looked_at.set_last_handled_reconcile_at(asked);
         }
         if looked_at.same_status(&self.object) {
             return Ok(true);
@@ -154,7 +167,7 @@ where
         if let Some(phase) = phase
             && spoken(&self.object) != before
         {
-            self.tell(phase);
+            self.tell_phase(phase);
         }
         Ok(true)
     }
@@ -172,7 +185,8 @@ where
         let applied = self
             .record(|object| {
                 let applies = change(object);
-                if let Some(phase) = phase(object).filter(|_| applies) {
+                // Of a paused object nothing is said, though what has come out is written down.
+                if let Some(phase) = phase(object).filter(|_| applies && !annotations::is_paused(object)) {
                     voice.say(object, &phase);
                 }
                 applies
@@ -181,7 +195,7 @@ where
         if let Some(phase) = phase(&self.object)
             && spoken(&self.object) != before
         {
-            self.tell(&phase);
+            self.tell_phase(&phase);
         }
         Ok(applied)
     }
@@ -192,18 +206,18 @@ where
         move |object| phase.clone().filter(|_| generation_of(object) == generation)
     }
 
-    /// One log line and one event for a phase that was reached.
-    fn tell(&self, phase: &Phase) {
-        let why = phase.why();
-        tracing::info!(
-            kind = %K::kind(&()),
-            namespace = self.object.namespace(),
-            name = self.object.name_any(),
-            reason = %why.reason,
-            "{}",
-            why.message
-        );
+    fn tell_phase(&self, phase: &Phase) {
         let type_ = if phase.is_warning() { EventType::Warning } else { EventType::Normal };
+        self.tell(type_, phase.why());
+    }
+
+    /// One log line and one event for what was reached.
+    fn tell(&self, type_: EventType, why: &Why) {
+        let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
+        match type_ {
+            EventType::Normal => tracing::info!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
+            EventType::Warning => tracing::warn!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
+        }
         self.announce(Announcement { type_, reason: why.reason, note: why.message.clone() });
     }
 
@@ -256,7 +270,7 @@ impl Voice {
         let overdue = grace::is_over(since.as_deref(), self.grace, self.now);
         object.set_failing_since(since);
         let say = Say { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
-        object.set_conditions(conditions(say, generation, object.conditions(), self.now), generation);
+        object.set_conditions(conditions(say, generation, object.conditions(), self.now), Some(generation));
     }
 }
 
@@ -278,6 +292,7 @@ mod tests {
     use crate::api::phase::why;
     use crate::api::{AuthenticatorConfig, Reason};
     use crate::environment::SystemEnvironment;
+    use crate::reconcile::Until;
 
     /// An API server that takes whatever is written.
     struct Agreeable;
@@ -336,11 +351,11 @@ mod tests {
         let (objects, environment) = (Ahead, SystemEnvironment::default());
         let mut held =
             Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-        let available = Phase::Available(why(Reason::Available, "text"));
-        assert_eq!(held.conclude(Some(&available)).await, Ok(false), "it has to be planned anew");
+        let available = Wait::saying(Phase::Available(why(Reason::Available, "text")), Until::Change);
+        assert_eq!(held.conclude(&available).await, Ok(false), "it has to be planned anew");
         assert!(held.fresh());
         assert!(held.object().conditions().is_empty());
-        assert_eq!(held.conclude(Some(&available)).await, Ok(true));
+        assert_eq!(held.conclude(&available).await, Ok(true));
         assert_eq!(held.object().status.as_ref().and_then(|status| status.observed_generation), Some(2));
     }
 
@@ -358,10 +373,11 @@ mod tests {
         };
         assert_eq!(held.record_saying(|_| None, id).await, Ok(true));
         assert_eq!(seen(&held), None, "a change alone says nothing of the object");
-        held.conclude(None).await.unwrap();
+        held.conclude(&Wait { say: None, until: Until::Change }).await.unwrap();
         assert_eq!(seen(&held), Some(1));
         assert!(held.object().conditions().is_empty());
-        held.conclude(Some(&Phase::Available(why(Reason::Available, "text")))).await.unwrap();
+        let available = Phase::Available(why(Reason::Available, "text"));
+        held.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
         assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned())));
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::held::Interrupted;
+use super::held::{InHand, Interrupted};
 use super::memory::{Memories, Memory};
 use super::ports::Environment;
 use super::wait::{Until, pause};
@@ -27,6 +27,9 @@ pub trait Look: Send {
 
     /// Carries a step out. `Some` is the end of the look.
     fn execute(&mut self, step: Self::Step) -> impl Future<Output = Result<Option<Until>, Interrupted>> + Send;
+
+    /// The object in hand.
+    fn held(&mut self) -> &mut impl InHand;
 
     /// What is to be remembered.
     fn into_memory(self) -> Memory;
@@ -79,11 +82,11 @@ pub async fn run(mut look: impl Look, uid: &str, memories: &Memories, environmen
     memory.overtaken = 0;
     memory.failures = match until {
         Until::Backoff(_) => memory.failures.saturating_add(1),
-        Until::Change | Until::After(_) => 0,
+        Until::Change | Until::After(_) | Until::Turn(_) => 0,
     };
     let ended = match until {
         Until::Change => Ended::Done,
-        Until::After(_) => Ended::Again,
+        Until::After(_) | Until::Turn(_) => Ended::Again,
         Until::Backoff(_) => Ended::Failed,
     };
     let again = pause(until, memory.failures, environment.chance());
@@ -93,6 +96,12 @@ pub async fn run(mut look: impl Look, uid: &str, memories: &Memories, environmen
 
 async fn to_the_end(look: &mut impl Look) -> Result<Until, Interrupted> {
     for _ in 0..MOST_STEPS {
+        // Before each step, since any of them may have brought a newer version. Nothing of what is remembered goes:
+        // whatever is in doubt or under way is known as long as before when work goes on.
+        if look.held().is_paused() {
+            look.held().say_paused().await?;
+            return Ok(Until::Change);
+        }
         let step = look.plan();
         if let Some(until) = look.execute(step).await? {
             return Ok(until);

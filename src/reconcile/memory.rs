@@ -62,6 +62,12 @@ impl Memory {
         concerns.then(|| refusal.said.clone())
     }
 
+    /// Somebody asks for a look now: forgets what would put one off.
+    pub fn look_now(&mut self) {
+        self.look = None;
+        self.revoke_refused = None;
+    }
+
     /// How long this process has known the write-ahead record `id`, which counts from the first time it is
     /// asked about it: a restart makes the wait longer, never shorter.
     pub fn known_for(&mut self, id: &str, now: Instant) -> Duration {
@@ -126,6 +132,17 @@ mod tests {
         assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
         assert_eq!(memory.known_for("b", start + Duration::from_secs(6)), Duration::ZERO);
         assert_eq!(Memory::default().known_for("a", start + Duration::from_secs(60)), Duration::ZERO, "a restart");
+    }
+
+    #[test]
+    fn who_asks_for_a_look_is_not_put_off_and_what_is_in_doubt_is_not_forgotten() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        memory.known_for("a", start);
+        memory.look = Some(Look { at: start, generation: 1, found: true });
+        memory.revoke_refused = Some((start, "403".to_owned()));
+        memory.look_now();
+        assert!(memory.look.is_none() && memory.revoke_refused.is_none());
+        assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
     }
 
     #[test]

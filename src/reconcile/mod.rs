@@ -1,6 +1,7 @@
 //! What the loops of all kinds share: the ports they await, the object in hand, the write-ahead record, what
-//! is known so far, and what is remembered between two looks.
+//! is known so far, what is remembered between two looks, and what people ask by annotations.
 
+pub mod annotations;
 pub mod doubt;
 pub mod fact;
 pub mod grace;
@@ -14,7 +15,7 @@ pub mod wait;
 pub mod write_ahead;
 
 pub use fact::{Fact, Trouble};
-pub use held::{Held, Interrupted};
+pub use held::{Held, Interrupted, Left};
 pub use home::RealmIds;
 pub use memory::{Memories, Memory};
 pub use outcome::Outcome;

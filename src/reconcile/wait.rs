@@ -21,6 +21,8 @@ pub enum Until {
     Change,
     /// After this time.
     After(Duration),
+    /// When it is the object's turn to call the service; it is woken then, and not left alone for longer than this.
+    Turn(Duration),
     /// After the object's own backoff, which grows with each failure, and not before the time given.
     Backoff(Option<Duration>),
 }
@@ -31,8 +33,16 @@ impl Until {
         match (self, other) {
             (Self::Change, until) | (until, Self::Change) => until,
             (Self::Backoff(at_least), _) | (_, Self::Backoff(at_least)) => Self::Backoff(at_least),
+            (Self::Turn(one), Self::Turn(other) | Self::After(other)) | (Self::After(one), Self::Turn(other)) => {
+                Self::Turn(one.min(other))
+            }
             (Self::After(one), Self::After(other)) => Self::After(one.min(other)),
         }
+    }
+
+    /// Whether the look that waits so was made. One that failed, or had to wait for its turn, is still to be made.
+    pub fn ends_a_look(self) -> bool {
+        matches!(self, Self::Change | Self::After(_))
     }
 }
 
@@ -50,7 +60,7 @@ impl Wait {
     pub fn troubled(trouble: &Trouble, resync: Duration, overdue: bool, seen: bool) -> Self {
         if trouble.is_held_back() {
             let say = (!seen).then(|| trouble.phase.clone());
-            return Self { say, until: Until::After(trouble.after.unwrap_or_default() + NOT_WOKEN) };
+            return Self { say, until: Until::Turn(trouble.after.unwrap_or_default() + NOT_WOKEN) };
         }
         let until = match trouble.phase {
             Phase::Refused(_) => Until::After(resync),
@@ -73,7 +83,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub fn pause(until: Until, failures: u32, chance: f64) -> Option<Duration> {
     match until {
         Until::Change => None,
-        Until::After(delay) => Some(spread(delay, chance)),
+        Until::After(delay) | Until::Turn(delay) => Some(spread(delay, chance)),
         Until::Backoff(at_least) => {
             let step = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
             Some(spread(step.max(at_least.unwrap_or_default()), chance))

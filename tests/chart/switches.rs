@@ -33,6 +33,7 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             json!({ "jobPollMin": "10s", "jobPollMax": "10m", "maxConcurrentReconciles": 4 }),
             &["--job-poll-min=10s", "--job-poll-max=10m", "--max-concurrent-reconciles=4"],
         ),
+        (json!({ "orphanOnDelete": true }), &["- --orphan-on-delete"]),
         (
             json!({ "log": { "format": "text", "level": "info,beyond_identity_operator=debug" } }),
             &["--log-format=text", "--log-level=info,beyond_identity_operator=debug"],

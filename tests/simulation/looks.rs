@@ -51,6 +51,7 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
             environment: Arc::new(SimEnvironment(process.clone())),
             reservations,
             memories: Memories::default(),
+            orphan_on_delete: false,
             times,
         })
     };
@@ -88,6 +89,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
         environment: Arc::new(SimEnvironment(process.clone())),
         memories: Memories::default(),
         cluster: CLUSTER.to_owned(),
+        orphan_on_delete: false,
         times,
     });
     Arc::new(move |config| {

@@ -5,7 +5,7 @@ use super::Facts;
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::step::Step;
-use crate::reconcile::{Until, Wait};
+use crate::reconcile::{Left, Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     if !facts.desired.deleting {
@@ -20,17 +20,22 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
 }
 
 fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
-    let Some(id) = &facts.observed.status.id else { return Ok(Step::Release) };
+    const NOTHING_LEFT: Step = Step::Release { left: None };
+    let Some(id) = &facts.observed.status.id else { return Ok(NOTHING_LEFT) };
+    if facts.desired.orphan {
+        let what = format!("the authenticator configuration {id} stays in Beyond Identity, as --orphan-on-delete says");
+        return Ok(Step::Release { left: Some(Left::Kept(what)) });
+    }
     match &facts.observed.deleted {
-        Some(Ok(())) => return Ok(Step::Release),
+        Some(Ok(())) => return Ok(NOTHING_LEFT),
         Some(Err(trouble)) => return Err(facts.troubled(trouble)),
         None => {}
     }
     facts.realm(facts.home().as_ref())?;
-    let Some(current) = facts.current(id)? else { return Ok(Step::Release) };
+    let Some(current) = facts.current(id)? else { return Ok(NOTHING_LEFT) };
     if current.display_name.as_deref().and_then(|name| facts.desired.mark.stranger_on(name)).is_some() {
         // Another object has taken it over: it is not this one's to delete.
-        return Ok(Step::Release);
+        return Ok(NOTHING_LEFT);
     }
     if facts.observed.may_write { Ok(Step::Delete(id.clone())) } else { Err(Facts::ending(Reason::Deleting)) }
 }

@@ -20,7 +20,7 @@ use crate::authenticator_config::observed::{Created, Listed, Observed};
 use crate::authenticator_config::step::{Question, Step};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::{Fact, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::{Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
 
 const TIMES: Times = Times {
     request_timeout: Duration::from_secs(30),

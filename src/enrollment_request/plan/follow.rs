@@ -43,7 +43,9 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
 }
 
 fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
-    if status.skipped.is_some() || phase::is_final(status.state.as_deref()) {
+    let is_final = phase::is_final(status.state.as_deref());
+    // What is final is read once more for who asks for it.
+    if status.skipped.is_some() || (is_final && facts.desired.look_asked_for.is_none()) {
         return Ok(Step::Wait(Wait::saying(facts.settled_phase(), Until::Change)));
     }
     if let Some(wait) = not_due(facts, status) {
@@ -59,6 +61,8 @@ fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     }
     Ok(match facts.observed.read.get(&job_id) {
         None => Step::Learn(Question::Job(JobRef { identity_id, job_id })),
+        // A passkey stays a passkey.
+        Some(None) if is_final => Step::Wait(Wait::saying(facts.settled_phase(), Until::Change)),
         Some(None) => missing(facts, next_look(facts, status, false, facts.now)),
         Some(Some(job)) => {
             let change = Change::Follow(Box::new(job.clone()));

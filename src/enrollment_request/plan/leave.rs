@@ -5,8 +5,9 @@ use super::Facts;
 use super::revoke::{self, UntilDead};
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
+use crate::enrollment_request::observed::Observed;
 use crate::enrollment_request::step::{Question, Step};
-use crate::reconcile::{Fact, Until, Wait};
+use crate::reconcile::{Fact, Left, Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     match (facts.desired.deleting, facts.observed.finalizer) {
@@ -28,14 +29,25 @@ fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
         }
     }
     shown(facts)?;
-    Ok(Step::Release { left: None })
+    let kept: Vec<_> = outstanding(facts.observed).filter(|_| facts.desired.orphan).collect();
+    let left = (!kept.is_empty()).then(|| {
+        let jobs = kept.join(", ");
+        Left::Kept(format!(
+            "the link of credential binding job {jobs} stays valid, as spec.deletionPolicy or --orphan-on-delete says"
+        ))
+    });
+    Ok(Step::Release { left })
 }
 
 /// What is still to be done.
 fn link_is_out(facts: &Facts<'_>) -> String {
-    let status = &facts.observed.status;
-    let jobs: Vec<_> = revoke::earlier(status).chain(revoke::current(status)).map(|job| job.job_id).collect();
+    let jobs: Vec<_> = outstanding(facts.observed).collect();
     format!("the link of credential binding job {} is not revoked yet", jobs.join(", "))
+}
+
+/// The jobs whose links are out.
+fn outstanding(observed: &Observed) -> impl Iterator<Item = String> {
+    revoke::earlier(&observed.status).chain(revoke::current(&observed.status)).map(|job| job.job_id)
 }
 
 /// Waits until a list has shown the last job, or must have: the next request of this name could otherwise take
@@ -69,10 +81,10 @@ pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
     let Why { reason, message } = phase.why().clone();
     match phase {
         Phase::Blocked(_) | Phase::Refused(_) if facts.is_overdue() => {
-            Step::Release { left: Some(format!("it was let go although {what}: {message}")) }
+            Step::Release { left: Some(Left::Behind(format!("it was let go although {what}: {message}"))) }
         }
         // The status does not say where its job is.
-        Phase::JobGone(_) | Phase::Revoked { .. } => Step::Release { left: Some(message) },
+        Phase::JobGone(_) | Phase::Revoked { .. } => Step::Release { left: Some(Left::Behind(message)) },
         Phase::Deleting { .. } => Step::Wait(Wait::saying(phase, until)),
         phase => {
             let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));

@@ -20,7 +20,7 @@ use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::desired::{Desired, Who};
 use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadyConfig, Sent};
 use crate::enrollment_request::step::Step;
-use crate::reconcile::{Fact, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::{Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
 
 const TIMES: Times = Times {
     request_timeout: Duration::from_secs(30),
@@ -55,6 +55,7 @@ fn desired() -> Desired {
         generation: 1,
         deleting: false,
         deleted_at: None,
+        look_asked_for: None,
     }
 }
 

@@ -100,7 +100,7 @@ fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_look
     let realm = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
     let mut waiting = Observed { realm, ..fresh() };
     waiting.status.observed_generation = None;
-    let late = Until::After(Duration::from_secs(607));
+    let late = Until::Turn(Duration::from_secs(607));
     assert_eq!(waits(&next(&waiting)), (Reason::RateLimited, late));
     waiting.status.observed_generation = Some(1);
     assert_eq!(next(&waiting), Step::Wait(Wait { say: None, until: late }));

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn an_object_for_which_nothing_was_made_is_let_go() {
-    assert_eq!(next_in_deletion(&fresh()), Step::Release);
-    assert_eq!(next_in_deletion(&Observed { fresh: false, may_write: false, ..fresh() }), Step::Release);
+    assert_eq!(next_in_deletion(&fresh()), Step::Release { left: None });
+    assert_eq!(next_in_deletion(&Observed { fresh: false, may_write: false, ..fresh() }), Step::Release { left: None });
 }
 
 #[test]
@@ -34,14 +34,24 @@ fn one_whose_mark_somebody_took_out_is_still_its_own() {
 #[test]
 fn an_object_whose_configuration_is_gone_or_anothers_is_let_go_without_a_delete() {
     for current in [None, Some(strangers("4e129fc8"))] {
-        assert_eq!(next_in_deletion(&made(current)), Step::Release);
+        assert_eq!(next_in_deletion(&made(current)), Step::Release { left: None });
     }
+}
+
+#[test]
+fn one_that_is_to_stay_is_not_even_looked_at() {
+    let observed = Observed { realm: Fact::Unknown, ..made(None) };
+    let step = plan(&deleting().orphaned_by(true), &observed, &TIMES);
+    let Step::Release { left: Some(Left::Kept(kept)) } = step else { panic!("{step:?}") };
+    assert!(kept.contains("configuration 4e129fc8 stays"), "{kept}");
+    let nothing = plan(&deleting().orphaned_by(true), &fresh(), &TIMES);
+    assert_eq!(nothing, Step::Release { left: None }, "nothing was made");
 }
 
 #[test]
 fn once_it_is_deleted_the_object_is_let_go() {
     let step = next_in_deletion(&Observed { deleted: Some(Ok(())), ..made(Some(ours("4e129fc8"))) });
-    assert_eq!(step, Step::Release);
+    assert_eq!(step, Step::Release { left: None });
 }
 
 #[test]
@@ -77,5 +87,5 @@ fn a_create_in_doubt_is_settled_first_and_what_it_made_is_deleted() {
     let mut observed = in_doubt(&[], 91);
     let (change, _) = recorded(next_in_deletion(&observed));
     assert!(change.apply(&mut observed.status));
-    assert_eq!(next_in_deletion(&observed), Step::Release);
+    assert_eq!(next_in_deletion(&observed), Step::Release { left: None });
 }

@@ -80,7 +80,7 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
     let mut observed = Observed { realm: Fact::Failed(blocked), ..in_doubt(vec![], 0) };
     assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
     observed.status.failing_since = Some("2026-01-01T11:00:00Z".to_owned());
-    let Step::Release { left: Some(left) } = next(&deleting(), &observed) else { panic!() };
+    let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
     assert!(matches!(next(&desired(), &observed), Step::Wait(_)), "but one that is not deleted waits on");
 }

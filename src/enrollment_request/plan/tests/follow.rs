@@ -57,6 +57,35 @@ fn a_complete_job_is_never_read_again() {
 }
 
 #[test]
+fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_when_it_is_gone() {
+    let asking = Desired { look_asked_for: Some("now".to_owned()), ..desired() };
+    let mut observed = Observed { status: in_state("COMPLETE"), ..following() };
+    assert!(matches!(next(&asking, &observed), Step::Learn(Question::Job(_))));
+    observed.read = read(Some(CredentialBindingJob { state: Some(JobState::Complete), ..job("job") }));
+    for read in [observed.read.clone(), read(None)] {
+        let step = next(&asking, &Observed { read, status: observed.status.clone(), ..following() });
+        let step = match step {
+            Step::Record(change) => {
+                assert!(change.apply(&mut observed.status));
+                next(&asking, &observed)
+            }
+            step => step,
+        };
+        assert_eq!((reason(&step), until(&step)), (Reason::Complete, Until::Change));
+    }
+}
+
+#[test]
+fn a_look_that_failed_is_still_to_be_made() {
+    let asking = Desired { look_asked_for: Some("now".to_owned()), ..desired() };
+    let step = next(&asking, &Observed { job_trouble: Some(trouble()), status: in_state("COMPLETE"), ..following() });
+    assert!(!until(&step).ends_a_look(), "{step:?}");
+    let not_its_turn = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
+    let step = next(&asking, &Observed { realm: not_its_turn, status: in_state("COMPLETE"), ..following() });
+    assert!(!until(&step).ends_a_look(), "{step:?}");
+}
+
+#[test]
 fn between_two_looks_nothing_is_asked() {
     let step = next(&desired(), &Observed { last_look: seen(2, true), realm: Fact::Unknown, ..following() });
     assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(Duration::from_secs(3))));

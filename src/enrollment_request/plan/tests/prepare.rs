@@ -168,7 +168,7 @@ fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_look
     let mut waiting = Observed { realm, ..prepared() };
     let step = next(&desired(), &waiting);
     assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::RateLimited), "it is in progress");
-    let late = Until::After(Duration::from_secs(607));
+    let late = Until::Turn(Duration::from_secs(607));
     assert_eq!(until(&step), late);
     waiting.status.observed_generation = Some(1);
     assert_eq!(next(&desired(), &waiting), Step::Wait(Wait { say: None, until: late }));

@@ -109,7 +109,12 @@ fn an_outage_is_waited_for_and_nothing_is_revoked_by_a_process_that_is_ending() 
 
 #[test]
 fn what_is_orphaned_is_let_go_with_its_link() {
-    assert_eq!(next(&Desired { orphan: true, ..deleting() }, &settled()), Step::Release { left: None });
+    let orphan = Desired::orphaned_by(deleting(), true);
+    let Step::Release { left: Some(Left::Kept(kept)) } = next(&orphan, &settled()) else { panic!() };
+    assert!(kept.starts_with("the link of credential binding job job stays valid"), "{kept}");
+    let dead =
+        Observed { status: EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() }, ..settled() };
+    assert_eq!(next(&orphan, &dead), Step::Release { left: None }, "nothing is left");
 }
 
 #[test]
@@ -118,7 +123,7 @@ fn a_deletion_that_somebody_has_to_help_waits_for_the_grace_period_and_then_says
     let step = next(&deleting(), &observed);
     assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
     observed.status.failing_since = Some("2026-01-01T11:00:00Z".to_owned());
-    let Step::Release { left: Some(left) } = next(&deleting(), &observed) else { panic!() };
+    let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     assert!(left.contains("the link of credential binding job job is not revoked yet: 403"), "{left}");
     let deleted_at = Some(at("11:59:00"));
     let just_now = next(&Desired { deleted_at, ..deleting() }, &observed);

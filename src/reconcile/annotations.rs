@@ -1,0 +1,54 @@
+//! What people ask of an object by its annotations, whatever its kind. Pure.
+
+use kube::{Resource, ResourceExt};
+
+use crate::api::{HasStatus, PAUSED, RECONCILE_REQUESTED_AT, text};
+
+/// Whether all work on the object is to stop. Nothing but exactly `true` says so: a typo must not look like a pause to the
+/// one who made it, and the condition is there only where it is one.
+pub fn is_paused(object: &impl Resource) -> bool {
+    object.annotations().get(PAUSED).is_some_and(|value| value == "true")
+}
+
+/// The look that is asked for and was not made yet: any value other than the one that was handled last, as the status can
+/// hold it.
+pub fn look_asked_for(object: &(impl Resource + HasStatus)) -> Option<String> {
+    let asked = text::status_text(object.annotations().get(RECONCILE_REQUESTED_AT)?);
+    (object.last_handled_reconcile_at() != Some(asked.as_str())).then_some(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::AuthenticatorConfig;
+    use crate::authenticator_config::testing::object;
+
+    fn annotated(name: &str, value: &str) -> AuthenticatorConfig {
+        let mut config = object();
+        config.annotations_mut().insert(name.to_owned(), value.to_owned());
+        config
+    }
+
+    #[test]
+    fn only_true_is_a_pause() {
+        assert!(is_paused(&annotated(PAUSED, "true")));
+        for other in ["", "false", "True", "TRUE", " true", "yes", "1"] {
+            assert!(!is_paused(&annotated(PAUSED, other)), "{other:?}");
+        }
+        assert!(!is_paused(&object()));
+    }
+
+    #[test]
+    fn any_value_that_was_not_handled_asks_for_a_look() {
+        assert_eq!(look_asked_for(&object()), None);
+        for value in ["", "now", "2026-01-01T12:00:00Z", &"ä".repeat(2000)] {
+            let mut config = annotated(RECONCILE_REQUESTED_AT, value);
+            let asked = look_asked_for(&config).unwrap();
+            assert!(asked.chars().count() <= 1024);
+            config.set_last_handled_reconcile_at(asked);
+            assert_eq!(look_asked_for(&config), None, "{value:?} is handled");
+            config.annotations_mut().insert(RECONCILE_REQUESTED_AT.to_owned(), "another".to_owned());
+            assert_eq!(look_asked_for(&config).as_deref(), Some("another"));
+        }
+    }
+}
