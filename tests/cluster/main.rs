@@ -7,6 +7,7 @@
 
 mod adoption;
 mod answers;
+mod asking;
 mod attempts;
 mod beginning;
 mod configuration;
@@ -23,11 +24,15 @@ mod immutability;
 mod job_states;
 mod leadership;
 mod limits;
+mod moves;
 mod network;
+mod orphaning;
 mod outage;
+mod pausing;
 mod restart;
 mod revoking;
 mod rights;
 mod schema;
 mod secrets;
 mod usernames;
+mod wakes;

@@ -1,0 +1,157 @@
+//! What is pruned in one place and made again in another, and a cluster that is built anew from Git.
+
+use std::collections::BTreeMap;
+
+use beyond_identity_operator::api::EnrollmentRequest;
+use harness::simulator::Identity;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, job_of, message, patch, reason, wait_for, wait_until_gone};
+
+const ELSEWHERE: &str = "elsewhere";
+
+/// Jane's request under this name, with this deletion policy.
+async fn make(place: &Fixture, name: &str, policy: &str) {
+    place.create_request_with(name, json!({"deletionPolicy": policy})).await;
+}
+
+#[tokio::test]
+async fn a_request_that_moves_revokes_its_link_and_sends_another() {
+    for made_first in [false, true] {
+        let (place, _operator) = Fixture::ready().await;
+        make(&place, REQUEST, "Revoke").await;
+        let first = job_of(&place.request_says("LinkSent").await);
+        if made_first {
+            make(&place, ELSEWHERE, "Revoke").await;
+            place.named_request_says(ELSEWHERE, "DuplicateRequest").await;
+        }
+        place.delete_request(REQUEST).await;
+        if !made_first {
+            make(&place, ELSEWHERE, "Revoke").await;
+        }
+        let second = job_of(&place.named_request_says(ELSEWHERE, "LinkSent").await);
+        assert_eq!(
+            (place.remote_state(&first).as_str(), place.remote_state(&second).as_str()),
+            ("REVOKED", "LINK_SENT")
+        );
+        assert_eq!((place.mailed(), place.revocations()), (vec![first.clone(), second], vec![first]));
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_orphaned_first_moves_without_an_email() {
+    for made_first in [false, true] {
+        let (place, _operator) = Fixture::ready().await;
+        place.create_request().await;
+        let job = job_of(&place.request_says("LinkSent").await);
+        // What a person does who wants to move it: first this, and then the move.
+        place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+        if made_first {
+            make(&place, ELSEWHERE, "Revoke").await;
+            place.named_request_says(ELSEWHERE, "DuplicateRequest").await;
+        }
+        place.delete_request(REQUEST).await;
+        if !made_first {
+            make(&place, ELSEWHERE, "Revoke").await;
+        }
+        let request = place.named_request_says(ELSEWHERE, "Adopted").await;
+        assert!(message(&request).starts_with("nothing was sent, since an earlier link is still valid"));
+        assert_eq!((job_of(&request), place.remote_state(&job).as_str()), (job.clone(), "LINK_SENT"));
+        assert_eq!((place.mailed(), place.revocations().len()), (vec![job.clone()], 0));
+        place.told(REQUEST, "Normal LeftBehind").await;
+
+        // It is the new one's from here on.
+        place.delete_request(ELSEWHERE).await;
+        wait_until_gone(place.requests(), ELSEWHERE).await;
+        assert_eq!((place.remote_state(&job).as_str(), place.mailed().len()), ("REVOKED", 1));
+    }
+}
+
+/// The states in which the rebuild finds the jobs, and what the new requests say then.
+const PEOPLE: [(&str, &str, &str); 7] = [
+    ("sent", "LINK_SENT", "Adopted"),
+    ("opened", "LINK_OPENED", "Adopted"),
+    ("delivered", "REQUEST_DELIVERED", "Adopted"),
+    ("unheard-of", "SOMETHING_NEW", "Adopted"),
+    ("bound", "COMPLETE", "Adopted"),
+    ("expired", "EXPIRED", "LinkSent"),
+    ("revoked", "REVOKED", "LinkSent"),
+];
+
+/// Everything of a namespace goes, with its status, and nobody is there to tidy up.
+async fn lose(place: &Fixture, requests: &[String]) {
+    let bare = json!({"metadata": {"finalizers": null}});
+    for request in requests {
+        patch(&place.requests(), request, bare.clone()).await.unwrap();
+        place.delete_request(request).await;
+        wait_until_gone(place.requests(), request).await;
+    }
+    patch(&place.configs(), CONFIG, bare).await.unwrap();
+    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(place.configs(), CONFIG).await;
+}
+
+/// What stands in Git, applied in an order that nobody chose: requests before what they refer to.
+async fn apply(place: &Fixture, requests: &BTreeMap<String, String>) {
+    let gitops = PatchParams::apply("gitops");
+    for (name, identity) in requests {
+        place.requests().patch(name, &gitops, &Patch::Apply(place.request(name, identity))).await.unwrap();
+    }
+    place.configs().patch(CONFIG, &gitops, &Patch::Apply(place.config(CONFIG))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cluster_built_anew_from_git_mails_nobody_who_has_a_live_link_or_a_passkey() {
+    let place = Fixture::new().await;
+    let beside = place.beside().await;
+    let watch = |settings: &mut beyond_identity_operator::operator::Settings| {
+        settings.watch_namespaces.push(beside.namespace.clone());
+    };
+    let operator = place.start_with(watch).await;
+    let mut git: Vec<(&Fixture, BTreeMap<String, String>)> = Vec::new();
+    for (place, prefix) in [(&place, "a"), (&beside, "b")] {
+        let names = PEOPLE.iter().map(|(name, ..)| *name).chain(["by-other-means"]);
+        let people: BTreeMap<_, _> = names.map(|name| (name.to_owned(), format!("{prefix}-{name}"))).collect();
+        for identity in people.values() {
+            place.realm.add_identity(Identity::active(identity, &format!("{identity}@example.com")));
+        }
+        place.realm.edit_identity(&people["by-other-means"], |who| who.enrollment_status = Some("ENROLLED".to_owned()));
+        apply(place, &people).await;
+        git.push((place, people));
+    }
+    let mut before = BTreeMap::new();
+    for (place, people) in &git {
+        place.named_request_says("by-other-means", "AlreadyEnrolled").await;
+        for (name, state, _) in PEOPLE {
+            let job = job_of(&place.named_request_says(name, "LinkSent").await);
+            place.realm.set_job_state(&job, state);
+            before.insert(people[name].clone(), job);
+        }
+    }
+    let configs = place.realm.configs();
+    assert_eq!((place.mailed().len(), configs.len()), (2 * PEOPLE.len(), 2));
+
+    operator.stop().await;
+    for (place, people) in &git {
+        lose(place, &people.keys().cloned().collect::<Vec<_>>()).await;
+        apply(place, people).await;
+    }
+    let _next = place.start_with(watch).await;
+    for (place, people) in &git {
+        place.named_request_says("by-other-means", "AlreadyEnrolled").await;
+        for (name, state, says) in PEOPLE {
+            let settled = |request: &EnrollmentRequest| ["Adopted", "LinkSent"].contains(&reason(request));
+            let request = wait_for(place.requests(), name, "is settled", settled).await;
+            assert_eq!(reason(&request), says, "{name}");
+            assert_eq!(job_of(&request) == before[&people[name]], says == "Adopted", "{name}: {state}");
+        }
+    }
+    let dead = PEOPLE.iter().filter(|(_, _, says)| *says == "LinkSent").count();
+    let again: Vec<Value> =
+        place.realm.outbox().split_off(2 * PEOPLE.len()).iter().map(|mail| json!(mail.identity_id)).collect();
+    assert_eq!(again.len(), 2 * dead, "{again:?}");
+    assert_eq!(place.realm.configs(), configs, "neither made again nor changed");
+    assert_eq!(place.revocations().len(), 0);
+    assert!(!again.contains(&json!(JANE)));
+}
