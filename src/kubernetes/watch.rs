@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use super::client::WATCH;
 use super::misfit::misfit;
 use super::report::WatchReport;
+use crate::api::FINALIZER;
 
 /// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of
 /// an object, `gone` of the last one of an object that was deleted (unless the watch was away at that time), and
@@ -68,17 +69,16 @@ async fn follow<K>(
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let store = writer.as_reader();
-    let predicate = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
     // What `changed` goes by, as it was heard of last.
-    let mut known: HashMap<Option<String>, Option<u64>> = HashMap::new();
+    let mut known: HashMap<Option<String>, Known> = HashMap::new();
     let mut events =
         pin!(events.try_filter_map(|event| future::ready(Ok(decoded(event)))).modify(strip).reflect(writer));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object)) => {
                 seen(&object);
-                let now = predicate.hash_property(&object);
-                if known.insert(object.uid(), now) != Some(now) {
+                let now = Known::of(&object);
+                if now.differs(known.insert(object.uid(), now)) {
                     changed(&object);
                 }
             }
@@ -91,15 +91,39 @@ async fn follow<K>(
                 let before = mem::take(&mut known);
                 for object in store.state() {
                     seen(&object);
-                    let now = predicate.hash_property(&object);
+                    let now = Known::of(&*object);
                     known.insert(object.uid(), now);
-                    if before.get(&object.uid()) != Some(&now) {
+                    if now.differs(before.get(&object.uid()).copied()) {
                         changed(&object);
                     }
                 }
             }
             Ok(Event::Init | Event::InitApply(_)) | Err(_) => {}
         }
+    }
+}
+
+/// What a person or a tool can change of an object.
+#[derive(Clone, Copy)]
+struct Known {
+    /// Of its generation, which deletion moves too, and its annotations.
+    wishes: Option<u64>,
+    /// Whether the operator's finalizer stands.
+    kept: bool,
+}
+
+impl Known {
+    fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
+        Self {
+            wishes: predicates::generation.combine(predicates::annotations).hash_property(object),
+            kept: object.finalizers().iter().any(|finalizer| finalizer == FINALIZER),
+        }
+    }
+
+    /// Whether somebody has changed something since `before`. The finalizer is put there by the operator itself, and
+    /// only taken off by others.
+    fn differs(self, before: Option<Self>) -> bool {
+        before.is_none_or(|before| before.wishes != self.wishes || (before.kept && !self.kept))
     }
 }
 
@@ -227,6 +251,16 @@ mod tests {
     async fn a_change_of_the_status_alone_is_seen_and_is_no_change() {
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(config("a", 1)), Event::Apply(config("a", 2))];
         assert_eq!(told(events).await, ["changed a1", "changed a2", "seen a1", "seen a1", "seen a2"]);
+    }
+
+    #[tokio::test]
+    async fn the_finalizer_is_no_news_when_it_comes_and_is_when_it_goes() {
+        let mut kept = config("a", 1);
+        kept.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
+        let events = vec![Event::Apply(config("a", 1)), Event::Apply(kept.clone()), Event::Apply(kept)];
+        assert_eq!(told(events.clone()).await, ["changed a1", "seen a1", "seen a1", "seen a1"]);
+        let freed = [events, vec![Event::Apply(config("a", 1))]].concat();
+        assert_eq!(told(freed).await, ["changed a1", "changed a1", "seen a1", "seen a1", "seen a1", "seen a1"]);
     }
 
     #[tokio::test]
