@@ -29,6 +29,7 @@ use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::objects::Events;
 use crate::kubernetes::report::WatchReport;
+use crate::kubernetes::users::KubeUsers;
 use crate::kubernetes::watch::{filled, watch};
 use crate::metrics::Metrics;
 use crate::realm::limiter::Limiters;
@@ -110,15 +111,21 @@ impl Scope {
             |_| {},
             move |config| changed.wake_config.wake(ObjectRef::from_obj(config)),
         ));
-        let changed = waker.clone();
+        let (gone, changed) = (waker.clone(), waker.clone());
         let reservations = reservations.clone();
         watches.spawn(watch(
             api(client, namespace),
             WatchReport::new::<EnrollmentRequest>(readiness, url, namespace),
             request_writer,
             |_| {},
-            move |request| reservations.release(&Holder::of(request)),
-            move |request| changed.wake_request.wake(ObjectRef::from_obj(request)),
+            move |request| {
+                reservations.release(&Holder::of(request));
+                gone.user_changed(request);
+            },
+            move |request| {
+                changed.wake_request.wake(ObjectRef::from_obj(request));
+                changed.user_changed(request);
+            },
         ));
         Self { namespace: namespace.map(str::to_owned), waker, woken_configs, woken_requests }
     }
@@ -155,6 +162,7 @@ impl Scope {
 
         let ports = Arc::new(authenticator_config::Ports {
             configs: KubeObjects::new(client.clone(), configs.clone(), events.clone()),
+            users: KubeUsers { client: client.clone(), requests: requests.clone() },
             realms: realms(world, wake_config),
             environment: environment.clone(),
             memories: Memories::default(),
@@ -232,6 +240,16 @@ impl Waker {
             &request.metadata.namespace == namespace
                 && Some(request.spec.authenticator_config_ref.name.as_str()) == name
         });
+    }
+
+    /// A request has changed, or is gone: wakes the configurations whose deletion may wait for that.
+    fn user_changed(&self, request: &EnrollmentRequest) {
+        let waits = |config: &AuthenticatorConfig| {
+            config.metadata.deletion_timestamp.is_some() && config.metadata.namespace == request.metadata.namespace
+        };
+        for config in self.configs.state().iter().filter(|config| waits(config)) {
+            self.wake_config.wake(ObjectRef::from_obj(config.as_ref()));
+        }
     }
 
     /// Wakes the requests that still owe something. Those that are settled do not care.

@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ProviderConfigRef, STATUS_TEXT, has_status};
+pub use super::config_spec::{ConfigSpec, ConfigType};
+use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, has_status};
 
 /// An authenticator configuration of a Beyond Identity realm.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -21,8 +22,12 @@ use super::{ProviderConfigRef, STATUS_TEXT, has_status};
     doc = "An authenticator configuration of a Beyond Identity realm.",
     validation = Rule::new(
         "!has(self.status) || !(has(self.status.id) || has(self.status.create)) \
-         || (self.spec.config.type == oldSelf.spec.config.type && self.spec.providerConfigRef == oldSelf.spec.providerConfigRef)"
-    ).message("spec.config.type and spec.providerConfigRef cannot change once the configuration was made: make another AuthenticatorConfig"),
+         || (self.spec.config.type == oldSelf.spec.config.type \
+             && self.spec.providerConfigRef == oldSelf.spec.providerConfigRef \
+             && has(self.spec.resourceID) == has(oldSelf.spec.resourceID) \
+             && (!has(self.spec.resourceID) || self.spec.resourceID == oldSelf.spec.resourceID))"
+    ).message("spec.config.type, spec.providerConfigRef and spec.resourceID cannot change once the configuration was made or \
+               taken over: make another AuthenticatorConfig"),
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
     printcolumn(json_path = ".spec.config.type", name = "Type", type_ = "string"),
     printcolumn(json_path = ".status.id", name = "ID", type_ = "string"),
@@ -30,72 +35,58 @@ use super::{ProviderConfigRef, STATUS_TEXT, has_status};
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].message"#, name = "Message", type_ = "string", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.managementPolicy != 'Observe' || has(self.resourceID)")
+        .message("managementPolicy Observe needs resourceID: the id of the configuration to observe"),
+    validation = Rule::new("self.managementPolicy == 'Observe' || self.config.type != 'embedded' \
+                            || (has(self.config.invokeURL) && has(self.config.trustedOrigins))")
+        .message("config.type embedded needs config.invokeURL and config.trustedOrigins"),
+    validation = Rule::new("self.managementPolicy == 'Observe' || self.config.type != 'console' \
+                            || has(self.config.onboardingConfiguration)")
+        .message("config.type console needs config.onboardingConfiguration")
+)]
 pub struct AuthenticatorConfigSpec {
     /// The provider config to go through.
     #[serde(default)]
     pub provider_config_ref: ProviderConfigRef,
     /// A name for people, shown in the Admin Console. A mark that names this object is added at its end.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^(){}\[\]<>;:?\\/|*^%$#=~`!\x00-\x1f]*$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\x00-\x1f]*$"))]
+    #[x_kube(validation = Rule::new(r"!self.matches('[(){}\\[\\]<>;:?\\\\/|*^%$#=~`!]')").message(
+        r"must have none of (){}[]<>;:?\/|*^%$#=~`! (the service refuses them, and parentheses are the mark's)"
+    ))]
     pub display_name: Option<String>,
     /// The settings of the configuration, written as the Beyond Identity API writes their values.
     pub config: ConfigSpec,
+    /// The id of a configuration that exists already, to take it over or to observe it. Absent: one is made.
+    #[serde(rename = "resourceID", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
+    pub resource_id: Option<String>,
+    /// Whether the configuration is kept as this object says, or only observed.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+    /// What becomes of the configuration when this object is deleted. One that is only observed stays in any case.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
 }
 
-/// The settings of an authenticator configuration.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ConfigSpec {
-    /// The type of the configuration.
-    #[serde(rename = "type")]
-    pub type_: ConfigType,
-    /// How a person may authenticate, in the hosted web page.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(max = 8),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
-    )]
-    pub authentication_methods: Option<Vec<AuthenticationMethod>>,
-    /// Origins that may call the API from a browser: scheme, host, and perhaps a port.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set"))]
-    pub trusted_origins: Option<Vec<String>>,
+/// Whether the operator writes to the remote side.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+pub enum ManagementPolicy {
+    /// It makes the configuration or takes it over, keeps it as the spec says, and deletes it.
+    #[default]
+    Manage,
+    /// It only looks whether the configuration of `resourceID` is there.
+    Observe,
 }
 
-/// The types of configuration.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum ConfigType {
-    /// The vendor's hosted web page: what enrolment emails lead to.
-    HostedWeb,
-}
-
-impl ConfigType {
-    /// The type as the API writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HostedWeb => "hosted_web",
-        }
-    }
-}
-
-/// One way to authenticate.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
-pub struct AuthenticationMethod {
-    /// The method, as the API writes it.
-    #[serde(rename = "type")]
-    pub type_: AuthenticationMethodType,
-}
-
-/// The ways to authenticate that the hosted web page offers.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthenticationMethodType {
-    /// A passkey in the browser, backed by the device's hardware.
-    WebauthnPasskey,
-    /// A passkey kept in the browser.
-    SoftwarePasskey,
-    /// A one-time password by email.
-    EmailOneTimePassword,
+/// What becomes of the remote configuration when its object is deleted.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+pub enum DeletionPolicy {
+    /// It is deleted.
+    #[default]
+    Delete,
+    /// It stays, with its mark.
+    Orphan,
 }
 
 /// What the operator knows of the configuration.

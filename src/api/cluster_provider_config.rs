@@ -46,6 +46,10 @@ pub struct ClusterProviderConfigSpec {
     /// Which namespaces may refer to this provider config. Absent or empty: none.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
+    /// Whether these namespaces may take over any configuration of the realm by its id (`resourceID`), and so change or
+    /// delete it.
+    #[serde(rename = "allowResourceIDs", default)]
+    pub allow_resource_ids: bool,
 }
 
 /// The vendor's regions, each with fixed hosts.

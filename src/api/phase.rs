@@ -159,8 +159,16 @@ pub enum Reason {
     DuplicateConfiguration,
     /// The service did not keep the mark. Only in events.
     MarkNotKept,
+    /// The configuration was changed to what the spec says. Only in events.
+    Corrected,
     /// The configuration bears the mark of another object.
     ConfigurationInUse,
+    /// The realm has no such configuration (any more).
+    ConfigurationNotFound,
+    /// The configuration is of another type than the spec says.
+    TypeMismatch,
+    /// The provider config does not let a configuration be taken over by its id.
+    ResourceIDNotAllowed,
 
     // Either of them.
     /// An annotation has stopped all work on the object.
@@ -201,6 +209,8 @@ pub enum Reason {
     // Deletion.
     /// What was made in Beyond Identity is about to be deleted.
     Deleting,
+    /// Something still refers to what is to be deleted.
+    InUse,
     /// The remote side refuses the deletion.
     DeletionBlocked,
 }

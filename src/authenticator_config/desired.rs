@@ -1,37 +1,45 @@
 //! What an AuthenticatorConfig asks for, as the API would write it. Pure.
 
-use std::collections::BTreeSet;
-
+use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::mark::Mark;
-use crate::api::authenticator_config::ConfigSpec;
+use crate::api::authenticator_config::{DeletionPolicy, ManagementPolicy};
+use crate::api::config_spec::{ConfigSpec, OnboardingConfiguration, RoamingAuthConfig, VerificationMethod};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef};
-use crate::beyond_identity::types::{
-    AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields, NewAuthenticatorConfig,
-};
+use crate::beyond_identity::types::{AuthenticatorConfigPatch, Fields, NewAuthenticatorConfig};
 use crate::reconcile::annotations::look_asked_for;
 
 /// What an AuthenticatorConfig asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
+    /// The namespace.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
     /// The provider config to go through.
     pub provider_config_ref: ProviderConfigRef,
     /// Whose the remote configuration is.
     pub mark: Mark,
     /// The display name to send, the mark included.
     pub display_name: String,
+    /// Whether the spec gives a name.
+    pub is_named: bool,
     /// The type, as the API writes it.
     pub type_: &'static str,
     /// The settings to send, `type` included; only those that the spec sets.
     pub fields: Fields,
+    /// The configuration that exists already, and is to be taken over or observed.
+    pub resource_id: Option<String>,
+    /// Whether nothing is to be written to the remote side.
+    pub observe: bool,
+    /// Whether the configuration stays when the object is deleted.
+    pub orphan: bool,
     /// The generation of the spec.
     pub generation: i64,
-    /// Whether the object is being deleted.
-    pub deleting: bool,
-    /// Whether the remote configuration stays when the object is deleted.
-    pub orphan: bool,
+    /// Since when the object is being deleted, if it is.
+    pub deleted_at: Option<Timestamp>,
     /// The look that somebody asked for, and that was not made yet.
     pub look_asked_for: Option<String>,
 }
@@ -39,17 +47,23 @@ pub struct Desired {
 impl Desired {
     /// Reads what `config`, in the cluster of this name, asks for.
     pub fn of(config: &AuthenticatorConfig, cluster: &str) -> Self {
+        let (namespace, name) = (config.namespace().unwrap_or_default(), config.name_any());
         let spec = &config.spec;
-        let mark = Mark::of(cluster, &config.namespace().unwrap_or_default(), &config.name_any());
+        let mark = Mark::of(cluster, &namespace, &name);
         Self {
+            namespace,
+            name,
             provider_config_ref: spec.provider_config_ref.clone(),
             display_name: mark.behind(spec.display_name.as_deref()),
+            is_named: spec.display_name.is_some(),
             mark,
             type_: spec.config.type_.as_str(),
             fields: fields(&spec.config),
+            resource_id: spec.resource_id.clone(),
+            observe: spec.management_policy == ManagementPolicy::Observe,
+            orphan: spec.deletion_policy == DeletionPolicy::Orphan,
             generation: config.metadata.generation.unwrap_or_default(),
-            deleting: config.metadata.deletion_timestamp.is_some(),
-            orphan: false,
+            deleted_at: config.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             look_asked_for: look_asked_for(config),
         }
     }
@@ -59,65 +73,93 @@ impl Desired {
         Self { orphan: self.orphan || orphan_on_delete, ..self }
     }
 
+    /// Whether the object is being deleted.
+    pub fn is_deleting(&self) -> bool {
+        self.deleted_at.is_some()
+    }
+
     /// The body of a create.
     pub fn create(&self) -> NewAuthenticatorConfig {
         NewAuthenticatorConfig { display_name: Some(self.display_name.clone()), config: self.fields.clone() }
-    }
-
-    /// The body of a PATCH that makes `current` what is asked for: only what the spec sets, and of that only
-    /// what differs. `None` when nothing does.
-    pub fn patch(&self, current: &RemoteConfig) -> Option<AuthenticatorConfigPatch> {
-        // An answer without a display name does not show it; there is nothing to compare.
-        let display_name =
-            current.display_name.as_ref().filter(|name| **name != self.display_name).map(|_| self.display_name.clone());
-        let have = |key: &str| current.config.as_ref().and_then(|fields| fields.get(key));
-        let differing: Fields = self
-            .fields
-            .iter()
-            .filter(|(key, wanted)| key.as_str() != "type" && !have(key).is_some_and(|have| same(have, wanted)))
-            .map(|(key, wanted)| (key.clone(), wanted.clone()))
-            .collect();
-        let config = (!differing.is_empty()).then(|| {
-            let mut config = differing;
-            config.insert("type".to_owned(), json!(self.type_));
-            config
-        });
-        (display_name.is_some() || config.is_some()).then_some(AuthenticatorConfigPatch { display_name, config })
-    }
-
-    /// Whether `current` bears this object's mark and is of its type.
-    pub fn is_ours(&self, current: &RemoteConfig) -> bool {
-        current.display_name.as_deref().is_some_and(|name| self.mark.is_on(name))
-            && current.config_type().is_none_or(|type_| type_ == self.type_)
     }
 }
 
 /// The settings as the API writes them.
 fn fields(config: &ConfigSpec) -> Fields {
-    let ConfigSpec { type_, authentication_methods, trusted_origins } = config;
-    let settings = [
+    let ConfigSpec {
+        type_,
+        authentication_methods,
+        trusted_origins,
+        invoke_url,
+        invocation_type,
+        onboarding_configuration,
+        roaming_auth_config,
+    } = config;
+    set([
         ("type", Some(json!(type_))),
-        ("authentication_methods", authentication_methods.as_ref().map(|methods| json!(methods))),
-        ("trusted_origins", trusted_origins.as_ref().map(|origins| json!(origins))),
-    ];
+        (AUTHENTICATION_METHODS.0, authentication_methods.as_ref().map(|methods| json!(methods))),
+        (TRUSTED_ORIGINS.0, trusted_origins.as_ref().map(|origins| json!(origins))),
+        (INVOKE_URL.0, invoke_url.as_ref().map(|url| json!(url))),
+        (INVOCATION_TYPE.0, invocation_type.map(|type_| json!(type_))),
+        (ONBOARDING_CONFIGURATION.0, onboarding_configuration.as_ref().map(onboarding)),
+        (ROAMING_AUTH_CONFIG.0, roaming_auth_config.as_ref().map(roaming)),
+    ])
+}
+
+fn onboarding(OnboardingConfiguration { verification_method }: &OnboardingConfiguration) -> Value {
+    let VerificationMethod { type_, idp_id } = verification_method;
+    let method = set([("type", Some(json!(type_))), ("idp_id", idp_id.as_ref().map(|id| json!(id)))]);
+    json!({ "verification_method": method })
+}
+
+fn roaming(config: &RoamingAuthConfig) -> Value {
+    let RoamingAuthConfig { enabled, allow_unknown_user, allowed_source_ips, allowed_user_group_ids, allowed_user_ids } =
+        config;
+    let list = |list: &Option<Vec<String>>| list.as_ref().map(|items| json!(items));
+    Value::Object(set([
+        ("enabled", Some(json!(enabled))),
+        ("allow_unknown_user", Some(json!(allow_unknown_user))),
+        ("allowed_source_ips", list(allowed_source_ips)),
+        ("allowed_user_group_ids", list(allowed_user_group_ids)),
+        ("allowed_user_ids", list(allowed_user_ids)),
+    ]))
+}
+
+/// Those of the settings that are set.
+fn set<const N: usize>(settings: [(&str, Option<Value>); N]) -> Fields {
     settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
-/// Whether two values are the same; lists are sets.
-fn same(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Array(a), Value::Array(b)) => {
-            let set = |items: &[Value]| items.iter().map(Value::to_string).collect::<BTreeSet<_>>();
-            set(a) == set(b)
-        }
-        _ => a == b,
-    }
+/// A setting: as the API names it, and as the spec does.
+type Setting = (&'static str, &'static str);
+
+const AUTHENTICATION_METHODS: Setting = ("authentication_methods", "config.authenticationMethods");
+const TRUSTED_ORIGINS: Setting = ("trusted_origins", "config.trustedOrigins");
+const INVOKE_URL: Setting = ("invoke_url", "config.invokeURL");
+const INVOCATION_TYPE: Setting = ("invocation_type", "config.invocationType");
+const ONBOARDING_CONFIGURATION: Setting = ("onboarding_configuration", "config.onboardingConfiguration");
+const ROAMING_AUTH_CONFIG: Setting = ("roaming_auth_config", "config.roamingAuthConfig");
+
+const SETTINGS: [Setting; 6] = [
+    AUTHENTICATION_METHODS,
+    TRUSTED_ORIGINS,
+    INVOKE_URL,
+    INVOCATION_TYPE,
+    ONBOARDING_CONFIGURATION,
+    ROAMING_AUTH_CONFIG,
+];
+
+/// What a PATCH changes, as the spec names it.
+pub fn changed_fields(patch: &AuthenticatorConfigPatch) -> String {
+    let config = patch.config.iter().flatten();
+    let settings = config.filter_map(|(key, _)| SETTINGS.iter().find(|(name, _)| name == key)).map(|(_, name)| *name);
+    patch.display_name.iter().map(|_| "displayName").chain(settings).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator_config::testing::{desired, remote};
+    use crate::authenticator_config::testing::{desired, object_with};
 
     #[test]
     fn what_is_sent_is_what_the_spec_sets_under_the_names_of_the_api() {
@@ -136,37 +178,74 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_carries_the_type_and_only_what_differs() {
-        let mut current = remote();
-        assert_eq!(desired().patch(&current), None);
-        current.config.as_mut().unwrap().insert("trusted_origins".to_owned(), json!([]));
-        assert_eq!(
-            json!(desired().patch(&current)),
-            json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}})
-        );
-        current = RemoteConfig { display_name: Some("somebody's idea".to_owned()), ..remote() };
-        assert_eq!(json!(desired().patch(&current)), json!({"display_name": desired().display_name}));
+    fn each_type_is_sent_as_the_api_writes_it() {
+        for (config, sent) in [
+            (json!({"type": "hosted_web"}), json!({"type": "hosted_web"})),
+            (
+                json!({
+                    "type": "embedded",
+                    "invokeURL": "https://app.example.com/bi",
+                    "invocationType": "manual",
+                    "trustedOrigins": [],
+                    "authenticationMethods": [{"type": "email_one_time_password"}],
+                }),
+                json!({
+                    "type": "embedded",
+                    "invoke_url": "https://app.example.com/bi",
+                    "invocation_type": "manual",
+                    "trusted_origins": [],
+                    "authentication_methods": [{"type": "email_one_time_password"}],
+                }),
+            ),
+            (
+                json!({
+                    "type": "console",
+                    "onboardingConfiguration": {"verificationMethod": {"type": "idp", "idpID": "an-id"}},
+                }),
+                json!({
+                    "type": "console",
+                    "onboarding_configuration": {"verification_method": {"type": "idp", "idp_id": "an-id"}},
+                }),
+            ),
+            (
+                json!({"type": "console", "onboardingConfiguration": {"verificationMethod": {"type": "none"}}}),
+                json!({"type": "console", "onboarding_configuration": {"verification_method": {"type": "none"}}}),
+            ),
+            (
+                json!({
+                    "type": "platform",
+                    "roamingAuthConfig": {
+                        "enabled": true,
+                        "allowUnknownUser": false,
+                        "allowedSourceIPs": ["192.0.2.0/24"],
+                        "allowedUserGroupIDs": ["group"],
+                        "allowedUserIDs": ["jane"],
+                    },
+                }),
+                json!({
+                    "type": "platform",
+                    "roaming_auth_config": {
+                        "enabled": true,
+                        "allow_unknown_user": false,
+                        "allowed_source_ips": ["192.0.2.0/24"],
+                        "allowed_user_group_ids": ["group"],
+                        "allowed_user_ids": ["jane"],
+                    },
+                }),
+            ),
+        ] {
+            let object = object_with(json!({"config": config}));
+            assert_eq!(json!(Desired::of(&object, "demo").create().config), sent);
+        }
     }
 
     #[test]
-    fn lists_are_sets_and_what_the_spec_does_not_set_is_left_alone() {
-        let mut current = remote();
-        let fields = current.config.as_mut().unwrap();
-        fields.insert(
-            "authentication_methods".to_owned(),
-            json!([{"type": "software_passkey"}, {"type": "webauthn_passkey"}]),
-        );
-        fields.insert("something_new".to_owned(), json!(true));
-        current.display_name = None;
-        assert_eq!(desired().patch(&current), None);
-    }
-
-    #[test]
-    fn a_configuration_is_ours_by_its_mark_and_its_type() {
-        assert!(desired().is_ours(&remote()));
-        assert!(!desired().is_ours(&RemoteConfig { display_name: None, ..remote() }));
-        let mut other_type = remote();
-        other_type.config.as_mut().unwrap().insert("type".to_owned(), json!("embedded"));
-        assert!(!desired().is_ours(&other_type));
+    fn what_a_patch_changes_is_named_as_the_spec_names_it() {
+        let fields = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), json!(1))).collect::<Fields>();
+        let patch = AuthenticatorConfigPatch {
+            display_name: Some("x".to_owned()),
+            config: Some(fields(&["type", "trusted_origins", "invoke_url"])),
+        };
+        assert_eq!(changed_fields(&patch), "displayName, config.invokeURL, config.trustedOrigins");
     }
 }

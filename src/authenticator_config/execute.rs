@@ -3,27 +3,29 @@
 
 use std::time::Duration;
 
-use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
 use super::change::Change;
-use super::desired::Desired;
+use super::desired::{Desired, changed_fields};
 use super::observed::{Created, Listed, Observed};
 use super::plan::plan;
 use super::ports::{Ports, Remote};
 use super::step::{Question, Step};
 use crate::api::authenticator_config::CreateRecord;
+use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::grace;
 use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
-use crate::reconcile::{Announcement, Caller, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
+use crate::reconcile::{
+    Announcement, Caller, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, Users, look,
+};
 
 /// One look at an AuthenticatorConfig.
-pub(super) struct Look<'a, O, R: Realms> {
-    ports: &'a Ports<O, R>,
+pub(super) struct Look<'a, O, R: Realms, U> {
+    ports: &'a Ports<O, R, U>,
     held: Held<'a, AuthenticatorConfig, O>,
     memory: Memory,
     desired: Desired,
@@ -32,10 +34,11 @@ pub(super) struct Look<'a, O, R: Realms> {
     ticket: Option<Ticket<CreateRecord>>,
 }
 
-impl<O, R> look::Look for Look<'_, O, R>
+impl<O, R, U> look::Look for Look<'_, O, R, U>
 where
     O: Objects<AuthenticatorConfig>,
     R: Realms<Remote: Remote>,
+    U: Users,
 {
     type Step = Step;
 
@@ -63,7 +66,14 @@ where
             Step::Patch(id, patch) => {
                 if let Some(realm) = &self.realm {
                     match outcome::found(realm.patch(&id, &patch).await, &self.desired.provider_config_ref) {
-                        Ok(Some(())) => self.observed.patched = Some(Ok(())),
+                        Ok(Some(())) => {
+                            self.observed.patched = Some(Ok(()));
+                            self.corrected();
+                            let fields = changed_fields(&patch);
+                            let note =
+                                format!("changed in the authenticator configuration {id}, as the spec says: {fields}");
+                            self.tell(EventType::Normal, Reason::Corrected, note);
+                        }
                         Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
                         Err(trouble) => self.observed.patched = Some(Err(trouble)),
                     }
@@ -82,7 +92,7 @@ where
                         // It has been said; the next look tries again.
                         self.memory.refusal = None;
                     }
-                    if let Some(Phase::Available(_)) = wait.say {
+                    if matches!(wait.say, Some(Phase::Available(_))) && self.observed.compared.is_none() {
                         self.corrected();
                     }
                     return Ok(Some(wait.until));
@@ -102,13 +112,14 @@ where
     }
 }
 
-impl<'a, O, R> Look<'a, O, R>
+impl<'a, O, R, U> Look<'a, O, R, U>
 where
     O: Objects<AuthenticatorConfig>,
     R: Realms<Remote: Remote>,
+    U: Users,
 {
     /// Begins a look at `config`, as the watch cache has it.
-    pub(super) fn at(ports: &'a Ports<O, R>, config: AuthenticatorConfig, memory: Memory) -> Self {
+    pub(super) fn at(ports: &'a Ports<O, R, U>, config: AuthenticatorConfig, memory: Memory) -> Self {
         let desired = Desired::of(&config, &ports.cluster).orphaned_by(ports.orphan_on_delete);
         let held = Held::cached(&ports.configs, ports.environment.as_ref(), ports.times.grace, config);
         let mut look = Self { ports, held, memory, desired, observed: Observed::default(), realm: None, ticket: None };
@@ -137,9 +148,15 @@ where
         let status = self.held.object().status.clone().unwrap_or_default();
         let record = status.create.as_ref().map(|create| create.id.as_str());
         self.observed.refusal = self.memory.refusal(record, self.desired.generation);
-        self.observed.corrected = self.memory.look.is_some_and(|look| look.generation == self.desired.generation);
-        let since = status.failing_since.as_deref();
-        self.observed.overdue = grace::is_over(since, self.ports.times.grace, self.ports.environment.now());
+        let (environment, times) = (&self.ports.environment, &self.ports.times);
+        let monotonic = environment.monotonic();
+        let look = self.memory.look.filter(|look| look.generation == self.desired.generation);
+        let left = look.map(|look| times.resync.saturating_sub(monotonic.saturating_duration_since(look.at)));
+        self.observed.compared = left.filter(|left| !left.is_zero());
+        let (since, deleted_at) = (status.failing_since.as_deref(), self.desired.deleted_at);
+        self.observed.patience = grace::left(since, deleted_at, times.grace, environment.now());
+        let known_for = |id: &String| self.memory.status_known_for(id, monotonic);
+        self.observed.known_for = status.id.as_ref().map(known_for).unwrap_or_default();
         self.observed.status = status;
         self.observed.fresh = self.held.fresh();
         self.observed.finalizer = self.held.has_finalizer();
@@ -151,15 +168,19 @@ where
     async fn learn(&mut self, question: Question) {
         let provider = &self.desired.provider_config_ref;
         match (question, &self.realm) {
+            (Question::Users, _) => {
+                let users = self.ports.users.of(&self.desired.namespace, &self.desired.name).await;
+                let unknown = |what| Phase::AtWork(why(Reason::KubernetesUnavailable, what)).into();
+                self.observed.users = users.map_err(unknown).into();
+            }
             (Question::Realm(reference), _) => {
-                let (namespace, name) =
-                    (self.held.object().namespace().unwrap_or_default(), self.held.object().name_any());
-                let opened = self
-                    .ports
-                    .realms
-                    .open(Caller { namespace: &namespace, name: &name, is_owed: true }, &reference)
-                    .await;
+                let Desired { namespace, name, generation, .. } = &self.desired;
+                let status = &self.observed.status;
+                let is_settled = status.id.is_some() && status.observed_generation == Some(*generation);
+                let is_owed = !is_settled || self.desired.is_deleting();
+                let opened = self.ports.realms.open(Caller { namespace, name, is_owed }, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
+                self.observed.no_resource_ids = opened.as_ref().ok().and_then(|opened| opened.no_resource_ids.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());
                 self.observed.realm = realm.map_err(Clone::clone).into();
                 self.realm = opened.ok().map(|opened| opened.remote);
@@ -207,20 +228,18 @@ where
     /// Without its mark a configuration cannot be found again.
     fn check_mark(&self, config: &RemoteConfig) {
         if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_on(name)) {
-            self.held.announce(Announcement {
-                type_: EventType::Warning,
-                reason: Reason::MarkNotKept,
-                note: format!(
-                    "the service answered without the display name that marks the configuration {} as this object's: \
-                     after a loss of status, or in a cluster rebuilt from Git, another one would be made",
-                    config.id
-                ),
-            });
+            let note = format!(
+                "the service answered without the display name that marks the configuration {} as this object's: \
+                 after a loss of status, or in a cluster rebuilt from Git, another one would be made",
+                config.id
+            );
+            self.tell(EventType::Warning, Reason::MarkNotKept, note);
         }
     }
 
     async fn record(&mut self, change: &Change, phase: Option<&Phase>) -> Result<(), Interrupted> {
-        self.held
+        let applied = self
+            .held
             .record_saying(self.held.planned(phase.cloned()), |config| {
                 change.apply(config.status.get_or_insert_default())
             })
@@ -230,9 +249,17 @@ where
                 // What was just made is as the spec says; what was taken over has yet to be compared.
                 if let Some(Created { outcome: Outcome::Done(_), .. }) = self.observed.created.take() {
                     self.made(id);
+                } else {
+                    // What the list led to may have changed before the change of it.
+                    self.observed.read.clear();
                 }
             }
             Change::Forget { .. } | Change::Withdraw { .. } => {
+                if let (Change::Forget { id }, None, true) = (change, &self.desired.resource_id, applied) {
+                    let note =
+                        format!("the authenticator configuration {id} is gone in Beyond Identity: another one is made");
+                    self.tell(EventType::Warning, Reason::ConfigurationNotFound, note);
+                }
                 self.memory.look = None;
                 self.observed.listed = Fact::Unknown;
                 self.observed.read.clear();
@@ -247,14 +274,18 @@ where
             self.corrected();
             return;
         }
-        self.held.announce(Announcement {
-            type_: EventType::Warning,
-            reason: Reason::DuplicateConfiguration,
-            note: format!(
-                "the authenticator configuration {id} was made for this object, but its status does not name it: \
-                 look in Beyond Identity which one is used, and delete the other"
-            ),
-        });
+        let note = format!(
+            "the authenticator configuration {id} was made for this object, but its status does not name it: look in \
+             Beyond Identity which one is used, and delete the other"
+        );
+        self.tell(EventType::Warning, Reason::DuplicateConfiguration, note);
+    }
+
+    /// A log line and an event about something that happened once.
+    fn tell(&self, type_: EventType, reason: Reason, note: String) {
+        let Desired { namespace, name, .. } = &self.desired;
+        tracing::info!(kind = "AuthenticatorConfig", namespace, name, %reason, "{note}");
+        self.held.announce(Announcement { type_, reason, note });
     }
 
     /// Remembers that the remote side is as this generation of the spec says.

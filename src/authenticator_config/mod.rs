@@ -1,6 +1,7 @@
 //! The AuthenticatorConfig: one remote configuration for each, found again by its mark.
 
 pub mod change;
+pub mod compare;
 pub mod desired;
 mod execute;
 pub mod mark;

@@ -9,7 +9,7 @@ use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::{Fact, Outcome, RealmIds, Trouble};
 
 /// What is known during one look. Facts that nobody asked for stay unknown, and cost nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The object's own status: its memory.
     pub status: AuthenticatorConfigStatus,
@@ -19,14 +19,20 @@ pub struct Observed {
     pub finalizer: bool,
     /// Whether a remote write may be started.
     pub may_write: bool,
-    /// Whether this process has already brought the remote side to this generation of the spec.
-    pub corrected: bool,
-    /// Whether what could have come right by itself has not done so within the grace period.
-    pub overdue: bool,
+    /// This process has compared the remote side with this generation of the spec; after this time it does so again.
+    pub compared: Option<Duration>,
+    /// How long what could come right by itself is still given to do so; zero when the grace period is over.
+    pub patience: Duration,
+    /// How long this process has known the configuration in status.
+    pub known_for: Duration,
+    /// The EnrollmentRequests that refer to the object, and are not being deleted.
+    pub users: Fact<Vec<String>>,
     /// The realm behind the provider config.
     pub realm: Fact<RealmIds>,
     /// Why the provider config does not serve this namespace, if it does not.
     pub not_allowed: Option<Phase>,
+    /// Why no configuration may be taken over by its id, if none may.
+    pub no_resource_ids: Option<Phase>,
     /// The realm's configurations.
     pub listed: Fact<Listed>,
     /// What the realm has under an id, for each that was read; `None` when there is none.

@@ -11,9 +11,11 @@ use crate::beyond_identity::{Error, Listing, RealmClient};
 use crate::reconcile::{Environment, Memories, RealmIds, Ticket};
 
 /// All that the loop reaches the world by.
-pub struct Ports<O, R> {
+pub struct Ports<O, R, U> {
     /// The objects.
     pub configs: O,
+    /// Who refers to them.
+    pub users: U,
     /// The way to the remote side.
     pub realms: R,
     /// Time, chance, leave to act.

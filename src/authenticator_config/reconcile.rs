@@ -6,13 +6,14 @@ use super::execute::Look;
 use super::ports::{Ports, Remote};
 use crate::api::AuthenticatorConfig;
 use crate::reconcile::look::{self, Looked};
-use crate::reconcile::{Objects, Realms};
+use crate::reconcile::{Objects, Realms, Users};
 
 /// Looks at one object, does what is to be done, and says when to look again.
-pub async fn reconcile<O, R>(ports: &Ports<O, R>, config: AuthenticatorConfig) -> Looked
+pub async fn reconcile<O, R, U>(ports: &Ports<O, R, U>, config: AuthenticatorConfig) -> Looked
 where
     O: Objects<AuthenticatorConfig>,
     R: Realms<Remote: Remote>,
+    U: Users,
 {
     let uid = config.uid().unwrap_or_default();
     let look = Look::at(ports, config, ports.memories.recall(&uid));

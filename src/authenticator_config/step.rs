@@ -37,6 +37,8 @@ pub enum Step {
 /// What can be asked of the world outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
+    /// Who refers to the object.
+    Users,
     /// The realm behind this provider config, and its credentials.
     Realm(ProviderConfigRef),
     /// All configurations of the realm.

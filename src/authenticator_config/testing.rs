@@ -24,6 +24,11 @@ pub(crate) fn object() -> AuthenticatorConfig {
     .unwrap()
 }
 
+/// The same with this spec.
+pub(crate) fn object_with(spec: Value) -> AuthenticatorConfig {
+    AuthenticatorConfig { spec: serde_json::from_value(spec).unwrap(), ..object() }
+}
+
 /// What [`object`] asks for.
 pub(crate) fn desired() -> Desired {
     Desired::of(&object(), "demo")

@@ -152,7 +152,7 @@ where
         self.observed.last_look =
             self.memory.look.map(|look| LastLook { ago: now.saturating_duration_since(look.at), found: look.found });
         let job_id = status.job_id.as_deref();
-        self.observed.job_known_for = job_id.map(|id| self.memory.job_known_for(id, now)).unwrap_or_default();
+        self.observed.job_known_for = job_id.map(|id| self.memory.status_known_for(id, now)).unwrap_or_default();
         let send_id = status.send.as_ref().map(|send| send.id.as_str());
         self.observed.refusal = self.memory.refusal(send_id, self.desired.generation);
         // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.

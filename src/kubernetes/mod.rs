@@ -6,6 +6,7 @@ mod misfit;
 pub mod objects;
 pub mod report;
 pub mod secrets;
+pub mod users;
 pub mod watch;
 
 pub use objects::KubeObjects;

@@ -132,15 +132,16 @@ where
 }
 
 /// The answer to a call, or that there was none in time.
-async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
+pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(result) => result.map_err(CallError::Kube),
         Err(_) => Err(CallError::Late),
     }
 }
 
+/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-enum CallError {
+pub(super) enum CallError {
     #[error("the Kubernetes API did not answer within {} s", TIMEOUT.as_secs())]
     Late,
     #[error("{0}")]

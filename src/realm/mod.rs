@@ -54,7 +54,11 @@ impl Realms for KubeRealms {
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
         let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
-        Ok(Opened { remote, not_allowed: not_allowed(spec, reference, namespace) })
+        Ok(Opened {
+            remote,
+            not_allowed: not_allowed(spec, reference, namespace),
+            no_resource_ids: no_resource_ids(spec, reference),
+        })
     }
 }
 
@@ -78,6 +82,19 @@ fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, 
         format!(
             "{reference} does not allow the namespace {namespace}: add it there with \
              spec: {{allowedNamespaces: {{names: [{namespace}]}}}}"
+        ),
+    ))
+}
+
+fn no_resource_ids(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef) -> Option<Phase> {
+    if spec.allow_resource_ids {
+        return None;
+    }
+    Some(blocked(
+        Reason::ResourceIDNotAllowed,
+        format!(
+            "{reference} does not let a configuration be taken over by its id, which could be another tenant's: set \
+             managementPolicy: Observe here, or allow it there for all namespaces with spec: {{allowResourceIDs: true}}"
         ),
     ))
 }

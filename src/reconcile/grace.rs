@@ -35,6 +35,14 @@ pub fn is_over(since: Option<&str>, grace: Duration, now: Timestamp) -> bool {
     since.is_some_and(|since| Duration::try_from(now.duration_since(since)).is_ok_and(|elapsed| elapsed >= grace))
 }
 
+/// How much is left of the grace period that began at `since`, and not before `earliest`: all of it where it has not begun.
+pub fn left(since: Option<&str>, earliest: Option<Timestamp>, grace: Duration, now: Timestamp) -> Duration {
+    let since =
+        since.and_then(|since| since.parse::<Timestamp>().ok()).map(|since| since.max(earliest.unwrap_or(since)));
+    let elapsed = since.and_then(|since| Duration::try_from(now.duration_since(since)).ok());
+    grace.saturating_sub(elapsed.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +77,23 @@ mod tests {
         assert!(!is_over(since, GRACE, at(50)));
         assert!(!is_over(None, GRACE, at(700)));
         assert!(!is_over(Some("nonsense"), GRACE, at(700)));
+    }
+
+    #[test]
+    fn what_is_left_of_the_period_counts_from_the_later_of_two_times() {
+        let since = Some("1970-01-01T00:01:40Z");
+        let s = Duration::from_secs;
+        for (since, earliest, now, all) in [
+            (since, None, 100, 600),
+            (since, None, 699, 1),
+            (since, None, 1000, 0),
+            (since, None, 50, 600),
+            (since, Some(at(400)), 699, 301),
+            (since, Some(at(50)), 699, 1),
+            (None, Some(at(50)), 699, 600),
+            (Some("nonsense"), None, 699, 600),
+        ] {
+            assert_eq!(left(since, earliest, GRACE, at(now)), s(all), "{since:?} {earliest:?} {now}");
+        }
     }
 }

@@ -18,8 +18,8 @@ pub struct Memory {
     pub look: Option<Look>,
     /// The write-ahead record that was seen first, and when.
     doubt: Option<(String, Instant)>,
-    /// The job in status, and since when it has been known.
-    job: Option<(String, Instant)>,
+    /// The remote object that the status names, and since when it has been known.
+    in_status: Option<(String, Instant)>,
     /// The job that is being revoked, and since when.
     revoking: Option<(String, Instant)>,
     /// The last time that the service did not let the operator revoke a job, and what it said.
@@ -79,9 +79,9 @@ impl Memory {
         since_first_seen(&mut self.revoking, id, now)
     }
 
-    /// How long this process has known the job in status.
-    pub fn job_known_for(&mut self, id: &str, now: Instant) -> Duration {
-        since_first_seen(&mut self.job, id, now)
+    /// How long this process has known the remote object that the status names.
+    pub fn status_known_for(&mut self, id: &str, now: Instant) -> Duration {
+        since_first_seen(&mut self.in_status, id, now)
     }
 }
 

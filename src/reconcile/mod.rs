@@ -19,6 +19,6 @@ pub use held::{Held, Interrupted, Left};
 pub use home::RealmIds;
 pub use memory::{Memories, Memory};
 pub use outcome::Outcome;
-pub use ports::{Announcement, Caller, Environment, Objects, Opened, Realms, WriteError};
+pub use ports::{Announcement, Caller, Environment, Objects, Opened, Realms, Users, WriteError};
 pub use wait::{Until, Wait};
 pub use write_ahead::{Ticket, WritesAhead};

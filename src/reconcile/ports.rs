@@ -30,6 +30,12 @@ pub trait Objects<K>: Send + Sync {
     fn announce(&self, object: &K, announcement: Announcement);
 }
 
+/// Who refers to an AuthenticatorConfig.
+pub trait Users: Send + Sync {
+    /// The EnrollmentRequests that refer to it and are not being deleted, or some of them where there are many, by name.
+    fn of(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+}
+
 /// An event about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announcement {
@@ -91,6 +97,8 @@ pub struct Opened<R> {
     /// Why nothing new may be made or sent there for this namespace, if it may not. What is there already is
     /// followed, revoked and deleted all the same.
     pub not_allowed: Option<Phase>,
+    /// Why no configuration there may be taken over by its id, if none may.
+    pub no_resource_ids: Option<Phase>,
 }
 
 /// Time, chance, and whether this process may act.

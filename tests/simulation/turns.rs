@@ -33,7 +33,7 @@ impl Realms for SimRealms {
         let turn = Turn { seat: seat.clone(), key: (caller.namespace.to_owned(), caller.name.to_owned()), wake: *wake };
         let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
-        Ok(Opened { remote: SimRemote(turn), not_allowed: None })
+        Ok(Opened { remote: SimRemote(turn), not_allowed: None, no_resource_ids: None })
     }
 }
 

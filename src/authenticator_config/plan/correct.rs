@@ -1,8 +1,8 @@
-//! Correct: the configuration is there; after a change of the spec the remote side is brought to it.
+//! Correct: the configuration is there; at each change of the spec, and now and then, it is compared with what the
+//! spec says, and what differs is changed.
 
 use super::Facts;
 use super::create::available;
-use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::step::Step;
@@ -15,46 +15,40 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
 
 fn correct(facts: &Facts<'_>, id: &str) -> Result<Step, Step> {
     let home = facts.home();
-    if facts.observed.corrected
-        && let Some(home) = &home
-    {
-        return Ok(done(home));
+    if let (Some(left), Some(home)) = (facts.observed.compared, &home) {
+        return Ok(Step::Wait(Wait::saying(available(home), Until::After(left))));
     }
     let realm = facts.realm(home.as_ref())?;
     match &facts.observed.patched {
-        Some(Ok(())) => return Ok(done(realm)),
+        Some(Ok(())) => return Ok(done(facts, realm)),
         Some(Err(trouble)) => return Ok(facts.troubled(trouble)),
         None => {}
     }
     let Some(current) = facts.current(id)? else { return Ok(Step::Record(Change::Forget { id: id.to_owned() }, None)) };
-    if let Some(stranger) = current.display_name.as_deref().and_then(|name| facts.desired.mark.stranger_on(name)) {
-        let phase = Phase::Blocked(why(
-            Reason::ConfigurationInUse,
-            format!(
-                "the authenticator configuration {id} bears the mark {stranger} of another object, so it is neither \
-                 changed nor deleted; if that object is gone, take the mark out of the display name in Beyond Identity"
-            ),
-        ));
-        return Ok(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))));
+    if let Err(step) = facts.takeable(current) {
+        return Ok(step);
     }
-    let Some(patch) = facts.desired.patch(current) else { return Ok(done(realm)) };
+    let patch = facts.desired.patch(current).filter(|_| !facts.desired.observe);
+    let Some(patch) = patch else { return Ok(done(facts, realm)) };
     facts.allowed()?;
+    facts.resource_id_allowed()?;
     let may_write = facts.observed.may_write;
     Ok(if may_write { Step::Patch(id.to_owned(), Box::new(patch)) } else { Facts::ending(Reason::Correcting) })
 }
 
-fn done(realm: &RealmIds) -> Step {
-    Step::Wait(Wait::saying(available(realm), Until::Change))
+fn done(facts: &Facts<'_>, realm: &RealmIds) -> Step {
+    Step::Wait(Wait::saying(available(realm), Until::After(facts.times.resync)))
 }
 
 /// A look that failed moves nothing of what is said about an object whose spec has not changed: after a
-/// restart nobody knows yet that anything is owed.
+/// restart nobody knows yet that anything is owed. What somebody has to mend wakes it, or it comes right unseen.
 fn settled(facts: &Facts<'_>, step: Step) -> Step {
     match step {
         Step::Wait(Wait { say: Some(phase), until })
             if phase.why().reason != Reason::RealmChanged && facts.is_seen() =>
         {
-            Step::Wait(Wait { say: None, until })
+            let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
+            Step::Wait(Wait { say: None, until: if blocked { Until::After(facts.times.resync) } else { until } })
         }
         step => step,
     }

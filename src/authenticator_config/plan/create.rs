@@ -35,7 +35,7 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     let refusal = observed
         .refusal
         .as_deref()
-        .filter(|_| standing.is_none() && observed.status.id.is_none() && !facts.desired.deleting)?;
+        .filter(|_| standing.is_none() && observed.status.id.is_none() && !facts.desired.is_deleting())?;
     Some(Step::Wait(Wait::saying(refused(refusal), Until::After(facts.times.resync))))
 }
 

@@ -16,8 +16,8 @@ use crate::reconcile::{RealmIds, Until, Wait};
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     let record = facts.observed.status.create.as_ref()?;
     let step = look(facts, record).unwrap_or_else(|step| step);
-    let deleting = facts.desired.deleting;
-    Some(if deleting { holding_up(step, "the deletion waits until it is known what was made") } else { step })
+    const WHAT: &str = "it is not known whether the authenticator configuration was made";
+    Some(if facts.desired.is_deleting() { holding_up(facts, step, WHAT) } else { step })
 }
 
 fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {

@@ -1,5 +1,5 @@
-//! Establish: there is no configuration yet. Take over the one that bears this object's mark, or write ahead
-//! that one is about to be made.
+//! Establish: there is no configuration yet. Take over the one that the spec names, or the one that bears this object's
+//! mark, or write ahead that one is about to be made.
 
 use super::Facts;
 use crate::api::authenticator_config::CreateRecord;
@@ -18,6 +18,12 @@ fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
     }
     let realm = facts.realm(facts.home().as_ref())?;
     facts.allowed()?;
+    if let Some(id) = &facts.desired.resource_id {
+        facts.resource_id_allowed()?;
+        let Some(config) = facts.current(id)? else { return Err(not_found(facts, id)) };
+        facts.takeable(config)?;
+        return Ok(Step::Record(Change::Take { create_id: None, id: config.id.clone(), realm: realm.clone() }, None));
+    }
     if let Some(config) = facts.ours(facts.listed()?)? {
         // What differs is mended next, before anything is said of it.
         return Ok(Step::Record(Change::Take { create_id: None, id: config.id.clone(), realm: realm.clone() }, None));
@@ -33,4 +39,15 @@ fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
         timeout_seconds: i64::try_from(facts.times.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1),
     };
     Ok(Step::WriteAhead(record, Phase::InDoubt(why(Reason::Creating, "making the authenticator configuration"))))
+}
+
+/// None is made for one that is named and not there: it would have another id.
+fn not_found(facts: &Facts<'_>, id: &str) -> Step {
+    facts.blocked(
+        Reason::ConfigurationNotFound,
+        format!(
+            "there is no authenticator configuration {id} in Beyond Identity, and spec.resourceID names it: correct that, or \
+             take it out, and one is made"
+        ),
+    )
 }

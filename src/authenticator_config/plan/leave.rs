@@ -1,14 +1,17 @@
-//! Leave: an object that is being deleted takes its remote configuration with it. (A create in doubt is
-//! settled first.)
+//! Leave: an object that is being deleted takes its remote configuration with it, once nobody refers to it any more. (A
+//! create in doubt is settled first.)
 
 use super::Facts;
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
-use crate::authenticator_config::step::Step;
-use crate::reconcile::{Left, Until, Wait};
+use crate::authenticator_config::step::{Question, Step};
+use crate::reconcile::{Fact, Left, Until, Wait};
+
+/// How many of those who refer to an object are named.
+const NAMED: usize = 3;
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    if !facts.desired.deleting {
+    if !facts.desired.is_deleting() {
         return None;
     }
     if !facts.observed.finalizer {
@@ -16,35 +19,99 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     }
     let id = facts.observed.status.id.as_deref().unwrap_or_default();
     let what = format!("the authenticator configuration {id} is still to be deleted in Beyond Identity");
-    Some(leave(facts).unwrap_or_else(|step| holding_up(step, &what)))
+    Some(leave(facts).unwrap_or_else(|step| holding_up(facts, step, &what)))
 }
 
 fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
-    const NOTHING_LEFT: Step = Step::Release { left: None };
-    let Some(id) = &facts.observed.status.id else { return Ok(NOTHING_LEFT) };
+    const RELEASE: Step = Step::Release { left: None };
+    let Some(id) = &facts.observed.status.id else { return Ok(RELEASE) };
+    if facts.desired.observe {
+        return Ok(RELEASE);
+    }
     if facts.desired.orphan {
-        let what = format!("the authenticator configuration {id} stays in Beyond Identity, as --orphan-on-delete says");
+        shown(facts, id)?;
+        let what = format!(
+            "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
+        );
         return Ok(Step::Release { left: Some(Left::Kept(what)) });
     }
     match &facts.observed.deleted {
-        Some(Ok(())) => return Ok(NOTHING_LEFT),
+        Some(Ok(())) => return Ok(RELEASE),
         Some(Err(trouble)) => return Err(facts.troubled(trouble)),
         None => {}
     }
+    unused(facts)?;
     facts.realm(facts.home().as_ref())?;
-    let Some(current) = facts.current(id)? else { return Ok(NOTHING_LEFT) };
-    if current.display_name.as_deref().and_then(|name| facts.desired.mark.stranger_on(name)).is_some() {
+    facts.resource_id_allowed()?;
+    let Some(current) = facts.current(id)? else { return Ok(RELEASE) };
+    if facts.desired.stranger_on(current).is_some() {
         // Another object has taken it over: it is not this one's to delete.
-        return Ok(NOTHING_LEFT);
+        return Ok(RELEASE);
     }
     if facts.observed.may_write { Ok(Step::Delete(id.clone())) } else { Err(Facts::ending(Reason::Deleting)) }
 }
 
-/// Says of a wait that it holds up the deletion, and what is still to be done.
-pub(super) fn holding_up(step: Step, what: &str) -> Step {
+/// Waits while a request refers to the object that is not being deleted itself; the last one that goes wakes it.
+fn unused(facts: &Facts<'_>) -> Result<(), Step> {
+    let users = match &facts.observed.users {
+        Fact::Unknown => return Err(Step::Learn(Question::Users)),
+        Fact::Failed(trouble) => return Err(facts.troubled(trouble)),
+        Fact::Known(users) if users.is_empty() => return Ok(()),
+        Fact::Known(users) => users,
+    };
+    let named = users.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if users.len() > NAMED { " and others" } else { "" };
+    let message = format!(
+        "the deletion waits while EnrollmentRequest {named}{more} refers to this AuthenticatorConfig: delete what refers to \
+         it first, or set deletionPolicy: Orphan to leave the configuration in Beyond Identity"
+    );
+    let phase = Phase::Deleting { why: why(Reason::InUse, message), blocked: false };
+    Err(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))))
+}
+
+/// Waits until a list has shown a configuration that is left, or must have: the next object of this name finds it by a
+/// list, and would otherwise make another one.
+fn shown(facts: &Facts<'_>, id: &str) -> Result<(), Step> {
+    let left = facts.times.settle.saturating_sub(facts.observed.known_for);
+    if left.is_zero() {
+        return Ok(());
+    }
+    let listed = match facts.realm(facts.home().as_ref()) {
+        Err(step @ Step::Learn(_)) => return Err(step),
+        Err(_) => false,
+        Ok(_) => match &facts.observed.listed {
+            Fact::Unknown => return Err(Step::Learn(Question::Configs)),
+            Fact::Failed(_) => false,
+            Fact::Known(listed) => listed.configs.iter().any(|config| config.id == id),
+        },
+    };
+    if listed {
+        return Ok(());
+    }
+    let message = "the deletion waits until a list must have shown the configuration that is left in Beyond Identity";
+    let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
+    Err(Step::Wait(Wait::saying(phase, Until::After(left))))
+}
+
+/// Says of a wait that it holds up the deletion, and what is still to be done. What somebody would have to mend
+/// holds it up only for the grace period, counted from the deletion at the earliest.
+pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(Wait { say: Some(phase), until }) = step else { return step };
-    let Why { reason, message } = phase.why();
-    let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
-    let reason = if blocked { Reason::DeletionBlocked } else { *reason };
-    Step::Wait(Wait::saying(Phase::Deleting { why: why(reason, format!("{what}: {message}")), blocked }, until))
+    let Why { reason, message } = phase.why().clone();
+    match phase {
+        Phase::Blocked(_) | Phase::Refused(_) if facts.is_overdue() => {
+            Step::Release { left: Some(Left::Behind(format!("it was let go although {what}: {message}"))) }
+        }
+        Phase::Deleting { .. } => Step::Wait(Wait::saying(phase, until)),
+        phase => {
+            let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
+            let (reason, until) = match until {
+                Until::After(_) if blocked => (Reason::DeletionBlocked, Until::After(facts.retry())),
+                until if blocked => (Reason::DeletionBlocked, until),
+                until => (reason, until),
+            };
+            let why = why(reason, format!("the deletion waits, since {what}: {message}"));
+            Step::Wait(Wait::saying(Phase::Deleting { why, blocked }, until))
+        }
+    }
 }

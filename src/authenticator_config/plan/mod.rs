@@ -27,7 +27,7 @@ pub struct Times {
     pub request_timeout: Duration,
     /// How long after a create in doubt a list may still miss its configuration.
     pub settle: Duration,
-    /// When what only a person can mend is tried again.
+    /// When the remote side is compared again, and what only a person can mend is tried again.
     pub resync: Duration,
     /// How long what could come right by itself is in progress, before it is stalled.
     pub grace: Duration,
@@ -55,7 +55,22 @@ pub fn plan(desired: &Desired, observed: &Observed, times: &Times) -> Step {
 impl<'a> Facts<'a> {
     /// Waits, saying what went wrong.
     fn troubled(&self, trouble: &Trouble) -> Step {
-        Step::Wait(Wait::troubled(trouble, self.times.resync, self.observed.overdue, self.is_seen()))
+        Step::Wait(Wait::troubled(trouble, self.times.resync, self.is_overdue(), self.is_seen()))
+    }
+
+    /// Waits for somebody to act elsewhere, saying what is in the way.
+    fn blocked(&self, reason: Reason, message: impl AsRef<str>) -> Step {
+        Step::Wait(Wait::saying(Phase::Blocked(why(reason, message)), Until::After(self.retry())))
+    }
+
+    /// Whether what could have come right by itself has not done so within the grace period.
+    fn is_overdue(&self) -> bool {
+        self.observed.patience.is_zero()
+    }
+
+    /// When to try again what somebody else has to mend: when the grace period is over, too, so that this is said.
+    fn retry(&self) -> Duration {
+        if self.is_overdue() { self.times.resync } else { self.times.resync.min(self.observed.patience) }
     }
 
     /// Whether something was said of this version of the spec.
@@ -84,6 +99,42 @@ impl<'a> Facts<'a> {
         match &self.observed.not_allowed {
             None => Ok(()),
             Some(phase) => Err(self.troubled(&phase.clone().into())),
+        }
+    }
+
+    /// Nothing is taken over by its id, changed or deleted where the provider config does not allow that.
+    fn resource_id_allowed(&self) -> Result<(), Step> {
+        match &self.observed.no_resource_ids {
+            Some(phase) if self.desired.resource_id.is_some() && !self.desired.observe => {
+                Err(Step::Wait(Wait::saying(phase.clone(), Until::After(self.retry()))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A configuration that bears another object's mark, or is of another type, is not taken and not changed.
+    fn takeable(&self, current: &RemoteConfig) -> Result<(), Step> {
+        let id = &current.id;
+        if let Some(type_) = self.desired.other_type(current) {
+            let phase = Phase::Refused(why(
+                Reason::TypeMismatch,
+                format!(
+                    "the authenticator configuration {id} is of the type {type_}, and spec.config.type says {}: correct \
+                     that, or make another AuthenticatorConfig",
+                    self.desired.type_
+                ),
+            ));
+            return Err(Step::Wait(Wait::saying(phase, Until::After(self.times.resync))));
+        }
+        match self.desired.stranger_on(current).filter(|_| !self.desired.observe) {
+            None => Ok(()),
+            Some(stranger) => Err(self.blocked(
+                Reason::ConfigurationInUse,
+                format!(
+                    "the authenticator configuration {id} bears the mark {stranger} of another object, so it is neither \
+                     changed nor deleted; if that object is gone, take the mark out of the display name in Beyond Identity"
+                ),
+            )),
         }
     }
 

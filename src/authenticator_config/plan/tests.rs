@@ -6,6 +6,7 @@ mod doubt;
 mod establish;
 mod leave;
 mod properties;
+mod resource_id;
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ fn next_in_deletion(observed: &Observed) -> Step {
 }
 
 fn deleting() -> Desired {
-    Desired { deleting: true, ..desired() }
+    Desired { deleted_at: Some(jiff::Timestamp::UNIX_EPOCH), ..desired() }
 }
 
 fn home() -> RealmIds {
@@ -53,7 +54,8 @@ fn elsewhere() -> RealmIds {
 
 /// A new object, just read from the API server, with its finalizer.
 fn fresh() -> Observed {
-    Observed { fresh: true, finalizer: true, may_write: true, nonce: "nonce".to_owned(), ..Observed::default() }
+    let (nonce, patience) = ("nonce".to_owned(), TIMES.grace);
+    Observed { fresh: true, finalizer: true, may_write: true, nonce, patience, ..Observed::default() }
 }
 
 /// A new object whose realm has these configurations.
@@ -69,7 +71,9 @@ fn in_doubt(configs: &[RemoteConfig], age: u64) -> Observed {
 
 /// An object whose configuration is known, and is this one when it is read by id.
 fn made(current: Option<RemoteConfig>) -> Observed {
-    Observed { status: known(), realm: Fact::Known(home()), ..fresh() }.reading("4e129fc8", current)
+    let users = Fact::Known(Vec::new());
+    Observed { status: known(), realm: Fact::Known(home()), users, known_for: TIMES.settle, ..fresh() }
+        .reading("4e129fc8", current)
 }
 
 impl Observed {
@@ -161,6 +165,13 @@ fn waits(step: &Step) -> (Reason, Until) {
     let Step::Wait(Wait { until, .. }) = step else { panic!("it does not wait: {step:?}") };
     (said(step).why().reason, *until)
 }
+
+/// What somebody has to mend elsewhere.
+fn blocked() -> Trouble {
+    Phase::Blocked(why(Reason::SecretNotFound, "no Secret")).into()
+}
+
+const RELEASE: Step = Step::Release { left: None };
 
 fn ask_realm() -> Step {
     Step::Learn(Question::Realm(ProviderConfigRef::default()))

@@ -11,8 +11,9 @@ fn next_of_generation_2(observed: &Observed) -> Step {
 
 #[test]
 fn what_this_process_has_brought_to_this_generation_costs_no_call() {
-    let step = next(&Observed { corrected: true, realm: Fact::Unknown, fresh: false, ..made(None) });
-    assert_eq!(waits(&step), (Reason::Available, Until::Change));
+    let left = Duration::from_secs(7);
+    let step = next(&Observed { compared: Some(left), realm: Fact::Unknown, fresh: false, ..made(None) });
+    assert_eq!(waits(&step), (Reason::Available, Until::After(left)), "until it is time to compare again");
 }
 
 #[test]
@@ -23,7 +24,7 @@ fn otherwise_the_realm_is_opened_and_the_configuration_read() {
 
 #[test]
 fn where_nothing_differs_there_is_nothing_to_do() {
-    assert_eq!(waits(&next(&made(Some(ours("4e129fc8"))))), (Reason::Available, Until::Change));
+    assert_eq!(waits(&next(&made(Some(ours("4e129fc8"))))), (Reason::Available, RESYNC));
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn what_differs_is_changed_once() {
     assert_eq!(id, "4e129fc8");
     assert_eq!(json!(patch), json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}}));
     let step = next(&Observed { patched: Some(Ok(())), ..differs() });
-    assert_eq!(waits(&step), (Reason::Available, Until::Change));
+    assert_eq!(waits(&step), (Reason::Available, RESYNC));
 }
 
 #[test]
@@ -73,7 +74,36 @@ fn what_bears_anothers_mark_is_not_touched() {
     assert!(matches!(said(&step), Phase::Blocked(_)));
     assert_eq!(waits(&step), (Reason::ConfigurationInUse, RESYNC));
     let stranger = Mark::of("demo", "identity", "another").to_string();
-    assert!(said(&step).why().message.contains(&stranger), "it is named");
+    let message = said(&step).why().message.clone();
+    assert!(message.contains(&stranger) && message.contains("take the mark out of the display name"), "{message}");
+}
+
+#[test]
+fn what_is_of_another_type_is_not_touched() {
+    let mut embedded = ours("4e129fc8");
+    embedded.config.get_or_insert_default().insert("type".to_owned(), json!("embedded"));
+    let step = next(&made(Some(embedded)));
+    assert!(matches!(said(&step), Phase::Refused(_)));
+    assert_eq!(waits(&step), (Reason::TypeMismatch, RESYNC));
+}
+
+#[test]
+fn what_somebody_has_to_mend_is_tried_again_when_the_grace_period_is_over_then_at_the_resync_interval() {
+    let soon = Duration::from_secs(20);
+    for (patience, until) in [(TIMES.grace, RESYNC), (soon, Until::After(soon)), (Duration::ZERO, RESYNC)] {
+        let step = next(&Observed { patience, ..made(Some(strangers("4e129fc8"))) });
+        assert_eq!(waits(&step), (Reason::ConfigurationInUse, until));
+    }
+}
+
+#[test]
+fn for_a_namespace_that_is_no_longer_allowed_nothing_is_changed_and_a_settled_object_keeps_its_row() {
+    let not_allowed = || Some(Phase::Blocked(why(Reason::NamespaceNotAllowed, "no")));
+    let settled = Observed { not_allowed: not_allowed(), ..made(Some(ours("4e129fc8"))) };
+    assert_eq!(waits(&next(&settled)), (Reason::Available, RESYNC));
+    let drifted = Observed { not_allowed: not_allowed(), ..made(Some(changed("4e129fc8"))) };
+    assert_eq!(next(&drifted), Step::Wait(Wait { say: None, until: RESYNC }));
+    assert_eq!(waits(&next_of_generation_2(&drifted)).0, Reason::NamespaceNotAllowed);
 }
 
 #[test]
@@ -92,4 +122,7 @@ fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
         assert_eq!(next(&observed), Step::Wait(Wait { say: None, until }), "a settled object keeps its row");
         assert_eq!(waits(&next_of_generation_2(&observed)), (Reason::ServiceUnavailable, until));
     }
+    let blocked = Observed { realm: Fact::Failed(blocked()), ..made(None) };
+    assert_eq!(next(&blocked), Step::Wait(Wait { say: None, until: RESYNC }), "who mends it wakes it");
+    assert_eq!(waits(&next_of_generation_2(&blocked)).0, Reason::SecretNotFound);
 }

@@ -4,8 +4,8 @@ use super::*;
 
 #[test]
 fn an_object_for_which_nothing_was_made_is_let_go() {
-    assert_eq!(next_in_deletion(&fresh()), Step::Release { left: None });
-    assert_eq!(next_in_deletion(&Observed { fresh: false, may_write: false, ..fresh() }), Step::Release { left: None });
+    assert_eq!(next_in_deletion(&fresh()), RELEASE);
+    assert_eq!(next_in_deletion(&Observed { fresh: false, may_write: false, ..fresh() }), RELEASE);
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn one_whose_mark_somebody_took_out_is_still_its_own() {
 #[test]
 fn an_object_whose_configuration_is_gone_or_anothers_is_let_go_without_a_delete() {
     for current in [None, Some(strangers("4e129fc8"))] {
-        assert_eq!(next_in_deletion(&made(current)), Step::Release { left: None });
+        assert_eq!(next_in_deletion(&made(current)), RELEASE);
     }
 }
 
@@ -51,7 +51,7 @@ fn one_that_is_to_stay_is_not_even_looked_at() {
 #[test]
 fn once_it_is_deleted_the_object_is_let_go() {
     let step = next_in_deletion(&Observed { deleted: Some(Ok(())), ..made(Some(ours("4e129fc8"))) });
-    assert_eq!(step, Step::Release { left: None });
+    assert_eq!(step, RELEASE);
 }
 
 #[test]
@@ -67,6 +67,8 @@ fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
         (in_doubt(&[], 0), Reason::CreateInDoubt, Until::After(Duration::from_secs(31))),
         (Observed { listed: Fact::Failed(down()), ..in_doubt(&[], 0) }, Reason::ServiceUnavailable, backoff),
         (Observed { realm: Fact::Known(elsewhere()), ..in_doubt(&[], 0) }, Reason::DeletionBlocked, RESYNC),
+        (Observed { realm: Fact::Failed(blocked()), ..made() }, Reason::DeletionBlocked, backoff),
+        (Observed { users: Fact::Failed(down()), ..made() }, Reason::ServiceUnavailable, backoff),
     ] {
         let step = next_in_deletion(&observed);
         assert!(matches!(said(&step), Phase::Deleting { .. }), "{step:?}");
@@ -78,8 +80,95 @@ fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
 }
 
 #[test]
+fn what_blocks_a_deletion_is_tried_again_when_the_grace_period_is_over_at_the_latest() {
+    let patience = Duration::from_secs(20);
+    let observed = Observed { deleted: Some(Err(refused())), patience, ..made(Some(ours("4e129fc8"))) };
+    assert_eq!(waits(&next_in_deletion(&observed)), (Reason::DeletionBlocked, Until::After(patience)));
+}
+
+#[test]
+fn when_the_grace_period_is_over_the_object_is_let_go_and_it_is_said_what_is_left() {
+    let made = || made(Some(ours("4e129fc8")));
+    let standing = "it was let go although the authenticator configuration 4e129fc8 is still to be deleted";
+    let doubt = "it was let go although it is not known whether the authenticator configuration was made";
+    for (observed, begin, end) in [
+        (Observed { deleted: Some(Err(refused())), ..made() }, standing, "an application still uses it"),
+        (Observed { realm: Fact::Failed(blocked()), ..made() }, standing, "no Secret"),
+        (Observed { realm: Fact::Known(elsewhere()), ..made() }, standing, ""),
+        (Observed { realm: Fact::Failed(blocked()), ..in_doubt(&[], 0) }, doubt, "no Secret"),
+    ] {
+        let step = next_in_deletion(&Observed { patience: Duration::ZERO, ..observed });
+        let Step::Release { left: Some(Left::Behind(left)) } = step else { panic!("nothing is said: {step:?}") };
+        assert!(left.starts_with(begin) && left.ends_with(end), "{left}");
+    }
+}
+
+#[test]
+fn an_outage_holds_up_a_deletion_for_as_long_as_it_lasts_and_so_do_users() {
+    let made = || Observed { patience: Duration::ZERO, ..made(Some(ours("4e129fc8"))) };
+    let users = Fact::Known(vec!["jane".to_owned()]);
+    for observed in [
+        Observed { deleted: Some(Err(down())), ..made() },
+        Observed { realm: Fact::Failed(down()), ..made() },
+        Observed { users, ..made() },
+    ] {
+        assert!(matches!(said(&next_in_deletion(&observed)), Phase::Deleting { blocked: false, .. }), "{observed:?}");
+    }
+}
+
+#[test]
+fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() {
+    let used_by = |users: &[&str]| {
+        let users = Fact::Known(users.iter().map(|user| (*user).to_owned()).collect());
+        Observed { users, realm: Fact::Unknown, read: Default::default(), ..made(None) }
+    };
+    let unknown = Observed { users: Fact::Unknown, ..used_by(&[]) };
+    assert_eq!(next_in_deletion(&unknown), Step::Learn(Question::Users));
+    assert_eq!(next_in_deletion(&used_by(&[])), ask_realm());
+    for (users, named) in [
+        (&["jane"][..], "while EnrollmentRequest jane refers"),
+        (&["a", "b", "c"], "while EnrollmentRequest a, b, c refers"),
+        (&["a", "b", "c", "d"], "while EnrollmentRequest a, b, c and others refers"),
+    ] {
+        let step = next_in_deletion(&used_by(users));
+        assert_eq!(waits(&step), (Reason::InUse, RESYNC));
+        assert!(said(&step).why().message.contains(named), "{step:?}");
+    }
+    let nothing = Observed { status: AuthenticatorConfigStatus::default(), ..used_by(&["jane"]) };
+    assert_eq!(next_in_deletion(&nothing), RELEASE, "there is nothing that they could use");
+}
+
+#[test]
+fn orphan_and_observe_let_go_at_once_whoever_refers_to_it() {
+    let used = || Observed { users: Fact::Unknown, realm: Fact::Unknown, may_write: false, ..made(None) };
+    let kept = plan(&Desired { orphan: true, ..deleting() }, &used(), &TIMES);
+    assert!(matches!(kept, Step::Release { left: Some(Left::Kept(_)) }), "{kept:?}");
+    assert_eq!(plan(&Desired { observe: true, ..deleting() }, &used(), &TIMES), RELEASE);
+}
+
+#[test]
+fn what_is_left_is_shown_by_a_list_first_or_the_next_of_that_name_would_make_another() {
+    let orphan = |observed: &Observed| plan(&Desired { orphan: true, ..deleting() }, observed, &TIMES);
+    let young = || Observed { known_for: Duration::from_secs(10), ..made(None) };
+    assert_eq!(orphan(&Observed { realm: Fact::Unknown, ..young() }), ask_realm());
+    assert_eq!(orphan(&young()), Step::Learn(Question::Configs));
+    let kept = orphan(&Observed { listed: list(&[ours("4e129fc8")], 0), ..young() });
+    assert!(matches!(kept, Step::Release { left: Some(Left::Kept(_)) }), "{kept:?}");
+    for observed in [
+        Observed { listed: list(&[], 0), ..young() },
+        Observed { listed: Fact::Failed(down()), ..young() },
+        Observed { realm: Fact::Failed(blocked()), ..young() },
+    ] {
+        assert_eq!(waits(&orphan(&observed)), (Reason::Deleting, Until::After(Duration::from_secs(50))));
+    }
+    let doubt = orphan(&in_doubt(&[], 0));
+    assert_eq!(waits(&doubt).0, Reason::CreateInDoubt, "and a create in doubt is settled first");
+}
+
+#[test]
 fn a_create_in_doubt_is_settled_first_and_what_it_made_is_deleted() {
     let mut observed = in_doubt(&[ours("a")], 0).reading("a", Some(ours("a")));
+    observed.users = Fact::Known(Vec::new());
     let (change, _) = recorded(next_in_deletion(&observed));
     assert!(change.apply(&mut observed.status));
     assert_eq!(next_in_deletion(&observed), Step::Delete("a".to_owned()));
@@ -87,5 +176,5 @@ fn a_create_in_doubt_is_settled_first_and_what_it_made_is_deleted() {
     let mut observed = in_doubt(&[], 91);
     let (change, _) = recorded(next_in_deletion(&observed));
     assert!(change.apply(&mut observed.status));
-    assert_eq!(next_in_deletion(&observed), Step::Release { left: None });
+    assert_eq!(next_in_deletion(&observed), RELEASE);
 }

@@ -18,6 +18,10 @@ fn all() -> Vec<(Desired, Observed)> {
     ];
     let realms = [Fact::Unknown, Fact::Known(home()), Fact::Known(elsewhere())];
     let (desired, deleting) = (desired(), deleting());
+    let named = Desired { resource_id: Some("4e129fc8".to_owned()), ..desired.clone() };
+    let observing = Desired { observe: true, ..named.clone() };
+    let gone = |desired: &Desired| Desired { deleted_at: deleting.deleted_at, ..desired.clone() };
+    let desired = [&desired, &named, &observing].map(|desired| [desired.clone(), gone(desired)]);
     let mut all = Vec::new();
     for status in &statuses {
         for created in &outcomes {
@@ -31,7 +35,9 @@ fn all() -> Vec<(Desired, Observed)> {
                                 fresh: bit(0),
                                 finalizer: bit(1),
                                 may_write: bit(2),
-                                corrected: bit(3) && status.id.is_some(),
+                                compared: (bit(3) && status.id.is_some()).then_some(TIMES.resync),
+                                // Whether it was read has nothing to do with who refers to it.
+                                users: Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() }),
                                 realm: realm.clone(),
                                 listed: listed.clone(),
                                 read: read.iter().map(|read| ("4e129fc8".to_owned(), read.clone())).collect(),
@@ -39,7 +45,9 @@ fn all() -> Vec<(Desired, Observed)> {
                                 refusal: (bit(3) && status.id.is_none()).then(|| "409: no".to_owned()),
                                 ..fresh()
                             };
-                            all.push((if bit(4) { &deleting } else { &desired }.clone(), observed));
+                            // What came of a create is the same whatever the spec names.
+                            let specs = if created.is_some() { &desired[..1] } else { &desired[..] };
+                            all.extend(specs.iter().map(|spec| (spec[usize::from(bit(4))].clone(), observed.clone())));
                         }
                     }
                 }
@@ -75,7 +83,7 @@ fn the_operator_that_is_ending_begins_no_remote_write() {
 #[test]
 fn nothing_is_written_ahead_unless_all_is_in_order() {
     for (desired, observed, step) in steps(|step| matches!(step, Step::WriteAhead(..))) {
-        assert!(!desired.deleting, "not for what is being deleted: {observed:?}");
+        assert!(!desired.is_deleting(), "not for what is being deleted: {observed:?}");
         assert!(observed.finalizer && observed.fresh, "{observed:?}");
         assert_eq!(observed.status.create, None, "not while another is in doubt: {observed:?}");
         assert_eq!(observed.status.id, None, "not where there is one: {observed:?}");
@@ -102,9 +110,18 @@ fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to
             other => panic!("{other:?}"),
         };
         assert_eq!(Some(id), observed.status.id.as_ref());
-        assert_eq!(desired.deleting, is_deletion);
+        assert_eq!(desired.is_deleting(), is_deletion);
         assert_eq!(observed.read.get(id), Some(&read), "{step:?}");
         assert_eq!(observed.realm, Fact::Known(home()), "{step:?}");
+        assert!(!desired.observe, "what is observed is not written: {step:?}");
+        assert!(!is_deletion || observed.users == Fact::Known(Vec::new()), "{step:?} of what is used");
+    }
+}
+
+#[test]
+fn none_is_made_for_one_that_is_named() {
+    for (desired, ..) in steps(|step| matches!(step, Step::WriteAhead(..))) {
+        assert_eq!(desired.resource_id, None);
     }
 }
 
@@ -112,9 +129,9 @@ fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to
 fn an_object_is_let_go_only_when_nothing_of_it_can_be_left() {
     let gone_or_anothers = [Fact::Known(None), Fact::Known(Some(strangers("4e129fc8")))];
     for (desired, observed, step) in steps(|step| matches!(step, Step::Release { .. })) {
-        assert!(desired.deleting && observed.finalizer, "{step:?}");
+        assert!(desired.is_deleting() && observed.finalizer, "{step:?}");
         assert_eq!(observed.status.create, None, "{observed:?}");
-        if let Some(id) = &observed.status.id {
+        if let (Some(id), false) = (&observed.status.id, desired.observe) {
             assert!(observed.read.get(id).is_some_and(|read| gone_or_anothers.contains(read)), "{observed:?}");
         }
     }

@@ -1,0 +1,161 @@
+//! What differs between what an AuthenticatorConfig asks for and what there is. Pure.
+
+use serde_json::{Value, json};
+
+use super::desired::Desired;
+use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields};
+
+impl Desired {
+    /// The body of a PATCH that makes `current` what is asked for: only what the spec sets, and of that only
+    /// what differs. `None` when nothing does.
+    pub fn patch(&self, current: &RemoteConfig) -> Option<AuthenticatorConfigPatch> {
+        let display_name = self.other_name(current.display_name.as_deref());
+        let have = |key: &str| current.config.as_ref().and_then(|fields| fields.get(key));
+        let differing: Fields = self
+            .fields
+            .iter()
+            .filter(|(key, wanted)| key.as_str() != "type" && !have(key).is_some_and(|have| same(wanted, have)))
+            .map(|(key, wanted)| (key.clone(), wanted.clone()))
+            .collect();
+        let config = (!differing.is_empty()).then(|| {
+            let mut config = differing;
+            config.insert("type".to_owned(), json!(self.type_));
+            config
+        });
+        (display_name.is_some() || config.is_some()).then_some(AuthenticatorConfigPatch { display_name, config })
+    }
+
+    /// The display name that is to stand where `current` does, if it is another one. It ends in the mark; what stands before
+    /// that is left alone where the spec gives no name.
+    fn other_name(&self, current: Option<&str>) -> Option<String> {
+        match current {
+            // A service that does not show names has nothing to compare; one that was taken over may not have had any.
+            None => self.resource_id.is_some().then(|| self.display_name.clone()),
+            Some(name) if self.is_named => (name != self.display_name).then(|| self.display_name.clone()),
+            Some(name) => (!self.mark.is_on(name)).then(|| self.mark.behind(Some(name))),
+        }
+    }
+
+    /// Whether `current` bears this object's mark and is of its type.
+    pub fn is_ours(&self, current: &RemoteConfig) -> bool {
+        current.display_name.as_deref().is_some_and(|name| self.mark.is_on(name)) && self.other_type(current).is_none()
+    }
+
+    /// The type of `current` where it is not the one asked for.
+    pub fn other_type<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
+        current.config_type().filter(|type_| *type_ != self.type_)
+    }
+
+    /// The mark on `current` where it is another object's.
+    pub fn stranger_on<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
+        current.display_name.as_deref().and_then(|name| self.mark.stranger_on(name))
+    }
+}
+
+/// Whether what there is is as wanted: lists are sets, and what nobody asked for may stand beside what is wanted.
+fn same(wanted: &Value, have: &Value) -> bool {
+    match (wanted, have) {
+        (Value::Array(wanted), Value::Array(have)) => {
+            wanted.iter().all(|wanted| have.iter().any(|have| same(wanted, have)))
+                && have.iter().all(|have| wanted.iter().any(|wanted| same(wanted, have)))
+        }
+        (Value::Object(wanted), Value::Object(have)) => {
+            wanted.iter().all(|(key, wanted)| have.get(key).is_some_and(|have| same(wanted, have)))
+        }
+        // An empty list may be written as none.
+        (Value::Array(wanted), Value::Null) => wanted.is_empty(),
+        _ => wanted == have,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticator_config::mark::Mark;
+    use crate::authenticator_config::testing::{desired, remote};
+
+    /// What a PATCH would carry where the remote configuration has these settings.
+    fn patch_of(desired: &Desired, config: &Value) -> Value {
+        let Value::Object(config) = config.clone() else { panic!("no settings: {config}") };
+        let current = RemoteConfig { config: Some(config), ..remote() };
+        desired.patch(&current).map_or(Value::Null, |patch| json!(patch.config))
+    }
+
+    #[test]
+    fn a_patch_carries_the_type_and_only_what_differs() {
+        let mut current = remote();
+        assert_eq!(desired().patch(&current), None);
+        current.config.as_mut().unwrap().insert("trusted_origins".to_owned(), json!([]));
+        assert_eq!(
+            json!(desired().patch(&current)),
+            json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}})
+        );
+        current = RemoteConfig { display_name: Some("somebody's idea".to_owned()), ..remote() };
+        assert_eq!(json!(desired().patch(&current)), json!({"display_name": desired().display_name}));
+    }
+
+    #[test]
+    fn lists_are_sets_and_what_the_spec_does_not_set_is_left_alone() {
+        let methods = json!([{"type": "software_passkey"}, {"type": "webauthn_passkey", "something_new": 1}]);
+        let origins = json!(["https://a.example.com"]);
+        let settings = json!({"authentication_methods": methods, "trusted_origins": origins, "something_new": true});
+        assert_eq!(patch_of(&desired(), &settings), Value::Null);
+        assert_eq!(desired().patch(&RemoteConfig { display_name: None, ..remote() }), None);
+        for methods in [json!([{"type": "webauthn_passkey"}]), json!(null)] {
+            let settings = json!({"authentication_methods": methods, "trusted_origins": origins});
+            assert_ne!(patch_of(&desired(), &settings), Value::Null, "{settings}");
+        }
+    }
+
+    #[test]
+    fn settings_below_settings_are_compared_as_far_as_the_spec_sets_them() {
+        let wanted = json!({"enabled": true, "allow_unknown_user": false, "allowed_user_ids": ["a", "b"]});
+        let fields =
+            Fields::from_iter([("type".to_owned(), json!("platform")), ("roaming".to_owned(), wanted.clone())]);
+        let platform = Desired { type_: "platform", fields, ..desired() };
+        let more = json!({
+            "enabled": true, "allow_unknown_user": false, "allowed_user_ids": ["b", "a"], "allowed_source_ips": ["192.0.2.1"],
+        });
+        assert_eq!(patch_of(&platform, &json!({"type": "platform", "roaming": more})), Value::Null);
+        for other in [json!({"enabled": true}), json!({"enabled": false, "allow_unknown_user": false}), json!(null)] {
+            let patch = patch_of(&platform, &json!({"type": "platform", "roaming": other}));
+            assert_eq!(patch, json!({"type": "platform", "roaming": wanted}), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_and_none_are_the_same() {
+        let mut desired = desired();
+        desired.fields.insert("trusted_origins".to_owned(), json!([]));
+        let settings =
+            json!({"authentication_methods": desired.fields["authentication_methods"], "trusted_origins": null});
+        assert_eq!(patch_of(&desired, &settings), Value::Null);
+    }
+
+    #[test]
+    fn the_name_that_was_there_stays_before_the_mark_where_the_spec_gives_none() {
+        let mark = Mark::of("demo", "identity", "hosted-web").to_string();
+        let unnamed = Desired { is_named: false, display_name: mark.clone(), ..desired() };
+        let taken = Desired { resource_id: Some("4e129fc8".to_owned()), ..unnamed.clone() };
+        let name = |desired: &Desired, name: Option<&str>| {
+            let current = RemoteConfig { display_name: name.map(str::to_owned), ..remote() };
+            desired.patch(&current).and_then(|patch| patch.display_name)
+        };
+        assert_eq!(name(&taken, Some("Theirs")), Some(format!("Theirs {mark}")));
+        assert_eq!(name(&taken, Some(&format!("Theirs {mark}"))), None);
+        assert_eq!(name(&taken, None), Some(mark.clone()), "what is taken over is marked");
+        assert_eq!(name(&unnamed, None), None, "a service may show no names");
+        let named = Desired { resource_id: taken.resource_id.clone(), ..desired() };
+        assert_eq!(name(&named, Some("Theirs")), Some(format!("Hosted web {mark}")));
+    }
+
+    #[test]
+    fn a_configuration_is_ours_by_its_mark_and_its_type() {
+        assert!(desired().is_ours(&remote()));
+        assert!(!desired().is_ours(&RemoteConfig { display_name: None, ..remote() }));
+        let mut other_type = remote();
+        other_type.config.as_mut().unwrap().insert("type".to_owned(), json!("embedded"));
+        assert!(!desired().is_ours(&other_type));
+        assert_eq!((desired().other_type(&remote()), desired().other_type(&other_type)), (None, Some("embedded")));
+    }
+}

@@ -1,0 +1,57 @@
+//! Who refers to an AuthenticatorConfig: as the watch has it, and where it has nobody, as the API server does.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::runtime::reflector::Store;
+use kube::{Api, Client, ResourceExt};
+
+use super::objects::answered;
+use crate::api::EnrollmentRequest;
+use crate::reconcile::Users;
+
+/// As many as anybody asks for: a deletion waits for a first one as for many.
+const MOST: usize = 10;
+
+/// The EnrollmentRequests of the cluster.
+pub struct KubeUsers {
+    /// The API server.
+    pub client: Client,
+    /// The requests as the watch has them.
+    pub requests: Store<EnrollmentRequest>,
+}
+
+impl Users for KubeUsers {
+    async fn of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        let requests = self.requests.state();
+        let refers = |request: &&_| is_user(request, namespace, name);
+        let cached = requests.iter().map(AsRef::as_ref).filter(refers).map(|request| named(&request.metadata));
+        let cached = first(cached.collect());
+        if !cached.is_empty() {
+            return Ok(cached);
+        }
+        let api: Api<EnrollmentRequest> = Api::namespaced(self.client.clone(), namespace);
+        let selector = format!("spec.authenticatorConfigRef.name={name}");
+        let listed = answered(api.list_metadata(&ListParams::default().fields(&selector))).await;
+        let listed = listed.map_err(|error| format!("the EnrollmentRequests cannot be listed: {error}"))?;
+        let there =
+            listed.items.iter().map(|request| &request.metadata).filter(|meta| meta.deletion_timestamp.is_none());
+        Ok(first(there.map(named).collect()))
+    }
+}
+
+fn is_user(request: &EnrollmentRequest, namespace: &str, name: &str) -> bool {
+    request.metadata.deletion_timestamp.is_none()
+        && request.namespace().as_deref() == Some(namespace)
+        && request.spec.authenticator_config_ref.name == name
+}
+
+fn named(meta: &ObjectMeta) -> String {
+    meta.name.clone().unwrap_or_default()
+}
+
+/// The first by name, so that the same are named as long as they are there.
+fn first(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names.truncate(MOST);
+    names
+}
