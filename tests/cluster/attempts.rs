@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Operation, Reply, Rule};
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, job_of, message, reason, wait_for, wait_until_gone,
-};
+use crate::fixture::{Fixture, History, REQUEST, conditions, job_of, message, reason, wait_for};
 
 /// The jobs of earlier attempts with their states, the newest first.
 fn earlier(request: &EnrollmentRequest) -> Vec<(String, String)> {
@@ -153,8 +151,7 @@ async fn a_raised_attempt_is_woken_when_its_configuration_becomes_ready() {
     let (place, _operator) = Fixture::ready().await;
     place.create_request().await;
     let first = job_of(&place.request_says("LinkSent").await);
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(place.configs(), CONFIG).await;
+    place.let_config_go().await;
     place.delete_secret().await;
     place.create_config().await;
     place.config_says("SecretNotFound").await;

@@ -143,7 +143,7 @@ async fn a_deletion_that_the_service_refuses_says_so_and_is_tried_again() {
     assert_eq!(
         message(&config),
         format!(
-            "the authenticator configuration {} is still to be deleted in Beyond Identity: DELETE \
+            "the deletion waits, since the authenticator configuration {} is still to be deleted in Beyond Identity: DELETE \
              authenticator-configs/{{id}} was refused as invalid (400): an application still uses it",
             place.realm.configs()[0].id
         )

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Operation, Rule};
-use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, said_by, wait_for, wait_until_gone,
+    Fixture, History, REQUEST, conditions, eventually, job_of, message, said_by, wait_for, wait_until_gone,
 };
 
 /// How long these operators wait for what somebody would have to mend.
@@ -68,8 +67,7 @@ async fn all_links_of_a_request_go_with_it_also_when_its_configuration_went_firs
     place.change_request(json!({"attempt": 2})).await.unwrap();
     let refused = |request: &_| !said_by(request, "RevokeRefused").is_empty();
     let second = job_of(&wait_for(place.requests(), REQUEST, "says that it is refused", refused).await);
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(place.configs(), CONFIG).await;
+    place.let_config_go().await;
     place.realm.refuse_revoke(None);
     // It is tried again at the resync interval, which never comes here, or by the next operator.
     operator.stop().await;

@@ -125,7 +125,10 @@ async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_
     };
     for character in r"(){}[]<>;:?\/|*^%$#=~`!".chars() {
         let message = refusal(create(&format!("Hosted {character} web")).await);
-        assert!(message.contains("spec.displayName: Invalid value"), "{character}: {message}");
+        let sentence =
+            r"must have none of (){}[]<>;:?\/|*^%$#=~`! (the service refuses them, and parentheses are the mark's)";
+        let said = format!("spec.displayName: Invalid value: \"Hosted {character} web\": {sentence}");
+        assert!(message.replace(r"\\", r"\").contains(&said), "{character}: {message}");
     }
     let message = refusal(create(&"x".repeat(65)).await);
     assert!(message.contains("spec.displayName: Too long"), "{message}");
@@ -138,8 +141,8 @@ async fn a_configuration_stays_with_its_provider_config() {
     let message = refusal(patch(&place.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": "a"}}})).await);
     assert!(
         message.contains(
-            "spec.config.type and spec.providerConfigRef cannot change once the configuration was made: make another \
-             AuthenticatorConfig"
+            "spec.config.type, spec.providerConfigRef and spec.resourceID cannot change once the configuration was made or \
+             taken over: make another AuthenticatorConfig"
         ),
         "{message}"
     );
@@ -151,7 +154,7 @@ async fn values_of_the_service_are_written_as_the_service_writes_them() {
     for (config, said) in [
         (
             json!({"type": "HostedWeb"}),
-            "spec.config.type: Unsupported value: \"HostedWeb\": supported values: \"hosted_web\"",
+            "spec.config.type: Unsupported value: \"HostedWeb\": supported values: \"hosted_web\", \"embedded\", \"console\", \"platform\"",
         ),
         (
             json!({"type": "hosted_web", "authenticationMethods": [{"type": "passkey"}]}),

@@ -82,7 +82,7 @@ fn shown(facts: &Facts<'_>, id: &str) -> Result<(), Step> {
         Ok(_) => match &facts.observed.listed {
             Fact::Unknown => return Err(Step::Learn(Question::Configs)),
             Fact::Failed(_) => false,
-            Fact::Known(listed) => listed.configs.iter().any(|config| config.id == id),
+            Fact::Known(listed) => listed.configs.iter().any(|config| config.id == *id),
         },
     };
     if listed {
