@@ -1,13 +1,15 @@
 //! What people do: they create, edit and delete, click links, and lay hands on what the operator keeps.
 
-use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
+use std::sync::Arc;
+
+use beyond_identity_operator::api::enrollment_request::{DeletionPolicy, IdentityRef};
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::beyond_identity::types::JobState;
+use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfigPatch, JobState};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::kubernetes::{Key, Kind};
+use crate::kubernetes::{Key, Kind, key};
 use crate::service::{LAG, LATE, is_live};
 use crate::world::{State, World};
 
@@ -53,7 +55,17 @@ pub enum Act {
         key: Key,
         origin: String,
     },
-    RecreateConfig(Key),
+    /// Deletes a configuration and makes it again: with all that refers to it, or so that what it stands for stays.
+    RecreateConfig {
+        key: Key,
+        orphan: bool,
+    },
+    /// Removes a configuration in the service.
+    RemoveRemote(Key),
+    /// Changes a configuration in the service.
+    EditRemote(Key),
+    /// All of a namespace is lost, and made again from Git.
+    Rebuild(String),
     /// Moves the job of a request on.
     Move {
         key: Key,
@@ -89,6 +101,9 @@ pub fn now(world: &World, act: Act) {
 pub fn tidy(world: &World) {
     let left: Vec<Act> = {
         let mut state = world.lock();
+        let stuck = |config: &&Arc<AuthenticatorConfig>| config.metadata.deletion_timestamp.is_some();
+        let stuck: Vec<Key> = state.configs.objects.values().filter(stuck).map(|config| key(config.as_ref())).collect();
+        stuck.iter().for_each(|key| state.orphan_config(key));
         state.service.people.values_mut().for_each(|person| person.active = true);
         let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
         state.acts.retain(begun);
@@ -103,9 +118,9 @@ pub fn tidy(world: &World) {
     }
 }
 
-/// For how long after a send a list may not show its job: nobody lays hands on a request so soon.
-fn is_fresh(state: &State, request: &EnrollmentRequest) -> bool {
-    let uid = request.uid().unwrap_or_default();
+/// For how long after a call a list may not show its effect: nobody lays hands on its object so soon.
+fn is_fresh(state: &State, object: &impl ResourceExt) -> bool {
+    let uid = object.uid().unwrap_or_default();
     let recent = |at: &Instant| at.elapsed() < LATE + LAG;
     state.announced.values().any(|it| it.uid == uid && recent(&it.begun)) || state.emails.get(&uid).is_some_and(recent)
 }
@@ -115,7 +130,7 @@ fn possible(state: &State, act: &Act) -> bool {
     let status = |key: &Key| request(key).and_then(|request| request.status.clone());
     let is_there = |key: &Key| request(key).is_some_and(|request| request.metadata.deletion_timestamp.is_none());
     let is_calm = |key: &Key| {
-        request(key).is_some_and(|request| !is_fresh(state, request))
+        request(key).is_some_and(|request| !is_fresh(state, request.as_ref()))
             && status(key).is_some_and(|status| status.send.is_none())
     };
     match act {
@@ -131,8 +146,22 @@ fn possible(state: &State, act: &Act) -> bool {
         Act::FreeRequest(key) => is_calm(key) && request(key).is_some_and(|request| !request.finalizers().is_empty()),
         Act::StripRequest(key) => is_calm(key) && is_there(key),
         Act::CreateConfig(key) => !state.configs.objects.contains_key(key),
-        Act::EditConfig { key, .. } | Act::RecreateConfig(key) => {
+        Act::EditConfig { key, .. } | Act::RecreateConfig { key, .. } => {
             state.configs.objects.get(key).is_some_and(|config| config.metadata.deletion_timestamp.is_none())
+        }
+        Act::RemoveRemote(key) | Act::EditRemote(key) => {
+            state.remote_of(key).is_some_and(|id| state.service.config(&id).is_ok())
+        }
+        Act::Rebuild(namespace) => {
+            let here = |key: &&Key| key.0 == *namespace;
+            let whole = |config: &AuthenticatorConfig| {
+                let status = config.status.clone().unwrap_or_default();
+                let is_deleted = config.metadata.deletion_timestamp.is_some();
+                !is_deleted && status.create.is_none() && status.id.is_some() && !is_fresh(state, config)
+            };
+            state.configs.objects.iter().any(|(key, _)| here(&key))
+                && state.configs.objects.iter().filter(|(key, _)| here(key)).all(|(_, config)| whole(config))
+                && state.requests.objects.keys().filter(here).all(|key| is_calm(key) && is_there(key))
         }
         Act::Move { key, .. } => status(key).is_some_and(|status| status.job_id.is_some()),
         // Not in the same seconds as an email of the operator's.
@@ -141,7 +170,9 @@ fn possible(state: &State, act: &Act) -> bool {
                 && state.requests.objects.values().filter(|other| other.namespace().as_ref() == Some(&key.0)).all(
                     |other| {
                         let status = other.status.clone().unwrap_or_default();
-                        !is_fresh(state, other) && status.send.is_none() && status.attempt >= Some(other.spec.attempt)
+                        !is_fresh(state, other.as_ref())
+                            && status.send.is_none()
+                            && status.attempt >= Some(other.spec.attempt)
                     },
                 )
         }
@@ -195,9 +226,36 @@ fn carry_out(world: &World, act: Act) {
         Act::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
             config.spec.config.trusted_origins = Some(vec![origin]);
         }),
-        Act::RecreateConfig(key) => {
+        Act::RecreateConfig { key, orphan } => {
+            if orphan {
+                state.orphan_config(&key);
+            } else {
+                let refers = |(user, request): &(&Key, &Arc<EnrollmentRequest>)| {
+                    user.0 == key.0 && request.metadata.deletion_timestamp.is_none()
+                };
+                let users = state.requests.objects.iter().filter(refers);
+                let users: Vec<_> = users.map(|(key, user)| (key.clone(), who(&state, user))).collect();
+                for (key, who) in users {
+                    state.delete::<EnrollmentRequest>(&key, wall);
+                    state.acts.push(Act::CreateRequest { key, who });
+                }
+            }
             state.delete::<AuthenticatorConfig>(&key, wall);
             state.acts.push(Act::CreateConfig(key));
+        }
+        Act::RemoveRemote(key) => {
+            let id = state.remote_of(&key).unwrap_or_default();
+            _ = state.service.delete_config(&id, now);
+        }
+        Act::EditRemote(key) => {
+            let id = state.remote_of(&key).unwrap_or_default();
+            let origins = json!({ "trusted_origins": ["https://somebody.example.com"] });
+            let config = origins.as_object().cloned();
+            _ = state.service.patch_config(&id, &AuthenticatorConfigPatch { display_name: None, config }, now);
+        }
+        Act::Rebuild(namespace) => {
+            state.rebuild::<EnrollmentRequest>(&namespace, wall);
+            state.rebuild::<AuthenticatorConfig>(&namespace, wall);
         }
         Act::Move { key, state: to } => {
             let request = EnrollmentRequest::table(&mut state).objects.get(&key).cloned();
@@ -224,6 +282,18 @@ fn carry_out(world: &World, act: Act) {
         }
         Act::Activate(person) => state.service.people.get_mut(&person).expect("possible").active = true,
     }
+}
+
+/// Whom a request names, and how.
+fn who(state: &State, request: &EnrollmentRequest) -> Who {
+    let IdentityRef { id, username } = request.spec.identity.clone();
+    let by_username = username.is_some();
+    let named = |name: &str| {
+        let people = state.service.people.iter();
+        people.filter(|(_, person)| person.username.eq_ignore_ascii_case(name)).map(|(id, _)| id.clone()).next()
+    };
+    let person = id.or_else(|| named(&username?)).unwrap_or_default();
+    Who { person, by_username }
 }
 
 /// How a request names somebody.

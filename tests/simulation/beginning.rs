@@ -51,15 +51,26 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
     state.acts.push(Act::CreateConfig(key.clone()));
     for _ in 0..state.chance.below(3) {
         let number = state.number();
-        let act = if state.chance.happens(0.5) { Act::RecreateConfig(key.clone()) } else { edit(key, number) };
+        let act = match state.chance.below(6) {
+            0 => recreate(key, false),
+            1 => recreate(key, true),
+            2 => Act::RemoveRemote(key.clone()),
+            3 => Act::EditRemote(key.clone()),
+            _ => edit(key, number),
+        };
         state.acts.push(act);
+    }
+    if state.chance.happens(0.2) {
+        // In whatever order: a rebuild after something was removed, or before.
+        state.acts.push(Act::RemoveRemote(key.clone()));
+        state.acts.extend([1, 2].map(|_| Act::Rebuild(key.0.clone())));
     }
     let (aim, _, fault) = state.faults.aim;
     if fault == Fault::Act {
         state.acts.extend((0..20).map(|number| edit(key, number)));
     }
     match aim {
-        Port::DeleteConfig => state.acts.extend([Act::RecreateConfig(key.clone()), Act::RecreateConfig(key.clone())]),
+        Port::DeleteConfig | Port::ListUsers => state.acts.extend([1, 2].map(|_| recreate(key, false))),
         Port::PatchConfig => state.acts.extend((0..3).map(|number| edit(key, number))),
         _ => {}
     }
@@ -72,6 +83,10 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
         let before = now.checked_sub(Duration::from_secs(7200)).expect("there is a time before the beginning");
         service.create_config(&new, &mut Moment { now: before, wall, chance }).expect("it is made").id
     })
+}
+
+fn recreate(key: &Key, orphan: bool) -> Act {
+    Act::RecreateConfig { key: key.clone(), orphan }
 }
 
 fn edit(key: &Key, number: u64) -> Act {

@@ -10,6 +10,7 @@ use crate::mishap::Mishap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
     ListRequests,
+    ListUsers,
     ReadRequest,
     WriteRequest,
     FinalizeRequest,
@@ -31,8 +32,9 @@ pub enum Port {
 }
 
 impl Port {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ListRequests,
+        Self::ListUsers,
         Self::ReadRequest,
         Self::WriteRequest,
         Self::FinalizeRequest,
@@ -56,7 +58,9 @@ impl Port {
     /// Whether it writes to the Kubernetes API, to the service, or not at all.
     fn class(self) -> Class {
         match self {
-            Self::ListRequests | Self::ReadRequest | Self::ReadConfig | Self::OpenRealm => Class::KubernetesRead,
+            Self::ListRequests | Self::ListUsers | Self::ReadRequest | Self::ReadConfig | Self::OpenRealm => {
+                Class::KubernetesRead
+            }
             Self::WriteRequest | Self::FinalizeRequest | Self::WriteConfig | Self::FinalizeConfig => {
                 Class::KubernetesWrite
             }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord};
 use beyond_identity_operator::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use crate::looks::CLUSTER;
 use crate::service::{Job, is_live};
 use crate::world::{Announcement, State};
 
@@ -127,6 +129,11 @@ pub fn unsettled(state: &State) -> Option<String> {
         }
         if status.create.is_some() || status.id.is_none() {
             return Some(format!("the configuration {} is not established", config.name_any()));
+        }
+        let wanted = Desired::of(config, CLUSTER);
+        let remote = status.id.and_then(|id| state.service.config(&id).ok());
+        if remote.is_none_or(|remote| !wanted.is_ours(&remote) || wanted.patch(&remote).is_some()) {
+            return Some(format!("the configuration {} is not as the spec says", config.name_any()));
         }
     }
     (state.late > 0 || !state.acts.is_empty()).then(|| "something is still to happen".to_owned())

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use crate::faults::Port;
 use crate::mutants::{self, Mutant};
 use crate::points::Seat;
-use crate::ports::{SimEnvironment, SimObjects};
+use crate::ports::{SimEnvironment, SimObjects, SimUsers};
 use crate::process::Process;
 use crate::turns::SimRealms;
 use crate::waker::Look;
@@ -85,6 +85,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
     };
     let ports = Arc::new(authenticator_config::Ports {
         configs: SimObjects::of(process),
+        users: SimUsers(Seat(process.clone())),
         realms: SimRealms { seat: Seat(process.clone()), wake: Process::wake_config },
         environment: Arc::new(SimEnvironment(process.clone())),
         memories: Memories::default(),

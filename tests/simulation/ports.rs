@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use beyond_identity_operator::api::Reason;
 use beyond_identity_operator::api::authenticator_config::CreateRecord;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
+use beyond_identity_operator::api::{EnrollmentRequest, Reason};
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity,
     NewAuthenticatorConfig,
 };
 use beyond_identity_operator::beyond_identity::{Answer, Error, Listing};
 use beyond_identity_operator::reconcile::write_ahead::Record;
-use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, RealmIds, Ticket, WriteError};
+use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, RealmIds, Ticket, Users, WriteError};
 use beyond_identity_operator::{authenticator_config, enrollment_request};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use crate::faults::Port;
-use crate::kubernetes::{Kind, key};
+use crate::kubernetes::{Kind, Objects as Known, key};
 use crate::looks::{KUBERNETES, SERVICE};
 use crate::mutants::{self, Mutant};
 use crate::points::Seat;
@@ -100,6 +100,30 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         }
         self.seat.0.world.say(format_args!("{}: event for {:?}: {reason}: {note}", self.seat.0.name, key(object)));
     }
+}
+
+/// Who refers to a configuration: as the cache has it, and where it has nobody, as the API server does.
+pub struct SimUsers(pub Seat);
+
+impl Users for SimUsers {
+    async fn of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        let cached = users(&locked(&self.0.0.requests), namespace, name);
+        if !cached.is_empty() {
+            return Ok(cached);
+        }
+        let (namespace, name) = (namespace.to_owned(), name.to_owned());
+        let list = move |state: &mut State, _, _| Ok(users(&state.requests.objects, &namespace, &name));
+        self.0.call(Port::ListUsers, KUBERNETES, list).await
+    }
+}
+
+fn users(requests: &Known<EnrollmentRequest>, namespace: &str, name: &str) -> Vec<String> {
+    let refers = |request: &&Arc<EnrollmentRequest>| {
+        request.metadata.deletion_timestamp.is_none()
+            && request.namespace().as_deref() == Some(namespace)
+            && request.spec.authenticator_config_ref.name == name
+    };
+    requests.values().filter(refers).map(|request| request.name_any()).collect()
 }
 
 pub struct SimRemote(pub Turn);

@@ -97,10 +97,13 @@ impl Process {
         _ = process.wakers.set(Wakers { configs: configs.clone(), requests: requests.clone() });
         let waiting = requests.clone();
         process.watch(configs, process.seen.1, move |config, _| waiting.config_seen(config));
-        let reservations = process.reservations.clone();
+        let (reservations, this) = (process.reservations.clone(), Arc::downgrade(&process));
         process.watch(requests, process.seen.0, move |request, gone| {
             if gone {
                 reservations.release(&Holder::of(request));
+            }
+            if let (true, Some(process)) = (gone || request.metadata.deletion_timestamp.is_some(), this.upgrade()) {
+                process.user_goes(request);
             }
         });
         let filling = process.clone();
@@ -121,6 +124,17 @@ impl Process {
     /// Wakes the loop for a configuration that the cache has.
     pub fn wake_config(&self, key: &Key) {
         self.wakers.get().iter().for_each(|wakers| wakers.configs.wake_known(key));
+    }
+
+    /// Wakes the loop for the configurations whose deletion may wait for this request.
+    fn user_goes(&self, request: &EnrollmentRequest) {
+        let waits = |config: &AuthenticatorConfig| {
+            config.metadata.deletion_timestamp.is_some() && config.metadata.namespace == request.metadata.namespace
+        };
+        let configs = locked(&self.configs);
+        let keys: Vec<Key> = configs.iter().filter(|(_, config)| waits(config)).map(|(key, _)| key.clone()).collect();
+        drop(configs);
+        keys.iter().for_each(|key| self.wake_config(key));
     }
 
     /// Waits until it may work.

@@ -11,6 +11,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, CredentialBindingJob, JobState, NewAuthenticatorConfig,
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -120,6 +121,39 @@ impl State {
     pub fn touched(&mut self, key: &Key) {
         let uid = self.requests.objects.get(key).and_then(|request| request.metadata.uid.clone());
         self.touched.extend(uid);
+    }
+
+    /// The configuration that an object's status names.
+    pub fn remote_of(&self, key: &Key) -> Option<String> {
+        self.configs.objects.get(key)?.status.as_ref()?.id.clone()
+    }
+
+    /// Has the configuration of an object stay when that is deleted.
+    pub fn orphan_config(&mut self, key: &Key) {
+        let orphan = beyond_identity_operator::api::authenticator_config::DeletionPolicy::Orphan;
+        if self.configs.objects.get(key).is_some_and(|config| config.spec.deletion_policy != orphan) {
+            self.edit(key, |config: &mut AuthenticatorConfig| config.spec.deletion_policy = orphan);
+        }
+    }
+
+    /// All objects of a kind in a namespace are lost, and made again as they were written.
+    pub fn rebuild<K: Kind>(&mut self, namespace: &str, now: Timestamp) {
+        let objects = K::table(self).objects.iter().filter(|(key, _)| key.0 == namespace);
+        let lost: Vec<_> = objects.map(|(key, object)| (key.clone(), K::clone(object))).collect();
+        for (key, mut object) in lost {
+            let uid = object.meta().uid.clone().unwrap_or_default();
+            // What its spec leaves behind when it is deleted, it still does.
+            let leaves = !self.touched.insert(uid);
+            self.free::<K>(&key);
+            self.delete::<K>(&key, now);
+            let meta = object.meta_mut();
+            *meta = ObjectMeta { namespace: meta.namespace.take(), name: meta.name.take(), ..ObjectMeta::default() };
+            self.create(object, now);
+            if leaves {
+                let again = K::table(self).objects.get(&key).and_then(|object| object.meta().uid.clone());
+                self.touched.extend(again);
+            }
+        }
     }
 
     /// Takes everything out of a status. What was sent for its attempts does not count any more, where nobody can
