@@ -32,7 +32,9 @@ async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
     assert_eq!(told.note, link);
     place.tells("AuthenticatorConfig", CONFIG, &["Normal Available", "Normal LeftBehind"]).await;
     let told = place.events("AuthenticatorConfig", CONFIG).await.pop().unwrap();
-    let config = format!("the authenticator configuration {id} stays in Beyond Identity, as --orphan-on-delete says");
+    let config = format!(
+        "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
+    );
     assert_eq!(told.note, config);
     let (_, log) = process.stop();
     assert!(log.contains(&link) && log.contains(&config), "{log}");

@@ -34,8 +34,10 @@ async fn a_restart_writes_and_sends_nothing() {
     assert_eq!(writes.len(), 1, "only the later request sends: {writes:?}");
 
     // The next write is the first.
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
+    for request in [REQUEST, "later"] {
+        place.delete_request(request).await;
+        wait_until_gone(place.requests(), request).await;
+    }
     place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     wait_until_gone(place.configs(), CONFIG).await;
     eventually("the watches have told of all", || requests.versions().len() >= 2 && configs.versions().len() >= 2)
