@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use beyond_identity_operator::api::enrollment_request::{DeletionPolicy, IdentityRef};
+use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfigPatch, JobState};
 use kube::ResourceExt;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::kubernetes::{Key, Kind, key};
 use crate::service::{LAG, LATE, is_live};
+use crate::specs::{config, identity, request, who};
 use crate::world::{State, World};
 
 /// Whom a request names, and how.
@@ -282,45 +283,4 @@ fn carry_out(world: &World, act: Act) {
         }
         Act::Activate(person) => state.service.people.get_mut(&person).expect("possible").active = true,
     }
-}
-
-/// Whom a request names, and how.
-fn who(state: &State, request: &EnrollmentRequest) -> Who {
-    let IdentityRef { id, username } = request.spec.identity.clone();
-    let by_username = username.is_some();
-    let named = |name: &str| {
-        let people = state.service.people.iter();
-        people.filter(|(_, person)| person.username.eq_ignore_ascii_case(name)).map(|(id, _)| id.clone()).next()
-    };
-    let person = id.or_else(|| named(&username?)).unwrap_or_default();
-    Who { person, by_username }
-}
-
-/// How a request names somebody.
-fn identity(state: &State, who: &Who) -> Value {
-    match state.service.people.get(&who.person) {
-        Some(person) if who.by_username => json!({ "username": person.username.to_uppercase() }),
-        _ => json!({ "id": who.person }),
-    }
-}
-
-fn object(kind: &str, (namespace, name): &Key, spec: Value) -> Value {
-    json!({
-        "apiVersion": "beyondidentity.dev/v1alpha1",
-        "kind": kind,
-        "metadata": { "namespace": namespace, "name": name },
-        "spec": spec,
-    })
-}
-
-/// A request for a person.
-fn request(key: &Key, identity: &Value) -> EnrollmentRequest {
-    let spec = json!({ "authenticatorConfigRef": { "name": "hosted-web" }, "identity": identity });
-    serde_json::from_value(object("EnrollmentRequest", key, spec)).expect("a request")
-}
-
-/// A configuration.
-pub fn config(key: &Key) -> AuthenticatorConfig {
-    let spec = json!({ "config": { "type": "hosted_web", "trustedOrigins": ["https://a.example.com"] } });
-    serde_json::from_value(object("AuthenticatorConfig", key, spec)).expect("a configuration")
 }

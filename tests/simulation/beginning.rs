@@ -12,6 +12,7 @@ use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
 use crate::looks::CLUSTER;
 use crate::service::{Moment, Person};
+use crate::specs;
 use crate::world::{State, World};
 
 /// Prepares the world. With `rivals`, two requests may be about one person.
@@ -76,7 +77,7 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
     }
     let State { service, chance, .. } = state;
     (aim != Port::CreateConfig && chance.happens(0.5)).then(|| {
-        let mut new = Desired::of(&actors::config(key), CLUSTER).create();
+        let mut new = Desired::of(&specs::config(key), CLUSTER).create();
         if chance.happens(0.5) {
             new.config.remove("trusted_origins");
         }

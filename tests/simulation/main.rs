@@ -19,6 +19,7 @@ mod ports;
 mod process;
 mod schedule;
 mod service;
+mod specs;
 mod turns;
 mod waker;
 mod world;

@@ -62,8 +62,8 @@ fn unused(facts: &Facts<'_>) -> Result<(), Step> {
     let named = users.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if users.len() > NAMED { " and others" } else { "" };
     let message = format!(
-        "the deletion waits while EnrollmentRequest {named}{more} refers to this AuthenticatorConfig: delete what refers to \
-         it first, or set deletionPolicy: Orphan to leave the configuration in Beyond Identity"
+        "the deletion waits while this AuthenticatorConfig is referred to by EnrollmentRequest {named}{more}: delete what \
+         refers to it first, or set deletionPolicy: Orphan to leave the configuration in Beyond Identity"
     );
     let phase = Phase::Deleting { why: why(Reason::InUse, message), blocked: false };
     Err(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))))

@@ -126,9 +126,9 @@ fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() 
     assert_eq!(next_in_deletion(&unknown), Step::Learn(Question::Users));
     assert_eq!(next_in_deletion(&used_by(&[])), ask_realm());
     for (users, named) in [
-        (&["jane"][..], "while EnrollmentRequest jane refers"),
-        (&["a", "b", "c"], "while EnrollmentRequest a, b, c refers"),
-        (&["a", "b", "c", "d"], "while EnrollmentRequest a, b, c and others refers"),
+        (&["jane"][..], "referred to by EnrollmentRequest jane:"),
+        (&["a", "b", "c"], "referred to by EnrollmentRequest a, b, c:"),
+        (&["a", "b", "c", "d"], "referred to by EnrollmentRequest a, b, c and others:"),
     ] {
         let step = next_in_deletion(&used_by(users));
         assert_eq!(waits(&step), (Reason::InUse, RESYNC));

@@ -69,6 +69,13 @@ async fn each_type_has_fields_of_its_own() {
             "roaming_auth_config.allow_unknown_user",
             "missing",
         ),
+        (
+            json!({"type": "platform", "roaming_auth_config": {
+                "enabled": true, "allow_unknown_user": true, "allowed_user_ids": "jane",
+            }}),
+            "roaming_auth_config.allowed_user_ids",
+            "not an array of strings",
+        ),
     ] {
         let answer = api.post(PATH, asked(config.clone())).await;
         assert_eq!(answer, (400, field_error(&field(wrong), why)), "{config}");

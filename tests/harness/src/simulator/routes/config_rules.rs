@@ -80,6 +80,12 @@ fn problem(name: &str, value: &Value) -> Option<Violation> {
         }
         "roaming_auth_config" if !value["enabled"].is_boolean() => wrong(".enabled", "missing"),
         "roaming_auth_config" if !value["allow_unknown_user"].is_boolean() => wrong(".allow_unknown_user", "missing"),
+        "roaming_auth_config" => {
+            let lists = ["allowed_source_ips", "allowed_user_group_ids", "allowed_user_ids"];
+            let wrong_one =
+                lists.iter().find(|list| !value[**list].is_null() && !all(&value[**list], Value::is_string));
+            wrong_one.and_then(|list| wrong(&format!(".{list}"), "not an array of strings"))
+        }
         _ => None,
     }
 }
