@@ -85,6 +85,9 @@ async fn what_is_taken_over_is_brought_to_the_spec() {
         place.realm.config(&other.id).unwrap(),
         Config { id: other.id, ..remote(format!("Hosted web {}", mark(&place))) }
     );
+    let calls: Vec<_> = place.realm.requests().iter().map(|call| call.operation).collect();
+    // Once to know it, since a list lags, and once more just before it is changed.
+    assert_eq!(calls, [Operation::ListConfigs, Operation::GetConfig, Operation::GetConfig, Operation::UpdateConfig]);
 }
 
 #[tokio::test]
