@@ -153,8 +153,9 @@ where
         let look = self.memory.look.filter(|look| look.generation == self.desired.generation);
         let left = look.map(|look| times.resync.saturating_sub(monotonic.saturating_duration_since(look.at)));
         self.observed.compared = left.filter(|left| !left.is_zero());
+        self.held.keep_time(&mut self.memory.clock);
         let (since, deleted_at) = (status.failing_since.as_deref(), self.desired.deleted_at);
-        self.observed.patience = grace::left(since, deleted_at, times.grace, environment.now());
+        self.observed.patience = grace::left(since, deleted_at, times.grace, self.held.now());
         let known_for = |id: &String| self.memory.status_known_for(id, monotonic);
         self.observed.known_for = status.id.as_ref().map(known_for).unwrap_or_default();
         self.observed.status = status;

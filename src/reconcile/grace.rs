@@ -4,16 +4,37 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::api::Phase;
+
+/// The wall clock as it goes on from a moment, whatever it is set to afterwards: a clock that jumps while something
+/// fails must not end its grace period.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    wall: Timestamp,
+    at: Instant,
+}
+
+impl Clock {
+    /// From now on.
+    pub fn starting(wall: Timestamp, at: Instant) -> Self {
+        Self { wall, at }
+    }
+
+    /// What it shows.
+    pub fn now(&self, monotonic: Instant) -> Timestamp {
+        self.wall.checked_add(monotonic.saturating_duration_since(self.at)).unwrap_or(self.wall)
+    }
+}
 
 /// Since when something is owed that could come right by itself, now that `phase` is said; `before` is what the
 /// status has.
 pub fn failing_since(phase: &Phase, before: Option<&str>, now: Timestamp) -> Option<String> {
     match phase {
         Phase::Blocked(_) | Phase::Deleting { blocked: true, .. } => {
-            // What a person wrote there is no time; begin anew.
-            let known = before.filter(|since| since.parse::<Timestamp>().is_ok());
+            // What a person wrote there may be no time, and a clock that was wrong one to come; begin anew.
+            let known = before.filter(|since| since.parse::<Timestamp>().is_ok_and(|since| since <= now));
             Some(known.map_or_else(|| now.to_string(), str::to_owned))
         }
         // An outage in between mends nothing.
@@ -66,6 +87,18 @@ mod tests {
         assert_eq!(failing_since(&outage, None, at(300)), None, "an outage alone never stalls");
         assert_eq!(failing_since(&Phase::Outstanding(why(Reason::LinkSent, "x")), since.as_deref(), at(400)), None);
         assert_eq!(failing_since(&blocked, Some("nonsense"), at(100)), since);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_while_something_fails_neither_ends_the_period_nor_prolongs_it() {
+        let begun = Instant::now();
+        let clock = Clock::starting(at(100), begun);
+        let since = Some("1970-01-01T00:01:40Z");
+        assert!(!is_over(since, GRACE, clock.now(begun + Duration::from_secs(599))));
+        assert!(is_over(since, GRACE, clock.now(begun + GRACE)));
+        // A process that was killed left a time from a clock that was an hour ahead.
+        let blocked = Phase::Blocked(why(Reason::SecretNotFound, "x"));
+        assert_eq!(failing_since(&blocked, Some("1970-01-01T01:01:40Z"), at(100)).as_deref(), since);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
+use super::grace::Clock;
 use super::ports::{Announcement, Environment, Objects, WriteError};
 use super::wait::Wait;
 use super::write_ahead::{Ticket, WritesAhead};
@@ -31,6 +32,8 @@ pub struct Held<'a, K, O> {
     object: K,
     /// How long what could come right by itself is in progress, before it is stalled.
     grace: Duration,
+    /// What the wall clock is, where something fails.
+    clock: Option<Clock>,
     /// What is said beside any phase: why something cannot be revoked.
     revoke_refused: Option<Why>,
     /// Whether it came from the API server in this look, not from the watch cache.
@@ -65,7 +68,7 @@ where
 {
     /// Takes an object from the watch cache into hand.
     pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
-        Self { objects, environment, object, grace, revoke_refused: None, fresh: false }
+        Self { objects, environment, object, grace, clock: None, revoke_refused: None, fresh: false }
     }
 
     /// From now on says that something cannot be revoked, or does not say it any more.
@@ -86,6 +89,22 @@ where
     /// Whether the finalizer stands.
     pub fn has_finalizer(&self) -> bool {
         self.object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    }
+
+    /// Keeps the time by the clock that is remembered, for as long as something fails.
+    pub fn keep_time(&mut self, remembered: &mut Option<Clock>) {
+        let start = || Clock::starting(self.environment.now(), self.environment.monotonic());
+        let failing = self.object.failing_since().is_some();
+        *remembered = failing.then(|| remembered.unwrap_or_else(start));
+        self.clock = *remembered;
+    }
+
+    /// The time by which grace periods are counted.
+    pub fn now(&self) -> Timestamp {
+        match &self.clock {
+            Some(clock) => clock.now(self.environment.monotonic()),
+            None => self.environment.now(),
+        }
     }
 
     /// Reads the object from the API server.
@@ -228,7 +247,7 @@ where
 
     /// How a phase is said at this moment.
     fn voice(&self) -> Voice {
-        Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now: self.environment.now() }
+        Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now: self.now() }
     }
 
     fn hold(&mut self, object: K) {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
-use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, RECONCILE_REQUESTED_AT};
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfigPatch, JobState};
+use jiff::SignedDuration;
 use kube::ResourceExt;
 use serde_json::json;
 use tokio::time::Instant;
@@ -19,6 +20,13 @@ use crate::world::{State, World};
 pub struct Who {
     pub person: String,
     pub by_username: bool,
+}
+
+/// An object that an annotation can be put on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    Request(Key),
+    Config(Key),
 }
 
 /// Something that a person will do, at some moment at which it can be done.
@@ -72,6 +80,16 @@ pub enum Act {
         key: Key,
         state: JobState,
     },
+    /// Stops all work on a request, or on a configuration.
+    Pause(Object),
+    /// Has it go on.
+    Resume(Object),
+    /// Asks for a look now.
+    AskForALook(Object),
+    /// The clocks of the machines that processes run on jump by an hour.
+    ClocksJump {
+        back: bool,
+    },
     /// Makes a job for a person whose request is concluded.
     SendByHand(Key),
     Suspend(String),
@@ -105,6 +123,8 @@ pub fn tidy(world: &World) {
         let stuck = |config: &&Arc<AuthenticatorConfig>| config.metadata.deletion_timestamp.is_some();
         let stuck: Vec<Key> = state.configs.objects.values().filter(stuck).map(|config| key(config.as_ref())).collect();
         stuck.iter().for_each(|key| state.orphan_config(key));
+        resume_all::<EnrollmentRequest>(&mut state);
+        resume_all::<AuthenticatorConfig>(&mut state);
         state.service.people.values_mut().for_each(|person| person.active = true);
         let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
         state.acts.retain(begun);
@@ -117,6 +137,12 @@ pub fn tidy(world: &World) {
             carry_out(world, act);
         }
     }
+}
+
+fn resume_all<K: Kind>(state: &mut State) {
+    let paused: Vec<Key> =
+        state.paused.keys().filter(|(kind, _)| *kind == K::READ).map(|(_, key)| key.clone()).collect();
+    paused.iter().for_each(|key| state.resume::<K>(key));
 }
 
 /// For how long after a call a list may not show its effect: nobody lays hands on its object so soon.
@@ -179,7 +205,13 @@ fn possible(state: &State, act: &Act) -> bool {
         }
         Act::Suspend(person) => state.service.people.get(person).is_some_and(|person| person.active),
         Act::Activate(person) => state.service.people.get(person).is_some_and(|person| !person.active),
-        Act::Rename(..) => true,
+        Act::Pause(Object::Request(key)) | Act::AskForALook(Object::Request(key)) => request(key).is_some(),
+        Act::Pause(Object::Config(key)) | Act::AskForALook(Object::Config(key)) => {
+            state.configs.objects.contains_key(key)
+        }
+        Act::Resume(Object::Request(key)) => state.paused.contains_key(&(EnrollmentRequest::READ, key.clone())),
+        Act::Resume(Object::Config(key)) => state.paused.contains_key(&(AuthenticatorConfig::READ, key.clone())),
+        Act::Rename(..) | Act::ClocksJump { .. } => true,
     }
 }
 
@@ -277,6 +309,24 @@ fn carry_out(world: &World, act: Act) {
             // Every list shows it from the beginning.
             service.jobs.get_mut(&job).expect("just made").history[0].0 = now.checked_sub(LAG).expect("a time");
         }
+        Act::Pause(Object::Request(key)) => {
+            state.pause::<EnrollmentRequest>(&key);
+            state.acts.push(Act::Resume(Object::Request(key)));
+        }
+        Act::Pause(Object::Config(key)) => {
+            state.pause::<AuthenticatorConfig>(&key);
+            state.acts.push(Act::Resume(Object::Config(key)));
+        }
+        Act::Resume(Object::Request(key)) => state.resume::<EnrollmentRequest>(&key),
+        Act::Resume(Object::Config(key)) => state.resume::<AuthenticatorConfig>(&key),
+        Act::AskForALook(object) => {
+            let value = state.number().to_string();
+            match object {
+                Object::Request(key) => state.annotate::<EnrollmentRequest>(&key, RECONCILE_REQUESTED_AT, &value),
+                Object::Config(key) => state.annotate::<AuthenticatorConfig>(&key, RECONCILE_REQUESTED_AT, &value),
+            }
+        }
+        Act::ClocksJump { back } => state.clocks += SignedDuration::from_hours(if back { -1 } else { 1 }),
         Act::Suspend(person) => {
             state.service.people.get_mut(&person).expect("possible").active = false;
             state.acts.push(Act::Activate(person));

@@ -7,7 +7,7 @@ use beyond_identity_operator::beyond_identity::types::JobState;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::actors::{self, Act, Who};
+use crate::actors::{self, Act, Object, Who};
 use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
 use crate::looks::CLUSTER;
@@ -124,7 +124,7 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
     }
     for _ in 0..state.chance.below(6) {
         let key = key.clone();
-        let act = match state.chance.below(15) {
+        let act = match state.chance.below(22) {
             0 => Act::DeleteRequest(key),
             1 | 2 => Act::RecreateRequest { key, who: first.clone() },
             3 => Act::CorrectRequest { key, who: who(&people[0]) },
@@ -136,6 +136,12 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
             10 => Act::SetRevoked { key, revoked: true },
             11 => Act::SetRevoked { key, revoked: false },
             12 => Act::Orphan(key),
+            14 | 15 => Act::Pause(Object::Request(key)),
+            16 => Act::Pause(Object::Config((key.0, "hosted-web".to_owned()))),
+            17 => Act::AskForALook(Object::Request(key)),
+            18 => Act::AskForALook(Object::Config((key.0, "hosted-web".to_owned()))),
+            19 => Act::ClocksJump { back: true },
+            20 => Act::ClocksJump { back: false },
             13 => Act::Rename(people[0].clone(), people[1].clone()),
             _ => {
                 let states = ["LINK_OPENED", "COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND", "SOMETHING_NEW"];

@@ -6,12 +6,18 @@ use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord}
 use beyond_identity_operator::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
+use beyond_identity_operator::reconcile::annotations::look_asked_for;
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use crate::looks::CLUSTER;
+use crate::kubernetes::{Kind, key};
+use crate::looks::{CLUSTER, GRACE};
 use crate::service::{Job, is_live};
-use crate::world::{Announcement, State};
+use crate::world::{Announcement, State, World};
+
+/// How far the clocks of processes and of the API server are apart.
+const CLOCKS_APART: Duration = Duration::from_secs(60);
 
 /// For how long before a send a job must have been there to be known: a list lags, and a process can be suspended
 /// before it acts.
@@ -115,6 +121,17 @@ pub fn after_a_create(state: &mut State, made: &RemoteConfig) {
     }
 }
 
+/// An object was let go although something of it is left, against its wish: not before the grace period is over.
+pub fn left_behind<K: Kind>(world: &World, object: &K, note: &str) {
+    let deleted = object.meta().deletion_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
+    let waited = world.wall().duration_since(deleted);
+    let mut state = world.lock();
+    // Of two whose clocks are an hour apart, one takes for long ago what the other has just written.
+    if state.alone && waited < GRACE.saturating_sub(CLOCKS_APART).try_into().expect("short") {
+        state.violate(format!("{:?} was let go {waited:#} after its deletion: {note}", key(object)));
+    }
+}
+
 /// What is still to be done, if anything.
 pub fn unsettled(state: &State) -> Option<String> {
     let of_a_request =
@@ -126,6 +143,9 @@ pub fn unsettled(state: &State) -> Option<String> {
         let status = config.status.clone().unwrap_or_default();
         if config.metadata.deletion_timestamp.is_some() {
             return Some(format!("the configuration {} is still being deleted", config.name_any()));
+        }
+        if look_asked_for(config.as_ref()).is_some() {
+            return Some(format!("the configuration {} was not looked at, though somebody asks", config.name_any()));
         }
         if status.create.is_some() || status.id.is_none() {
             return Some(format!("the configuration {} is not established", config.name_any()));
@@ -147,6 +167,9 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
     }
     if status.send.is_some() {
         return Some("is in doubt");
+    }
+    if look_asked_for(request).is_some() {
+        return Some("was not looked at, though somebody asks");
     }
     let owed = status.attempt.is_none_or(|attempt| attempt < spec.attempt && !spec.revoked);
     if owed {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beyond_identity_operator::api::{FINALIZER, HasStatus};
+use beyond_identity_operator::api::{FINALIZER, HasStatus, PAUSED};
 use beyond_identity_operator::reconcile::WriteError;
+use beyond_identity_operator::reconcile::annotations::is_paused;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
@@ -137,12 +138,33 @@ impl State {
         self.store(object);
     }
 
-    /// Asks for a look at a request, as a person does.
-    pub fn annotate(&mut self, key: &Key, value: &str) {
-        let Some(request) = self.requests.objects.get(key).cloned() else { return };
-        let mut request = Arc::unwrap_or_clone(request);
-        request.annotations_mut().insert("look-at-it".to_owned(), value.to_owned());
-        self.store(request);
+    /// Annotates an object, as a person does.
+    pub fn annotate<K: Kind>(&mut self, key: &Key, annotation: &str, value: &str) {
+        let Some(object) = K::table(self).objects.get(key).cloned() else { return };
+        let mut object = Arc::unwrap_or_clone(object);
+        object.annotations_mut().insert(annotation.to_owned(), value.to_owned());
+        self.store(object);
+    }
+
+    /// Stops all work on an object, as a person does.
+    pub fn pause<K: Kind>(&mut self, key: &Key) {
+        self.annotate::<K>(key, PAUSED, "true");
+        let in_doubt = K::table(self).objects.get(key).is_some_and(|object| object.announced().is_some());
+        self.paused_in_doubt += u64::from(in_doubt);
+        self.paused.entry((K::READ, key.clone())).or_insert_with(Instant::now);
+    }
+
+    /// Has work on it go on.
+    pub fn resume<K: Kind>(&mut self, key: &Key) {
+        self.annotate::<K>(key, PAUSED, "false");
+        self.paused.remove(&(K::READ, key.clone()));
+    }
+
+    /// Since when the object is paused.
+    pub fn paused_since<K: Kind>(&mut self, key: &Key) -> Option<Instant> {
+        let since = self.paused.get(&(K::READ, key.clone())).copied();
+        // The one of that name may be a new one.
+        since.filter(|_| K::table(self).objects.get(key).is_some_and(|object| is_paused(object.as_ref())))
     }
 
     /// Takes all finalizers off, as a person does.
@@ -158,6 +180,10 @@ impl State {
         let current = self.current(object, anyhow)?;
         if current.same_status(object) {
             return Ok(current);
+        }
+        let announces = |object: &K| object.announced().map(|announced| announced.id);
+        if announces(object).is_some() && announces(object) != announces(&current) && is_paused(&current) {
+            self.violate(format!("a call was announced for {:?}, which is paused", key(object)));
         }
         let mut written = current;
         written.take_status(object);

@@ -16,7 +16,7 @@ use crate::ports::{SimEnvironment, SimObjects, SimUsers};
 use crate::process::Process;
 use crate::turns::SimRealms;
 use crate::waker::Look;
-use crate::world;
+use crate::world::State;
 
 /// How long a call to the API server may take.
 pub const KUBERNETES: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const SETTLE: Duration = Duration::from_secs(60);
 const RESYNC: Duration = Duration::from_secs(600);
 
 /// How long what could come right by itself is in progress.
-const GRACE: Duration = Duration::from_secs(600);
+pub const GRACE: Duration = Duration::from_secs(600);
 
 /// The name of the cluster.
 pub const CLUSTER: &str = "simulation";
@@ -47,7 +47,11 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
         Arc::new(enrollment_request::Ports {
             requests: SimObjects::of(process),
             configs: SimObjects::of(process),
-            realms: SimRealms { seat: Seat(process.clone()), wake: Process::wake_request },
+            realms: SimRealms {
+                seat: Seat(process.clone()),
+                wake: Process::wake_request,
+                paused_since: State::paused_since::<EnrollmentRequest>,
+            },
             environment: Arc::new(SimEnvironment(process.clone())),
             reservations,
             memories: Memories::default(),
@@ -86,7 +90,11 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
     let ports = Arc::new(authenticator_config::Ports {
         configs: SimObjects::of(process),
         users: SimUsers(Seat(process.clone())),
-        realms: SimRealms { seat: Seat(process.clone()), wake: Process::wake_config },
+        realms: SimRealms {
+            seat: Seat(process.clone()),
+            wake: Process::wake_config,
+            paused_since: State::paused_since::<AuthenticatorConfig>,
+        },
         environment: Arc::new(SimEnvironment(process.clone())),
         memories: Memories::default(),
         cluster: CLUSTER.to_owned(),
@@ -103,7 +111,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
 pub async fn all_requests(process: &Arc<Process>) -> Vec<EnrollmentRequest> {
     let seat = Seat(process.clone());
     loop {
-        let list = |state: &mut world::State, _, _| Ok(state.requests.objects.values().cloned().collect::<Vec<_>>());
+        let list = |state: &mut State, _, _| Ok(state.requests.objects.values().cloned().collect::<Vec<_>>());
         let listed: Result<_, String> = seat.call(Port::ListRequests, KUBERNETES, list).await;
         if let Ok(listed) = listed {
             return listed.into_iter().map(Arc::unwrap_or_clone).collect();

@@ -38,6 +38,8 @@ struct Total {
     hits: Hits,
     calls: u64,
     emails: u64,
+    /// How often an object was paused in doubt.
+    paused_in_doubt: u64,
     /// The first seed that failed.
     failed: Option<(u64, schedule::Outcome)>,
 }
@@ -65,6 +67,7 @@ fn the_promise_holds_in_every_schedule() {
             outcome.hits.iter().for_each(|(hit, times)| *total.hits.entry(*hit).or_default() += times);
             total.calls += outcome.calls;
             total.emails += outcome.emails;
+            total.paused_in_doubt += outcome.paused_in_doubt;
             let first = total.failed.as_ref().is_none_or(|(first, _)| seed < *first);
             if first && (outcome.violation.is_some() || only.is_some()) {
                 total.failed = Some((seed, outcome));
@@ -76,14 +79,19 @@ fn the_promise_holds_in_every_schedule() {
         scope.spawn(work);
     });
     let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let Total { hits, calls, emails, failed } = total;
+    let Total { hits, calls, emails, paused_in_doubt, failed } = total;
     if let Some((seed, schedule::Outcome { violation, trace, .. })) = failed {
         println!("{}", trace.join("\n"));
         assert!(violation.is_none(), "SEED={seed}: {}", violation.unwrap_or_default());
         return;
     }
-    println!("{} schedules, {calls} calls, {emails} emails in {:?}", seeds.end, begun.elapsed());
+    println!(
+        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, in {:?}",
+        seeds.end,
+        begun.elapsed()
+    );
     if seeds.end >= SEEDS {
+        assert!(paused_in_doubt > 0, "nothing was paused in doubt");
         every_fault_was_met(hits);
     }
 }

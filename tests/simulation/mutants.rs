@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use beyond_identity_operator::api::EnrollmentRequest;
+use beyond_identity_operator::api::{EnrollmentRequest, PAUSED};
 use beyond_identity_operator::beyond_identity::types::{CredentialBindingJob, JobState};
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Unsent};
 use tokio::time::Instant;
@@ -58,6 +58,8 @@ pub enum Mutant {
     SendsWhatIsHeldBack,
     /// The monotonic clock runs slowly, so that a deadline comes late.
     SlowClock,
+    /// Nobody sees that an object is paused.
+    IgnoresPauses,
 }
 
 /// How long an effect or a list may be late.
@@ -98,6 +100,14 @@ pub fn writes_anyhow<K: Kind>(mutant: Option<Mutant>, object: &K) -> bool {
 pub fn read<K: Kind>(process: &Process, mut object: K) -> K {
     if process.world.mutant == Some(Mutant::ForgetsDoubt) && process.restarted {
         object.forget_record();
+    }
+    object
+}
+
+/// An object, as it is seen anywhere.
+pub fn seen<K: Kind>(process: &Process, mut object: K) -> K {
+    if process.world.mutant == Some(Mutant::IgnoresPauses) {
+        object.meta_mut().annotations.iter_mut().for_each(|annotations| _ = annotations.remove(PAUSED));
     }
     object
 }
@@ -195,4 +205,5 @@ mutants! {
     without_reservations_at_the_start: NoReservationsAtTheStart,
     sending_what_is_held_back: SendsWhatIsHeldBack,
     with_a_slow_clock: SlowClock,
+    ignoring_pauses: IgnoresPauses,
 }

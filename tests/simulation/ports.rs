@@ -18,9 +18,11 @@ use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, Re
 use beyond_identity_operator::{authenticator_config, enrollment_request};
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
 use crate::faults::Port;
+use crate::invariants;
 use crate::kubernetes::{Kind, Objects as Known, key};
 use crate::looks::{KUBERNETES, SERVICE};
 use crate::mutants::{self, Mutant};
@@ -50,7 +52,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         let key = (namespace.to_owned(), name.to_owned());
         let read = move |state: &mut State, _, _| Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()));
         let read: Result<Option<K>, String> = self.seat.call(K::READ, KUBERNETES, read).await;
-        read.map(|read| read.map(|object| mutants::read(&self.seat.0, object)))
+        read.map(|read| read.map(|object| mutants::seen(&self.seat.0, mutants::read(&self.seat.0, object))))
     }
 
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
@@ -76,7 +78,8 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
             }
             written
         };
-        self.seat.call(K::WRITE, KUBERNETES, write).await
+        let written: Result<K, WriteError> = self.seat.call(K::WRITE, KUBERNETES, write).await;
+        written.map(|object| mutants::seen(&self.seat.0, object))
     }
 
     async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
@@ -89,14 +92,18 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
             }
             Ok(patched)
         };
-        self.seat.call(K::FINALIZE, KUBERNETES, patch).await
+        let patched: Result<K, WriteError> = self.seat.call(K::FINALIZE, KUBERNETES, patch).await;
+        patched.map(|object| mutants::seen(&self.seat.0, object))
     }
 
     fn announce(&self, object: &K, announcement: Announcement) {
-        let Announcement { reason, note, .. } = announcement;
+        let Announcement { type_, reason, note } = announcement;
         if reason == Reason::LeftBehind {
             // It is said that a link is left.
             self.seat.0.world.lock().touched.extend(object.uid());
+            if type_ == EventType::Warning {
+                invariants::left_behind(&self.seat.0.world, object, &note);
+            }
         }
         self.seat.0.world.say(format_args!("{}: event for {:?}: {reason}: {note}", self.seat.0.name, key(object)));
     }
@@ -249,7 +256,8 @@ pub struct SimEnvironment(pub Arc<Process>);
 
 impl Environment for SimEnvironment {
     fn now(&self) -> Timestamp {
-        self.0.world.wall().checked_add(self.0.skew).expect("within the calendar")
+        let jumped = self.0.world.lock().clocks - self.0.clocks;
+        self.0.world.wall().checked_add(self.0.skew + jumped).expect("within the calendar")
     }
 
     fn monotonic(&self) -> Instant {

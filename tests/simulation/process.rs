@@ -23,8 +23,10 @@ pub struct Process {
     pub name: String,
     pub requests: Mutex<Objects<EnrollmentRequest>>,
     pub configs: Mutex<Objects<AuthenticatorConfig>>,
-    /// How far its wall clock is from the true time.
+    /// How far its wall clock is from the true time, when the clocks have not jumped since it was started.
     pub skew: SignedDuration,
+    /// How far they had jumped then.
+    pub clocks: SignedDuration,
     /// Whether it starts no remote writes any more.
     pub ending: AtomicBool,
     /// Whether it is the successor of one that was killed.
@@ -78,6 +80,7 @@ impl Process {
                 configs: Mutex::new(configs),
                 seen: (seen_requests, seen_configs),
                 skew: state.chance.skew(60),
+                clocks: state.clocks,
                 ending: AtomicBool::new(false),
                 restarted,
                 reservations: Arc::new(Reservations::new(wake)),

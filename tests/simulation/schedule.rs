@@ -15,6 +15,9 @@ use crate::{actors, beginning, invariants};
 /// How long everything may take to be settled once nothing goes wrong any more.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
 
+/// How long what is paused stays so when nothing goes wrong any more.
+const PAUSED: Duration = Duration::from_secs(1800);
+
 /// How a run went.
 pub struct Outcome {
     pub violation: Option<String>,
@@ -22,6 +25,8 @@ pub struct Outcome {
     pub hits: Hits,
     pub calls: u64,
     pub emails: u64,
+    /// How often an object was paused in doubt.
+    pub paused_in_doubt: u64,
 }
 
 /// Runs one schedule; where it breaks a promise, it is run once more to tell how it went.
@@ -45,6 +50,7 @@ pub fn run_once(seed: u64, mutant: Option<Mutant>, traced: bool) -> Outcome {
             trace: std::mem::take(&mut state.trace),
             hits: std::mem::take(&mut state.faults.hits),
             calls: state.faults.calls,
+            paused_in_doubt: state.paused_in_doubt,
             emails: state.announced.values().map(|it| it.jobs.len() as u64).sum(),
         }
     })
@@ -56,6 +62,7 @@ async fn play(world: &Arc<World>) {
         let minutes = state.chance.between(Duration::from_secs(120), Duration::from_secs(900));
         (state.chance.pick(&[1, 1, 2]), minutes)
     };
+    world.lock().alone = processes == 1;
     beginning::prepare(world, processes == 1);
     for number in 0..processes {
         tokio::spawn(slot(world.clone(), number));
@@ -74,6 +81,10 @@ async fn play(world: &Arc<World>) {
     if processes > 1 {
         // Two at once are for a while only; and what an older one wrote last may be news to nobody.
         world.election.notify_waiters();
+    }
+    if !world.lock().paused.is_empty() {
+        // Long enough to see whether somebody works on what is paused.
+        sleep(PAUSED).await;
     }
     let (end, mut quiet) = (Instant::now() + TO_SETTLE, 0);
     while quiet < 12 {

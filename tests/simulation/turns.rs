@@ -20,7 +20,15 @@ use crate::world::State;
 pub struct SimRealms {
     pub seat: Seat,
     pub wake: Wake,
+    pub paused_since: PausedSince,
 }
+
+/// Since when an object is paused.
+pub type PausedSince = fn(&mut State, &Key) -> Option<Instant>;
+
+/// For how long an object can have been paused before everybody knows it: watches lag, and a process can be suspended
+/// between two calls.
+const KNOWN: Duration = Duration::from_secs(600);
 
 /// Wakes an object.
 pub type Wake = fn(&Process, &Key);
@@ -29,8 +37,14 @@ impl Realms for SimRealms {
     type Remote = SimRemote;
 
     async fn open(&self, caller: Caller<'_>, _reference: &ProviderConfigRef) -> Result<Opened<SimRemote>, Trouble> {
-        let Self { seat, wake } = self;
+        let Self { seat, wake, paused_since } = self;
         let turn = Turn { seat: seat.clone(), key: (caller.namespace.to_owned(), caller.name.to_owned()), wake: *wake };
+        {
+            let mut state = seat.0.world.lock();
+            if let Some(since) = paused_since(&mut state, &turn.key).filter(|since| since.elapsed() > KNOWN) {
+                state.violate(format!("there is work on {:?}, paused for {:?}", turn.key, since.elapsed()));
+            }
+        }
         let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
         Ok(Opened { remote: SimRemote(turn), not_allowed: None, no_resource_ids: None })

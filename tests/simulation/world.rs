@@ -10,14 +10,14 @@ use beyond_identity_operator::beyond_identity::Error;
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, CredentialBindingJob, JobState, NewAuthenticatorConfig,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::actors::Act;
 use crate::chance::Chance;
-use crate::faults::Faults;
+use crate::faults::{Faults, Port};
 use crate::invariants;
 use crate::kubernetes::{Announced, Key, Kind, Table};
 use crate::mutants::Mutant;
@@ -55,6 +55,14 @@ pub struct State {
     pub namers: BTreeMap<String, String>,
     /// The jobs that were read by their ids, in a state in which they can be adopted.
     pub read: BTreeSet<String>,
+    /// The objects that people have paused, and since when.
+    pub paused: BTreeMap<(Port, Key), Instant>,
+    /// How often that was while a call was in doubt.
+    pub paused_in_doubt: u64,
+    /// How far the clocks of the machines that processes run on have jumped.
+    pub clocks: SignedDuration,
+    /// Whether there is one process at a time.
+    pub alone: bool,
     /// Effects that are still to come.
     pub late: u32,
     /// What happened, in words, where anybody wants to know.
@@ -166,7 +174,7 @@ impl State {
         _ = self.write_status(&request, true);
         // A change of the status alone wakes nobody.
         let number = self.number().to_string();
-        self.annotate(key, &number);
+        self.annotate::<EnrollmentRequest>(key, "look-at-it", &number);
         self.announced.values_mut().filter(|it| it.uid == uid).for_each(|it| it.stripped = true);
     }
 
@@ -209,6 +217,10 @@ impl World {
             touched: BTreeSet::new(),
             namers: BTreeMap::new(),
             read: BTreeSet::new(),
+            paused: BTreeMap::new(),
+            paused_in_doubt: 0,
+            clocks: SignedDuration::ZERO,
+            alone: true,
             late: 0,
             trace: Vec::new(),
             traced,

@@ -29,7 +29,7 @@ fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
         return Ok(RELEASE);
     }
     if facts.desired.orphan {
-        shown(facts, id)?;
+        shown(facts)?;
         let what = format!(
             "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
         );
@@ -69,26 +69,14 @@ fn unused(facts: &Facts<'_>) -> Result<(), Step> {
     Err(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))))
 }
 
-/// Waits until a list has shown a configuration that is left, or must have: the next object of this name finds it by a
-/// list, and would otherwise make another one.
-fn shown(facts: &Facts<'_>, id: &str) -> Result<(), Step> {
+/// Waits until every list must show a configuration that is left: the next object of this name finds it by a list, and
+/// would otherwise make another one. That one list has shown it is not enough, since the next may come from elsewhere.
+fn shown(facts: &Facts<'_>) -> Result<(), Step> {
     let left = facts.times.settle.saturating_sub(facts.observed.known_for);
     if left.is_zero() {
         return Ok(());
     }
-    let listed = match facts.realm(facts.home().as_ref()) {
-        Err(step @ Step::Learn(_)) => return Err(step),
-        Err(_) => false,
-        Ok(_) => match &facts.observed.listed {
-            Fact::Unknown => return Err(Step::Learn(Question::Configs)),
-            Fact::Failed(_) => false,
-            Fact::Known(listed) => listed.configs.iter().any(|config| config.id == *id),
-        },
-    };
-    if listed {
-        return Ok(());
-    }
-    let message = "the deletion waits until a list must have shown the configuration that is left in Beyond Identity";
+    let message = "the deletion waits until every list must show the configuration that is left in Beyond Identity";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
     Err(Step::Wait(Wait::saying(phase, Until::After(left))))
 }

@@ -1,8 +1,6 @@
 //! Prepare: something is owed. Check all that the service demands, so that a send is not refused, and write
 //! ahead what will be sent.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::{Facts, SERVICE_CLOCK_MARGIN, adopt};
@@ -16,8 +14,6 @@ use crate::enrollment_request::observed::{Config, Listed, Person, ReadyConfig};
 use crate::enrollment_request::step::{Question, Step};
 use crate::reconcile::{Fact, Until, Wait};
 
-/// How far this machine's clock may be from the service's, where an answer had no usable `Date`.
-const OWN_CLOCK_MARGIN: Duration = Duration::from_secs(120);
 /// As many as the record holds.
 const MAX_EXISTING_JOBS: usize = 1000;
 
@@ -153,7 +149,7 @@ fn write_ahead(
         authenticator_config_id,
         delivery_method: facts.desired.delivery_method,
         post_binding_redirect_uri: facts.desired.post_binding_redirect_uri.clone(),
-        not_before: not_before(listed, facts.now).to_string(),
+        not_before: not_before(listed).to_string(),
         existing_job_ids: Vec::new(),
         // A second more than the call itself, for writing the record.
         timeout_seconds: i64::try_from(facts.times.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1),
@@ -170,11 +166,10 @@ fn write_ahead(
     Ok(Step::WriteAhead(Box::new(send), phase))
 }
 
-/// From when on a job can be this send's own.
-fn not_before(listed: &Listed, now: Timestamp) -> Timestamp {
-    let (at, margin) = match listed.server_time {
-        Some(at) => (at, SERVICE_CLOCK_MARGIN),
-        None => (now, OWN_CLOCK_MARGIN),
-    };
-    at.checked_sub(margin).unwrap_or(Timestamp::MIN)
+/// From when on a job can be this send's own. This machine's clock has no say in it: were it an hour ahead, the job would
+/// not be known again, and the email sent once more. Where an answer had no usable `Date`, only what the list shows is not
+/// its own.
+fn not_before(listed: &Listed) -> Timestamp {
+    let at = listed.server_time.and_then(|at| at.checked_sub(SERVICE_CLOCK_MARGIN).ok());
+    at.unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -147,18 +147,10 @@ fn orphan_and_observe_let_go_at_once_whoever_refers_to_it() {
 }
 
 #[test]
-fn what_is_left_is_shown_by_a_list_first_or_the_next_of_that_name_would_make_another() {
+fn what_is_left_has_to_be_in_every_list_first_or_the_next_of_that_name_would_make_another() {
     let orphan = |observed: &Observed| plan(&Desired { orphan: true, ..deleting() }, observed, &TIMES);
     let young = || Observed { known_for: Duration::from_secs(10), ..made(None) };
-    assert_eq!(orphan(&Observed { realm: Fact::Unknown, ..young() }), ask_realm());
-    assert_eq!(orphan(&young()), Step::Learn(Question::Configs));
-    let kept = orphan(&Observed { listed: list(&[ours("4e129fc8")], 0), ..young() });
-    assert!(matches!(kept, Step::Release { left: Some(Left::Kept(_)) }), "{kept:?}");
-    for observed in [
-        Observed { listed: list(&[], 0), ..young() },
-        Observed { listed: Fact::Failed(down()), ..young() },
-        Observed { realm: Fact::Failed(blocked()), ..young() },
-    ] {
+    for observed in [young(), Observed { listed: list(&[ours("4e129fc8")], 0), ..young() }] {
         assert_eq!(waits(&orphan(&observed)), (Reason::Deleting, Until::After(Duration::from_secs(50))));
     }
     let doubt = orphan(&in_doubt(&[], 0));

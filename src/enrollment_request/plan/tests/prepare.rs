@@ -1,6 +1,7 @@
 //! Hold and prepare: what is checked before a send, in which order, and what is written ahead.
 
 use super::*;
+use crate::beyond_identity::types::JobState;
 use crate::enrollment_request::step::Question;
 use crate::enrollment_request::testing::{job, send};
 
@@ -104,10 +105,16 @@ fn what_is_written_ahead_is_all_that_finding_the_job_again_takes() {
 }
 
 #[test]
-fn without_a_usable_date_the_own_clock_counts_with_a_wider_margin() {
-    let jobs = Fact::Known(Listed { server_time: None, ..listed(Vec::new(), 0) });
+fn without_a_usable_date_all_that_is_listed_is_named_and_the_own_clock_counts_for_nothing() {
+    let mut old = job("old");
+    old.create_time = Some("2020-01-01T00:00:00Z".to_owned());
+    old.state = Some(JobState::Expired);
+    let jobs = Fact::Known(Listed { server_time: None, ..listed(vec![old], 0) });
     let Step::WriteAhead(record, _) = next(&desired(), &Observed { jobs, ..prepared() }) else { panic!() };
-    assert_eq!(record.not_before, "2026-01-01T11:58:03Z");
+    assert_eq!(
+        (record.not_before.as_str(), &record.existing_job_ids[..]),
+        ("1970-01-01T00:00:00Z", &["old".to_owned()][..])
+    );
 }
 
 #[test]
