@@ -88,6 +88,38 @@ async fn without_a_whole_list_nothing_is_sent() {
     .await;
 }
 
+/// 50 MiB are more than is read of any answer.
+#[tokio::test]
+async fn an_answer_that_is_far_too_long_is_none_and_nothing_is_lost_by_it() {
+    let long = |field: &str, value: serde_json::Value| {
+        Reply::json(200, &json!({field: value, "padding": "x".repeat(50 << 20)}))
+    };
+    let (place, _operator) = Fixture::ready_with(following).await;
+    let list = long("credential_binding_jobs", json!([]));
+    let rule = place.realm.fault(Rule::new(Effect::Answer(list)).on(Operation::ListJobs));
+    place.create_request().await;
+    let request = place.request_says("ServiceUnavailable").await;
+    assert_eq!(
+        message(&request),
+        "GET credential-binding-jobs was answered with 200, but not usably: it has more than 16777216 bytes"
+    );
+    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    let job = long("credential_binding_job", json!({"id": "57d73b5909ede35a"}));
+    place.realm.fault(Rule::new(Effect::HappenThenAnswer(job)).on(Operation::CreateJob).once());
+    place.realm.remove_fault(rule);
+    let sent = place.request_says("LinkSent").await;
+    assert_eq!(place.mailed(), [job_of(&sent)], "it was looked for, and not sent again");
+
+    let job = long("credential_binding_job", json!({"id": job_of(&sent), "state": "EXPIRED"}));
+    let rule = place.realm.fault(Rule::new(Effect::Answer(job)).on(Operation::GetJob));
+    eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
+    let now = place.request_says("LinkSent").await;
+    assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
+    place.realm.remove_fault(rule);
+    place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
+    place.request_says("LinkOpened").await;
+}
+
 /// What is read by id is not taken for gone, or for another state, when it cannot be read.
 #[tokio::test]
 async fn a_job_that_cannot_be_read_stays_as_it_was() {

@@ -7,6 +7,7 @@
 
 mod adoption;
 mod answers;
+mod anything;
 mod asking;
 mod attempts;
 mod beginning;
