@@ -285,7 +285,10 @@ where
     /// A log line and an event about something that happened once.
     fn tell(&self, type_: EventType, reason: Reason, note: String) {
         let Desired { namespace, name, .. } = &self.desired;
-        tracing::info!(kind = "AuthenticatorConfig", namespace, name, %reason, "{note}");
+        match type_ {
+            EventType::Normal => tracing::info!(kind = "AuthenticatorConfig", namespace, name, %reason, "{note}"),
+            EventType::Warning => tracing::warn!(kind = "AuthenticatorConfig", namespace, name, %reason, "{note}"),
+        }
         self.held.announce(Announcement { type_, reason, note });
     }
 
