@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::beyond_identity::HttpClient;
+use crate::enrollment_request::desired::Desired;
+use crate::enrollment_request::plan::is_anything_owed;
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
@@ -256,9 +258,8 @@ impl Waker {
     fn wake_waiting(&self, concerned: impl Fn(&EnrollmentRequest) -> bool) {
         let settled = |request: &EnrollmentRequest| {
             request.status.as_ref().is_some_and(|status| {
-                status.attempt >= Some(request.spec.attempt) && status.send.is_none() && status.failing_since.is_none()
+                status.failing_since.is_none() && !is_anything_owed(&Desired::of(request), status)
             }) && !request.spec.revoked
-                && request.metadata.deletion_timestamp.is_none()
         };
         for request in self.requests.state().iter().filter(|request| !settled(request) && concerned(request)) {
             self.wake_request.wake(ObjectRef::from_obj(request.as_ref()));

@@ -239,6 +239,10 @@ pub struct SendRecord {
     /// The attempt that is sent for.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub attempt: i64,
+    /// The job that an annotation asked to be followed by another email. The attempt stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub resend_of: Option<String>,
     /// The provider config that is gone through.
     pub provider_config_ref: ProviderConfigRef,
     /// The tenant.

@@ -121,6 +121,7 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     let SendRecord {
         id: _,
         attempt,
+        resend_of: _,
         provider_config_ref,
         tenant_id,
         realm_id,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::wishes::Wishes;
 use crate::api::EnrollmentRequest;
 use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
 use crate::reconcile::annotations::look_asked_for;
@@ -24,6 +25,8 @@ pub struct Desired {
     pub attempt: i64,
     /// Whether a link that is out is to be revoked, and none to be sent.
     pub revoked: bool,
+    /// What its annotations ask for.
+    pub wishes: Wishes,
     /// Whether a link that is out stays valid when the request is deleted.
     pub orphan: bool,
     /// The generation of the spec.
@@ -62,6 +65,7 @@ impl Desired {
             post_binding_redirect_uri: spec.post_binding_redirect_uri.clone(),
             attempt: spec.attempt,
             revoked: spec.revoked,
+            wishes: Wishes::of(request.annotations()),
             orphan: spec.deletion_policy == DeletionPolicy::Orphan,
             generation: request.metadata.generation.unwrap_or_default(),
             deleting: request.metadata.deletion_timestamp.is_some(),

@@ -14,6 +14,7 @@ pub mod reservations;
 pub mod step;
 #[cfg(test)]
 mod testing;
+pub mod wishes;
 
 pub use ports::{Ports, Remote};
 pub use reconcile::reconcile;

@@ -1,6 +1,7 @@
 //! From the state of a request's job to a phase: here a job's state becomes what is said in the conditions. Pure.
 
 use super::desired::Desired;
+use super::wishes::REVOKE;
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
@@ -11,18 +12,24 @@ const AGAIN: &str = "raise spec.attempt to send another email";
 
 /// The phase of a request of which an attempt is concluded: what is still owed comes first.
 pub fn of_request(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
-    let Desired { attempt, revoked, .. } = desired;
-    if status.attempt.is_none_or(|concluded| concluded < *attempt) && !revoked {
-        Phase::AtWork(why(Reason::Sending, format!("attempt {attempt} is sent next")))
-    } else if *revoked && status.job_id.is_some() && is_outstanding(status.state.as_deref()) {
+    let Desired { attempt, revoked, wishes, .. } = desired;
+    let is_out = status.job_id.is_some() && is_outstanding(status.state.as_deref());
+    if is_out && (*revoked || wishes.revoke(status)) {
         Phase::AtWork(why(Reason::Revoking, "the link is being revoked"))
+    } else if *revoked {
+        of_status(status, desired)
+    } else if status.attempt < Some(*attempt) {
+        Phase::AtWork(why(Reason::Sending, format!("attempt {attempt} is sent next")))
+    } else if let Some(job) = wishes.resend_of(status) {
+        Phase::AtWork(why(Reason::Sending, format!("another email is sent next, after that of job {job}")))
     } else {
-        of_status(status, *revoked)
+        of_status(status, desired)
     }
 }
 
-/// The phase of a request whose attempt is concluded as `status` says; `revoked` is what its spec says.
-pub fn of_status(status: &EnrollmentRequestStatus, revoked: bool) -> Phase {
+/// The phase of a request whose attempt is concluded as `status` says.
+pub fn of_status(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
+    let revoked = desired.revoked;
     match status.skipped {
         Some(Skipped::AlreadyEnrolled) => {
             return Phase::Complete(why(
@@ -44,6 +51,10 @@ pub fn of_status(status: &EnrollmentRequestStatus, revoked: bool) -> Phase {
             ),
             _ => why(Reason::Complete, "the person has bound a passkey"),
         }),
+        Some(JobState::Revoked) if !revoked && desired.wishes.name_for_revocation(status) => Phase::Revoked {
+            why: why(Reason::Revoked, format!("the job was revoked, as the annotation {REVOKE} asks for: {AGAIN}")),
+            asked: true,
+        },
         Some(JobState::Revoked) => revoked_phase(revoked, "the job was revoked"),
         Some(JobState::Expired) if revoked => revoked_phase(true, "the link expired before it was revoked"),
         Some(JobState::FailedToSend) if revoked => revoked_phase(true, "the email was never sent"),
@@ -89,8 +100,8 @@ fn revoked_phase(asked: bool, what: &str) -> Phase {
 }
 
 /// The phase of a request whose job the service does not know any more.
-pub fn of_missing_job(status: &EnrollmentRequestStatus, revoked: bool) -> Phase {
-    if revoked {
+pub fn of_missing_job(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
+    if desired.revoked {
         return revoked_phase(true, "the job is gone in Beyond Identity");
     }
     let job = status.job_id.as_deref().unwrap_or("that status.jobID should name");
@@ -120,10 +131,20 @@ pub fn is_outstanding(state: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enrollment_request::testing::concluded;
+    use crate::enrollment_request::testing::{concluded, request};
+
+    /// What a request with this status asks for, whose spec says `revoked`.
+    fn asking(status: &EnrollmentRequestStatus, revoked: bool) -> Desired {
+        Desired { revoked, ..Desired::of(&request("request", status.clone())) }
+    }
 
     fn phase(state: Option<&str>, revoked: bool) -> Phase {
-        of_status(&EnrollmentRequestStatus { state: state.map(str::to_owned), ..concluded() }, revoked)
+        let status = EnrollmentRequestStatus { state: state.map(str::to_owned), ..concluded() };
+        of_status(&status, &asking(&status, revoked))
+    }
+
+    fn phase_of(status: &EnrollmentRequestStatus) -> Phase {
+        of_status(status, &asking(status, false))
     }
 
     #[test]
@@ -156,20 +177,41 @@ mod tests {
         for state in ["REVOKED", "EXPIRED", "FAILED_TO_SEND"] {
             assert!(matches!(phase(Some(state), true), Phase::Revoked { asked: true, .. }), "{state}");
         }
-        assert!(matches!(of_missing_job(&concluded(), true), Phase::Revoked { asked: true, .. }));
-        assert!(matches!(of_missing_job(&concluded(), false), Phase::JobGone(_)));
+        assert!(matches!(
+            of_missing_job(&concluded(), &asking(&concluded(), true)),
+            Phase::Revoked { asked: true, .. }
+        ));
+        assert!(matches!(of_missing_job(&concluded(), &asking(&concluded(), false)), Phase::JobGone(_)));
         assert!(matches!(phase(Some("COMPLETE"), true), Phase::Complete(_)));
         assert!(matches!(phase(Some("LINK_SENT"), true), Phase::Outstanding(_)), "until it is revoked");
+    }
+
+    #[test]
+    fn a_revocation_that_an_annotation_asks_for_by_the_jobs_name_is_no_warning() {
+        for (state, named, says, warns) in [
+            ("REVOKED", "job", "as the annotation beyondidentity.dev/revoke asks for", false),
+            ("REVOKED", "another", "which spec.revoked does not ask for", true),
+            ("EXPIRED", "job", "the link expired before a passkey was bound", true),
+            ("FAILED_TO_SEND", "job", "the service could not send the email", true),
+            ("COMPLETE", "job", "the person has bound a passkey", false),
+        ] {
+            let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
+            let mut request = request("request", status.clone());
+            request.metadata.annotations = Some([(REVOKE.to_owned(), named.to_owned())].into());
+            let phase = of_status(&status, &Desired::of(&request));
+            assert!(phase.why().message.contains(says), "{state} {named}: {phase:?}");
+            assert_eq!(phase.is_warning(), warns, "{state} {named}");
+        }
     }
 
     #[test]
     fn what_was_not_sent_by_this_request_says_so_and_how_to_send() {
         let adopted = |state: &str| {
             let status = EnrollmentRequestStatus { state: Some(state.to_owned()), adopted: Some(true), ..concluded() };
-            of_status(&status, false)
+            phase_of(&status)
         };
         let skipped = |skipped| {
-            of_status(&EnrollmentRequestStatus { skipped: Some(skipped), ..EnrollmentRequestStatus::default() }, false)
+            phase_of(&EnrollmentRequestStatus { skipped: Some(skipped), ..EnrollmentRequestStatus::default() })
         };
         for (phase, reason) in [
             (adopted("LINK_SENT"), Reason::Adopted),

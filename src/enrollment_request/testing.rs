@@ -23,6 +23,7 @@ pub(crate) fn send() -> SendRecord {
     SendRecord {
         id: "nonce".to_owned(),
         attempt: 1,
+        resend_of: None,
         provider_config_ref: ProviderConfigRef::default(),
         tenant_id: "tenant".to_owned(),
         realm_id: "realm".to_owned(),

@@ -32,9 +32,10 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
     announcement.jobs.push(job.to_owned());
     let Announcement { uid, record, .. } = announcement.clone();
     state.emails.insert(uid.clone(), now);
-    let emails = state.done_for(&uid, record.attempt);
+    let emails = state.done_for(&uid, &record);
     if emails > 1 {
-        state.violate(format!("{emails} emails for attempt {} of the request {uid}", record.attempt));
+        let resend = record.resend_of.map(|job| format!(", sent again after the job {job},")).unwrap_or_default();
+        state.violate(format!("{emails} emails for attempt {}{resend} of the request {uid}", record.attempt));
     }
     let request = state.requests.objects.values().find(|request| request.uid().as_ref() == Some(&uid)).cloned();
     let status = request.and_then(|request| request.status.clone()).unwrap_or_default();

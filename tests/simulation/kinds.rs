@@ -37,7 +37,7 @@ impl Kind for EnrollmentRequest {
 
     fn announced(&self) -> Option<Announced> {
         let send = self.status.as_ref()?.send.as_ref()?;
-        Some(Announced { id: send.id.clone(), attempt: send.attempt })
+        Some(Announced { id: send.id.clone(), attempt: send.attempt, resend_of: send.resend_of.clone() })
     }
 
     fn blank_record(&mut self, existing: bool, not_before: bool) {
@@ -46,7 +46,7 @@ impl Kind for EnrollmentRequest {
             send.existing_job_ids.clear();
         }
         if not_before {
-            send.not_before.clear();
+            "1970-01-01T00:00:00Z".clone_into(&mut send.not_before);
         }
     }
 
@@ -105,7 +105,7 @@ impl Kind for AuthenticatorConfig {
 
     fn announced(&self) -> Option<Announced> {
         let create = self.status.as_ref()?.create.as_ref()?;
-        Some(Announced { id: create.id.clone(), attempt: 1 })
+        Some(Announced { id: create.id.clone(), attempt: 1, resend_of: None })
     }
 
     fn blank_record(&mut self, _existing: bool, _not_before: bool) {}

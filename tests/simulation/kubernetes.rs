@@ -53,6 +53,8 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
 pub struct Announced {
     pub id: String,
     pub attempt: i64,
+    /// The job that is sent again for.
+    pub resend_of: Option<String>,
 }
 
 /// All objects of one kind.

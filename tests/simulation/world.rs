@@ -108,10 +108,12 @@ impl State {
         self.violation.get_or_insert(what);
     }
 
-    /// How many emails went out for an attempt of an object. One whose job another request for the same person took for
-    /// its own counts for that one.
-    pub fn done_for(&self, uid: &str, attempt: i64) -> usize {
-        let same = |it: &&Announcement| it.uid == uid && it.record.attempt == attempt && !it.stripped;
+    /// How many emails went out for what `record` announces: an attempt of an object, or a resend of one job. One whose job
+    /// another request for the same person took for its own counts for that one.
+    pub fn done_for(&self, uid: &str, Announced { attempt, resend_of, .. }: &Announced) -> usize {
+        let same = |it: &&Announcement| {
+            it.uid == uid && (it.record.attempt, &it.record.resend_of) == (*attempt, resend_of) && !it.stripped
+        };
         let is_its = |job: &&String| self.namers.get(*job).is_none_or(|namer| namer == uid);
         self.announced.values().filter(same).flat_map(|it| &it.jobs).filter(is_its).count()
     }

@@ -9,19 +9,21 @@ use super::Facts;
 use super::revoke::{self, UntilDead};
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
 use crate::enrollment_request::change::Change;
+use crate::enrollment_request::observed::LastLook;
 use crate::enrollment_request::phase;
 use crate::enrollment_request::step::{JobRef, Question, Step};
 use crate::reconcile::{Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    if facts.is_owed() {
-        return None;
-    }
     let Facts { desired, observed, .. } = facts;
-    if let Some(job) = revoke::current(&observed.status).filter(|_| desired.revoked)
+    // Whoever names a link wants it dead, whatever else there is to send.
+    if let Some(job) = revoke::unwanted(desired, &observed.status)
         && let UntilDead::Do(step) = revoke::until_dead(facts, job)
     {
         return Some(step);
+    }
+    if facts.is_owed() {
+        return None;
     }
     // An earlier link that cannot be revoked just now does not change how the request gets on.
     let mut again = Until::Change;
@@ -77,7 +79,7 @@ fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
 }
 
 fn missing(facts: &Facts<'_>, until: Until) -> Step {
-    Step::Wait(Wait::saying(phase::of_missing_job(&facts.observed.status, facts.desired.revoked), until))
+    Step::Wait(Wait::saying(phase::of_missing_job(&facts.observed.status, facts.desired), until))
 }
 
 /// A look that failed moves nothing of what is said about a settled request: one expired token would otherwise
@@ -92,9 +94,17 @@ fn unmoved(facts: &Facts<'_>, step: Step) -> Step {
     let say = match (failed, facts.is_seen()) {
         (false, _) => Some(phase),
         (true, true) => None,
-        (true, false) => Some(facts.settled_phase()),
+        (true, false) => Some(as_last_seen(facts)),
     };
     Step::Wait(Wait { say, until })
+}
+
+/// What the last look has found.
+fn as_last_seen(facts: &Facts<'_>) -> Phase {
+    match facts.observed.last_look {
+        Some(LastLook { found: false, .. }) => phase::of_missing_job(&facts.observed.status, facts.desired),
+        _ => facts.settled_phase(),
+    }
 }
 
 /// The rest of the wait when it is too early for another look.
@@ -107,9 +117,7 @@ fn not_due(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Option<Wait> 
     let then = facts.now.checked_sub(last.ago).unwrap_or(facts.now);
     let Until::After(pause) = next_look(facts, status, last.found, then) else { return None };
     let rest = pause.checked_sub(last.ago).filter(|rest| !rest.is_zero())?;
-    let revoked = facts.desired.revoked;
-    let phase = if last.found { facts.settled_phase() } else { phase::of_missing_job(status, revoked) };
-    Some(Wait::saying(phase, Until::After(rest)))
+    Some(Wait::saying(as_last_seen(facts), Until::After(rest)))
 }
 
 /// When to look at the job next, reckoned from `now`: after a tenth of its age, since people click within
@@ -128,6 +136,8 @@ fn next_look(facts: &Facts<'_>, status: &EnrollmentRequestStatus, found: bool, n
     let age = age.unwrap_or(facts.observed.job_known_for);
     let max = facts.times.job_poll_max.max(facts.times.job_poll_min);
     let pause = (age / 10).clamp(facts.times.job_poll_min, max);
-    let left = time(&status.expire_time).and_then(|expires| since(now, expires)).filter(|left| !left.is_zero());
+    // A little later: the service's clock may be behind.
+    let over = time(&status.expire_time).and_then(|at| at.checked_add(facts.times.job_poll_min).ok());
+    let left = over.and_then(|over| since(now, over)).filter(|left| !left.is_zero());
     Until::After(left.map_or(pause, |left| pause.min(left.max(facts.times.job_poll_min))))
 }

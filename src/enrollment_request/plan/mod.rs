@@ -48,18 +48,20 @@ pub(super) const SERVICE_CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
 /// Whether a link is out that should not be.
 pub(super) fn has_to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
-    let unwanted = desired.revoked || (desired.deleting && !desired.orphan);
-    revoke::earlier(status).next().is_some() || (unwanted && revoke::current(status).is_some())
+    let leaves = desired.deleting && !desired.orphan;
+    let current = if leaves { revoke::current(status) } else { revoke::unwanted(desired, status) };
+    revoke::earlier(status).next().is_some() || current.is_some()
 }
 
 /// Whether there is more to do than to look how the job gets on.
-pub(super) fn is_anything_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
+pub fn is_anything_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
     desired.deleting || status.send.is_some() || is_send_owed(desired, status) || has_to_revoke(desired, status)
 }
 
-/// Whether the attempt that is asked for has yet to be concluded. A raised one waits while the request is revoked.
-fn is_send_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
-    status.attempt.is_none_or(|concluded| concluded < desired.attempt && !desired.revoked)
+/// Whether an email has yet to be sent, or to be found needless. While the request is revoked, none is.
+pub(super) fn is_send_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
+    let again = status.attempt < Some(desired.attempt) || desired.wishes.resend_of(status).is_some();
+    status.attempt.is_none() || (again && !desired.revoked)
 }
 
 /// What the rules decide by.
@@ -82,7 +84,7 @@ pub fn plan(desired: &Desired, observed: &Observed, times: &Times, now: Timestam
 }
 
 impl Facts<'_> {
-    /// Whether the attempt that is asked for has yet to be concluded.
+    /// Whether an email is owed.
     fn is_owed(&self) -> bool {
         is_send_owed(self.desired, &self.observed.status)
     }
@@ -97,9 +99,12 @@ impl Facts<'_> {
         self.troubled(&Phase::Blocked(why(reason, what)).into())
     }
 
-    /// Whether something was said of this version of the spec.
+    /// Whether something was said of all that is asked for now: of this version of the spec, and of its annotations, of
+    /// which the generation tells nothing.
     fn is_seen(&self) -> bool {
-        self.observed.status.observed_generation == Some(self.desired.generation)
+        let (status, wishes) = (&self.observed.status, &self.desired.wishes);
+        let wished = wishes.resend_of(status).is_some() || wishes.revoke(status);
+        status.observed_generation == Some(self.desired.generation) && !wished
     }
 
     /// Whether what could have come right by itself has not done so within the grace period.
@@ -112,7 +117,7 @@ impl Facts<'_> {
     /// What is said of a concluded attempt.
     fn settled_phase(&self) -> Phase {
         // An owed revocation that the service refuses is said beside it.
-        phase::of_status(&self.observed.status, self.desired.revoked)
+        phase::of_status(&self.observed.status, self.desired)
     }
 
     /// The realm that the status names.

@@ -139,9 +139,14 @@ fn write_ahead(
     listed: &Listed,
 ) -> Result<Step, Step> {
     let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
+    // A raised attempt takes a resend with it; alone, that leaves the attempt as it is.
+    let status = &facts.observed.status;
+    let concluded = status.attempt.filter(|concluded| *concluded >= facts.desired.attempt);
+    let resend_of = facts.desired.wishes.resend_of(status).filter(|_| concluded.is_some());
     let mut send = SendRecord {
         id: facts.observed.nonce.clone(),
-        attempt: facts.desired.attempt,
+        attempt: concluded.unwrap_or(facts.desired.attempt),
+        resend_of: resend_of.map(str::to_owned),
         provider_config_ref: reference.clone(),
         tenant_id,
         realm_id,

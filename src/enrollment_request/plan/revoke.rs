@@ -4,6 +4,7 @@ use super::Facts;
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
 use crate::enrollment_request::change::Change;
+use crate::enrollment_request::desired::Desired;
 use crate::enrollment_request::phase::{self, is_outstanding};
 use crate::enrollment_request::step::{JobRef, Question, Step};
 use crate::reconcile::{Until, Wait};
@@ -19,6 +20,11 @@ pub(super) fn current(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     let identity_id = status.identity_id.clone()?;
     let job_id = status.job_id.clone()?;
     is_outstanding(status.state.as_deref()).then_some(JobRef { identity_id, job_id })
+}
+
+/// The job in status, where its link is out and the spec or an annotation asks for its end.
+pub(super) fn unwanted(desired: &Desired, status: &EnrollmentRequestStatus) -> Option<JobRef> {
+    current(status).filter(|_| desired.revoked || desired.wishes.revoke(status))
 }
 
 /// What it takes until a job is dead.
@@ -79,7 +85,7 @@ pub(super) fn open(facts: &Facts<'_>) -> Result<(), Step> {
     let status = &facts.observed.status;
     let (Some(reference), Some(home)) = (&status.provider_config_ref, facts.home()) else {
         // Somebody has edited the status: there is no way to the job, and sending again would be worse.
-        let phase = phase::of_missing_job(status, facts.desired.revoked);
+        let phase = phase::of_missing_job(status, facts.desired);
         return Err(Step::Wait(Wait::saying(phase, Until::Change)));
     };
     facts.same_realm(reference, &home)

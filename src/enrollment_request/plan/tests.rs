@@ -5,6 +5,7 @@ mod doubt;
 mod follow;
 mod prepare;
 mod properties;
+mod resend;
 mod revoke;
 mod send;
 
@@ -20,6 +21,7 @@ use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::desired::{Desired, Who};
 use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadyConfig, Sent};
 use crate::enrollment_request::step::Step;
+use crate::enrollment_request::wishes::Wishes;
 use crate::reconcile::{Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
 
 const TIMES: Times = Times {
@@ -51,6 +53,7 @@ fn desired() -> Desired {
         post_binding_redirect_uri: None,
         attempt: 1,
         revoked: false,
+        wishes: Wishes::default(),
         orphan: false,
         generation: 1,
         deleting: false,
@@ -61,6 +64,11 @@ fn desired() -> Desired {
 
 fn deleting() -> Desired {
     Desired { deleting: true, ..desired() }
+}
+
+/// What this annotation asks for.
+fn wishes(annotation: &str, value: &str) -> Wishes {
+    Wishes::of(&[(annotation.to_owned(), value.to_owned())].into())
 }
 
 fn home() -> RealmIds {

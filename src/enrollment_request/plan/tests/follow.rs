@@ -112,8 +112,11 @@ fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expi
     assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
     assert_eq!(pause("2026-01-01T11:50:03Z", next_week), 60, "ten minutes");
     assert_eq!(pause("2025-12-31T12:00:00Z", next_week), 300, "old");
-    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:01:03Z"), 60, "about to expire");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:01:03Z"), 65, "about to expire: a little after that");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:00:03Z"), 5, "expires now, but the clock may be behind");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:59:58Z"), 300, "was looked at when it had expired");
     assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:00:00Z"), 300, "should have expired");
+    assert_eq!(pause("2026-01-01T12:00:00Z", "9999-12-30T22:00:00Z"), 5, "never expires");
     assert_eq!(pause("nonsense", "nonsense"), 5);
     assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "from the future");
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::enrollment_request::testing::{concluded, job, send};
+use crate::enrollment_request::wishes::RESEND;
 
 /// Every combination of what a request can look like.
 fn all() -> Vec<(Desired, Observed)> {
@@ -11,6 +12,7 @@ fn all() -> Vec<(Desired, Observed)> {
         EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() },
         concluded(),
         EnrollmentRequestStatus { send: Some(send()), ..concluded() },
+        EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() },
     ];
     let sents = [None, sent(Outcome::Done(job("job"))), sent(Outcome::NotDone(trouble())), sent(Outcome::InDoubt)];
     let ages = [None, Some(0), Some(31), Some(91)];
@@ -18,7 +20,7 @@ fn all() -> Vec<(Desired, Observed)> {
     for status in &statuses {
         for made in &sents {
             for age in ages {
-                for bits in 0..128_u32 {
+                for bits in 0..256_u32 {
                     let bit = |n: u32| bits & (1 << n) != 0;
                     let jobs = age.map(|age| listed(if bit(0) { vec![job("job")] } else { Vec::new() }, age));
                     let observed = Observed {
@@ -30,14 +32,15 @@ fn all() -> Vec<(Desired, Observed)> {
                         may_write: bit(3),
                         ..prepared()
                     };
-                    let desired =
-                        Desired { deleting: bit(4), revoked: bit(5), attempt: 1 + i64::from(bit(6)), ..desired() };
+                    let wishes = if bit(7) { wishes(RESEND, "job/EXPIRED") } else { Wishes::default() };
+                    let attempt = 1 + i64::from(bit(6));
+                    let desired = Desired { deleting: bit(4), revoked: bit(5), attempt, wishes, ..desired() };
                     all.push((desired, observed));
                 }
             }
         }
     }
-    assert_eq!(all.len(), 4 * 4 * 4 * 128);
+    assert_eq!(all.len(), 5 * 4 * 4 * 256);
     all
 }
 
@@ -51,10 +54,13 @@ fn nothing_is_written_ahead_unless_all_is_in_order() {
             assert!(!desired.deleting, "not for what is being deleted: {context}");
             assert!(observed.finalizer && observed.fresh && observed.may_write, "{context}");
             assert_eq!(observed.status.send, None, "not while another is in doubt: {context}");
-            assert!(observed.status.attempt < Some(desired.attempt), "not for an attempt that is concluded: {context}");
+            let again = desired.wishes.resend_of(&observed.status).is_some();
+            let raised = observed.status.attempt < Some(desired.attempt);
+            assert!(raised || again, "not for an attempt that is concluded: {context}");
             assert!(!desired.revoked, "not while it is to be revoked: {context}");
             assert_eq!(observed.reservation, Fact::Known(person()), "{context}");
             assert!(matches!(observed.jobs, Fact::Known(_)), "not without a list: {context}");
+            assert_eq!(record.resend_of.is_some(), !raised, "{context}");
             assert_eq!(record.attempt, desired.attempt);
         }
     }

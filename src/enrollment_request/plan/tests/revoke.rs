@@ -4,8 +4,10 @@ use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::PreviousJob;
 use crate::enrollment_request::change::Change;
+use crate::enrollment_request::plan::{has_to_revoke, is_anything_owed};
 use crate::enrollment_request::step::{JobRef, Question};
 use crate::enrollment_request::testing::{concluded, job, send};
+use crate::enrollment_request::wishes::REVOKE;
 
 fn reference(id: &str) -> JobRef {
     JobRef { identity_id: "9ca7716e846cfa97".to_owned(), job_id: id.to_owned() }
@@ -173,4 +175,36 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
     let after = Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("after")), others: vec![] };
     assert!(after.apply(&mut status));
     assert_eq!(status.previous_jobs.len(), 16);
+}
+
+#[test]
+fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
+    let asked = |job: &str| Desired { wishes: wishes(REVOKE, job), ..desired() };
+    assert_eq!(next(&asked("job"), &settled()), Step::Revoke(reference("job")));
+    assert_eq!(next(&asked("another"), &settled()), Step::Learn(Question::Job(reference("job"))));
+    for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
+        let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
+        assert!(!matches!(next(&asked("job"), &Observed { status, ..settled() }), Step::Revoke(_)), "{state}");
+    }
+    assert!(has_to_revoke(&asked("job"), &concluded()) && is_anything_owed(&asked("job"), &concluded()));
+    assert!(!has_to_revoke(&asked("another"), &concluded()));
+
+    let mut observed = settled();
+    observed.revoked.insert("job".to_owned());
+    observed.read.insert("job".to_owned(), Some(dead("job")));
+    let Step::Record(change) = next(&asked("job"), &observed) else { panic!() };
+    assert!(change.apply(&mut observed.status));
+    let phase = change.phase(&observed.status, &asked("job"));
+    assert!(matches!(phase, Some(Phase::Revoked { asked: true, .. })), "{phase:?}");
+}
+
+#[test]
+fn a_link_that_an_annotation_names_dies_before_a_raised_attempt_is_sent_and_does_not_keep_it_from_that() {
+    let both = Desired { wishes: wishes(REVOKE, "job"), attempt: 2, ..desired() };
+    let mut observed = Observed { status: concluded(), ..prepared() };
+    assert_eq!(next(&both, &observed), Step::Revoke(reference("job")));
+    observed.revoke_refused = Some("403".to_owned());
+    assert!(matches!(next(&both, &observed), Step::WriteAhead(..)), "it cannot be revoked");
+    let in_doubt = Observed { status: EnrollmentRequestStatus { send: Some(send()), ..concluded() }, ..settled() };
+    assert!(!matches!(next(&both, &in_doubt), Step::Revoke(_)), "the doubt is settled first");
 }

@@ -1,0 +1,97 @@
+//! What a person asks for by an annotation. Each names the job that it is about, so that it acts once: the next job
+//! has another id, and nothing has to be remembered. Pure.
+
+use std::collections::BTreeMap;
+
+use super::phase::is_outstanding;
+use crate::api::EnrollmentRequestStatus;
+use crate::beyond_identity::types::JobState;
+
+/// `JOBID/STATE`: sends again, while both are what the status says and the link is dead.
+pub const RESEND: &str = "beyondidentity.dev/resend";
+/// `JOBID`: revokes the link of this job, while it is the current one and its link is out.
+pub const REVOKE: &str = "beyondidentity.dev/revoke";
+
+/// What the annotations of a request ask for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    resend: Option<String>,
+    revoke: Option<String>,
+}
+
+impl Wishes {
+    /// Reads them.
+    pub fn of(annotations: &BTreeMap<String, String>) -> Self {
+        Self { resend: annotations.get(RESEND).cloned(), revoke: annotations.get(REVOKE).cloned() }
+    }
+
+    /// The job that is to be followed by another email, as `status` has it.
+    pub fn resend_of<'a>(&self, status: &'a EnrollmentRequestStatus) -> Option<&'a str> {
+        let (job_id, state) = (status.job_id.as_deref()?, status.state.as_deref()?);
+        // A state has no slash in it; an id might.
+        let (wanted_id, wanted_state) = self.resend.as_deref()?.rsplit_once('/')?;
+        let dead = matches!(JobState::from(state), JobState::Expired | JobState::FailedToSend | JobState::Revoked);
+        (dead && wanted_id == job_id && wanted_state == state && status.attempt.is_some()).then_some(job_id)
+    }
+
+    /// Whether the job that `status` names is asked to be dead.
+    pub fn name_for_revocation(&self, status: &EnrollmentRequestStatus) -> bool {
+        status.job_id.is_some() && self.revoke == status.job_id
+    }
+
+    /// Whether a link is out that is asked to be revoked.
+    pub fn revoke(&self, status: &EnrollmentRequestStatus) -> bool {
+        self.name_for_revocation(status) && is_outstanding(status.state.as_deref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrollment_request::testing::concluded;
+
+    /// The status of a request whose job `job` is in this state.
+    fn in_state(state: &str) -> EnrollmentRequestStatus {
+        EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() }
+    }
+
+    fn wishes(annotation: &str, value: &str) -> Wishes {
+        Wishes::of(&BTreeMap::from([(annotation.to_owned(), value.to_owned())]))
+    }
+
+    #[test]
+    fn a_resend_acts_exactly_while_job_and_state_are_those_of_a_status_whose_link_is_dead() {
+        for state in ["EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
+            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), Some("job"));
+            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&in_state("LINK_SENT")), None, "too early");
+            assert_eq!(wishes(RESEND, &format!("earlier/{state}")).resend_of(&in_state(state)), None, "a second click");
+            assert_eq!(wishes(REVOKE, &format!("job/{state}")).resend_of(&in_state(state)), None);
+            let unconcluded = EnrollmentRequestStatus { attempt: None, ..in_state(state) };
+            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&unconcluded), None);
+        }
+        for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW", ""] {
+            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), None, "{state}");
+        }
+        for nonsense in ["", "/", "job", "job/", "/EXPIRED", "EXPIRED", "job/EXPIRED/", " job/EXPIRED", "job/expired"] {
+            assert_eq!(wishes(RESEND, nonsense).resend_of(&in_state("EXPIRED")), None, "{nonsense}");
+        }
+        assert_eq!(wishes(RESEND, "/").resend_of(&EnrollmentRequestStatus::default()), None);
+        let slashed = EnrollmentRequestStatus { job_id: Some("a/b".to_owned()), ..in_state("EXPIRED") };
+        assert_eq!(wishes(RESEND, "a/b/EXPIRED").resend_of(&slashed), Some("a/b"));
+    }
+
+    #[test]
+    fn a_revocation_acts_while_its_job_is_the_current_one_and_outstanding() {
+        for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "SOMETHING_NEW"] {
+            assert!(wishes(REVOKE, "job").revoke(&in_state(state)), "{state}");
+            assert!(!wishes(REVOKE, "earlier").revoke(&in_state(state)), "{state}");
+            assert!(!wishes(RESEND, "job").revoke(&in_state(state)), "{state}");
+        }
+        for state in ["COMPLETE", "EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
+            assert!(!wishes(REVOKE, "job").revoke(&in_state(state)), "{state}");
+            assert!(wishes(REVOKE, "job").name_for_revocation(&in_state(state)), "what is dead was asked to be");
+        }
+        assert!(!wishes(REVOKE, "").name_for_revocation(&EnrollmentRequestStatus::default()));
+        assert!(!Wishes::default().name_for_revocation(&EnrollmentRequestStatus::default()));
+    }
+}
