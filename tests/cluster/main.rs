@@ -41,3 +41,4 @@ mod schema;
 mod secrets;
 mod usernames;
 mod wakes;
+mod wishes;
