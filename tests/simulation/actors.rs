@@ -5,6 +5,7 @@ use std::sync::Arc;
 use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, RECONCILE_REQUESTED_AT};
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfigPatch, JobState};
+use beyond_identity_operator::enrollment_request::wishes::{RESEND, REVOKE};
 use jiff::SignedDuration;
 use kube::ResourceExt;
 use serde_json::json;
@@ -55,6 +56,14 @@ pub enum Act {
         key: Key,
         revoked: bool,
     },
+    /// Asks by an annotation for another email, as the status stands now. It may be too early, or the second click.
+    Resend(Key),
+    /// Asks for it as it will be only when the link has expired.
+    ResendEarly(Key),
+    /// Asks by an annotation for the end of the link that is out now.
+    RevokeByName(Key),
+    /// Takes such annotations off, as a tool does that knows nothing of them.
+    StripAnnotations(Key),
     /// Lets a link stay when its request is deleted.
     Orphan(Key),
     /// Two people exchange their usernames.
@@ -170,6 +179,13 @@ fn possible(state: &State, act: &Act) -> bool {
         | Act::RaiseAttempt(key)
         | Act::SetRevoked { key, .. }
         | Act::Orphan(key) => is_there(key),
+        Act::Resend(key) | Act::ResendEarly(key) | Act::RevokeByName(key) => {
+            is_there(key) && status(key).is_some_and(|status| status.job_id.is_some())
+        }
+        Act::StripAnnotations(key) => {
+            is_there(key)
+                && request(key).is_some_and(|it| [RESEND, REVOKE].iter().any(|a| it.annotations().contains_key(*a)))
+        }
         Act::FreeRequest(key) => is_calm(key) && request(key).is_some_and(|request| !request.finalizers().is_empty()),
         Act::StripRequest(key) => is_calm(key) && is_there(key),
         Act::CreateConfig(key) => !state.configs.objects.contains_key(key),
@@ -243,6 +259,21 @@ fn carry_out(world: &World, act: Act) {
         Act::RaiseAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt += 1),
         Act::SetRevoked { key, revoked } => {
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.revoked = revoked);
+        }
+        Act::Resend(key) => {
+            let (job, now) = job_of(&state, &key);
+            state.annotate_request(&key, |all| _ = all.insert(RESEND.to_owned(), format!("{job}/{now}")));
+        }
+        Act::ResendEarly(key) => {
+            let (job, _) = job_of(&state, &key);
+            state.annotate_request(&key, |all| _ = all.insert(RESEND.to_owned(), format!("{job}/EXPIRED")));
+        }
+        Act::RevokeByName(key) => {
+            let (job, _) = job_of(&state, &key);
+            state.annotate_request(&key, |all| _ = all.insert(REVOKE.to_owned(), job));
+        }
+        Act::StripAnnotations(key) => {
+            state.annotate_request(&key, |all| all.retain(|name, _| name != RESEND && name != REVOKE))
         }
         Act::Orphan(key) => {
             state.touched(&key);
@@ -333,4 +364,10 @@ fn carry_out(world: &World, act: Act) {
         }
         Act::Activate(person) => state.service.people.get_mut(&person).expect("possible").active = true,
     }
+}
+
+/// The job that a request names, and its state there.
+fn job_of(state: &State, key: &Key) -> (String, String) {
+    let status = state.requests.objects.get(key).and_then(|request| request.status.clone()).unwrap_or_default();
+    (status.job_id.unwrap_or_default(), status.state.unwrap_or_default())
 }

@@ -122,9 +122,14 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
         state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
         state.acts.push(Act::SetRevoked { key: key.clone(), revoked: true });
     }
+    if state.chance.happens(0.3) {
+        let expires = Act::Move { key: key.clone(), state: JobState::Expired };
+        let again = Act::Resend(key.clone());
+        state.acts.extend([expires.clone(), again.clone(), expires, again]);
+    }
     for _ in 0..state.chance.below(6) {
         let key = key.clone();
-        let act = match state.chance.below(22) {
+        let act = match state.chance.below(27) {
             0 => Act::DeleteRequest(key),
             1 | 2 => Act::RecreateRequest { key, who: first.clone() },
             3 => Act::CorrectRequest { key, who: who(&people[0]) },
@@ -142,6 +147,10 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
             18 => Act::AskForALook(Object::Config((key.0, "hosted-web".to_owned()))),
             19 => Act::ClocksJump { back: true },
             20 => Act::ClocksJump { back: false },
+            21 | 22 => Act::Resend(key),
+            23 => Act::ResendEarly(key),
+            24 => Act::RevokeByName(key),
+            25 => Act::StripAnnotations(key),
             13 => Act::Rename(people[0].clone(), people[1].clone()),
             _ => {
                 let states = ["LINK_OPENED", "COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND", "SOMETHING_NEW"];

@@ -6,6 +6,7 @@ use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord}
 use beyond_identity_operator::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
+use beyond_identity_operator::enrollment_request::wishes::{RESEND, Wishes};
 use beyond_identity_operator::reconcile::annotations::look_asked_for;
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -106,6 +107,18 @@ pub fn after_a_status(state: &mut State, request: &EnrollmentRequest) {
     if let (Some(id), Some(uid)) = (&status.job_id, request.uid()) {
         state.namers.entry(id.clone()).or_insert(uid);
     }
+    if let Some(send) = &status.send
+        && let Some(resend_of) = &send.resend_of
+        && state.resends.insert(send.id.clone())
+    {
+        // The record was written under the version that was read: there the annotation stands, and names this.
+        let (id, now) = (status.job_id.clone().unwrap_or_default(), status.state.clone().unwrap_or_default());
+        let dead = ["EXPIRED", "FAILED_TO_SEND", "REVOKED"].contains(&now.as_str());
+        let asked = request.annotations().get(RESEND).is_some_and(|asked| *asked == format!("{id}/{now}"));
+        if *resend_of != id || !dead || !asked {
+            state.violate(format!("{} sends again after the job {resend_of} in state {now}", request.name_any()));
+        }
+    }
     if status.adopted == Some(true)
         && let Some(id) = status.job_id.filter(|id| !state.read.contains(id))
     {
@@ -172,7 +185,9 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
     if look_asked_for(request).is_some() {
         return Some("was not looked at, though somebody asks");
     }
-    let owed = status.attempt.is_none_or(|attempt| attempt < spec.attempt && !spec.revoked);
+    let wishes = Wishes::of(request.annotations());
+    let again = status.attempt < Some(spec.attempt) || wishes.resend_of(&status).is_some();
+    let owed = status.attempt.is_none() || (again && !spec.revoked);
     if owed {
         let has = |reason: &str| status.conditions.iter().any(|condition| condition.reason == reason);
         let person = person_of(state, request);
@@ -184,7 +199,8 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
         let duplicate = has("DuplicateRequest") && state.requests.objects.values().any(|other| rival(other));
         return (!duplicate).then_some("is not concluded");
     }
-    let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| spec.revoked));
+    let named = spec.revoked || wishes.revoke(&status);
+    let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| named));
     let is_live = |id: &String| state.service.jobs.get(id).is_some_and(|job| is_live(job.now()));
     (!state.service.keeps_links && unwanted.into_iter().any(is_live)).then_some("has a link that should be revoked")
 }

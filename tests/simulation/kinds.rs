@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Announced, Kind, Objects, Table};
+use crate::mutants::{self, Mutant};
 use crate::process::Process;
 use crate::world::State;
 
@@ -59,6 +60,10 @@ impl Kind for EnrollmentRequest {
 
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.send = None);
+    }
+
+    fn wish(&mut self, mutant: Option<Mutant>) {
+        mutants::wish(mutant, self);
     }
 
     fn check(&self, state: &mut State) {
@@ -115,6 +120,8 @@ impl Kind for AuthenticatorConfig {
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.create = None);
     }
+
+    fn wish(&mut self, _mutant: Option<Mutant>) {}
 
     fn check(&self, _state: &mut State) {}
 

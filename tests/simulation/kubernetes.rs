@@ -14,6 +14,7 @@ use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 
 use crate::faults::Port;
+use crate::mutants::Mutant;
 use crate::process::Process;
 use crate::world::State;
 
@@ -42,6 +43,8 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     fn delay_record(&mut self, by: Duration);
     /// Takes the record out.
     fn forget_record(&mut self);
+    /// Has its annotations ask for what a mutant makes of them.
+    fn wish(&mut self, mutant: Option<Mutant>);
     /// Looks whether its status, which was just written, keeps the promises.
     fn check(&self, state: &mut State);
     /// What the status says, in a few words.
@@ -167,6 +170,14 @@ impl State {
         let since = self.paused.get(&(K::READ, key.clone())).copied();
         // The one of that name may be a new one.
         since.filter(|_| K::table(self).objects.get(key).is_some_and(|object| is_paused(object.as_ref())))
+    }
+
+    /// Changes the annotations of a request, as a person does.
+    pub fn annotate_request(&mut self, key: &Key, change: impl FnOnce(&mut BTreeMap<String, String>)) {
+        let Some(request) = self.requests.objects.get(key).cloned() else { return };
+        let mut request = Arc::unwrap_or_clone(request);
+        change(request.annotations_mut());
+        self.store(request);
     }
 
     /// Takes all finalizers off, as a person does.

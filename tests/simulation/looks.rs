@@ -72,9 +72,10 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
             Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
         });
     }
-    let ports = ports(process.reservations.clone());
-    Arc::new(move |request| {
+    let (ports, mutant) = (ports(process.reservations.clone()), process.world.mutant);
+    Arc::new(move |mut request| {
         let ports = ports.clone();
+        mutants::wish(mutant, &mut request);
         Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
     })
 }

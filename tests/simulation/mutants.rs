@@ -6,6 +6,8 @@ use std::time::Duration;
 use beyond_identity_operator::api::{EnrollmentRequest, PAUSED};
 use beyond_identity_operator::beyond_identity::types::{CredentialBindingJob, JobState};
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Unsent};
+use beyond_identity_operator::enrollment_request::wishes::RESEND;
+use kube::ResourceExt;
 use tokio::time::Instant;
 
 use crate::SEEDS;
@@ -56,6 +58,10 @@ pub enum Mutant {
     FinalizesAnyhow,
     /// What is held back is sent all the same.
     SendsWhatIsHeldBack,
+    /// A resend is not compared with the state in status.
+    ResendsInAnyState,
+    /// A resend is not compared with the job in status.
+    ResendsForAnyJob,
     /// The monotonic clock runs slowly, so that a deadline comes late.
     SlowClock,
     /// Nobody sees that an object is paused.
@@ -101,6 +107,7 @@ pub fn read<K: Kind>(process: &Process, mut object: K) -> K {
     if process.world.mutant == Some(Mutant::ForgetsDoubt) && process.restarted {
         object.forget_record();
     }
+    object.wish(process.world.mutant);
     object
 }
 
@@ -110,6 +117,21 @@ pub fn seen<K: Kind>(process: &Process, mut object: K) -> K {
         object.meta_mut().annotations.iter_mut().for_each(|annotations| _ = annotations.remove(PAUSED));
     }
     object
+}
+
+/// What a request asks for by annotations, as it is looked at.
+pub fn wish(mutant: Option<Mutant>, request: &mut EnrollmentRequest) {
+    let status = request.status.clone().unwrap_or_default();
+    let (id, state) = (status.job_id.unwrap_or_default(), status.state.unwrap_or_default());
+    if let Some(asked) = request.annotations_mut().get_mut(RESEND)
+        && let Some((job, then)) = asked.rsplit_once('/')
+    {
+        *asked = match mutant {
+            Some(Mutant::ResendsInAnyState) => format!("{job}/{state}"),
+            Some(Mutant::ResendsForAnyJob) => format!("{id}/{then}"),
+            _ => return,
+        };
+    }
 }
 
 /// A job, as it is read by its id.
@@ -204,6 +226,8 @@ mutants! {
     finalizing_whatever_stands_there: FinalizesAnyhow,
     without_reservations_at_the_start: NoReservationsAtTheStart,
     sending_what_is_held_back: SendsWhatIsHeldBack,
+    resending_in_any_state: ResendsInAnyState,
+    resending_for_any_job: ResendsForAnyJob,
     with_a_slow_clock: SlowClock,
     ignoring_pauses: IgnoresPauses,
 }

@@ -53,6 +53,8 @@ pub struct State {
     pub touched: BTreeSet<String>,
     /// The object that named a job first, by the job.
     pub namers: BTreeMap<String, String>,
+    /// The records of resends that were written once. From then on the annotation may go.
+    pub resends: BTreeSet<String>,
     /// The jobs that were read by their ids, in a state in which they can be adopted.
     pub read: BTreeSet<String>,
     /// The objects that people have paused, and since when.
@@ -218,6 +220,7 @@ impl World {
             emails: BTreeMap::new(),
             touched: BTreeSet::new(),
             namers: BTreeMap::new(),
+            resends: BTreeSet::new(),
             read: BTreeSet::new(),
             paused: BTreeMap::new(),
             paused_in_doubt: 0,
