@@ -23,7 +23,7 @@ impl Cluster {
         let cluster = Self(cluster.lock().unwrap_or_else(PoisonError::into_inner));
         let namespaced = "deployments,services,serviceaccounts,roles,rolebindings,pdb";
         for kinds in [namespaced, "clusterroles,clusterrolebindings,crds"] {
-            let all = ["delete", kinds, "--all-namespaces", OURS[0], OURS[1], "--timeout=60s"];
+            let all = ["delete", kinds, "--all-namespaces", OURS[0], OURS[1], "--timeout=300s"];
             cluster.kubectl(&all);
         }
         cluster.kubectl(&["delete", "secrets", "--all-namespaces", "--selector", "owner=helm"]);
