@@ -30,8 +30,7 @@ async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
         "the link of credential binding job {job} stays valid, as spec.deletionPolicy or --orphan-on-delete says"
     );
     assert_eq!(told.note, link);
-    place.tells("AuthenticatorConfig", CONFIG, &["Normal Available", "Normal LeftBehind"]).await;
-    let told = place.events("AuthenticatorConfig", CONFIG).await.pop().unwrap();
+    let told = place.told_of("AuthenticatorConfig", CONFIG, "Normal LeftBehind").await;
     let config = format!(
         "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
     );
