@@ -44,7 +44,7 @@ pub enum RunError {
     #[error("{0}")]
     LostLease(String),
     /// A watch, or another task that never ends, has ended.
-    #[error("a task that never ends has ended, which is a mistake in the operator: {0}")]
+    #[error("a task that never ends has ended, which is a mistake in the operator{0}")]
     Broken(String),
 }
 
@@ -52,7 +52,7 @@ pub enum RunError {
 /// That is bounded in time: no call to the service is begun any more, and each that was begun has its timeout.
 ///
 /// # Errors
-/// When it could not start, and when it lost its Lease.
+/// When it could not start, when it lost its Lease, and when a watch or a server that never ends has ended.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let health = listen(settings.health_address, "--health-address", "/healthz and /readyz").await?;
     let metrics_listener = listen(settings.metrics_address, "--metrics-address", "/metrics").await?;
@@ -75,6 +75,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let mut shutdown = pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => return Ok(()),
+        error = broken(&mut watches) => return Err(error),
         () = stores.filled() => {}
     }
 
@@ -101,7 +102,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         biased;
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
-        Some(ended) = watches.join_next() => Err(RunError::Broken(ended.map_or_else(|error| error.to_string(), |()| String::new()))),
+        error = broken(&mut watches) => Err(error),
         never = lead(&world, scopes, &leadership, &ending, &mut loops) => match never {},
     };
     end(&world, &ending, loops).await;
@@ -109,6 +110,14 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         election.leave().await;
     }
     ended
+}
+
+/// Waits until one of `tasks` ends, which none of them is to do.
+async fn broken(tasks: &mut JoinSet<()>) -> RunError {
+    match tasks.join_next().await {
+        Some(Err(error)) => RunError::Broken(format!(": {error}")),
+        Some(Ok(())) | None => RunError::Broken(String::new()),
+    }
 }
 
 /// The lease of this installation.

@@ -1,7 +1,6 @@
 //! What is watched together: one namespace, or the whole cluster. Each scope has stores and loops of its own,
 //! since an object and what it refers to lie in one namespace.
 
-use std::any::type_name;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -42,6 +41,10 @@ use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
 use crate::wake::{self, Wake, Woken};
 use crate::{authenticator_config, enrollment_request};
+
+/// The loops' names, in metrics and in the turns at a tenant: their kinds, in lower case.
+const CONFIGS: &str = "authenticatorconfig";
+const REQUESTS: &str = "enrollmentrequest";
 
 /// What the operator reaches the world by, whichever namespaces it watches.
 pub(crate) struct World {
@@ -165,7 +168,7 @@ impl Scope {
         let ports = Arc::new(authenticator_config::Ports {
             configs: KubeObjects::new(client.clone(), configs.clone(), events.clone()),
             users: KubeUsers { client: client.clone(), requests: requests.clone() },
-            realms: realms(world, wake_config),
+            realms: realms(world, CONFIGS, wake_config),
             environment: environment.clone(),
             memories: Memories::default(),
             cluster: settings.cluster_name.clone(),
@@ -177,7 +180,7 @@ impl Scope {
             async move { authenticator_config::reconcile(&ports, Arc::unwrap_or_clone(config)).await }
         };
         loops.spawn(run(
-            "authenticatorconfig",
+            CONFIGS,
             configs.clone(),
             self.woken_configs,
             concurrency,
@@ -188,8 +191,8 @@ impl Scope {
 
         let ports = Arc::new(enrollment_request::Ports {
             requests: KubeObjects::new(client.clone(), requests.clone(), events.clone()),
-            configs: KubeObjects::new(client.clone(), configs, events.clone()),
-            realms: realms(world, wake_request),
+            configs: KubeObjects::new(client.clone(), configs, events),
+            realms: realms(world, REQUESTS, wake_request),
             environment: environment.clone(),
             reservations: reservations.clone(),
             memories: Memories::default(),
@@ -200,15 +203,7 @@ impl Scope {
             let ports = ports.clone();
             async move { enrollment_request::reconcile(&ports, Arc::unwrap_or_clone(request)).await }
         };
-        loops.spawn(run(
-            "enrollmentrequest",
-            requests,
-            self.woken_requests,
-            concurrency,
-            ending.clone(),
-            metrics.clone(),
-            look,
-        ));
+        loops.spawn(run(REQUESTS, requests, self.woken_requests, concurrency, ending.clone(), metrics.clone(), look));
     }
 }
 
@@ -261,14 +256,14 @@ impl Waker {
                 status.failing_since.is_none() && !is_anything_owed(&Desired::of(request), status)
             }) && !request.spec.revoked
         };
-        for request in self.requests.state().iter().filter(|request| !settled(request) && concerned(request)) {
+        for request in self.requests.state().iter().filter(|request| concerned(request) && !settled(request)) {
             self.wake_request.wake(ObjectRef::from_obj(request.as_ref()));
         }
     }
 }
 
 /// The realms, for the objects of the kind that `wake` wakes.
-fn realms<K>(world: &World, wake: Wake<K>) -> KubeRealms
+fn realms<K>(world: &World, kind: &'static str, wake: Wake<K>) -> KubeRealms
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
 {
@@ -279,7 +274,7 @@ where
         allow_loopback: world.settings.allow_loopback_endpoints,
         limiters: world.limiters.clone(),
         metrics: world.metrics.clone(),
-        kind: type_name::<K>(),
+        kind,
         wake: Arc::new(move |object| wake.wake(ObjectRef::new(&object.name).within(&object.namespace))),
     }
 }

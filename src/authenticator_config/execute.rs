@@ -19,9 +19,7 @@ use crate::reconcile::grace;
 use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
-use crate::reconcile::{
-    Announcement, Caller, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, Users, look,
-};
+use crate::reconcile::{Caller, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, Users, look};
 
 /// One look at an AuthenticatorConfig.
 pub(super) struct Look<'a, O, R: Realms, U> {
@@ -72,7 +70,7 @@ where
                             let fields = changed_fields(&patch);
                             let note =
                                 format!("changed in the authenticator configuration {id}, as the spec says: {fields}");
-                            self.tell(EventType::Normal, Reason::Corrected, note);
+                            self.held.tell(EventType::Normal, &why(Reason::Corrected, note));
                         }
                         Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
                         Err(trouble) => self.observed.patched = Some(Err(trouble)),
@@ -234,7 +232,7 @@ where
                  after a loss of status, or in a cluster rebuilt from Git, another one would be made",
                 config.id
             );
-            self.tell(EventType::Warning, Reason::MarkNotKept, note);
+            self.held.tell(EventType::Warning, &why(Reason::MarkNotKept, note));
         }
     }
 
@@ -259,7 +257,7 @@ where
                 if let (Change::Forget { id }, None, true) = (change, &self.desired.resource_id, applied) {
                     let note =
                         format!("the authenticator configuration {id} is gone in Beyond Identity: another one is made");
-                    self.tell(EventType::Warning, Reason::ConfigurationNotFound, note);
+                    self.held.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
                 }
                 self.memory.look = None;
                 self.observed.listed = Fact::Unknown;
@@ -279,17 +277,7 @@ where
             "the authenticator configuration {id} was made for this object, but its status does not name it: look in \
              Beyond Identity which one is used, and delete the other"
         );
-        self.tell(EventType::Warning, Reason::DuplicateConfiguration, note);
-    }
-
-    /// A log line and an event about something that happened once.
-    fn tell(&self, type_: EventType, reason: Reason, note: String) {
-        let Desired { namespace, name, .. } = &self.desired;
-        match type_ {
-            EventType::Normal => tracing::info!(kind = "AuthenticatorConfig", namespace, name, %reason, "{note}"),
-            EventType::Warning => tracing::warn!(kind = "AuthenticatorConfig", namespace, name, %reason, "{note}"),
-        }
-        self.held.announce(Announcement { type_, reason, note });
+        self.held.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
     }
 
     /// Remembers that the remote side is as this generation of the spec says.

@@ -1,6 +1,7 @@
 //! Where the API is: the fixed hosts of the regions, or a base URL that somebody configured.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use reqwest::Url;
 
@@ -77,7 +78,7 @@ impl Endpoint {
             return Err(EndpointError::Path);
         }
         let url = Url::parse(text).map_err(|_| EndpointError::NotAUrl)?;
-        let loopback = is_loopback(&url);
+        let loopback = url.host_str().is_some_and(is_loopback);
         if url.scheme() == "http" {
             match (loopback, allow_loopback) {
                 (false, _) => return Err(EndpointError::PlainHttp),
@@ -115,15 +116,9 @@ impl fmt::Display for Endpoint {
 }
 
 /// `localhost` itself, 127.0.0.0/8 and `[::1]`; no other name, since whoever answers for a name decides where it leads.
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    if host == "localhost" {
-        return true;
-    }
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

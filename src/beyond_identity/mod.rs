@@ -28,7 +28,7 @@ pub mod types;
 
 pub use ca_bundle::{CaBundle, CaBundleError};
 pub use client::{BuildError, HttpClient};
-pub use endpoint::{Endpoint, EndpointError, Region};
+pub use endpoint::{Endpoint, EndpointError, Region, is_loopback};
 pub use error::{Doubt, Error, Refusal, Unsent};
 pub use gate::Gate;
 pub use listing::Listing;

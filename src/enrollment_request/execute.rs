@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
@@ -24,7 +23,7 @@ use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{Announcement, Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
+use crate::reconcile::{Fact, Held, Interrupted, Memory, Objects, Realms, Ticket, Until, look};
 
 /// How soon a refused revocation is tried again that holds up a deletion.
 const RETRY_WHEN_DELETING: Duration = Duration::from_secs(60);
@@ -283,8 +282,7 @@ where
     }
 
     fn warn(&self, reason: Reason, note: String) {
-        tracing::warn!(namespace = self.held.object().namespace(), name = self.held.object().name_any(), %reason, "{note}");
-        self.held.announce(Announcement { type_: EventType::Warning, reason, note });
+        self.held.tell(EventType::Warning, &why(reason, note));
     }
 
     /// Remembers a look at the job that was answered.

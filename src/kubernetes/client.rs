@@ -2,13 +2,14 @@
 
 use std::env;
 use std::fmt::Display;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{InClusterError, KubeConfigOptions, KubeconfigError};
 use kube::{Client, Config};
+
+use crate::beyond_identity::is_loopback;
 
 /// Why there is no way to the Kubernetes API: one sentence, and nothing of what a kubeconfig holds.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +65,7 @@ fn heed_no_proxy(mut config: Config) -> Config {
         .into_iter()
         .filter_map(|name| env::var(name).ok()?.parse::<Uri>().ok())
         .any(|proxy| config.proxy_url.as_ref() == Some(&proxy));
-    let loopback = config.cluster_url.host().is_some_and(|host| {
-        host == "localhost"
-            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    });
+    let loopback = config.cluster_url.host().is_some_and(is_loopback);
     if from_environment && (loopback || Matcher::from_env().intercept(&config.cluster_url).is_none()) {
         config.proxy_url = None;
     }

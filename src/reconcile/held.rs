@@ -3,6 +3,8 @@
 
 mod leave;
 mod pause;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -230,19 +232,14 @@ where
         self.tell(type_, phase.why());
     }
 
-    /// One log line and one event for what was reached.
-    fn tell(&self, type_: EventType, why: &Why) {
+    /// One log line and one event about what has happened.
+    pub fn tell(&self, type_: EventType, why: &Why) {
         let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
         match type_ {
             EventType::Normal => tracing::info!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
             EventType::Warning => tracing::warn!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
         }
-        self.announce(Announcement { type_, reason: why.reason, note: why.message.clone() });
-    }
-
-    /// Publishes an event.
-    pub fn announce(&self, announcement: Announcement) {
-        self.objects.announce(&self.object, announcement);
+        self.objects.announce(&self.object, Announcement { type_, reason: why.reason, note: why.message.clone() });
     }
 
     /// How a phase is said at this moment.
@@ -301,102 +298,4 @@ fn generation_of(object: &impl kube::Resource) -> i64 {
 fn spoken<K: HasStatus>(object: &K) -> Option<(String, String)> {
     let ready = object.conditions().iter().find(|condition| condition.type_ == READY)?;
     Some((ready.status.clone(), ready.reason.clone()))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::api::phase::why;
-    use crate::api::{AuthenticatorConfig, Reason};
-    use crate::environment::SystemEnvironment;
-    use crate::reconcile::Until;
-
-    /// An API server that takes whatever is written.
-    struct Agreeable;
-
-    impl Objects<AuthenticatorConfig> for Agreeable {
-        fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
-            None
-        }
-
-        async fn read(&self, _: &str, _: &str) -> Result<Option<AuthenticatorConfig>, String> {
-            Ok(None)
-        }
-
-        async fn write_status(&self, object: &AuthenticatorConfig) -> Result<AuthenticatorConfig, WriteError> {
-            Ok(object.clone())
-        }
-
-        async fn set_finalizer(
-            &self,
-            object: &AuthenticatorConfig,
-            _: bool,
-        ) -> Result<AuthenticatorConfig, WriteError> {
-            Ok(object.clone())
-        }
-
-        fn announce(&self, _: &AuthenticatorConfig, _: Announcement) {}
-    }
-
-    /// An API server that has a newer version than the one in hand.
-    struct Ahead;
-
-    impl Objects<AuthenticatorConfig> for Ahead {
-        fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
-            None
-        }
-
-        async fn read(&self, _: &str, _: &str) -> Result<Option<AuthenticatorConfig>, String> {
-            let mut newer = crate::authenticator_config::testing::object();
-            newer.metadata.generation = Some(2);
-            Ok(Some(newer))
-        }
-
-        async fn write_status(&self, object: &AuthenticatorConfig) -> Result<AuthenticatorConfig, WriteError> {
-            if object.metadata.generation == Some(2) { Ok(object.clone()) } else { Err(WriteError::Conflict) }
-        }
-
-        async fn set_finalizer(&self, _: &AuthenticatorConfig, _: bool) -> Result<AuthenticatorConfig, WriteError> {
-            Err(WriteError::Conflict)
-        }
-
-        fn announce(&self, _: &AuthenticatorConfig, _: Announcement) {}
-    }
-
-    #[tokio::test]
-    async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
-        let (objects, environment) = (Ahead, SystemEnvironment::default());
-        let mut held =
-            Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-        let available = Wait::saying(Phase::Available(why(Reason::Available, "text")), Until::Change);
-        assert_eq!(held.conclude(&available).await, Ok(false), "it has to be planned anew");
-        assert!(held.fresh());
-        assert!(held.object().conditions().is_empty());
-        assert_eq!(held.conclude(&available).await, Ok(true));
-        assert_eq!(held.object().status.as_ref().and_then(|status| status.observed_generation), Some(2));
-    }
-
-    #[tokio::test]
-    async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_ends() {
-        let (objects, environment) = (Agreeable, SystemEnvironment::default());
-        let mut held =
-            Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-        let seen = |held: &Held<'_, AuthenticatorConfig, Agreeable>| {
-            held.object().status.as_ref().and_then(|status| status.observed_generation)
-        };
-        let id = |config: &mut AuthenticatorConfig| {
-            config.status.get_or_insert_default().id = Some("a".to_owned());
-            true
-        };
-        assert_eq!(held.record_saying(|_| None, id).await, Ok(true));
-        assert_eq!(seen(&held), None, "a change alone says nothing of the object");
-        held.conclude(&Wait { say: None, until: Until::Change }).await.unwrap();
-        assert_eq!(seen(&held), Some(1));
-        assert!(held.object().conditions().is_empty());
-        let available = Phase::Available(why(Reason::Available, "text"));
-        held.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
-        assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned())));
-    }
 }

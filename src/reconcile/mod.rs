@@ -2,6 +2,7 @@
 //! is known so far, what is remembered between two looks, and what people ask by annotations.
 
 pub mod annotations;
+pub mod deletion;
 pub mod doubt;
 pub mod fact;
 pub mod grace;

@@ -7,6 +7,7 @@ use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::step::Step;
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 
 pub(super) fn rule(facts: &Facts<'_>) -> Step {
     establish(facts).unwrap_or_else(|step| step)
@@ -18,13 +19,11 @@ fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
     }
     let realm = facts.realm(facts.home().as_ref())?;
     facts.allowed()?;
-    if let Some(id) = &facts.desired.resource_id {
-        facts.resource_id_allowed()?;
-        let Some(config) = facts.current(id)? else { return Err(not_found(facts, id)) };
-        facts.takeable(config)?;
-        return Ok(Step::Record(Change::Take { create_id: None, id: config.id.clone(), realm: realm.clone() }, None));
-    }
-    if let Some(config) = facts.ours(facts.listed()?)? {
+    let found = match &facts.desired.resource_id {
+        Some(id) => Some(named(facts, id)?),
+        None => facts.ours(facts.listed()?)?,
+    };
+    if let Some(config) = found {
         // What differs is mended next, before anything is said of it.
         return Ok(Step::Record(Change::Take { create_id: None, id: config.id.clone(), realm: realm.clone() }, None));
     }
@@ -39,6 +38,14 @@ fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
         timeout_seconds: i64::try_from(facts.times.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1),
     };
     Ok(Step::WriteAhead(record, Phase::InDoubt(why(Reason::Creating, "making the authenticator configuration"))))
+}
+
+/// The configuration that the spec names, where it may be taken over.
+fn named<'a>(facts: &Facts<'a>, id: &str) -> Result<&'a RemoteConfig, Step> {
+    facts.resource_id_allowed()?;
+    let config = facts.current(id)?.ok_or_else(|| not_found(facts, id))?;
+    facts.takeable(config)?;
+    Ok(config)
 }
 
 /// None is made for one that is named and not there: it would have another id.

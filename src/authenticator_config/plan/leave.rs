@@ -2,9 +2,10 @@
 //! create in doubt is settled first.)
 
 use super::Facts;
-use crate::api::phase::{Why, why};
+use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::step::{Question, Step};
+use crate::reconcile::deletion::held_up;
 use crate::reconcile::{Fact, Left, Until, Wait};
 
 /// How many of those who refer to an object are named.
@@ -81,25 +82,15 @@ fn shown(facts: &Facts<'_>) -> Result<(), Step> {
     Err(Step::Wait(Wait::saying(phase, Until::After(left))))
 }
 
-/// Says of a wait that it holds up the deletion, and what is still to be done. What somebody would have to mend
-/// holds it up only for the grace period, counted from the deletion at the earliest.
+/// Says of a wait that it holds up the deletion, and what is still to be done. What is blocked is tried again when the
+/// grace period is over, too, since the object is let go then.
 pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
-    let Step::Wait(Wait { say: Some(phase), until }) = step else { return step };
-    let Why { reason, message } = phase.why().clone();
-    match phase {
-        Phase::Blocked(_) | Phase::Refused(_) if facts.is_overdue() => {
-            Step::Release { left: Some(Left::Behind(format!("it was let go although {what}: {message}"))) }
+    let Step::Wait(wait) = step else { return step };
+    match held_up(wait, facts.is_overdue(), what) {
+        Ok(Wait { say: say @ Some(Phase::Deleting { blocked: true, .. }), until: Until::After(_) }) => {
+            Step::Wait(Wait { say, until: Until::After(facts.retry()) })
         }
-        Phase::Deleting { .. } => Step::Wait(Wait::saying(phase, until)),
-        phase => {
-            let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
-            let (reason, until) = match until {
-                Until::After(_) if blocked => (Reason::DeletionBlocked, Until::After(facts.retry())),
-                until if blocked => (Reason::DeletionBlocked, until),
-                until => (reason, until),
-            };
-            let why = why(reason, format!("the deletion waits, since {what}: {message}"));
-            Step::Wait(Wait::saying(Phase::Deleting { why, blocked }, until))
-        }
+        Ok(wait) => Step::Wait(wait),
+        Err(left) => Step::Release { left: Some(left) },
     }
 }

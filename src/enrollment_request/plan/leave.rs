@@ -3,10 +3,11 @@
 
 use super::Facts;
 use super::revoke::{self, UntilDead};
-use crate::api::phase::{Why, why};
+use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::enrollment_request::observed::Observed;
 use crate::enrollment_request::step::{Question, Step};
+use crate::reconcile::deletion::held_up;
 use crate::reconcile::{Fact, Left, Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
@@ -74,23 +75,15 @@ fn shown(facts: &Facts<'_>) -> Result<(), Step> {
     Err(Step::Wait(Wait::saying(phase, Until::After(left))))
 }
 
-/// Says of a wait that it holds up the deletion, and what is still to be done. What somebody would have to mend
-/// holds it up only for the grace period, counted from the deletion at the earliest.
+/// Says of a wait that it holds up the deletion, and what is still to be done.
 pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
-    let Step::Wait(Wait { say: Some(phase), until }) = step else { return step };
-    let Why { reason, message } = phase.why().clone();
-    match phase {
-        Phase::Blocked(_) | Phase::Refused(_) if facts.is_overdue() => {
-            Step::Release { left: Some(Left::Behind(format!("it was let go although {what}: {message}"))) }
-        }
+    let Step::Wait(wait) = step else { return step };
+    if let Some(phase @ (Phase::JobGone(_) | Phase::Revoked { .. })) = &wait.say {
         // The status does not say where its job is.
-        Phase::JobGone(_) | Phase::Revoked { .. } => Step::Release { left: Some(Left::Behind(message)) },
-        Phase::Deleting { .. } => Step::Wait(Wait::saying(phase, until)),
-        phase => {
-            let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
-            let reason = if blocked { Reason::DeletionBlocked } else { reason };
-            let why = why(reason, format!("the deletion waits, since {what}: {message}"));
-            Step::Wait(Wait::saying(Phase::Deleting { why, blocked }, until))
-        }
+        return Step::Release { left: Some(Left::Behind(phase.why().message.clone())) };
+    }
+    match held_up(wait, facts.is_overdue(), what) {
+        Ok(wait) => Step::Wait(wait),
+        Err(left) => Step::Release { left: Some(left) },
     }
 }
