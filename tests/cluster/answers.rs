@@ -111,12 +111,17 @@ async fn an_answer_that_is_far_too_long_is_none_and_nothing_is_lost_by_it() {
     assert_eq!(place.mailed(), [job_of(&sent)], "it was looked for, and not sent again");
 
     let job = long("credential_binding_job", json!({"id": job_of(&sent), "state": "EXPIRED"}));
-    let rule = place.realm.fault(Rule::new(Effect::Answer(job)).on(Operation::GetJob));
+    stays_while_its_job_is_read_as(&place, &sent, job).await;
+}
+
+/// The request that was `sent` is not written while its job is answered with `reply`, and is followed from then on.
+async fn stays_while_its_job_is_read_as(place: &Fixture, sent: &EnrollmentRequest, reply: Reply) {
+    let rule = place.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetJob));
     eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
     let now = place.request_says("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
     place.realm.remove_fault(rule);
-    place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
+    place.realm.set_job_state(&job_of(sent), "LINK_OPENED");
     place.request_says("LinkOpened").await;
 }
 
@@ -129,13 +134,7 @@ async fn a_job_that_cannot_be_read_stays_as_it_was() {
         let (place, _operator) = Fixture::ready_with(following).await;
         place.create_request().await;
         let sent = place.request_says("LinkSent").await;
-        let rule = place.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetJob));
-        eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
-        let now = place.request_says("LinkSent").await;
-        assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
-        place.realm.remove_fault(rule);
-        place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
-        place.request_says("LinkOpened").await;
+        stays_while_its_job_is_read_as(&place, &sent, reply).await;
     }))
     .await;
 }

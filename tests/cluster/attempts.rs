@@ -85,13 +85,7 @@ async fn a_link_lives_while_the_next_one_cannot_be_sent() {
 #[tokio::test]
 async fn an_earlier_link_is_revoked_after_an_answer_that_was_lost_too_and_not_before_it_is_settled() {
     let (place, _operator) = Fixture::ready_with(|settings| settings.request_timeout = Duration::from_secs(2)).await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    // The job is there, and the list does not show it yet.
-    place.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
-    let rule = place.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(600))).on(Operation::ListJobs));
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    place.request_says("SendInDoubt").await;
+    let (first, rule) = place.second_attempt_in_doubt().await;
     assert_eq!((place.mailed().len(), place.revocations().len()), (2, 0));
     place.realm.remove_fault(rule);
     let request = through(&place, 2).await;

@@ -16,20 +16,25 @@ async fn make(place: &Fixture, name: &str, policy: &str) {
     place.create_request_with(name, json!({"deletionPolicy": policy})).await;
 }
 
+/// Deletes the request, and makes one of another name for the same person: that first, or last.
+async fn move_elsewhere(place: &Fixture, made_first: bool) {
+    if made_first {
+        make(place, ELSEWHERE, "Revoke").await;
+        place.named_request_says(ELSEWHERE, "DuplicateRequest").await;
+    }
+    place.delete_request(REQUEST).await;
+    if !made_first {
+        make(place, ELSEWHERE, "Revoke").await;
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_moves_revokes_its_link_and_sends_another() {
     for made_first in [false, true] {
         let (place, _operator) = Fixture::ready().await;
         make(&place, REQUEST, "Revoke").await;
         let first = job_of(&place.request_says("LinkSent").await);
-        if made_first {
-            make(&place, ELSEWHERE, "Revoke").await;
-            place.named_request_says(ELSEWHERE, "DuplicateRequest").await;
-        }
-        place.delete_request(REQUEST).await;
-        if !made_first {
-            make(&place, ELSEWHERE, "Revoke").await;
-        }
+        move_elsewhere(&place, made_first).await;
         let second = job_of(&place.named_request_says(ELSEWHERE, "LinkSent").await);
         assert_eq!(
             (place.remote_state(&first).as_str(), place.remote_state(&second).as_str()),
@@ -47,14 +52,7 @@ async fn a_request_that_is_orphaned_first_moves_without_an_email() {
         let job = job_of(&place.request_says("LinkSent").await);
         // What a person does who wants to move it: first this, and then the move.
         place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-        if made_first {
-            make(&place, ELSEWHERE, "Revoke").await;
-            place.named_request_says(ELSEWHERE, "DuplicateRequest").await;
-        }
-        place.delete_request(REQUEST).await;
-        if !made_first {
-            make(&place, ELSEWHERE, "Revoke").await;
-        }
+        move_elsewhere(&place, made_first).await;
         let request = place.named_request_says(ELSEWHERE, "Adopted").await;
         assert!(message(&request).starts_with("nothing was sent, since an earlier link is still valid"));
         assert_eq!((job_of(&request), place.remote_state(&job).as_str()), (job.clone(), "LINK_SENT"));

@@ -237,12 +237,7 @@ async fn a_link_that_is_named_dies_before_the_next_attempt_is_sent() {
 #[tokio::test]
 async fn a_revocation_whose_answer_is_lost_or_whose_send_is_in_doubt_comes_to_its_end() {
     let (place, _operator) = Fixture::ready_with(|settings| settings.request_timeout = Duration::from_secs(2)).await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
-    let rule = place.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(600))).on(Operation::ListJobs));
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    place.request_says("SendInDoubt").await;
+    let (first, rule) = place.second_attempt_in_doubt().await;
     annotate(&place, REVOKE, first.clone()).await;
     assert_eq!(place.revocations().len(), 0, "the doubt is settled first");
     place.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::RevokeJob).once());

@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let operator = load.start(&program)?;
     load.enrol()?;
     load.rest(Duration::from_secs(arguments.rest))?;
-    operator.stop();
+    ended_well(operator)?;
     let operator = load.measure("at a start", || {
         let begun = Instant::now();
         let operator = load.start(&program)?;
@@ -64,7 +64,13 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         thread::sleep(START.saturating_sub(begun.elapsed()));
         Ok(operator)
     })?;
-    operator.stop();
+    ended_well(operator)
+}
+
+/// Asks the operator to end, and holds it to having done so in order.
+fn ended_well(operator: Running) -> anyhow::Result<()> {
+    let (status, log) = operator.stop();
+    ensure!(status.success(), "the operator ended with {status}:\n{log}");
     Ok(())
 }
 

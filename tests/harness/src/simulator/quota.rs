@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reply::Reply;
 
-/// So many calls in each window of time, which begins with its first call. Those beyond are answered with 429.
+/// So many calls in each window of time, which begins with its first call. Those beyond are answered with 429. Before the
+/// first window, so many are free, and the next one is too many, however slowly a machine makes them.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     /// How many calls.
@@ -35,13 +36,14 @@ pub enum Tells {
 #[derive(Debug)]
 pub(super) struct Used {
     quota: Quota,
-    begun: Timestamp,
+    /// When the window began; `None` before the first.
+    begun: Option<Timestamp>,
     calls: u32,
 }
 
 impl From<Quota> for Used {
     fn from(quota: Quota) -> Self {
-        Self { quota, begun: Timestamp::MIN, calls: 0 }
+        Self { quota, begun: None, calls: 0 }
     }
 }
 
@@ -50,14 +52,14 @@ impl Used {
     pub fn count(&mut self, now: Timestamp, shown: Timestamp) -> Option<Reply> {
         let Self { quota: Quota { calls, window, tells }, .. } = *self;
         let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
-        if now.duration_since(self.begun) >= window {
-            (self.begun, self.calls) = (now, 0);
+        if self.begun.is_some_and(|begun| now.duration_since(begun) >= window) {
+            (self.begun, self.calls) = (Some(now), 0);
         }
         self.calls += 1;
         if self.calls <= calls {
             return None;
         }
-        let left = window - now.duration_since(self.begun);
+        let left = window - now.duration_since(*self.begun.get_or_insert(now));
         let seconds = left.as_secs() + 1;
         let reply = Reply::too_many_requests(None);
         Some(match tells {
