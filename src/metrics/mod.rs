@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -125,10 +126,11 @@ impl Metrics {
     }
 
     /// An event was published about an object of the kind `controller`, in lower case.
-    pub fn announced(&self, controller: &str, reason: Reason) {
-        let family = match reason {
-            Reason::DuplicateJob | Reason::DuplicateConfiguration => &self.duplicates,
-            Reason::LeftBehind => &self.left_behind,
+    pub fn announced(&self, controller: &str, type_: EventType, reason: Reason) {
+        let family = match (type_, reason) {
+            (_, Reason::DuplicateJob | Reason::DuplicateConfiguration) => &self.duplicates,
+            // What stays because its object is to be orphaned is told by a normal event.
+            (EventType::Warning, Reason::LeftBehind) => &self.left_behind,
             _ => return,
         };
         family.get_or_create(&[("controller", controller.to_owned())]).inc();
@@ -195,8 +197,18 @@ mod tests {
         metrics.looked("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
         metrics.looked("enrollmentrequest", Ended::Again, Duration::from_millis(7));
         metrics.called(CREATE_JOB, None, Duration::from_secs(1));
+        metrics.email_sent();
+        for reason in [Reason::DuplicateJob, Reason::LeftBehind, Reason::Refused] {
+            metrics.announced("enrollmentrequest", EventType::Warning, reason);
+            metrics.announced("authenticatorconfig", EventType::Normal, Reason::LeftBehind);
+        }
+        metrics.announced("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
         let text = metrics.text();
         for line in [
+            "beyond_identity_operator_emails_sent_total 1",
+            "beyond_identity_operator_duplicates_total{controller=\"enrollmentrequest\"} 1",
+            "beyond_identity_operator_duplicates_total{controller=\"authenticatorconfig\"} 1",
+            "beyond_identity_operator_left_behind_total{controller=\"enrollmentrequest\"} 1",
             "leader_election_master_status{name=\"beyond-identity-operator\"} 1",
             "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"error\"} 1",
             "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"requeue_after\"} 1",
@@ -209,6 +221,8 @@ mod tests {
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }
+        let orphan = "beyond_identity_operator_left_behind_total{controller=\"authenticatorconfig\"}";
+        assert!(!text.contains(orphan), "what is orphaned is not left behind:\n{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }
