@@ -75,7 +75,7 @@ struct RunArgs {
     /// An outstanding job is looked at after a tenth of its age, but not later than this.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = pause)]
     job_poll_max: Duration,
-    /// How often what only a person can mend is tried again.
+    /// How often what only a person can mend is tried again, and each configuration is compared with its spec.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = pause)]
     resync_interval: Duration,
     /// No deletion touches the remote side, whatever a deletion policy says: to move or retire a cluster.
