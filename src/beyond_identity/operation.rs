@@ -31,6 +31,22 @@ pub(super) const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/
 pub(super) const DELETE_CONFIG: Operation =
     call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
 
+/// All of them.
+#[cfg(test)]
+pub(super) const ALL: [Operation; 11] = [
+    GET_IDENTITY,
+    FIND_IDENTITIES,
+    LIST_JOBS,
+    GET_JOB,
+    CREATE_JOB,
+    REVOKE_JOB,
+    LIST_CONFIGS,
+    GET_CONFIG,
+    CREATE_CONFIG,
+    PATCH_CONFIG,
+    DELETE_CONFIG,
+];
+
 const fn call(method: &'static str, path: &'static str, scope: &'static str) -> Operation {
     Operation { method, path, scope, personal: false }
 }

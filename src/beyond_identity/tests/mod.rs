@@ -1,5 +1,6 @@
 //! The client over real HTTP, against a server that answers with scripted bytes; and what it makes of answers of any shape.
 
+mod contract;
 mod decoding;
 mod gate;
 mod lists;

@@ -1,9 +1,11 @@
-//! A server that answers the nth request with the nth scripted reply, whatever was asked.
+//! A server that answers the nth request with the nth scripted reply, whatever was asked; but what was asked has to keep to
+//! the contract with the service.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use harness::contract::{Request, contract};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -53,9 +55,32 @@ impl Server {
         self.state.lock().unwrap().requests.clone()
     }
 
+    /// What breaks the contract in one of them.
+    fn breaches(&self) -> Vec<String> {
+        let breaches = self.requests().into_iter().flat_map(|request| {
+            let (head, body) = request.split_once("\r\n\r\n").unwrap();
+            let (first, lines) = head.split_once("\r\n").unwrap();
+            let (method, target) = first.trim_end_matches(" HTTP/1.1").split_once(' ').unwrap();
+            let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+            let pairs = lines.split("\r\n").map(|line| line.split_once(": ").unwrap());
+            let headers = pairs.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            let body = body.as_bytes();
+            contract().check_request(&Request { method, path, query, headers: &headers, body })
+        });
+        breaches.map(|breach| breach.to_string()).collect()
+    }
+
     /// How many bytes of a flood went out.
     pub fn flooded(&self) -> usize {
         self.state.lock().unwrap().flooded
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(self.breaches(), Vec::<String>::new());
+        }
     }
 }
 

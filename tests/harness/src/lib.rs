@@ -5,6 +5,7 @@
 
 mod background;
 pub mod chart;
+pub mod contract;
 pub mod control_plane;
 pub mod demo;
 pub mod forward_proxy;

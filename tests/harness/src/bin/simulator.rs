@@ -38,6 +38,8 @@ async fn main() -> ExitCode {
         }
     };
     let realm = simulator.realm(&tenant, &realm, &token);
+    // Whoever tries something by hand is told what the service says to it.
+    simulator.allow_any_request();
     for identity in identities {
         realm.add_identity(identity);
     }

@@ -55,6 +55,7 @@ pub(super) struct Call {
     pub is_json: bool,
     pub authorization: Option<String>,
     pub user_agent: Option<String>,
+    pub headers: HeaderMap,
     pub tenant: String,
     pub realm: String,
     /// The ids of the path behind the realm, outermost first: as many as the operation has.
@@ -85,6 +86,7 @@ impl Call {
             is_json: text(&parts.headers, CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json")),
             authorization: text(&parts.headers, AUTHORIZATION),
             user_agent: text(&parts.headers, USER_AGENT),
+            headers: parts.headers,
             tenant: tenant.to_owned(),
             realm: realm.to_owned(),
             ids: ids.into_iter().map(str::to_owned).collect(),

@@ -13,13 +13,15 @@ use super::state::{Key, Realm, World, lock};
 
 /// One realm of one tenant. Clones are the same realm.
 ///
+/// Whatever is asked of it, and its end, panics once a request or an answer broke the contract with the service.
+///
 /// What names an identity, a job or a configuration that is not there panics, and says so: a test that sets the state of a
 /// job that does not exist tests nothing.
 #[derive(Clone)]
 pub struct RealmHandle {
-    world: Arc<Mutex<World>>,
+    pub(super) world: Arc<Mutex<World>>,
     url: String,
-    key: Key,
+    pub(super) key: Key,
 }
 
 impl fmt::Debug for RealmHandle {
@@ -107,6 +109,7 @@ impl RealmHandle {
     /// Every request to the tenant, to whichever of its realms.
     #[must_use]
     pub fn requests_of_tenant(&self) -> Vec<Recorded> {
+        self.check();
         lock(&self.world).requests.iter().filter(|request| request.tenant == self.key.0).cloned().collect()
     }
 
@@ -245,6 +248,7 @@ impl RealmHandle {
     /// Every request to this realm, in the order of arrival, those with a wrong token too.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
+        self.check();
         let (tenant, realm) = &self.key;
         let here = |request: &&Recorded| request.tenant == *tenant && request.realm == *realm;
         lock(&self.world).requests.iter().filter(here).cloned().collect()
@@ -258,7 +262,9 @@ impl RealmHandle {
         requests
     }
 
-    fn with<T>(&self, run: impl FnOnce(&mut Realm) -> T) -> T {
+    #[track_caller]
+    pub(super) fn with<T>(&self, run: impl FnOnce(&mut Realm) -> T) -> T {
+        self.check();
         let mut world = lock(&self.world);
         let (tenant, id) = self.key.clone();
         let fresh = || Realm { tenant: tenant.clone(), id: id.clone(), ..Realm::default() };

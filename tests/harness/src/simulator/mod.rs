@@ -4,6 +4,7 @@
 //! it. It runs on a thread and a runtime of its own: it outlives the runtime of the test that started it, and nothing that a
 //! test does to its own runtime (pausing its clock, shutting it down) reaches it.
 
+mod breaches;
 mod call;
 mod faults;
 mod half_body;
@@ -72,6 +73,11 @@ impl Simulator {
         RealmHandle::open(&self.world, self.url(), tenant, realm, token)
     }
 
+    /// From now on requests are not held against the contract: for whoever tries what becomes of wrong ones.
+    pub fn allow_any_request(&self) {
+        lock(&self.world).takes_any_request = true;
+    }
+
     /// Everything that was asked of any realm, and of none, in the order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
@@ -80,6 +86,7 @@ impl Simulator {
 }
 
 impl Drop for Simulator {
+    /// Fails like a realm's handle, for those that are gone already.
     fn drop(&mut self) {
         // An error on either line means that the thread is gone already, which is what is wanted.
         if let Some(stop) = self.stop.take() {
@@ -88,5 +95,6 @@ impl Drop for Simulator {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        breaches::check(&lock(&self.world).breaches.iter().map(|(_, breach)| breach).collect::<Vec<_>>());
     }
 }

@@ -63,7 +63,11 @@ async fn connection(stream: TcpStream, world: Arc<Mutex<World>>) {
 async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Body>, NoAnswer> {
     let call = Call::read(request).await?;
     let key = (call.tenant.clone(), call.realm.clone());
-    let (ticket, effect) = lock(&world).arrive(&call);
+    let (ticket, effect) = {
+        let mut world = lock(&world);
+        world.check_request(&call);
+        world.arrive(&call)
+    };
     let answer = follow(&world, call, effect).await;
     let date = {
         let mut world = lock(&world);
@@ -73,41 +77,49 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
     answer.map(|reply| reply.dated(date).into_response())
 }
 
+/// Does what was asked for; what the service answers is held against the contract, whatever becomes of it on its way.
+fn act(world: &Mutex<World>, call: &Call, view: View) -> Reply {
+    let mut world = lock(world);
+    let reply = routes::act(&mut world, call, view);
+    world.check_answer(call, &reply);
+    reply
+}
+
 /// What happens, in what order, and what the caller is told.
 async fn follow(world: &Arc<Mutex<World>>, call: Call, effect: Option<Effect>) -> Result<Reply, NoAnswer> {
-    let act = |view: View| routes::act(&mut lock(world), &call, view);
+    let happen = |view: View| act(world, &call, view);
     match effect {
-        None => Ok(act(View::default())),
+        None => Ok(happen(View::default())),
         Some(Effect::LoseRequest) => Err(NoAnswer),
         Some(Effect::LoseAnswer) => {
-            act(View::default());
+            happen(View::default());
             Err(NoAnswer)
         }
         Some(Effect::HappenLate(delay)) => {
             let world = Arc::clone(world);
             tokio::spawn(async move {
                 sleep(delay).await;
-                routes::act(&mut lock(&world), &call, View::default());
+                act(&world, &call, View::default());
             });
             Err(NoAnswer)
         }
         Some(Effect::Answer(reply)) => Ok(reply),
-        Some(Effect::CutAnswer) => Ok(act(View::default()).cut_off()),
+        Some(Effect::CutAnswer) => Ok(happen(View::default()).cut_off()),
         Some(Effect::HappenThenAnswer(reply)) => {
-            act(View::default());
+            happen(View::default());
             Ok(reply)
         }
         Some(Effect::Delay(delay)) => {
             sleep(delay).await;
-            Ok(act(View::default()))
+            Ok(happen(View::default()))
         }
         Some(Effect::DelayAnswer(delay)) => {
-            let reply = act(View::default());
+            let reply = happen(View::default());
             sleep(delay).await;
             Ok(reply)
         }
-        Some(Effect::LagList(lag)) => Ok(act(View { lag, ..View::default() })),
-        Some(Effect::ShortPages(most)) => Ok(act(View { short: Some(most), ..View::default() })),
-        Some(Effect::ShiftPages) => Ok(act(View { shifting: true, ..View::default() })),
+        Some(Effect::LagList(lag)) => Ok(happen(View { lag, ..View::default() })),
+        Some(Effect::ShortPages(most)) => Ok(happen(View { short: Some(most), ..View::default() })),
+        Some(Effect::ShiftPages) => Ok(happen(View { shifting: true, ..View::default() })),
     }
 }

@@ -11,6 +11,7 @@ use super::model::{Config, Email, Identity, Job, LINK_LIFE, Outcome, Recorded, s
 use super::quota::Used;
 use super::reply::Reply;
 use super::shelf::Shelf;
+use crate::contract::Breach;
 
 /// Tenant and realm.
 pub(super) type Key = (String, String);
@@ -22,6 +23,10 @@ pub(super) struct World {
     /// Of each tenant that has one.
     pub quotas: HashMap<String, Used>,
     pub requests: Vec<Recorded>,
+    /// Whether requests are not held against the contract.
+    pub takes_any_request: bool,
+    /// What broke the contract, and in which realm.
+    pub breaches: Vec<(Key, Breach)>,
 }
 
 /// One realm of one tenant.
@@ -33,6 +38,8 @@ pub(super) struct Realm {
     /// Whether a `hosted_web` configuration has to have all that the API's description calls required.
     pub strict_config: bool,
     pub paused: bool,
+    /// Whether its answers are not held against the contract.
+    pub gives_any_answer: bool,
     /// The status that every `:revoke` is refused with, if it is.
     pub refuse_revoke: Option<u16>,
     /// How long the links of new jobs live, if not as long as usual.

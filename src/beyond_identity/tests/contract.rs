@@ -1,0 +1,30 @@
+//! The calls of this client, and the operations of the contract with the service: the same, and no others.
+
+use std::collections::BTreeSet;
+
+use harness::contract::contract;
+
+use crate::beyond_identity::operation::ALL;
+
+#[test]
+fn the_contract_has_every_operation_of_this_client_and_none_more() {
+    let ours = ALL.iter().map(|operation| format!("{operation} {}", operation.scope));
+    let theirs = contract().operations().iter().map(|operation| {
+        // As the client writes it: from the last collection on, with one name for all ids.
+        let segments: Vec<&str> = operation.template.split('/').collect();
+        let is_id = |segment: &str| segment.starts_with('{');
+        let from = segments.iter().rposition(|segment| !is_id(segment)).unwrap();
+        let path: Vec<String> = segments[from..].iter().map(|segment| with_plain_id(segment)).collect();
+        format!("{} {} {}", operation.method, path.join("/"), operation.scope)
+    });
+    assert_eq!(theirs.collect::<BTreeSet<_>>(), ours.collect::<BTreeSet<_>>());
+    assert_eq!(contract().operations().len(), ALL.len());
+}
+
+/// `{any_id}:verb` as `{id}:verb`.
+fn with_plain_id(segment: &str) -> String {
+    match segment.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        Some((_, behind)) => format!("{{id}}{behind}"),
+        None => segment.to_owned(),
+    }
+}

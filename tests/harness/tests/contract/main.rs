@@ -1,0 +1,58 @@
+//! The contract with the service: it is what it says it is, each of its schemas refuses something, and whatever breaks it is found.
+
+#![allow(clippy::unwrap_used)] // in helpers of tests too
+
+mod breaches;
+mod schemas;
+mod simulator;
+
+use harness::contract::{Contract, DOCUMENT, document};
+use serde_json::{Value, json};
+
+#[test]
+fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
+    let document = document().unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    oas3::from_json(document.to_string()).unwrap();
+    assert!(oas3::from_json(without(document.clone(), "info").to_string()).is_err());
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(jsonschema::draft202012::meta::is_valid(schema), "{name}");
+    }
+    Contract::read(&document).unwrap();
+}
+
+#[test]
+fn a_reference_that_leads_nowhere_is_found() {
+    let broken = DOCUMENT.replace("'#/components/schemas/Traits'", "'#/components/schemas/Tratis'");
+    let broken: Value = serde_saphyr::from_str(&broken).unwrap();
+    assert!(Contract::read(&broken).is_err());
+}
+
+const ID: &str = "9ca7716e846cfa97";
+const TIME: &str = "2022-07-11T21:10:33.383828Z";
+
+fn job() -> Value {
+    json!({
+        "id": ID, "identity_id": ID, "realm_id": ID, "tenant_id": ID, "delivery_method": "EMAIL", "state": "LINK_SENT",
+        "authenticator_config_id": ID, "expire_time": TIME, "create_time": TIME, "update_time": TIME,
+    })
+}
+
+fn identity() -> Value {
+    let traits = json!({"type": "traits_v0", "username": "jane", "primary_email_address": "jane@example.com"});
+    json!({"id": ID, "realm_id": ID, "tenant_id": ID, "display_name": "Jane", "traits": traits})
+}
+
+fn config() -> Value {
+    json!({"id": ID, "realm_id": ID, "tenant_id": ID, "config": {"type": "hosted_web"}})
+}
+
+fn with(mut object: Value, field: &str, value: Value) -> Value {
+    object[field] = value;
+    object
+}
+
+fn without(mut object: Value, field: &str) -> Value {
+    object.as_object_mut().unwrap().remove(field).unwrap();
+    object
+}

@@ -1,0 +1,53 @@
+//! Whatever breaks the contract at the simulator fails a test.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use harness::contract::{Answer, contract};
+use harness::simulator::{Effect, Job, Reply, Rule, Simulator};
+
+#[tokio::test]
+async fn what_broke_it_at_the_simulator_fails_whoever_asks_the_realm_afterwards() {
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
+    let realm = simulator.realm("tenant", "realm", "Seeded-Token");
+    let other = simulator.realm("tenant", "another", "Seeded-Token");
+    let job = Job { state: None, ..Job::email("jane", "config") };
+    realm.add_job(job.clone());
+    let url = format!("{}/v1/tenants/tenant/realms/realm/identities/jane/credential-binding-jobs", simulator.url());
+    let client = reqwest::Client::builder().no_proxy().user_agent("beyond-identity-operator/test").build().unwrap();
+    let ask = |request: reqwest::RequestBuilder| {
+        request.bearer_auth("Seeded-Token").header("accept", "application/json").send()
+    };
+
+    assert_eq!(ask(client.get(format!("{url}/{}", job.id))).await.unwrap().status(), 200);
+    let failure = catch_unwind(AssertUnwindSafe(|| realm.outbox())).unwrap_err();
+    let sentence = "the contract with the service is broken:\nGetCredentialBindingJob, answer 200: the body: \"state\" is a required property";
+    assert_eq!(failure.downcast_ref::<String>().unwrap(), sentence);
+    let failure = catch_unwind(AssertUnwindSafe(|| drop(realm.clone()))).unwrap_err();
+    assert_eq!(failure.downcast_ref::<String>().unwrap(), sentence);
+    assert!(other.outbox().is_empty());
+    assert_eq!(realm.take_breaches().len(), 1);
+    assert!(realm.outbox().is_empty());
+
+    ask(client.get(format!("{url}/{}?verbose=1", job.id))).await.unwrap();
+    assert_eq!(realm.take_breaches().len(), 2);
+    // Where nobody is, it is everybody's.
+    ask(client.get(format!("{}/v2", simulator.url()))).await.unwrap();
+    assert_eq!(other.take_breaches().len(), 1);
+    // An answer that a test gives is its own.
+    realm.fault(Rule::new(Effect::Answer(Reply::garbage())));
+    ask(client.get(format!("{url}/{}", job.id))).await.unwrap();
+    realm.allow_any_answer();
+    realm.clear_faults();
+    ask(client.get(format!("{url}/{}", job.id))).await.unwrap();
+    assert!(realm.take_breaches().is_empty());
+}
+
+#[test]
+fn the_errors_that_tests_let_the_service_answer_keep_to_it() {
+    for reply in [Reply::unavailable(), Reply::internal_error(), Reply::too_many_requests(Some(1))] {
+        let Reply { status, headers, body, .. } = &reply;
+        let answer = Answer { status: *status, content_type: Some(&headers[0].1), body };
+        let path = "/v1/tenants/t/realms/r/identities/jane/credential-binding-jobs";
+        assert_eq!(contract().check_answer("POST", path, &answer), []);
+    }
+}
