@@ -197,6 +197,8 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
     let place = Fixture::new().await;
     allow(&place, true).await;
     let console = Config::of_type("console");
+    // One without the fields of its type.
+    place.realm.allow_any_answer();
     place.realm.add_config(console.clone());
     let id = theirs(&place, Some("Theirs"));
     let _operator = place.start().await;
