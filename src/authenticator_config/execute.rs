@@ -176,8 +176,9 @@ where
                 let Desired { namespace, name, generation, .. } = &self.desired;
                 let status = &self.observed.status;
                 let is_settled = status.id.is_some() && status.observed_generation == Some(*generation);
-                let is_owed = !is_settled || self.desired.is_deleting();
-                let opened = self.ports.realms.open(Caller { namespace, name, is_owed }, &reference).await;
+                let is_leaving = self.desired.is_deleting();
+                let caller = Caller { namespace, name, is_owed: !is_settled || is_leaving, is_leaving };
+                let opened = self.ports.realms.open(caller, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 self.observed.no_resource_ids = opened.as_ref().ok().and_then(|opened| opened.no_resource_ids.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());

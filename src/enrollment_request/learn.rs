@@ -37,7 +37,9 @@ where
             Question::Realm(reference) => {
                 let (namespace, name) = (&self.desired.namespace, &self.holder.name);
                 let is_owed = plan::is_anything_owed(&self.desired, &self.observed.status);
-                let opened = self.ports.realms.open(Caller { namespace, name, is_owed }, &reference).await;
+                let is_leaving = self.desired.deleting || plan::has_to_revoke(&self.desired, &self.observed.status);
+                let caller = Caller { namespace, name, is_owed, is_leaving };
+                let opened = self.ports.realms.open(caller, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 let realm = opened.as_ref().map(|opened| opened.remote.realm());
                 self.observed.realm = realm.map_err(Clone::clone).into();

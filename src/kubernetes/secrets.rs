@@ -36,8 +36,8 @@ pub enum Seen {
     Unknown(String),
 }
 
-/// Hears of a Secret that has changed.
-type Changed = dyn Fn(&ObjectRef<Secret>) + Send + Sync;
+/// Hears of a Secret that has changed, and of what is known of it now.
+type Changed = dyn Fn(&ObjectRef<Secret>, &Seen) + Send + Sync;
 
 /// The Secrets that are watched. Dropping this ends the watches.
 pub struct Secrets {
@@ -53,7 +53,7 @@ struct Watched {
 
 impl Secrets {
     /// No watches yet. `changed` hears of each Secret that is there, is not, or holds something else now.
-    pub fn new(client: Client, changed: impl Fn(&ObjectRef<Secret>) + Send + Sync + 'static) -> Self {
+    pub fn new(client: Client, changed: impl Fn(&ObjectRef<Secret>, &Seen) + Send + Sync + 'static) -> Self {
         Self { client, changed: Arc::new(changed), watched: Mutex::default() }
     }
 
@@ -64,6 +64,12 @@ impl Secrets {
         for secret in secrets {
             watched.entry(secret).or_insert_with_key(|secret| self.watch(secret));
         }
+    }
+
+    /// What is known of a Secret by now, if anything.
+    pub fn known(&self, secret: &ObjectRef<Secret>) -> Option<Seen> {
+        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.get(secret)?.seen.borrow().clone()
     }
 
     /// What is known of a Secret. The first to ask begins to watch it, and waits for the API server's first word.
@@ -95,7 +101,7 @@ async fn follow(
     events: impl Stream<Item = watcher::Result<Event<Secret>>>,
     secret: &ObjectRef<Secret>,
     sender: &watch::Sender<Option<Seen>>,
-    changed: &(impl Fn(&ObjectRef<Secret>) + ?Sized),
+    changed: &(impl Fn(&ObjectRef<Secret>, &Seen) + ?Sized),
 ) {
     let mut events = pin!(events);
     let (mut listed, mut disturbed) = (false, false);
@@ -134,12 +140,12 @@ async fn follow(
             let differs =
                 before.as_ref().is_none_or(|before| *before != seen && (tells || matches!(before, Seen::Unknown(_))));
             if differs {
-                *before = Some(seen);
+                *before = Some(seen.clone());
             }
             differs
         });
         if news {
-            changed(secret);
+            changed(secret, &seen);
         }
     }
 }
@@ -185,7 +191,7 @@ mod tests {
         let secret = ObjectRef::new("beyond-identity").within("operator");
         let changes = Mutex::new(0);
         let events = stream::iter(events.into_iter().flatten());
-        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>| *changes.lock().unwrap() += 1).await;
+        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>, _: &Seen| *changes.lock().unwrap() += 1).await;
         let word = match seen.borrow().clone().unwrap() {
             Seen::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
             Seen::Absent => "absent".to_owned(),

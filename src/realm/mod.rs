@@ -1,5 +1,6 @@
 //! From a reference to a ready client: which provider config, who may use it, and with which credentials.
 
+mod last_seen;
 pub mod limiter;
 mod metered;
 mod providers;
@@ -14,8 +15,10 @@ use crate::api::{ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Opened, Realms, Trouble};
+use last_seen::Credentials;
 use limiter::{Applicant, Limiters, Wake};
 use metered::Metered;
+use providers::Missing;
 
 pub use providers::Providers;
 
@@ -43,11 +46,15 @@ impl Realms for KubeRealms {
     type Remote = RealmClient;
 
     async fn open(&self, caller: Caller<'_>, reference: &ProviderConfigRef) -> Result<Opened<RealmClient>, Trouble> {
-        let provider = self.providers.get(&reference.name).ok_or_else(|| not_found(reference))?;
-        let spec = &provider.spec;
-        let endpoint = endpoint(spec, reference, self.allow_loopback)?;
-        let token = self.providers.token(&provider, reference).await?;
-        let Caller { namespace, name, is_owed } = caller;
+        let Caller { namespace, name, is_owed, is_leaving } = caller;
+        let (Credentials { spec, token }, gone) = match self.providers.credentials(reference).await {
+            Ok(credentials) => (credentials, None),
+            Err(Missing { why, last }) => match last.filter(|_| is_leaving) {
+                Some(last) => (last, Some(why)),
+                None => return Err(why.into()),
+            },
+        };
+        let endpoint = endpoint(&spec, reference, self.allow_loopback)?;
         let applicant = Applicant { namespace: namespace.to_owned(), kind: self.kind, name: name.to_owned() };
         let admission = self.limiters.admit(endpoint.as_str(), &spec.tenant_id, applicant, is_owed, self.wake.clone());
         let admission = admission.map_err(Trouble::not_its_turn)?;
@@ -56,21 +63,14 @@ impl Realms for KubeRealms {
         let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
         Ok(Opened {
             remote,
-            not_allowed: not_allowed(spec, reference, namespace),
-            no_resource_ids: no_resource_ids(spec, reference),
+            not_allowed: gone.or_else(|| not_allowed(&spec, reference, namespace)),
+            no_resource_ids: no_resource_ids(&spec, reference),
         })
     }
 }
 
 fn blocked(reason: Reason, message: String) -> Phase {
     Phase::Blocked(why(reason, message))
-}
-
-fn not_found(reference: &ProviderConfigRef) -> Phase {
-    blocked(
-        Reason::ProviderConfigNotFound,
-        format!("there is no {reference}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
-    )
 }
 
 fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, namespace: &str) -> Option<Phase> {

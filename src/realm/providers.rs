@@ -7,12 +7,13 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, ResourceExt};
 use tokio::task::JoinSet;
 
+use super::last_seen::{Credentials, LastSeen};
 use super::secret;
-use crate::api::{ClusterProviderConfig, Phase, ProviderConfigRef};
-use crate::beyond_identity::ApiToken;
+use crate::api::phase::why;
+use crate::api::{ClusterProviderConfig, Phase, ProviderConfigRef, Reason};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
-use crate::kubernetes::secrets::Secrets;
+use crate::kubernetes::secrets::{Secrets, Seen};
 use crate::kubernetes::watch::{filled, watch};
 use crate::runtime::readiness::Readiness;
 
@@ -20,6 +21,8 @@ use crate::runtime::readiness::Readiness;
 pub struct Providers {
     store: Store<ClusterProviderConfig>,
     secrets: Arc<Secrets>,
+    /// Their credentials as they were seen last.
+    last_seen: Arc<LastSeen>,
     /// Where the Secrets of cluster-scoped provider configs lie.
     operator_namespace: String,
 }
@@ -35,22 +38,30 @@ impl Providers {
     ) -> Self {
         let (store, writer) = reflector::store::<ClusterProviderConfig>();
         let operator_namespace = operator_namespace.to_owned();
+        let last_seen = Arc::new(LastSeen::default());
 
-        let (users, namespace, wake) = (store.clone(), operator_namespace.clone(), changed.clone());
-        let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret| {
+        let (users, namespace, wake, kept) =
+            (store.clone(), operator_namespace.clone(), changed.clone(), last_seen.clone());
+        let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
             for user in users.state().iter().filter(|user| secret_of(user, &namespace) == *secret) {
+                keep(&kept, user, seen.clone(), secret);
                 wake(&user.name_any());
             }
         }));
 
-        let (named, all, namespace) = (secrets.clone(), store.clone(), operator_namespace.clone());
-        let seen = move |_: &ClusterProviderConfig| {
+        let (named, all, namespace, kept) =
+            (secrets.clone(), store.clone(), operator_namespace.clone(), last_seen.clone());
+        let seen = move |provider: &ClusterProviderConfig| {
+            let secret = secret_of(provider, &namespace);
+            if let Some(seen) = named.known(&secret) {
+                keep(&kept, provider, seen, &secret);
+            }
             named.watch_only(all.state().iter().map(|provider| secret_of(provider, &namespace)).collect());
         };
         let changed = move |provider: &ClusterProviderConfig| changed(&provider.name_any());
         let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
         watches.spawn(watch(Api::all(server.client.clone()), report, writer, seen, |_| {}, changed));
-        Self { store, secrets, operator_namespace }
+        Self { store, secrets, last_seen, operator_namespace }
     }
 
     /// Waits until all that there are are known.
@@ -58,20 +69,45 @@ impl Providers {
         filled(&self.store).await;
     }
 
-    /// The provider config of this name.
-    pub(super) fn get(&self, name: &str) -> Option<Arc<ClusterProviderConfig>> {
-        self.store.get(&ObjectRef::new(name))
+    /// The provider config that `reference` leads to, with its token.
+    pub(super) async fn credentials(&self, reference: &ProviderConfigRef) -> Result<Credentials, Missing> {
+        let Some(provider) = self.store.get(&ObjectRef::new(&reference.name)) else {
+            return Err(Missing { why: not_found(reference), last: self.last_seen.get(&reference.name) });
+        };
+        let secret = secret_of(&provider, &self.operator_namespace);
+        let (seen, key) = (self.secrets.get(&secret).await, &provider.spec.credentials.api_token.secret_ref);
+        let is_gone = secret::is_gone(&seen, key);
+        match secret::token(seen, &secret, key, reference) {
+            Ok(token) => Ok(Credentials { spec: provider.spec.clone(), token }),
+            Err(why) => {
+                let last =
+                    self.last_seen.get(&reference.name).filter(|last| is_gone && last.lead_where(&provider.spec));
+                Err(Missing { why, last })
+            }
+        }
     }
+}
 
-    /// The token of the provider config that `reference` has led to; otherwise the phase says what is missing.
-    pub(super) async fn token(
-        &self,
-        provider: &ClusterProviderConfig,
-        reference: &ProviderConfigRef,
-    ) -> Result<ApiToken, Phase> {
-        let secret = secret_of(provider, &self.operator_namespace);
-        let seen = self.secrets.get(&secret).await;
-        secret::token(seen, &secret, &provider.spec.credentials.api_token.secret_ref, reference)
+/// Credentials that are missing.
+pub(super) struct Missing {
+    /// What is missing.
+    pub(super) why: Phase,
+    /// What they were, where they are gone: by these nothing new may be made or sent.
+    pub(super) last: Option<Credentials>,
+}
+
+fn not_found(reference: &ProviderConfigRef) -> Phase {
+    Phase::Blocked(why(
+        Reason::ProviderConfigNotFound,
+        format!("there is no {reference}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
+    ))
+}
+
+/// Keeps the token of `provider`, where this was seen of its Secret.
+fn keep(last_seen: &LastSeen, provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Secret>) {
+    let reference = ProviderConfigRef { name: provider.name_any(), ..ProviderConfigRef::default() };
+    if let Ok(token) = secret::token(seen, secret, &provider.spec.credentials.api_token.secret_ref, &reference) {
+        last_seen.keep(provider, token);
     }
 }
 

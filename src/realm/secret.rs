@@ -10,6 +10,15 @@ use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::ApiToken;
 use crate::kubernetes::secrets::Seen;
 
+/// Whether `seen` is a Secret that is gone, or one whose `key` is.
+pub(super) fn is_gone(seen: &Seen, SecretKeyRef { key, .. }: &SecretKeyRef) -> bool {
+    match seen {
+        Seen::Present(data) => !data.contains_key(key),
+        Seen::Absent => true,
+        Seen::Forbidden | Seen::Unknown(_) => false,
+    }
+}
+
 /// The token under `key`, in what was seen of the Secret that `reference` names.
 pub(super) fn token(
     seen: Seen,

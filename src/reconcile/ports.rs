@@ -87,6 +87,9 @@ pub struct Caller<'a> {
     pub name: &'a str,
     /// Whether something is owed to it. Otherwise it only wants to know how what is there gets on.
     pub is_owed: bool,
+    /// Whether it has something to revoke or to delete. Only that may be done by credentials that are gone: those that were
+    /// seen last.
+    pub is_leaving: bool,
 }
 
 /// A realm that is ready to be called.
@@ -94,8 +97,8 @@ pub struct Caller<'a> {
 pub struct Opened<R> {
     /// What calls are made on.
     pub remote: R,
-    /// Why nothing new may be made or sent there for this namespace, if it may not. What is there already is
-    /// followed, revoked and deleted all the same.
+    /// Why nothing new may be made or sent there for this namespace, if it may not: it is not allowed, or the provider config
+    /// or its Secret is gone. What is there already is followed, revoked and deleted all the same.
     pub not_allowed: Option<Phase>,
     /// Why no configuration there may be taken over by its id, if none may.
     pub no_resource_ids: Option<Phase>,

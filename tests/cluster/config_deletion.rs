@@ -163,7 +163,9 @@ async fn a_refusal_that_ends_in_time_lets_the_configuration_be_deleted() {
 #[tokio::test]
 async fn a_deletion_does_not_hang_when_the_secret_or_the_provider_config_went_first() {
     for provider_too in [false, true] {
-        let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
+        let (place, operator) = Fixture::ready().await;
+        // The next process has never seen the credentials.
+        operator.stop().await;
         let history = History::of(&place.configs(), CONFIG).await;
         if provider_too {
             place.providers().delete(&place.provider, &DeleteParams::default()).await.unwrap();
@@ -171,6 +173,7 @@ async fn a_deletion_does_not_hang_when_the_secret_or_the_provider_config_went_fi
         } else {
             place.delete_secret().await;
         }
+        let _next = place.start_with(|settings| settings.grace_period = GRACE).await;
         place.delete_config().await;
         let said = blocked_then_left(&place, &history).await;
         let sentence =

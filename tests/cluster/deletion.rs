@@ -123,11 +123,13 @@ async fn orphan_is_the_way_out_of_a_deletion_that_is_blocked() {
 }
 
 #[tokio::test]
-async fn a_secret_that_went_first_blocks_a_deletion_for_the_grace_period_only() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
+async fn a_secret_that_a_process_has_never_seen_blocks_a_deletion_for_the_grace_period_only() {
+    let (place, operator) = Fixture::ready().await;
     place.create_request().await;
     let job = job_of(&place.request_says("LinkSent").await);
+    operator.stop().await;
     place.delete_secret().await;
+    let _next = place.start_with(|settings| settings.grace_period = GRACE).await;
     let history = History::of(&place.requests(), REQUEST).await;
     place.delete_request(REQUEST).await;
     let request = history.says("DeletionBlocked").await;
@@ -163,10 +165,12 @@ async fn nor_does_a_send_in_doubt_that_nobody_can_settle_any_more_hold_up_a_dele
 
 #[tokio::test]
 async fn a_secret_that_comes_back_in_time_lets_the_link_be_revoked() {
-    let (place, _operator) = Fixture::ready().await;
+    let (place, operator) = Fixture::ready().await;
     place.create_request().await;
     let job = job_of(&place.request_says("LinkSent").await);
+    operator.stop().await;
     place.delete_secret().await;
+    let _next = place.start().await;
     place.delete_request(REQUEST).await;
     place.request_says("DeletionBlocked").await;
     place.create_secret(&place.token).await;

@@ -22,6 +22,7 @@ mod duplicates;
 mod enrolment;
 mod events;
 mod fixture;
+mod gone_first;
 mod grace;
 mod identities;
 mod immutability;
