@@ -29,6 +29,7 @@ use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::objects::Events;
+use crate::kubernetes::own_writes::OwnWrites;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::users::KubeUsers;
 use crate::kubernetes::watch::{filled, watch};
@@ -64,6 +65,7 @@ pub(crate) struct Scope {
     /// `None` for the whole cluster.
     namespace: Option<String>,
     waker: Waker,
+    own_writes: Arc<OwnWrites>,
     woken_configs: Woken<AuthenticatorConfig>,
     woken_requests: Woken<EnrollmentRequest>,
 }
@@ -107,13 +109,18 @@ impl Scope {
         let (wake_request, woken_requests) = wake::queue();
         let waker = Waker { configs, requests, wake_config, wake_request };
 
+        let own_writes = Arc::<OwnWrites>::default();
+        let (own_configs, own_requests) = (own_writes.clone(), own_writes.clone());
+        let (gone_configs, gone_requests) = (own_writes.clone(), own_writes.clone());
+
         let (seen, changed) = (waker.clone(), waker.clone());
         watches.spawn(watch(
             api(client, namespace),
             WatchReport::new::<AuthenticatorConfig>(readiness, url, namespace),
             config_writer,
             move |config| seen.config_seen(config),
-            |_| {},
+            move |config| gone_configs.forget(config),
+            move |config| own_configs.is_anothers(config),
             move |config| changed.wake_config.wake(ObjectRef::from_obj(config)),
         ));
         let (gone, changed) = (waker.clone(), waker.clone());
@@ -124,15 +131,18 @@ impl Scope {
             request_writer,
             |_| {},
             move |request| {
+                gone_requests.forget(request);
                 reservations.release(&Holder::of(request));
                 gone.user_changed(request);
             },
+            move |request| own_requests.is_anothers(request),
             move |request| {
                 changed.wake_request.wake(ObjectRef::from_obj(request));
                 changed.user_changed(request);
             },
         ));
-        Self { namespace: namespace.map(str::to_owned), waker, woken_configs, woken_requests }
+        let namespace = namespace.map(str::to_owned);
+        Self { namespace, waker, own_writes, woken_configs, woken_requests }
     }
 
     /// The requests as the API server has them now, not as the watch has them.
@@ -162,11 +172,11 @@ impl Scope {
     pub(crate) fn start(self, world: &World, ending: &CancellationToken, loops: &mut JoinSet<()>) {
         let World { settings, client, recorder, environment, reservations, metrics, .. } = world;
         let Waker { configs, requests, wake_config, wake_request } = self.waker;
-        let concurrency = settings.max_concurrent_reconciles;
+        let (concurrency, own_writes) = (settings.max_concurrent_reconciles, self.own_writes);
         let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
 
         let ports = Arc::new(authenticator_config::Ports {
-            configs: KubeObjects::new(client.clone(), configs.clone(), events.clone()),
+            configs: KubeObjects::new(client.clone(), configs.clone(), events.clone(), own_writes.clone()),
             users: KubeUsers { client: client.clone(), requests: requests.clone() },
             realms: realms(world, CONFIGS, wake_config),
             environment: environment.clone(),
@@ -190,8 +200,8 @@ impl Scope {
         ));
 
         let ports = Arc::new(enrollment_request::Ports {
-            requests: KubeObjects::new(client.clone(), requests.clone(), events.clone()),
-            configs: KubeObjects::new(client.clone(), configs, events),
+            requests: KubeObjects::new(client.clone(), requests.clone(), events.clone(), own_writes.clone()),
+            configs: KubeObjects::new(client.clone(), configs, events, own_writes),
             realms: realms(world, REQUESTS, wake_request),
             environment: environment.clone(),
             reservations: reservations.clone(),

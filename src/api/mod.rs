@@ -58,6 +58,8 @@ pub trait HasStatus: Clone {
     fn set_failing_since(&mut self, since: Option<String>);
     /// Whether the status, conditions included, says the same in both.
     fn same_status(&self, other: &Self) -> bool;
+    /// A number for what the status remembers, to compare by. What is only said does not count, but whether anything is.
+    fn remembered(&self) -> u64;
 }
 
 /// Implements [`HasStatus`] for a kind whose status has `conditions` and `observed_generation`.
@@ -100,6 +102,17 @@ macro_rules! has_status {
 
             fn same_status(&self, other: &Self) -> bool {
                 self.status == other.status
+            }
+
+            fn remembered(&self) -> u64 {
+                use std::hash::{DefaultHasher, Hash, Hasher};
+
+                let mut status = self.status.clone().unwrap_or_default();
+                let speaks = !std::mem::take(&mut status.conditions).is_empty();
+                (status.observed_generation, status.failing_since) = (None, None);
+                let mut hasher = DefaultHasher::new();
+                (speaks, format!("{status:?}")).hash(&mut hasher);
+                hasher.finish()
             }
         }
     };

@@ -191,6 +191,8 @@ pub enum Reason {
     Forbidden,
     /// The provider config leads to another tenant or realm than the one in status.
     RealmChanged,
+    /// Somebody has edited the status into something that the operator does not write.
+    StatusEdited,
 
     // What the remote side says.
     /// 401: the service does not accept the token.

@@ -71,6 +71,8 @@ where
                 let Some((realm, provider)) = &self.realm else { return };
                 match outcome::found(realm.job(identity_id, job_id).await, provider) {
                     Ok(job) => {
+                        // Somebody may have edited the id in status into that of another identity's job.
+                        let job = job.filter(|job| job.identity_id.as_ref().is_none_or(|owner| owner == identity_id));
                         if self.observed.status.job_id.as_ref() == Some(job_id) {
                             self.looked(job.is_some());
                         }

@@ -13,7 +13,7 @@ pub mod reconcile;
 pub mod reservations;
 pub mod step;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod wishes;
 
 pub use ports::{Ports, Remote};

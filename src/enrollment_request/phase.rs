@@ -104,7 +104,7 @@ pub fn of_missing_job(status: &EnrollmentRequestStatus, desired: &Desired) -> Ph
     if desired.revoked {
         return revoked_phase(true, "the job is gone in Beyond Identity");
     }
-    let job = status.job_id.as_deref().unwrap_or("that status.jobID should name");
+    let job = status.job_id.as_deref().filter(|id| !id.is_empty()).unwrap_or("that status.jobID should name");
     Phase::JobGone(why(
         Reason::JobNotFound,
         format!(

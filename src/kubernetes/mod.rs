@@ -4,6 +4,7 @@
 pub mod client;
 mod misfit;
 pub mod objects;
+pub mod own_writes;
 pub mod report;
 pub mod secrets;
 pub mod users;

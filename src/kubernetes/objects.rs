@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::misfit::misfit;
-use crate::api::{FINALIZER, text};
+use super::own_writes::OwnWrites;
+use crate::api::{FINALIZER, HasStatus, text};
 use crate::metrics::Metrics;
 use crate::reconcile::{Announcement, Objects, WriteError};
 
@@ -30,6 +31,7 @@ where
     client: Client,
     store: Store<K>,
     events: Events,
+    own_writes: Arc<OwnWrites>,
 }
 
 /// Where events go.
@@ -52,9 +54,9 @@ where
         + Sync
         + 'static,
 {
-    /// The objects that `store` holds.
-    pub fn new(client: Client, store: Store<K>, events: Events) -> Self {
-        Self { client, store, events }
+    /// The objects that `store` holds, whose watch hears of `own_writes`.
+    pub fn new(client: Client, store: Store<K>, events: Events, own_writes: Arc<OwnWrites>) -> Self {
+        Self { client, store, events, own_writes }
     }
 
     fn api_of(&self, object: &K) -> Api<K> {
@@ -71,6 +73,7 @@ where
         + DeserializeOwned
         + Send
         + Sync
+        + HasStatus
         + 'static,
 {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
@@ -92,6 +95,8 @@ where
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
         let api = self.api_of(object);
         let name = object.name_any();
+        // Before the write: the watch may be sooner than its answer.
+        self.own_writes.writes(object);
         answered(api.replace_status(&name, &PostParams::default(), object)).await.map_err(write_error::<K>)
     }
 

@@ -23,13 +23,15 @@ use crate::api::FINALIZER;
 
 /// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of
 /// an object, `gone` of the last one of an object that was deleted (unless the watch was away at that time), and
-/// `changed` only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion.
+/// `changed` only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion;
+/// and of those of which `edited` says so.
 pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     report: WatchReport,
     writer: Writer<K>,
     seen: impl Fn(&K) + Send + 'static,
     gone: impl Fn(&K) + Send + 'static,
+    edited: impl Fn(&K) -> bool + Send + 'static,
     changed: impl Fn(&K) + Send + 'static,
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
@@ -39,7 +41,7 @@ pub async fn watch<K>(
         Ok(_) => {}
         Err(error) => report.failed(error),
     });
-    follow(events, writer, seen, gone, changed).await;
+    follow(events, writer, seen, gone, edited, changed).await;
 }
 
 /// The pauses after failures: as short as what is waited for may come at any time, and never the same for all.
@@ -64,6 +66,7 @@ async fn follow<K>(
     writer: Writer<K>,
     seen: impl Fn(&K) + Send,
     gone: impl Fn(&K) + Send,
+    edited: impl Fn(&K) -> bool + Send,
     changed: impl Fn(&K) + Send,
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
@@ -77,8 +80,8 @@ async fn follow<K>(
         match event {
             Ok(Event::Apply(object)) => {
                 seen(&object);
-                let now = Known::of(&object);
-                if now.differs(known.insert(object.uid(), now)) {
+                let (now, edited) = (Known::of(&object), edited(&object));
+                if now.differs(known.insert(object.uid(), now)) || edited {
                     changed(&object);
                 }
             }
@@ -93,7 +96,7 @@ async fn follow<K>(
                     seen(&object);
                     let now = Known::of(&*object);
                     known.insert(object.uid(), now);
-                    if now.differs(before.get(&object.uid()).copied()) {
+                    if now.differs(before.get(&object.uid()).copied()) || edited(&object) {
                         changed(&object);
                     }
                 }
@@ -209,7 +212,7 @@ mod tests {
             tell("changed", config);
         };
         let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
-        follow(events, writer, |config| tell("seen", config), |_| {}, changed).await;
+        follow(events, writer, |config| tell("seen", config), |_| {}, |_| false, changed).await;
         let mut told = told.into_inner().unwrap();
         told.sort();
         told
@@ -239,7 +242,7 @@ mod tests {
         let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
         for events in [listed.clone(), [listed, vec![Event::Apply(guard())]].concat()] {
             let (store, writer) = reflector::store();
-            follow(stream::iter(events.into_iter().map(Ok)), writer, |_| {}, |_| {}, |_| {}).await;
+            follow(stream::iter(events.into_iter().map(Ok)), writer, |_| {}, |_| {}, |_| false, |_| {}).await;
             let kept = store.get(&ObjectRef::from_obj(&written)).unwrap();
             assert_eq!(kept.managed_fields(), []);
             assert_eq!(kept.annotations().keys().collect::<Vec<_>>(), ["example.com/team"]);

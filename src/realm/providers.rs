@@ -60,7 +60,7 @@ impl Providers {
         };
         let changed = move |provider: &ClusterProviderConfig| changed(&provider.name_any());
         let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
-        watches.spawn(watch(Api::all(server.client.clone()), report, writer, seen, |_| {}, changed));
+        watches.spawn(watch(Api::all(server.client.clone()), report, writer, seen, |_| {}, |_| false, changed));
         Self { store, secrets, last_seen, operator_namespace }
     }
 

@@ -19,6 +19,7 @@ mod deletion;
 mod doubt;
 mod drift;
 mod duplicates;
+mod edited;
 mod enrolment;
 mod events;
 mod fixture;

@@ -1,5 +1,7 @@
 //! Doubt: the write-ahead record stands, so the email may have been sent. Look for its job, and never send.
 
+use jiff::Timestamp;
+
 use super::{Facts, leave};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
@@ -22,6 +24,9 @@ fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
     let status = &facts.observed.status;
     if !facts.observed.fresh {
         return Ok(Step::Refresh);
+    }
+    if let Some(field) = nonsense(send) {
+        return Ok(Step::Wait(Wait::saying(edited(field), Until::After(facts.times.resync))));
     }
     let home = RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() };
     facts.same_realm(&send.provider_config_ref, &home)?;
@@ -53,4 +58,29 @@ fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
             Step::Withdraw { send_id: send.id.clone(), say }
         }
     })
+}
+
+/// The field of a record that the operator does not write like this. By such a record nobody can tell which job is its
+/// own, nor that none is: neither is concluded from it.
+fn nonsense(send: &SendRecord) -> Option<&'static str> {
+    let SendRecord { id, tenant_id, realm_id, identity_id, authenticator_config_id, .. } = send;
+    let ids = [
+        ("id", id),
+        ("tenantID", tenant_id),
+        ("realmID", realm_id),
+        ("identityID", identity_id),
+        ("authenticatorConfigID", authenticator_config_id),
+    ];
+    let empty = ids.into_iter().find(|(_, id)| id.trim().is_empty()).map(|(field, _)| field);
+    empty.or_else(|| send.not_before.parse::<Timestamp>().is_err().then_some("notBefore"))
+}
+
+fn edited(field: &str) -> Phase {
+    Phase::Refused(why(
+        Reason::StatusEdited,
+        format!(
+            "somebody has edited status.send.{field}, so nobody can tell whether the email was sent, and none is: with \
+             kubectl edit --subresource=status put back what stood there, or take status.send out where none was sent"
+        ),
+    ))
 }

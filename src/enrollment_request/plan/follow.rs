@@ -11,7 +11,7 @@ use crate::api::{EnrollmentRequestStatus, Phase, Reason};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastLook;
 use crate::enrollment_request::phase;
-use crate::enrollment_request::step::{JobRef, Question, Step};
+use crate::enrollment_request::step::{Question, Step};
 use crate::reconcile::{Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
@@ -50,19 +50,19 @@ fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     if status.skipped.is_some() || (is_final && facts.desired.look_asked_for.is_none()) {
         return Ok(Step::Wait(Wait::saying(facts.settled_phase(), Until::Change)));
     }
-    if let Some(wait) = not_due(facts, status) {
-        return Ok(Step::Wait(wait));
-    }
-    let (Some(identity_id), Some(job_id)) = (status.identity_id.clone(), status.job_id.clone()) else {
+    let Some(job) = revoke::named(status) else {
         // Somebody has edited the status: there is nothing to follow, and sending again would be worse.
         return Ok(missing(facts, Until::Change));
     };
+    if let Some(wait) = not_due(facts, status) {
+        return Ok(Step::Wait(wait));
+    }
     revoke::open(facts).map_err(|step| unmoved(facts, step))?;
     if let Some(trouble) = &facts.observed.job_trouble {
         return Err(unmoved(facts, facts.troubled(trouble)));
     }
-    Ok(match facts.observed.read.get(&job_id) {
-        None => Step::Learn(Question::Job(JobRef { identity_id, job_id })),
+    Ok(match facts.observed.read.get(&job.job_id) {
+        None => Step::Learn(Question::Job(job)),
         // A passkey stays a passkey.
         Some(None) if is_final => Step::Wait(Wait::saying(facts.settled_phase(), Until::Change)),
         Some(None) => missing(facts, next_look(facts, status, false, facts.now)),

@@ -15,11 +15,15 @@ pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = 
     outstanding.map(|job| JobRef { identity_id: job.identity_id.clone(), job_id: job.id.clone() })
 }
 
+/// The job in status. Somebody may have edited what names it.
+pub(super) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
+    let id = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
+    Some(JobRef { identity_id: id(&status.identity_id)?, job_id: id(&status.job_id)? })
+}
+
 /// The job in status, where its link is out.
 pub(super) fn current(status: &EnrollmentRequestStatus) -> Option<JobRef> {
-    let identity_id = status.identity_id.clone()?;
-    let job_id = status.job_id.clone()?;
-    is_outstanding(status.state.as_deref()).then_some(JobRef { identity_id, job_id })
+    named(status).filter(|_| is_outstanding(status.state.as_deref()))
 }
 
 /// The job in status, where its link is out and the spec or an annotation asks for its end.

@@ -1,6 +1,7 @@
 //! Doubt: while the record stands nothing is sent, and the job is looked for.
 
 use super::*;
+use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::step::Question;
@@ -117,5 +118,30 @@ fn nothing_that_a_person_changes_meanwhile_ends_the_doubt() {
     ] {
         assert!(matches!(next(&desired, &in_doubt(vec![], 0)), Step::Wait(_)));
         assert_eq!(found(&next(&desired, &in_doubt(vec![job("a")], 0))), "a");
+    }
+}
+
+#[test]
+fn from_a_record_that_somebody_has_edited_nothing_is_concluded() {
+    type Edit = fn(&mut SendRecord);
+    let edits: [(&str, Edit); 6] = [
+        ("id", |send| send.id.clear()),
+        ("tenantID", |send| send.tenant_id.clear()),
+        ("realmID", |send| send.realm_id.clear()),
+        ("identityID", |send| " ".clone_into(&mut send.identity_id)),
+        ("authenticatorConfigID", |send| send.authenticator_config_id.clear()),
+        ("notBefore", |send| "yesterday".clone_into(&mut send.not_before)),
+    ];
+    for (field, edit) in edits {
+        for (jobs, age) in [(vec![job("a")], 0), (vec![], 91)] {
+            let mut observed = in_doubt(jobs, age);
+            observed.status.send.iter_mut().for_each(edit);
+            let step = next(&desired(), &observed);
+            assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::StatusEdited), "{field}");
+            assert!(said(&step).why().message.contains(&format!("status.send.{field},")), "{step:?}");
+            assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }), "{field}");
+            observed.status.failing_since = Some("2026-01-01T11:00:00Z".to_owned());
+            assert!(matches!(next(&deleting(), &observed), Step::Release { left: Some(_) }), "{field}");
+        }
     }
 }

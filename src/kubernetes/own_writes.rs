@@ -1,0 +1,107 @@
+//! Tells a status that somebody else has written from those that this process writes itself: the one is to be looked at
+//! at once, the others are not.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use kube::ResourceExt;
+
+use crate::api::HasStatus;
+
+/// As many of an object's own writes as a watch can be behind.
+const WRITES: usize = 16;
+
+/// What this process has written of each object, and its watch has not told of yet.
+#[derive(Debug, Default)]
+pub struct OwnWrites(Mutex<HashMap<String, Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// What the watch has told of last.
+    seen: Option<u64>,
+    /// What was, or is about to be, written since.
+    written: Vec<u64>,
+}
+
+impl OwnWrites {
+    /// This status is about to be written by this process.
+    pub fn writes<K: ResourceExt + HasStatus>(&self, object: &K) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = &mut all.entry(object.uid().unwrap_or_default()).or_default().written;
+        if written.len() == WRITES {
+            written.remove(0);
+        }
+        written.push(object.remembered());
+    }
+
+    /// Whether the watch tells by `object` of a status that this process has not written. Of an object that it tells of for
+    /// the first time it is not asked.
+    pub fn is_anothers<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
+        let now = object.remembered();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Known { seen, written } = all.entry(object.uid().unwrap_or_default()).or_default();
+        let before = seen.replace(now);
+        if let Some(own) = written.iter().position(|own| *own == now) {
+            // What came before it, the watch has passed over, or it never came to be.
+            written.drain(..=own);
+            return false;
+        }
+        before.is_some_and(|before| before != now)
+    }
+
+    /// The object is gone.
+    pub fn forget<K: ResourceExt>(&self, object: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.uid().unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
+    use crate::enrollment_request::testing::{concluded, request};
+
+    fn in_state(state: &str) -> EnrollmentRequest {
+        request("uid", EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() })
+    }
+
+    #[test]
+    fn what_this_process_writes_is_its_own_however_far_the_watch_is_behind_and_whatever_it_passes_over() {
+        let own = OwnWrites::default();
+        assert!(!own.is_anothers(&in_state("LINK_SENT")), "told of for the first time");
+        own.writes(&in_state("LINK_OPENED"));
+        own.writes(&in_state("REQUEST_DELIVERED"));
+        own.writes(&in_state("COMPLETE"));
+        assert!(!own.is_anothers(&in_state("LINK_OPENED")));
+        assert!(!own.is_anothers(&in_state("LINK_OPENED")), "a label has changed");
+        assert!(!own.is_anothers(&in_state("COMPLETE")), "the one in between was passed over");
+        assert!(own.is_anothers(&in_state("REQUEST_DELIVERED")), "so this comes from somebody else");
+        assert!(own.is_anothers(&in_state("COMPLETE")), "who takes it back");
+        for write in 0..100 {
+            own.writes(&in_state(&write.to_string()));
+        }
+        assert!(!own.is_anothers(&in_state("99")), "of many, the last ones are known");
+        own.forget(&in_state("99"));
+        assert!(!own.is_anothers(&in_state("1")), "one that was made anew");
+    }
+
+    #[test]
+    fn what_is_only_said_is_nobodys_but_a_status_that_says_nothing_any_more_is() {
+        let own = OwnWrites::default();
+        let mut said = in_state("LINK_SENT");
+        let spoken = |said: &mut EnrollmentRequest, reason| {
+            let phase = crate::api::Phase::Outstanding(crate::api::phase::why(reason, "text"));
+            said.set_conditions(
+                crate::api::conditions::conditions(&phase, 1, &[], jiff::Timestamp::UNIX_EPOCH),
+                Some(1),
+            );
+        };
+        spoken(&mut said, crate::api::Reason::LinkSent);
+        assert!(!own.is_anothers(&said));
+        spoken(&mut said, crate::api::Reason::Adopted);
+        said.set_failing_since(Some("2026-01-01T12:00:00Z".to_owned()));
+        assert!(!own.is_anothers(&said), "two processes that do not agree on what to say do not wake each other");
+        said.set_conditions(Vec::new(), Some(1));
+        assert!(own.is_anothers(&said));
+    }
+}

@@ -1,0 +1,199 @@
+//! A status that a person has edited by hand: it is looked at at once, nothing of anybody is lost, and nothing is sent.
+
+use beyond_identity_operator::api::EnrollmentRequest;
+use harness::simulator::{Effect, Identity, Operation, Reply, Rule};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::fixture::{
+    Access, Fixture, REQUEST, conditions, eventually, following, job_of, message, reason, wait_for, wait_until_gone,
+};
+
+/// Merges `change` into the status of Jane's request, as `kubectl edit --subresource=status` does.
+async fn edit(place: &Fixture, change: Value) -> EnrollmentRequest {
+    let change = Patch::Merge(json!({ "status": change }));
+    place.requests().patch_status(REQUEST, &PatchParams::default(), &change).await.unwrap()
+}
+
+/// Takes out all of it.
+async fn wipe(place: &Fixture) {
+    let whole = edit(place, json!({})).await.status.unwrap();
+    let Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a status is an object") };
+    edit(place, fields.into_iter().map(|(field, _)| (field, Value::Null)).collect::<serde_json::Map<_, _>>().into())
+        .await;
+}
+
+/// Jane's request, whose link is out, and its job. Nothing is looked at again by the clock.
+async fn sent() -> (Fixture, crate::fixture::Operator, String) {
+    let (place, operator) = Fixture::ready().await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    (place, operator, job)
+}
+
+#[tokio::test]
+async fn a_settled_request_whose_status_is_wiped_is_looked_at_at_once_and_finds_its_job_again() {
+    let (place, _operator, job) = sent().await;
+    for state in ["LINK_SENT", "COMPLETE"] {
+        place.realm.set_job_state(&job, state);
+        wipe(&place).await;
+        let request = place.request_says("Adopted").await;
+        let status = request.status.as_ref().unwrap();
+        assert_eq!((job_of(&request), status.attempt, status.state.as_deref()), (job.clone(), Some(1), Some(state)));
+    }
+    assert_eq!((place.mailed(), place.revocations().len()), (vec![job], 0));
+}
+
+#[tokio::test]
+async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_writes_itself_wakes_it_not() {
+    let place = Fixture::new().await;
+    let process = place.spawn(&Access::shared(), &[]).await;
+    place.create_config().await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    assert_eq!(process.stop().0, Some(0));
+    let process = place.spawn(&Access::shared(), &[]).await;
+    let looks = || {
+        let (_, metrics) = process.get("/metrics");
+        let counts = metrics.lines().filter(|line| {
+            line.starts_with("controller_runtime_reconcile_total{") && line.contains("enrollmentrequest")
+        });
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+    };
+    eventually("it has looked at it", || looks() >= 1.0).await;
+    let before = looks();
+    wipe(&place).await;
+    place.request_says("Adopted").await;
+    // What would have been woken by its own write is looked at before what comes later.
+    for later in [2.0, 3.0] {
+        place.annotate_request(REQUEST, &later.to_string()).await;
+        eventually("it has looked at it", || looks() >= before + later).await;
+    }
+    assert_eq!(looks() - before, 3.0, "once for the status, and once for each annotation");
+    assert_eq!(place.mailed(), [job]);
+}
+
+#[tokio::test]
+async fn a_job_of_another_identity_is_not_this_requests_to_follow_or_to_revoke() {
+    let (place, _operator, job) = sent().await;
+    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    place.create_request_of("joe", "joe").await;
+    let joes = job_of(&place.named_request_says("joe", "LinkSent").await);
+
+    edit(&place, json!({"jobID": joes})).await;
+    place.change_request(json!({"revoked": true})).await.unwrap();
+    let request = place.request_says("Revoked").await;
+    assert_eq!(
+        message(&request),
+        "the job is gone in Beyond Identity; to enrol again, set spec.revoked to false and raise spec.attempt"
+    );
+    place.change_request(json!({"revoked": false})).await.unwrap();
+    let request = place.request_says("JobNotFound").await;
+    assert_eq!(
+        message(&request),
+        format!(
+            "the credential binding job {joes} is gone in Beyond Identity, and nothing is sent again for it: raise \
+             spec.attempt to send another email"
+        )
+    );
+    assert_eq!(conditions(&request), "Stalled=True Ready=False Succeeded=Unknown");
+
+    edit(&place, json!({"jobID": job})).await;
+    let request = place.request_says("LinkSent").await;
+    assert_eq!(job_of(&request), job);
+    edit(&place, json!({"jobID": joes})).await;
+    place.request_says("JobNotFound").await;
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!((place.remote_state(&joes).as_str(), place.mailed()), ("LINK_SENT", vec![job, joes.clone()]));
+    assert_eq!(reason(&place.requests().get("joe").await.unwrap()), "LinkSent");
+}
+
+#[tokio::test]
+async fn a_service_that_answers_with_a_job_of_somebody_else_is_not_believed() {
+    let (place, _operator) = Fixture::ready_with(|settings| {
+        following(settings);
+        settings.resync_interval = crate::fixture::SOON;
+    })
+    .await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    let joes = Reply::json(200, &json!({"id": job, "identity_id": "joe", "state": "COMPLETE"}));
+    let rule = place.realm.fault(Rule::new(Effect::Answer(joes)).on(Operation::GetJob));
+    place.request_says("JobNotFound").await;
+    place.realm.remove_fault(rule);
+    place.request_says("LinkSent").await;
+}
+
+#[tokio::test]
+async fn a_status_without_the_ids_of_its_job_is_said_and_sends_nothing() {
+    let (place, _operator, job) = sent().await;
+    for change in [json!({"jobID": ""}), json!({"jobID": job, "identityID": ""}), json!({"identityID": null})] {
+        edit(&place, change).await;
+        let request = place.request_says("JobNotFound").await;
+        assert!(message(&request).ends_with("raise spec.attempt to send another email"), "{}", message(&request));
+        edit(&place, json!({"jobID": job, "identityID": "jane"})).await;
+        place.request_says("LinkSent").await;
+    }
+    for times in [json!({"createTime": "soon", "expireTime": "x"}), json!({"failingSince": "never"})] {
+        edit(&place, times).await;
+    }
+    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    assert_eq!(reason(&place.request_is_looked_at().await), "LinkSent");
+    assert_eq!((place.mailed(), place.revocations().len()), (vec![job], 0));
+}
+
+#[tokio::test]
+async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() {
+    let (place, _operator, job) = sent().await;
+    // One that is dead, and could be taken for that of a record that says nothing of its time.
+    let mut older = place.realm.job(&job).unwrap();
+    (older.id, older.state) = ("0123456789abcdef".to_owned(), Some("EXPIRED".to_owned()));
+    place.realm.add_job(older);
+    let whole = json!({
+        "id": "by-hand",
+        "attempt": 2,
+        "providerConfigRef": {"kind": "ClusterProviderConfig", "name": place.provider},
+        "tenantID": place.realm.tenant(),
+        "realmID": place.realm.realm(),
+        "identityID": "jane",
+        "authenticatorConfigID": place.configs().get("hosted-web").await.unwrap().status.unwrap().id,
+        "deliveryMethod": "EMAIL",
+        "notBefore": "2020-01-01T00:00:00Z",
+        "existingJobIDs": [],
+        "timeoutSeconds": 0,
+    });
+    for (field, value) in [("notBefore", "yesterday"), ("id", ""), ("identityID", ""), ("tenantID", " ")] {
+        let mut send = whole.clone();
+        send[field] = json!(value);
+        edit(&place, json!({ "send": send })).await;
+        let request = place.request_says("StatusEdited").await;
+        assert_eq!(
+            message(&request),
+            format!(
+                "somebody has edited status.send.{field}, so nobody can tell whether the email was sent, and none is: with \
+                 kubectl edit --subresource=status put back what stood there, or take status.send out where none was sent"
+            )
+        );
+        assert_eq!(conditions(&request), "Stalled=True Ready=False");
+        // An attempt that is raised meanwhile is not sent either.
+        place.change_request(json!({"attempt": 2})).await.unwrap();
+        place.request_is_looked_at().await;
+        place.change_request(json!({"attempt": 1})).await.unwrap();
+        place.request_is_looked_at().await;
+        edit(&place, json!({"send": null})).await;
+        let request = place.request_says("LinkSent").await;
+        assert_eq!(job_of(&request), job);
+    }
+    assert_eq!((place.mailed(), place.revocations().len()), (vec![job.clone()], 0));
+
+    // One that only nobody has sent is settled as such, and nothing is owed.
+    let recent = json!(jiff::Timestamp::now().to_string());
+    let mut send = whole;
+    send["notBefore"] = recent;
+    edit(&place, json!({ "send": send })).await;
+    let settled = |request: &EnrollmentRequest| request.status.as_ref().unwrap().send.is_none();
+    wait_for(place.requests(), REQUEST, "is settled", settled).await;
+    let request = place.request_says("LinkSent").await;
+    assert_eq!((job_of(&request), place.mailed(), place.revocations().len()), (job.clone(), vec![job], 0));
+}
