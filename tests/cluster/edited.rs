@@ -188,7 +188,8 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
     assert_eq!((place.mailed(), place.revocations().len()), (vec![job.clone()], 0));
 
     // One that only nobody has sent is settled as such, and nothing is owed.
-    let recent = json!(jiff::Timestamp::now().to_string());
+    let created: jiff::Timestamp = place.realm.job(&job).unwrap().create_time.unwrap().parse().unwrap();
+    let recent = json!((created + jiff::SignedDuration::from_secs(1)).to_string());
     let mut send = whole;
     send["notBefore"] = recent;
     edit(&place, json!({ "send": send })).await;

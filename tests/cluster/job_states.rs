@@ -2,9 +2,10 @@
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Identity, Operation};
+use serde_json::json;
 
 use crate::fixture::{
-    Fixture, History, NEVER, REQUEST, SOON, conditions, eventually, following, job_of, message, wait_for,
+    Fixture, History, NEVER, REQUEST, SOON, conditions, eventually, following, job_of, message, reason, wait_for,
 };
 
 /// Each state on a request of its own, all at the same time.
@@ -125,6 +126,37 @@ async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
     place.realm.add_job(job);
     place.request_says("LinkSent").await;
     assert_eq!(place.realm.outbox().len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_vanished_is_followed_by_the_next_attempt_and_forgotten_with_it() {
+    let (place, operator) = Fixture::ready_with(|settings| {
+        following(settings);
+        settings.resync_interval = SOON;
+    })
+    .await;
+    place.create_request().await;
+    let first = job_of(&place.request_says("LinkSent").await);
+    place.realm.remove_job(&first);
+    place.request_says("JobNotFound").await;
+    // So it stays while nobody can look, also for a spec that nobody has looked at, and for the next process.
+    place.realm.set_token("another");
+    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    let request = place.request_is_looked_at().await;
+    assert_eq!(
+        (reason(&request), conditions(&request).as_str()),
+        ("JobNotFound", "Stalled=True Ready=False Succeeded=Unknown")
+    );
+    operator.stop().await;
+    place.realm.set_token(&place.token);
+    let _next = place.start_with(following).await;
+    place.change_request(json!({"attempt": 2})).await.unwrap();
+    let request = wait_for(place.requests(), REQUEST, "has forgotten the first", |request: &EnrollmentRequest| {
+        let status = request.status.as_ref().unwrap();
+        status.attempt == Some(2) && status.previous_jobs.is_empty()
+    })
+    .await;
+    assert_eq!((place.mailed(), reason(&request)), (vec![first, job_of(&request)], "LinkSent"));
 }
 
 #[tokio::test]

@@ -150,6 +150,31 @@ fn a_look_that_failed_moves_nothing_of_what_is_said() {
 }
 
 #[test]
+fn what_is_said_of_a_spec_that_nobody_has_looked_at_is_what_the_last_look_has_found() {
+    let edited = Desired { generation: 2, ..desired() };
+    for (found, says) in [(true, Reason::LinkSent), (false, Reason::JobNotFound)] {
+        let last_look = seen(10_000, found);
+        let failed = Observed { job_trouble: Some(trouble()), last_look, ..following() };
+        assert_eq!(reason(&next(&edited, &failed)), says);
+    }
+}
+
+#[test]
+fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was() {
+    for (job_id, identity_id) in
+        [(None, Some("jane")), (Some(""), Some("jane")), (Some("job"), Some("")), (Some("job"), None)]
+    {
+        let id = |id: Option<&str>| id.map(str::to_owned);
+        let status = EnrollmentRequestStatus { job_id: id(job_id), identity_id: id(identity_id), ..concluded() };
+        for desired in [desired(), Desired { revoked: true, ..desired() }] {
+            let step = next(&desired, &Observed { status: status.clone(), last_look: seen(0, true), ..following() });
+            assert_eq!(until(&step), Until::Change, "{step:?}");
+            assert!(matches!(said(&step), Phase::JobGone(_) | Phase::Revoked { .. }));
+        }
+    }
+}
+
+#[test]
 fn a_provider_config_that_leads_elsewhere_is_said() {
     let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..following() });
