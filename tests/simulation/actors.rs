@@ -30,6 +30,17 @@ pub enum Object {
     Config(Key),
 }
 
+/// How a configuration is deleted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Recreation {
+    /// With all that refers to it.
+    WithUsers,
+    /// Although something may refer to it: it has to wait.
+    Alone,
+    /// So that what it stands for stays.
+    Orphan,
+}
+
 /// Something that a person will do, at some moment at which it can be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
@@ -73,10 +84,10 @@ pub enum Act {
         key: Key,
         origin: String,
     },
-    /// Deletes a configuration and makes it again: with all that refers to it, or so that what it stands for stays.
+    /// Deletes a configuration and makes it again.
     RecreateConfig {
         key: Key,
-        orphan: bool,
+        how: Recreation,
     },
     /// Removes a configuration in the service.
     RemoveRemote(Key),
@@ -290,10 +301,11 @@ fn carry_out(world: &World, act: Act) {
         Act::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
             config.spec.config.trusted_origins = Some(vec![origin]);
         }),
-        Act::RecreateConfig { key, orphan } => {
-            if orphan {
+        Act::RecreateConfig { key, how } => {
+            if how == Recreation::Orphan {
                 state.orphan_config(&key);
-            } else {
+            }
+            if how == Recreation::WithUsers {
                 let refers = |(user, request): &(&Key, &Arc<EnrollmentRequest>)| {
                     user.0 == key.0 && request.metadata.deletion_timestamp.is_none()
                 };

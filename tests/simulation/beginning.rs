@@ -7,7 +7,7 @@ use beyond_identity_operator::beyond_identity::types::JobState;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::actors::{self, Act, Object, Who};
+use crate::actors::{self, Act, Object, Recreation, Who};
 use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
 use crate::looks::CLUSTER;
@@ -53,8 +53,11 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
     for _ in 0..state.chance.below(3) {
         let number = state.number();
         let act = match state.chance.below(6) {
-            0 => recreate(key, false),
-            1 => recreate(key, true),
+            0 => {
+                let how = state.chance.pick(&[Recreation::WithUsers, Recreation::Alone]);
+                recreate(key, how)
+            }
+            1 => recreate(key, Recreation::Orphan),
             2 => Act::RemoveRemote(key.clone()),
             3 => Act::EditRemote(key.clone()),
             _ => edit(key, number),
@@ -69,9 +72,10 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
     let (aim, _, fault) = state.faults.aim;
     if fault == Fault::Act {
         state.acts.extend((0..20).map(|number| edit(key, number)));
+        state.acts.extend([1, 2, 3].map(|_| recreate(key, Recreation::Orphan)));
     }
     match aim {
-        Port::DeleteConfig | Port::ListUsers => state.acts.extend([1, 2].map(|_| recreate(key, false))),
+        Port::DeleteConfig | Port::ListUsers => state.acts.extend([1, 2].map(|_| recreate(key, Recreation::WithUsers))),
         Port::PatchConfig => state.acts.extend((0..3).map(|number| edit(key, number))),
         _ => {}
     }
@@ -86,8 +90,8 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
     })
 }
 
-fn recreate(key: &Key, orphan: bool) -> Act {
-    Act::RecreateConfig { key: key.clone(), orphan }
+fn recreate(key: &Key, how: Recreation) -> Act {
+    Act::RecreateConfig { key: key.clone(), how }
 }
 
 fn edit(key: &Key, number: u64) -> Act {

@@ -1,9 +1,10 @@
 //! What must always be so, and what must be so in the end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord};
-use beyond_identity_operator::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus};
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
 use beyond_identity_operator::enrollment_request::wishes::{RESEND, Wishes};
@@ -60,7 +61,7 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
 
 /// Another request that is about the person of `send`, by what was concluded or is in doubt, and still leads there.
 fn rival<'a>(state: &'a State, uid: &str, send: &SendRecord) -> Option<&'a EnrollmentRequest> {
-    let is_about = |other: &&std::sync::Arc<EnrollmentRequest>| {
+    let is_about = |other: &&Arc<EnrollmentRequest>| {
         let status = other.status.clone().unwrap_or_default();
         let concluded = status.identity_id.zip(status.authenticator_config_id);
         let in_doubt = status.send.map(|send| (send.identity_id, send.authenticator_config_id));
@@ -68,8 +69,7 @@ fn rival<'a>(state: &'a State, uid: &str, send: &SendRecord) -> Option<&'a Enrol
         in_doubt.or(concluded) == Some(person)
     };
     let others = state.requests.objects.values().filter(|other| other.uid().as_deref() != Some(uid));
-    let leads_there =
-        |other: &&std::sync::Arc<EnrollmentRequest>| person_of(state, other).as_ref() == Some(&send.identity_id);
+    let leads_there = |other: &&Arc<EnrollmentRequest>| person_of(state, other).as_ref() == Some(&send.identity_id);
     others.filter(is_about).find(leads_there).map(AsRef::as_ref)
 }
 
@@ -143,6 +143,23 @@ pub fn left_behind<K: Kind>(world: &World, object: &K, note: &str) {
     // Of two whose clocks are an hour apart, one takes for long ago what the other has just written.
     if state.alone && waited < GRACE.saturating_sub(CLOCKS_APART).try_into().expect("short") {
         state.violate(format!("{:?} was let go {waited:#} after its deletion: {note}", key(object)));
+    }
+}
+
+/// A configuration was deleted: nobody refers to its object any more who has been there for a while. (A process can be
+/// suspended between its look at them and the call.)
+pub fn after_a_delete(state: &mut State, id: &str, wall: Timestamp) {
+    let is_its = |config: &AuthenticatorConfig| config.status.as_ref().and_then(|it| it.id.as_deref()) == Some(id);
+    let Some(config) = state.configs.objects.values().find(|config| is_its(config)) else { return };
+    let there = |request: &&Arc<EnrollmentRequest>| {
+        let made = request.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        request.namespace() == config.namespace()
+            && request.metadata.deletion_timestamp.is_none()
+            && made.is_some_and(|made| made + Duration::from_secs(300) < wall)
+    };
+    if let Some(user) = state.requests.objects.values().find(there) {
+        let what = format!("the configuration {id} was deleted, although {} refers to its object", user.name_any());
+        state.violate(what);
     }
 }
 

@@ -248,7 +248,7 @@ impl authenticator_config::Remote for SimRemote {
 
     async fn delete(&self, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
-        self.0.call(Port::DeleteConfig, SERVICE, move |state, now, _| state.service.delete_config(&id, now)).await
+        self.0.call(Port::DeleteConfig, SERVICE, move |state, now, wall| state.delete_config(&id, now, wall)).await
     }
 }
 

@@ -135,6 +135,13 @@ impl State {
         self.touched.extend(uid);
     }
 
+    /// The operator deletes an authenticator configuration.
+    pub fn delete_config(&mut self, id: &str, now: Instant, wall: Timestamp) -> Result<(), Error> {
+        self.service.delete_config(id, now)?;
+        invariants::after_a_delete(self, id, wall);
+        Ok(())
+    }
+
     /// The configuration that an object's status names.
     pub fn remote_of(&self, key: &Key) -> Option<String> {
         self.configs.objects.get(key)?.status.as_ref()?.id.clone()
