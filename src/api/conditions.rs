@@ -140,7 +140,8 @@ fn condition(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::phase::{Reason, why};
+    use crate::api::Reason;
+    use crate::api::phase::why;
 
     fn some() -> Why {
         why(Reason::Sending, "text")

@@ -7,12 +7,14 @@ pub mod config_spec;
 pub mod crds;
 pub mod enrollment_request;
 pub mod phase;
+pub mod reason;
 pub mod text;
 
 pub use authenticator_config::{AuthenticatorConfig, AuthenticatorConfigSpec, AuthenticatorConfigStatus};
 pub use cluster_provider_config::{ClusterProviderConfig, ClusterProviderConfigSpec};
 pub use enrollment_request::{EnrollmentRequest, EnrollmentRequestSpec, EnrollmentRequestStatus};
-pub use phase::{Phase, Reason};
+pub use phase::Phase;
+pub use reason::Reason;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;

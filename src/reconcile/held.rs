@@ -20,6 +20,7 @@ use super::write_ahead::{Ticket, WritesAhead};
 use super::{annotations, grace};
 use crate::api::conditions::{self, READY, Say, conditions};
 use crate::api::phase::Why;
+use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
 pub use leave::Left;
 pub use pause::InHand;
@@ -229,11 +230,16 @@ where
 
     fn tell_phase(&self, phase: &Phase) {
         let type_ = if phase.is_warning() { EventType::Warning } else { EventType::Normal };
-        self.tell(type_, phase.why());
+        self.publish(type_, phase.why());
     }
 
     /// One log line and one event about what has happened.
     pub fn tell(&self, type_: EventType, why: &Why) {
+        debug_assert!(why.reason.shows(Shown::Event), "the registry of reasons knows no event {}", why.reason);
+        self.publish(type_, why);
+    }
+
+    fn publish(&self, type_: EventType, why: &Why) {
         let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
         match type_ {
             EventType::Normal => tracing::info!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
@@ -281,6 +287,7 @@ struct Voice {
 impl Voice {
     /// Puts `phase` into the status, about the generation in hand.
     fn say<K: kube::Resource + HasStatus>(&self, object: &mut K, phase: &Phase) {
+        debug_assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
         let generation = generation_of(object);
         let since = grace::failing_since(phase, object.failing_since(), self.now);
         let overdue = grace::is_over(since.as_deref(), self.grace, self.now);

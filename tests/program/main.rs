@@ -4,6 +4,8 @@
 
 mod command_line;
 mod crds;
+mod page;
+mod reasons;
 mod reference;
 mod running;
 mod support;

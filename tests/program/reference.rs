@@ -6,8 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// Set, the page is written instead of compared.
-const UPDATE: &str = "UPDATE";
+use crate::page::up_to_date;
 
 const INTRODUCTION: &str = "\
 # Reference
@@ -26,14 +25,7 @@ fn the_reference_is_up_to_date() {
         let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         page.push_str(&section(&definition));
     }
-    let path = root.join("docs/reference.md");
-    if std::env::var_os(UPDATE).is_some() {
-        fs::write(&path, &page).unwrap();
-    }
-    assert!(
-        fs::read_to_string(&path).unwrap_or_default() == page,
-        "docs/reference.md is stale: its first lines say how to make it"
-    );
+    up_to_date("docs/reference.md", &page);
 }
 
 /// What is said of a kind.
