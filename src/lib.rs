@@ -7,6 +7,7 @@ pub mod cli;
 pub mod enrollment_request;
 mod environment;
 mod kubernetes;
+mod loops;
 mod metrics;
 pub mod operator;
 mod realm;

@@ -67,6 +67,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
     let stores = Stores::watch(&settings, &server, &readiness, &mut watches);
     metrics.count_requests(stores.scopes.iter().map(Scope::requests).collect());
+    let providers = stores.providers.clone();
+    metrics.tell_of_tokens(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
     watches.spawn(async move { turns.take_turns().await });

@@ -2,22 +2,15 @@
 //! since an object and what it refers to lie in one namespace.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::{StreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
-use kube::runtime::Controller;
-use kube::runtime::controller::{self, Action};
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
@@ -37,7 +30,6 @@ use crate::metrics::Metrics;
 use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
 use crate::reconcile::Memories;
-use crate::reconcile::look::Looked;
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
 use crate::wake::{self, Wake, Woken};
@@ -189,7 +181,7 @@ impl Scope {
             let ports = ports.clone();
             async move { authenticator_config::reconcile(&ports, Arc::unwrap_or_clone(config)).await }
         };
-        loops.spawn(run(
+        loops.spawn(crate::loops::run(
             CONFIGS,
             configs.clone(),
             self.woken_configs,
@@ -213,7 +205,15 @@ impl Scope {
             let ports = ports.clone();
             async move { enrollment_request::reconcile(&ports, Arc::unwrap_or_clone(request)).await }
         };
-        loops.spawn(run(REQUESTS, requests, self.woken_requests, concurrency, ending.clone(), metrics.clone(), look));
+        loops.spawn(crate::loops::run(
+            REQUESTS,
+            requests,
+            self.woken_requests,
+            concurrency,
+            ending.clone(),
+            metrics.clone(),
+            look,
+        ));
     }
 }
 
@@ -297,56 +297,4 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     }
-}
-
-/// Runs one loop: `look` at each object that is woken, one look at a time for each.
-async fn run<K, L, F>(
-    controller: &'static str,
-    store: Store<K>,
-    woken: Woken<K>,
-    concurrency: u16,
-    ending: CancellationToken,
-    metrics: Arc<Metrics>,
-    look: L,
-) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
-    L: Fn(Arc<K>) -> F + Send + Sync + 'static,
-    F: Future<Output = Looked> + Send + 'static,
-{
-    Controller::for_stream(stream::pending(), store)
-        .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(woken)
-        .graceful_shutdown_on(ending.cancelled_owned())
-        .run(
-            move |object, _| {
-                // In a task of its own, a look comes to its end even if the loop is dropped, and a mistake in
-                // one look stops no other.
-                let look = tokio::spawn(measured(controller, metrics.clone(), look(object)));
-                async move { look.await.map(|again| again.map_or_else(Action::await_change, Action::requeue)) }
-            },
-            |_, error, _| {
-                tracing::error!("a look ended in a mistake of the operator's own: {error}");
-                Action::requeue(Duration::from_secs(60))
-            },
-            Arc::new(()),
-        )
-        .for_each(|result| async move {
-            // An object that is gone when its turn comes is nothing to speak of.
-            if let Err(error) = result {
-                tracing::debug!("{error}");
-            }
-        })
-        .await;
-}
-
-/// A look, and after how long to look again.
-async fn measured(
-    controller: &'static str,
-    metrics: Arc<Metrics>,
-    look: impl Future<Output = Looked>,
-) -> Option<Duration> {
-    let begun = Instant::now();
-    let Looked { ended, again } = look.await;
-    metrics.looked(controller, ended, begun.elapsed());
-    again
 }

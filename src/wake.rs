@@ -1,15 +1,16 @@
 //! Which objects are to be looked at: each stands in the queue once, however often it is woken.
 
-use std::collections::HashSet;
-use std::hash::Hash;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::Stream;
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
 
 /// The references that stand in a queue. As many as there are objects at most, though nobody may take any out for weeks.
 type Queued<K> = Arc<Mutex<HashSet<ObjectRef<K>>>>;
@@ -17,25 +18,31 @@ type Queued<K> = Arc<Mutex<HashSet<ObjectRef<K>>>>;
 /// Puts objects into a queue.
 pub(crate) struct Wake<K: Resource<DynamicType = ()>> {
     queued: Queued<K>,
+    due: Due<K>,
     sender: UnboundedSender<ObjectRef<K>>,
 }
 
 /// Takes them out, in their order.
 pub(crate) struct Woken<K: Resource<DynamicType = ()>> {
     queued: Queued<K>,
+    due: Due<K>,
     receiver: UnboundedReceiver<ObjectRef<K>>,
 }
+
+/// Since when, or from when on, each object waits for a look: to tell how many do. It decides nothing.
+pub(crate) struct Due<K: Resource<DynamicType = ()>>(Arc<Mutex<HashMap<ObjectRef<K>, Instant>>>);
 
 /// Both ends of a queue.
 pub(crate) fn queue<K: Resource<DynamicType = ()>>() -> (Wake<K>, Woken<K>) {
     let (sender, receiver) = unbounded_channel();
-    let queued = Queued::default();
-    (Wake { queued: queued.clone(), sender }, Woken { queued, receiver })
+    let (queued, due) = (Queued::default(), Due(Arc::default()));
+    (Wake { queued: queued.clone(), due: due.clone(), sender }, Woken { queued, due, receiver })
 }
 
 impl<K: Resource<DynamicType = ()>> Wake<K> {
     /// Puts an object at the end of the queue, unless it stands there already.
     pub(crate) fn wake(&self, object: ObjectRef<K>) {
+        self.due.after(&object, Duration::ZERO);
         if locked(&self.queued).insert(object.clone()) {
             // A queue that is closed belongs to a loop that has ended.
             _ = self.sender.send(object);
@@ -45,7 +52,39 @@ impl<K: Resource<DynamicType = ()>> Wake<K> {
 
 impl<K: Resource<DynamicType = ()>> Clone for Wake<K> {
     fn clone(&self) -> Self {
-        Self { queued: self.queued.clone(), sender: self.sender.clone() }
+        Self { queued: self.queued.clone(), due: self.due.clone(), sender: self.sender.clone() }
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> Woken<K> {
+    /// Who waits for a look.
+    pub(crate) fn due(&self) -> Due<K> {
+        self.due.clone()
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> Due<K> {
+    /// An object is to be looked at after `wait`, if not sooner.
+    pub(crate) fn after(&self, object: &ObjectRef<K>, wait: Duration) {
+        let when = Instant::now() + wait;
+        locked(&self.0).entry(object.clone()).and_modify(|known| *known = when.min(*known)).or_insert(when);
+    }
+
+    /// A look at an object begins, or there is none any more.
+    pub(crate) fn done(&self, object: &ObjectRef<K>) {
+        locked(&self.0).remove(object);
+    }
+
+    /// How many objects wait for a look that is due.
+    pub(crate) fn count(&self) -> usize {
+        let now = Instant::now();
+        locked(&self.0).values().filter(|when| **when <= now).count()
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> Clone for Due<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -62,8 +101,8 @@ impl<K: Resource<DynamicType = ()>> Stream for Woken<K> {
     }
 }
 
-fn locked<T: Eq + Hash>(queued: &Mutex<HashSet<T>>) -> MutexGuard<'_, HashSet<T>> {
-    queued.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -84,5 +123,25 @@ mod tests {
         wake.wake(ObjectRef::new("a"));
         assert_eq!([taken().as_deref(), taken().as_deref()], [Some("b"), Some("a")]);
         assert_eq!(taken(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_due_once_from_the_earliest_time_until_a_look_at_it_begins() {
+        let (wake, woken) = queue::<EnrollmentRequest>();
+        let (due, a, b) = (woken.due(), ObjectRef::new("a"), ObjectRef::new("b"));
+        due.after(&a, Duration::from_secs(10));
+        wake.wake(b.clone());
+        wake.wake(b.clone());
+        assert_eq!(due.count(), 1);
+        due.done(&b);
+        due.after(&b, Duration::from_secs(20));
+        assert_eq!(due.count(), 0);
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(due.count(), 1);
+        wake.wake(b.clone());
+        due.after(&b, Duration::from_secs(20));
+        assert_eq!(due.count(), 2, "what is due by now is not put off");
+        due.done(&a);
+        assert_eq!(due.count(), 1);
     }
 }

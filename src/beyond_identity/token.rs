@@ -1,11 +1,20 @@
 //! The API token: read out of a file or a Secret, and never shown.
 
+use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 /// A bearer token. `Debug` hides it, and its memory is wiped when it is dropped.
 #[derive(Debug, Clone)]
 pub struct ApiToken(SecretString);
+
+/// What is read of a JWT (RFC 7519).
+#[derive(Deserialize)]
+struct Claims {
+    exp: f64,
+}
 
 /// Why some bytes are not a token. The sentence never holds any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +54,13 @@ impl ApiToken {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| TokenError::Character)?;
         Ok(Self(SecretString::from(text)))
+    }
+
+    /// When it expires, where it is a JWT that tells. It is not verified: this is for people only.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        let claims = self.expose().split('.').nth(1)?;
+        let claims: Claims = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?).ok()?;
+        Timestamp::from_second(claims.exp as i64).ok()
     }
 
     /// The value of the `Authorization` header, marked as sensitive: it is neither printed nor kept in HTTP/2 tables.
@@ -102,5 +118,19 @@ mod tests {
         assert_eq!(header.as_bytes(), b"Bearer hunter2");
         assert!(header.is_sensitive());
         assert!(!format!("{header:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_jwt_tells_when_it_expires_and_nothing_else_does() {
+        let expires = |token: &str| ApiToken::parse(token.as_bytes()).unwrap().expires_at();
+        let jwt = |claims: &str| format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes()));
+        let at = Timestamp::from_second(1_800_000_000).ok();
+        assert_eq!(expires(&jwt(r#"{"iss": "x", "exp": 1800000000}"#)), at);
+        assert_eq!(expires(&jwt(r#"{"exp": 1800000000.5}"#)), at);
+        for other in
+            ["hunter2", "a.b.c", "e30.!.x", "..", &jwt("{}"), &jwt(r#"{"exp": "soon"}"#), &jwt(r#"{"exp": 1e300}"#)]
+        {
+            assert_eq!(expires(other), None, "{other}");
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! What is counted and measured. What every controller has goes by controller-runtime's names, so that dashboards for
 //! it fit; the rest begins with the operator's own. No label tells of an identity, a job or an address.
 
+mod asked;
 mod requests;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
 use prometheus_client::encoding::text::encode;
@@ -20,6 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
+use asked::{Asked, AtWork};
 use requests::Requests;
 
 use crate::api::{EnrollmentRequest, Reason};
@@ -37,11 +40,15 @@ pub struct Metrics {
     reconciles: Family<Labels<2>, Counter>,
     reconcile_errors: Family<Labels<1>, Counter>,
     reconcile_time: Histograms<1>,
+    active_workers: Family<Labels<1>, Gauge>,
+    max_workers: Family<Labels<1>, Gauge>,
+    queue_depth: Family<Labels<2>, Gauge>,
     emails: Counter,
     duplicates: Family<[(&'static str, String); 1], Counter>,
     left_behind: Family<[(&'static str, String); 1], Counter>,
     requests: Requests,
-    stores: OnceLock<Vec<Store<EnrollmentRequest>>>,
+    token_expiration: Family<[(&'static str, String); 2], Gauge>,
+    asked: Asked,
     calls: Family<Labels<3>, Counter>,
     call_time: Histograms<2>,
 }
@@ -57,11 +64,15 @@ impl Metrics {
             reconciles: Family::default(),
             reconcile_errors: Family::default(),
             reconcile_time: Family::new_with_constructor(histogram),
+            active_workers: Family::default(),
+            max_workers: Family::default(),
+            queue_depth: Family::default(),
             emails: Counter::default(),
             duplicates: Family::default(),
             left_behind: Family::default(),
             requests: Requests::default(),
-            stores: OnceLock::new(),
+            token_expiration: Family::default(),
+            asked: Asked::default(),
             calls: Family::default(),
             call_time: Family::new_with_constructor(histogram),
             registry: Registry::default(),
@@ -81,16 +92,26 @@ impl Metrics {
             Unit::Seconds,
             reconcile_time.clone(),
         );
+        let Self { active_workers, max_workers, queue_depth, .. } = &metrics;
+        of_loops.register("active_workers", "Looks that are under way", active_workers.clone());
+        of_loops.register("max_concurrent_reconciles", "How many looks may be under way", max_workers.clone());
+        registry.register("workqueue_depth", "Objects that wait for a look which is due", queue_depth.clone());
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         own.register("build", "The version of this program", version);
-        let Self { emails, duplicates, left_behind, requests, calls, call_time, .. } = &metrics;
+        let Self { emails, duplicates, left_behind, requests, token_expiration, calls, call_time, .. } = &metrics;
         own.register("emails_sent", "Jobs made that email somebody, once they were written down", emails.clone());
         let help = "Jobs and configurations that there are once too often, and are left alone";
         own.register("duplicates", help, duplicates.clone());
         let help = "Objects let go though something of theirs was left on the remote side against their wish";
         own.register("left_behind", help, left_behind.clone());
         requests.register(own);
+        own.register_with_unit(
+            "token_expiration_timestamp",
+            "When the API token of a provider config expires, where the token tells: a Unix time",
+            Unit::Seconds,
+            token_expiration.clone(),
+        );
         own.register("api_requests", "Calls to the Beyond Identity API, by what came of them", calls.clone());
         own.register_with_unit(
             "api_request_duration",
@@ -103,7 +124,8 @@ impl Metrics {
 
     /// Everything, in the text format of OpenMetrics.
     pub fn text(&self) -> String {
-        self.requests.count(self.stores.get().map_or(&[], Vec::as_slice));
+        self.queue_depth.clear();
+        self.asked.ask();
         let mut text = String::new();
         // Writing to a String does not fail.
         _ = encode(&mut text, &self.registry);
@@ -117,7 +139,35 @@ impl Metrics {
 
     /// Counts the requests of these stores from now on.
     pub fn count_requests(&self, stores: Vec<Store<EnrollmentRequest>>) {
-        _ = self.stores.set(stores);
+        let requests = self.requests.clone();
+        self.asked.add(move || requests.count(&stores));
+    }
+
+    /// Tells from now on when tokens expire: `tokens` gives kind and name of their provider configs.
+    pub fn tell_of_tokens(&self, tokens: impl Fn() -> Vec<(&'static str, String, Timestamp)> + Send + 'static) {
+        let expiration = self.token_expiration.clone();
+        self.asked.add(move || {
+            expiration.clear();
+            for (kind, name, at) in tokens() {
+                expiration.get_or_create(&[("kind", kind.to_owned()), ("name", name)]).set(at.as_second());
+            }
+        });
+    }
+
+    /// A loop begins, with at most `workers` looks at a time. `waiting` tells how many objects wait for one.
+    pub fn runs(&self, controller: &'static str, workers: u16, waiting: impl Fn() -> usize + Send + 'static) {
+        self.max_workers.get_or_create(&[("controller", controller)]).set(workers.into());
+        let depth = self.queue_depth.clone();
+        self.asked.add(move || {
+            let waiting = i64::try_from(waiting()).unwrap_or(i64::MAX);
+            // One of several loops of the same kind, where several namespaces are watched.
+            depth.get_or_create(&[("controller", controller), ("name", controller)]).inc_by(waiting);
+        });
+    }
+
+    /// A look begins, and is under way for as long as what is given back lives.
+    pub fn looks(&self, controller: &'static str) -> AtWork {
+        AtWork::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
     }
 
     /// An email was sent.
@@ -203,6 +253,13 @@ mod tests {
             metrics.announced("authenticatorconfig", EventType::Normal, Reason::LeftBehind);
         }
         metrics.announced("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
+        let token = ("ClusterProviderConfig", "default".to_owned(), Timestamp::from_second(1_800_000_000).unwrap());
+        metrics.tell_of_tokens(move || vec![token.clone()]);
+        metrics.runs("enrollmentrequest", 16, || 3);
+        metrics.runs("enrollmentrequest", 16, || 4);
+        drop(metrics.looks("enrollmentrequest"));
+        let _look = metrics.looks("enrollmentrequest");
+        metrics.text();
         let text = metrics.text();
         for line in [
             "beyond_identity_operator_emails_sent_total 1",
@@ -215,6 +272,10 @@ mod tests {
             "controller_runtime_reconcile_errors_total{controller=\"enrollmentrequest\"} 1",
             "controller_runtime_reconcile_time_seconds_count{controller=\"enrollmentrequest\"} 2",
             "controller_runtime_reconcile_time_seconds_bucket{le=\"0.01\",controller=\"enrollmentrequest\"} 2",
+            "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1",
+            "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 16",
+            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\"} 7",
+            "beyond_identity_operator_token_expiration_timestamp_seconds{kind=\"ClusterProviderConfig\",name=\"default\"} 1800000000",
             concat!("beyond_identity_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "beyond_identity_operator_api_requests_total{method=\"POST\",path=\"credential-binding-jobs\",outcome=\"success\"} 1",
             "beyond_identity_operator_api_request_duration_seconds_sum{method=\"POST\",path=\"credential-binding-jobs\"} 1.0",

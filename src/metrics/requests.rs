@@ -15,7 +15,7 @@ const NONE: &str = "none";
 const UNKNOWN: &str = "unknown";
 
 /// Gauges of requests.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Requests {
     by_state: Family<Labels<1>, Gauge>,
     in_doubt: Gauge,

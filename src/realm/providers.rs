@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, ResourceExt};
@@ -11,6 +12,7 @@ use super::last_seen::{Credentials, LastSeen};
 use super::secret;
 use crate::api::phase::why;
 use crate::api::{ClusterProviderConfig, Phase, ProviderConfigRef, Reason};
+use crate::beyond_identity::ApiToken;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{Secrets, Seen};
@@ -69,6 +71,16 @@ impl Providers {
         filled(&self.store).await;
     }
 
+    /// When the tokens that are in use expire, where they tell: with kind and name of their provider configs.
+    pub fn token_expirations(&self) -> Vec<(&'static str, String, Timestamp)> {
+        let known = |provider: &Arc<ClusterProviderConfig>| {
+            let secret = secret_of(provider, &self.operator_namespace);
+            let token = token_of(provider, self.secrets.known(&secret)?, &secret)?;
+            Some(("ClusterProviderConfig", provider.name_any(), token.expires_at()?))
+        };
+        self.store.state().iter().filter_map(known).collect()
+    }
+
     /// The provider config that `reference` leads to, with its token.
     pub(super) async fn credentials(&self, reference: &ProviderConfigRef) -> Result<Credentials, Missing> {
         let Some(provider) = self.store.get(&ObjectRef::new(&reference.name)) else {
@@ -105,10 +117,15 @@ fn not_found(reference: &ProviderConfigRef) -> Phase {
 
 /// Keeps the token of `provider`, where this was seen of its Secret.
 fn keep(last_seen: &LastSeen, provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Secret>) {
-    let reference = ProviderConfigRef { name: provider.name_any(), ..ProviderConfigRef::default() };
-    if let Ok(token) = secret::token(seen, secret, &provider.spec.credentials.api_token.secret_ref, &reference) {
+    if let Some(token) = token_of(provider, seen, secret) {
         last_seen.keep(provider, token);
     }
+}
+
+/// The token of `provider`, where it is in what was seen of its Secret.
+fn token_of(provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Secret>) -> Option<ApiToken> {
+    let reference = ProviderConfigRef { name: provider.name_any(), ..ProviderConfigRef::default() };
+    secret::token(seen, secret, &provider.spec.credentials.api_token.secret_ref, &reference).ok()
 }
 
 /// The Secret with the credentials of a cluster-scoped provider config.
