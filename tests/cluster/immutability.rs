@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use harness::simulator::{Effect, Operation, Rule};
+use beyond_identity_operator::api::EnrollmentRequest;
+use harness::simulator::{Effect, Identity, Operation, Rule};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, job_of, patch, refusal};
+use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, cluster, job_of, patch, refusal, wait_for};
 
 const SENTENCE: &str = "identity, authenticatorConfigRef, deliveryMethod and postBindingRedirectURI cannot change once \
                         the email was sent, or may have been: raise attempt to send again to the same identity, make \
@@ -93,4 +95,45 @@ async fn everything_mistyped_is_corrected_while_nothing_was_sent() {
     assert_eq!(place.mailed(), [job_of(&request)]);
     let [sent] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
     assert_eq!(sent.json()["job"]["post_binding_redirect_uri"], "https://app.example.com/done");
+}
+
+/// What `kubectl replace` does with Jane's request and this spec, as Argo CD does with `Replace=true`; and with
+/// `--force`, as with `Force=true` besides, and as Flux does with `force: true`.
+async fn replace(place: &Fixture, spec: Value, arguments: &'static [&str]) -> Result<(), String> {
+    let object = json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1",
+        "kind": "EnrollmentRequest",
+        "metadata": {"name": REQUEST, "namespace": place.namespace},
+        "spec": spec,
+    });
+    let run = move || {
+        let all = [&["replace", "--filename", "-"], arguments].concat();
+        cluster::control_plane().run_kubectl_with(&object.to_string(), all)
+    };
+    tokio::task::spawn_blocking(run).await.unwrap().map(|_| ()).map_err(|error| format!("{error:#}"))
+}
+
+#[tokio::test]
+async fn a_replace_takes_nothing_away_and_is_refused_like_any_other_change_but_a_forced_one_is_a_new_request() {
+    let (place, _operator) = Fixture::ready().await;
+    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    place.create_request().await;
+    let first = job_of(&place.request_says("LinkSent").await);
+    let of = |identity: &str, policy: &str| json!({"authenticatorConfigRef": {"name": CONFIG}, "identity": {"id": identity}, "deletionPolicy": policy});
+
+    let refused = replace(&place, of("joe", "Revoke"), &[]).await.unwrap_err();
+    assert!(refused.contains(SENTENCE), "{refused}");
+    // Who replaces an object takes its finalizer off, too.
+    replace(&place, of(JANE, "Orphan"), &[]).await.unwrap();
+    wait_for(place.requests(), REQUEST, "is looked at, and has its finalizer again", |request: &EnrollmentRequest| {
+        request.finalizers().len() == 1
+            && request.status.as_ref().unwrap().observed_generation == request.metadata.generation
+    })
+    .await;
+    place.change_request(json!({"deletionPolicy": "Revoke"})).await.unwrap();
+    assert_eq!((place.mailed(), place.remote_state(&first).as_str()), (vec![first.clone()], "LINK_SENT"));
+
+    replace(&place, of("joe", "Revoke"), &["--force"]).await.unwrap();
+    let second = job_of(&place.request_says("LinkSent").await);
+    assert_eq!((place.mailed(), place.remote_state(&first).as_str()), (vec![first, second], "REVOKED"));
 }
