@@ -110,6 +110,10 @@ pub enum Act {
     ClocksJump {
         back: bool,
     },
+    /// The Secret with the token is deleted.
+    DeleteSecret,
+    /// It is made again.
+    CreateSecret,
     /// Makes a job for a person whose request is concluded.
     SendByHand(Key),
     Suspend(String),
@@ -146,6 +150,7 @@ pub fn tidy(world: &World) {
         resume_all::<EnrollmentRequest>(&mut state);
         resume_all::<AuthenticatorConfig>(&mut state);
         state.service.people.values_mut().for_each(|person| person.active = true);
+        state.secretless = false;
         let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
         state.acts.retain(begun);
         state.acts.clone()
@@ -230,6 +235,8 @@ fn possible(state: &State, act: &Act) -> bool {
                     },
                 )
         }
+        Act::DeleteSecret => !state.secretless,
+        Act::CreateSecret => state.secretless,
         Act::Suspend(person) => state.service.people.get(person).is_some_and(|person| person.active),
         Act::Activate(person) => state.service.people.get(person).is_some_and(|person| !person.active),
         Act::Pause(Object::Request(key)) | Act::AskForALook(Object::Request(key)) => request(key).is_some(),
@@ -369,6 +376,11 @@ fn carry_out(world: &World, act: Act) {
                 Object::Config(key) => state.annotate::<AuthenticatorConfig>(&key, RECONCILE_REQUESTED_AT, &value),
             }
         }
+        Act::DeleteSecret => {
+            state.secretless = true;
+            state.acts.push(Act::CreateSecret);
+        }
+        Act::CreateSecret => state.secretless = false,
         Act::ClocksJump { back } => state.clocks += SignedDuration::from_hours(if back { -1 } else { 1 }),
         Act::Suspend(person) => {
             state.service.people.get_mut(&person).expect("possible").active = false;

@@ -38,6 +38,9 @@ fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -
             prepare_request(state, &((*namespace).to_owned(), format!("r{number}")), &people);
         }
     }
+    if state.chance.happens(0.2) {
+        state.acts.push(Act::DeleteSecret);
+    }
     let (mut there, mut later) = (Vec::new(), Vec::new());
     for act in std::mem::take(&mut state.acts) {
         let creates = matches!(act, Act::CreateConfig(_) | Act::CreateRequest { .. });

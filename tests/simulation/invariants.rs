@@ -32,7 +32,7 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
         return state.violate(format!("an email went out under the record {id}, which nobody wrote"));
     };
     announcement.jobs.push(job.to_owned());
-    let Announcement { uid, record, .. } = announcement.clone();
+    let Announcement { uid, record, begun, .. } = announcement.clone();
     state.emails.insert(uid.clone(), now);
     let emails = state.done_for(&uid, &record);
     if emails > 1 {
@@ -40,7 +40,12 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
         state.violate(format!("{emails} emails for attempt {}{resend} of the request {uid}", record.attempt));
     }
     let request = state.requests.objects.values().find(|request| request.uid().as_ref() == Some(&uid)).cloned();
-    let status = request.and_then(|request| request.status.clone()).unwrap_or_default();
+    let status = request.as_ref().and_then(|request| request.status.clone()).unwrap_or_default();
+    if let Some(key) = request.as_ref().map(|request| key(request.as_ref()))
+        && state.opened_without.get(&key).is_some_and(|opened| *opened <= begun)
+    {
+        state.violate(format!("an email went out for {key:?} by a token that was gone before it was announced"));
+    }
     let Some(send) = status.send.filter(|send| send.id == id) else {
         if !state.mutated {
             state.violate(format!("an email went out under the record {id}, which stands no more"));

@@ -40,6 +40,8 @@ struct Total {
     emails: u64,
     /// How often an object was paused in doubt.
     paused_in_doubt: u64,
+    /// How often something was revoked or deleted by a token that was gone.
+    by_the_last_token: u64,
     /// The first seed that failed.
     failed: Option<(u64, schedule::Outcome)>,
 }
@@ -68,6 +70,7 @@ fn the_promise_holds_in_every_schedule() {
             total.calls += outcome.calls;
             total.emails += outcome.emails;
             total.paused_in_doubt += outcome.paused_in_doubt;
+            total.by_the_last_token += outcome.by_the_last_token;
             let first = total.failed.as_ref().is_none_or(|(first, _)| seed < *first);
             if first && (outcome.violation.is_some() || only.is_some()) {
                 total.failed = Some((seed, outcome));
@@ -79,19 +82,20 @@ fn the_promise_holds_in_every_schedule() {
         scope.spawn(work);
     });
     let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let Total { hits, calls, emails, paused_in_doubt, failed } = total;
+    let Total { hits, calls, emails, paused_in_doubt, by_the_last_token, failed } = total;
     if let Some((seed, schedule::Outcome { violation, trace, .. })) = failed {
         println!("{}", trace.join("\n"));
         assert!(violation.is_none(), "SEED={seed}: {}", violation.unwrap_or_default());
         return;
     }
     println!(
-        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, in {:?}",
+        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {by_the_last_token} looks by a token that was gone, in {:?}",
         seeds.end,
         begun.elapsed()
     );
     if seeds.end >= SEEDS {
         assert!(paused_in_doubt > 0, "nothing was paused in doubt");
+        assert!(by_the_last_token > 0, "nothing was revoked or deleted by a token that was gone");
         every_fault_was_met(hits);
     }
 }

@@ -66,6 +66,8 @@ pub enum Mutant {
     SlowClock,
     /// Nobody sees that an object is paused.
     IgnoresPauses,
+    /// The token that was seen last is as good as one that is there.
+    SendsByTheLastToken,
 }
 
 /// How long an effect or a list may be late.
@@ -230,4 +232,5 @@ mutants! {
     resending_for_any_job: ResendsForAnyJob,
     with_a_slow_clock: SlowClock,
     ignoring_pauses: IgnoresPauses,
+    sending_by_the_last_token: SendsByTheLastToken,
 }

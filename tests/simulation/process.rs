@@ -40,6 +40,8 @@ pub struct Process {
     /// Whether the reservations are filled, and it works.
     filled: AtomicBool,
     at_work: Notify,
+    /// Whether it has seen the token.
+    pub saw_token: AtomicBool,
     /// Status writes that are still to fail.
     pub failing_writes: Mutex<u32>,
     dead: AtomicBool,
@@ -87,6 +89,7 @@ impl Process {
                 wakers: OnceLock::new(),
                 filled: AtomicBool::new(false),
                 at_work: Notify::new(),
+                saw_token: AtomicBool::new(false),
                 failing_writes: Mutex::new(0),
                 dead: AtomicBool::new(false),
                 suspended: Mutex::new(None),

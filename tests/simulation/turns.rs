@@ -1,8 +1,10 @@
 //! Whose turn it is to call the service: who is held back is woken some time later.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use beyond_identity_operator::api::ProviderConfigRef;
+use beyond_identity_operator::api::phase::why;
+use beyond_identity_operator::api::{Phase, ProviderConfigRef, Reason};
 use beyond_identity_operator::beyond_identity::{Error, Unsent};
 use beyond_identity_operator::reconcile::{Caller, Opened, Realms, Trouble};
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::faults::Port;
 use crate::kubernetes::Key;
 use crate::looks::KUBERNETES;
+use crate::mutants::Mutant;
 use crate::points::Seat;
 use crate::ports::SimRemote;
 use crate::process::Process;
@@ -47,8 +50,32 @@ impl Realms for SimRealms {
         }
         let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
-        Ok(Opened { remote: SimRemote(turn), not_allowed: None, no_resource_ids: None })
+        let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_leaving)?;
+        Ok(Opened { remote: SimRemote(turn), not_allowed, no_resource_ids: None })
     }
+}
+
+/// What may not be done by the token that was seen last, where the Secret is gone: nothing at all, unless something is to
+/// be revoked or deleted, and this process has seen one.
+fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Option<Phase>, Trouble> {
+    let mut state = process.world.lock();
+    state.opened_without.remove(key);
+    if !state.secretless {
+        process.saw_token.store(true, Ordering::SeqCst);
+        return Ok(None);
+    }
+    if state.alone {
+        state.opened_without.insert(key.clone(), Instant::now());
+    }
+    if process.world.mutant == Some(Mutant::SendsByTheLastToken) {
+        return Ok(None);
+    }
+    let gone = Phase::Blocked(why(Reason::SecretNotFound, "the Secret is gone"));
+    if is_leaving && process.saw_token.load(Ordering::SeqCst) {
+        state.by_the_last_token += 1;
+        return Ok(Some(gone));
+    }
+    Err(gone.into())
 }
 
 /// An object's turn to call the service.

@@ -61,6 +61,12 @@ pub struct State {
     pub paused: BTreeMap<(Port, Key), Instant>,
     /// How often that was while a call was in doubt.
     pub paused_in_doubt: u64,
+    /// Whether the Secret with the token is gone.
+    pub secretless: bool,
+    /// When an object's last way to the service began without a Secret, where there is one process at a time.
+    pub opened_without: BTreeMap<Key, Instant>,
+    /// How often something was revoked or deleted since, by the token that was seen last.
+    pub by_the_last_token: u64,
     /// How far the clocks of the machines that processes run on have jumped.
     pub clocks: SignedDuration,
     /// Whether there is one process at a time.
@@ -231,6 +237,9 @@ impl World {
             read: BTreeSet::new(),
             paused: BTreeMap::new(),
             paused_in_doubt: 0,
+            secretless: false,
+            opened_without: BTreeMap::new(),
+            by_the_last_token: 0,
             clocks: SignedDuration::ZERO,
             alone: true,
             late: 0,
