@@ -13,8 +13,10 @@ use crate::reconcile::Environment;
 use crate::runtime::leader::Leadership;
 
 /// The environment of this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SystemEnvironment {
+    /// When this process began, by both clocks.
+    began: (Timestamp, Instant),
     leadership: Leadership,
     ending: AtomicBool,
     metrics: Arc<Metrics>,
@@ -23,7 +25,7 @@ pub struct SystemEnvironment {
 impl SystemEnvironment {
     /// That of a process which may act while it leads.
     pub fn new(leadership: Leadership, metrics: Arc<Metrics>) -> Self {
-        Self { leadership, ending: AtomicBool::new(false), metrics }
+        Self { began: (wall_clock(), Instant::now()), leadership, ending: AtomicBool::new(false), metrics }
     }
 
     /// From now on no remote write may be started; those under way come to their end.
@@ -39,6 +41,11 @@ impl Environment for SystemEnvironment {
 
     fn monotonic(&self) -> Instant {
         Instant::now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        let (wall, began) = self.began;
+        wall.checked_add(began.elapsed()).unwrap_or(wall)
     }
 
     fn nonce(&self) -> String {

@@ -15,7 +15,6 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::grace;
 use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
@@ -151,9 +150,7 @@ where
         let look = self.memory.look.filter(|look| look.generation == self.desired.generation);
         let left = look.map(|look| times.resync.saturating_sub(monotonic.saturating_duration_since(look.at)));
         self.observed.compared = left.filter(|left| !left.is_zero());
-        self.held.keep_time(&mut self.memory.clock);
-        let (since, deleted_at) = (status.failing_since.as_deref(), self.desired.deleted_at);
-        self.observed.patience = grace::left(since, deleted_at, times.grace, self.held.now());
+        self.observed.patience = self.held.patience(self.desired.deleted_at);
         let known_for = |id: &String| self.memory.status_known_for(id, monotonic);
         self.observed.known_for = status.id.as_ref().map(known_for).unwrap_or_default();
         self.observed.status = status;

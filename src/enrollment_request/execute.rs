@@ -52,7 +52,7 @@ where
     type Step = Step;
 
     fn plan(&self) -> Step {
-        plan(&self.desired, &self.observed, &self.ports.times, self.held.now())
+        plan(&self.desired, &self.observed, &self.ports.times, self.ports.environment.now())
     }
 
     async fn execute(&mut self, step: Step) -> Result<Option<Until>, Interrupted> {
@@ -145,7 +145,7 @@ where
             self.forget();
             self.heed_the_asking();
         }
-        self.held.keep_time(&mut self.memory.clock);
+        self.observed.patience = self.held.patience(self.desired.deleted_at);
         let now = self.ports.environment.monotonic();
         let status = self.held.object().status.clone().unwrap_or_default();
         self.ports.reservations.note(&self.holder, &status, self.held.fresh());

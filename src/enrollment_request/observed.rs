@@ -46,6 +46,8 @@ pub struct Observed {
     pub revoke_refused: Option<String>,
     /// The look at the job before this one.
     pub last_look: Option<LastLook>,
+    /// How long what could come right by itself is still given to do so; zero when the grace period is over.
+    pub patience: Duration,
     /// How long this process has known the job in status.
     pub job_known_for: Duration,
     /// Whether there is a ticket to send with.

@@ -13,7 +13,6 @@ use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
-use super::grace::Clock;
 use super::ports::{Announcement, Environment, Objects, WriteError};
 use super::wait::Wait;
 use super::write_ahead::{Ticket, WritesAhead};
@@ -35,8 +34,6 @@ pub struct Held<'a, K, O> {
     object: K,
     /// How long what could come right by itself is in progress, before it is stalled.
     grace: Duration,
-    /// What the wall clock is, where something fails.
-    clock: Option<Clock>,
     /// What is said beside any phase: why something cannot be revoked.
     revoke_refused: Option<Why>,
     /// Whether it came from the API server in this look, not from the watch cache.
@@ -71,7 +68,7 @@ where
 {
     /// Takes an object from the watch cache into hand.
     pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
-        Self { objects, environment, object, grace, clock: None, revoke_refused: None, fresh: false }
+        Self { objects, environment, object, grace, revoke_refused: None, fresh: false }
     }
 
     /// From now on says that something cannot be revoked, or does not say it any more.
@@ -94,20 +91,9 @@ where
         self.object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
     }
 
-    /// Keeps the time by the clock that is remembered, for as long as something fails.
-    pub fn keep_time(&mut self, remembered: &mut Option<Clock>) {
-        let start = || Clock::starting(self.environment.now(), self.environment.monotonic());
-        let failing = self.object.failing_since().is_some();
-        *remembered = failing.then(|| remembered.unwrap_or_else(start));
-        self.clock = *remembered;
-    }
-
-    /// The time by which grace periods are counted.
-    pub fn now(&self) -> Timestamp {
-        match &self.clock {
-            Some(clock) => clock.now(self.environment.monotonic()),
-            None => self.environment.now(),
-        }
+    /// How much is left of the grace period of what is blocked. That of a deletion begins with it, if not later.
+    pub fn patience(&self, deleted_at: Option<Timestamp>) -> Duration {
+        grace::left(self.object.failing_since(), deleted_at, self.grace, self.environment.steady())
     }
 
     /// Reads the object from the API server.
@@ -250,7 +236,8 @@ where
 
     /// How a phase is said at this moment.
     fn voice(&self) -> Voice {
-        Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now: self.now() }
+        let (now, steady) = (self.environment.now(), self.environment.steady());
+        Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now, steady }
     }
 
     fn hold(&mut self, object: K) {
@@ -282,6 +269,7 @@ struct Voice {
     grace: Duration,
     revoke_refused: Option<Why>,
     now: Timestamp,
+    steady: Timestamp,
 }
 
 impl Voice {
@@ -289,8 +277,8 @@ impl Voice {
     fn say<K: kube::Resource + HasStatus>(&self, object: &mut K, phase: &Phase) {
         debug_assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
         let generation = generation_of(object);
-        let since = grace::failing_since(phase, object.failing_since(), self.now);
-        let overdue = grace::is_over(since.as_deref(), self.grace, self.now);
+        let since = grace::failing_since(phase, object.failing_since(), self.steady);
+        let overdue = grace::is_over(since.as_deref(), self.grace, self.steady);
         object.set_failing_since(since);
         let say = Say { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
         object.set_conditions(conditions(say, generation, object.conditions(), self.now), Some(generation));

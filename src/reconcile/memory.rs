@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::grace::Clock;
-
 /// What is remembered of one object.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
@@ -26,8 +24,6 @@ pub struct Memory {
     revoking: Option<(String, Instant)>,
     /// The last time that the service did not let the operator revoke a job, and what it said.
     pub revoke_refused: Option<(Instant, String)>,
-    /// The clock by which grace periods are counted, while something fails.
-    pub clock: Option<Clock>,
     /// The record for which the service answered with a refusal that may yet have had an effect.
     pub refusal: Option<Refusal>,
 }

@@ -112,6 +112,10 @@ pub trait Environment: Send + Sync {
     /// The monotonic clock.
     fn monotonic(&self) -> Instant;
 
+    /// The wall clock as it was when this process began, going on by the monotonic clock: a clock that is set meanwhile
+    /// ends nothing that is counted by this, and prolongs nothing.
+    fn steady(&self) -> Timestamp;
+
     /// A fresh random identifier, at most 64 characters.
     fn nonce(&self) -> String;
 

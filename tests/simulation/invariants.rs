@@ -21,7 +21,7 @@ use crate::world::{Announcement, State, World};
 /// How far the clocks of processes and of the API server are apart.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
 
-/// For how long before a send a job must have been there to be known: a list lags, and a process can be suspended
+/// For how long before a call something must have been there to be known: a list lags, and a process can be suspended
 /// before it acts.
 const KNOWN: Duration = Duration::from_secs(600);
 
@@ -160,7 +160,7 @@ pub fn after_a_delete(state: &mut State, id: &str, wall: Timestamp) {
         let made = request.metadata.creation_timestamp.as_ref().map(|time| time.0);
         request.namespace() == config.namespace()
             && request.metadata.deletion_timestamp.is_none()
-            && made.is_some_and(|made| made + Duration::from_secs(300) < wall)
+            && made.is_some_and(|made| made + KNOWN < wall)
     };
     if let Some(user) = state.requests.objects.values().find(there) {
         let what = format!("the configuration {id} was deleted, although {} refers to its object", user.name_any());

@@ -265,6 +265,12 @@ impl Environment for SimEnvironment {
         mutants::monotonic(&self.0.world, Instant::now())
     }
 
+    fn steady(&self) -> Timestamp {
+        let Process { world, began: (wall, began), .. } = &*self.0;
+        let elapsed = self.monotonic() - mutants::monotonic(world, *began);
+        wall.checked_add(elapsed).expect("within the calendar")
+    }
+
     fn nonce(&self) -> String {
         format!("nonce-{}", self.0.world.lock().number())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::enrollment_request::reservations::{Holder, Reservations};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -27,6 +27,8 @@ pub struct Process {
     pub skew: SignedDuration,
     /// How far they had jumped then.
     pub clocks: SignedDuration,
+    /// When it was started, by its own wall clock and by the monotonic one.
+    pub began: (Timestamp, Instant),
     /// Whether it starts no remote writes any more.
     pub ending: AtomicBool,
     /// Whether it is the successor of one that was killed.
@@ -71,6 +73,8 @@ impl Process {
             let ((requests, seen_requests), (configs, seen_configs)) =
                 (state.requests.as_of(moment), state.configs.as_of(moment));
             let this = this.clone();
+            let skew = state.chance.skew(60);
+            let wall = world.wall().checked_add(skew).expect("within the calendar");
             let wake = move |holder: &Holder| {
                 let process = this.upgrade();
                 process.iter().for_each(|it| it.wake_request(&(holder.namespace.clone(), holder.name.clone())));
@@ -81,8 +85,9 @@ impl Process {
                 requests: Mutex::new(requests),
                 configs: Mutex::new(configs),
                 seen: (seen_requests, seen_configs),
-                skew: state.chance.skew(60),
+                skew,
                 clocks: state.clocks,
+                began: (wall, Instant::now()),
                 ending: AtomicBool::new(false),
                 restarted,
                 reservations: Arc::new(Reservations::new(wake)),

@@ -82,14 +82,10 @@ fn shown(facts: &Facts<'_>) -> Result<(), Step> {
     Err(Step::Wait(Wait::saying(phase, Until::After(left))))
 }
 
-/// Says of a wait that it holds up the deletion, and what is still to be done. What is blocked is tried again when the
-/// grace period is over, too, since the object is let go then.
+/// Says of a wait that it holds up the deletion, and what is still to be done.
 pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(wait) = step else { return step };
-    match held_up(wait, facts.is_overdue(), what) {
-        Ok(Wait { say: say @ Some(Phase::Deleting { blocked: true, .. }), until: Until::After(_) }) => {
-            Step::Wait(Wait { say, until: Until::After(facts.retry()) })
-        }
+    match held_up(wait, facts.observed.patience, what) {
         Ok(wait) => Step::Wait(wait),
         Err(left) => Step::Release { left: Some(left) },
     }

@@ -82,7 +82,7 @@ pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
         // The status does not say where its job is.
         return Step::Release { left: Some(Left::Behind(phase.why().message.clone())) };
     }
-    match held_up(wait, facts.is_overdue(), what) {
+    match held_up(wait, facts.observed.patience, what) {
         Ok(wait) => Step::Wait(wait),
         Err(left) => Step::Release { left: Some(left) },
     }

@@ -22,7 +22,6 @@ use super::phase;
 use super::step::{Question, Step};
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
-use crate::reconcile::grace;
 use crate::reconcile::home::{Away, at_home};
 use crate::reconcile::{RealmIds, Trouble, Wait};
 
@@ -109,9 +108,7 @@ impl Facts<'_> {
 
     /// Whether what could have come right by itself has not done so within the grace period.
     fn is_overdue(&self) -> bool {
-        let over = |since: Option<&str>| grace::is_over(since, self.times.grace, self.now);
-        let deleted_at = self.desired.deleted_at.map(|at| at.to_string());
-        over(self.observed.status.failing_since.as_deref()) && (deleted_at.is_none() || over(deleted_at.as_deref()))
+        self.observed.patience.is_zero()
     }
 
     /// What is said of a concluded attempt.

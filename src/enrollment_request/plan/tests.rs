@@ -77,7 +77,8 @@ fn home() -> RealmIds {
 
 /// A new request, just read from the API server, with its finalizer.
 fn fresh() -> Observed {
-    Observed { fresh: true, finalizer: true, may_write: true, nonce: "nonce".to_owned(), ..Observed::default() }
+    let (nonce, patience) = ("nonce".to_owned(), TIMES.grace);
+    Observed { fresh: true, finalizer: true, may_write: true, nonce, patience, ..Observed::default() }
 }
 
 /// A new request of which all is known that a send needs.

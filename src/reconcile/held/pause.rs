@@ -34,7 +34,7 @@ where
         );
         let (generation, observed) = (generation_of(&self.object), self.object.observed_generation());
         let mut paused = self.object.clone();
-        let conditions = conditions::paused(&why, generation, paused.conditions(), self.now());
+        let conditions = conditions::paused(&why, generation, paused.conditions(), self.environment.now());
         paused.set_conditions(conditions, observed);
         if !paused.same_status(&self.object) {
             let written = self.objects.write_status(&paused).await?;

@@ -7,6 +7,7 @@ use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::environment::SystemEnvironment;
 use crate::reconcile::Until;
+use crate::runtime::leader::Leadership;
 
 /// An API server that takes whatever is written.
 struct Agreeable;
@@ -58,7 +59,7 @@ impl Objects<AuthenticatorConfig> for Ahead {
 
 #[tokio::test]
 async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
-    let (objects, environment) = (Ahead, SystemEnvironment::default());
+    let (objects, environment) = (Ahead, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let available = Wait::saying(Phase::Available(why(Reason::Available, "text")), Until::Change);
     assert_eq!(held.conclude(&available).await, Ok(false), "it has to be planned anew");
@@ -70,7 +71,7 @@ async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
 
 #[tokio::test]
 async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_ends() {
-    let (objects, environment) = (Agreeable, SystemEnvironment::default());
+    let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let seen = |held: &Held<'_, AuthenticatorConfig, Agreeable>| {
         held.object().status.as_ref().and_then(|status| status.observed_generation)

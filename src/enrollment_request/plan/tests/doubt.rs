@@ -80,7 +80,7 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
     let blocked: Trouble = Phase::Blocked(why(Reason::SecretNotFound, "no Secret")).into();
     let mut observed = Observed { realm: Fact::Failed(blocked), ..in_doubt(vec![], 0) };
     assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
-    observed.status.failing_since = Some("2026-01-01T11:00:00Z".to_owned());
+    observed.patience = Duration::ZERO;
     let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
     assert!(matches!(next(&desired(), &observed), Step::Wait(_)), "but one that is not deleted waits on");
@@ -140,7 +140,7 @@ fn from_a_record_that_somebody_has_edited_nothing_is_concluded() {
             assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::StatusEdited), "{field}");
             assert!(said(&step).why().message.contains(&format!("status.send.{field},")), "{step:?}");
             assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }), "{field}");
-            observed.status.failing_since = Some("2026-01-01T11:00:00Z".to_owned());
+            observed.patience = Duration::ZERO;
             assert!(matches!(next(&deleting(), &observed), Step::Release { left: Some(_) }), "{field}");
         }
     }

@@ -144,9 +144,7 @@ fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
 fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
     let mut observed = Observed { config: Fact::Known(None), ..prepared() };
     assert_eq!(until(&next(&desired(), &observed)), Until::Backoff(None));
-    observed.status.failing_since = Some("2026-01-01T11:50:04Z".to_owned());
-    assert_eq!(until(&next(&desired(), &observed)), Until::Backoff(None), "not yet");
-    observed.status.failing_since = Some("2026-01-01T11:50:03Z".to_owned());
+    observed.patience = Duration::ZERO;
     assert_eq!(until(&next(&desired(), &observed)), Until::After(TIMES.resync));
 }
 
