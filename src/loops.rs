@@ -14,6 +14,7 @@ use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::beyond_identity::TraceId;
 use crate::metrics::Metrics;
 use crate::reconcile::look::Looked;
 use crate::wake::Woken;
@@ -81,7 +82,7 @@ async fn measured(
     look: impl Future<Output = Looked>,
 ) -> Option<Duration> {
     let (begun, _at_work) = (Instant::now(), metrics.looks(controller));
-    let Looked { ended, again } = look.await;
+    let Looked { ended, again } = TraceId::random().run(look).await;
     metrics.looked(controller, ended, begun.elapsed());
     again
 }

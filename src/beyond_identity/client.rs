@@ -17,6 +17,7 @@ use super::headers;
 use super::operation::Operation;
 use super::outcome;
 use super::token::ApiToken;
+use super::trace::{self, TraceId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -110,6 +111,7 @@ impl HttpClient {
             method = operation.method,
             operation = operation.path,
             status,
+            trace_id = TraceId::current().map(tracing::field::display),
             milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "Called the Beyond Identity API"
         );
@@ -133,6 +135,9 @@ impl HttpClient {
             .header(AUTHORIZATION, authorization)
             .header(ACCEPT, "application/json")
             .timeout(timeout);
+        if let Some(traceparent) = trace::header() {
+            request = request.header("traceparent", traceparent);
+        }
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }

@@ -24,6 +24,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 mod token;
+mod trace;
 pub mod types;
 
 pub use ca_bundle::{CaBundle, CaBundleError};
@@ -35,3 +36,4 @@ pub use listing::Listing;
 pub use operation::{CREATE_JOB, Operation};
 pub use requests::{Answer, RealmClient};
 pub use token::{ApiToken, TokenError};
+pub use trace::TraceId;

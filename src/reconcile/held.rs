@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
+use tracing::field::display;
 
 use super::ports::{Announcement, Environment, Objects, WriteError};
 use super::wait::Wait;
@@ -21,6 +22,7 @@ use crate::api::conditions::{self, READY, Say, conditions};
 use crate::api::phase::Why;
 use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
+use crate::beyond_identity::TraceId;
 pub use leave::Left;
 pub use pause::InHand;
 
@@ -227,9 +229,10 @@ where
 
     fn publish(&self, type_: EventType, why: &Why) {
         let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
+        let (reason, trace_id) = (why.reason, TraceId::current().map(display));
         match type_ {
-            EventType::Normal => tracing::info!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
-            EventType::Warning => tracing::warn!(%kind, namespace, name, reason = %why.reason, "{}", why.message),
+            EventType::Normal => tracing::info!(%kind, namespace, name, %reason, trace_id, "{}", why.message),
+            EventType::Warning => tracing::warn!(%kind, namespace, name, %reason, trace_id, "{}", why.message),
         }
         self.objects.announce(&self.object, Announcement { type_, reason: why.reason, note: why.message.clone() });
     }

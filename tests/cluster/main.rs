@@ -30,6 +30,7 @@ mod immutability;
 mod job_states;
 mod leadership;
 mod limits;
+mod logs;
 mod metrics;
 mod moves;
 mod network;

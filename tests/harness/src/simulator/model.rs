@@ -177,6 +177,8 @@ pub struct Recorded {
     pub authorization: bool,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
+    /// The `traceparent` header.
+    pub traceparent: Option<String>,
     /// When it had arrived whole.
     pub time: Timestamp,
     /// What became of it.

@@ -70,6 +70,7 @@ impl World {
             body: String::from_utf8_lossy(&call.body).into_owned(),
             authorization: call.authorization.is_some(),
             user_agent: call.user_agent.clone(),
+            traceparent: call.traceparent.clone(),
             time: Timestamp::now(),
             outcome: Outcome::Pending,
         });

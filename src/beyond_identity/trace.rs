@@ -1,0 +1,67 @@
+//! The trace that calls belong to, so that a line of a log leads to them, on both sides: each call bears it in the
+//! header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/).
+
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+use tokio::task_local;
+
+task_local! {
+    static CURRENT: TraceId;
+}
+
+/// The id of a trace. It is written as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId(u128);
+
+impl TraceId {
+    /// A new one.
+    pub fn random() -> Self {
+        // All zeros are no id.
+        Self(rand::random::<u128>().max(1))
+    }
+
+    /// That of this task, if it is in one.
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(|id| *id).ok()
+    }
+
+    /// Runs `task` in this trace.
+    pub fn run<F: Future>(self, task: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, task)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// The header of one more call in the trace of this task.
+pub(super) fn header() -> Option<HeaderValue> {
+    let (trace, call) = (TraceId::current()?, rand::random::<u64>().max(1));
+    HeaderValue::try_from(format!("00-{trace}-{call:016x}-01")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_of_a_task_bear_its_trace_and_each_an_id_of_its_own() {
+        assert_eq!((TraceId::current(), header()), (None, None));
+        let id = TraceId::random();
+        let headers = id.run(async { [header(), header()].map(|header| header.unwrap().to_str().unwrap().to_owned()) });
+        let [one, other] = headers.await;
+        for header in [&one, &other] {
+            assert!(
+                header.starts_with(&format!("00-{id}-")) && header.ends_with("-01") && header.len() == 55,
+                "{header}"
+            );
+        }
+        assert_ne!(one, other);
+        assert_ne!(TraceId::random(), TraceId::random());
+        assert_eq!(TraceId(10).to_string(), "0000000000000000000000000000000a");
+    }
+}
