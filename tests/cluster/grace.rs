@@ -6,6 +6,7 @@ use std::time::Duration;
 use beyond_identity_operator::api::EnrollmentRequest;
 use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Identity, Operation};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::fixture::{
@@ -103,6 +104,36 @@ async fn a_restart_does_not_begin_the_period_anew() {
     // Its first word is that the period is over.
     let request = history.first("a word of the next operator", |_| true).await;
     assert_eq!((conditions(&request).as_str(), since(&request)), (STALLED, Some(begun)));
+}
+
+#[tokio::test]
+async fn what_a_clock_left_that_was_an_hour_ahead_begins_anew_and_nothing_is_lost_by_one_that_was_behind() {
+    let (place, operator) = Fixture::ready().await;
+    place.realm.set_identity_status(JANE, "suspended");
+    place.create_request().await;
+    let begun: jiff::Timestamp = since(&place.request_says("IdentityNotActive").await).unwrap().parse().unwrap();
+    operator.stop().await;
+    for (hours, row) in [(1, RECONCILING), (-1, STALLED)] {
+        let left = (begun + jiff::SignedDuration::from_hours(hours)).to_string();
+        let edit = Patch::Merge(json!({"status": {"failingSince": left}}));
+        place.requests().patch_status(REQUEST, &PatchParams::default(), &edit).await.unwrap();
+        let history = History::of(&place.requests(), REQUEST).await;
+        let next = place.start().await;
+        place
+            .change_request(json!({"postBindingRedirectURI": format!("https://app.example.com/{hours}")}))
+            .await
+            .unwrap();
+        let seen = |request: &EnrollmentRequest| {
+            request.status.as_ref().unwrap().observed_generation == request.metadata.generation
+        };
+        let request = history.first("looked at", seen).await;
+        assert_eq!((conditions(&request).as_str(), since(&request) == Some(left.clone())), (row, hours < 0), "{left}");
+        next.stop().await;
+    }
+    place.realm.set_identity_status(JANE, "active");
+    let _last = place.start().await;
+    place.request_says("LinkSent").await;
+    assert_eq!(place.mailed().len(), 1);
 }
 
 #[tokio::test]
