@@ -112,7 +112,7 @@ impl Scope {
             config_writer,
             move |config| seen.config_seen(config),
             move |config| gone_configs.forget(config),
-            move |config| own_configs.is_anothers(config),
+            move |config| own_configs.hear(config),
             move |config| changed.wake_config.wake(ObjectRef::from_obj(config)),
         ));
         let (gone, changed) = (waker.clone(), waker.clone());
@@ -127,7 +127,7 @@ impl Scope {
                 reservations.release(&Holder::of(request));
                 gone.user_changed(request);
             },
-            move |request| own_requests.is_anothers(request),
+            move |request| own_requests.hear(request),
             move |request| {
                 changed.wake_request.wake(ObjectRef::from_obj(request));
                 changed.user_changed(request);

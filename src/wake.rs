@@ -12,7 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-/// The references that stand in a queue. As many as there are objects at most, though nobody may take any out for weeks.
+/// The references that stand in a queue: each once, though nobody may take any out for weeks.
 type Queued<K> = Arc<Mutex<HashSet<ObjectRef<K>>>>;
 
 /// Puts objects into a queue.
@@ -66,7 +66,7 @@ impl<K: Resource<DynamicType = ()>> Woken<K> {
 impl<K: Resource<DynamicType = ()>> Due<K> {
     /// An object is to be looked at after `wait`, if not sooner.
     pub(crate) fn after(&self, object: &ObjectRef<K>, wait: Duration) {
-        let when = Instant::now() + wait;
+        let Some(when) = Instant::now().checked_add(wait) else { return };
         locked(&self.0).entry(object.clone()).and_modify(|known| *known = when.min(*known)).or_insert(when);
     }
 

@@ -92,13 +92,13 @@ reasons! {
         FailedToSend [Stalled] "`FAILED_TO_SEND`: the service could not send the email."
             "Correct the identity's email address in Beyond Identity, then raise `spec.attempt`.";
         JobNotFound [Stalled] "The service does not know the job any more, or knows it as another identity's. Nothing is sent again for it."
-            "To send another email, raise `spec.attempt`.";
+            "To send another email, raise `spec.attempt`. If somebody has edited `status.jobID`, put it back instead.";
         Adopted [Ready] "The job was there before the request: made by hand, by a request that is gone, or before the cluster was rebuilt."
             "To send an email all the same, raise `spec.attempt`.";
         AlreadyEnrolled [Ready] "The identity had a passkey before the request, so no email was sent."
             "To enrol a further device, raise `spec.attempt`.";
         RevokeRefused [Beside, Event] "The service does not let the operator revoke a link that should not be out."
-            "Give the token the scope `credential-binding-jobs:revoke`, or revoke the job in the Admin Console.";
+            "The message has the service's answer: 401 asks for a new token, 403 for the scope `credential-binding-jobs:revoke`. Or revoke the job in Beyond Identity.";
         DuplicateJob [Event] "There are more jobs than were asked for. They are left alone, since one may be somebody's good link."
             "Look at the jobs of that identity in Beyond Identity, and revoke the one too many.";
         ClockSkew [Event] "The clocks of the service's machines are further apart than a lost answer can be settled by."
@@ -107,12 +107,12 @@ reasons! {
     "An EnrollmentRequest, before it sends" {
         Sending [InProgress] "The email is about to be sent." "";
         SendInDoubt [InProgress] "The email may have been sent, and its job is being looked for. Nothing is sent meanwhile." "";
-        AuthenticatorConfigNotFound [Waiting] "There is no AuthenticatorConfig of this name in the namespace."
-            "Create it, or correct `spec.authenticatorConfigRef`.";
+        AuthenticatorConfigNotFound [Waiting] "There is no AuthenticatorConfig of this name in the namespace, or it is being deleted."
+            "Create it, or correct `spec.authenticatorConfigRef`. One that is being deleted waits for the requests that refer to it: delete them too.";
         AuthenticatorConfigNotReady [InProgress] "The AuthenticatorConfig is not Ready yet." "";
         AuthenticatorConfigStalled [Waiting] "The AuthenticatorConfig is Stalled." "Mend it; its own conditions say how.";
         DuplicateRequest [Waiting] "Another request is about the same identity and configuration. This one does nothing."
-            "Delete one of the two. To send again, raise `spec.attempt` of the other one.";
+            "Delete this one. To send again, raise `spec.attempt` of the other one. To delete that one instead revokes its link, and sends another email.";
         IdentityNotFound [Waiting] "The realm has no such identity." "Create the identity in Beyond Identity, or correct `spec.identity`.";
         IdentityAmbiguous [Waiting] "The username leads to more than one identity." "Name the identity by its id.";
         IdentityNotActive [Waiting] "The identity is not active." "Activate it in Beyond Identity.";
@@ -152,7 +152,7 @@ reasons! {
         InvalidToken [Waiting] "What the Secret holds cannot be a token." "Put the token in as the Admin Console shows it.";
         Forbidden [Waiting] "The operator itself lacks a right in this cluster." "Give its Role the right that the message names.";
         RealmChanged [Stalled] "The provider config leads to another tenant or realm than the one in status. Nothing is sent, made or deleted there."
-            "Let the provider config lead back, or make the object anew.";
+            "Let the provider config lead back. An object that is made anew sends or makes again, and what it had made is left where it was.";
     }
     "What the service says" {
         Unauthorized [Waiting] "401: the service does not accept the token." "Put a new token into the Secret.";

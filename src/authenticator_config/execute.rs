@@ -147,12 +147,14 @@ where
         self.observed.refusal = self.memory.refusal(record, self.desired.generation);
         let (environment, times) = (&self.ports.environment, &self.ports.times);
         let monotonic = environment.monotonic();
-        let look = self.memory.look.filter(|look| look.generation == self.desired.generation);
-        let left = look.map(|look| times.resync.saturating_sub(monotonic.saturating_duration_since(look.at)));
+        let known_for = status.id.as_ref().map(|id| self.memory.status_known_for(id, monotonic)).unwrap_or_default();
+        // One from before this id was known was at another configuration.
+        let age = |look: &Looked| monotonic.saturating_duration_since(look.at);
+        let look = self.memory.look.filter(|look| look.generation == self.desired.generation && age(look) <= known_for);
+        let left = look.map(|look| times.resync.saturating_sub(age(&look)));
         self.observed.compared = left.filter(|left| !left.is_zero());
         self.observed.patience = self.held.patience(self.desired.deleted_at);
-        let known_for = |id: &String| self.memory.status_known_for(id, monotonic);
-        self.observed.known_for = status.id.as_ref().map(known_for).unwrap_or_default();
+        self.observed.known_for = known_for;
         self.observed.status = status;
         self.observed.fresh = self.held.fresh();
         self.observed.finalizer = self.held.has_finalizer();
@@ -204,7 +206,7 @@ where
         let environment = &self.ports.environment;
         let record = ticket.record().clone();
         let outcome = match ticket.time_left(environment.monotonic()).filter(|_| environment.may_write()) {
-            None => Outcome::not_made(),
+            None => Outcome::not_made(Reason::Creating),
             Some(left) => {
                 let timeout = left.min(self.ports.times.request_timeout);
                 let result = realm.create(ticket, &self.desired.create(), timeout).await;
@@ -281,6 +283,9 @@ where
     /// Remembers that the remote side is as this generation of the spec says.
     fn corrected(&mut self) {
         let (at, generation) = (self.ports.environment.monotonic(), self.desired.generation);
+        if let Some(id) = self.held.object().status.as_ref().and_then(|status| status.id.as_deref()) {
+            self.memory.status_known_for(id, at);
+        }
         self.memory.look = Some(Looked { at, generation, found: true });
     }
 }

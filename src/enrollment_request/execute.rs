@@ -228,7 +228,7 @@ where
         let environment = &self.ports.environment;
         let send_id = ticket.record().id().to_owned();
         let outcome = match ticket.time_left(environment.monotonic()).filter(|_| environment.may_write()) {
-            None => Outcome::not_made(),
+            None => Outcome::not_made(Reason::Sending),
             Some(left) => {
                 let timeout = left.min(self.ports.times.request_timeout);
                 let result = realm.create_job(ticket, timeout).await;

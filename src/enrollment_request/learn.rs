@@ -121,7 +121,7 @@ where
                         Reason::DuplicateRequest,
                         format!(
                             "the EnrollmentRequest{other} is about the same identity and authenticator configuration, so \
-                             this one sends nothing: delete one of the two; raise spec.attempt of the other one to send again"
+                             this one sends nothing: delete this one, and raise spec.attempt of the other one to send again"
                         ),
                     ))
                     .into(),
@@ -195,6 +195,7 @@ fn of_config(config: &AuthenticatorConfig) -> Config {
     let ready = status.filter(|status| is_ready(&status.conditions) && config.metadata.deletion_timestamp.is_none());
     Config {
         provider_config_ref: config.spec.provider_config_ref.clone(),
+        leaving: config.metadata.deletion_timestamp.is_some(),
         stalled: status.is_some_and(|status| is_stalled(&status.conditions)),
         ready: ready.and_then(|status| {
             Some(ReadyConfig {

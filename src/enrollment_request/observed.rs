@@ -67,6 +67,8 @@ pub struct Config {
     pub provider_config_ref: ProviderConfigRef,
     /// The id, tenant and realm of the configuration, once it is Ready.
     pub ready: Option<ReadyConfig>,
+    /// Whether it is being deleted.
+    pub leaving: bool,
     /// Whether it is Stalled.
     pub stalled: bool,
 }

@@ -97,7 +97,12 @@ where
         let name = object.name_any();
         // Before the write: the watch may be sooner than its answer.
         self.own_writes.writes(object);
-        answered(api.replace_status(&name, &PostParams::default(), object)).await.map_err(write_error::<K>)
+        let written = answered(api.replace_status(&name, &PostParams::default(), object)).await;
+        written.map_err(write_error::<K>).inspect_err(|error| {
+            if !matches!(error, WriteError::NoAnswer(_)) {
+                self.own_writes.takes_back(object);
+            }
+        })
     }
 
     async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {

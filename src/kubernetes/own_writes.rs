@@ -34,9 +34,9 @@ impl OwnWrites {
         written.push(object.remembered());
     }
 
-    /// Whether the watch tells by `object` of a status that this process has not written. Of an object that it tells of for
-    /// the first time it is not asked.
-    pub fn is_anothers<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
+    /// The watch tells of `object`. Answers whether that is a status which this process has not written; where it tells of an
+    /// object for the first time, nobody can say, and the answer is no.
+    pub fn hear<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
         let now = object.remembered();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { seen, written } = all.entry(object.uid().unwrap_or_default()).or_default();
@@ -47,6 +47,16 @@ impl OwnWrites {
             return false;
         }
         before.is_some_and(|before| before != now)
+    }
+
+    /// This status was not written after all.
+    pub fn takes_back<K: ResourceExt + HasStatus>(&self, object: &K) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Known { written, .. }) = all.get_mut(&object.uid().unwrap_or_default())
+            && let Some(last) = written.iter().rposition(|own| *own == object.remembered())
+        {
+            written.remove(last);
+        }
     }
 
     /// The object is gone.
@@ -68,21 +78,24 @@ mod tests {
     #[test]
     fn what_this_process_writes_is_its_own_however_far_the_watch_is_behind_and_whatever_it_passes_over() {
         let own = OwnWrites::default();
-        assert!(!own.is_anothers(&in_state("LINK_SENT")), "told of for the first time");
+        assert!(!own.hear(&in_state("LINK_SENT")), "told of for the first time");
         own.writes(&in_state("LINK_OPENED"));
         own.writes(&in_state("REQUEST_DELIVERED"));
         own.writes(&in_state("COMPLETE"));
-        assert!(!own.is_anothers(&in_state("LINK_OPENED")));
-        assert!(!own.is_anothers(&in_state("LINK_OPENED")), "a label has changed");
-        assert!(!own.is_anothers(&in_state("COMPLETE")), "the one in between was passed over");
-        assert!(own.is_anothers(&in_state("REQUEST_DELIVERED")), "so this comes from somebody else");
-        assert!(own.is_anothers(&in_state("COMPLETE")), "who takes it back");
+        assert!(!own.hear(&in_state("LINK_OPENED")));
+        assert!(!own.hear(&in_state("LINK_OPENED")), "a label has changed");
+        assert!(!own.hear(&in_state("COMPLETE")), "the one in between was passed over");
+        assert!(own.hear(&in_state("REQUEST_DELIVERED")), "so this comes from somebody else");
+        assert!(own.hear(&in_state("COMPLETE")), "who takes it back");
         for write in 0..100 {
             own.writes(&in_state(&write.to_string()));
         }
-        assert!(!own.is_anothers(&in_state("99")), "of many, the last ones are known");
+        assert!(!own.hear(&in_state("99")), "of many, the last ones are known");
+        own.writes(&in_state("EXPIRED"));
+        own.takes_back(&in_state("EXPIRED"));
+        assert!(own.hear(&in_state("EXPIRED")), "what was refused is not its own");
         own.forget(&in_state("99"));
-        assert!(!own.is_anothers(&in_state("1")), "one that was made anew");
+        assert!(!own.hear(&in_state("1")), "one that was made anew");
     }
 
     #[test]
@@ -97,11 +110,11 @@ mod tests {
             );
         };
         spoken(&mut said, crate::api::Reason::LinkSent);
-        assert!(!own.is_anothers(&said));
+        assert!(!own.hear(&said));
         spoken(&mut said, crate::api::Reason::Adopted);
         said.set_failing_since(Some("2026-01-01T12:00:00Z".to_owned()));
-        assert!(!own.is_anothers(&said), "two processes that do not agree on what to say do not wake each other");
+        assert!(!own.hear(&said), "two processes that do not agree on what to say do not wake each other");
         said.set_conditions(Vec::new(), Some(1));
-        assert!(own.is_anothers(&said));
+        assert!(own.hear(&said));
     }
 }

@@ -96,7 +96,9 @@ async fn follow<K>(
                     seen(&object);
                     let now = Known::of(&*object);
                     known.insert(object.uid(), now);
-                    if now.differs(before.get(&object.uid()).copied()) || edited(&object) {
+                    // Asked of each, since it remembers what it has heard of.
+                    let edited = edited(&object);
+                    if now.differs(before.get(&object.uid()).copied()) || edited {
                         changed(&object);
                     }
                 }
@@ -229,6 +231,25 @@ mod tests {
         let both = [first, list(vec![config("a", 1), config("b", 2), config("c", 1)])].concat();
         let all = ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1", "seen a1", "seen b1", "seen b2"];
         assert_eq!(told(both).await, [&all[..], &["seen c1"]].concat());
+    }
+
+    #[tokio::test]
+    async fn each_object_of_a_list_is_asked_about_also_where_it_is_new() {
+        let (_, writer) = reflector::store();
+        let asked = Mutex::new(Vec::new());
+        let edited = |config: &AuthenticatorConfig| {
+            asked.lock().unwrap().push(config.name_any());
+            false
+        };
+        let events = [list(vec![config("a", 1)]), vec![Event::Apply(config("a", 1))]].concat();
+        let events = events.into_iter().map(|event| match event {
+            Event::InitApply(object) => Event::InitApply(DeserializeGuard(Ok(object))),
+            Event::Apply(object) => Event::Apply(DeserializeGuard(Ok(object))),
+            Event::Init => Event::Init,
+            Event::InitDone | Event::Delete(_) => Event::InitDone,
+        });
+        follow(stream::iter(events.map(Ok)), writer, |_| {}, |_| {}, edited, |_| {}).await;
+        assert_eq!(asked.into_inner().unwrap(), ["a", "a"]);
     }
 
     #[tokio::test]

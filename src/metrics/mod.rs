@@ -4,7 +4,7 @@
 mod asked;
 mod requests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -49,6 +49,7 @@ pub struct Metrics {
     requests: Requests,
     token_expiration: Family<[(&'static str, String); 2], Gauge>,
     asked: Asked,
+    scrape: Mutex<()>,
     calls: Family<Labels<3>, Counter>,
     call_time: Histograms<2>,
 }
@@ -73,6 +74,7 @@ impl Metrics {
             requests: Requests::default(),
             token_expiration: Family::default(),
             asked: Asked::default(),
+            scrape: Mutex::default(),
             calls: Family::default(),
             call_time: Family::new_with_constructor(histogram),
             registry: Registry::default(),
@@ -124,6 +126,8 @@ impl Metrics {
 
     /// Everything, in the text format of OpenMetrics.
     pub fn text(&self) -> String {
+        // One at a time: what is counted now is counted from zero.
+        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
         self.queue_depth.clear();
         self.asked.ask();
         let mut text = String::new();

@@ -1,6 +1,6 @@
 //! The grace period: what could come right without a change of the object is in progress for a while, and
-//! stalled from then on. Since when, is kept in status, so that a restart does not begin anew. All times here are those of
-//! [`steady`](super::Environment::steady).
+//! stalled from then on. Since when, is kept in status, so that a restart does not begin anew. Time goes by
+//! [`steady`](super::Environment::steady) here.
 
 use std::time::Duration;
 

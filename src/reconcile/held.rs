@@ -228,13 +228,17 @@ where
     }
 
     fn publish(&self, type_: EventType, why: &Why) {
+        self.log(type_, why);
+        self.objects.announce(&self.object, Announcement { type_, reason: why.reason, note: why.message.clone() });
+    }
+
+    fn log(&self, type_: EventType, why: &Why) {
         let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
         let (reason, trace_id) = (why.reason, TraceId::current().map(display));
         match type_ {
             EventType::Normal => tracing::info!(%kind, namespace, name, %reason, trace_id, "{}", why.message),
             EventType::Warning => tracing::warn!(%kind, namespace, name, %reason, trace_id, "{}", why.message),
         }
-        self.objects.announce(&self.object, Announcement { type_, reason: why.reason, note: why.message.clone() });
     }
 
     /// How a phase is said at this moment.
@@ -263,6 +267,8 @@ where
         self.voice().say(&mut object, phase);
         let written = self.objects.write_status(&object).await?;
         self.hold(written);
+        // No event: what comes of it is told at once.
+        self.log(EventType::Normal, phase.why());
         Ok(Ticket::for_written(record, begun))
     }
 }
@@ -292,8 +298,8 @@ fn generation_of(object: &impl kube::Resource) -> i64 {
     object.meta().generation.unwrap_or_default()
 }
 
-/// What the object says of itself to people: status and reason of `Ready`.
-fn spoken<K: HasStatus>(object: &K) -> Option<(String, String)> {
+/// What the object says of itself to people: status and reason of `Ready`, and whether it is stalled.
+fn spoken<K: HasStatus>(object: &K) -> Option<(String, String, bool)> {
     let ready = object.conditions().iter().find(|condition| condition.type_ == READY)?;
-    Some((ready.status.clone(), ready.reason.clone()))
+    Some((ready.status.clone(), ready.reason.clone(), conditions::is_stalled(object.conditions())))
 }

@@ -26,9 +26,9 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// A call that was not made, because its time was over or the process is ending.
-    pub fn not_made() -> Self {
-        Self::NotDone(Trouble { phase: Phase::AtWork(why(Reason::Sending, "not sent yet: trying again")), after: None })
+    /// A call that was not made, because its time was over or the process is ending. `reason` says what is under way.
+    pub fn not_made(reason: Reason) -> Self {
+        Self::NotDone(Trouble { phase: Phase::AtWork(why(reason, "not done yet: trying again")), after: None })
     }
 }
 

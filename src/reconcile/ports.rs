@@ -112,8 +112,8 @@ pub trait Environment: Send + Sync {
     /// The monotonic clock.
     fn monotonic(&self) -> Instant;
 
-    /// The wall clock as it was when this process began, going on by the monotonic clock: a clock that is set meanwhile
-    /// ends nothing that is counted by this, and prolongs nothing.
+    /// The wall clock as it was when this process began, going on by the monotonic clock: a clock that is set while the
+    /// process lives neither ends nor prolongs what is counted by this.
     fn steady(&self) -> Timestamp;
 
     /// A fresh random identifier, at most 64 characters.

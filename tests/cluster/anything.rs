@@ -147,7 +147,12 @@ where
 fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed {
     let realm = RealmIds { tenant_id: place.realm.tenant().to_owned(), realm_id: place.realm.realm().to_owned() };
     let ready = ReadyConfig { id: "configuration".to_owned(), realm: realm.clone() };
-    let config = Config { provider_config_ref: ProviderConfigRef::default(), ready: Some(ready), stalled: false };
+    let config = Config {
+        provider_config_ref: ProviderConfigRef::default(),
+        ready: Some(ready),
+        leaving: false,
+        stalled: false,
+    };
     let identity = json!({"id": JANE, "traits": {"primary_email_address": "jane@example.com"}});
     let person = Person {
         tenant_id: realm.tenant_id.clone(),

@@ -15,7 +15,7 @@ const SECOND: &str = "second";
 fn sentence(other: &str) -> String {
     format!(
         "the EnrollmentRequest {other} is about the same identity and authenticator configuration, so this one sends \
-         nothing: delete one of the two; raise spec.attempt of the other one to send again"
+         nothing: delete this one, and raise spec.attempt of the other one to send again"
     )
 }
 

@@ -1,4 +1,5 @@
-//! A status that a person has edited by hand: it is looked at at once, nothing of anybody is lost, and nothing is sent.
+//! A status that a person has edited by hand: it is looked at at once, nothing of anybody is lost, and nothing is sent,
+//! but where all was wiped and the last link is dead.
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Identity, Operation, Reply, Rule};
@@ -45,14 +46,25 @@ async fn a_settled_request_whose_status_is_wiped_is_looked_at_at_once_and_finds_
 }
 
 #[tokio::test]
+async fn one_whose_link_was_dead_sends_again() {
+    let (place, _operator, job) = sent().await;
+    place.realm.set_job_state(&job, "EXPIRED");
+    wipe(&place).await;
+    let again = job_of(&place.request_says("LinkSent").await);
+    assert_eq!(place.mailed(), [job, again]);
+}
+
+#[tokio::test]
 async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_writes_itself_wakes_it_not() {
     let place = Fixture::new().await;
-    let process = place.spawn(&Access::shared(), &[]).await;
+    // Nothing is looked at by the clock.
+    let never = ["--job-poll-min", "1h", "--job-poll-max", "1h"];
+    let process = place.spawn(&Access::shared(), &never).await;
     place.create_config().await;
     place.create_request().await;
     let job = job_of(&place.request_says("LinkSent").await);
     assert_eq!(process.stop().0, Some(0));
-    let process = place.spawn(&Access::shared(), &[]).await;
+    let process = place.spawn(&Access::shared(), &never).await;
     let looks = || {
         let (_, metrics) = process.get("/metrics");
         let counts = metrics.lines().filter(|line| {

@@ -43,7 +43,7 @@ async fn a_transition_is_one_line_that_leads_to_its_calls_and_at_rest_there_is_n
     assert!(traces.len() > 3, "each look is a trace of its own");
 
     place.realm.set_job_state(&place.mailed()[0], "COMPLETE");
-    place.request_says("Complete").await;
+    eventually("it is told", || transitions(&process).len() > told.len()).await;
     let told = transitions(&process).split_off(told.len());
     let last = reads().last().map(|call| trace(call).to_owned());
     assert_eq!(told, [("Complete".to_owned(), last.unwrap())]);

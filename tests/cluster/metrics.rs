@@ -18,9 +18,9 @@ async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
     let process = place.spawn(&Access::shared(), &["--max-concurrent-reconciles", "1"]).await;
     place.create_config().await;
     place.config_says("Available").await;
-    // Long enough that all of them stand in the queue by then.
-    let slow = Effect::DelayAnswer(Duration::from_secs(15));
-    place.realm.fault(Rule::new(slow).on(Operation::GetIdentity).times(1));
+    // Each look lasts until the call is given up, after 20 s.
+    let slow = Effect::DelayAnswer(Duration::from_secs(600));
+    let held_up = place.realm.fault(Rule::new(slow).on(Operation::GetIdentity));
     let people = ["ann", "bob", "eve", "joe"];
     for person in people {
         place.realm.add_identity(Identity::active(person, "someone@example.com"));
@@ -31,6 +31,7 @@ async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
     tells(&process, "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\"} 3").await;
     // One that goes before its turn comes waits no longer.
     place.delete_request("joe").await;
+    place.realm.remove_fault(held_up);
     for person in &people[..3] {
         place.named_request_says(person, "LinkSent").await;
     }

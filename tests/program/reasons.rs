@@ -38,12 +38,15 @@ const MEANINGS: [(Shown, &str); 7] = [
     (Shown::InProgress, "`Reconciling` is True: under way, or it comes right by itself. InProgress; Progressing."),
     (
         Shown::Waiting,
-        "`Reconciling` is True for `--grace-period`, then `Stalled`: it comes right when somebody acts elsewhere.",
+        "`Reconciling` is True for `--grace-period`, then `Stalled`: it comes right when somebody acts elsewhere. InProgress, then Failed; Progressing, then Degraded. What is settled keeps what it said.",
     ),
     (Shown::Stalled, "`Stalled` is True: it takes a change of this object. Failed; Degraded."),
     (Shown::Deleting, "The object is being deleted, and `Ready` says what that waits for. Terminating; Progressing."),
     (Shown::Beside, "A condition type of this name, beside the others, for as long as it is so."),
-    (Shown::Event, "An event of this reason. What shows as a condition is told by an event, too, when it begins."),
+    (
+        Shown::Event,
+        "An event of this reason. What shows as a condition is told by an event, too, when it begins, save `Sending` and `Creating`.",
+    ),
 ];
 
 #[test]

@@ -157,6 +157,7 @@ fn recorded(step: Step) -> (Change, Option<Reason>) {
 /// What a step that waits says.
 fn said(step: &Step) -> Phase {
     let Step::Wait(Wait { say: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
+    assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
     phase.clone()
 }
 

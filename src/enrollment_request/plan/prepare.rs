@@ -65,6 +65,14 @@ fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
             ),
         )),
         Fact::Known(Some(Config { provider_config_ref, ready: Some(ready), .. })) => Ok((provider_config_ref, ready)),
+        // Its deletion waits for this request.
+        Fact::Known(Some(Config { leaving: true, .. })) => Err(facts.blocked(
+            Reason::AuthenticatorConfigNotFound,
+            format!(
+                "AuthenticatorConfig {name} is being deleted, and waits for this request: delete this request too, or correct \
+                 spec.authenticatorConfigRef"
+            ),
+        )),
         Fact::Known(Some(Config { stalled: true, .. })) => Err(facts.blocked(
             Reason::AuthenticatorConfigStalled,
             format!("AuthenticatorConfig {name} is Stalled: its condition says what is to be done"),
@@ -161,10 +169,9 @@ fn write_ahead(
     };
     let existing: Vec<String> = matching::existing(&listed.jobs, &send).map(|job| job.id.clone()).collect();
     if existing.len() > MAX_EXISTING_JOBS {
-        return Err(facts.blocked(
-            Reason::Refused,
-            format!("the identity has {} jobs that cannot be told from a new one: nothing is sent", existing.len()),
-        ));
+        let message =
+            format!("the identity has {} jobs that cannot be told from a new one: nothing is sent", existing.len());
+        return Err(facts.troubled(&Phase::Refused(why(Reason::Refused, message)).into()));
     }
     send.existing_job_ids = existing;
     let phase = Phase::InDoubt(why(Reason::Sending, "sending the enrolment email"));

@@ -95,7 +95,7 @@ fn prepared() -> Observed {
 }
 
 fn config(ready: Option<ReadyConfig>) -> Config {
-    Config { provider_config_ref: ProviderConfigRef::default(), ready, stalled: false }
+    Config { provider_config_ref: ProviderConfigRef::default(), ready, leaving: false, stalled: false }
 }
 
 fn person() -> Person {
@@ -130,6 +130,7 @@ fn sent(outcome: Outcome<CredentialBindingJob>) -> Option<Sent> {
 /// What a step that waits says.
 fn said(step: &Step) -> Phase {
     let Step::Wait(Wait { say: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
+    assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
     phase.clone()
 }
 

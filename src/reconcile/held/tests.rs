@@ -87,5 +87,5 @@ async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_
     assert!(held.object().conditions().is_empty());
     let available = Phase::Available(why(Reason::Available, "text"));
     held.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
-    assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned())));
+    assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
 }

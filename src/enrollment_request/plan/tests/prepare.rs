@@ -64,6 +64,10 @@ fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
         && why.message.contains("AuthenticatorConfig hosted-web in namespace identity")));
     let unready = next(&desired(), &Observed { config: Fact::Known(Some(config(None))), ..prepared() });
     assert!(matches!(said(&unready), Phase::AtWork(why) if why.reason == Reason::AuthenticatorConfigNotReady));
+    let leaving = Config { leaving: true, ..config(None) };
+    let step = next(&desired(), &Observed { config: Fact::Known(Some(leaving)), ..fresh() });
+    assert_eq!(reason(&step), Reason::AuthenticatorConfigNotFound);
+    assert!(said(&step).why().message.contains("is being deleted, and waits for this request"), "{step:?}");
     let stalled = Config { stalled: true, ..config(None) };
     let stalled = next(&desired(), &Observed { config: Fact::Known(Some(stalled)), ..prepared() });
     assert!(matches!(said(&stalled), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigStalled));
@@ -137,7 +141,7 @@ fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
     let jobs = (0..1001).map(dead).collect();
     let jobs = Fact::Known(listed(jobs, 0));
     let step = next(&desired(), &Observed { jobs, ..prepared() });
-    assert!(matches!(said(&step), Phase::Blocked(_)));
+    assert!(matches!(said(&step), Phase::Refused(_)));
 }
 
 #[test]
