@@ -1,13 +1,15 @@
 //! A status that a person has edited by hand: it is looked at at once, nothing of anybody is lost, and nothing is sent,
 //! but where all was wiped and the last link is dead.
 
-use beyond_identity_operator::api::EnrollmentRequest;
-use harness::simulator::{Effect, Identity, Operation, Reply, Rule};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::authenticator_config::mark::Mark;
+use harness::simulator::{Config, Effect, Identity, Operation, Reply, Rule};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Access, Fixture, REQUEST, conditions, eventually, following, job_of, message, reason, wait_for, wait_until_gone,
+    Access, CLUSTER, CONFIG, Fixture, REQUEST, conditions, eventually, following, job_of, message, reason, wait_for,
+    wait_until_gone,
 };
 
 /// Merges `change` into the status of Jane's request, as `kubectl edit --subresource=status` does.
@@ -209,4 +211,25 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
     wait_for(place.requests(), REQUEST, "is settled", settled).await;
     let request = place.request_says("LinkSent").await;
     assert_eq!((job_of(&request), place.mailed(), place.revocations().len()), (job.clone(), vec![job], 0));
+}
+
+#[tokio::test]
+async fn a_configuration_whose_id_is_edited_is_read_at_once_and_found_again_by_its_mark() {
+    let (place, _operator) = Fixture::ready().await;
+    let id = place.configs().get(CONFIG).await.unwrap().status.unwrap().id;
+    let display_name = Some(format!("Theirs {}", Mark::of(CLUSTER, &place.namespace, "another")));
+    let theirs = Config { display_name, ..Config::of_type("hosted_web") };
+    place.realm.allow_any_answer();
+    place.realm.add_config(theirs.clone());
+    let edit = async |id: &str| {
+        let change = Patch::Merge(json!({"status": {"id": id}}));
+        place.configs().patch_status(CONFIG, &PatchParams::default(), &change).await.unwrap();
+    };
+    edit("nonsense").await;
+    let is_itself = |config: &AuthenticatorConfig| config.status.as_ref().unwrap().id == id;
+    wait_for(place.configs(), CONFIG, "is itself again", is_itself).await;
+    edit(&theirs.id).await;
+    place.config_says("ConfigurationInUse").await;
+    assert_eq!(place.realm.config(&theirs.id), Some(theirs));
+    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
 }
