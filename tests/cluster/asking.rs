@@ -90,11 +90,12 @@ async fn a_configuration_that_is_stalled_is_tried_again_and_one_that_somebody_ch
     let place = Fixture::new().await;
     let _operator = place.start_with(never_by_itself).await;
     let refusal = Reply::invalid(&[("config".to_owned(), "not today".to_owned())]);
-    place.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateConfig).times(2));
+    let refused = place.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateConfig));
     place.create_config().await;
     place.config_says("Refused").await;
     let config = ask(place.configs(), CONFIG, "one").await;
     assert_eq!((reason(&config), conditions(&config).as_str()), ("Refused", "Stalled=True Ready=False"));
+    place.realm.remove_fault(refused);
     let config = ask(place.configs(), CONFIG, "two").await;
     assert_eq!(reason(&config), "Available");
 
