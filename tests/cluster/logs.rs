@@ -47,4 +47,7 @@ async fn a_transition_is_one_line_that_leads_to_its_calls_and_at_rest_there_is_n
     let told = transitions(&process).split_off(told.len());
     let last = reads().last().map(|call| trace(call).to_owned());
     assert_eq!(told, [("Complete".to_owned(), last.unwrap())]);
+
+    place.delete_request(REQUEST).await;
+    eventually("its end is told", || transitions(&process).last().unwrap().0 == "Deleting").await;
 }

@@ -25,7 +25,11 @@ where
     pub async fn let_go(&mut self, left: Option<Left>) -> Result<(), Interrupted> {
         self.set_finalizer(false).await?;
         match left {
-            None => {}
+            // No event: the object is gone, and all is as it should be.
+            None => {
+                let done = why(Reason::Deleting, "the object goes, and nothing is left to be revoked or deleted");
+                self.log(EventType::Normal, &done);
+            }
             Some(Left::Kept(what)) => self.tell(EventType::Normal, &why(Reason::LeftBehind, what)),
             Some(Left::Behind(what)) => self.tell(EventType::Warning, &why(Reason::LeftBehind, what)),
         }
