@@ -27,20 +27,28 @@ impl Credentials {
     }
 }
 
-/// The last credentials of each provider config, by its name.
+/// The last credentials of each provider config, by its name, and whether their use was told of since they went.
 #[derive(Debug, Default)]
-pub(super) struct LastSeen(Mutex<HashMap<String, Credentials>>);
+pub(super) struct LastSeen(Mutex<HashMap<String, (Credentials, bool)>>);
 
 impl LastSeen {
     /// This token was seen for `provider`.
     pub(super) fn keep(&self, provider: &ClusterProviderConfig, token: ApiToken) {
         let credentials = Credentials { spec: provider.spec.clone(), token };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.name_any(), credentials);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.name_any(), (credentials, false));
     }
 
     /// The last credentials of the provider config of this name.
     pub(super) fn get(&self, name: &str) -> Option<Credentials> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(name).map(|(credentials, _)| credentials.clone())
+    }
+
+    /// The credentials of the provider config of this name are used although they are gone: whether that is to be told,
+    /// which is so once.
+    pub(super) fn tells_of_use(&self, name: &str) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get_mut(name).is_some_and(|(_, told)| !std::mem::replace(told, true))
     }
 }
 
@@ -79,6 +87,9 @@ mod tests {
         let credentials = seen.get("default").unwrap();
         assert_eq!(credentials.spec, provider(json!({})).spec);
         assert!(!format!("{credentials:?}").contains("new"), "and is not shown");
+        assert_eq!([seen.tells_of_use("default"), seen.tells_of_use("default")], [true, false]);
+        seen.keep(&provider(json!({})), ApiToken::parse(b"new").unwrap());
+        assert!(seen.tells_of_use("default"), "gone once more");
         let elsewhere = ["tenantID", "realmID"].map(|field| json!({ field: "another" }));
         let other_places =
             [json!({"region": "EU"}), json!({"region": null, "endpoint": {"api": "https://b.example.com"}})];

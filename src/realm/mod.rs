@@ -50,7 +50,10 @@ impl Realms for KubeRealms {
         let (Credentials { spec, token }, gone) = match self.providers.credentials(reference).await {
             Ok(credentials) => (credentials, None),
             Err(Missing { why, last }) => match last.filter(|_| is_leaving) {
-                Some(last) => (last, Some(why)),
+                Some(last) => {
+                    self.providers.tell_of_use(reference, &why);
+                    (last, Some(why))
+                }
                 None => return Err(why.into()),
             },
         };

@@ -81,6 +81,14 @@ impl Providers {
         self.store.state().iter().filter_map(known).collect()
     }
 
+    /// Tells, once, that credentials are used which are gone: `why` says how.
+    pub(super) fn tell_of_use(&self, reference: &ProviderConfigRef, why: &Phase) {
+        if self.last_seen.tells_of_use(&reference.name) {
+            let gone = &why.why().message;
+            tracing::warn!("by the token that was seen last, links are revoked and configurations deleted: {gone}");
+        }
+    }
+
     /// The provider config that `reference` leads to, with its token.
     pub(super) async fn credentials(&self, reference: &ProviderConfigRef) -> Result<Credentials, Missing> {
         let Some(provider) = self.store.get(&ObjectRef::new(&reference.name)) else {
