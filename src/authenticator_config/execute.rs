@@ -147,14 +147,13 @@ where
         self.observed.refusal = self.memory.refusal(record, self.desired.generation);
         let (environment, times) = (&self.ports.environment, &self.ports.times);
         let monotonic = environment.monotonic();
-        let known_for = status.id.as_ref().map(|id| self.memory.status_known_for(id, monotonic)).unwrap_or_default();
-        // One from before this id was known was at another configuration.
-        let age = |look: &Looked| monotonic.saturating_duration_since(look.at);
-        let look = self.memory.look.filter(|look| look.generation == self.desired.generation && age(look) <= known_for);
-        let left = look.map(|look| times.resync.saturating_sub(age(&look)));
+        let look = self.memory.look_at(status.id.as_deref());
+        let look = look.filter(|look| look.generation == self.desired.generation);
+        let left = look.map(|look| times.resync.saturating_sub(monotonic.saturating_duration_since(look.at)));
         self.observed.compared = left.filter(|left| !left.is_zero());
         self.observed.patience = self.held.patience(self.desired.deleted_at);
-        self.observed.known_for = known_for;
+        let known_for = |id: &String| self.memory.status_known_for(id, monotonic);
+        self.observed.known_for = status.id.as_ref().map(known_for).unwrap_or_default();
         self.observed.status = status;
         self.observed.fresh = self.held.fresh();
         self.observed.finalizer = self.held.has_finalizer();
@@ -259,7 +258,7 @@ where
                         format!("the authenticator configuration {id} is gone in Beyond Identity: another one is made");
                     self.held.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
                 }
-                self.memory.look = None;
+                self.memory.forget_look();
                 self.observed.listed = Fact::Unknown;
                 self.observed.read.clear();
             }
@@ -283,9 +282,7 @@ where
     /// Remembers that the remote side is as this generation of the spec says.
     fn corrected(&mut self) {
         let (at, generation) = (self.ports.environment.monotonic(), self.desired.generation);
-        if let Some(id) = self.held.object().status.as_ref().and_then(|status| status.id.as_deref()) {
-            self.memory.status_known_for(id, at);
-        }
-        self.memory.look = Some(Looked { at, generation, found: true });
+        let id = self.held.object().status.as_ref().and_then(|status| status.id.clone());
+        id.into_iter().for_each(|of| self.memory.looked(Looked { of, at, generation, found: true }));
     }
 }

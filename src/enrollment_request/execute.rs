@@ -150,12 +150,10 @@ where
         let status = self.held.object().status.clone().unwrap_or_default();
         self.ports.reservations.note(&self.holder, &status, self.held.fresh());
         let job_id = status.job_id.as_deref();
-        let known_for = job_id.map(|id| self.memory.status_known_for(id, now)).unwrap_or_default();
-        self.observed.job_known_for = known_for;
-        let last_look =
-            self.memory.look.map(|look| LastLook { ago: now.saturating_duration_since(look.at), found: look.found });
-        // One from before this job was known was at another one.
-        self.observed.last_look = last_look.filter(|look| look.ago <= known_for);
+        let ago = |at| now.saturating_duration_since(at);
+        let last_look = self.memory.look_at(job_id);
+        self.observed.last_look = last_look.map(|look| LastLook { ago: ago(look.at), found: look.found });
+        self.observed.job_known_for = job_id.map(|id| self.memory.status_known_for(id, now)).unwrap_or_default();
         let send_id = status.send.as_ref().map(|send| send.id.as_str());
         self.observed.refusal = self.memory.refusal(send_id, self.desired.generation);
         // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
@@ -291,10 +289,8 @@ where
     /// Remembers a look at the job that was answered.
     pub(super) fn looked(&mut self, found: bool) {
         let (at, generation) = (self.ports.environment.monotonic(), self.desired.generation);
-        if let Some(id) = self.held.object().status.as_ref().and_then(|status| status.job_id.as_deref()) {
-            self.memory.status_known_for(id, at);
-        }
-        self.memory.look = Some(Looked { at, generation, found });
+        let id = self.held.object().status.as_ref().and_then(|status| status.job_id.clone());
+        id.into_iter().for_each(|of| self.memory.looked(Looked { of, at, generation, found }));
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Memory {
     /// Looks in a row in which somebody else wrote first.
     pub overtaken: u32,
     /// The last successful look at the remote object.
-    pub look: Option<Look>,
+    look: Option<Look>,
     /// The write-ahead record that was seen first, and when.
     doubt: Option<(String, Instant)>,
     /// The remote object that the status names, and since when it has been known.
@@ -40,8 +40,10 @@ pub struct Refusal {
 }
 
 /// A successful look at the remote object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
+    /// The id of the remote object.
+    pub of: String,
     /// When.
     pub at: Instant,
     /// For which generation of the spec.
@@ -60,6 +62,21 @@ impl Memory {
             None => refusal.generation == generation,
         };
         concerns.then(|| refusal.said.clone())
+    }
+
+    /// Remembers a look at the remote object.
+    pub fn looked(&mut self, look: Look) {
+        self.look = Some(look);
+    }
+
+    /// The last look, where it was at this remote object: somebody may have edited the id in status since.
+    pub fn look_at(&self, id: Option<&str>) -> Option<&Look> {
+        self.look.as_ref().filter(|look| Some(look.of.as_str()) == id)
+    }
+
+    /// The remote side is to be looked at anew.
+    pub fn forget_look(&mut self) {
+        self.look = None;
     }
 
     /// Somebody asks for a look now: forgets what would put one off.
@@ -138,10 +155,12 @@ mod tests {
     fn who_asks_for_a_look_is_not_put_off_and_what_is_in_doubt_is_not_forgotten() {
         let (mut memory, start) = (Memory::default(), Instant::now());
         memory.known_for("a", start);
-        memory.look = Some(Look { at: start, generation: 1, found: true });
+        memory.looked(Look { of: "one".to_owned(), at: start, generation: 1, found: true });
+        assert!(memory.look_at(Some("one")).is_some());
+        assert!(memory.look_at(Some("another")).is_none() && memory.look_at(None).is_none());
         memory.revoke_refused = Some((start, "403".to_owned()));
         memory.look_now();
-        assert!(memory.look.is_none() && memory.revoke_refused.is_none());
+        assert!(memory.look_at(Some("one")).is_none() && memory.revoke_refused.is_none());
         assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
     }
 
