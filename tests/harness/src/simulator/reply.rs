@@ -81,6 +81,25 @@ impl Reply {
         Self::text(200, "text/html", "<!doctype html><title>Welcome</title><p>Please sign in")
     }
 
+    /// This status, and the HTML page of a proxy or a load balancer on the way: the service has not seen the request.
+    #[must_use]
+    pub fn proxy_page(status: u16) -> Self {
+        let page = "<!doctype html><title>Not here</title><center><h1>Not here</h1></center><hr><center>nginx</center>";
+        Self::text(status, "text/html", page)
+    }
+
+    /// This status, and the JSON error of an API gateway on the way, which is not in the form of the service.
+    #[must_use]
+    pub fn gateway_error(status: u16, message: &str) -> Self {
+        Self::json(status, &json!({"message": message}))
+    }
+
+    /// 404 for a realm that the tenant does not have.
+    #[must_use]
+    pub fn realm_not_found(id: &str) -> Self {
+        Self::resource_error(404, "not_found", "realm not found", "Realm", id)
+    }
+
     /// An error without details.
     #[must_use]
     pub fn error(status: u16, code: &str, message: &str) -> Self {

@@ -44,7 +44,8 @@ async fn what_broke_it_at_the_simulator_fails_whoever_asks_the_realm_afterwards(
 
 #[test]
 fn the_errors_that_tests_let_the_service_answer_keep_to_it() {
-    for reply in [Reply::unavailable(), Reply::internal_error(), Reply::too_many_requests(Some(1))] {
+    let replies = [Reply::unavailable(), Reply::internal_error(), Reply::too_many_requests(Some(1))];
+    for reply in replies.into_iter().chain([Reply::realm_not_found("r")]) {
         let Reply { status, headers, body, .. } = &reply;
         let answer = Answer { status: *status, content_type: Some(&headers[0].1), body };
         let path = "/v1/tenants/t/realms/r/identities/jane/credential-binding-jobs";

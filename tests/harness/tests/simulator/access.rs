@@ -29,6 +29,34 @@ async fn a_token_of_another_realm_is_forbidden() {
 }
 
 #[tokio::test]
+async fn a_realm_that_the_tenant_does_not_have_is_not_found() {
+    let api = Api::new();
+    let missing = json!({
+        "code": "not_found",
+        "message": "realm not found",
+        "details": [
+            {"type": "ResourceInfo", "resource_type": "Realm", "id": "mistyped", "description": "realm not found"},
+        ],
+    });
+    let bare = json!({"code": "not_found", "message": "The requested resource was not found."});
+    let forbidden = json!({"code": "forbidden", "message": "forbidden"});
+    let jobs = jobs_of(JANE);
+    for (tenant, path, expected) in [
+        ("tenant", format!("identities/{JANE}"), (404, missing.clone())),
+        ("tenant", "identities".to_owned(), (404, missing.clone())),
+        ("tenant", format!("{jobs}/1"), (404, missing.clone())),
+        ("tenant", jobs, (404, missing)),
+        ("tenant", "authenticator-configs".to_owned(), (404, bare.clone())),
+        ("tenant", "authenticator-configs/1".to_owned(), (404, bare)),
+        ("elsewhere", "authenticator-configs".to_owned(), (403, forbidden)),
+    ] {
+        let url = format!("{}/v1/tenants/{tenant}/realms/mistyped/{path}", SIMULATOR.url());
+        let answer = api.client.get(&url).bearer_auth(&api.token).send().await.unwrap();
+        assert_eq!(parts(answer).await, expected, "{tenant} {path}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_was_replaced_is_unknown() {
     let mut api = Api::new();
     api.realm.set_token("the next token");

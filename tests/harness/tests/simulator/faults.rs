@@ -133,6 +133,8 @@ async fn any_answer_can_be_given() {
         (Reply::too_many_requests(Some(7)), 429, ("retry-after", Some("7")), Value::Null),
         (Reply::too_many_requests(None), 429, ("retry-after", None), Value::Null),
         (Reply::garbage(), 200, ("content-type", Some("text/html")), Value::Null),
+        (Reply::proxy_page(404), 404, ("content-type", Some("text/html")), Value::Null),
+        (Reply::gateway_error(403, "no"), 403, ("content-type", Some("application/json")), json!({"message": "no"})),
         (Reply::empty(302).header("location", "/elsewhere"), 302, ("location", Some("/elsewhere")), Value::Null),
     ] {
         api.realm.fault(Rule::new(Effect::Answer(reply)).once());

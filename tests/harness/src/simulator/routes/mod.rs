@@ -37,17 +37,37 @@ pub(super) fn act(world: &mut World, call: &Call, view: View) -> Reply {
 
 const NOT_FOUND: &str = "The requested resource was not found.";
 
-/// A token that nobody has is answered differently from one that belongs elsewhere.
+/// A token that nobody has is answered differently from one that belongs elsewhere, and a realm that its tenant does not have
+/// from one that the token is not for.
 fn enter<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Reply> {
-    let known = |token: &&str| world.realms.values().any(|realm| realm.token == *token);
-    let Some(token) = call.token().filter(known) else {
+    let mut theirs = world.realms.values().filter(|realm| call.token() == Some(&realm.token)).peekable();
+    if theirs.peek().is_none() {
         return Err(Reply::error(401, "unauthorized", "unauthorized"));
-    };
-    world
-        .realms
-        .get_mut(&(call.tenant.clone(), call.realm.clone()))
-        .filter(|realm| realm.token == token)
-        .ok_or_else(|| Reply::error(403, "forbidden", "forbidden"))
+    }
+    let is_in_own_tenant = theirs.any(|realm| realm.tenant == call.tenant);
+    match world.realms.get_mut(&(call.tenant.clone(), call.realm.clone())) {
+        Some(realm) if call.token() == Some(&realm.token) => Ok(realm),
+        None if is_in_own_tenant => Err(no_such_realm(call)),
+        _ => Err(Reply::error(403, "forbidden", "forbidden")),
+    }
+}
+
+/// The vendor's examples name the realm in the answers about identities, and nothing in those about configurations.
+fn no_such_realm(call: &Call) -> Reply {
+    match call.operation {
+        Operation::CreateConfig
+        | Operation::ListConfigs
+        | Operation::GetConfig
+        | Operation::UpdateConfig
+        | Operation::DeleteConfig
+        | Operation::Unknown => Reply::error(404, "not_found", NOT_FOUND),
+        Operation::ListIdentities
+        | Operation::GetIdentity
+        | Operation::CreateJob
+        | Operation::ListJobs
+        | Operation::GetJob
+        | Operation::RevokeJob => Reply::realm_not_found(&call.realm),
+    }
 }
 
 /// The object that a body holds under its one key. Keys that the API does not know are not looked at.
