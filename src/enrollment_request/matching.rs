@@ -6,18 +6,26 @@ use super::observed::{Listed, Person};
 use super::phase;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::SendRecord;
-use crate::beyond_identity::types::{CredentialBindingJob, JobState};
+use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
 
 /// Whether `job` is one that `send` asks for: its identity, configuration and delivery method. What the answer
 /// leaves out does not speak against it.
 fn asked_for(job: &CredentialBindingJob, send: &SendRecord) -> bool {
     agrees(&job.identity_id, &send.identity_id)
         && agrees(&job.authenticator_config_id, &send.authenticator_config_id)
-        && job.delivery_method.as_ref().is_none_or(|method| method.as_str() == send.delivery_method.as_str())
+        && delivered_by(job, send.delivery_method.as_str())
 }
 
 fn agrees(value: &Option<String>, wanted: &str) -> bool {
     value.as_deref().is_none_or(|value| value == wanted)
+}
+
+/// Whether `job` may be delivered by this method. One that this version does not know may be another spelling of it.
+fn delivered_by(job: &CredentialBindingJob, delivery_method: &str) -> bool {
+    match &job.delivery_method {
+        None | Some(DeliveryMethod::Other(_)) => true,
+        Some(known) => known.as_str() == delivery_method,
+    }
 }
 
 /// Whether `job` was made at `not_before` or later. One without a readable create time may have been.
@@ -78,7 +86,7 @@ pub fn is_adoptable(job: &CredentialBindingJob, person: &Person, delivery_method
     let state = job.state.as_ref().map(JobState::as_str);
     agrees(&job.identity_id, &person.identity_id)
         && agrees(&job.authenticator_config_id, &person.authenticator_config_id)
-        && job.delivery_method.as_ref().is_none_or(|method| method.as_str() == delivery_method)
+        && delivered_by(job, delivery_method)
         && (phase::is_outstanding(state) || phase::is_final(state))
 }
 
@@ -91,7 +99,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::beyond_identity::types::DeliveryMethod;
     use crate::enrollment_request::testing::{job, send};
 
     fn ids<'a>(jobs: impl IntoIterator<Item = &'a CredentialBindingJob>) -> Vec<&'a str> {
@@ -118,6 +125,20 @@ mod tests {
         let bare = CredentialBindingJob { id: "bare".to_owned(), ..CredentialBindingJob::default() };
         assert_eq!(made(std::slice::from_ref(&bare), &send()), ["bare"]);
         assert_eq!(ids(existing(&[bare], &send())), ["bare"], "so it has to be named when it was there before");
+    }
+
+    #[test]
+    fn a_delivery_method_that_nobody_knows_does_not_speak_against_a_job_and_another_one_does() {
+        let SendRecord { tenant_id, realm_id, identity_id, authenticator_config_id, .. } = send();
+        let person = Person { tenant_id, realm_id, identity_id, authenticator_config_id };
+        let delivered = |method: Option<&str>| {
+            let job = CredentialBindingJob { delivery_method: method.map(DeliveryMethod::from), ..job("job") };
+            (!made(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &person, "EMAIL"))
+        };
+        for method in [None, Some("EMAIL"), Some("email"), Some("DELIVERY_METHOD_EMAIL")] {
+            assert_eq!(delivered(method), (true, true), "{method:?}");
+        }
+        assert_eq!(delivered(Some("RETURN")), (false, false));
     }
 
     #[test]
