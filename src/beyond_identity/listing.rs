@@ -12,8 +12,12 @@ use super::error::{Doubt, Error};
 use super::operation::Operation;
 use super::outcome;
 
-/// Times that a list is read where the ids do not reach `total_size`, which happens while items come and go.
+/// Times that a list is read at most where the ids do not reach `total_size`, which happens while items come and go.
 const READS: usize = 3;
+
+/// Times that a list of several pages is read at least. When an item is removed while they are read, the next page begins
+/// one item later: an item is on neither of the two, although `total_size` may be reached by the one that was removed.
+const READS_OF_PAGES: usize = 2;
 
 /// Far more pages than a list has that anybody could use; the end of a service that never comes to one.
 const PAGES: usize = 200;
@@ -57,6 +61,7 @@ where
         let mut next = None;
         let mut seen = HashSet::new();
         let mut total = None;
+        let mut has_pages = false;
         for page in 0.. {
             let left = allowed.saturating_sub(started.elapsed());
             if left.is_zero() {
@@ -82,8 +87,11 @@ where
                 return Err(unusable("the list leads back to a page that was read"));
             }
             next = Some(token);
+            has_pages = true;
         }
-        if total.is_none_or(|total| found.len() as u64 >= total) {
+        let least = if has_pages { READS_OF_PAGES } else { 1 };
+        let is_whole = total.is_none_or(|total| found.len() as u64 >= total);
+        if is_whole && read + 1 >= least {
             break;
         }
     }

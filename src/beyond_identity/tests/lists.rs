@@ -68,7 +68,8 @@ async fn all_pages_are_read() {
     let first =
         answer_with("200 OK", "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", &page(&["c", "a"], 3, Some("t/1&x=y")));
     let second = answer_with("200 OK", "date: Sun, 06 Nov 1994 08:59:59 GMT\r\n", &page(&["b"], 3, Some("")));
-    let server = Server::start([Reply::Keep(first), Reply::Keep(second)]).await;
+    let pages = [first, second].map(Reply::Keep);
+    let server = Server::start([pages.clone(), pages].concat()).await;
     let listing = client(server.address, TIMEOUT).list_jobs("jane").await.unwrap();
     assert_eq!(ids(&listing), ["a", "b", "c"]);
     assert_eq!(listing.server_time.unwrap().to_string(), "1994-11-06T08:49:37Z");
@@ -76,6 +77,8 @@ async fn all_pages_are_read() {
     let requests = server.requests();
     assert!(requests[0].starts_with(&format!("{path}?page_size=200 HTTP/1.1")), "{}", requests[0]);
     assert!(requests[1].starts_with(&format!("{path}?page_size=200&page_token=t%2F1%26x%3Dy HTTP/1.1")));
+    assert_eq!(requests.len(), 4, "pages are read twice");
+    assert_eq!(requests[2].lines().next(), requests[0].lines().next());
 }
 
 #[tokio::test]
@@ -96,6 +99,20 @@ async fn a_list_that_shifts_is_read_again() {
     let whole = [page(&["a", "b"], 4, Some("2")), page(&["c", "d"], 4, None)];
     let listing = list(&[shifted, whole].concat()).await.unwrap();
     assert_eq!(ids(&listing), ["a", "b", "c", "d"]);
+}
+
+/// "a" was removed between the pages, so "c" is on none of them; with "a" there are as many as there should be.
+#[tokio::test]
+async fn what_a_shift_hides_is_found_although_the_count_is_reached() {
+    let shifted = [page(&["a", "b"], 4, Some("2")), page(&["d"], 3, None)];
+    let whole = [page(&["b", "c"], 3, Some("2")), page(&["d"], 3, None)];
+    let listing = list(&[shifted, whole].concat()).await.unwrap();
+    assert_eq!(ids(&listing), ["a", "b", "c", "d"]);
+    // Nor is a list without a count whole after one read.
+    let bare = |id: &str, next: &str| format!(r#"{{"credential_binding_jobs":[{{"id":"{id}"}}]{next}}}"#);
+    let next = r#","next_page_token":"2""#;
+    let pages = [bare("a", next), bare("c", ""), bare("b", next), bare("c", "")];
+    assert_eq!(ids(&list(&pages).await.unwrap()), ["a", "b", "c"]);
 }
 
 #[tokio::test]

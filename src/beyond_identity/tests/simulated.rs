@@ -53,7 +53,7 @@ async fn all_identities_of_a_filter_are_read_from_short_pages() {
     let found = client.identities_by_username("TWIN").await.unwrap();
     assert_eq!(found.len(), 5);
     assert!(found.iter().all(|identity| identity.has_username("twin")));
-    assert_eq!(realm.requests_of(Operation::ListIdentities).len(), 3);
+    assert_eq!(realm.requests_of(Operation::ListIdentities).len(), 6, "three pages, twice");
 }
 
 #[tokio::test]

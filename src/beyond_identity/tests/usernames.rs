@@ -28,7 +28,8 @@ fn assert_clean(text: &str) {
 #[tokio::test]
 async fn the_filter_stands_in_the_query_of_each_page() {
     let pages = [page(&["2"], 2, Some("t/1&x=y")), page(&["1"], 2, None)];
-    let server = Server::start(pages.iter().map(|page| Reply::Keep(answer("200 OK", page)))).await;
+    let twice = pages.iter().chain(&pages);
+    let server = Server::start(twice.map(|page| Reply::Keep(answer("200 OK", page)))).await;
     let found = client(server.address, TIMEOUT).identities_by_username(USERNAME).await.unwrap();
     assert_eq!(found.iter().map(|identity| identity.id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     assert!(found.iter().all(|identity| identity.has_username("SEEDED JANE+Ä")));
