@@ -45,7 +45,7 @@ struct Inner {
     request_timeout: Duration,
 }
 
-/// An object that the service has just made.
+/// An object as the service answered it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<T> {
     /// The object.
@@ -94,15 +94,14 @@ impl RealmClient {
     /// # Errors
     /// [`Error::Gone`] where there is none with this id.
     pub async fn identity(&self, id: &str) -> Result<Identity, Error> {
-        self.read(operation::GET_IDENTITY, &["identities", id]).await
+        Ok(self.read(operation::GET_IDENTITY, &["identities", id]).await?.item)
     }
 
     /// Reads the identities with this username: none or one, as far as the service keeps to its filter. So whoever asks
     /// compares with [`Identity::has_username`].
     ///
     /// # Errors
-    /// Where the list is not whole. [`Error::Gone`] is about the realm, never about the identity: one that does not exist
-    /// is an empty list. A username that cannot stand in a filter is refused without being sent. What the service says
+    /// Where the list is not whole. An identity that does not exist is an empty list. A username that cannot stand in a filter is refused without being sent. What the service says
     /// about a failure is left out of the error, since it may repeat the username.
     pub async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
         let operation = operation::FIND_IDENTITIES;
@@ -122,7 +121,7 @@ impl RealmClient {
     ///
     /// # Errors
     /// [`Error::Gone`] where there is none with this id.
-    pub async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
+    pub async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
         self.read(operation::GET_JOB, &["identities", identity_id, "credential-binding-jobs", job_id]).await
     }
 
@@ -166,7 +165,7 @@ impl RealmClient {
     /// # Errors
     /// [`Error::Gone`] where there is none with this id.
     pub async fn authenticator_config(&self, id: &str) -> Result<AuthenticatorConfig, Error> {
-        self.read(operation::GET_CONFIG, &["authenticator-configs", id]).await
+        Ok(self.read(operation::GET_CONFIG, &["authenticator-configs", id]).await?.item)
     }
 
     /// Makes an authenticator configuration. It is sent at most once, and the whole call takes at most `timeout`.
@@ -205,10 +204,10 @@ impl RealmClient {
         self.send(operation::DELETE_CONFIG, url, None, self.inner.request_timeout, 0).await.map(drop)
     }
 
-    async fn read<T: Object>(&self, operation: Operation, path: &[&str]) -> Result<T, Error> {
+    async fn read<T: Object>(&self, operation: Operation, path: &[&str]) -> Result<Answer<T>, Error> {
         let url = self.url(operation, path)?;
         let success = self.send(operation, url, None, self.inner.request_timeout, OBJECT_LIMIT).await?;
-        Ok(answer(operation, &success)?.item)
+        answer(operation, &success)
     }
 
     async fn write<T: Object>(

@@ -73,7 +73,7 @@ impl Remote for RealmClient {
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
-        self.job(identity_id, job_id).await
+        self.job(identity_id, job_id).await.map(|answer| answer.item)
     }
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {

@@ -256,12 +256,12 @@ async fn whatever_the_client_decodes_of_jobs_gives_a_status_that_the_api_server_
         let read = realm.job(JANE, "job").await;
         place.realm.remove_fault(rule);
         *if read.is_ok() { &mut decoded } else { &mut failed } += 1;
-        let listed = read.map(|job| Listing {
+        let listed = read.map(|answer| Listing {
             items: vec![CredentialBindingJob {
                 identity_id: None,
                 authenticator_config_id: Some("configuration".to_owned()),
                 delivery_method: None,
-                ..job
+                ..answer.item
             }],
             server_time: None,
         });

@@ -34,7 +34,7 @@ async fn a_job_is_made_found_and_revoked() {
     // `Date` has whole seconds.
     assert!(made.server_time.unwrap().duration_since(created).abs() < jiff::SignedDuration::from_secs(60));
     client.revoke_job("jane", &made.item.id).await.unwrap();
-    assert_eq!(client.job("jane", &made.item.id).await.unwrap().state, Some(JobState::Revoked));
+    assert_eq!(client.job("jane", &made.item.id).await.unwrap().item.state, Some(JobState::Revoked));
     let again = client.revoke_job("jane", &made.item.id).await.unwrap_err();
     assert!(matches!(again, Error::InDoubt { cause: Doubt::Status, status: Some(409), .. }), "{again:?}");
     assert!(matches!(client.revoke_job("jane", "gone").await, Err(Error::Gone { .. })));
