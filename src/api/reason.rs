@@ -151,6 +151,8 @@ reasons! {
         SecretKeyNotFound [Waiting] "The Secret of the provider config lacks the key." "Put the token under that key.";
         InvalidToken [Waiting] "What the Secret holds cannot be a token." "Put the token in as the Admin Console shows it.";
         Forbidden [Waiting] "The operator itself lacks a right in this cluster." "Give its Role the right that the message names.";
+        RealmNotFound [Waiting] "The service does not know the realm or the tenant of the provider config. That says nothing about what was made there."
+            "Correct the region or the endpoint of the provider config. `tenantID` and `realmID` cannot be changed: where they are wrong, make another provider config.";
         RealmChanged [Stalled] "The provider config leads to another tenant or realm than the one in status. Nothing is sent, made or deleted there."
             "Let the provider config lead back. An object that is made anew sends or makes again, and what it had made is left where it was.";
     }
@@ -160,7 +162,8 @@ reasons! {
         Refused [Stalled] "The service refused the request as it is. It is tried again at `--resync-interval`."
             "The message says what it did not like; correct the spec.";
         RateLimited [InProgress] "The service asks for fewer calls, or others are first." "";
-        ServiceUnavailable [InProgress] "The service did not answer, or answered with an error of its own." "If it lasts, look at the vendor's status page and at the way there.";
+        ServiceUnavailable [InProgress] "The service did not answer, or answered with an error of its own, or something on the way answered in its place."
+            "If it lasts, look at the vendor's status page, at the endpoint, and at proxies and load balancers on the way there.";
         KubernetesUnavailable [InProgress] "The Kubernetes API did not answer." "";
     }
     "Deletion" {

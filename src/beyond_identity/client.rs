@@ -12,7 +12,7 @@ use tracing::debug;
 use super::ca_bundle::CaBundle;
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::foreign;
+use super::error_body::ErrorBody;
 use super::headers;
 use super::operation::Operation;
 use super::outcome;
@@ -31,8 +31,8 @@ pub(super) const OBJECT_LIMIT: usize = 1024 * 1024;
 /// The bound on one page of a list.
 pub(super) const PAGE_LIMIT: usize = 16 * 1024 * 1024;
 
-/// As much of an error's body as is looked at.
-const COMPLAINT_LIMIT: usize = 64 * 1024;
+/// The bound on the body of an error. One that is longer is not the API's.
+const ERROR_LIMIT: usize = 64 * 1024;
 
 /// The connections, shared by all who clone it. Neither tenant nor credentials are part of it.
 #[derive(Debug, Clone)]
@@ -149,11 +149,12 @@ impl HttpClient {
         let status = response.status().as_u16();
         if !response.status().is_success() {
             let after = headers::wait(response.headers());
-            let complaint = match read(&mut response, COMPLAINT_LIMIT).await {
-                Ok(body) if !operation.personal => foreign::complaint(&body, token.expose()),
-                _ => None,
+            let body = match read(&mut response, ERROR_LIMIT).await {
+                Ok(body) => ErrorBody::parse(&body, token.expose()),
+                Err(_) => ErrorBody::default(),
             };
-            return Err(outcome::refused(operation, status, after, complaint.as_deref()));
+            let body = if operation.personal { body.without_detail() } else { body };
+            return Err(outcome::refused(operation, status, after, &body));
         }
         let server_time = headers::server_time(response.headers());
         if limit == 0 {

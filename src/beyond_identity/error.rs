@@ -27,7 +27,8 @@ pub enum Error {
         /// The sentence that `Display` gives.
         message: String,
     },
-    /// 404: surely not carried out, since the object, or one that it belongs to, does not exist.
+    /// 404, in the form of the API: surely not carried out, since the object, or one that it belongs to, does not exist.
+    /// It is never about the realm: that is [`Refusal::UnknownRealm`].
     #[error("{message}")]
     Gone {
         /// The sentence that `Display` gives.
@@ -67,6 +68,8 @@ pub enum Refusal {
     Unauthorized,
     /// 403: the token may not do this.
     Forbidden,
+    /// 404: the service does not know the realm or the tenant, so it says nothing about what is in there.
+    UnknownRealm,
     /// 422: understood, and impossible as things are, such as an email to an identity without an address.
     Unprocessable,
 }
@@ -84,6 +87,8 @@ pub enum Doubt {
     Server,
     /// A status that says neither yes nor no, such as 409.
     Status,
+    /// 4xx, but not in the form of the API: somebody on the way may have answered, such as a proxy or a load balancer.
+    Foreign,
     /// A success whose answer cannot be used: too large, no JSON, no usable `id`, or a list that is not whole.
     Unusable,
 }
@@ -99,7 +104,7 @@ impl Error {
             Self::Refused { cause: Refusal::Unauthorized, .. } => Some(401),
             Self::Refused { cause: Refusal::Forbidden, .. } => Some(403),
             Self::Refused { cause: Refusal::Unprocessable, .. } => Some(422),
-            Self::Gone { .. } => Some(404),
+            Self::Gone { .. } | Self::Refused { cause: Refusal::UnknownRealm, .. } => Some(404),
             Self::InDoubt { status, .. } => *status,
         }
     }

@@ -1,7 +1,5 @@
 //! Texts that somebody else wrote: made safe to show in a log, an event or a condition.
 
-use serde_json::Value;
-
 /// The most characters of a foreign text that are shown.
 const LIMIT: usize = 300;
 
@@ -9,25 +7,6 @@ const LIMIT: usize = 300;
 const OPAQUE: usize = 40;
 
 const REDACTED: &str = "[redacted]";
-
-/// What the service says about a failure: its message and the fields that it complains about. `None` where the body has
-/// none that can be read, such as an HTML page.
-///
-/// The shapes are the `Error`, `ResourceInfo` and `FieldViolations` of the OpenAPI document; its examples answer a 404 of a
-/// create with either of the first two.
-pub(super) fn complaint(body: &[u8], token: &str) -> Option<String> {
-    let value: Value = serde_json::from_slice(body).ok()?;
-    let text = |value: &Value, key: &str| value.get(key)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let main = ["message", "description", "code"].into_iter().find_map(|key| text(&value, key));
-    let details = value.get("details").and_then(Value::as_array).into_iter().flatten();
-    let fields = details
-        .filter_map(|detail| detail.get("field_violations")?.as_array())
-        .flatten()
-        .filter_map(|violation| Some(format!("{}: {}", text(violation, "field")?, text(violation, "description")?)));
-    let parts: Vec<String> = main.into_iter().chain(fields).collect();
-    let shown = presentable(&parts.join("; "), token);
-    (!shown.is_empty()).then_some(shown)
-}
 
 /// The text on one line, without control characters, without the token and whatever looks like an email address, the path
 /// or query of a link, or a secret, and cut to [`LIMIT`] characters.
@@ -140,24 +119,5 @@ mod tests {
         // Cut after the redaction, or half an address would be left.
         let late = shown(&format!("{} jane@example.com", "x ".repeat(145)));
         assert!(!late.contains("jane"));
-    }
-
-    #[test]
-    fn the_documented_error_bodies_are_read() {
-        let body = br#"{"code":"bad_request","message":"invalid parameters","details":[
-            {"type":"FieldViolations","field_violations":[
-                {"field":"job.authenticator_config_id","description":"empty string"}, {"field":1}, null]},
-            {"type":"ResourceInfo","id":"1"}, 7]}"#;
-        assert_eq!(
-            complaint(body, TOKEN).as_deref(),
-            Some("invalid parameters; job.authenticator_config_id: empty string")
-        );
-        let resource = br#"{"resource_type":"Identity","id":"1","description":"identity not found"}"#;
-        assert_eq!(complaint(resource, TOKEN).as_deref(), Some("identity not found"));
-        assert_eq!(complaint(br#"{"code":"forbidden"}"#, TOKEN).as_deref(), Some("forbidden"));
-        for useless in [&b""[..], b"<html>", b"[]", b"null", b"{}", br#"{"message":7}"#, br#"{"message":""}"#, b"\xff"]
-        {
-            assert_eq!(complaint(useless, TOKEN), None);
-        }
     }
 }

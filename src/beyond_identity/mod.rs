@@ -12,6 +12,7 @@ mod client;
 mod decode;
 mod endpoint;
 mod error;
+mod error_body;
 mod filter;
 mod foreign;
 mod gate;

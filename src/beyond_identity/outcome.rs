@@ -4,14 +4,15 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use super::error::{Doubt, Error, Refusal, Unsent};
+use super::error_body::ErrorBody;
 use super::foreign::presentable;
 use super::operation::Operation;
 
-/// The error for an answer that is no success. The class depends on the status alone: `complaint`, what the service says,
-/// may be missing.
-pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>, complaint: Option<&str>) -> Error {
+/// The error for an answer that is no success. A refusal, and that something is not there, is believed where the body has
+/// the form of the API. A proxy or a load balancer on the way answers with the same statuses, and a wrong endpoint, too.
+pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>, body: &ErrorBody) -> Error {
     let Operation { scope, .. } = operation;
-    let said = complaint.map(|text| format!(": {text}")).unwrap_or_default();
+    let said = body.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
     let sentence = |answer: &str| format!("{operation} {answer}{said}");
     let refusal = |cause, answer: &str| Error::Refused { cause, message: sentence(answer) };
     let doubt = |cause, answer: String| {
@@ -19,6 +20,20 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
         Error::InDoubt { cause, status: Some(status), after, message: format!("{operation} {answer}{doubt}{said}") }
     };
     match status {
+        429 => Error::Retry {
+            cause: Unsent::TooManyCalls,
+            after,
+            message: sentence("was refused because there are too many calls (429), and may be made again later"),
+        },
+        400..500 if !body.is_from_api() => {
+            let doubt = if operation.is_read() { "" } else { "; it may have been carried out" };
+            let said = body.detail.as_ref().map(|text| format!("; the answer says: {text}")).unwrap_or_default();
+            let message = format!(
+                "{operation} was answered with {status}, but not in the form of the Beyond Identity API: check the \
+                 endpoint, and proxies and load balancers on the way{doubt}{said}"
+            );
+            Error::InDoubt { cause: Doubt::Foreign, status: Some(status), after, message }
+        }
         400 => refusal(Refusal::BadRequest, "was refused as invalid (400)"),
         401 => refusal(
             Refusal::Unauthorized,
@@ -30,13 +45,12 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
                 "was refused (403): check that the token belongs to this tenant and realm and has the scope {scope}"
             ),
         ),
+        404 if body.names_realm() => refusal(
+            Refusal::UnknownRealm,
+            "found no such realm (404): check tenantID, realmID and the region or endpoint of the provider config",
+        ),
         404 => Error::Gone { message: sentence("found nothing under this id (404)") },
         422 => refusal(Refusal::Unprocessable, "was refused as impossible for now (422)"),
-        429 => Error::Retry {
-            cause: Unsent::TooManyCalls,
-            after,
-            message: sentence("was refused because there are too many calls (429), and may be made again later"),
-        },
         300..400 => doubt(
             Doubt::Redirect,
             format!("was answered with a redirect ({status}), which is not followed: check the endpoint"),
@@ -123,8 +137,17 @@ mod tests {
     use super::*;
     use crate::beyond_identity::operation::{CREATE_JOB, LIST_JOBS};
 
-    fn class(status: u16) -> &'static str {
-        match refused(CREATE_JOB, status, None, None) {
+    fn error(body: &str) -> ErrorBody {
+        ErrorBody::parse(body.as_bytes(), "")
+    }
+
+    /// A body in the form of the API, without a word.
+    fn ours() -> ErrorBody {
+        error(r#"{"code":"","message":""}"#)
+    }
+
+    fn class(status: u16, body: &ErrorBody) -> &'static str {
+        match refused(CREATE_JOB, status, None, body) {
             Error::Retry { .. } => "retry",
             Error::Refused { .. } => "refused",
             Error::Gone { .. } => "gone",
@@ -141,8 +164,23 @@ mod tests {
                 404 => "gone",
                 _ => "in doubt",
             };
-            assert_eq!(class(status), expected, "{status}");
-            assert_eq!(refused(CREATE_JOB, status, None, None).status(), Some(status));
+            assert_eq!(class(status, &ours()), expected, "{status}");
+            assert_eq!(refused(CREATE_JOB, status, None, &ours()).status(), Some(status));
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_the_form_of_the_api_says_nothing_but_429() {
+        for body in ["", "<html>", r#"{"message":"no Route matched"}"#, r#"{"code":"not_found"}"#] {
+            let body = error(body);
+            for status in (0..200).chain(300..=999) {
+                let expected = if status == 429 { "retry" } else { "in doubt" };
+                assert_eq!(class(status, &body), expected, "{status}");
+                let error = refused(CREATE_JOB, status, Some(Duration::from_secs(3)), &body);
+                assert_eq!((error.status(), error.after()), (Some(status), Some(Duration::from_secs(3))));
+                let is_foreign = matches!(error, Error::InDoubt { cause: Doubt::Foreign, .. });
+                assert_eq!(is_foreign, (400..500).contains(&status) && status != 429, "{status}");
+            }
         }
     }
 
@@ -155,28 +193,60 @@ mod tests {
             (409, Doubt::Status),
             (408, Doubt::Status),
         ] {
-            let error = refused(CREATE_JOB, status, Some(Duration::from_secs(3)), None);
+            let error = refused(CREATE_JOB, status, Some(Duration::from_secs(3)), &ours());
             assert!(matches!(error, Error::InDoubt { cause, .. } if cause == expected), "{error:?}");
             assert_eq!(error.after(), Some(Duration::from_secs(3)));
         }
     }
 
     #[test]
+    fn a_realm_that_is_not_there_is_not_an_object_that_is_not_there() {
+        for body in [
+            r#"{"code":"not_found","message":"realm not found","details":[{"type":"ResourceInfo","resource_type":"Realm"}]}"#,
+            r#"{"resource_type":"Realm","id":"1","description":"realm not found"}"#,
+        ] {
+            let refusal = refused(LIST_JOBS, 404, None, &error(body));
+            assert_eq!(refusal.status(), Some(404));
+            assert!(matches!(refusal, Error::Refused { cause: Refusal::UnknownRealm, .. }), "{refusal:?}");
+            assert_eq!(
+                refusal.to_string(),
+                "GET credential-binding-jobs found no such realm (404): check tenantID, realmID and the region or endpoint \
+                 of the provider config: realm not found"
+            );
+            // With another status it is about something else.
+            assert_eq!(class(403, &error(body)), "refused");
+            assert_eq!(class(409, &error(body)), "in doubt");
+        }
+    }
+
+    #[test]
     fn the_sentence_names_the_call_the_status_the_remedy_and_the_complaint() {
         assert_eq!(
-            refused(CREATE_JOB, 422, None, Some("Identity missing email address")).to_string(),
+            refused(CREATE_JOB, 422, None, &error(r#"{"code":"x","message":"Identity missing email address"}"#))
+                .to_string(),
             "POST credential-binding-jobs was refused as impossible for now (422): Identity missing email address"
         );
-        let forbidden = refused(LIST_JOBS, 403, None, None).to_string();
+        let forbidden = refused(LIST_JOBS, 403, None, &ours()).to_string();
         assert!(forbidden.contains("the scope credential-binding-jobs:read"), "{forbidden}");
         assert_eq!(
-            refused(CREATE_JOB, 503, None, None).to_string(),
+            refused(CREATE_JOB, 503, None, &ours()).to_string(),
             "POST credential-binding-jobs failed inside the service (503), and may have been carried out all the same"
         );
         // Nothing is carried out by a read.
         assert_eq!(
-            refused(LIST_JOBS, 503, None, None).to_string(),
+            refused(LIST_JOBS, 503, None, &ours()).to_string(),
             "GET credential-binding-jobs failed inside the service (503)"
+        );
+        assert_eq!(
+            refused(LIST_JOBS, 404, None, &error("<html>")).to_string(),
+            "GET credential-binding-jobs was answered with 404, but not in the form of the Beyond Identity API: check the \
+             endpoint, and proxies and load balancers on the way"
+        );
+        assert_eq!(
+            refused(CREATE_JOB, 404, None, &error(r#"{"message":"no Route matched"}"#)).to_string(),
+            "POST credential-binding-jobs was answered with 404, but not in the form of the Beyond Identity API: check the \
+             endpoint, and proxies and load balancers on the way; it may have been carried out; the answer says: no Route \
+             matched"
         );
     }
 }

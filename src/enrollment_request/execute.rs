@@ -199,7 +199,10 @@ where
             }
             Err(
                 error @ (Error::Retry { .. }
-                | Error::InDoubt { cause: Doubt::Server | Doubt::Timeout | Doubt::Connection, .. }),
+                | Error::InDoubt {
+                    cause: Doubt::Server | Doubt::Timeout | Doubt::Connection | Doubt::Foreign,
+                    ..
+                }),
             ) => {
                 self.observed.job_trouble = Some(outcome::trouble(&error, provider));
                 return;

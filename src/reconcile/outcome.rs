@@ -33,7 +33,8 @@ impl<T> Outcome<T> {
 }
 
 /// What the service said, where it answered neither yes nor a clear no (such as 409): should it turn out that
-/// nothing was done, this was a refusal. 408 and 425 ask for nothing but another try.
+/// nothing was done, this was a refusal. 408 and 425 ask for nothing but another try, and what is not in the form of the API
+/// is nothing that the service said.
 pub fn refusal(error: &Error) -> Option<String> {
     match error {
         Error::InDoubt { status: Some(408 | 425), .. } => None,
@@ -59,6 +60,9 @@ pub fn trouble(error: &Error, provider: &ProviderConfigRef) -> Trouble {
             Reason::PermissionDenied,
             format!("{said}; the token is in the Secret that {provider} names in spec.credentials"),
         )),
+        Error::Refused { cause: Refusal::UnknownRealm, .. } => {
+            Phase::Blocked(why(Reason::RealmNotFound, format!("{said}; it is {provider} that leads there")))
+        }
         Error::Refused { cause: Refusal::Local | Refusal::BadRequest | Refusal::Unprocessable, .. }
         | Error::Gone { .. } => Phase::Refused(why(Reason::Refused, said)),
     };
@@ -100,6 +104,7 @@ mod tests {
             refused(Refusal::Unauthorized),
             refused(Refusal::Forbidden),
             refused(Refusal::Unprocessable),
+            refused(Refusal::UnknownRealm),
             Error::Gone { message: "said".to_owned() },
         ] {
             assert!(matches!(sorted(error.clone()), Outcome::NotDone(_)), "{error:?}");
@@ -110,6 +115,7 @@ mod tests {
             in_doubt(Doubt::Redirect, Some(302)),
             in_doubt(Doubt::Server, Some(503)),
             in_doubt(Doubt::Status, Some(409)),
+            in_doubt(Doubt::Foreign, Some(404)),
             in_doubt(Doubt::Unusable, Some(200)),
         ] {
             assert_eq!(sorted(error.clone()), Outcome::InDoubt, "{error:?}");
@@ -122,6 +128,9 @@ mod tests {
         assert_eq!(refusal(&in_doubt(Doubt::Status, Some(408))), None);
         assert_eq!(refusal(&in_doubt(Doubt::Server, Some(500))), None);
         assert_eq!(refusal(&in_doubt(Doubt::Timeout, None)), None);
+        for status in 400..500 {
+            assert_eq!(refusal(&in_doubt(Doubt::Foreign, Some(status))), None, "{status}");
+        }
     }
 
     #[test]
@@ -132,8 +141,24 @@ mod tests {
                 && w.message.contains("ClusterProviderConfig default")));
         assert!(matches!(phase(refused(Refusal::BadRequest)), Phase::Refused(w) if w.reason == Reason::Refused));
         assert!(matches!(phase(in_doubt(Doubt::Status, Some(409))), Phase::Refused(_)), "such as what is still in use");
+        assert!(matches!(phase(refused(Refusal::UnknownRealm)), Phase::Blocked(w) if w.reason == Reason::RealmNotFound
+                && w.message.contains("ClusterProviderConfig default")));
         for late in [in_doubt(Doubt::Server, Some(500)), in_doubt(Doubt::Status, Some(408))] {
             assert!(matches!(phase(late), Phase::AtWork(_)), "never stalls");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_services_is_an_outage() {
+        let provider = ProviderConfigRef::default();
+        for status in [400, 401, 403, 404, 407, 409, 422] {
+            let error = in_doubt(Doubt::Foreign, Some(status));
+            let phase = trouble(&error, &provider).phase;
+            assert!(matches!(phase, Phase::AtWork(w) if w.reason == Reason::ServiceUnavailable), "{status}");
+            let found = found::<()>(Err(error), &provider);
+            assert!(found.is_err(), "{status}: it does not say that there is none");
+        }
+        let unknown_realm = found::<()>(Err(refused(Refusal::UnknownRealm)), &provider);
+        assert!(unknown_realm.is_err(), "it says nothing about what is in there");
     }
 }

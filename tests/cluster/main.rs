@@ -23,6 +23,7 @@ mod edited;
 mod enrolment;
 mod events;
 mod fixture;
+mod foreign_answers;
 mod gone_first;
 mod grace;
 mod identities;

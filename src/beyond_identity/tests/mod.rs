@@ -22,9 +22,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client of the server at this address, with this timeout.
 fn client(address: std::net::SocketAddr, timeout: Duration) -> RealmClient {
+    client_of(address, "realm", timeout)
+}
+
+/// The same, for a realm of this id.
+fn client_of(address: std::net::SocketAddr, realm: &str, timeout: Duration) -> RealmClient {
     let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
-    RealmClient::new(http, endpoint, "tenant", "realm", ApiToken::parse(TOKEN.as_bytes()).unwrap(), timeout)
+    RealmClient::new(http, endpoint, "tenant", realm, ApiToken::parse(TOKEN.as_bytes()).unwrap(), timeout)
 }
 
 fn new_job() -> NewJob {

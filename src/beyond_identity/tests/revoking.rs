@@ -60,13 +60,15 @@ async fn a_failure_has_the_class_of_its_status() {
         (404, Error::Gone { message: String::new() }),
         (429, Error::Retry { cause: Unsent::TooManyCalls, after: None, message: String::new() }),
     ] {
-        for body in [r#"{"message":"no"}"#, "", "<html>"] {
-            let error = revoke(Reply::Send(answer(&format!("{status} No"), body))).await.unwrap_err();
-            assert_eq!(error.status(), expected.status());
-            assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected), "{error:?}");
-        }
+        let body = r#"{"code":"x","message":"no"}"#;
+        let error = revoke(Reply::Send(answer(&format!("{status} No"), body))).await.unwrap_err();
+        assert_eq!(error.status(), expected.status());
+        assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected), "{error:?}");
     }
-    let forbidden = revoke(Reply::Send(answer("403 No", ""))).await.unwrap_err().to_string();
+    let forbidden = revoke(Reply::Send(answer("403 No", r#"{"code":"forbidden","message":"forbidden"}"#)))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(forbidden.contains("the scope credential-binding-jobs:revoke"), "{forbidden}");
 }
 
@@ -75,6 +77,9 @@ async fn whatever_says_neither_yes_nor_no_is_in_doubt() {
     let conflict = r#"{"code":"conflict","message":"it is complete"}"#;
     for (reply, expected, status) in [
         (Reply::Send(answer("409 Conflict", conflict)), Doubt::Status, Some(409)),
+        (Reply::Send(answer("403 No", "<html>")), Doubt::Foreign, Some(403)),
+        (Reply::Send(answer("404 No", r#"{"message":"no"}"#)), Doubt::Foreign, Some(404)),
+        (Reply::Send(answer("409 Conflict", "")), Doubt::Foreign, Some(409)),
         (Reply::Send(answer("503 Busy", "")), Doubt::Server, Some(503)),
         (Reply::Send(answer_with("307 Temporary", "location: /elsewhere\r\n", "")), Doubt::Redirect, Some(307)),
         (Reply::Reset, Doubt::Connection, None),

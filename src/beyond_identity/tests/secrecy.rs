@@ -67,7 +67,7 @@ async fn errors_and_log_lines_are_clean() {
     let _guard = log.listen().await;
 
     let echo = format!(
-        r#"{{"message":"identity jane.doe@example.com with Bearer {TOKEN} and /x:invoke?token=s3cr3t","details":[
+        r#"{{"code":"no","message":"identity jane.doe@example.com with Bearer {TOKEN} and /x:invoke?token=s3cr3t","details":[
             {{"field_violations":[{{"field":"traits.jane.doe@example.com","description":"see https://x/jane.doe?s3cr3t=1"}}]}}]}}"#
     );
     let link = r#"{"credential_binding_job":{"id":"1"},"credential_binding_link":"https://x/?token=s3cr3t"}"#;

@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use harness::simulator::{Config, Effect, Identity, Job, Operation, RealmHandle, Rule, Simulator};
+use harness::simulator::{Config, Effect, Identity, Job, Operation, RealmHandle, Reply, Rule, Simulator};
 
 use super::{TIMEOUT, TOKEN, new_job};
 use crate::beyond_identity::types::JobState;
-use crate::beyond_identity::{Doubt, Error, RealmClient};
+use crate::beyond_identity::{Doubt, Error, RealmClient, Refusal};
 
 fn start() -> (Simulator, RealmHandle, RealmClient) {
     let simulator = Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
@@ -54,6 +54,45 @@ async fn all_identities_of_a_filter_are_read_from_short_pages() {
     assert_eq!(found.len(), 5);
     assert!(found.iter().all(|identity| identity.has_username("twin")));
     assert_eq!(realm.requests_of(Operation::ListIdentities).len(), 6, "three pages, twice");
+}
+
+#[tokio::test]
+async fn what_stands_between_is_not_the_service() {
+    let (_simulator, realm, client) = start();
+    let job = Job::email("jane", "config");
+    realm.add_job(job.clone());
+    for status in [400, 401, 403, 404, 407, 409, 422] {
+        for reply in [Reply::proxy_page(status), Reply::gateway_error(status, "no Route matched")] {
+            realm.fault(Rule::new(Effect::Answer(reply)).times(3));
+            for error in [
+                client.job("jane", &job.id).await.unwrap_err(),
+                client.revoke_job("jane", &job.id).await.unwrap_err(),
+                client.identities_by_username("jane").await.unwrap_err(),
+            ] {
+                let foreign =
+                    matches!(error, Error::InDoubt { cause: Doubt::Foreign, status: Some(said), .. } if said == status);
+                assert!(foreign, "{error:?}");
+            }
+        }
+    }
+    client.job("jane", &job.id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_realm_that_does_not_exist_is_told_from_an_identity_that_does_not() {
+    let (_simulator, realm, client) = start();
+    assert!(matches!(client.identity("nobody").await, Err(Error::Gone { .. })));
+    let elsewhere = super::client_of(realm.url().trim_start_matches("http://").parse().unwrap(), "mistyped", TIMEOUT);
+    for error in [
+        elsewhere.identity("jane").await.unwrap_err(),
+        elsewhere.identities_by_username("jane").await.unwrap_err(),
+        elsewhere.list_jobs("jane").await.unwrap_err(),
+        elsewhere.job("jane", "1").await.unwrap_err(),
+        elsewhere.revoke_job("jane", "1").await.unwrap_err(),
+        elsewhere.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Refused { cause: Refusal::UnknownRealm, .. }), "{error:?}");
+    }
 }
 
 #[tokio::test]

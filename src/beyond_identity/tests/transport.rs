@@ -127,30 +127,56 @@ async fn a_flood_is_not_swallowed() {
 }
 
 #[tokio::test]
-async fn the_class_of_a_refusal_does_not_depend_on_its_body() {
+async fn a_refusal_is_believed_in_the_form_of_the_api_alone() {
     for (status, expected) in [
         (400, Error::Refused { cause: Refusal::BadRequest, message: String::new() }),
         (401, Error::Refused { cause: Refusal::Unauthorized, message: String::new() }),
         (403, Error::Refused { cause: Refusal::Forbidden, message: String::new() }),
         (422, Error::Refused { cause: Refusal::Unprocessable, message: String::new() }),
         (404, Error::Gone { message: String::new() }),
-        (429, Error::Retry { cause: Unsent::TooManyCalls, after: None, message: String::new() }),
     ] {
-        let head = format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n");
-        for reply in [
-            Reply::Send(answer(&format!("{status} No"), r#"{"code":"x","message":"no"}"#)),
-            Reply::Send(answer(&format!("{status} No"), "<html>")),
-            Reply::Send(answer(&format!("{status} No"), "")),
-            Reply::Send(format!("{head}half").into_bytes()),
-            Reply::Flood(format!("HTTP/1.1 {status} No\r\n\r\n").into_bytes(), 3),
-        ] {
-            let error = create(reply).await.unwrap_err();
+        let said = |body: &str| create(Reply::Send(answer(&format!("{status} No"), body)));
+        for body in [r#"{"code":"x","message":"no"}"#, r#"{"resource_type":"Identity","id":"1","description":"no"}"#] {
+            let error = said(body).await.unwrap_err();
             assert_eq!(error.status(), expected.status());
             assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected), "{error:?}");
         }
+        for body in ["", "<html>", "{}", r#"{"message":"no Route matched"}"#, r#"{"code":404,"message":"Not Found"}"#] {
+            assert_eq!(doubt(said(body).await), (Doubt::Foreign, Some(status)), "{body}");
+        }
+        // What breaks off, or is longer than any error of the API, cannot be told to be one.
+        let whole = r#"{"code":"x","message":"no"}"#;
+        let cut = format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n{whole}").into_bytes();
+        let flood = Reply::Flood(format!("HTTP/1.1 {status} No\r\n\r\n").into_bytes(), 3);
+        for reply in [Reply::Send(cut.clone()), Reply::Hang(cut), flood] {
+            assert_eq!(doubt(create(reply).await), (Doubt::Foreign, Some(status)));
+        }
     }
-    let silent = Reply::Hang(b"HTTP/1.1 401 No\r\ncontent-length: 1000\r\n\r\n{".to_vec());
-    assert_eq!(create(silent).await.unwrap_err().status(), Some(401));
+}
+
+#[tokio::test]
+async fn too_many_calls_are_too_many_whoever_says_so() {
+    for body in [r#"{"code":"x","message":"no"}"#, "<html>", ""] {
+        let error = create(Reply::Send(answer("429 Slow", body))).await.unwrap_err();
+        assert!(matches!(error, Error::Retry { cause: Unsent::TooManyCalls, after: None, .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_realm_that_is_not_there_says_nothing_about_what_is_in_it() {
+    let body = r#"{"code":"not_found","message":"realm not found","details":[
+        {"type":"ResourceInfo","resource_type":"Realm","id":"realm","description":"realm not found"}]}"#;
+    let server = Server::start([Reply::Send(answer("404 Not Found", body))]).await;
+    let error = client(server.address, TIMEOUT).job("jane", "1").await.unwrap_err();
+    assert!(matches!(error, Error::Refused { cause: Refusal::UnknownRealm, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_job_is_read_with_the_time_of_the_service() {
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    let server = Server::start([Reply::Send(answer_with("200 OK", date, r#"{"id":"1"}"#))]).await;
+    let read = client(server.address, TIMEOUT).job("jane", "1").await.unwrap();
+    assert_eq!((read.item.id.as_str(), read.server_time.unwrap().to_string().as_str()), ("1", "1994-11-06T08:49:37Z"));
 }
 
 #[tokio::test]

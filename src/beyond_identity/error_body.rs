@@ -1,0 +1,139 @@
+//! The body of an error answer: whether the Beyond Identity API wrote it, and what it says.
+
+use serde_json::{Map, Value};
+
+use super::foreign::presentable;
+
+/// What the body of an error answer says. The default is a body that could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ErrorBody {
+    /// The types of the resources that it names, where it has the form of the API. `None`: it has not, as the page of a
+    /// proxy or a load balancer, so its status says nothing about what was asked for.
+    resource_types: Option<Vec<String>>,
+    /// Its message and the fields that it complains about, safe to show.
+    pub detail: Option<String>,
+}
+
+impl ErrorBody {
+    /// Reads a body.
+    ///
+    /// The form of the API is that of the OpenAPI document: an `Error`, which has the strings `code` and `message`, or a
+    /// bare `ResourceInfo`, which some of its examples answer with. A gateway's `{"message": "Not Found"}` is neither.
+    pub fn parse(body: &[u8], token: &str) -> Self {
+        let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return Self::default() };
+        let details: Vec<_> = match body.get("details") {
+            Some(Value::Array(details)) => details.iter().filter_map(Value::as_object).collect(),
+            _ => Vec::new(),
+        };
+        let is_error = ["code", "message"].iter().all(|key| body.get(*key).is_some_and(Value::is_string));
+        let is_resource = body.get("resource_type").is_some_and(Value::is_string);
+        let named = || details.iter().copied().chain([&body]).filter_map(|info| text(info, "resource_type"));
+        Self {
+            resource_types: (is_error || is_resource).then(|| named().map(str::to_owned).collect()),
+            detail: detail(&body, &details, token),
+        }
+    }
+
+    /// Without a word of what it says.
+    pub fn without_detail(self) -> Self {
+        Self { detail: None, ..self }
+    }
+
+    /// Whether it has the form of the API.
+    pub fn is_from_api(&self) -> bool {
+        self.resource_types.is_some()
+    }
+
+    /// Whether it is about the realm or the tenant, and so not about anything inside of it.
+    pub fn names_realm(&self) -> bool {
+        let is_realm = |name: &String| ["realm", "tenant"].iter().any(|realm| name.eq_ignore_ascii_case(realm));
+        self.resource_types.iter().flatten().any(is_realm)
+    }
+}
+
+fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key)?.as_str().filter(|text| !text.is_empty())
+}
+
+fn detail(body: &Map<String, Value>, details: &[&Map<String, Value>], token: &str) -> Option<String> {
+    let main = ["message", "description", "code"].into_iter().find_map(|key| text(body, key)).map(str::to_owned);
+    let violations = details.iter().filter_map(|detail| detail.get("field_violations")?.as_array()).flatten();
+    let fields = violations
+        .filter_map(Value::as_object)
+        .filter_map(|violation| Some(format!("{}: {}", text(violation, "field")?, text(violation, "description")?)));
+    let parts: Vec<String> = main.into_iter().chain(fields).collect();
+    let shown = presentable(&parts.join("; "), token);
+    (!shown.is_empty()).then_some(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> ErrorBody {
+        ErrorBody::parse(body.as_bytes(), "secret-token-1")
+    }
+
+    #[test]
+    fn the_documented_error_bodies_are_read() {
+        let body = parse(
+            r#"{"code":"bad_request","message":"invalid parameters","details":[
+            {"type":"FieldViolations","field_violations":[
+                {"field":"job.authenticator_config_id","description":"empty string"}, {"field":1}, null]},
+            {"type":"ResourceInfo","resource_type":"Identity","id":"1"}, {"resource_type":7}, 7]}"#,
+        );
+        assert_eq!(body.resource_types, Some(vec!["Identity".to_owned()]));
+        assert_eq!(body.detail.as_deref(), Some("invalid parameters; job.authenticator_config_id: empty string"));
+        let body = parse(r#"{"resource_type":"Identity","id":"1","description":"identity not found"}"#);
+        assert_eq!(body.resource_types, Some(vec!["Identity".to_owned()]));
+        assert_eq!(body.detail.as_deref(), Some("identity not found"));
+        let body = parse(r#"{"code":"not_found","message":""}"#);
+        assert_eq!((body.resource_types, body.detail.as_deref()), (Some(vec![]), Some("not_found")));
+    }
+
+    #[test]
+    fn what_a_gateway_answers_has_not_the_form_of_the_api() {
+        for (body, detail) in [
+            (r#"{"message":"no Route matched with those values"}"#, Some("no Route matched with those values")),
+            (r#"{"message":"Not Found"}"#, Some("Not Found")),
+            (r#"{"code":"forbidden"}"#, Some("forbidden")),
+            (r#"{"code":404,"message":"Not Found"}"#, Some("Not Found")),
+            (r#"{"code":"not_found","message":{}}"#, Some("not_found")),
+            (r#"{"details":[{"resource_type":"Realm"}]}"#, None),
+            (r#"{"resource_type":7}"#, None),
+            (r#"[{"code":"not_found","message":"no"}]"#, None),
+            (r#""not_found""#, None),
+            (r#"{"code":"not_found","message":"cut"#, None),
+            ("<html><title>404 Not Found</title>", None),
+            ("null", None),
+            ("{}", None),
+            ("", None),
+        ] {
+            let read = parse(body);
+            assert!(!read.is_from_api() && !read.names_realm(), "{body}");
+            assert_eq!(read.detail.as_deref(), detail, "{body}");
+        }
+        assert_eq!(ErrorBody::parse(b"\xff", ""), ErrorBody::default());
+    }
+
+    #[test]
+    fn a_realm_or_a_tenant_is_told_from_what_is_in_it() {
+        let about = |kind: &str| {
+            let info = format!(r#"{{"type":"ResourceInfo","resource_type":"{kind}","id":"1","description":"no"}}"#);
+            let error = format!(r#"{{"code":"not_found","message":"no","details":[{info}]}}"#);
+            [parse(&info), parse(&error)].map(|body| body.names_realm())
+        };
+        for kind in ["Realm", "Tenant", "realm"] {
+            assert_eq!(about(kind), [true; 2], "{kind}");
+        }
+        for kind in ["Identity", "CredentialBindingJob", "AuthenticatorConfig", ""] {
+            assert_eq!(about(kind), [false; 2], "{kind}");
+        }
+    }
+
+    #[test]
+    fn the_form_can_be_known_without_the_words() {
+        let body = parse(r#"{"code":"bad_request","message":"jane"}"#).without_detail();
+        assert_eq!((body.is_from_api(), body.detail), (true, None));
+    }
+}

@@ -1,0 +1,236 @@
+//! A proxy or a load balancer answers in the place of the service: that is an outage, whatever the status. And a realm that
+//! the service does not know says nothing about what was made there.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::operator::Settings;
+use harness::simulator::{Effect, Operation, Reply, Rule};
+
+use crate::fixture::{
+    CONFIG, Fixture, History, REQUEST, conditions, eventually, following, job_of, message, reason, wait_until_gone,
+};
+
+/// After a call in doubt it is settled in 2 + 1 + 2 seconds.
+fn short(settings: &mut Settings) {
+    settings.request_timeout = Duration::from_secs(2);
+    settings.settle_time = Duration::from_secs(2);
+}
+
+/// Jobs are looked at again and again, and configurations are compared every second.
+fn watching(settings: &mut Settings) {
+    following(settings);
+    settings.resync_interval = Duration::from_secs(1);
+}
+
+/// What stands between answers, with this status.
+fn in_between(status: u16) -> [Effect; 2] {
+    [Reply::proxy_page(status), Reply::gateway_error(status, "no Route matched")].map(Effect::Answer)
+}
+
+fn calls(place: &Fixture, operation: Operation) -> usize {
+    place.realm.requests_of(operation).len()
+}
+
+/// What was ever said of the object.
+fn reasons<K: beyond_identity_operator::api::HasStatus>(versions: &[K]) -> Vec<String> {
+    versions.iter().map(|version| reason(version).to_owned()).collect()
+}
+
+/// It may have passed the request on, and the email may be on its way.
+#[tokio::test]
+async fn a_send_that_a_proxy_answers_is_in_doubt_and_made_again_once_that_is_settled_and_the_proxy_is_gone() {
+    let effects = [400, 401, 403, 404, 409, 422].map(|status| in_between(status)[usize::from(status == 404)].clone());
+    futures::future::join_all(effects.map(|effect| async move {
+        let (place, _operator) = Fixture::ready_with(short).await;
+        let history = History::of(&place.requests(), REQUEST).await;
+        // It comes up between the last list and the send, and answers everything from then on.
+        let send = place.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob));
+        place.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs).skip(1));
+        place.create_request().await;
+        let in_doubt = history.says("ServiceUnavailable").await;
+        assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=False");
+        assert!(in_doubt.status.unwrap().send.is_some(), "its record stays");
+        let listed = calls(&place, Operation::ListJobs);
+        eventually("it was looked for twice more", || calls(&place, Operation::ListJobs) >= listed + 2).await;
+        assert_eq!((place.realm.fired(send), place.mailed().len()), (1, 0), "{effect:?}");
+        place.realm.clear_faults();
+        let request = place.request_says("LinkSent").await;
+        assert_eq!((place.mailed(), calls(&place, Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
+        let said = reasons(&history.versions());
+        for other in ["Refused", "Unauthorized", "PermissionDenied"] {
+            assert!(!said.iter().any(|reason| reason == other), "{effect:?}: {said:?}");
+        }
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn an_email_that_went_out_behind_a_proxy_is_found_by_its_job() {
+    for status in [401, 404] {
+        let (place, _operator) = Fixture::ready_with(short).await;
+        let answer = Effect::HappenThenAnswer(Reply::proxy_page(status));
+        place.realm.fault(Rule::new(answer).on(Operation::CreateJob).once());
+        place.create_request().await;
+        let request = place.request_says("LinkSent").await;
+        assert_eq!((place.mailed(), calls(&place, Operation::CreateJob)), (vec![job_of(&request)], 1), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_a_proxy_answers_for_is_in_doubt_and_made_once() {
+    for (made, status) in [(true, 403), (false, 404)] {
+        let place = Fixture::new().await;
+        let _operator = place.start_with(short).await;
+        let history = History::of(&place.configs(), CONFIG).await;
+        let reply = Reply::proxy_page(status);
+        let effect = if made { Effect::HappenThenAnswer(reply) } else { Effect::Answer(reply) };
+        place.realm.fault(Rule::new(effect).on(Operation::CreateConfig).once());
+        place.create_config().await;
+        let config = place.config_says("Available").await;
+        let remotes = place.realm.configs();
+        assert_eq!((remotes.len(), config.status.unwrap().id.as_ref()), (1, Some(&remotes[0].id)), "{status}");
+        assert_eq!(calls(&place, Operation::CreateConfig), if made { 1 } else { 2 }, "{status}");
+        let said = reasons(&history.versions());
+        assert!(!said.iter().any(|reason| reason == "Refused" || reason == "PermissionDenied"), "{said:?}");
+    }
+}
+
+/// The request is not written while its job is answered like that, and is followed from then on.
+#[tokio::test]
+async fn a_job_that_a_proxy_or_an_unknown_realm_hides_is_not_gone() {
+    let [page, gateway] = in_between(404);
+    let realm = |place: &Fixture| Effect::Answer(Reply::realm_not_found(place.realm.realm()));
+    let hidden = [Some(page), Some(gateway), None];
+    futures::future::join_all(hidden.map(|effect| async move {
+        let (place, _operator) = Fixture::ready_with(watching).await;
+        place.create_request().await;
+        let sent = place.request_says("LinkSent").await;
+        let rule = Rule::new(effect.unwrap_or_else(|| realm(&place))).on(Operation::GetJob);
+        let rule = place.realm.fault(rule);
+        eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
+        let now = place.request_says("LinkSent").await;
+        assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
+        place.realm.remove_fault(rule);
+        place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
+        place.request_says("LinkOpened").await;
+        assert_eq!(place.mailed().len(), 1);
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_configuration_that_a_proxy_hides_is_not_made_again() {
+    futures::future::join_all(in_between(404).map(|effect| async move {
+        let (place, _operator) = Fixture::ready_with(watching).await;
+        let available = place.config_says("Available").await;
+        let history = History::of(&place.configs(), CONFIG).await;
+        let rule = place.realm.fault(Rule::new(effect).on(Operation::GetConfig));
+        eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
+        place.realm.remove_fault(rule);
+        let read = calls(&place, Operation::GetConfig);
+        eventually("it was found again", || calls(&place, Operation::GetConfig) > read).await;
+        let config = place.config_says("Available").await;
+        assert_eq!(config.status.unwrap().id, available.status.unwrap().id);
+        let is_named = |config: &AuthenticatorConfig| config.status.as_ref().is_some_and(|status| status.id.is_some());
+        assert!(history.versions().iter().all(is_named));
+        assert_eq!((calls(&place, Operation::CreateConfig), place.realm.configs().len()), (1, 1));
+    }))
+    .await;
+}
+
+/// Nothing is wrong with the token.
+#[tokio::test]
+async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
+    futures::future::join_all([401, 403, 404].map(|status| async move {
+        let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
+        let [effect, _] = in_between(status);
+        let identity = place.realm.fault(Rule::new(effect).on(Operation::GetIdentity).times(3));
+        let history = History::of(&place.requests(), REQUEST).await;
+        place.create_request().await;
+        let request = history.says("ServiceUnavailable").await;
+        assert_eq!(conditions(&request), "Reconciling=True Ready=False");
+        assert_eq!(
+            message(&request),
+            format!(
+                "GET identities/{{id}} was answered with {status}, but not in the form of the Beyond Identity API: check \
+                 the endpoint, and proxies and load balancers on the way"
+            )
+        );
+        // By then the grace period is over.
+        eventually("it was tried again and again", || place.realm.fired(identity) == 3).await;
+        let request = place.request_says("LinkSent").await;
+        assert_eq!(place.mailed(), [job_of(&request)]);
+        let versions = history.versions();
+        assert!(!versions.iter().any(|version| conditions(version).contains("Stalled")), "{:?}", reasons(&versions));
+        assert!(versions.iter().all(|version| version.status.as_ref().unwrap().failing_since.is_none()));
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
+    futures::future::join_all([403, 404].map(|status| async move {
+        let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
+        place.create_request().await;
+        let job = job_of(&place.request_says("LinkSent").await);
+        place.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(status))));
+        place.delete_request(REQUEST).await;
+        let request = place.request_says("ServiceUnavailable").await;
+        assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
+        let sentence = format!("was answered with {status}, but not in the form of the Beyond Identity API");
+        assert!(message(&request).contains(&sentence), "{}", message(&request));
+        let revocations = place.revocations().len();
+        eventually("it was tried twice more", || place.revocations().len() >= revocations + 2).await;
+        let request: EnrollmentRequest = place.requests().get(REQUEST).await.unwrap();
+        assert!(!request.metadata.finalizers.unwrap_or_default().is_empty());
+        assert_eq!(place.remote_state(&job), "LINK_SENT");
+        place.realm.clear_faults();
+        wait_until_gone(place.requests(), REQUEST).await;
+        assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("REVOKED", vec![job.clone()]));
+    }))
+    .await;
+}
+
+/// A revocation alone that something on the way refuses, while the job can be read.
+#[tokio::test]
+async fn a_revocation_that_a_proxy_refuses_is_not_one_that_the_service_refuses() {
+    let (place, _operator) = Fixture::ready().await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    let rule = place.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(403))).on(Operation::RevokeJob).times(2));
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.change_request(serde_json::json!({"revoked": true})).await.unwrap();
+    place.request_says("Revoked").await;
+    assert_eq!((place.realm.fired(rule), place.remote_state(&job).as_str()), (2, "REVOKED"));
+    let said: Vec<_> = history.versions().iter().map(conditions).collect();
+    assert!(!said.iter().any(|said| said.contains("RevokeRefused")), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_something_is_pending() {
+    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    let unknown = Effect::Answer(Reply::realm_not_found(place.realm.realm()));
+    let rule = place.realm.fault(Rule::new(unknown.clone()).on(Operation::GetIdentity));
+    place.create_request().await;
+    let request = place.request_says("RealmNotFound").await;
+    assert_eq!(conditions(&request), "Reconciling=True Ready=False");
+    assert_eq!(
+        message(&request),
+        format!(
+            "GET identities/{{id}} found no such realm (404): check tenantID, realmID and the region or endpoint of the \
+             provider config: realm not found; it is ClusterProviderConfig {} that leads there",
+            place.provider
+        )
+    );
+    place.realm.remove_fault(rule);
+    let job = job_of(&place.request_says("LinkSent").await);
+    // Nor is its link taken for gone when it is to be revoked.
+    let rule = place.realm.fault(Rule::new(unknown));
+    place.delete_request(REQUEST).await;
+    let request = place.request_says("DeletionBlocked").await;
+    assert!(message(&request).contains("found no such realm (404)"), "{}", message(&request));
+    place.realm.remove_fault(rule);
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("REVOKED", vec![job.clone()]));
+}
