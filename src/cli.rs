@@ -1,5 +1,7 @@
 //! The command line.
 
+mod duration;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,7 +9,6 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use kube::core::Duration as KubeDuration;
 
 use crate::api::crds;
 use crate::beyond_identity::CaBundle;
@@ -60,23 +61,23 @@ struct RunArgs {
     /// File with certificates, in PEM form, of authorities that the Beyond Identity API may go by beside the system's.
     #[arg(long, value_name = "FILE", env = "BEYOND_IDENTITY_OPERATOR_CA_BUNDLE")]
     ca_bundle: Option<PathBuf>,
-    /// How long after a call in doubt a list may still miss what it made.
-    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_SETTLE_TIME", default_value = "60s", value_parser = duration)]
+    /// How long after a call in doubt a list may still miss what it made, from 1s to 1h.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_SETTLE_TIME", default_value = "60s", value_parser = duration::settle_time)]
     settle_time: Duration,
-    /// How long what may come right by itself is in progress, before it is stalled.
-    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_GRACE_PERIOD", default_value = "10m", value_parser = duration)]
+    /// How long what may come right by itself is in progress, before it is stalled; at most 168h.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_GRACE_PERIOD", default_value = "10m", value_parser = duration::grace_period)]
     grace_period: Duration,
-    /// How long one call to the Beyond Identity API may take, at most 30m.
-    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_REQUEST_TIMEOUT", default_value = "30s", value_parser = request_timeout)]
+    /// How long one call to the Beyond Identity API may take, from 1s to 30m.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration::request_timeout)]
     request_timeout: Duration,
-    /// An outstanding job is looked at after a tenth of its age, but not sooner than this.
-    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MIN", default_value = "5s", value_parser = pause)]
+    /// An outstanding job is looked at after a tenth of its age, but not sooner than this; from 1s to 24h.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MIN", default_value = "5s", value_parser = duration::interval)]
     job_poll_min: Duration,
-    /// An outstanding job is looked at after a tenth of its age, but not later than this.
-    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = pause)]
+    /// An outstanding job is looked at after a tenth of its age, but not later than this; from 1s to 24h.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = duration::interval)]
     job_poll_max: Duration,
-    /// How often what only a person can mend is tried again, and each configuration is compared with its spec.
-    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = pause)]
+    /// Interval for retrying what needs a person, and for comparing configurations with their specs, from 1s to 24h.
+    #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = duration::interval)]
     resync_interval: Duration,
     /// No deletion touches the remote side, whatever a deletion policy says: to move or retire a cluster.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ORPHAN_ON_DELETE")]
@@ -227,28 +228,5 @@ fn cluster_name(text: &str) -> Result<String, String> {
     match dns_label(text)? {
         name if name.len() > 32 => Err(format!("it has {} characters, and may have 32", name.len())),
         name => Ok(name),
-    }
-}
-
-/// A duration as Kubernetes writes it, such as 90s or 10m.
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: KubeDuration = text.parse().map_err(|error| format!("{error}; write it as 90s or 10m"))?;
-    if parsed.is_negative() { Err("it must not be negative".to_owned()) } else { Ok(parsed.into()) }
-}
-
-/// A duration that is not so short that what goes by it never rests.
-fn pause(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        pause if pause < Duration::from_secs(1) => Err("it must be at least 1s".to_owned()),
-        pause => Ok(pause),
-    }
-}
-
-/// A duration that a write-ahead record can hold.
-fn request_timeout(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        timeout if timeout < Duration::from_secs(1) => Err("it must be at least 1s".to_owned()),
-        timeout if timeout > Duration::from_secs(30 * 60) => Err("it must be at most 30m".to_owned()),
-        timeout => Ok(timeout),
     }
 }

@@ -49,10 +49,20 @@ fn the_operators_namespace_is_required_where_the_pod_does_not_say_it() {
 #[test]
 fn a_value_that_cannot_be_read_is_named_with_its_flag() {
     for (flag, value, remedy) in [
-        ("--settle-time", "5", "write it as 90s or 10m"),
+        ("--settle-time", "5", "it must be a duration, such as 90s or 10m"),
+        ("--settle-time", "", "it must be a duration, such as 90s or 10m"),
         ("--settle-time", "-5s", "it must not be negative"),
-        ("--request-timeout", "500ms", "it must be at least 1s"),
-        ("--request-timeout", "31m", "it must be at most 30m"),
+        ("--settle-time", "0s", "it must be between 1s and 1h"),
+        ("--settle-time", "61m", "it must be between 1s and 1h"),
+        ("--grace-period", "169h", "it must be between 0s and 168h"),
+        ("--request-timeout", "500ms", "it must be between 1s and 30m"),
+        ("--request-timeout", "31m", "it must be between 1s and 30m"),
+        ("--job-poll-min", "999ms", "it must be between 1s and 24h"),
+        ("--job-poll-max", "25h", "it must be between 1s and 24h"),
+        ("--resync-interval", "0s", "it must be between 1s and 24h"),
+        ("--resync-interval", "5124095576030431h", "it must be between 1s and 24h"),
+        ("--resync-interval", "99999999999999999999h", "it must be between 1s and 24h"),
+        ("--resync-interval", "1e9h", "it must be a duration, such as 90s or 10m"),
         ("--health-address", "8081", "invalid socket address syntax"),
         ("--watch-namespace", "a,B", "not a DNS label"),
         ("--max-concurrent-reconciles", "0", "0 is not in 1..=1000"),

@@ -13,18 +13,24 @@
 {{- if and (gt (int .replicas) 1) (not .leaderElection) }}
   {{- fail "replicas is more than 1 and leaderElection is false, so that each pod would send: set leaderElection to true, or replicas to 1" }}
 {{- end }}
-{{- range $name := list "requestTimeout" "settleTime" "gracePeriod" "jobPollMin" "jobPollMax" "resyncInterval" }}
-  {{- if not (regexMatch "^([0-9]+(ms|s|m|h))+$" (get $.Values $name)) }}
-    {{- fail (printf "%s is %q, and must be a duration, such as 90s or 10m" $name (get $.Values $name)) }}
+{{- range $bounds := list
+  (list "requestTimeout" "1s" "30m") (list "settleTime" "1s" "1h") (list "gracePeriod" "0s" "168h")
+  (list "jobPollMin" "1s" "24h") (list "jobPollMax" "1s" "24h") (list "resyncInterval" "1s" "24h") }}
+  {{- $name := index $bounds 0 }}
+  {{- $value := get $.Values $name }}
+  {{- if not (regexMatch "^([0-9]+(ms|s|m|h))+$" $value) }}
+    {{- fail (printf "%s is %q, and must be a duration, such as 90s or 10m" $name $value) }}
   {{- end }}
-{{- end }}
-{{- $requestTimeout := include "operator.seconds" .requestTimeout | int }}
-{{- if or (lt $requestTimeout 1) (gt $requestTimeout 1800) }}
-  {{- fail (printf "requestTimeout is %s, and must be from 1s to 30m" .requestTimeout) }}
-{{- end }}
-{{- range $name := list "jobPollMin" "jobPollMax" "resyncInterval" }}
-  {{- if lt (include "operator.seconds" (get $.Values $name) | int) 1 }}
-    {{- fail (printf "%s is %s, and must be at least 1s" $name (get $.Values $name)) }}
+  {{- $within := false }}
+  {{- /* What has more digits is beyond any of the bounds, and may be beyond what a template can count. */}}
+  {{- if regexMatch "^([0-9]{1,9}ms|[0-9]{1,6}[sm]|[0-9]{1,5}h){1,8}$" $value }}
+    {{- $seconds := include "operator.seconds" $value | int }}
+    {{- $least := include "operator.seconds" (index $bounds 1) | int }}
+    {{- $most := include "operator.seconds" (index $bounds 2) | int }}
+    {{- $within = and (ge $seconds $least) (le $seconds $most) }}
+  {{- end }}
+  {{- if not $within }}
+    {{- fail (printf "%s is %s, and must be from %s to %s" $name $value (index $bounds 1) (index $bounds 2)) }}
   {{- end }}
 {{- end }}
 {{- if gt (include "operator.seconds" .jobPollMin | int) (include "operator.seconds" .jobPollMax | int) }}
