@@ -1,7 +1,5 @@
 //! The composition root: the stores, the lease, the loops, and how they begin and end.
 
-use std::convert::Infallible;
-use std::future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +41,7 @@ pub enum RunError {
     /// Another process may lead by now.
     #[error("{0}")]
     LostLease(String),
-    /// A watch, or another task that never ends, has ended.
+    /// A watch, a loop, or another task that never ends, has ended.
     #[error("a task that never ends has ended, which is a mistake in the operator{0}")]
     Broken(String),
 }
@@ -52,7 +50,7 @@ pub enum RunError {
 /// That is bounded in time: no call to the service is begun any more, and each that was begun has its timeout.
 ///
 /// # Errors
-/// When it could not start, when it lost its Lease, and when a watch or a server that never ends has ended.
+/// When it could not start, when it lost its Lease, and when a watch, a loop or a server that never ends has ended.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let health = listen(settings.health_address, "--health-address", "/healthz and /readyz").await?;
     let metrics_listener = listen(settings.metrics_address, "--metrics-address", "/metrics").await?;
@@ -105,7 +103,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
         error = broken(&mut watches) => Err(error),
-        never = lead(&world, scopes, &leadership, &ending, &mut loops) => match never {},
+        error = lead(&world, scopes, &leadership, &ending, &mut loops) => Err(error),
     };
     end(&world, &ending, loops).await;
     if let Some(election) = election {
@@ -133,23 +131,28 @@ fn lease(settings: &Settings, server: &Server, holder: &str) -> Lease {
     }
 }
 
-/// Waits until this process leads, and starts the loops, which go on until they are told to end.
+/// Waits until this process leads, starts the loops, and waits until one of them ends, which it is to do only when it
+/// is told to.
 async fn lead(
     world: &World,
     scopes: Vec<Scope>,
     leadership: &Leadership,
     ending: &CancellationToken,
     loops: &mut JoinSet<()>,
-) -> Infallible {
+) -> RunError {
     leadership.taken().await;
     world.metrics.leads(true);
     // Only now, and not from the stores: what the one before has written last must not be missed.
     world.reservations.fill(&all_requests(&scopes, &world.client).await);
-    for scope in scopes {
-        scope.start(world, ending, loops);
-    }
+    keep_up(loops, |loops| scopes.into_iter().for_each(|scope| scope.start(world, ending, loops))).await
+}
+
+/// Starts the loops, and waits until one of them ends. Without it a kind whose loop is dead stays dead while this
+/// process leads and says that it is ready: a new process starts all loops anew.
+async fn keep_up(loops: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
+    start(loops);
     tracing::info!("at work");
-    future::pending().await
+    broken(loops).await
 }
 
 /// Lets what is under way come to its end, and begins nothing any more.
@@ -161,5 +164,35 @@ async fn end(world: &World, ending: &CancellationToken, mut loops: JoinSet<()>) 
     let all_ended = async { while loops.join_next().await.is_some() {} };
     if tokio::time::timeout(world.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
         tracing::warn!("not everything came to its end in time; the next process goes on from what was written");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_panics_ends_the_process_though_others_go_on() {
+        let mut loops = JoinSet::new();
+        let start = |loops: &mut JoinSet<()>| {
+            loops.spawn(future::pending());
+            loops.spawn(async { panic!("out of its mind") });
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut loops, start)).await;
+        assert!(matches!(ended, Ok(RunError::Broken(why)) if why.contains("out of its mind")));
+        assert_eq!(loops.len(), 1, "what is under way can still come to its end");
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_ends_without_being_told_to_ends_the_process() {
+        let mut loops = JoinSet::new();
+        let start = |loops: &mut JoinSet<()>| {
+            loops.spawn(future::pending());
+            loops.spawn(future::ready(()));
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut loops, start)).await;
+        assert!(matches!(ended, Ok(RunError::Broken(_))));
     }
 }

@@ -15,7 +15,9 @@ where
     R: Realms<Remote: Remote>,
     U: Users,
 {
-    let uid = config.uid().unwrap_or_default();
+    let (namespace, name, uid) =
+        (config.namespace().unwrap_or_default(), config.name_any(), config.uid().unwrap_or_default());
+    let is_there = || ports.configs.cached(&namespace, &name).is_some_and(|it| it.uid().as_ref() == Some(&uid));
     let look = Look::at(ports, config, ports.memories.recall(&uid));
-    look::run(look, &uid, &ports.memories, ports.environment.as_ref()).await
+    look::run(look, &uid, &ports.memories, is_there, ports.environment.as_ref()).await
 }

@@ -15,7 +15,9 @@ where
     C: Objects<AuthenticatorConfig>,
     R: Realms<Remote: Remote>,
 {
-    let uid = request.uid().unwrap_or_default();
+    let (namespace, name, uid) =
+        (request.namespace().unwrap_or_default(), request.name_any(), request.uid().unwrap_or_default());
+    let is_there = || ports.requests.cached(&namespace, &name).is_some_and(|it| it.uid().as_ref() == Some(&uid));
     let look = Look::at(ports, request, ports.memories.recall(&uid));
-    look::run(look, &uid, &ports.memories, ports.environment.as_ref()).await
+    look::run(look, &uid, &ports.memories, is_there, ports.environment.as_ref()).await
 }

@@ -139,12 +139,13 @@ impl Reservations {
         freed.iter().for_each(|waiting| (self.wake)(waiting));
     }
 
-    /// Gives up all that the request held, which is gone.
+    /// Gives up all that the request held, and all that it waited for: it is gone.
     pub fn release(&self, holder: &Holder) {
         let freed = {
             let mut state = self.lock();
             state.set_doubt(holder, false);
             state.set_names(holder, BTreeSet::new());
+            state.stop_waiting(&holder.uid);
             let mut freed = state.give_up(&holder.uid, None);
             freed.extend(state.end_sending(&holder.uid));
             freed
@@ -221,6 +222,18 @@ impl State {
         if !jobs.is_empty() {
             self.named.insert(holder.clone(), jobs);
         }
+    }
+
+    /// `uid` waits for nobody any more.
+    fn stop_waiting(&mut self, uid: &str) {
+        fn without<K: Ord>(lists: &mut BTreeMap<K, BTreeSet<Holder>>, uid: &str) {
+            lists.retain(|_, waiting| {
+                waiting.retain(|holder| holder.uid != uid);
+                !waiting.is_empty()
+            });
+        }
+        without(&mut self.waiting, uid);
+        without(&mut self.next, uid);
     }
 
     /// Lets others send to whom `uid` was sending. Answers those that waited for that.

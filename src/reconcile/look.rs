@@ -57,8 +57,15 @@ pub enum Ended {
     Failed,
 }
 
-/// Looks at the object `uid`, and keeps what is to be remembered of it.
-pub async fn run(mut look: impl Look, uid: &str, memories: &Memories, environment: &dyn Environment) -> Looked {
+/// Looks at the object `uid`, and keeps what is to be remembered of it, as long as the cache has it: `is_there` says
+/// so.
+pub async fn run(
+    mut look: impl Look,
+    uid: &str,
+    memories: &Memories,
+    is_there: impl FnOnce() -> bool,
+    environment: &dyn Environment,
+) -> Looked {
     let ended = to_the_end(&mut look).await;
     let mut memory = look.into_memory();
     let until = match ended {
@@ -67,7 +74,7 @@ pub async fn run(mut look: impl Look, uid: &str, memories: &Memories, environmen
             memory.overtaken = memory.overtaken.saturating_add(1);
             let doubled = OVERTAKEN.saturating_mul(2_u32.saturating_pow(memory.overtaken - 1));
             let pause = pause(Until::After(doubled.min(LONG_OVERTAKEN)), 0, environment.chance());
-            memories.keep(uid, memory);
+            memories.keep(uid, memory, is_there);
             return Looked { ended: Ended::Overtaken, again: pause };
         }
         Err(Interrupted::Gone) => {
@@ -90,7 +97,7 @@ pub async fn run(mut look: impl Look, uid: &str, memories: &Memories, environmen
         Until::Backoff(_) => Ended::Failed,
     };
     let again = pause(until, memory.failures, environment.chance());
-    memories.keep(uid, memory);
+    memories.keep(uid, memory, is_there);
     Looked { ended, again }
 }
 

@@ -2,7 +2,7 @@
 //! restart forgets it all, and begins every wait anew.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -112,9 +112,9 @@ fn since_first_seen(seen: &mut Option<(String, Instant)>, id: &str, now: Instant
     }
 }
 
-/// The memories of all objects of a kind, by uid.
-#[derive(Debug, Default)]
-pub struct Memories(Mutex<HashMap<String, Memory>>);
+/// The memories of all objects of a kind, by uid. A clone is the same memories.
+#[derive(Clone, Debug, Default)]
+pub struct Memories(Arc<Mutex<HashMap<String, Memory>>>);
 
 impl Memories {
     /// The memory of one object. A controller looks at an object in one place at a time, so what is taken
@@ -123,12 +123,22 @@ impl Memories {
         self.lock().get(uid).cloned().unwrap_or_default()
     }
 
-    /// Puts the memory of one object back.
-    pub fn keep(&self, uid: &str, memory: Memory) {
-        self.lock().insert(uid.to_owned(), memory);
+    /// Puts the memory of one object back, unless the object is gone: `is_there` says whether the cache still has it,
+    /// under this uid.
+    ///
+    /// An object that is gone is not brought back. The watch takes it out of the cache first, and calls
+    /// [`Memories::forget`] afterwards. Here the cache is asked under the lock that `forget` takes, too: so either it
+    /// has the object no more, and nothing is kept, or `forget` is still to come, and takes out what is kept.
+    pub fn keep(&self, uid: &str, memory: Memory, is_there: impl FnOnce() -> bool) {
+        let mut memories = self.lock();
+        if is_there() {
+            memories.insert(uid.to_owned(), memory);
+        } else {
+            memories.remove(uid);
+        }
     }
 
-    /// Forgets an object that is gone.
+    /// Forgets an object that is gone. The watch calls it when the cache has the object no more.
     pub fn forget(&self, uid: &str) {
         self.lock().remove(uid);
     }
@@ -167,9 +177,23 @@ mod tests {
     #[test]
     fn an_object_is_remembered_until_it_is_forgotten() {
         let memories = Memories::default();
-        memories.keep("uid", Memory { failures: 3, ..Memory::default() });
+        memories.keep("uid", Memory { failures: 3, ..Memory::default() }, || true);
         assert_eq!(memories.recall("uid").failures, 3);
         memories.forget("uid");
         assert_eq!(memories.recall("uid").failures, 0);
+    }
+
+    #[test]
+    fn the_memory_of_an_object_that_is_gone_does_not_come_back() {
+        let memories = Memories::default();
+        memories.keep("uid", Memory::default(), || true);
+        // The answer to the call that took the finalizer off is lost: the reconcile fails after the watch has told.
+        memories.clone().forget("uid");
+        memories.keep("uid", Memory { failures: 1, ..Memory::default() }, || false);
+        assert!(memories.lock().is_empty());
+        // And the other way round: the cache has it no more, and the watch has not told yet.
+        memories.keep("uid", Memory::default(), || true);
+        memories.keep("uid", Memory { failures: 1, ..Memory::default() }, || false);
+        assert!(memories.lock().is_empty());
     }
 }

@@ -119,3 +119,23 @@ fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
     reservations.release(&holder("3"));
     assert_eq!(elsewhere(&holder("2")), BTreeMap::new());
 }
+
+#[test]
+fn a_request_that_is_gone_waits_for_nobody_any_more() {
+    let (reservations, woken) = filled(&[]);
+    let other = Person { authenticator_config_id: "another".to_owned(), ..person("a") };
+    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
+    for uid in ["2", "3"] {
+        assert_eq!(reservations.take(&person("a"), &holder(uid)), Err(Taken::By(holder("1"))));
+        assert_eq!(reservations.take(&other, &holder(uid)), Err(Taken::Busy(holder("1"))));
+    }
+    reservations.release(&holder("2"));
+    let waiting = |state: &State| [state.waiting.values(), state.next.values()].map(|lists| lists.flatten().count());
+    assert_eq!(waiting(&reservations.lock()), [1, 1], "only the one that is still there");
+    reservations.release(&holder("3"));
+    let state = reservations.lock();
+    assert!(state.waiting.is_empty() && state.next.is_empty());
+    drop(state);
+    reservations.release(&holder("1"));
+    assert!(woken.lock().unwrap().is_empty(), "nobody is there to be woken");
+}
