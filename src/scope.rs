@@ -25,7 +25,7 @@ use crate::kubernetes::objects::Events;
 use crate::kubernetes::own_writes::OwnWrites;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::users::KubeUsers;
-use crate::kubernetes::watch::{filled, watch};
+use crate::kubernetes::watch::{Gone, filled, watch};
 use crate::metrics::Metrics;
 use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
@@ -58,6 +58,8 @@ pub(crate) struct Scope {
     namespace: Option<String>,
     waker: Waker,
     own_writes: Arc<OwnWrites>,
+    config_memories: Memories,
+    request_memories: Memories,
     woken_configs: Woken<AuthenticatorConfig>,
     woken_requests: Woken<EnrollmentRequest>,
 }
@@ -104,37 +106,44 @@ impl Scope {
         let own_writes = Arc::<OwnWrites>::default();
         let (own_configs, own_requests) = (own_writes.clone(), own_writes.clone());
         let (gone_configs, gone_requests) = (own_writes.clone(), own_writes.clone());
+        let (config_memories, request_memories) = (Memories::default(), Memories::default());
 
-        let (seen, changed) = (waker.clone(), waker.clone());
+        let (seen, gone, changed) = (waker.clone(), waker.clone(), waker.clone());
+        let memories = config_memories.clone();
         watches.spawn(watch(
             api(client, namespace),
             WatchReport::new::<AuthenticatorConfig>(readiness, url, namespace),
             config_writer,
-            move |config| seen.config_seen(config),
-            move |config| gone_configs.forget(config),
+            move |config| seen.config_seen(&config.namespace().unwrap_or_default(), &config.name_any()),
+            move |config| {
+                gone_configs.forget(&config.uid);
+                memories.forget(&config.uid);
+                gone.config_seen(&config.namespace, &config.name);
+            },
             move |config| own_configs.hear(config),
             move |config| changed.wake_config.wake(ObjectRef::from_obj(config)),
         ));
         let (gone, changed) = (waker.clone(), waker.clone());
-        let reservations = reservations.clone();
+        let (reservations, memories) = (reservations.clone(), request_memories.clone());
         watches.spawn(watch(
             api(client, namespace),
             WatchReport::new::<EnrollmentRequest>(readiness, url, namespace),
             request_writer,
             |_| {},
             move |request| {
-                gone_requests.forget(request);
-                reservations.release(&Holder::of(request));
-                gone.user_changed(request);
+                gone_requests.forget(&request.uid);
+                memories.forget(&request.uid);
+                reservations.release(&holder(request));
+                gone.user_changed(&request.namespace);
             },
             move |request| own_requests.hear(request),
             move |request| {
                 changed.wake_request.wake(ObjectRef::from_obj(request));
-                changed.user_changed(request);
+                changed.user_changed(&request.namespace().unwrap_or_default());
             },
         ));
         let namespace = namespace.map(str::to_owned);
-        Self { namespace, waker, own_writes, woken_configs, woken_requests }
+        Self { namespace, waker, own_writes, config_memories, request_memories, woken_configs, woken_requests }
     }
 
     /// The requests as the API server has them now, not as the watch has them.
@@ -172,7 +181,7 @@ impl Scope {
             users: KubeUsers { client: client.clone(), requests: requests.clone() },
             realms: realms(world, CONFIGS, wake_config),
             environment: environment.clone(),
-            memories: Memories::default(),
+            memories: self.config_memories,
             cluster: settings.cluster_name.clone(),
             orphan_on_delete: settings.orphan_on_delete,
             times: settings.config_times(),
@@ -197,7 +206,7 @@ impl Scope {
             realms: realms(world, REQUESTS, wake_request),
             environment: environment.clone(),
             reservations: reservations.clone(),
-            memories: Memories::default(),
+            memories: self.request_memories,
             orphan_on_delete: settings.orphan_on_delete,
             times: settings.request_times(),
         });
@@ -241,18 +250,17 @@ impl Waker {
     }
 
     /// An AuthenticatorConfig, or its status, has changed: wakes the requests that wait for it.
-    fn config_seen(&self, config: &AuthenticatorConfig) {
-        let (namespace, name) = (&config.metadata.namespace, config.metadata.name.as_deref());
+    fn config_seen(&self, namespace: &str, name: &str) {
         self.wake_waiting(|request| {
-            &request.metadata.namespace == namespace
-                && Some(request.spec.authenticator_config_ref.name.as_str()) == name
+            request.metadata.namespace.as_deref() == Some(namespace)
+                && request.spec.authenticator_config_ref.name == name
         });
     }
 
     /// A request has changed, or is gone: wakes the configurations whose deletion may wait for that.
-    fn user_changed(&self, request: &EnrollmentRequest) {
+    fn user_changed(&self, namespace: &str) {
         let waits = |config: &AuthenticatorConfig| {
-            config.metadata.deletion_timestamp.is_some() && config.metadata.namespace == request.metadata.namespace
+            config.metadata.deletion_timestamp.is_some() && config.metadata.namespace.as_deref() == Some(namespace)
         };
         for config in self.configs.state().iter().filter(|config| waits(config)) {
             self.wake_config.wake(ObjectRef::from_obj(config.as_ref()));
@@ -270,6 +278,11 @@ impl Waker {
             self.wake_request.wake(ObjectRef::from_obj(request.as_ref()));
         }
     }
+}
+
+/// A request that is gone, as one that held a person.
+fn holder(Gone { uid, namespace, name }: &Gone) -> Holder {
+    Holder { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
 }
 
 /// The realms, for the objects of the kind that `wake` wakes.

@@ -51,17 +51,21 @@ impl OwnWrites {
 
     /// This status was not written after all.
     pub fn takes_back<K: ResourceExt + HasStatus>(&self, object: &K) {
+        let uid = object.uid().unwrap_or_default();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Known { written, .. }) = all.get_mut(&object.uid().unwrap_or_default())
-            && let Some(last) = written.iter().rposition(|own| *own == object.remembered())
-        {
+        let Some(Known { seen, written }) = all.get_mut(&uid) else { return };
+        if let Some(last) = written.iter().rposition(|own| *own == object.remembered()) {
             written.remove(last);
+        }
+        // An object that was gone by then: its watch has told so, and will not again.
+        if seen.is_none() && written.is_empty() {
+            all.remove(&uid);
         }
     }
 
     /// The object is gone.
-    pub fn forget<K: ResourceExt>(&self, object: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&object.uid().unwrap_or_default());
+    pub fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }
 
@@ -94,7 +98,10 @@ mod tests {
         own.writes(&in_state("EXPIRED"));
         own.takes_back(&in_state("EXPIRED"));
         assert!(own.hear(&in_state("EXPIRED")), "what was refused is not its own");
-        own.forget(&in_state("99"));
+        own.forget("uid");
+        own.writes(&in_state("99"));
+        own.takes_back(&in_state("99"));
+        assert!(own.0.lock().unwrap().is_empty(), "of an object that is gone, nothing stays");
         assert!(!own.hear(&in_state("1")), "one that was made anew");
     }
 

@@ -22,15 +22,15 @@ use super::report::WatchReport;
 use crate::api::FINALIZER;
 
 /// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of
-/// an object, `gone` of the last one of an object that was deleted (unless the watch was away at that time), and
-/// `changed` only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion;
+/// an object, `gone` of each object that is there no more, also where it went while the watch was away, and `changed`
+/// only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion;
 /// and of those of which `edited` says so.
 pub async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     report: WatchReport,
     writer: Writer<K>,
     seen: impl Fn(&K) + Send + 'static,
-    gone: impl Fn(&K) + Send + 'static,
+    gone: impl Fn(&Gone) + Send + 'static,
     edited: impl Fn(&K) -> bool + Send + 'static,
     changed: impl Fn(&K) + Send + 'static,
 ) where
@@ -65,7 +65,7 @@ async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>> + Send,
     writer: Writer<K>,
     seen: impl Fn(&K) + Send,
-    gone: impl Fn(&K) + Send,
+    gone: impl Fn(&Gone) + Send,
     edited: impl Fn(&K) -> bool + Send,
     changed: impl Fn(&K) + Send,
 ) where
@@ -73,7 +73,7 @@ async fn follow<K>(
 {
     let store = writer.as_reader();
     // What `changed` goes by, as it was heard of last.
-    let mut known: HashMap<Option<String>, Known> = HashMap::new();
+    let mut known: HashMap<Gone, Known> = HashMap::new();
     let mut events =
         pin!(events.try_filter_map(|event| future::ready(Ok(decoded(event)))).modify(strip).reflect(writer));
     while let Some(event) = events.next().await {
@@ -81,29 +81,53 @@ async fn follow<K>(
             Ok(Event::Apply(object)) => {
                 seen(&object);
                 let (now, edited) = (Known::of(&object), edited(&object));
-                if now.differs(known.insert(object.uid(), now)) || edited {
+                if now.differs(known.insert(Gone::of(&object), now)) || edited {
                     changed(&object);
                 }
             }
             Ok(Event::Delete(object)) => {
                 seen(&object);
+                let object = Gone::of(&object);
+                known.remove(&object);
                 gone(&object);
-                known.remove(&object.uid());
             }
             Ok(Event::InitDone) => {
-                let before = mem::take(&mut known);
-                for object in store.state() {
+                let (before, there) = (mem::take(&mut known), store.state());
+                known.extend(there.iter().map(|object| (Gone::of(&**object), Known::of(&**object))));
+                // What they held is free before anybody else is looked at.
+                before.keys().filter(|object| !known.contains_key(object)).for_each(&gone);
+                for object in there {
                     seen(&object);
-                    let now = Known::of(&*object);
-                    known.insert(object.uid(), now);
+                    let it = Gone::of(&*object);
                     // Asked of each, since it remembers what it has heard of.
                     let edited = edited(&object);
-                    if now.differs(before.get(&object.uid()).copied()) || edited {
+                    if known.get(&it).is_some_and(|now| now.differs(before.get(&it).copied())) || edited {
                         changed(&object);
                     }
                 }
             }
             Ok(Event::Init | Event::InitApply(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// An object that may be there no more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Gone {
+    /// Its uid.
+    pub uid: String,
+    /// Its namespace; empty where it has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Gone {
+    fn of<K: Resource>(object: &K) -> Self {
+        Self {
+            uid: object.uid().unwrap_or_default(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
         }
     }
 }
@@ -193,15 +217,18 @@ mod tests {
         config
     }
 
-    /// What was told, as `seen a1`, of events about objects such as a1: name and generation.
-    async fn told(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
-        let guarded = |event| match event {
+    fn guarded(event: Event<AuthenticatorConfig>) -> Event<DeserializeGuard<AuthenticatorConfig>> {
+        match event {
             Event::Apply(object) => Event::Apply(DeserializeGuard(Ok(object))),
             Event::Delete(object) => Event::Delete(DeserializeGuard(Ok(object))),
             Event::InitApply(object) => Event::InitApply(DeserializeGuard(Ok(object))),
             Event::Init => Event::Init,
             Event::InitDone => Event::InitDone,
-        };
+        }
+    }
+
+    /// What was told, as `seen a1`, of events about objects such as a1: name and generation.
+    async fn told(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
         let (store, writer) = reflector::store();
         let told = Mutex::new(Vec::new());
         let tell = |what: &str, config: &AuthenticatorConfig| {
@@ -214,7 +241,13 @@ mod tests {
             tell("changed", config);
         };
         let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
-        follow(events, writer, |config| tell("seen", config), |_| {}, |_| false, changed).await;
+        let gone = |gone: &Gone| {
+            assert_eq!(gone.uid, format!("uid of {}", gone.name));
+            let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&gone.uid));
+            assert!(!stored, "the store has it no more");
+            told.lock().unwrap().push(format!("gone {}", gone.name));
+        };
+        follow(events, writer, |config| tell("seen", config), gone, |_| false, changed).await;
         let mut told = told.into_inner().unwrap();
         told.sort();
         told
@@ -290,6 +323,27 @@ mod tests {
     #[tokio::test]
     async fn an_object_that_was_deleted_and_made_again_has_changed() {
         let events = vec![Event::Apply(config("a", 1)), Event::Delete(config("a", 1)), Event::Apply(config("a", 1))];
-        assert_eq!(told(events).await, ["changed a1", "changed a1", "seen a1", "seen a1", "seen a1"]);
+        assert_eq!(told(events).await, ["changed a1", "changed a1", "gone a", "seen a1", "seen a1", "seen a1"]);
+    }
+
+    #[tokio::test]
+    async fn what_went_while_the_watch_was_away_is_gone_too() {
+        let both = [list(vec![config("a", 1), config("b", 1)]), list(vec![config("b", 1)])].concat();
+        assert_eq!(told(both.clone()).await, ["changed a1", "changed b1", "gone a", "seen a1", "seen b1", "seen b1"]);
+        let none = [both, list(Vec::new()), list(Vec::new())].concat();
+        let gone = told(none).await.into_iter().filter(|told| told.starts_with("gone")).collect::<Vec<_>>();
+        assert_eq!(gone, ["gone a", "gone b"]);
+    }
+
+    #[tokio::test]
+    async fn of_two_objects_under_one_name_the_one_of_the_earlier_list_is_gone() {
+        let (_, writer) = reflector::store();
+        let (told, mut anew) = (Mutex::new(Vec::new()), config("a", 1));
+        anew.metadata.uid = Some("another".to_owned());
+        let gone = |gone: &Gone| told.lock().unwrap().push(gone.uid.clone());
+        let events =
+            [list(vec![config("a", 1)]), list(vec![anew])].concat().into_iter().map(|event| Ok(guarded(event)));
+        follow(stream::iter(events), writer, |_| {}, gone, |_| false, |_| {}).await;
+        assert_eq!(told.into_inner().unwrap(), ["uid of a"]);
     }
 }

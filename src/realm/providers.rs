@@ -51,18 +51,30 @@ impl Providers {
             }
         }));
 
-        let (named, all, namespace, kept) =
-            (secrets.clone(), store.clone(), operator_namespace.clone(), last_seen.clone());
+        let (named, all, namespace) = (secrets.clone(), store.clone(), operator_namespace.clone());
+        let watch_named = move || {
+            named.watch_only(all.state().iter().map(|provider| secret_of(provider, &namespace)).collect());
+        };
+        let gone = watch_named.clone();
+        let (named, namespace, kept) = (secrets.clone(), operator_namespace.clone(), last_seen.clone());
         let seen = move |provider: &ClusterProviderConfig| {
             let secret = secret_of(provider, &namespace);
             if let Some(seen) = named.known(&secret) {
                 keep(&kept, provider, seen, &secret);
             }
-            named.watch_only(all.state().iter().map(|provider| secret_of(provider, &namespace)).collect());
+            watch_named();
         };
         let changed = move |provider: &ClusterProviderConfig| changed(&provider.name_any());
         let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
-        watches.spawn(watch(Api::all(server.client.clone()), report, writer, seen, |_| {}, |_| false, changed));
+        watches.spawn(watch(
+            Api::all(server.client.clone()),
+            report,
+            writer,
+            seen,
+            move |_| gone(),
+            |_| false,
+            changed,
+        ));
         Self { store, secrets, last_seen, operator_namespace }
     }
 

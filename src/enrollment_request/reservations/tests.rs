@@ -130,8 +130,10 @@ fn a_request_that_is_gone_waits_for_nobody_any_more() {
         assert_eq!(reservations.take(&other, &holder(uid)), Err(Taken::Busy(holder("1"))));
     }
     reservations.release(&holder("2"));
-    let waiting = |state: &State| [state.waiting.values(), state.next.values()].map(|lists| lists.flatten().count());
-    assert_eq!(waiting(&reservations.lock()), [1, 1], "only the one that is still there");
+    let state = reservations.lock();
+    let waiting = (state.waiting.values().flatten().count(), state.next.values().flatten().count());
+    assert_eq!(waiting, (1, 1), "only the one that is still there");
+    drop(state);
     reservations.release(&holder("3"));
     let state = reservations.lock();
     assert!(state.waiting.is_empty() && state.next.is_empty());
