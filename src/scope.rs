@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -21,6 +20,7 @@ use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
+use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::objects::Events;
 use crate::kubernetes::own_writes::OwnWrites;
 use crate::kubernetes::report::WatchReport;
@@ -148,9 +148,9 @@ impl Scope {
 
     /// The requests as the API server has them now, not as the watch has them.
     pub(crate) async fn list_requests(&self, client: &Client) -> kube::Result<Vec<EnrollmentRequest>> {
-        let api: Api<DeserializeGuard<EnrollmentRequest>> = api(client, self.namespace.as_deref());
+        let api: Api<Lenient<EnrollmentRequest>> = api(client, self.namespace.as_deref());
         let listed = api.list(&ListParams::default()).await?;
-        Ok(listed.items.into_iter().filter_map(|request| request.0.ok()).collect())
+        Ok(listed.items.into_iter().map(|Lenient(request)| request).collect())
     }
 
     /// The requests, as they are watched.
@@ -302,7 +302,7 @@ where
     }
 }
 
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<DeserializeGuard<K>>
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<Lenient<K>>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {

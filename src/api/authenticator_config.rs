@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::config_spec::{ConfigSpec, ConfigType};
-use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, has_status};
+use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable, has_status};
 
 /// An authenticator configuration of a Beyond Identity realm.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -67,6 +67,9 @@ pub struct AuthenticatorConfigSpec {
     /// What becomes of the configuration when this object is deleted. One that is only observed stays in any case.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
+    #[serde(skip)]
+    pub undecodable: Option<Undecodable>,
 }
 
 /// Whether the operator writes to the remote side.

@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ID_PATTERN, NAME_PATTERN};
+use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
 
 /// A tenant and realm of Beyond Identity, how to reach it, and which namespaces may use it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -50,6 +50,9 @@ pub struct ClusterProviderConfigSpec {
     /// delete it.
     #[serde(rename = "allowResourceIDs", default)]
     pub allow_resource_ids: bool,
+    /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
+    #[serde(skip)]
+    pub undecodable: Option<Undecodable>,
 }
 
 /// The vendor's regions, each with fixed hosts.

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, has_status};
+use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable, has_status};
 
 /// Asks for one enrolment email to one identity.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -62,6 +62,9 @@ pub struct EnrollmentRequestSpec {
     /// What becomes of a link that is out when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
+    /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
+    #[serde(skip)]
+    pub undecodable: Option<Undecodable>,
 }
 
 fn first_attempt() -> i64 {

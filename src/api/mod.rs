@@ -1,5 +1,7 @@
 //! The kinds and what they say: types with their schema, phases, reasons, conditions. Pure.
 
+#![allow(dead_code)] // KubeSchema copies each spec, and nobody reads `undecodable` in the copy
+
 pub mod authenticator_config;
 pub mod cluster_provider_config;
 pub mod conditions;
@@ -9,12 +11,14 @@ pub mod enrollment_request;
 pub mod phase;
 pub mod reason;
 pub mod text;
+pub mod undecodable;
 
 pub use authenticator_config::{AuthenticatorConfig, AuthenticatorConfigSpec, AuthenticatorConfigStatus};
 pub use cluster_provider_config::{ClusterProviderConfig, ClusterProviderConfigSpec};
 pub use enrollment_request::{EnrollmentRequest, EnrollmentRequestSpec, EnrollmentRequestStatus};
 pub use phase::Phase;
 pub use reason::Reason;
+pub use undecodable::Undecodable;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;

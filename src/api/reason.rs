@@ -153,6 +153,8 @@ reasons! {
         Forbidden [Waiting] "The operator itself lacks a right in this cluster." "Give its Role the right that the message names.";
         RealmNotFound [Waiting] "The service does not know the realm or the tenant of the provider config. That says nothing about what was made there."
             "Correct the region or the endpoint of the provider config. `tenantID` and `realmID` cannot be changed: where they are wrong, make another provider config.";
+        NotDecodable [Stalled, Waiting] "This version of the operator cannot read the object, or its provider config. Nothing is done by it, but a deletion."
+            "Upgrade the operator again, or correct the field that the message names.";
         RealmChanged [Stalled] "The provider config leads to another tenant or realm than the one in status. Nothing is sent, made or deleted there."
             "Let the provider config lead back. An object that is made anew sends or makes again, and what it had made is left where it was.";
     }

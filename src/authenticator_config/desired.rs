@@ -42,6 +42,8 @@ pub struct Desired {
     pub deleted_at: Option<Timestamp>,
     /// The look that somebody asked for, and that was not made yet.
     pub look_asked_for: Option<String>,
+    /// Why this version cannot decode the spec, if it cannot. Nothing else of the spec counts then but for a deletion.
+    pub undecodable: Option<String>,
 }
 
 impl Desired {
@@ -65,6 +67,7 @@ impl Desired {
             generation: config.metadata.generation.unwrap_or_default(),
             deleted_at: config.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             look_asked_for: look_asked_for(config),
+            undecodable: spec.undecodable.as_ref().map(|undecodable| undecodable.why.clone()),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Desired {
     pub deleted_at: Option<Timestamp>,
     /// The look that somebody asked for, and that was not made yet.
     pub look_asked_for: Option<String>,
+    /// Why this version cannot decode the spec, if it cannot. Nothing else of the spec counts then but for a deletion.
+    pub undecodable: Option<String>,
 }
 
 /// How an identity is named.
@@ -71,6 +73,7 @@ impl Desired {
             deleting: request.metadata.deletion_timestamp.is_some(),
             deleted_at: request.metadata.deletion_timestamp.as_ref().map(|time| time.0),
             look_asked_for: look_asked_for(request),
+            undecodable: spec.undecodable.as_ref().map(|undecodable| undecodable.why.clone()),
         }
     }
 

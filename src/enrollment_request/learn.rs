@@ -192,11 +192,14 @@ async fn identity(realm: &impl Remote, who: &Who, provider: &ProviderConfigRef) 
 /// What a request needs to know of its AuthenticatorConfig.
 fn of_config(config: &AuthenticatorConfig) -> Config {
     let status = config.status.as_ref();
-    let ready = status.filter(|status| is_ready(&status.conditions) && config.metadata.deletion_timestamp.is_none());
+    // What its conditions say is of a spec that this version could decode.
+    let is_decoded = config.spec.undecodable.is_none();
+    let is_usable = is_decoded && config.metadata.deletion_timestamp.is_none();
+    let ready = status.filter(|status| is_usable && is_ready(&status.conditions));
     Config {
         provider_config_ref: config.spec.provider_config_ref.clone(),
         leaving: config.metadata.deletion_timestamp.is_some(),
-        stalled: status.is_some_and(|status| is_stalled(&status.conditions)),
+        stalled: !is_decoded || status.is_some_and(|status| is_stalled(&status.conditions)),
         ready: ready.and_then(|status| {
             Some(ReadyConfig {
                 id: status.id.clone()?,

@@ -1,59 +1,83 @@
-//! Why an object does not fit this version's schema, in words that hold none of its values: any may be somebody's name.
+//! Why an object cannot be decoded by this version, in words that hold none of its values: any may be somebody's name.
 
-use kube::core::error_boundary::InvalidObject;
+use serde_path_to_error::Error;
 
-/// What was expected instead, or which field is missing.
-pub(super) fn misfit(invalid: &InvalidObject) -> String {
-    let error = &invalid.error;
+/// Which field it is, and what was expected there, or which field is missing.
+pub(super) fn misfit(error: &Error<serde_json::Error>) -> String {
+    // Below spec and status, a path consists of the names of fields. Elsewhere it may hold somebody's own keys.
+    let path = error.path().to_string();
+    let is_named = ["spec", "status"].iter().any(|part| path == *part || path.starts_with(&format!("{part}.")));
+    let path = if is_named { path } else { "the object".to_owned() };
+    let error = error.inner().to_string();
     let starts = |with: &[&str]| with.iter().any(|start| error.starts_with(start));
     // Only the names of fields follow.
-    if starts(&["Missing field ", "Duplicate field "]) {
-        return format!("{}{}", error[..1].to_lowercase(), &error[1..]);
+    for problem in ["missing", "duplicate"] {
+        if let Some(field) = error.strip_prefix(&format!("{problem} field ")) {
+            return format!("in {path} the field {field} is {problem}");
+        }
     }
-    if starts(&["Invalid type ", "Invalid value ", "Invalid length ", "Unknown variant ", "Unknown field "])
-        && let Some((_value, expected)) = error.rsplit_once(". Expected ")
+    if starts(&["invalid type: ", "invalid value: ", "invalid length ", "unknown variant ", "unknown field "])
+        && let Some((_value, expected)) = error.rsplit_once(", expected ")
     {
-        return format!("in some field {expected} was expected");
+        return format!("in {path} {expected} was expected");
     }
-    "some field has a value that cannot be read".to_owned()
+    format!("{path} has a value that cannot be read")
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::core::DeserializeGuard;
-    use serde_json::json;
+    use serde::de::Error as _;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::api::EnrollmentRequest;
 
-    fn said(spec: &serde_json::Value) -> String {
+    fn said(spec: &Value) -> String {
         let object = json!({
             "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest", "metadata": {}, "spec": spec,
         });
-        let guard: DeserializeGuard<EnrollmentRequest> = serde_json::from_value(object).unwrap();
-        misfit(&guard.0.unwrap_err())
+        misfit(&serde_path_to_error::deserialize::<_, EnrollmentRequest>(&object).unwrap_err())
     }
 
     #[test]
     fn what_does_not_fit_is_said_without_its_value() {
         let config = json!({"name": "hosted-web"});
         for (spec, expected) in [
-            (json!("jane. Expected jane"), "in some field struct EnrollmentRequestSpec was expected"),
-            (json!({"identity": {"id": "jane"}}), "missing field authenticatorConfigRef"),
+            (json!("jane, expected jane"), "in spec struct EnrollmentRequestSpec was expected"),
+            (json!({"identity": {"id": "jane"}}), "in spec the field `authenticatorConfigRef` is missing"),
             (
                 json!({"identity": "jane", "authenticatorConfigRef": config}),
-                "in some field struct IdentityRef was expected",
+                "in spec.identity struct IdentityRef was expected",
             ),
             (
                 json!({"identity": {"id": "jane"}, "authenticatorConfigRef": config, "attempt": "jane"}),
-                "in some field i64 was expected",
+                "in spec.attempt i64 was expected",
+            ),
+            (
+                json!({"identity": {"id": "jane"}, "authenticatorConfigRef": config, "deliveryMethod": "jane"}),
+                "in spec.deliveryMethod `EMAIL` was expected",
             ),
         ] {
             assert_eq!(said(&spec), expected);
         }
-        for error in ["jane", "parsing jane: Expected a time, not jane", "", "Invalid type jane"] {
-            let invalid = InvalidObject { error: error.to_owned(), metadata: Default::default() };
-            assert_eq!(misfit(&invalid), "some field has a value that cannot be read");
+    }
+
+    #[test]
+    fn what_an_error_says_in_other_words_is_not_repeated() {
+        for error in ["jane", "parsing jane, expected a time, not jane", "", "invalid type: jane"] {
+            #[derive(Debug)]
+            struct Never;
+            impl<'de> serde::Deserialize<'de> for Never {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let text = String::deserialize(deserializer)?;
+                    Err(D::Error::custom(text))
+                }
+            }
+            let jane = [("jane".to_owned(), json!(error))];
+            let object = Value::Object(serde_json::Map::from_iter(jane));
+            type Object = std::collections::HashMap<String, Never>;
+            let said = misfit(&serde_path_to_error::deserialize::<_, Object>(&object).unwrap_err());
+            assert_eq!(said, "the object has a value that cannot be read");
         }
     }
 }

@@ -2,10 +2,12 @@
 //! Secrets.
 
 pub mod client;
+pub mod lenient;
 mod misfit;
 pub mod objects;
 pub mod own_writes;
 pub mod report;
+mod salvage;
 pub mod secrets;
 pub mod users;
 pub mod watch;

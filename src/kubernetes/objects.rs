@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::core::DeserializeGuard;
 use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client, Resource, ResourceExt};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::misfit::misfit;
+use super::lenient::{Lenient, Salvage};
 use super::own_writes::OwnWrites;
 use crate::api::{FINALIZER, HasStatus, text};
 use crate::metrics::Metrics;
@@ -45,60 +42,40 @@ pub struct Events {
 
 impl<K> KubeObjects<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + Sync
-        + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + 'static,
 {
     /// The objects that `store` holds, whose watch hears of `own_writes`.
     pub fn new(client: Client, store: Store<K>, events: Events, own_writes: Arc<OwnWrites>) -> Self {
         Self { client, store, events, own_writes }
     }
 
-    fn api_of(&self, object: &K) -> Api<K> {
-        Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default())
+    /// Lenient, since the client logs the whole of an answer that does not decode, usernames and all.
+    fn api(&self, namespace: &str) -> Api<Lenient<K>> {
+        Api::namespaced(self.client.clone(), namespace)
     }
 }
 
 impl<K> Objects<K> for KubeObjects<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned
-        + Send
-        + Sync
-        + HasStatus
-        + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + HasStatus + 'static,
 {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         self.store.get(&ObjectRef::new(name).within(namespace))
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
-        // Guarded, since the client logs the whole of an answer that does not decode, usernames and all.
-        let api: Api<DeserializeGuard<K>> = Api::namespaced(self.client.clone(), namespace);
-        let failed = |error: String| format!("reading {}: {error}", K::kind(&()));
-        match answered(api.get_opt(name)).await {
-            Ok(None) => Ok(None),
-            Ok(Some(DeserializeGuard(Ok(object)))) => Ok(Some(object)),
-            Ok(Some(DeserializeGuard(Err(invalid)))) => Err(failed(misfit(&invalid))),
-            Err(error) => Err(failed(error.to_string())),
-        }
+        let read = answered(self.api(namespace).get_opt(name)).await;
+        let read = read.map_err(|error| format!("reading {}: {error}", K::kind(&())))?;
+        Ok(read.map(|Lenient(object)| object))
     }
 
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
-        let api = self.api_of(object);
-        let name = object.name_any();
+        let api = self.api(&object.namespace().unwrap_or_default());
+        let (name, lenient) = (object.name_any(), Lenient(object.clone()));
         // Before the write: the watch may be sooner than its answer.
         self.own_writes.writes(object);
-        let written = answered(api.replace_status(&name, &PostParams::default(), object)).await;
-        written.map_err(write_error::<K>).inspect_err(|error| {
+        let written = answered(api.replace_status(&name, &PostParams::default(), &lenient)).await;
+        written.map(|Lenient(object)| object).map_err(write_error::<K>).inspect_err(|error| {
             if !matches!(error, WriteError::NoAnswer(_)) {
                 self.own_writes.takes_back(object);
             }
@@ -117,9 +94,10 @@ where
             "resourceVersion": object.resource_version(),
             "finalizers": finalizers,
         }});
-        let api = self.api_of(object);
+        let api = self.api(&object.namespace().unwrap_or_default());
         let name = object.name_any();
-        answered(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await.map_err(write_error::<K>)
+        let patched = answered(api.patch(&name, &PatchParams::default(), &Patch::Merge(patch))).await;
+        patched.map(|Lenient(object)| object).map_err(write_error::<K>)
     }
 
     fn announce(&self, object: &K, announcement: Announcement) {

@@ -7,17 +7,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
-use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, WatchStreamExt, predicates};
 use kube::{Api, Resource, ResourceExt};
-use serde::de::DeserializeOwned;
 
 use super::client::WATCH;
-use super::misfit::misfit;
+use super::lenient::{Lenient, Salvage};
 use super::report::WatchReport;
 use crate::api::FINALIZER;
 
@@ -26,7 +24,7 @@ use crate::api::FINALIZER;
 /// only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion;
 /// and of those of which `edited` says so.
 pub async fn watch<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Lenient<K>>,
     report: WatchReport,
     writer: Writer<K>,
     seen: impl Fn(&K) + Send + 'static,
@@ -34,7 +32,7 @@ pub async fn watch<K>(
     edited: impl Fn(&K) -> bool + Send + 'static,
     changed: impl Fn(&K) + Send + 'static,
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Salvage + Debug + Send + Sync + 'static,
 {
     let events = watcher(api, watcher::Config::default().timeout(WATCH)).backoff(Pauses).inspect(|event| match event {
         Ok(Event::InitDone) => report.filled(),
@@ -62,7 +60,7 @@ impl Backoff for Pauses {
 /// Tells of `events` when the store shows them, and not before: whoever hears of an object looks it up there.
 /// That matters for a list, of which the store shows nothing until it has all of it.
 async fn follow<K>(
-    events: impl Stream<Item = watcher::Result<Event<DeserializeGuard<K>>>> + Send,
+    events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>> + Send,
     writer: Writer<K>,
     seen: impl Fn(&K) + Send,
     gone: impl Fn(&Gone) + Send,
@@ -74,8 +72,7 @@ async fn follow<K>(
     let store = writer.as_reader();
     // What `changed` goes by, as it was heard of last.
     let mut known: HashMap<Gone, Known> = HashMap::new();
-    let mut events =
-        pin!(events.try_filter_map(|event| future::ready(Ok(decoded(event)))).modify(strip).reflect(writer));
+    let mut events = pin!(events.map_ok(unwrapped).modify(strip).reflect(writer));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object)) => {
@@ -166,29 +163,15 @@ where
     }
 }
 
-/// The event with its object decoded. An object that does not decode is said, and left out: it must not stop
-/// the others.
-fn decoded<K: Resource<DynamicType = ()>>(event: Event<DeserializeGuard<K>>) -> Option<Event<K>> {
-    let object = |guard: DeserializeGuard<K>| match guard.0 {
-        Ok(object) => Some(object),
-        Err(invalid) => {
-            tracing::warn!(
-                kind = %K::kind(&()),
-                namespace = invalid.metadata.namespace,
-                name = invalid.metadata.name,
-                "the object is passed over, since it does not fit the schema of this version: {}",
-                misfit(&invalid)
-            );
-            None
-        }
-    };
-    Some(match event {
-        Event::Apply(guard) => Event::Apply(object(guard)?),
-        Event::Delete(guard) => Event::Delete(object(guard)?),
-        Event::InitApply(guard) => Event::InitApply(object(guard)?),
+/// The event with its object, as far as it could be decoded.
+fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
+    match event {
+        Event::Apply(Lenient(object)) => Event::Apply(object),
+        Event::Delete(Lenient(object)) => Event::Delete(object),
+        Event::InitApply(Lenient(object)) => Event::InitApply(object),
         Event::Init => Event::Init,
         Event::InitDone => Event::InitDone,
-    })
+    }
 }
 
 /// Takes out what nobody reads, and what makes up most of an object's size.
@@ -217,11 +200,11 @@ mod tests {
         config
     }
 
-    fn guarded(event: Event<AuthenticatorConfig>) -> Event<DeserializeGuard<AuthenticatorConfig>> {
+    fn guarded(event: Event<AuthenticatorConfig>) -> Event<Lenient<AuthenticatorConfig>> {
         match event {
-            Event::Apply(object) => Event::Apply(DeserializeGuard(Ok(object))),
-            Event::Delete(object) => Event::Delete(DeserializeGuard(Ok(object))),
-            Event::InitApply(object) => Event::InitApply(DeserializeGuard(Ok(object))),
+            Event::Apply(object) => Event::Apply(Lenient(object)),
+            Event::Delete(object) => Event::Delete(Lenient(object)),
+            Event::InitApply(object) => Event::InitApply(Lenient(object)),
             Event::Init => Event::Init,
             Event::InitDone => Event::InitDone,
         }
@@ -276,8 +259,8 @@ mod tests {
         };
         let events = [list(vec![config("a", 1)]), vec![Event::Apply(config("a", 1))]].concat();
         let events = events.into_iter().map(|event| match event {
-            Event::InitApply(object) => Event::InitApply(DeserializeGuard(Ok(object))),
-            Event::Apply(object) => Event::Apply(DeserializeGuard(Ok(object))),
+            Event::InitApply(object) => Event::InitApply(Lenient(object)),
+            Event::Apply(object) => Event::Apply(Lenient(object)),
             Event::Init => Event::Init,
             Event::InitDone | Event::Delete(_) => Event::InitDone,
         });
@@ -292,7 +275,7 @@ mod tests {
         written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
         let annotations = [(LAST_APPLIED, "{}"), ("example.com/team", "identity")];
         written.metadata.annotations = Some(annotations.map(|(name, value)| (name.into(), value.into())).into());
-        let guard = || DeserializeGuard(Ok(written.clone()));
+        let guard = || Lenient(written.clone());
         let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
         for events in [listed.clone(), [listed, vec![Event::Apply(guard())]].concat()] {
             let (store, writer) = reflector::store();

@@ -38,6 +38,11 @@ impl LastSeen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.name_any(), (credentials, false));
     }
 
+    /// What was seen last of the provider config of this name is not to be used any more.
+    pub(super) fn forget(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// The last credentials of the provider config of this name.
     pub(super) fn get(&self, name: &str) -> Option<Credentials> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::last_seen::{Credentials, LastSeen};
 use super::secret;
 use crate::api::phase::why;
-use crate::api::{ClusterProviderConfig, Phase, ProviderConfigRef, Reason};
+use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason, Undecodable};
 use crate::beyond_identity::ApiToken;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
@@ -45,7 +45,8 @@ impl Providers {
         let (users, namespace, wake, kept) =
             (store.clone(), operator_namespace.clone(), changed.clone(), last_seen.clone());
         let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
-            for user in users.state().iter().filter(|user| secret_of(user, &namespace) == *secret) {
+            let names_it = |user: &&Arc<_>| secret_of(user, &namespace).as_ref() == Some(secret);
+            for user in users.state().iter().filter(names_it) {
                 keep(&kept, user, seen.clone(), secret);
                 wake(&user.name_any());
             }
@@ -53,13 +54,23 @@ impl Providers {
 
         let (named, all, namespace) = (secrets.clone(), store.clone(), operator_namespace.clone());
         let watch_named = move || {
-            named.watch_only(all.state().iter().map(|provider| secret_of(provider, &namespace)).collect());
+            named.watch_only(all.state().iter().filter_map(|provider| secret_of(provider, &namespace)).collect());
         };
         let gone = watch_named.clone();
         let (named, namespace, kept) = (secrets.clone(), operator_namespace.clone(), last_seen.clone());
         let seen = move |provider: &ClusterProviderConfig| {
-            let secret = secret_of(provider, &namespace);
-            if let Some(seen) = named.known(&secret) {
+            if let Some(Undecodable { why, .. }) = &provider.spec.undecodable {
+                let name = provider.name_any();
+                // What was meant for it before may not be meant for it now.
+                kept.forget(&name);
+                tracing::warn!(
+                    name,
+                    "The ClusterProviderConfig cannot be decoded by this version and is not used: {why}"
+                );
+            }
+            if let Some(secret) = secret_of(provider, &namespace)
+                && let Some(seen) = named.known(&secret)
+            {
                 keep(&kept, provider, seen, &secret);
             }
             watch_named();
@@ -86,7 +97,7 @@ impl Providers {
     /// When the tokens that are in use expire, where they tell: with kind and name of their provider configs.
     pub fn token_expirations(&self) -> Vec<(&'static str, String, Timestamp)> {
         let known = |provider: &Arc<ClusterProviderConfig>| {
-            let secret = secret_of(provider, &self.operator_namespace);
+            let secret = secret_of(provider, &self.operator_namespace)?;
             let token = token_of(provider, self.secrets.known(&secret)?, &secret)?;
             Some(("ClusterProviderConfig", provider.name_any(), token.expires_at()?))
         };
@@ -106,7 +117,10 @@ impl Providers {
         let Some(provider) = self.store.get(&ObjectRef::new(&reference.name)) else {
             return Err(Missing { why: not_found(reference), last: self.last_seen.get(&reference.name) });
         };
-        let secret = secret_of(&provider, &self.operator_namespace);
+        let Some(secret) = secret_of(&provider, &self.operator_namespace) else {
+            let what = provider.spec.undecodable.as_ref().map_or("", |undecodable| &undecodable.why);
+            return Err(Missing { why: not_decodable(reference, what), last: None });
+        };
         let (seen, key) = (self.secrets.get(&secret).await, &provider.spec.credentials.api_token.secret_ref);
         let is_gone = secret::is_gone(&seen, key);
         match secret::token(seen, &secret, key, reference) {
@@ -135,6 +149,16 @@ fn not_found(reference: &ProviderConfigRef) -> Phase {
     ))
 }
 
+fn not_decodable(reference: &ProviderConfigRef, what: &str) -> Phase {
+    Phase::Blocked(why(
+        Reason::NotDecodable,
+        format!(
+            "this version of the operator cannot read the {reference}, so nothing goes through it: {what}; upgrade the \
+             operator again, or correct that field"
+        ),
+    ))
+}
+
 /// Keeps the token of `provider`, where this was seen of its Secret.
 fn keep(last_seen: &LastSeen, provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Secret>) {
     if let Some(token) = token_of(provider, seen, secret) {
@@ -148,7 +172,9 @@ fn token_of(provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Sec
     secret::token(seen, secret, &provider.spec.credentials.api_token.secret_ref, &reference).ok()
 }
 
-/// The Secret with the credentials of a cluster-scoped provider config.
-fn secret_of(provider: &ClusterProviderConfig, operator_namespace: &str) -> ObjectRef<Secret> {
-    ObjectRef::new(&provider.spec.credentials.api_token.secret_ref.name).within(operator_namespace)
+/// The Secret with the credentials of a cluster-scoped provider config; none where this version cannot decode it.
+fn secret_of(provider: &ClusterProviderConfig, operator_namespace: &str) -> Option<ObjectRef<Secret>> {
+    let ClusterProviderConfigSpec { credentials, undecodable, .. } = &provider.spec;
+    let secret = &credentials.api_token.secret_ref.name;
+    undecodable.is_none().then(|| ObjectRef::new(secret).within(operator_namespace))
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::fact::Trouble;
-use crate::api::Phase;
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
 
 /// How a look ends.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,15 @@ impl Wait {
     /// Says `phase` and waits until `until`.
     pub fn saying(phase: Phase, until: Until) -> Self {
         Self { say: Some(phase), until }
+    }
+
+    /// Says that this version cannot decode the object, and why. Nothing is polled: it waits until somebody acts.
+    pub fn undecodable(what: &str) -> Self {
+        let message = format!(
+            "this version of the operator cannot read the object, so nothing is done by it: {what}; upgrade the operator \
+             again, or correct that field"
+        );
+        Self::saying(Phase::Refused(why(Reason::NotDecodable, message)), Until::Change)
     }
 
     /// Says what went wrong, and backs off. What only a change of the spec can mend, and what has not come right

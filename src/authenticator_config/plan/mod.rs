@@ -18,7 +18,7 @@ use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::home::{Away, at_home};
-use crate::reconcile::{Fact, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::{Fact, Outcome, RealmIds, Trouble, Until, Wait};
 
 /// The times that a plan goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +43,23 @@ struct Facts<'a> {
 /// The next step.
 pub fn plan(desired: &Desired, observed: &Observed, times: &Times) -> Step {
     let facts = Facts { desired, observed, times };
-    create::rule(&facts)
+    undecodable(&facts)
+        .or_else(|| create::rule(&facts))
         .or_else(|| doubt::rule(&facts))
         .or_else(|| leave::rule(&facts))
         // Nothing is made for an object that could vanish without a word.
         .or_else(|| (!observed.finalizer).then_some(Step::AddFinalizer))
         .or_else(|| correct::rule(&facts))
         .unwrap_or_else(|| establish::rule(&facts))
+}
+
+/// By a spec that this version cannot decode, nothing is made, looked for or changed. What came of a create just now is
+/// written down first. A deletion goes on by the status.
+fn undecodable(facts: &Facts<'_>) -> Option<Step> {
+    let Facts { desired, observed, .. } = facts;
+    let told = observed.created.as_ref().is_some_and(|created| !matches!(created.outcome, Outcome::InDoubt));
+    let why = desired.undecodable.as_ref().filter(|_| !(desired.is_deleting() || observed.ticket || told))?;
+    Some(Step::Wait(Wait::undecodable(why)))
 }
 
 impl<'a> Facts<'a> {

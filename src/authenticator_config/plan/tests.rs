@@ -7,6 +7,7 @@ mod establish;
 mod leave;
 mod properties;
 mod resource_id;
+mod undecodable;
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ use super::step::{Question, Step};
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::reconcile::home::{Away, at_home};
-use crate::reconcile::{RealmIds, Trouble, Wait};
+use crate::reconcile::{Outcome, RealmIds, Trouble, Wait};
 
 /// The times that a plan goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +74,22 @@ struct Facts<'a> {
 /// The next step.
 pub fn plan(desired: &Desired, observed: &Observed, times: &Times, now: Timestamp) -> Step {
     let facts = Facts { desired, observed, times, now };
-    send::rule(&facts)
+    undecodable(&facts)
+        .or_else(|| send::rule(&facts))
         .or_else(|| doubt::rule(&facts))
         .or_else(|| leave::rule(&facts))
         .or_else(|| hold::rule(&facts))
         .or_else(|| follow::rule(&facts))
         .unwrap_or_else(|| prepare::rule(&facts))
+}
+
+/// By a spec that this version cannot decode, nothing is done: no email is sent or looked for, and no link revoked. What
+/// came of a send just now is written down first. A deletion goes on by the status.
+fn undecodable(facts: &Facts<'_>) -> Option<Step> {
+    let Facts { desired, observed, .. } = facts;
+    let told = observed.sent.as_ref().is_some_and(|sent| !matches!(sent.outcome, Outcome::InDoubt));
+    let why = desired.undecodable.as_ref().filter(|_| !(desired.deleting || observed.ticket || told))?;
+    Some(Step::Wait(Wait::undecodable(why)))
 }
 
 impl Facts<'_> {

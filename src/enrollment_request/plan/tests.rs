@@ -8,6 +8,7 @@ mod properties;
 mod resend;
 mod revoke;
 mod send;
+mod undecodable;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -59,6 +60,7 @@ fn desired() -> Desired {
         deleting: false,
         deleted_at: None,
         look_asked_for: None,
+        undecodable: None,
     }
 }
 

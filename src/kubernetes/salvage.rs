@@ -1,0 +1,157 @@
+//! What is salvaged of each kind. Of a spec, only what keeps the world safe is taken: what others go by, and what is not
+//! to be removed. What cannot be read counts as whatever undoes nothing.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::lenient::Salvage;
+use crate::api::authenticator_config::{self, ConfigSpec, ConfigType, ManagementPolicy};
+use crate::api::cluster_provider_config::{AllowedNamespaces, ApiTokenCredentials, Credentials, SecretKeyRef};
+use crate::api::enrollment_request::{self, AuthenticatorConfigRef, DeliveryMethod, IdentityRef};
+use crate::api::{
+    AuthenticatorConfig, AuthenticatorConfigSpec, ClusterProviderConfig, ClusterProviderConfigSpec, EnrollmentRequest,
+    EnrollmentRequestSpec, ProviderConfigRef, Undecodable,
+};
+
+impl Salvage for EnrollmentRequest {
+    fn undecodable(&self) -> Option<&Undecodable> {
+        self.spec.undecodable.as_ref()
+    }
+
+    fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
+        let (spec, status) = (&undecodable.raw["spec"], status(&undecodable.raw, ("send", send)));
+        let spec = EnrollmentRequestSpec {
+            // Its AuthenticatorConfig stays in use.
+            authenticator_config_ref: AuthenticatorConfigRef { name: text(&spec["authenticatorConfigRef"], "name") },
+            identity: IdentityRef { id: None, username: None },
+            delivery_method: DeliveryMethod::default(),
+            post_binding_redirect_uri: None,
+            attempt: 1,
+            revoked: false,
+            deletion_policy: read_or(spec, "deletionPolicy", enrollment_request::DeletionPolicy::Orphan),
+            undecodable: Some(undecodable),
+        };
+        Self { metadata, spec, status }
+    }
+}
+
+impl Salvage for AuthenticatorConfig {
+    fn undecodable(&self) -> Option<&Undecodable> {
+        self.spec.undecodable.as_ref()
+    }
+
+    fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
+        let (spec, status) = (&undecodable.raw["spec"], status(&undecodable.raw, ("create", create)));
+        let name = text(&spec["providerConfigRef"], "name");
+        let spec = AuthenticatorConfigSpec {
+            // Where it does not lead to the realm in status, nothing is deleted there.
+            provider_config_ref: ProviderConfigRef { name, ..ProviderConfigRef::default() },
+            display_name: None,
+            config: ConfigSpec {
+                type_: ConfigType::deserialize(&spec["config"]["type"]).unwrap_or(ConfigType::HostedWeb),
+                authentication_methods: None,
+                trusted_origins: None,
+                invoke_url: None,
+                invocation_type: None,
+                onboarding_configuration: None,
+                roaming_auth_config: None,
+            },
+            resource_id: spec.get("resourceID").map(|_| text(spec, "resourceID")),
+            management_policy: read_or(spec, "managementPolicy", ManagementPolicy::Observe),
+            deletion_policy: read_or(spec, "deletionPolicy", authenticator_config::DeletionPolicy::Orphan),
+            undecodable: Some(undecodable),
+        };
+        Self { metadata, spec, status }
+    }
+}
+
+impl Salvage for ClusterProviderConfig {
+    fn undecodable(&self) -> Option<&Undecodable> {
+        self.spec.undecodable.as_ref()
+    }
+
+    /// Nothing: no token goes by what was guessed.
+    fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
+        let secret_ref = SecretKeyRef { name: String::new(), key: String::new() };
+        let spec = ClusterProviderConfigSpec {
+            tenant_id: String::new(),
+            realm_id: String::new(),
+            region: None,
+            endpoint: None,
+            credentials: Credentials { api_token: ApiTokenCredentials { secret_ref } },
+            allowed_namespaces: AllowedNamespaces::default(),
+            allow_resource_ids: false,
+            undecodable: Some(undecodable),
+        };
+        Self { metadata, spec }
+    }
+}
+
+/// The value of this field; its default where it is absent, and `otherwise` where it cannot be read.
+fn read_or<T: DeserializeOwned + Default>(object: &Value, field: &str, otherwise: T) -> T {
+    object.get(field).map_or_else(T::default, |value| T::deserialize(value).unwrap_or(otherwise))
+}
+
+fn text(object: &Value, field: &str) -> String {
+    object[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// The status: all of it, or else each field that decodes, and each item of a list. The write-ahead record stays
+/// whatever is in it, since what it announces may have happened.
+fn status<S: DeserializeOwned>(raw: &Value, (record, salvaged): (&str, fn(&Value, &Value) -> Value)) -> Option<S> {
+    let status = raw.get("status")?;
+    if let Ok(status) = S::deserialize(status) {
+        return Some(status);
+    }
+    let decodes = |field: &str, value: &Value| S::deserialize(&json!({ field: value })).is_ok();
+    let mut kept = Map::new();
+    for (field, value) in status.as_object().into_iter().flatten() {
+        let value = match value {
+            value if decodes(field, value) => value.clone(),
+            value if field == record => salvaged(value, status),
+            Value::Array(items) => items.iter().filter(|item| decodes(field, &json!([item]))).cloned().collect(),
+            _ => continue,
+        };
+        if decodes(field, &value) {
+            kept.insert(field.clone(), value);
+        }
+    }
+    S::deserialize(Value::Object(kept)).ok()
+}
+
+/// A record of a send that does not decode: whom it is for, as far as that can be read, and nothing by which it could be
+/// concluded whether the email was sent. Without a `notBefore`, no job is taken for its own, and none is ruled out.
+fn send(record: &Value, status: &Value) -> Value {
+    let of = |field: &str| match text(record, field) {
+        // Every send of a request goes to the same identity.
+        empty if empty.is_empty() => text(status, field),
+        id => id,
+    };
+    json!({
+        "id": text(record, "id"),
+        "attempt": record["attempt"].as_i64().unwrap_or(1),
+        "providerConfigRef": { "name": text(&record["providerConfigRef"], "name") },
+        "tenantID": of("tenantID"),
+        "realmID": of("realmID"),
+        "identityID": of("identityID"),
+        "authenticatorConfigID": of("authenticatorConfigID"),
+        "deliveryMethod": "EMAIL",
+        "notBefore": "",
+        "timeoutSeconds": LONGEST,
+    })
+}
+
+/// The same of a create. What was made is found by its mark; without a realm it is looked for nowhere.
+fn create(record: &Value, _: &Value) -> Value {
+    json!({
+        "id": text(record, "id"),
+        "tenantID": text(record, "tenantID"),
+        "realmID": text(record, "realmID"),
+        "timeoutSeconds": LONGEST,
+    })
+}
+
+/// As long as any call may run, in seconds.
+const LONGEST: i64 = 3600;
