@@ -13,6 +13,7 @@ use crate::NAME;
 use crate::beyond_identity::{BuildError, HttpClient};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
+use crate::kubernetes::schema;
 use crate::metrics::{self, Metrics};
 use crate::realm::limiter::Limiters;
 use crate::runtime::health;
@@ -142,6 +143,8 @@ async fn lead(
 ) -> RunError {
     leadership.taken().await;
     world.metrics.leads(true);
+    // Beside all work: what it finds is a warning.
+    tokio::spawn(schema::check(world.client.clone()));
     // Only now, and not from the stores: what the one before has written last must not be missed.
     world.reservations.fill(&all_requests(&scopes, &world.client).await);
     keep_up(loops, |loops| scopes.into_iter().for_each(|scope| scope.start(world, ending, loops))).await

@@ -20,6 +20,19 @@ pub fn yaml() -> String {
     all().iter().map(|(_, crd)| format!("---\n{}", yaml_of(crd))).collect()
 }
 
+/// The version of all kinds.
+pub const VERSION: &str = "v1alpha1";
+
+/// Every kind, with the schema of its objects.
+pub fn schemas() -> Vec<(String, Value)> {
+    let of = |(_, mut crd): (String, Value)| {
+        let kind = crd.pointer("/spec/names/kind").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let schema = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").map(Value::take);
+        (kind, schema.unwrap_or_default())
+    };
+    all().into_iter().map(of).collect()
+}
+
 /// Every definition, with the name of its file.
 fn all() -> Vec<(String, Value)> {
     [AuthenticatorConfig::crd(), ClusterProviderConfig::crd(), EnrollmentRequest::crd()]
@@ -103,12 +116,13 @@ mod tests {
 
     /// The schema of each kind.
     fn schemas() -> Vec<Value> {
-        all().iter().map(|(_, crd)| crd.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap().clone()).collect()
+        super::schemas().into_iter().map(|(_, schema)| schema).collect()
     }
 
     #[test]
     fn every_kind_is_of_the_one_group() {
         assert!(all().iter().all(|(_, crd)| crd["spec"]["group"] == crate::api::GROUP));
+        assert!(all().iter().all(|(_, crd)| crd["spec"]["versions"][0]["name"] == VERSION));
         for ours in [crate::api::FINALIZER, crate::api::PAUSED, crate::api::RECONCILE_REQUESTED_AT] {
             assert!(ours.starts_with(crate::api::GROUP));
         }

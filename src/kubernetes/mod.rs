@@ -8,6 +8,7 @@ pub mod objects;
 pub mod own_writes;
 pub mod report;
 mod salvage;
+pub mod schema;
 pub mod secrets;
 pub mod users;
 pub mod watch;

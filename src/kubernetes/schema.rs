@@ -1,0 +1,187 @@
+//! The schema that the API server serves, compared with the one that this version needs. An API server whose definitions
+//! are older drops what it does not know without a word.
+
+use std::time::Duration;
+
+use kube::api::GetParams;
+use kube::core::Request;
+use kube::{Client, Error};
+use serde_json::Value;
+
+use crate::api::{GROUP, crds};
+use crate::runtime::cause;
+
+/// How long one answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is asked for. A definition that was just applied may not be in the document yet.
+const TRIES: usize = 4;
+/// The pause in between.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// Compares the schema that is served with the one that this version needs, and warns of what is missing. It stops
+/// nothing: each write is checked by itself.
+pub async fn check(client: Client) {
+    let mut found = Err(String::new());
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        found = lacking(&client).await;
+        if found.as_ref().is_ok_and(Vec::is_empty) {
+            return;
+        }
+    }
+    match found {
+        Ok(lacking) => lacking.iter().for_each(|Lacking { kind, fields }| {
+            let fields = fields.join(", ");
+            tracing::warn!(
+                %kind,
+                "The installed CustomResourceDefinition of {kind} lacks {fields}, which the API server therefore drops: apply \
+                 the CustomResourceDefinitions of this version with `beyond-identity-operator crds | kubectl apply \
+                 --server-side -f -`"
+            );
+        }),
+        Err(why) => tracing::warn!("The installed CustomResourceDefinitions cannot be compared with this version's: {why}"),
+    }
+}
+
+/// A kind whose definition lacks fields.
+#[derive(Debug, PartialEq, Eq)]
+struct Lacking {
+    kind: String,
+    fields: Vec<String>,
+}
+
+/// What the API server lacks; or why nobody can say.
+async fn lacking(client: &Client) -> Result<Vec<Lacking>, String> {
+    let request = Request::new(format!("/openapi/v3/apis/{GROUP}")).get(crds::VERSION, &GetParams::default());
+    let request = request.map_err(|error| error.to_string())?;
+    let answer = tokio::time::timeout(TIMEOUT, client.request::<Value>(request)).await;
+    let document =
+        answer.map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))?.map_err(|error| match error {
+            Error::Api(status) => format!("the Kubernetes API answers with {}: {}", status.code, status.message),
+            error => cause(&error),
+        })?;
+    compared(&crds::schemas(), &document)
+}
+
+/// What each kind lacks in this OpenAPI document. `needed` has the kinds with their schemas.
+fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<Lacking>, String> {
+    let served = |kind: &str| {
+        let schemas = document["components"]["schemas"].as_object()?.values();
+        schemas.into_iter().find(|schema| {
+            let names = schema["x-kubernetes-group-version-kind"].as_array();
+            names
+                .into_iter()
+                .flatten()
+                .any(|name| name["group"] == GROUP && name["version"] == crds::VERSION && name["kind"] == kind)
+        })
+    };
+    let mut all = Vec::new();
+    for (kind, needed) in needed {
+        let served = served(kind).ok_or_else(|| format!("the Kubernetes API describes no {kind}"))?;
+        let mut fields = Vec::new();
+        for part in ["spec", "status"] {
+            match (&needed["properties"][part], &served["properties"][part]) {
+                (Value::Null, _) => {}
+                (_, Value::Null) => fields.push(part.to_owned()),
+                (needed, served) => missing(part, needed, served, &mut fields),
+            }
+        }
+        if !fields.is_empty() {
+            all.push(Lacking { kind: kind.clone(), fields });
+        }
+    }
+    Ok(all)
+}
+
+/// Adds to `fields` the properties below `path` that `needed` has and `served` has not. Below one that is missing, none
+/// is named.
+fn missing(path: &str, needed: &Value, served: &Value, fields: &mut Vec<String>) {
+    // Whatever is there is kept.
+    if served["x-kubernetes-preserve-unknown-fields"] == true {
+        return;
+    }
+    for (name, needed) in needed["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        match served["properties"].get(name) {
+            Some(served) => missing(&path, needed, served, fields),
+            None => fields.push(path),
+        }
+    }
+    if let (Some(needed), Some(served)) = (needed.get("items"), served.get("items")) {
+        missing(&format!("{path}[]"), needed, served, fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The document of an API server that has these schemas.
+    fn document(schemas: &[(String, Value)]) -> Value {
+        let named = schemas.iter().map(|(kind, schema)| {
+            let mut schema = schema.clone();
+            schema["x-kubernetes-group-version-kind"] =
+                json!([{"group": GROUP, "version": crds::VERSION, "kind": kind}]);
+            (format!("dev.beyondidentity.v1alpha1.{kind}"), schema)
+        });
+        let list = ("dev.beyondidentity.v1alpha1.EnrollmentRequestList".to_owned(), json!({"type": "object"}));
+        json!({"components": {"schemas": named.chain([list]).collect::<serde_json::Map<_, _>>()}})
+    }
+
+    /// What is missing when this is done to the schema of this kind.
+    fn without(kind: &str, change: impl Fn(&mut Value)) -> Vec<String> {
+        let mut older = crds::schemas();
+        older.iter_mut().filter(|(of, _)| of == kind).for_each(|(_, schema)| change(schema));
+        let lacking = compared(&crds::schemas(), &document(&older)).unwrap();
+        assert!(lacking.iter().all(|lacking| lacking.kind == kind), "{lacking:?}");
+        lacking.into_iter().flat_map(|lacking| lacking.fields).collect()
+    }
+
+    fn remove(schema: &mut Value, parent: &str, name: &str) {
+        schema.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_missing_of_this_versions_own_definitions() {
+        assert_eq!(crds::schemas().len(), 3);
+        assert_eq!(without("EnrollmentRequest", |_| {}), [""; 0]);
+        let more = |schema: &mut Value| schema["properties"]["spec"]["properties"]["newer"] = json!({"type": "string"});
+        assert_eq!(without("EnrollmentRequest", more), [""; 0], "a newer definition");
+    }
+
+    #[test]
+    fn a_field_that_is_missing_is_named_however_deep_it_is_and_none_below_it() {
+        let status = "/properties/status/properties";
+        assert_eq!(without("EnrollmentRequest", |schema| remove(schema, status, "send")), ["status.send"]);
+        let deep = format!("{status}/send/properties");
+        assert_eq!(
+            without("EnrollmentRequest", |schema| remove(schema, &deep, "notBefore")),
+            ["status.send.notBefore"]
+        );
+        let item = format!("{status}/previousJobs/items/properties");
+        let removed = without("EnrollmentRequest", |schema| {
+            remove(schema, &item, "state");
+            remove(schema, "/properties/spec/properties", "revoked");
+        });
+        assert_eq!(removed, ["spec.revoked", "status.previousJobs[].state"]);
+        assert_eq!(without("AuthenticatorConfig", |schema| remove(schema, "/properties", "status")), ["status"]);
+    }
+
+    #[test]
+    fn where_everything_is_kept_nothing_is_missing() {
+        let loose = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        assert_eq!(without("EnrollmentRequest", |schema| schema["properties"]["spec"] = loose.clone()), [""; 0]);
+    }
+
+    #[test]
+    fn a_document_without_a_kind_says_nothing_about_it() {
+        for document in [json!({}), json!("x"), document(&crds::schemas()[..1])] {
+            let why = compared(&crds::schemas(), &document).unwrap_err();
+            assert!(why.starts_with("the Kubernetes API describes no "), "{why}");
+        }
+    }
+}
