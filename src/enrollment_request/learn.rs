@@ -158,7 +158,7 @@ where
     }
 
     /// Whether another request is there. Only the API server can say that it is not: a watch cache may not have it
-    /// yet, and a watch that started anew tells nobody of what is gone.
+    /// yet, and the watch may not have told yet of what is gone.
     async fn is_there(&self, other: &Holder) -> bool {
         let requests = &self.ports.requests;
         let same = |uid: Option<String>| uid.as_deref() == Some(&other.uid);

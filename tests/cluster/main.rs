@@ -44,6 +44,7 @@ mod revoking;
 mod rights;
 mod schema;
 mod secrets;
+mod undecodable;
 mod usernames;
 mod wakes;
 mod wishes;
