@@ -12,6 +12,9 @@ use crate::fixture::{
     wait_until_gone,
 };
 
+/// What every ServiceAccount may read, by Kubernetes' own role system:discovery.
+const SCHEMA: &str = "get /openapi/v3/apis/beyondidentity.dev/v1alpha1";
+
 /// What the operator of `place` has asked for so far, and whether it was allowed.
 fn asked(place: &Fixture) -> Vec<(Right, bool)> {
     let user = format!("system:serviceaccount:{}:", place.operator_namespace);
@@ -24,7 +27,11 @@ fn asked(place: &Fixture) -> Vec<(Right, bool)> {
         };
         let verb = call["verb"].as_str().unwrap_or_default();
         let allowed = call["annotations"]["authorization.k8s.io/decision"] == "allow";
-        (right(verb, &resource, &text("apiGroup")), allowed)
+        // What is not a resource is read by its path.
+        let path = call["requestURI"].as_str().unwrap_or_default().trim_end_matches('?');
+        let asked =
+            if resource.is_empty() { format!("{verb} {path}") } else { right(verb, &resource, &text("apiGroup")) };
+        (asked, allowed)
     };
     audit_log().into_iter().filter(ours).map(call).collect()
 }
@@ -32,7 +39,8 @@ fn asked(place: &Fixture) -> Vec<(Right, bool)> {
 #[tokio::test]
 async fn each_right_is_used_in_the_life_of_an_enrolment_and_none_is_missing() {
     let place = Fixture::new().await;
-    let granted = rights(&place.settings());
+    let mut granted = rights(&place.settings());
+    granted.insert(SCHEMA.to_owned());
     let operator = place.start_with(|settings| settings.lease_holder = Some("the only one".to_owned())).await;
     place.create_config().await;
     place.create_request().await;

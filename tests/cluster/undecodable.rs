@@ -35,7 +35,10 @@ fn newer() -> &'static ControlPlane {
                     widen(&mut spec["deletionPolicy"], "Retain");
                     &mut spec["deliveryMethod"]
                 }
-                "AuthenticatorConfig" => &mut spec["config"]["properties"]["type"],
+                "AuthenticatorConfig" => {
+                    let config = &mut spec["config"]["properties"];
+                    &mut config["authenticationMethods"]["items"]["properties"]["type"]
+                }
                 "ClusterProviderConfig" => &mut spec["region"],
                 other => panic!("{other}"),
             };
@@ -193,6 +196,26 @@ async fn its_person_stays_reserved_through_a_restart_and_its_status_stays_whole(
     assert_eq!(request.status.unwrap().previous_jobs[0].id, job);
     assert_eq!(place.mailed().len(), 2);
     drop(next);
+}
+
+#[tokio::test]
+async fn by_a_configuration_that_cannot_be_decoded_nobody_is_enrolled_and_its_deletion_deletes_it() {
+    let (place, _process) = ready().await;
+    let id = place.config_says("Available").await.status.unwrap().id.unwrap();
+    let configs = anything(&place, "AuthenticatorConfig");
+    let newer = json!({"spec": {"displayName": "Another", "config": {"authenticationMethods": [{"type": NEW}]}}});
+    patch(&configs, CONFIG, newer).await.unwrap();
+    place.create_request().await;
+    place.request_says("AuthenticatorConfigStalled").await;
+    says(configs.clone(), CONFIG, "NotDecodable").await;
+    place.told_of("AuthenticatorConfig", CONFIG, "Warning NotDecodable").await;
+    assert_eq!(place.realm.outbox().len(), 0);
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    assert!(place.realm.config(&id).unwrap().display_name.unwrap().starts_with("Hosted web"), "it was not changed");
+    configs.delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(configs, CONFIG).await;
+    assert!(place.realm.config(&id).is_none());
 }
 
 #[tokio::test]
