@@ -199,6 +199,30 @@ async fn its_person_stays_reserved_through_a_restart_and_its_status_stays_whole(
 }
 
 #[tokio::test]
+async fn a_send_in_doubt_stays_in_doubt_through_a_restart_and_nobody_else_sends() {
+    let (place, process) = ready().await;
+    let (first, hidden) = place.second_attempt_in_doubt().await;
+    let newer = json!({"spec": {"deliveryMethod": NEW}});
+    patch(&requests(&place), REQUEST, newer).await.unwrap();
+    let record = says(requests(&place), REQUEST, "NotDecodable").await.data["status"]["send"].clone();
+    assert_eq!(process.stop().0, Some(0));
+    let next = start(&place).await;
+    place.create_request_of("second", JANE).await;
+    place.named_request_says("second", "DuplicateRequest").await;
+    let request = requests(&place).get(REQUEST).await.unwrap();
+    assert_eq!(request.data["status"]["send"], record, "it was neither found nor given up");
+    place.realm.remove_fault(hidden);
+    let mended = json!({"spec": {"deliveryMethod": "EMAIL"}});
+    patch(&requests(&place), REQUEST, mended).await.unwrap();
+    let request = wait_for(place.requests(), REQUEST, "has found its job", |request| {
+        request.status.as_ref().is_some_and(|status| status.attempt == Some(2) && status.send.is_none())
+    })
+    .await;
+    assert_eq!(place.mailed(), [first, job_of(&request)]);
+    drop(next);
+}
+
+#[tokio::test]
 async fn by_a_configuration_that_cannot_be_decoded_nobody_is_enrolled_and_its_deletion_deletes_it() {
     let (place, _process) = ready().await;
     let id = place.config_says("Available").await.status.unwrap().id.unwrap();
