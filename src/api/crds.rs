@@ -1,5 +1,8 @@
 //! The CustomResourceDefinitions, with the schemas that schemars makes brought to what the API server and
 //! its users expect.
+//!
+//! A rule may become stricter: the API server tolerates what an update does not change. It does not tolerate a CEL rule
+//! that fails to evaluate, so a rule asks `has()` before it reads a field that became required later.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

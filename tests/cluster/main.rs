@@ -38,6 +38,7 @@ mod network;
 mod orphaning;
 mod outage;
 mod pausing;
+mod ratcheting;
 mod resource_ids;
 mod restart;
 mod revoking;

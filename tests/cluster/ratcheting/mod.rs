@@ -1,0 +1,339 @@
+//! A rule that becomes stricter in a later version blocks no write of an object that is stored already: neither its
+//! status, nor its finalizer, nor its deletion.
+//!
+//! Each rule of this version's schemas is taken for such a rule, and each has an object that was stored before it.
+
+mod rules;
+mod violations;
+
+use std::time::{Duration, Instant};
+
+use beyond_identity_operator::api::conditions::conditions;
+use beyond_identity_operator::api::phase::why;
+use beyond_identity_operator::api::{
+    AuthenticatorConfig, EnrollmentRequest, FINALIZER, HasStatus, Phase, Reason, crds,
+};
+use futures::{StreamExt, stream};
+use harness::control_plane::ControlPlane;
+use jiff::Timestamp;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, Client};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use self::rules::{Rule, loosened, rules};
+use self::violations::{Violation, merge, reach, violation};
+use crate::fixture::{cluster, object, refusal};
+
+const NAMESPACE: &str = "ratcheting";
+const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
+/// The name of the objects that break no rule.
+const CLEAN: &str = "clean";
+/// How many objects are dealt with at once.
+const AT_ONCE: usize = 8;
+
+/// An object that was stored before there was the rule.
+struct Case {
+    kind: String,
+    api: Api<DynamicObject>,
+    name: String,
+    rule: Rule,
+    /// As it was stored.
+    stored: Value,
+    /// What the rule forbids to do to it, where it is a rule about changes.
+    change: Option<Value>,
+}
+
+#[tokio::test]
+async fn a_stricter_rule_blocks_no_write_of_what_is_stored_already() {
+    let control_plane = ControlPlane::start().unwrap();
+    let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
+    cluster::create_namespace(&client, NAMESPACE).await;
+    let definitions: Vec<Value> = serde_saphyr::from_multiple(&crds::yaml()).unwrap();
+    let cases: Vec<Case> = definitions.iter().flat_map(|definition| cases(&client, definition)).collect();
+    assert!(cases.len() > 100, "these are not all rules: {}", cases.len());
+
+    for definition in &definitions {
+        let mut definition = definition.clone();
+        let schema = definition.pointer_mut(SCHEMA).unwrap();
+        *schema = loosened(schema.take());
+        install(&control_plane, &definition);
+    }
+    each(&cases, |case| until(case, "it is accepted", Result::is_ok)).await;
+    each(&cases, store).await;
+    let clean: Vec<Case> = definitions.iter().map(|definition| clean(&client, definition)).collect();
+    each(&clean, store).await;
+
+    for definition in &definitions {
+        install(&control_plane, definition);
+    }
+    let breaks = |case: &Case| case.change.is_none() && case.rule.path.first().is_some_and(|part| part == "spec");
+    for kind in clean.iter().map(|clean| &clean.kind) {
+        let case = cases.iter().find(|case| &case.kind == kind && breaks(case)).unwrap();
+        until(case, "it is refused", Result::is_err).await;
+    }
+    let outcomes = stream::iter(&cases).map(|case| async {
+        breaks_its_rule(case).await;
+        match (writes(case).await, never_ratchets(case, schema_of(&definitions, &case.kind))) {
+            (Ok(()), false) | (Err(_), true) => None,
+            (Ok(()), true) => Some(format!("{}: it blocks nothing", described(case))),
+            (Err(problem), false) => Some(format!("{}: {problem}", described(case))),
+        }
+    });
+    let problems: Vec<String> = outcomes.buffer_unordered(AT_ONCE).filter_map(async |problem| problem).collect().await;
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Required fields that CEL rules read without asking whether they are there: the API server tolerates a rule that an
+/// object breaks, and not one that fails to evaluate. They are required since the first version, so none is missing.
+/// A field that becomes required later does not belong here: the rules that read it have to ask `has()` first.
+const REQUIRED_SINCE_THE_FIRST_VERSION: [(&str, &str); 7] = [
+    ("AuthenticatorConfig", "spec.config"),
+    ("AuthenticatorConfig", "spec.config.type"),
+    ("AuthenticatorConfig", "spec.config.onboardingConfiguration.verificationMethod.type"),
+    ("ClusterProviderConfig", "spec.realmID"),
+    ("ClusterProviderConfig", "spec.tenantID"),
+    ("EnrollmentRequest", "spec.authenticatorConfigRef"),
+    ("EnrollmentRequest", "spec.identity"),
+];
+
+/// Whether the API server holds a rule against every write. Of the items of a list of type `map` it tells which is which
+/// by their keys; and each write changes the root, which requires a spec.
+fn never_ratchets(case: &Case, schema: &Value) -> bool {
+    let Rule { path, keyword, value } = &case.rule;
+    let key_of = |list: &[String]| {
+        let property = |schema: &Value, step: &String| match step.as_str() {
+            "[]" => schema["items"].clone(),
+            name => schema["properties"][name].clone(),
+        };
+        let list = list.iter().fold(schema.clone(), |schema, step| property(&schema, step));
+        list["x-kubernetes-list-map-keys"].as_array().is_some_and(|keys| keys.contains(value))
+    };
+    let is_key = path.split_last().is_some_and(|(last, list)| last == "[]" && key_of(list));
+    let first = REQUIRED_SINCE_THE_FIRST_VERSION.contains(&(&case.kind, &field(&case.rule)));
+    keyword == "required" && (path.is_empty() || is_key || first)
+}
+
+/// The field that a rule is about, as the API server names it.
+fn field(rule: &Rule) -> String {
+    let required = rule.value.as_str().filter(|_| rule.keyword == "required");
+    let path: Vec<_> = rule.path.iter().map(String::as_str).chain(required).collect();
+    path.join(".").replace(".[]", "[0]")
+}
+
+fn schema_of<'a>(definitions: &'a [Value], kind: &str) -> &'a Value {
+    let definition = definitions.iter().find(|definition| definition["spec"]["names"]["kind"] == kind);
+    definition.unwrap().pointer(SCHEMA).unwrap()
+}
+
+/// Does this with each case.
+async fn each<'a, F: Future<Output = ()>>(cases: &'a [Case], act: impl Fn(&'a Case) -> F) {
+    stream::iter(cases).for_each_concurrent(AT_ONCE, act).await;
+}
+
+fn install(control_plane: &ControlPlane, definition: &Value) {
+    let apply = ["apply", "--server-side", "--filename", "-"];
+    control_plane.run_kubectl_with(&definition.to_string(), apply).unwrap();
+}
+
+/// A case for each rule of a kind.
+fn cases(client: &Client, definition: &Value) -> Vec<Case> {
+    let schema = definition.pointer(SCHEMA).unwrap();
+    let valid = valid(definition);
+    let kind = valid["kind"].as_str().unwrap();
+    let cases = rules(schema).into_iter().enumerate().map(|(number, rule)| {
+        let (stored, change) = match violation(kind, schema, &valid, &rule) {
+            Violation::Stored(stored) => (stored, None),
+            Violation::Change(change) => (valid.clone(), Some(change)),
+        };
+        case(client, definition, format!("rule-{number}"), rule, stored, change)
+    });
+    cases.collect()
+}
+
+/// An object that breaks no rule.
+fn clean(client: &Client, definition: &Value) -> Case {
+    let nothing = Rule { path: Vec::new(), keyword: "none".to_owned(), value: Value::Null };
+    case(client, definition, CLEAN.to_owned(), nothing, valid(definition), None)
+}
+
+fn case(
+    client: &Client,
+    definition: &Value,
+    name: String,
+    rule: Rule,
+    mut stored: Value,
+    change: Option<Value>,
+) -> Case {
+    stored["metadata"] = json!({"name": name});
+    let kind = stored["kind"].as_str().unwrap().to_owned();
+    let resource =
+        ApiResource::from_gvk(&GroupVersionKind::gvk(beyond_identity_operator::api::GROUP, "v1alpha1", &kind));
+    let api = match definition["spec"]["scope"].as_str().unwrap() {
+        "Namespaced" => Api::namespaced_with(client.clone(), NAMESPACE, &resource),
+        _ => Api::all_with(client.clone(), &resource),
+    };
+    Case { kind, api, name, rule, stored, change }
+}
+
+/// A valid object of a kind, for which something was done on the remote side already.
+fn valid(definition: &Value) -> Value {
+    let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
+    let mut valid = json!({"apiVersion": "beyondidentity.dev/v1alpha1", "kind": kind});
+    let (spec, done): (Value, &[&str]) = match kind {
+        "EnrollmentRequest" => (
+            json!({"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}}),
+            &["jobID", "state", "attempt", "send", "previousJobs"],
+        ),
+        "AuthenticatorConfig" => (
+            json!({"config": {
+                "type": "hosted_web", "authenticationMethods": [{"type": "webauthn_passkey"}],
+                "trustedOrigins": ["https://app.example.com"],
+            }}),
+            &["id", "tenantID", "realmID", "create"],
+        ),
+        "ClusterProviderConfig" => (
+            json!({
+                "tenantID": "tenant", "realmID": "realm", "endpoint": {"api": "https://api.example.com"},
+                "credentials": {"apiToken": {"secretRef": {"name": "beyond-identity", "key": "token"}}},
+            }),
+            &[],
+        ),
+        other => panic!("no valid object of kind {other} is known: say here how it looks"),
+    };
+    valid["spec"] = spec;
+    for field in done {
+        let path = ["status".to_owned(), (*field).to_owned()];
+        reach(&mut valid, definition.pointer(SCHEMA).unwrap(), &path);
+    }
+    valid
+}
+
+/// Waits until the API server answers like this to the creation of the object.
+async fn until(case: &Case, what: &str, fits: impl Fn(&kube::Result<DynamicObject>) -> bool) {
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let mut stored = case.stored.clone();
+    stored["metadata"]["name"] = json!(format!("{}-dry", case.name));
+    let started = Instant::now();
+    loop {
+        let result = case.api.create(&dry, &object(stored.clone())).await;
+        if fits(&result) {
+            return;
+        }
+        let patience = Duration::from_secs(60);
+        assert!(started.elapsed() < patience, "{}: waited in vain until {what}: {result:?}", described(case));
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+/// Stores the object with its status.
+async fn store(case: &Case) {
+    let stored = case.api.create(&PostParams::default(), &object(case.stored.clone())).await.unwrap();
+    let Some(status) = case.stored.get("status") else { return };
+    let mut stored = json!(stored);
+    stored["status"] = status.clone();
+    put_status(case, stored).await.unwrap_or_else(|error| panic!("{}: {error}", described(case)));
+}
+
+/// The object breaks the rule, or the change does: made today, it is refused, and the field is named.
+async fn breaks_its_rule(case: &Case) {
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let mut made = case.stored.clone();
+    let result = if let Some(change) = &case.change {
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        case.api.patch(&case.name, &dry, &Patch::Merge(change)).await
+    } else if case.rule.path.first().is_some_and(|part| part == "status") {
+        let mut clean = json!(case.api.get(CLEAN).await.unwrap());
+        clean["status"] = made["status"].take();
+        case.api.replace_status(CLEAN, &dry, &object(clean)).await
+    } else {
+        made["metadata"]["name"] = json!(format!("{}-new", case.name));
+        case.api.create(&dry, &object(made)).await
+    };
+    let said = refusal(result);
+    let path = field(&case.rule);
+    let message = case.rule.value["message"].as_str().unwrap_or_default();
+    assert!(said.contains(&path) && said.contains(message), "{} is not what is said: {said}", described(case));
+}
+
+/// All writes that the operator makes to an object, until it is gone.
+async fn writes(case: &Case) -> Result<(), String> {
+    patched(case, json!({"labels": {"example.com/touched": "true"}})).await?;
+    finalizer(case, json!([FINALIZER])).await?;
+    let has_status = case.stored.get("status").is_some();
+    if has_status {
+        let mut moved = read(case).await;
+        let change = match case.kind.as_str() {
+            "EnrollmentRequest" => json!({"state": "LINK_OPENED", "observedGeneration": 7}),
+            _ => json!({"failingSince": "2026-01-01T00:00:00Z", "observedGeneration": 7}),
+        };
+        merge(&mut moved["status"], change);
+        put_status(case, moved).await.map_err(|error| format!("another state in status: {error}"))?;
+        say(case, &Phase::Outstanding(why(Reason::LinkSent, "the enrolment email was sent"))).await?;
+    }
+    case.api.delete(&case.name, &DeleteParams::default()).await.map_err(|error| format!("deletion: {error}"))?;
+    if has_status {
+        let why = why(Reason::Deleting, "the link is being revoked");
+        say(case, &Phase::Deleting { why, blocked: false }).await?;
+    }
+    finalizer(case, json!([])).await?;
+    match case.api.get_opt(&case.name).await.unwrap() {
+        None => Ok(()),
+        Some(left) => Err(format!("it is still there: {}", json!(left))),
+    }
+}
+
+/// Says a phase in its status, as the operator does.
+async fn say(case: &Case, phase: &Phase) -> Result<(), String> {
+    let object = read(case).await;
+    let object = match case.kind.as_str() {
+        "EnrollmentRequest" => saying::<EnrollmentRequest>(object, phase),
+        _ => saying::<AuthenticatorConfig>(object, phase),
+    };
+    put_status(case, object).await.map_err(|error| format!("conditions of {phase:?} in status: {error}"))
+}
+
+/// The object with the conditions of `phase`. What does not decode is passed over by the operator, so it need not be
+/// like its own.
+fn saying<K: HasStatus + DeserializeOwned + Serialize>(mut object: Value, phase: &Phase) -> Value {
+    match serde_json::from_value::<K>(object.clone()) {
+        Ok(mut decoded) => {
+            let said = conditions(phase, 7, decoded.conditions(), Timestamp::now());
+            decoded.set_conditions(said, Some(7));
+            json!(decoded)
+        }
+        Err(_) => {
+            object["status"]["conditions"] = json!(conditions(phase, 7, &[], Timestamp::now()));
+            object
+        }
+    }
+}
+
+/// The merge patch with which the operator adds the finalizer, and takes it off.
+async fn finalizer(case: &Case, finalizers: Value) -> Result<(), String> {
+    let object = read(case).await;
+    let metadata = &object["metadata"];
+    let (uid, version) = (&metadata["uid"], &metadata["resourceVersion"]);
+    patched(case, json!({"uid": uid, "resourceVersion": version, "finalizers": finalizers})).await
+}
+
+async fn patched(case: &Case, metadata: Value) -> Result<(), String> {
+    let patch = Patch::Merge(json!({"metadata": metadata}));
+    let result = case.api.patch(&case.name, &PatchParams::default(), &patch).await;
+    result.map(drop).map_err(|error| format!("patch of {metadata}: {error}"))
+}
+
+async fn read(case: &Case) -> Value {
+    json!(case.api.get(&case.name).await.unwrap())
+}
+
+async fn put_status(case: &Case, value: Value) -> kube::Result<()> {
+    case.api.replace_status(&case.name, &PostParams::default(), &object(value)).await.map(drop)
+}
+
+fn described(case: &Case) -> String {
+    let Rule { path, keyword, value } = &case.rule;
+    format!("{} {} {keyword} {value}", case.kind, path.join("."))
+}

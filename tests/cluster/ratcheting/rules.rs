@@ -1,0 +1,69 @@
+//! The validation rules of a schema, one by one, and the schema without them.
+
+use serde_json::{Value, json};
+
+/// Keywords that forbid no value.
+const HARMLESS: [&str; 7] =
+    ["default", "description", "items", "properties", "title", "type", "x-kubernetes-list-map-keys"];
+
+/// One rule of a schema.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Where it stands: names of properties, and `[]` for the items of a list.
+    pub path: Vec<String>,
+    /// The keyword of the schema.
+    pub keyword: String,
+    /// What the keyword says; where it says several things, one of them.
+    pub value: Value,
+}
+
+/// All rules below `schema`. A keyword that nobody knows here counts as one.
+pub fn rules(schema: &Value) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    walk(schema, &mut Vec::new(), &mut rules);
+    rules
+}
+
+fn walk(schema: &Value, path: &mut Vec<String>, rules: &mut Vec<Rule>) {
+    for (keyword, value) in schema.as_object().unwrap() {
+        let mut add = |value: &Value| {
+            rules.push(Rule { path: path.clone(), keyword: keyword.clone(), value: value.clone() });
+        };
+        match (keyword.as_str(), value) {
+            ("format", format) if format == "int64" => {}
+            ("required" | "x-kubernetes-validations", Value::Array(several)) => several.iter().for_each(add),
+            (harmless, _) if HARMLESS.contains(&harmless) => {}
+            _ => add(value),
+        }
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        path.push(name.clone());
+        walk(property, path, rules);
+        path.pop();
+    }
+    if let Some(items) = schema.get("items") {
+        path.push("[]".to_owned());
+        walk(items, path, rules);
+        path.pop();
+    }
+}
+
+/// The schema with its fields and defaults, and without a rule.
+pub fn loosened(mut schema: Value) -> Value {
+    let fields = schema.as_object_mut().unwrap();
+    fields.retain(|keyword, value| {
+        keyword == "x-kubernetes-list-type" || (keyword == "format" && value == "int64") || {
+            HARMLESS.contains(&keyword.as_str()) && keyword != "x-kubernetes-list-map-keys"
+        }
+    });
+    if let Some(list_type) = fields.get_mut("x-kubernetes-list-type") {
+        *list_type = json!("atomic");
+    }
+    if let Some(Value::Object(properties)) = fields.get_mut("properties") {
+        properties.values_mut().for_each(|property| *property = loosened(property.take()));
+    }
+    if let Some(items) = fields.get_mut("items") {
+        *items = loosened(items.take());
+    }
+    schema
+}

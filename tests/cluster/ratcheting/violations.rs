@@ -1,0 +1,165 @@
+//! For each rule an object that breaks it, and that is valid but for that, as far as it goes.
+
+use serde_json::{Value, json};
+
+use super::rules::Rule;
+
+/// What breaks a rule.
+pub enum Violation {
+    /// An object that was valid before there was the rule.
+    Stored(Value),
+    /// A change that the rule forbids to an object that is valid.
+    Change(Value),
+}
+
+/// What breaks `rule`, which is one of the kind with this schema and this valid object.
+pub fn violation(kind: &str, schema: &Value, valid: &Value, rule: &Rule) -> Violation {
+    if rule.keyword == "x-kubernetes-validations" {
+        return by_expression(kind, valid, rule);
+    }
+    let mut object = valid.clone();
+    let (value, schema) = reach(&mut object, schema, &rule.path);
+    let bound = || usize::try_from(rule.value.as_u64().unwrap()).unwrap();
+    match rule.keyword.as_str() {
+        "enum" => *value = json!("Unheard-of"),
+        "format" => *value = json!("not a time"),
+        "maxItems" => *value = (0..=bound()).map(|number| item(schema, number)).collect(),
+        "maxLength" => *value = json!("x".repeat(bound() + 1)),
+        "maximum" => *value = json!(rule.value.as_i64().unwrap() + 1),
+        "minLength" => *value = json!("x".repeat(bound() - 1)),
+        "minimum" => *value = json!(rule.value.as_i64().unwrap() - 1),
+        "pattern" => *value = json!("\n"),
+        "required" => _ = value.as_object_mut().unwrap().remove(rule.value.as_str().unwrap()),
+        "x-kubernetes-list-type" => *value = json!([item(schema, 0), item(schema, 0)]),
+        other => {
+            panic!("no violating object is known for {other} at {}: say here how it is broken", rule.path.join("."))
+        }
+    }
+    Violation::Stored(object)
+}
+
+/// What breaks a CEL rule: the only ones for which a person has to say it.
+fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
+    let message = rule.value["message"].as_str().unwrap();
+    let config = |config: Value| json!({"spec": {"config": config}});
+    let methods = json!([{"type": "webauthn_passkey"}]);
+    let onboarding = |type_: &str| json!({"verificationMethod": {"type": type_}});
+    let stored = |change: Value| {
+        let mut object = valid.clone();
+        merge(&mut object, change);
+        Violation::Stored(object)
+    };
+    let starts = |beginning: &str| message.starts_with(beginning);
+    match kind {
+        "EnrollmentRequest" if starts("give exactly one of id and username") => {
+            stored(json!({"spec": {"identity": {"username": "jane"}}}))
+        }
+        "EnrollmentRequest" if starts("must be an https URI") => {
+            stored(json!({"spec": {"postBindingRedirectURI": "http://app.example.com/"}}))
+        }
+        "EnrollmentRequest" if starts("identity, authenticatorConfigRef, deliveryMethod and") => {
+            Violation::Change(json!({"spec": {"identity": {"id": "joe"}}}))
+        }
+        "AuthenticatorConfig" if starts("spec.config.type, spec.providerConfigRef and spec.resourceID cannot") => {
+            Violation::Change(json!({"spec": {"providerConfigRef": {"name": "another"}}}))
+        }
+        "AuthenticatorConfig" if starts("managementPolicy Observe needs resourceID") => {
+            stored(json!({"spec": {"managementPolicy": "Observe"}}))
+        }
+        "AuthenticatorConfig" if starts("config.type embedded needs") => stored(config(json!({"type": "embedded"}))),
+        "AuthenticatorConfig" if starts("config.type console needs") => stored(config(json!({"type": "console"}))),
+        "AuthenticatorConfig" if starts("must have none of") => stored(json!({"spec": {"displayName": "Web (old)"}})),
+        "AuthenticatorConfig" if starts("authenticationMethods belongs") => {
+            stored(config(json!({"type": "platform", "authenticationMethods": methods})))
+        }
+        "AuthenticatorConfig" if starts("trustedOrigins belongs") => stored(config(json!({
+            "type": "console", "onboardingConfiguration": onboarding("none"), "trustedOrigins": ["https://a.example.com"],
+        }))),
+        "AuthenticatorConfig" if starts("invokeURL belongs") => {
+            stored(config(json!({"invokeURL": "https://app.example.com"})))
+        }
+        "AuthenticatorConfig" if starts("invocationType belongs") => {
+            stored(config(json!({"invocationType": "automatic"})))
+        }
+        "AuthenticatorConfig" if starts("onboardingConfiguration belongs") => {
+            stored(config(json!({"onboardingConfiguration": onboarding("none")})))
+        }
+        "AuthenticatorConfig" if starts("roamingAuthConfig belongs") => {
+            stored(config(json!({"roamingAuthConfig": {"enabled": true, "allowUnknownUser": true}})))
+        }
+        "AuthenticatorConfig" if starts("give idpID with the type idp") => {
+            stored(config(json!({"type": "console", "onboardingConfiguration": onboarding("idp")})))
+        }
+        "ClusterProviderConfig" if starts("give exactly one of region and endpoint") => {
+            stored(json!({"spec": {"region": "EU"}}))
+        }
+        "ClusterProviderConfig" if starts("tenantID and realmID are immutable") => {
+            Violation::Change(json!({"spec": {"realmID": "another"}}))
+        }
+        _ => panic!("no violating object of {kind} is known for the rule {message:?}: say here how it is broken"),
+    }
+}
+
+/// The value at `path`, and its schema. What lies on the way and is not there is filled with valid values.
+pub fn reach<'a>(mut value: &'a mut Value, mut schema: &'a Value, path: &[String]) -> (&'a mut Value, &'a Value) {
+    if value.is_null() {
+        *value = sample(schema);
+    }
+    for step in path {
+        if step == "[]" {
+            schema = &schema["items"];
+            let items = value.as_array_mut().unwrap();
+            if items.is_empty() {
+                items.push(sample(schema));
+            }
+            value = &mut items[0];
+        } else {
+            schema = &schema["properties"][step];
+            value = &mut value[step];
+            if value.is_null() {
+                *value = sample(schema);
+            }
+        }
+    }
+    (value, schema)
+}
+
+/// A value that a schema allows, with what it requires and no more.
+fn sample(schema: &Value) -> Value {
+    if let Some(first) = schema.pointer("/enum/0") {
+        return first.clone();
+    }
+    match schema["type"].as_str().unwrap() {
+        "string" if schema["format"] == "date-time" => json!("2026-01-01T00:00:00Z"),
+        "string" if schema.get("pattern").is_some() => json!("sample"),
+        "string" => json!("https://sample.example.com/"),
+        "integer" => json!(schema["minimum"].as_i64().unwrap_or_default().max(1)),
+        "boolean" => json!(true),
+        "array" => json!([]),
+        "object" => {
+            let required = schema["required"].as_array().into_iter().flatten();
+            let names = required.map(|name| name.as_str().unwrap());
+            names.map(|name| (name.to_owned(), sample(&schema["properties"][name]))).collect()
+        }
+        other => panic!("no value is known for the type {other}"),
+    }
+}
+
+/// An item of a list that is no other one's like.
+fn item(list: &Value, number: usize) -> Value {
+    let mut item = sample(&list["items"]);
+    let own = json!(format!("item-{number}"));
+    match list["x-kubernetes-list-map-keys"].as_array() {
+        Some(keys) => keys.iter().for_each(|key| item[key.as_str().unwrap()] = own.clone()),
+        None => item = own,
+    }
+    item
+}
+
+/// Merges `change` into `value`, as the API server merges a patch.
+pub fn merge(value: &mut Value, change: Value) {
+    match change {
+        Value::Object(fields) => fields.into_iter().for_each(|(name, change)| merge(&mut value[name], change)),
+        change => *value = change,
+    }
+}
