@@ -46,6 +46,7 @@ mod rights;
 mod schema;
 mod secrets;
 mod undecodable;
+mod upgrade;
 mod usernames;
 mod wakes;
 mod wishes;

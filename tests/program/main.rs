@@ -8,4 +8,5 @@ mod page;
 mod reasons;
 mod reference;
 mod running;
+mod statuses;
 mod support;
