@@ -96,6 +96,7 @@ async fn there_is_no_war_about_what_does_not_stay_as_it_was_told() {
         let pause = Duration::try_from(pair[1].time.duration_since(pair[0].time)).unwrap();
         assert!(pause >= RESYNC, "one PATCH for each resync: {pause:?}");
     }
+    eventually("the watch has told of all", || history.versions().len() >= WAKES).await;
     assert_eq!(history.versions().len(), WAKES, "and no write to the object but those that woke it");
 }
 
@@ -113,6 +114,7 @@ async fn at_rest_a_configuration_costs_one_read_for_each_resync_and_no_write() {
         let pause = Duration::try_from(pair[1].time.duration_since(pair[0].time)).unwrap();
         assert!(pause >= RESYNC, "{pause:?}");
     }
+    eventually("the watch has told of all", || history.versions().len() >= WAKES).await;
     assert_eq!(history.versions().len(), WAKES, "but for those writes that woke it");
 }
 

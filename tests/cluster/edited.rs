@@ -76,14 +76,18 @@ async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_wr
     };
     eventually("it has looked at it", || looks() >= 1.0).await;
     let before = looks();
-    wipe(&place).await;
-    place.request_says("Adopted").await;
-    // What would have been woken by its own write is looked at before what comes later.
-    for later in [2.0, 3.0] {
-        place.annotate_request(REQUEST, &later.to_string()).await;
-        eventually("it has looked at it", || looks() >= before + later).await;
+    let rounds = 6;
+    for round in 0..rounds {
+        wipe(&place).await;
+        place.request_says("Adopted").await;
+        // What would have been woken by its own write is looked at before what comes later.
+        let so_far = looks();
+        place.annotate_request(REQUEST, &round.to_string()).await;
+        eventually("it has looked at it", || looks() > so_far).await;
     }
-    assert_eq!(looks() - before, 3.0, "once for the status, and once for each annotation");
+    // Once for each status, and once for each annotation; its own writes would add as many again. At its start it may
+    // look once or twice more, since what it has listed comes in pieces.
+    assert!(looks() - before < f64::from(3 * rounds), "{} looks for {rounds} rounds", looks() - before);
     assert_eq!(place.mailed(), [job]);
 }
 

@@ -163,7 +163,7 @@ async fn a_leader_whose_api_server_falls_silent_finishes_its_send_begins_no_othe
 #[tokio::test]
 async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1() {
     let (place, leader, standby) = two().await;
-    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::ListJobs).once());
+    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(10))).on(Operation::ListJobs).once());
     place.create_request().await;
     eventually("it is about to send", || place.realm.requests_of(Operation::ListJobs).len() == 1).await;
     let theirs = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 20}});

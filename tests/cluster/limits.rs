@@ -161,12 +161,16 @@ async fn under_a_quota(tells: Tells) {
     create_requests(&place, &names).await;
     all_say(&place, &names, "LinkSent").await;
     let (too_many, all) = calls(&place.realm);
-    println!("{tells:?}: 40 requests took {all} calls, {too_many} of them too many, in {:?}", started.elapsed());
+    let took = started.elapsed();
+    println!("{tells:?}: 40 requests took {all} calls, {too_many} of them too many, in {took:?}");
     let mut mailed: Vec<_> = place.realm.outbox().into_iter().map(|email| email.identity_id).collect();
     mailed.sort();
     mailed.dedup();
     assert_eq!((mailed.len(), place.realm.outbox().len()), (40, 40), "{tells:?}");
-    assert!(too_many > 0 && too_many * 5 < all, "{tells:?}: {too_many} of {all} calls were too many");
+    assert!(too_many * 5 < all, "{tells:?}: {too_many} of {all} calls were too many");
+    // A machine that is too busy to make more calls than the quota lets through has none too many.
+    let by_quota = quota.window * (u32::try_from(all).unwrap() / quota.calls);
+    assert!(too_many > 0 || took > by_quota, "{tells:?}: no call was too many, in {took:?}");
 }
 
 #[tokio::test]
