@@ -143,12 +143,12 @@ async fn a_revocation_that_was_refused_is_tried_again() {
 
 #[tokio::test]
 async fn a_look_that_was_asked_for_in_a_pause_is_made_after_it_and_one_in_doubt_shortens_no_wait() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.request_timeout = Duration::from_secs(2)).await;
+    let (place, _operator) = Fixture::ready_with(|settings| settings.request_timeout = Duration::from_secs(8)).await;
     annotate(&place.configs(), CONFIG, PAUSED, "true").await;
     wait_for(place.configs(), CONFIG, "is paused", |config| conditions(config).contains("Paused=True")).await;
     annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
 
-    place.realm.fault(Rule::new(Effect::HappenLate(Duration::from_millis(1500))).on(Operation::CreateJob).once());
+    place.realm.fault(Rule::new(Effect::HappenLate(Duration::from_secs(6))).on(Operation::CreateJob).once());
     place.create_request().await;
     place.request_says("SendInDoubt").await;
     let request = ask(place.requests(), REQUEST, "one").await;

@@ -90,7 +90,7 @@ async fn a_send_that_was_lost_on_its_way_is_made_again_once_that_is_sure() {
     futures::future::join_all(effects.map(|effect| async move {
         let (place, _operator, history) = with(effect.clone()).await;
         place.create_request().await;
-        let request = place.request_says("SendInDoubt").await;
+        let request = history.says("SendInDoubt").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
         assert_eq!((sends(&place), place.realm.outbox().len()), (1, 0), "{effect:?}");
         assert_one_email(&place, &history, 2).await;
@@ -110,7 +110,7 @@ async fn a_send_that_was_lost_on_its_way_is_made_again_once_that_is_sure() {
 async fn an_email_that_goes_out_late_is_waited_for() {
     let (place, _operator, history) = with(Effect::HappenLate(Duration::from_millis(1500))).await;
     place.create_request().await;
-    place.request_says("SendInDoubt").await;
+    history.says("SendInDoubt").await;
     assert_one_email(&place, &history, 1).await;
 }
 
@@ -119,7 +119,7 @@ async fn an_email_whose_job_a_list_is_slow_to_show_is_waited_for() {
     let (place, _operator, history) = with(Effect::LoseAnswer).await;
     place.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(4))).on(Operation::ListJobs));
     place.create_request().await;
-    place.request_says("SendInDoubt").await;
+    history.says("SendInDoubt").await;
     assert_eq!(place.realm.outbox().len(), 1);
     assert_one_email(&place, &history, 1).await;
 }
@@ -146,7 +146,7 @@ async fn a_job_of_somebody_elses_is_not_taken_for_ones_own() {
     let theirs = Job { state: Some("EXPIRED".to_owned()), ..Job::email(JANE, &config) };
     place.realm.add_job(theirs.clone());
     place.create_request().await;
-    place.request_says("SendInDoubt").await;
+    history.says("SendInDoubt").await;
     // Its own is the one that is in the outbox.
     assert_one_email(&place, &history, 2).await;
     assert_ne!(place.realm.outbox()[0].job_id, theirs.id);
@@ -159,7 +159,7 @@ async fn a_refusal_that_left_a_doubt_is_said_once_it_is_settled() {
     let refusal = Reply::error(409, "conflict", "a job is under way already");
     place.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateJob).once());
     place.create_request().await;
-    place.request_says("SendInDoubt").await;
+    history.says("SendInDoubt").await;
     let request = history.says("Refused").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(
@@ -192,7 +192,7 @@ async fn a_clear_refusal_is_said_at_once_and_tried_again_at_the_resync_interval(
 async fn a_request_that_is_deleted_in_doubt_is_settled_before_it_goes() {
     let (place, _operator, history) = with(Effect::LoseRequest).await;
     place.create_request().await;
-    place.request_says("SendInDoubt").await;
+    history.says("SendInDoubt").await;
     place.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
     wait_until_gone(place.requests(), REQUEST).await;
     let in_doubt = |version: &EnrollmentRequest| version.status.as_ref().unwrap().send.is_some();

@@ -1,8 +1,7 @@
 //! What earlier versions have written into a status is read in full, and what a later one adds is passed over.
-//!
-//! `tests/fixtures/status` has a folder for each version, with objects as its operator left them.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use harness::statuses::{left_by_earlier_versions, lies_in};
 use kube::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,15 +9,9 @@ use serde_json::{Value, json};
 
 /// All objects, with their names.
 fn objects() -> Vec<(String, Value)> {
-    let all = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/status");
-    let read = |path| std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
-    let files: Vec<_> = read(all.into()).flat_map(read).collect();
-    assert!(files.len() >= 19, "{files:?}");
-    let object = |file: &std::path::PathBuf| {
-        let object = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        (file.display().to_string(), object)
-    };
-    files.iter().map(object).collect()
+    let all = left_by_earlier_versions("").unwrap();
+    assert!(all.len() >= 19, "{all:?}");
+    all.into_iter().map(|left| (left.name, serde_json::from_str(&left.text).unwrap())).collect()
 }
 
 /// The object as this version reads it, and writes it again.
@@ -31,19 +24,6 @@ fn read_and_written(object: &Value) -> serde_json::Result<Value> {
         by::<EnrollmentRequest>(object)
     } else {
         by::<AuthenticatorConfig>(object)
-    }
-}
-
-/// Whether all of `part` is in `whole`, which may have more fields, but no more items.
-fn lies_in(part: &Value, whole: &Value) -> bool {
-    match (part, whole) {
-        (Value::Object(part), Value::Object(whole)) => {
-            part.iter().all(|(name, part)| whole.get(name).is_some_and(|whole| lies_in(part, whole)))
-        }
-        (Value::Array(part), Value::Array(whole)) => {
-            part.len() == whole.len() && part.iter().zip(whole).all(|(part, whole)| lies_in(part, whole))
-        }
-        (part, whole) => part == whole,
     }
 }
 

@@ -15,4 +15,5 @@ pub mod process;
 pub mod program;
 pub mod proxy;
 pub mod simulator;
+pub mod statuses;
 pub mod tls;
