@@ -104,6 +104,10 @@ pub struct AuthenticatorConfigStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub id: Option<String>,
+    /// The base URL of the API that has the configuration. What answers at another one is not believed that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub endpoint: Option<String>,
     /// The realm that the configuration was made in.
     #[serde(rename = "realmID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
@@ -139,6 +143,11 @@ pub struct CreateRecord {
     /// Drawn anew for each create.
     #[schemars(length(max = 64))]
     pub id: String,
+    /// The base URL of the API that it is sent to. Only there can be found out whether the configuration was made. Absent in
+    /// a record of an earlier version: the provider config leads there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub endpoint: Option<String>,
     /// The tenant.
     #[serde(rename = "tenantID")]
     #[schemars(length(max = STATUS_TEXT))]

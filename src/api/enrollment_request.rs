@@ -149,6 +149,14 @@ pub struct EnrollmentRequestStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub update_time: Option<String>,
+    /// True once the link's expire time has passed by the service's own clock, while the service still shows the job in a
+    /// state in which its link works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<bool>,
+    /// The job's delivery method as the API wrote it, where this version does not know it. Such a job is never revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub delivery_method: Option<String>,
     /// The credential that was bound, once the job is COMPLETE.
     #[serde(rename = "credentialID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
@@ -156,6 +164,10 @@ pub struct EnrollmentRequestStatus {
     /// The provider config that was gone through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_config_ref: Option<ProviderConfigRef>,
+    /// The base URL of the API that has the job. What answers at another one is not believed that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub endpoint: Option<String>,
     /// The tenant of the job.
     #[serde(rename = "tenantID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
@@ -217,6 +229,7 @@ pub enum Skipped {
 
 /// A job of an earlier attempt.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "camelCase")]
 pub struct PreviousJob {
     /// Its id.
     #[schemars(length(max = STATUS_TEXT))]
@@ -225,10 +238,21 @@ pub struct PreviousJob {
     #[serde(rename = "identityID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub identity_id: String,
+    /// The base URL of the API that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub endpoint: Option<String>,
     /// Its state when it was last looked at, as the API wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub state: Option<String>,
+    /// True once the time of its link was over by the service's own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<bool>,
+    /// Its delivery method as the API wrote it, where this version does not know it. Such a job is never revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub delivery_method: Option<String>,
 }
 
 /// The write-ahead record of a send: written before the call that it announces, and all that is needed to
@@ -248,6 +272,11 @@ pub struct SendRecord {
     pub resend_of: Option<String>,
     /// The provider config that is gone through.
     pub provider_config_ref: ProviderConfigRef,
+    /// The base URL of the API that it is sent to. Only there can be found out whether it was sent. Absent in a record of an
+    /// earlier version: the provider config leads there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = STATUS_TEXT))]
+    pub endpoint: Option<String>,
     /// The tenant.
     #[serde(rename = "tenantID")]
     #[schemars(length(max = STATUS_TEXT))]

@@ -10,6 +10,7 @@ pub mod crds;
 pub mod enrollment_request;
 pub mod phase;
 pub mod reason;
+pub mod stored;
 pub mod text;
 pub mod undecodable;
 
@@ -64,6 +65,11 @@ pub trait HasStatus: Clone {
     fn set_failing_since(&mut self, since: Option<String>);
     /// Whether the status, conditions included, says the same in both.
     fn same_status(&self, other: &Self) -> bool;
+    /// Takes over the status of `other`, as a whole.
+    fn take_status(&mut self, other: &Self);
+    /// The fields of this status that `stored`, which the API server answered when this was written, does not have like
+    /// this: see [`stored::differing`].
+    fn not_stored_in(&self, stored: &Self) -> Vec<String>;
     /// A number for what the status remembers, to compare by. What is only said does not count, but whether anything is.
     fn remembered(&self) -> u64;
 }
@@ -110,6 +116,14 @@ macro_rules! has_status {
                 self.status == other.status
             }
 
+            fn take_status(&mut self, other: &Self) {
+                self.status.clone_from(&other.status);
+            }
+
+            fn not_stored_in(&self, stored: &Self) -> Vec<String> {
+                crate::api::stored::differing(&self.status, &stored.status)
+            }
+
             fn remembered(&self) -> u64 {
                 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -126,7 +140,7 @@ macro_rules! has_status {
 pub(crate) use has_status;
 
 /// Which provider config an object goes through.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderConfigRef {
     /// The kind of the provider config.
     #[serde(default)]
@@ -138,7 +152,7 @@ pub struct ProviderConfigRef {
 }
 
 /// The kinds of provider config.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProviderConfigKind {
     /// The cluster-scoped kind.
     #[default]

@@ -109,7 +109,8 @@ reasons! {
         SendInDoubt [InProgress] "The email may have been sent, and its job is being looked for. Nothing is sent meanwhile." "";
         AuthenticatorConfigNotFound [Waiting] "There is no AuthenticatorConfig of this name in the namespace, or it is being deleted."
             "Create it, or correct `spec.authenticatorConfigRef`. One that is being deleted waits for the requests that refer to it: delete them too.";
-        AuthenticatorConfigNotReady [InProgress] "The AuthenticatorConfig is not Ready yet." "";
+        AuthenticatorConfigNotReady [InProgress, Waiting] "The AuthenticatorConfig is not Ready yet. If it is paused, that is stalled after the grace period."
+            "If it is paused, take the annotation `beyondidentity.dev/paused` off it.";
         AuthenticatorConfigStalled [Waiting] "The AuthenticatorConfig is Stalled." "Mend it; its own conditions say how.";
         DuplicateRequest [Waiting] "Another request is about the same identity and configuration. This one does nothing."
             "Delete this one. To send again, raise `spec.attempt` of the other one. To delete that one instead revokes its link, and sends another email.";
@@ -117,6 +118,12 @@ reasons! {
         IdentityAmbiguous [Waiting] "The username leads to more than one identity." "Name the identity by its id.";
         IdentityNotActive [Waiting] "The identity is not active." "Activate it in Beyond Identity.";
         NoEmailAddress [Waiting] "The identity has no primary email address." "Give it one in Beyond Identity.";
+        WaitingForAnotherSend [InProgress, Waiting] "An email to the same identity, from another request and by another configuration, is under way or in doubt. There is one at a time. If that request is paused or stalled, this one is stalled after the grace period."
+            "If the other request is paused or stalled, do what its conditions say, or delete it.";
+        TooManyActiveLinks [Waiting] "So many links of earlier attempts cannot be revoked that no further email is sent."
+            "The condition `RevokeRefused` says why they cannot be. Mend that, revoke the jobs in Beyond Identity, or wait until their links expire.";
+        UnrecognizedService [Waiting] "What answers at the endpoint knows neither the identity nor the authenticator configuration, so it may be another service (a wrong name, a proxy). It is not believed that something does not exist."
+            "Check the name resolution, the proxies, and the endpoint of the provider config. If both were removed in Beyond Identity, there is nothing to do: a deletion goes on after the grace period.";
         StatusEdited [Stalled] "Somebody has edited `status.send` into what the operator does not write, so nobody can tell whether the email was sent."
             "With `kubectl edit --subresource=status`, put back what stood there, or take `status.send` out where nothing was sent.";
     }
@@ -151,10 +158,18 @@ reasons! {
         SecretKeyNotFound [Waiting] "The Secret of the provider config lacks the key." "Put the token under that key.";
         InvalidToken [Waiting] "What the Secret holds cannot be a token." "Put the token in as the Admin Console shows it.";
         Forbidden [Waiting] "The operator itself lacks a right in this cluster." "Give its Role the right that the message names.";
+        StatusNotStored [Stalled, Deleting, Event] "The API server refused what the operator wrote, or dropped a part of it. Nothing is sent or made that could not be written down. As an event: not even a condition can be written."
+            "Install the CustomResourceDefinitions of this version; look for an admission policy that refuses or changes what the operator writes.";
+        EndpointChanged [Stalled] "The provider config leads to another endpoint than the one that a call in doubt was sent to, or that has a job which is not found any more. Only there can be found out what became of it."
+            "Let the provider config lead back until that is found out, which takes about a minute and a half.";
+        InternalError [Stalled] "The operator did not come to an end with this object, which is a bug in it."
+            "Report it, with the log of the operator. It is tried again each minute.";
         RealmNotFound [Waiting] "The service does not know the realm or the tenant of the provider config. That says nothing about what was made there."
             "Correct the region or the endpoint of the provider config. `tenantID` and `realmID` cannot be changed: where they are wrong, make another provider config.";
         NotDecodable [Stalled, Waiting] "This version of the operator cannot read the object, or its provider config. Nothing is done by it, but a deletion."
             "Upgrade the operator again, or correct the field that the message names.";
+        InconsistentAnswers [Waiting] "The service lists a job or a configuration, and does not find it by its id. Nothing that cannot be undone follows from either answer."
+            "If it lasts, tell the vendor. A deletion goes on after the grace period.";
         RealmChanged [Stalled] "The provider config leads to another tenant or realm than the one in status. Nothing is sent, made or deleted there."
             "Let the provider config lead back. An object that is made anew sends or makes again, and what it had made is left where it was.";
     }

@@ -15,6 +15,8 @@ pub enum Change {
         id: String,
         /// Where it is.
         realm: RealmIds,
+        /// The base URL of the API that has it, as far as that is known.
+        endpoint: Option<String>,
     },
     /// The configuration of this id is gone.
     Forget {
@@ -32,7 +34,7 @@ impl Change {
     /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
     pub fn apply(&self, status: &mut AuthenticatorConfigStatus) -> bool {
         match self {
-            Self::Take { create_id, id, realm } => {
+            Self::Take { create_id, id, realm, endpoint } => {
                 let record = status.create.as_ref().map(|create| &create.id);
                 if status.id.as_ref().is_some_and(|known| known != id) || record != create_id.as_ref() {
                     return false;
@@ -40,6 +42,7 @@ impl Change {
                 status.id = Some(id.clone());
                 status.tenant_id = Some(realm.tenant_id.clone());
                 status.realm_id = Some(realm.realm_id.clone());
+                status.endpoint.clone_from(endpoint);
                 status.create = None;
                 true
             }
@@ -56,7 +59,7 @@ mod tests {
 
     fn take(create_id: Option<&str>, id: &str) -> Change {
         let realm = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
-        Change::Take { create_id: create_id.map(str::to_owned), id: id.to_owned(), realm }
+        Change::Take { create_id: create_id.map(str::to_owned), id: id.to_owned(), realm, endpoint: None }
     }
 
     #[test]
@@ -73,8 +76,13 @@ mod tests {
     #[test]
     fn the_record_of_another_process_is_left_alone() {
         let text = str::to_owned;
-        let record =
-            CreateRecord { id: text("another"), tenant_id: text("t"), realm_id: text("r"), timeout_seconds: 31 };
+        let record = CreateRecord {
+            id: text("another"),
+            endpoint: None,
+            tenant_id: text("t"),
+            realm_id: text("r"),
+            timeout_seconds: 31,
+        };
         let mut status = AuthenticatorConfigStatus { create: Some(record), ..AuthenticatorConfigStatus::default() };
         let before = status.clone();
         assert!(!take(Some("own"), "a").apply(&mut status));

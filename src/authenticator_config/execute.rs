@@ -49,14 +49,10 @@ where
             Step::Learn(question) => self.learn(question).await,
             Step::AddFinalizer => self.held.set_finalizer(true).await?,
             Step::Release { left } => {
-                self.held.let_go(left).await?;
+                self.held.let_go(left, &mut self.memory.told).await?;
                 return Err(Interrupted::Gone);
             }
-            Step::WriteAhead(record, phase) => {
-                // Whatever is asked about the record later counts from before it was written.
-                self.memory.known_for(&record.id, self.ports.environment.monotonic());
-                self.ticket = Some(self.held.write_ahead(record, &phase).await?);
-            }
+            Step::WriteAhead(record, phase) => self.write_ahead(record, &phase).await?,
             Step::Create => self.create().await,
             // The watch may be behind: the object may be paused by now.
             Step::Patch(..) | Step::Delete(_) if !self.held.fresh() => self.held.refresh().await?,
@@ -78,8 +74,15 @@ where
             }
             Step::Delete(id) => {
                 if let Some(realm) = &self.realm {
-                    let gone = outcome::found(realm.delete(&id).await, &self.desired.provider_config_ref);
-                    self.observed.deleted = Some(gone.map(|_| ()));
+                    match outcome::found(realm.delete(&id).await, &self.desired.provider_config_ref) {
+                        Ok(Some(())) => {
+                            // Whatever answers with a success: that it is gone, its id has to say.
+                            self.observed.read.remove(&id);
+                            self.observed.deleted = Some(Ok(()));
+                        }
+                        Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
+                        Err(trouble) => self.observed.deleted = Some(Err(trouble)),
+                    }
                 }
             }
             Step::Record(change, phase) => self.record(&change, phase.as_ref()).await?,
@@ -102,6 +105,10 @@ where
 
     fn held(&mut self) -> &mut impl InHand {
         &mut self.held
+    }
+
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 
     fn into_memory(self) -> Memory {
@@ -127,8 +134,8 @@ where
 
     /// Who asks for a look is not put off.
     fn heed_the_asking(&mut self) {
-        if self.desired.look_asked_for.is_some() {
-            self.memory.look_now();
+        if let Some(asked) = &self.desired.look_asked_for {
+            self.memory.look_now(asked);
         }
     }
 
@@ -151,7 +158,9 @@ where
         let look = look.filter(|look| look.generation == self.desired.generation);
         let left = look.map(|look| times.resync.saturating_sub(monotonic.saturating_duration_since(look.at)));
         self.observed.compared = left.filter(|left| !left.is_zero());
-        self.observed.patience = self.held.patience(self.desired.deleted_at);
+        self.observed.unwritable = self.memory.unwritable(times.resync, self.desired.is_deleting(), monotonic);
+        let refused_for = self.observed.unwritable.as_ref().and_then(|_| self.memory.refused_for(monotonic));
+        self.observed.patience = self.held.patience(self.desired.deleted_at, refused_for);
         let known_for = |id: &String| self.memory.status_known_for(id, monotonic);
         self.observed.known_for = status.id.as_ref().map(known_for).unwrap_or_default();
         self.observed.status = status;
@@ -179,8 +188,8 @@ where
                 let opened = self.ports.realms.open(caller, &reference).await;
                 self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
                 self.observed.no_resource_ids = opened.as_ref().ok().and_then(|opened| opened.no_resource_ids.clone());
-                let realm = opened.as_ref().map(|opened| opened.remote.realm());
-                self.observed.realm = realm.map_err(Clone::clone).into();
+                let destination = opened.as_ref().map(|opened| opened.remote.destination());
+                self.observed.destination = destination.map_err(Clone::clone).into();
                 self.realm = opened.ok().map(|opened| opened.remote);
             }
             (Question::Configs, Some(realm)) => {
@@ -188,7 +197,17 @@ where
                     Some(record) => self.memory.known_for(&record.id, self.ports.environment.monotonic()),
                     None => Duration::ZERO,
                 };
-                let listed = realm.configs().await.map(|listing| Listed { configs: listing.items, age });
+                // What a list before has shown stays, since either can miss a configuration that is there.
+                let (mut before, mut lists) = (Vec::new(), 1);
+                if let Fact::Known(listed) = std::mem::take(&mut self.observed.listed) {
+                    (before, lists) = (listed.configs, listed.lists + 1);
+                }
+                let listed = realm.configs().await.map(|listing| {
+                    let mut configs = listing.items;
+                    before.retain(|config| configs.iter().all(|other| other.id != config.id));
+                    configs.append(&mut before);
+                    Listed { configs, age, lists }
+                });
                 self.observed.listed = listed.map_err(|error| outcome::trouble(&error, provider)).into();
             }
             (Question::Config(id), Some(realm)) => {
@@ -197,6 +216,27 @@ where
             }
             (Question::Configs | Question::Config(_), None) => {}
         }
+    }
+
+    /// Writes a record ahead, for a ticket. Without one nothing is made.
+    async fn write_ahead(&mut self, record: CreateRecord, phase: &Phase) -> Result<(), Interrupted> {
+        let now = self.ports.environment.monotonic();
+        // Whatever is asked about the record later counts from before it was written.
+        self.memory.known_for(&record.id, now);
+        match self.held.write_ahead(record.clone(), phase).await {
+            Ok(ticket) => {
+                self.memory.write_stored();
+                self.ticket = Some(ticket);
+            }
+            Err(Interrupted::NotStored(what)) => {
+                self.memory.write_refused(&what, true, now);
+                // Whatever stands of the record, it announces nothing.
+                let phase = Phase::Refused(why(Reason::StatusNotStored, what));
+                self.observed.created = Some(Created { record, outcome: Outcome::NotDone(phase.into()) });
+            }
+            Err(interrupted) => return Err(interrupted),
+        }
+        Ok(())
     }
 
     /// Uses the ticket. The call ends within the time that was written ahead, or is not made at all.
@@ -242,6 +282,9 @@ where
                 change.apply(config.status.get_or_insert_default())
             })
             .await?;
+        if !matches!(change, Change::Withdraw { .. }) {
+            self.memory.write_stored();
+        }
         match change {
             Change::Take { id, .. } => {
                 // What was just made is as the spec says; what was taken over has yet to be compared.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfigStatus, Phase};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::{Fact, Outcome, RealmIds, Trouble};
+use crate::reconcile::memory::Unwritable;
+use crate::reconcile::{Destination, Fact, Outcome, Trouble};
 
 /// What is known during one look. Facts that nobody asked for stay unknown, and cost nothing.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +28,8 @@ pub struct Observed {
     pub known_for: Duration,
     /// The EnrollmentRequests that refer to the object, and are not being deleted.
     pub users: Fact<Vec<String>>,
-    /// The realm behind the provider config.
-    pub realm: Fact<RealmIds>,
+    /// Where the provider config leads.
+    pub destination: Fact<Destination>,
     /// Why the provider config does not serve this namespace, if it does not.
     pub not_allowed: Option<Phase>,
     /// Why no configuration may be taken over by its id, if none may.
@@ -47,6 +48,9 @@ pub struct Observed {
     pub deleted: Option<Result<(), Trouble>>,
     /// What the service said when it refused the create that is now in doubt.
     pub refusal: Option<String>,
+    /// Why the API server, not long ago, did not store what the operator wrote. Nothing is made then, and a deletion goes on
+    /// without writing down what it has done.
+    pub unwritable: Option<Unwritable>,
     /// A fresh random identifier.
     pub nonce: String,
 }
@@ -67,4 +71,6 @@ pub struct Listed {
     pub configs: Vec<RemoteConfig>,
     /// How long the write-ahead record had been known when the list was asked for; zero without a record.
     pub age: Duration,
+    /// How many lists this is the union of; `age` is that of the last one.
+    pub lists: u32,
 }

@@ -8,7 +8,7 @@ use super::plan::Times;
 use crate::api::authenticator_config::CreateRecord;
 use crate::beyond_identity::types::{AuthenticatorConfig, AuthenticatorConfigPatch, NewAuthenticatorConfig};
 use crate::beyond_identity::{Error, Listing, RealmClient};
-use crate::reconcile::{Environment, Memories, RealmIds, Ticket};
+use crate::reconcile::{Destination, Environment, Memories, Ticket};
 
 /// All that the loop reaches the world by.
 pub struct Ports<O, R, U> {
@@ -32,8 +32,8 @@ pub struct Ports<O, R, U> {
 
 /// The calls that the loop makes in one realm.
 pub trait Remote: Send + Sync {
-    /// Which realm it is.
-    fn realm(&self) -> RealmIds;
+    /// Where the calls go.
+    fn destination(&self) -> Destination;
 
     /// Lists all configurations.
     fn configs(&self) -> impl Future<Output = Result<Listing<AuthenticatorConfig>, Error>> + Send;
@@ -57,8 +57,8 @@ pub trait Remote: Send + Sync {
 }
 
 impl Remote for RealmClient {
-    fn realm(&self) -> RealmIds {
-        RealmIds { tenant_id: self.tenant_id().to_owned(), realm_id: self.realm_id().to_owned() }
+    fn destination(&self) -> Destination {
+        self.into()
     }
 
     async fn configs(&self) -> Result<Listing<AuthenticatorConfig>, Error> {

@@ -89,6 +89,12 @@ impl RealmClient {
         &self.inner.realm_id
     }
 
+    /// The base URL that the calls go to, without a slash at the end.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        self.inner.endpoint.as_str()
+    }
+
     /// Reads an identity.
     ///
     /// # Errors

@@ -1,15 +1,18 @@
 //! The changes of a request's status. Each applies to the status as it stands then, which may be another one
 //! than it was planned for, and says whether it still does. Pure.
 
+use jiff::Timestamp;
+
 use super::desired::Desired;
-use super::observed::Person;
-use super::phase::{self, is_outstanding};
+use super::observed::{Person, ReadJob};
+use super::phase::{self, is_expired, is_outstanding};
 use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, text};
-use crate::beyond_identity::types::CredentialBindingJob;
+use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
 
-/// How many jobs of earlier attempts are kept. One whose link is out is kept beyond that.
-const PREVIOUS_JOBS: usize = 16;
+/// How many jobs of earlier attempts are kept. One whose link is out is kept beyond that: nothing is sent where there would be
+/// more of these than that.
+pub const PREVIOUS_JOBS: usize = 16;
 
 /// A change of status.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +23,8 @@ pub enum Change {
         send_id: String,
         /// The job that it made.
         job: Box<CredentialBindingJob>,
+        /// Whether the service answered with the job. Otherwise a list showed it, and nobody but its fields says whose it is.
+        answered: bool,
         /// Other jobs that it could have made. They are left alone, since they may be somebody else's.
         others: Vec<String>,
     },
@@ -29,13 +34,22 @@ pub enum Change {
         attempt: i64,
         /// The provider config that was gone through.
         provider_config_ref: ProviderConfigRef,
+        /// The base URL of the API that it leads to.
+        endpoint: String,
         /// Who it is about.
         person: Person,
         /// By what.
         by: SettledBy,
     },
     /// A job of the request was looked at.
-    Follow(Box<CredentialBindingJob>),
+    Follow(Box<ReadJob>),
+    /// The current job was found at this endpoint.
+    FoundAt {
+        /// The job.
+        job_id: String,
+        /// The base URL of the API that has it.
+        endpoint: String,
+    },
     /// The job of an earlier attempt is gone.
     Forget {
         /// The job.
@@ -47,7 +61,7 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum SettledBy {
     /// A job that was there already.
-    Adopted(Box<CredentialBindingJob>),
+    Adopted(Box<ReadJob>),
     /// There is nothing to do.
     Skipped(Skipped),
 }
@@ -63,8 +77,8 @@ impl Change {
     pub fn phase(&self, status: &EnrollmentRequestStatus, desired: &Desired) -> Option<Phase> {
         let says = match self {
             Self::Conclude { .. } | Self::Settle { .. } => true,
-            Self::Follow(job) => status.job_id.as_ref() == Some(&job.id),
-            Self::Forget { .. } => false,
+            Self::Follow(read) => status.job_id.as_ref() == Some(&read.item.id),
+            Self::Forget { .. } | Self::FoundAt { .. } => false,
         };
         (says && !desired.deleting).then(|| phase::of_request(status, desired))
     }
@@ -78,34 +92,50 @@ impl Change {
     /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
     pub fn apply(&self, status: &mut EnrollmentRequestStatus) -> bool {
         match self {
-            Self::Conclude { send_id, job, others: _ } => {
+            Self::Conclude { send_id, job, answered, others: _ } => {
                 let Some(send) = status.send.take_if(|send| &send.id == send_id) else { return false };
                 conclude(status, send, job);
+                status.delivery_method = unknown_method(job).filter(|_| !answered);
                 true
             }
-            Self::Settle { attempt, provider_config_ref, person, by } => {
+            Self::Settle { attempt, provider_config_ref, endpoint, person, by } => {
                 if status.attempt.is_some() || status.send.is_some() {
                     return false;
                 }
                 status.attempt = Some(*attempt);
-                about(status, provider_config_ref.clone(), person.clone());
+                about(status, provider_config_ref.clone(), Some(endpoint.clone()), person.clone());
                 match by {
-                    SettledBy::Adopted(job) => {
-                        status.job_id = Some(job.id.clone());
+                    SettledBy::Adopted(read) => {
+                        status.job_id = Some(read.item.id.clone());
                         status.adopted = Some(true);
-                        mirror(status, job);
+                        status.delivery_method = unknown_method(&read.item);
+                        mirror(status, &read.item, read.server_time);
                     }
                     SettledBy::Skipped(why) => status.skipped = Some(*why),
                 }
                 true
             }
-            Self::Follow(job) => {
+            Self::Follow(read) => {
+                let job = &read.item;
                 if status.job_id.as_deref() == Some(job.id.as_str()) {
-                    mirror(status, job);
+                    mirror(status, job, read.server_time);
                     return true;
                 }
                 let previous = status.previous_jobs.iter_mut().find(|previous| previous.id == job.id);
-                previous.map(|previous| previous.state = state_of(job)).is_some()
+                let is_over = is_expired(job, read.server_time);
+                previous
+                    .map(|previous| {
+                        previous.state = state_of(job);
+                        previous.expired = (is_over || previous.expired == Some(true)).then_some(true);
+                    })
+                    .is_some()
+            }
+            Self::FoundAt { job_id, endpoint } => {
+                let is_current = status.job_id.as_ref() == Some(job_id);
+                if is_current {
+                    status.endpoint = Some(endpoint.clone());
+                }
+                is_current
             }
             Self::Forget { job_id } => {
                 let before = status.previous_jobs.len();
@@ -123,6 +153,7 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
         attempt,
         resend_of: _,
         provider_config_ref,
+        endpoint,
         tenant_id,
         realm_id,
         identity_id,
@@ -136,7 +167,9 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     if let (Some(id), Some(identity_id)) = (status.job_id.take(), status.identity_id.take())
         && id != job.id
     {
-        status.previous_jobs.insert(0, PreviousJob { id, identity_id, state: status.state.take() });
+        let (endpoint, state) = (status.endpoint.take(), status.state.take());
+        let (expired, delivery_method) = (status.expired.take(), status.delivery_method.take());
+        status.previous_jobs.insert(0, PreviousJob { id, identity_id, endpoint, state, expired, delivery_method });
         let mut place = 0..;
         status.previous_jobs.retain(|previous| {
             place.next().is_some_and(|place| place < PREVIOUS_JOBS) || is_outstanding(previous.state.as_deref())
@@ -145,29 +178,51 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     status.attempt = Some(attempt);
     status.adopted = None;
     status.skipped = None;
-    about(status, provider_config_ref, Person { tenant_id, realm_id, identity_id, authenticator_config_id });
+    about(status, provider_config_ref, endpoint, Person { tenant_id, realm_id, identity_id, authenticator_config_id });
     status.job_id = Some(job.id.clone());
-    mirror(status, job);
+    status.expired = None;
+    mirror(status, job, None);
 }
 
 /// Writes down who the attempt is about, and by which way.
-fn about(status: &mut EnrollmentRequestStatus, provider_config_ref: ProviderConfigRef, person: Person) {
+fn about(
+    status: &mut EnrollmentRequestStatus,
+    provider_config_ref: ProviderConfigRef,
+    endpoint: Option<String>,
+    person: Person,
+) {
     let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
     status.provider_config_ref = Some(provider_config_ref);
+    status.endpoint = endpoint;
     status.tenant_id = Some(tenant_id);
     status.realm_id = Some(realm_id);
     status.identity_id = Some(identity_id);
     status.authenticator_config_id = Some(authenticator_config_id);
 }
 
-/// What is shown of a job, as the API wrote it.
-fn mirror(status: &mut EnrollmentRequestStatus, job: &CredentialBindingJob) {
+/// What is shown of a job, as the API wrote it at `server_time` by its own clock.
+fn mirror(status: &mut EnrollmentRequestStatus, job: &CredentialBindingJob, server_time: Option<Timestamp>) {
     let shown = |value: Option<&str>| value.map(text::status_text);
+    let expired = match server_time {
+        Some(_) => is_expired(job, server_time),
+        // Without a time of the service's own nothing new is known.
+        None => status.expired == Some(true) && status.expire_time == shown(job.expire_time.as_deref()),
+    };
+    let works = is_outstanding(job.state.as_ref().map(JobState::as_str));
+    status.expired = (expired && works).then_some(true);
     status.state = state_of(job);
     status.expire_time = shown(job.expire_time.as_deref());
     status.create_time = shown(job.create_time.as_deref());
     status.update_time = shown(job.update_time.as_deref());
     status.credential_id = shown(job.credential_id.as_deref());
+}
+
+/// The delivery method of a job, where this version does not know it: then nobody can tell for certain whose job it is.
+pub(super) fn unknown_method(job: &CredentialBindingJob) -> Option<String> {
+    match &job.delivery_method {
+        Some(DeliveryMethod::Other(method)) => Some(text::status_text(method)),
+        Some(DeliveryMethod::Email | DeliveryMethod::Return) | None => None,
+    }
 }
 
 fn state_of(job: &CredentialBindingJob) -> Option<String> {

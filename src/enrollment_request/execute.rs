@@ -1,13 +1,13 @@
 //! One look: carries out step after step, over the ports. It decides nothing: what a step's result means is for
 //! the next plan.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
-use tokio::time::Instant;
 
-use super::change::{Change, withdraw};
+use super::change::{self, Change, withdraw};
 use super::desired::Desired;
 use super::observed::{LastLook, Observed, Sent};
 use super::plan::{self, SERVICE_CLOCK_MARGIN, plan};
@@ -16,9 +16,9 @@ use super::reservations::Holder;
 use super::step::{JobRef, Step};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
-use crate::beyond_identity::{Answer, Doubt, Error, Refusal as Refused};
+use crate::beyond_identity::{Answer, Doubt, Error};
 use crate::reconcile::held::InHand;
 use crate::reconcile::memory::{Look as Looked, Refusal};
 use crate::reconcile::outcome::{self, Outcome};
@@ -36,8 +36,8 @@ pub(super) struct Look<'a, O, C, R: Realms> {
     pub(super) memory: Memory,
     pub(super) desired: Desired,
     pub(super) observed: Observed,
-    /// The realm that was opened, and the provider config that led there.
-    pub(super) realm: Option<(R::Remote, ProviderConfigRef)>,
+    /// The realms that were opened, by the provider configs that lead there.
+    pub(super) realms: BTreeMap<ProviderConfigRef, R::Remote>,
     ticket: Option<Ticket<SendRecord>>,
     /// Whether a record may stand that nobody has seen: its write was not answered.
     may_be_written: bool,
@@ -62,19 +62,14 @@ where
             Step::AddFinalizer => self.held.set_finalizer(true).await?,
             Step::Reserve(person) => self.reserve(person).await,
             Step::Release { left } => {
-                self.held.let_go(left).await?;
+                self.held.let_go(left, &mut self.memory.told).await?;
                 self.ports.reservations.release(&self.holder);
                 return Err(Interrupted::Gone);
             }
-            Step::WriteAhead(send, phase) => {
-                // Whatever is asked about the record later counts from before it was written.
-                self.memory.known_for(&send.id, self.ports.environment.monotonic());
-                self.may_be_written = true;
-                self.ticket = Some(self.held.write_ahead(*send, &phase).await?);
-                self.may_be_written = false;
-            }
+            Step::WriteAhead(send, phase) => self.write_ahead(*send, &phase).await?,
             Step::Post => self.post().await,
-            Step::Revoke(job) => self.revoke(job).await,
+            Step::Revoke(reference, job) => self.revoke(&reference, &job).await,
+            Step::CannotRevoke(job, why) => self.refuse_revoke(&job, &why),
             Step::Record(change) => self.record(&change).await?,
             Step::Withdraw { send_id, say } => {
                 let say = self.held.planned(say);
@@ -102,7 +97,12 @@ where
         &mut self.held
     }
 
-    fn into_memory(self) -> Memory {
+    fn memory(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
+
+    fn into_memory(mut self) -> Memory {
+        self.memory.read_before = self.observed.cannot_be_adopted(self.desired.delivery_method.as_str());
         if self.held.fresh() && self.observed.status.send.is_none() && !self.may_be_written {
             self.ports.reservations.settled(&self.holder);
         }
@@ -122,8 +122,18 @@ where
         let holder = Holder::of(&request);
         let held = Held::cached(&ports.requests, ports.environment.as_ref(), ports.times.grace, request);
         let observed = Observed::default();
-        let mut look =
-            Self { ports, holder, held, memory, desired, observed, realm: None, ticket: None, may_be_written: false };
+        let mut look = Self {
+            ports,
+            holder,
+            held,
+            memory,
+            desired,
+            observed,
+            realms: BTreeMap::new(),
+            ticket: None,
+            may_be_written: false,
+        };
+        look.observed.read_before = std::mem::take(&mut look.memory.read_before);
         look.heed_the_asking();
         look.see();
         look
@@ -131,8 +141,8 @@ where
 
     /// Who asks for a look is not put off.
     fn heed_the_asking(&mut self) {
-        if self.desired.look_asked_for.is_some() {
-            self.memory.look_now();
+        if let Some(asked) = &self.desired.look_asked_for {
+            self.memory.look_now(asked);
         }
     }
 
@@ -145,10 +155,14 @@ where
             self.forget();
             self.heed_the_asking();
         }
-        self.observed.patience = self.held.patience(self.desired.deleted_at);
         let now = self.ports.environment.monotonic();
         let status = self.held.object().status.clone().unwrap_or_default();
-        self.ports.reservations.note(&self.holder, &status, self.held.fresh());
+        if self.desired.deleting && !self.held.has_finalizer() {
+            // It was let go, and only others keep it: its jobs are whoever's comes next.
+            self.ports.reservations.release(&self.holder);
+        } else {
+            self.ports.reservations.note(&self.holder, &status, self.held.fresh());
+        }
         let job_id = status.job_id.as_deref();
         let ago = |at| now.saturating_duration_since(at);
         let last_look = self.memory.look_at(job_id);
@@ -159,11 +173,20 @@ where
         // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
         let resync = self.ports.times.resync;
         let again = if self.desired.deleting { resync.min(RETRY_WHEN_DELETING) } else { resync };
-        let recent = |at: &Instant| now.saturating_duration_since(*at) < again;
-        let refused = self.memory.revoke_refused.as_ref().filter(|(at, _)| recent(at)).map(|(_, said)| said.clone());
-        let refused = refused.filter(|_| plan::has_to_revoke(&self.desired, &status));
-        self.held.set_revoke_refused(refused.as_ref().map(|said| why(Reason::RevokeRefused, said)));
+        let to_revoke = plan::to_revoke(&self.desired, &status);
+        self.memory.revocations.retain(|job_id| names(&status, job_id));
+        let mut refused = self.memory.revocations.refused_within(again, now);
+        // Of a deletion, also what its send in doubt has made and what cannot be written down.
+        refused.retain(|job_id, _| self.desired.deleting || to_revoke.iter().any(|job| &job.job_id == job_id));
+        let is_over = |id: &str| to_revoke.iter().any(|job| job.job_id == id && job.expired);
+        let said = refused.iter().filter(|(id, _)| !is_over(id)).map(|(_, said)| said.as_str());
+        let said = said.collect::<Vec<_>>().join("; ");
+        self.held.set_revoke_refused((!said.is_empty()).then(|| why(Reason::RevokeRefused, said)));
         self.observed.revoke_refused = refused;
+        self.observed.unwritable = self.memory.unwritable(resync, self.desired.deleting, now);
+        let refused_for = self.observed.unwritable.as_ref().and_then(|_| self.memory.refused_for(now));
+        self.observed.patience = self.held.patience(self.desired.deleted_at, refused_for);
+        self.observed.holds_send_slot = self.ports.reservations.holds_send_slot(&self.holder);
         self.observed.status = status;
         self.observed.fresh = self.held.fresh();
         self.observed.finalizer = self.held.has_finalizer();
@@ -174,29 +197,58 @@ where
 
     /// Makes everything unknown that was learned from outside.
     fn forget(&mut self) {
-        self.realm = None;
-        self.observed = Observed { sent: self.observed.sent.take(), ..Observed::default() };
+        self.realms.clear();
+        let (sent, read_before) = (self.observed.sent.take(), std::mem::take(&mut self.observed.read_before));
+        self.observed = Observed { sent, read_before, ..Observed::default() };
+    }
+
+    /// Writes a record ahead, for a ticket. Without one nothing is sent.
+    async fn write_ahead(&mut self, send: SendRecord, phase: &Phase) -> Result<(), Interrupted> {
+        let (id, now) = (send.id.clone(), self.ports.environment.monotonic());
+        // Whatever is asked about the record later counts from before it was written.
+        self.memory.known_for(&id, now);
+        self.may_be_written = true;
+        let written = self.held.write_ahead(send, phase).await;
+        self.may_be_written = matches!(written, Err(Interrupted::Overtaken | Interrupted::Failed(_)));
+        match written {
+            Ok(ticket) => {
+                self.memory.write_stored();
+                self.ticket = Some(ticket);
+            }
+            Err(Interrupted::NotStored(what)) => {
+                self.memory.write_refused(&what, true, now);
+                // Whatever stands of the record, it announces nothing.
+                let phase = Phase::Refused(why(Reason::StatusNotStored, what));
+                self.observed.sent = Some(Sent { send_id: id, outcome: Outcome::NotDone(phase.into()) });
+            }
+            Err(interrupted) => return Err(interrupted),
+        }
+        Ok(())
     }
 
     /// Asks the service to revoke a job. Whatever it says, the job is read next; unless this is not the operator's to
     /// do, or nobody knows.
-    async fn revoke(&mut self, job: JobRef) {
-        let JobRef { identity_id, job_id } = &job;
+    async fn revoke(&mut self, reference: &ProviderConfigRef, job: &JobRef) {
+        let JobRef { identity_id, job_id, .. } = job;
         if !self.named_elsewhere([job_id.as_str()]).await.is_empty() {
             self.observed.shared.insert(job_id.clone());
             return;
         }
-        let Some((realm, provider)) = &self.realm else { return };
+        if let Some(method) = unknown_method(&self.observed, job_id) {
+            let said = format!(
+                "its delivery method {method} is not known to this version, so that it may be somebody else's: if it is \
+                 this request's, revoke it in Beyond Identity"
+            );
+            return self.refuse_revoke(job, &said);
+        }
+        let Some(realm) = self.realms.get(reference) else { return };
         let now = self.ports.environment.monotonic();
         let said = match realm.revoke_job(identity_id, job_id).await {
-            Ok(()) if self.memory.revoking_for(job_id, now) < self.ports.times.settle => {
-                self.memory.revoke_refused = None;
+            Ok(()) if self.memory.revocations.accepted_for(job_id, now) < self.ports.times.settle => {
+                self.memory.revocations.clear_refusal(job_id);
                 None
             }
             Ok(()) => Some("the service took the revocation, and the link is still out".to_owned()),
-            Err(Error::Refused { cause: Refused::Unauthorized | Refused::Forbidden, message }) => {
-                return self.refuse_revoke(&job, &message);
-            }
             Err(
                 error @ (Error::Retry { .. }
                 | Error::InDoubt {
@@ -204,9 +256,10 @@ where
                     ..
                 }),
             ) => {
-                self.observed.job_trouble = Some(outcome::trouble(&error, provider));
+                self.observed.job_trouble.insert(job_id.clone(), outcome::trouble(&error, reference));
                 return;
             }
+            // Also where the token may not revoke: the link may have come to its end by itself.
             Err(error) => Some(error.to_string()),
         };
         self.observed.read.remove(job_id);
@@ -214,18 +267,19 @@ where
         self.observed.revoke_said = said;
     }
 
-    /// Remembers that the service does not let the operator revoke a job.
+    /// Remembers that a job cannot be revoked.
     pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
         let said = format!("the link of credential binding job {} cannot be revoked: {said}", job.job_id);
-        if self.memory.revoke_refused.as_ref().is_none_or(|(_, known)| *known != said) {
-            self.warn(Reason::RevokeRefused, said.clone());
+        if self.memory.revocations.refuse(&job.job_id, self.ports.environment.monotonic(), &said) {
+            self.warn(Reason::RevokeRefused, said);
         }
-        self.memory.revoke_refused = Some((self.ports.environment.monotonic(), said));
     }
 
     /// Uses the ticket. The call ends within the time that was written ahead, or is not made at all.
     async fn post(&mut self) {
-        let (Some(ticket), Some((realm, provider))) = (self.ticket.take(), &self.realm) else { return };
+        let Some(ticket) = self.ticket.take() else { return };
+        let provider = ticket.record().provider_config_ref.clone();
+        let Some(realm) = self.realms.get(&provider) else { return };
         let environment = &self.ports.environment;
         let send_id = ticket.record().id().to_owned();
         let outcome = match ticket.time_left(environment.monotonic()).filter(|_| environment.may_write()) {
@@ -241,7 +295,7 @@ where
                 {
                     self.warn(Reason::ClockSkew, note);
                 }
-                Outcome::of(result.map(|answer| answer.item), provider)
+                Outcome::of(result.map(|answer| answer.item), &provider)
             }
         };
         self.observed.sent = Some(Sent { send_id, outcome });
@@ -253,6 +307,7 @@ where
         let phase = |request: &EnrollmentRequest| change.phase(request.status.as_ref()?, &Desired::of(request));
         let apply = |request: &mut EnrollmentRequest| change.apply(request.status.get_or_insert_default());
         let applied = self.held.record_saying(phase, apply).await?;
+        self.memory.write_stored();
         match change {
             Change::Conclude { job, others, .. } => {
                 self.observed.sent = None;
@@ -268,7 +323,7 @@ where
                 }
             }
             Change::Settle { .. } => self.looked(true),
-            Change::Follow(_) | Change::Forget { .. } => {}
+            Change::Follow(_) | Change::FoundAt { .. } | Change::Forget { .. } => {}
         }
         Ok(())
     }
@@ -294,6 +349,29 @@ where
         let (at, generation) = (self.ports.environment.monotonic(), self.desired.generation);
         let id = self.held.object().status.as_ref().and_then(|status| status.job_id.clone());
         id.into_iter().for_each(|of| self.memory.looked(Looked { of, at, generation, found }));
+    }
+}
+
+/// Whether a status names this job, or may come to.
+fn names(status: &EnrollmentRequestStatus, job_id: &str) -> bool {
+    status.job_id.as_deref() == Some(job_id)
+        || status.previous_jobs.iter().any(|job| job.id == job_id)
+        || status.send.is_some()
+}
+
+/// The delivery method of a job in status, or of one that a list shows for the send in doubt, where this version does not
+/// know it.
+fn unknown_method(observed: &Observed, job_id: &str) -> Option<String> {
+    let status = &observed.status;
+    if status.job_id.as_deref() == Some(job_id) {
+        return status.delivery_method.clone();
+    }
+    if let Some(job) = status.previous_jobs.iter().find(|job| job.id == job_id) {
+        return job.delivery_method.clone();
+    }
+    match &observed.jobs {
+        Fact::Known(listed) => listed.jobs.iter().find(|job| job.id == job_id).and_then(change::unknown_method),
+        Fact::Unknown | Fact::Failed(_) => None,
     }
 }
 

@@ -7,19 +7,20 @@ use kube::ResourceExt;
 
 use super::desired::Who;
 use super::execute::Look;
-use super::observed::{Config, Listed, Person, ReadyConfig};
+use super::observed::{Config, Listed, Person, ReadyConfig, Recognized};
 use super::phase::is_outstanding;
 use super::plan;
 use super::ports::Remote;
 use super::reservations::{Holder, Taken};
-use super::step::{JobRef, Question};
-use crate::api::conditions::{is_ready, is_stalled};
+use super::step::{JobRef, Known, Question};
+use crate::api::conditions::{PAUSED, STALLED, is_ready, is_stalled};
 use crate::api::phase::why;
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, Phase, ProviderConfigRef, Reason};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::Listing;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
+use crate::reconcile::annotations::is_paused;
 use crate::reconcile::outcome;
-use crate::reconcile::{Caller, Fact, Objects, RealmIds, Realms, Trouble};
+use crate::reconcile::{Caller, Fact, Objects, Opened, RealmIds, Realms, Trouble};
 
 impl<O, C, R> Look<'_, O, C, R>
 where
@@ -34,59 +35,93 @@ where
                 let config = self.ports.configs.cached(&self.desired.namespace, &name);
                 self.observed.config = Fact::Known(config.as_deref().map(of_config));
             }
-            Question::Realm(reference) => {
-                let (namespace, name) = (&self.desired.namespace, &self.holder.name);
-                let is_owed = plan::is_anything_owed(&self.desired, &self.observed.status);
-                let is_leaving = self.desired.deleting || plan::has_to_revoke(&self.desired, &self.observed.status);
-                let caller = Caller { namespace, name, is_owed, is_leaving };
-                let opened = self.ports.realms.open(caller, &reference).await;
-                self.observed.not_allowed = opened.as_ref().ok().and_then(|opened| opened.not_allowed.clone());
-                let realm = opened.as_ref().map(|opened| opened.remote.realm());
-                self.observed.realm = realm.map_err(Clone::clone).into();
-                self.realm = opened.ok().map(|opened| (opened.remote, reference));
-            }
-            Question::Identity(who) => {
-                self.observed.identity = match &self.realm {
-                    Some((realm, provider)) => identity(realm, &who, provider).await.into(),
-                    None => Fact::Unknown,
+            Question::Realm(reference) => self.open(reference).await,
+            Question::Identity(reference, who) => {
+                if let Some(realm) = self.realms.get(&reference) {
+                    self.observed.identity = identity(realm, &who, &reference).await.into();
                 }
             }
-            Question::Jobs(identity_id) => {
-                let age = match &self.observed.status.send {
-                    Some(send) => self.memory.known_for(&send.id, self.ports.environment.monotonic()),
-                    None => Duration::ZERO,
-                };
-                if let Some((realm, provider)) = &self.realm {
-                    self.observed.jobs = match realm.jobs(&identity_id).await {
-                        Ok(Listing { items, server_time }) => {
-                            let named_elsewhere = self.not_ours(&items).await;
-                            Fact::Known(Listed { jobs: items, named_elsewhere, server_time, age })
-                        }
-                        Err(error) => Fact::Failed(outcome::trouble(&error, provider)),
-                    };
+            Question::Jobs(reference, identity_id) => self.list_jobs(&reference, &identity_id).await,
+            Question::Job(reference, job) => self.read_job(&reference, job).await,
+            Question::IsListed(reference, JobRef { identity_id, job_id, .. }) => {
+                if let Some(realm) = self.realms.get(&reference) {
+                    let listed = realm.jobs(&identity_id).await;
+                    let listed = listed.map(|listing| listing.items.iter().any(|job| job.id == job_id));
+                    let listed = listed.map_err(|error| outcome::trouble(&error, &reference));
+                    self.observed.listed.insert(job_id, listed.into());
                 }
             }
-            Question::Job(reference) => {
-                let JobRef { identity_id, job_id } = &reference;
-                let Some((realm, provider)) = &self.realm else { return };
-                match outcome::found(realm.job(identity_id, job_id).await, provider) {
-                    Ok(job) => {
-                        // Somebody may have edited the id in status into that of another identity's job.
-                        let job = job.filter(|job| job.identity_id.as_ref().is_none_or(|owner| owner == identity_id));
-                        if self.observed.status.job_id.as_ref() == Some(job_id) {
-                            self.looked(job.is_some());
-                        }
-                        let outstanding =
-                            job.as_ref().is_some_and(|job| is_outstanding(job.state.as_ref().map(JobState::as_str)));
-                        if let Some(said) = self.observed.revoke_said.take().filter(|_| outstanding) {
-                            self.refuse_revoke(&reference, &said);
-                        }
-                        self.observed.read.insert(job_id.clone(), job);
-                    }
-                    Err(trouble) => self.observed.job_trouble = Some(trouble),
+            Question::Recognize(reference, known) => {
+                if let Some(realm) = self.realms.get(&reference) {
+                    let recognized = recognized(realm, &known, &reference).await;
+                    self.observed.recognized.insert(known.identity_id, recognized.into());
                 }
             }
         }
+    }
+
+    async fn open(&mut self, reference: ProviderConfigRef) {
+        let (namespace, name) = (&self.desired.namespace, &self.holder.name);
+        let status = &self.observed.status;
+        let is_owed = plan::is_anything_owed(&self.desired, status);
+        let is_leaving = self.desired.deleting || !plan::to_revoke(&self.desired, status).is_empty();
+        let caller = Caller { namespace, name, is_owed, is_leaving };
+        match self.ports.realms.open(caller, &reference).await {
+            Ok(Opened { remote, not_allowed, no_resource_ids: _ }) => {
+                self.observed.destinations.insert(reference.clone(), Fact::Known(remote.destination()));
+                if let Some(phase) = not_allowed {
+                    self.observed.not_allowed.insert(reference.clone(), phase);
+                }
+                self.realms.insert(reference, remote);
+            }
+            Err(trouble) => _ = self.observed.destinations.insert(reference, Fact::Failed(trouble)),
+        }
+    }
+
+    /// Lists the jobs of an identity. What a list before has shown stays, since either can miss a job that is there.
+    async fn list_jobs(&mut self, reference: &ProviderConfigRef, identity_id: &str) {
+        let Some(realm) = self.realms.get(reference) else { return };
+        let age = match &self.observed.status.send {
+            Some(send) => self.memory.known_for(&send.id, self.ports.environment.monotonic()),
+            None => Duration::ZERO,
+        };
+        let Listing { items, server_time } = match realm.jobs(identity_id).await {
+            Ok(listing) => listing,
+            Err(error) => {
+                self.observed.jobs = Fact::Failed(outcome::trouble(&error, reference));
+                return;
+            }
+        };
+        let (mut jobs, mut server_time, mut lists) = (items, server_time, 1);
+        if let Fact::Known(before) = std::mem::take(&mut self.observed.jobs) {
+            let missed = |job: &CredentialBindingJob| jobs.iter().all(|other| other.id != job.id);
+            let missed: Vec<_> = before.jobs.into_iter().filter(missed).collect();
+            jobs.extend(missed);
+            (server_time, lists) = (before.server_time, before.lists + 1);
+        }
+        let named_elsewhere = self.not_ours(&jobs).await;
+        self.observed.jobs = Fact::Known(Listed { jobs, named_elsewhere, server_time, age, lists });
+    }
+
+    async fn read_job(&mut self, reference: &ProviderConfigRef, job: JobRef) {
+        let JobRef { identity_id, job_id, .. } = &job;
+        let Some(realm) = self.realms.get(reference) else { return };
+        let read = match outcome::found(realm.job(identity_id, job_id).await, reference) {
+            // Somebody may have edited the id in status into that of another identity's job.
+            Ok(read) => read.filter(|read| read.item.identity_id.as_ref().is_none_or(|owner| owner == identity_id)),
+            Err(trouble) => {
+                self.observed.job_trouble.insert(job_id.clone(), trouble);
+                return;
+            }
+        };
+        if self.observed.status.job_id.as_ref() == Some(job_id) {
+            self.looked(read.is_some());
+        }
+        let state = read.as_ref().map(|read| read.item.state.as_ref().map(JobState::as_str));
+        if let Some(said) = self.observed.revoke_said.take().filter(|_| state.is_some_and(is_outstanding)) {
+            self.refuse_revoke(&job, &said);
+        }
+        self.observed.read.insert(job_id.clone(), read);
     }
 
     /// Takes the person, unless another request has it.
@@ -105,13 +140,7 @@ where
             Err(Taken::NotFilled) => Fact::Failed(
                 Phase::AtWork(why(Reason::Sending, "waiting until all EnrollmentRequests have been read")).into(),
             ),
-            Err(Taken::Busy(_)) => Fact::Failed(
-                Phase::AtWork(why(
-                    Reason::Sending,
-                    "waiting until it is known what became of another request's email to the same identity",
-                ))
-                .into(),
-            ),
+            Err(Taken::Busy(other)) => Fact::Failed(self.busy(&other).into()),
             Err(Taken::By(other)) => {
                 let same_namespace = request.namespace().as_deref() == Some(&other.namespace);
                 let other =
@@ -128,6 +157,22 @@ where
                 )
             }
         };
+    }
+
+    /// What is said while another request's email to the same identity is under way or in doubt. Where that one does not get
+    /// on by itself, somebody has to act.
+    fn busy(&self, other: &Holder) -> Phase {
+        let request = self.ports.requests.cached(&other.namespace, &other.name);
+        let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
+        let here = other.namespace == self.desired.namespace;
+        let named = if here { format!("EnrollmentRequest {}", other.name) } else { "another namespace".to_owned() };
+        let what = format!("waiting until it is known what became of an email to the same identity from {named}");
+        let has = |type_: &str| conditions.iter().any(|condition| condition.type_ == type_);
+        if has(PAUSED) || has(STALLED) {
+            let remedy = "it is paused or stalled: its conditions say what is to be done";
+            return Phase::Blocked(why(Reason::WaitingForAnotherSend, format!("{what}; {remedy}")));
+        }
+        Phase::AtWork(why(Reason::WaitingForAnotherSend, what))
     }
 
     /// The ids of those of `jobs` that a send in doubt must not take for its own: those that another request names,
@@ -189,6 +234,21 @@ async fn identity(realm: &impl Remote, who: &Who, provider: &ProviderConfigRef) 
     }
 }
 
+/// By what the service behind `provider` is recognized. That it does not know the identity is asked again after its list has
+/// shown the configuration: before, it may have been another one that answered.
+async fn recognized(realm: &impl Remote, known: &Known, provider: &ProviderConfigRef) -> Result<Recognized, Trouble> {
+    let knows_identity = async || {
+        let found = outcome::found(realm.identity(&known.identity_id).await, provider)?;
+        Ok::<_, Trouble>(found.is_some())
+    };
+    if knows_identity().await? {
+        return Ok(Recognized { identity: true, config: false });
+    }
+    let configs = realm.config_ids().await.map_err(|error| outcome::trouble(&error, provider))?;
+    let config = configs.contains(&known.authenticator_config_id);
+    Ok(Recognized { identity: config && knows_identity().await?, config })
+}
+
 /// What a request needs to know of its AuthenticatorConfig.
 fn of_config(config: &AuthenticatorConfig) -> Config {
     let status = config.status.as_ref();
@@ -200,6 +260,7 @@ fn of_config(config: &AuthenticatorConfig) -> Config {
         provider_config_ref: config.spec.provider_config_ref.clone(),
         leaving: config.metadata.deletion_timestamp.is_some(),
         stalled: !is_decoded || status.is_some_and(|status| is_stalled(&status.conditions)),
+        paused: is_paused(config),
         ready: ready.and_then(|status| {
             Some(ReadyConfig {
                 id: status.id.clone()?,

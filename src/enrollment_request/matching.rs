@@ -72,22 +72,26 @@ pub fn adoptable<'a>(
     person: &Person,
     delivery_method: &str,
 ) -> impl Iterator<Item = &'a CredentialBindingJob> {
-    let mut jobs: Vec<_> = listed
-        .jobs
-        .iter()
-        .filter(|job| is_adoptable(job, person, delivery_method) && !listed.named_elsewhere.contains(&job.id))
-        .collect();
+    let fits = |job: &&CredentialBindingJob| is_adoptable(job, person, delivery_method, listed.server_time);
+    let free = |job: &&CredentialBindingJob| !listed.named_elsewhere.contains(&job.id);
+    let mut jobs: Vec<_> = listed.jobs.iter().filter(fits).filter(free).collect();
     jobs.sort_by_key(|job| (created(job), job.id.clone()));
     jobs.into_iter().rev()
 }
 
-/// Whether by this job `person` has a link or a passkey.
-pub fn is_adoptable(job: &CredentialBindingJob, person: &Person, delivery_method: &str) -> bool {
+/// Whether by this job, as the service told of it at `server_time` by its own clock, `person` has a link that works or a
+/// passkey.
+pub fn is_adoptable(
+    job: &CredentialBindingJob,
+    person: &Person,
+    delivery_method: &str,
+    server_time: Option<Timestamp>,
+) -> bool {
     let state = job.state.as_ref().map(JobState::as_str);
     agrees(&job.identity_id, &person.identity_id)
         && agrees(&job.authenticator_config_id, &person.authenticator_config_id)
         && delivered_by(job, delivery_method)
-        && (phase::is_outstanding(state) || phase::is_final(state))
+        && (phase::is_final(state) || (phase::is_outstanding(state) && !phase::is_expired(job, server_time)))
 }
 
 fn created(job: &CredentialBindingJob) -> Option<Timestamp> {
@@ -107,7 +111,13 @@ mod tests {
 
     /// The jobs of a list of these that `send` can have made.
     fn made(jobs: &[CredentialBindingJob], send: &SendRecord) -> Vec<String> {
-        let listed = Listed { jobs: jobs.to_vec(), named_elsewhere: [].into(), server_time: None, age: Duration::ZERO };
+        let listed = Listed {
+            jobs: jobs.to_vec(),
+            named_elsewhere: [].into(),
+            server_time: None,
+            age: Duration::ZERO,
+            lists: 1,
+        };
         ids(made_by(&listed, send, &EnrollmentRequestStatus::default())).into_iter().map(str::to_owned).collect()
     }
 
@@ -133,7 +143,7 @@ mod tests {
         let person = Person { tenant_id, realm_id, identity_id, authenticator_config_id };
         let delivered = |method: Option<&str>| {
             let job = CredentialBindingJob { delivery_method: method.map(DeliveryMethod::from), ..job("job") };
-            (!made(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &person, "EMAIL"))
+            (!made(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &person, "EMAIL", None))
         };
         for method in [None, Some("EMAIL"), Some("email"), Some("DELIVERY_METHOD_EMAIL")] {
             assert_eq!(delivered(method), (true, true), "{method:?}");

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::matching;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef};
+use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
-use crate::reconcile::{Fact, Outcome, RealmIds, Trouble};
+use crate::reconcile::memory::Unwritable;
+use crate::reconcile::{Destination, Fact, Outcome, RealmIds, Trouble};
 
 /// What is known during one look. Facts that nobody asked for stay unknown, and cost nothing.
 #[derive(Debug, Default)]
@@ -22,28 +25,39 @@ pub struct Observed {
     pub may_write: bool,
     /// The AuthenticatorConfig; `None` when there is no such object.
     pub config: Fact<Option<Config>>,
-    /// The realm behind the provider config.
-    pub realm: Fact<RealmIds>,
-    /// Why the provider config does not serve this namespace, if it does not.
-    pub not_allowed: Option<Phase>,
+    /// Where the provider configs lead that were asked for.
+    pub destinations: BTreeMap<ProviderConfigRef, Fact<Destination>>,
+    /// Why a provider config does not serve this namespace, for those that do not.
+    pub not_allowed: BTreeMap<ProviderConfigRef, Phase>,
     /// The identity; `None` when the realm has none of this name.
     pub identity: Fact<Option<Identity>>,
     /// Whether the person is this request's.
     pub reservation: Fact<Person>,
     /// The identity's jobs, all of them.
     pub jobs: Fact<Listed>,
-    /// The jobs that were read by id in this look; `None` for one that is gone.
-    pub read: BTreeMap<String, Option<CredentialBindingJob>>,
-    /// Why a job could not be read or revoked in this look.
-    pub job_trouble: Option<Trouble>,
+    /// The jobs that were read by id in this look; `None` for one that the service does not know.
+    pub read: BTreeMap<String, Option<ReadJob>>,
+    /// Why a job could not be read or revoked in this look, by the job.
+    pub job_trouble: BTreeMap<String, Trouble>,
+    /// Whether a list of its identity's jobs still shows a job that the service does not know by its id.
+    pub listed: BTreeMap<String, Fact<bool>>,
+    /// Whether what answers knows an identity, or the authenticator configuration of its job: by the identity's id.
+    pub recognized: BTreeMap<String, Fact<Recognized>>,
+    /// The jobs that were read by id in the looks before, while nothing was concluded: none of them could be adopted then.
+    pub read_before: BTreeMap<String, ReadJob>,
     /// The jobs that were to be revoked in this look, whatever the service said to that.
     pub revoked: BTreeSet<String>,
     /// The jobs that another request's status names, too: they are not this one's to revoke.
     pub shared: BTreeSet<String>,
     /// What the service said to the last revocation, where the job tells next what that means.
     pub revoke_said: Option<String>,
-    /// Whether the service, not long ago, did not let the operator revoke a job, and what it said.
-    pub revoke_refused: Option<String>,
+    /// The jobs that, not long ago, could not be revoked, and why.
+    pub revoke_refused: BTreeMap<String, String>,
+    /// Why the API server, not long ago, did not store what the operator wrote. Nothing is sent then, and a deletion goes on
+    /// without writing down what it has done.
+    pub unwritable: Option<Unwritable>,
+    /// Whether the request may send to its identity now, so that no other one may.
+    pub holds_send_slot: bool,
     /// The look at the job before this one.
     pub last_look: Option<LastLook>,
     /// How long what could come right by itself is still given to do so; zero when the grace period is over.
@@ -60,6 +74,23 @@ pub struct Observed {
     pub nonce: String,
 }
 
+impl Observed {
+    /// Of the jobs that were read by their ids while nothing is concluded, those that cannot be adopted, and never can be:
+    /// they need not be read again.
+    pub fn cannot_be_adopted(&mut self, delivery_method: &str) -> BTreeMap<String, ReadJob> {
+        let mut read = std::mem::take(&mut self.read_before);
+        if self.status.attempt.is_some() {
+            return BTreeMap::new();
+        }
+        if let Fact::Known(person) = &self.reservation {
+            let dead = |job: &ReadJob| !matching::is_adoptable(&job.item, person, delivery_method, job.server_time);
+            let known = std::mem::take(&mut self.read).into_iter();
+            read.extend(known.filter_map(|(id, job)| Some((id, job.filter(&dead)?))));
+        }
+        read
+    }
+}
+
 /// What a request needs to know of its AuthenticatorConfig.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -71,6 +102,8 @@ pub struct Config {
     pub leaving: bool,
     /// Whether it is Stalled.
     pub stalled: bool,
+    /// Whether an annotation has stopped all work on it.
+    pub paused: bool,
 }
 
 /// An authenticator configuration that is Ready.
@@ -104,6 +137,18 @@ pub struct Sent {
     pub outcome: Outcome<CredentialBindingJob>,
 }
 
+/// By what the service is recognized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recognized {
+    /// It knows the identity.
+    pub identity: bool,
+    /// It lists the authenticator configuration; asked only where it does not know the identity.
+    pub config: bool,
+}
+
+/// A job as it was read by its id.
+pub type ReadJob = Answer<CredentialBindingJob>;
+
 /// A list of an identity's jobs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
@@ -115,6 +160,8 @@ pub struct Listed {
     pub server_time: Option<Timestamp>,
     /// How long the write-ahead record had been known when the list was asked for; zero without a record.
     pub age: Duration,
+    /// How many lists this is the union of. `age` is that of the last one, and `server_time` that of the first.
+    pub lists: u32,
 }
 
 /// The look at the job before this one.

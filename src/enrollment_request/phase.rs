@@ -1,11 +1,13 @@
 //! From the state of a request's job to a phase: here a job's state becomes what is said in the conditions. Pure.
 
+use jiff::Timestamp;
+
 use super::desired::Desired;
 use super::wishes::REVOKE;
 use crate::api::enrollment_request::Skipped;
-use crate::api::phase::why;
+use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
-use crate::beyond_identity::types::JobState;
+use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 
 /// How another email is had.
 const AGAIN: &str = "raise spec.attempt to send another email";
@@ -65,11 +67,19 @@ pub fn of_status(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
             Reason::FailedToSend,
             format!("the service could not send the email: check the identity's primary email address, then {AGAIN}"),
         )),
-        state => Phase::Outstanding(outstanding(status, state)),
+        _ if status.expired == Some(true) => Phase::Expired(why(Reason::LinkExpired, still_shown(status))),
+        state => Phase::Outstanding(outstanding(status, state, desired)),
     }
 }
 
-fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>) -> crate::api::phase::Why {
+/// What is said of a link whose time is over, while the service shows its job as if it worked.
+fn still_shown(status: &EnrollmentRequestStatus) -> String {
+    let shown = status.state.as_deref().map(|state| format!(", though the job is still in state {state}"));
+    let (at, shown) = (status.expire_time.as_deref().unwrap_or("an unknown time"), shown.unwrap_or_default());
+    format!("the link expired at {at}{shown}: {AGAIN}")
+}
+
+fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>, desired: &Desired) -> Why {
     let (reason, what) = match state {
         Some(JobState::LinkSent) => (Reason::LinkSent, "the enrolment email was sent".to_owned()),
         Some(JobState::LinkOpened) => (Reason::LinkOpened, "the person has opened the link".to_owned()),
@@ -83,7 +93,14 @@ fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>) -> cra
     match status.adopted {
         Some(true) => why(
             Reason::Adopted,
-            format!("nothing was sent, since an earlier link is still valid ({what}{expires}): {AGAIN}"),
+            format!(
+                "nothing was sent, since an earlier link is still valid ({what}{expires}): {AGAIN}; {}",
+                if desired.orphan {
+                    "that link stays valid when this request is deleted"
+                } else {
+                    "deleting this request revokes that link"
+                }
+            ),
         ),
         _ => why(reason, format!("{what}{expires}")),
     }
@@ -126,6 +143,12 @@ pub fn is_outstanding(state: Option<&str>) -> bool {
         }
         Some(JobState::Complete | JobState::Expired | JobState::FailedToSend | JobState::Revoked) => false,
     }
+}
+
+/// Whether the time of this job's link is over by the service's own clock. Without a usable time it is not.
+pub fn is_expired(job: &CredentialBindingJob, server_time: Option<Timestamp>) -> bool {
+    let expires = job.expire_time.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    expires.zip(server_time).is_some_and(|(expires, now)| expires <= now)
 }
 
 #[cfg(test)]

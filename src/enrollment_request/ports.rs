@@ -1,5 +1,6 @@
 //! The ports: what the loop reaches the world by, and what it awaits from the remote side.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use super::reservations::Reservations;
 use crate::api::enrollment_request::SendRecord;
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, Identity, NewJob};
 use crate::beyond_identity::{Answer, Error, Listing, RealmClient};
-use crate::reconcile::{Environment, Memories, RealmIds, Ticket};
+use crate::reconcile::{Destination, Environment, Memories, Ticket};
 
 /// All that the loop reaches the world by.
 pub struct Ports<O, C, R> {
@@ -33,8 +34,8 @@ pub struct Ports<O, C, R> {
 
 /// The calls that the loop makes in one realm.
 pub trait Remote: Send + Sync {
-    /// Which realm it is.
-    fn realm(&self) -> RealmIds;
+    /// Where the calls go.
+    fn destination(&self) -> Destination;
 
     /// Reads an identity.
     fn identity(&self, id: &str) -> impl Future<Output = Result<Identity, Error>> + Send;
@@ -43,7 +44,14 @@ pub trait Remote: Send + Sync {
     fn jobs(&self, identity_id: &str) -> impl Future<Output = Result<Listing<CredentialBindingJob>, Error>> + Send;
 
     /// Reads one job.
-    fn job(&self, identity_id: &str, job_id: &str) -> impl Future<Output = Result<CredentialBindingJob, Error>> + Send;
+    fn job(
+        &self,
+        identity_id: &str,
+        job_id: &str,
+    ) -> impl Future<Output = Result<Answer<CredentialBindingJob>, Error>> + Send;
+
+    /// Lists the ids of all authenticator configurations.
+    fn config_ids(&self) -> impl Future<Output = Result<BTreeSet<String>, Error>> + Send;
 
     /// Reads the identities of a username.
     fn identities_by_username(&self, username: &str) -> impl Future<Output = Result<Vec<Identity>, Error>> + Send;
@@ -60,8 +68,8 @@ pub trait Remote: Send + Sync {
 }
 
 impl Remote for RealmClient {
-    fn realm(&self) -> RealmIds {
-        RealmIds { tenant_id: self.tenant_id().to_owned(), realm_id: self.realm_id().to_owned() }
+    fn destination(&self) -> Destination {
+        self.into()
     }
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
@@ -72,8 +80,12 @@ impl Remote for RealmClient {
         self.list_jobs(identity_id).await
     }
 
-    async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
-        self.job(identity_id, job_id).await.map(|answer| answer.item)
+    async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
+        self.job(identity_id, job_id).await
+    }
+
+    async fn config_ids(&self) -> Result<BTreeSet<String>, Error> {
+        Ok(self.list_authenticator_configs().await?.items.into_iter().map(|config| config.id).collect())
     }
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use kube::ResourceExt;
 
 use super::observed::Person;
-use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
 
 /// A request that holds a person, or waits for one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +91,11 @@ impl Reservations {
         let mut state = self.lock();
         for request in requests {
             let Some(status) = &request.status else { continue };
+            let is_let_go = request.metadata.deletion_timestamp.is_some()
+                && !request.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+            if is_let_go {
+                continue;
+            }
             let holder = Holder::of(request);
             if let Some(person) = person_of(status) {
                 if status.send.is_some() {
@@ -131,6 +136,11 @@ impl Reservations {
         };
         freed.iter().for_each(|waiting| (self.wake)(waiting));
         Ok(())
+    }
+
+    /// Whether the request may send to an identity now, so that no other one may.
+    pub fn holds_send_slot(&self, holder: &Holder) -> bool {
+        self.lock().sending.values().any(|other| other.uid == holder.uid)
     }
 
     /// Nothing of the request is under way or in doubt any more.

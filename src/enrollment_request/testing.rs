@@ -4,6 +4,9 @@ use crate::api::enrollment_request::{DeliveryMethod, SendRecord};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef};
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod as RemoteDeliveryMethod, JobState};
 
+/// Where [`send`] goes.
+pub(crate) const ENDPOINT: &str = "https://api.example.com";
+
 /// A job that [`send`] asks for, made two seconds after its list.
 pub(crate) fn job(id: &str) -> CredentialBindingJob {
     CredentialBindingJob {
@@ -25,6 +28,7 @@ pub(crate) fn send() -> SendRecord {
         attempt: 1,
         resend_of: None,
         provider_config_ref: ProviderConfigRef::default(),
+        endpoint: Some(ENDPOINT.to_owned()),
         tenant_id: "tenant".to_owned(),
         realm_id: "realm".to_owned(),
         identity_id: "9ca7716e846cfa97".to_owned(),
@@ -40,8 +44,12 @@ pub(crate) fn send() -> SendRecord {
 /// The status of a request whose job is [`job`].
 pub(crate) fn concluded() -> EnrollmentRequestStatus {
     let mut status = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
-    let conclude =
-        super::change::Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("job")), others: vec![] };
+    let conclude = super::change::Change::Conclude {
+        send_id: "nonce".to_owned(),
+        job: Box::new(job("job")),
+        answered: true,
+        others: vec![],
+    };
     assert!(conclude.apply(&mut status));
     status
 }

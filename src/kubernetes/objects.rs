@@ -149,7 +149,8 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
     match status.code {
         404 => WriteError::Gone,
         409 => WriteError::Conflict,
-        403 => WriteError::Refused(format!(
+        // In RBAC's words; an admission policy may answer with 403, too.
+        403 if status.message.contains(" cannot ") => WriteError::Refused(format!(
             "the operator lacks a right: {}; its ClusterRole or Role needs update on {}/status and patch on {}",
             status.message,
             K::plural(&()),
@@ -177,7 +178,19 @@ mod tests {
         assert_eq!(sorted(404), WriteError::Gone);
         assert_eq!(sorted(409), WriteError::Conflict);
         assert!(matches!(sorted(422), WriteError::Refused(_)));
-        assert!(matches!(sorted(403), WriteError::Refused(why) if why.contains("enrollmentrequests/status")));
+        let refused = |message: &str| {
+            let status = Status { code: 403, message: message.to_owned(), ..Status::default() };
+            match write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(status.boxed()))) {
+                WriteError::Refused(why) => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        let rbac = r#"enrollmentrequests.beyondidentity.dev "a" is forbidden: User "b" cannot update resource"#;
+        assert!(refused(rbac).contains("needs update on enrollmentrequests/status"));
+        assert_eq!(
+            refused("policy x denied request: frozen"),
+            "writing EnrollmentRequest: policy x denied request: frozen"
+        );
         for code in [429, 500, 503, 504] {
             assert!(matches!(sorted(code), WriteError::NoAnswer(_)), "{code}");
         }

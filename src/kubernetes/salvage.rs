@@ -111,7 +111,12 @@ fn status<S: DeserializeOwned>(raw: &Value, (record, salvaged): (&str, fn(&Value
         let value = match value {
             value if decodes(field, value) => value.clone(),
             value if field == record => salvaged(value, status),
-            Value::Array(items) => items.iter().filter(|item| decodes(field, &json!([item]))).cloned().collect(),
+            Value::Array(items) => {
+                let decoded = |item: &Value| {
+                    [item.clone(), job(item, status)].into_iter().find(|it| decodes(field, &json!([it])))
+                };
+                items.iter().filter_map(decoded).collect()
+            }
             _ => continue,
         };
         if decodes(field, &value) {
@@ -119,6 +124,14 @@ fn status<S: DeserializeOwned>(raw: &Value, (record, salvaged): (&str, fn(&Value
         }
     }
     S::deserialize(Value::Object(kept)).ok()
+}
+
+/// What is left of an item of a list that does not decode, where it is a job: under which ids it is found. In which state it
+/// is, its own read tells.
+fn job(item: &Value, status: &Value) -> Value {
+    let identity_id = Some(text(item, "identityID")).filter(|id| !id.is_empty());
+    // Every send of a request goes to the same identity.
+    json!({ "id": item["id"], "identityID": identity_id.unwrap_or_else(|| text(status, "identityID")) })
 }
 
 /// A record of a send that does not decode: whom it is for, as far as that can be read, and nothing by which it could be

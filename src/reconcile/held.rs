@@ -1,8 +1,8 @@
 //! The object in hand during one look: read, written under its resourceVersion, and never older than what
 //! this look itself wrote.
 
+mod conditions;
 mod leave;
-mod pause;
 #[cfg(test)]
 mod tests;
 
@@ -15,16 +15,16 @@ use tokio::time::Instant;
 use tracing::field::display;
 
 use super::ports::{Announcement, Environment, Objects, WriteError};
-use super::wait::Wait;
+use super::wait::{Until, Wait};
 use super::write_ahead::{Ticket, WritesAhead};
 use super::{annotations, grace};
-use crate::api::conditions::{self, READY, Say, conditions};
+use crate::api::conditions::{READY, Say, conditions as conditions_of, going_on, is_stalled};
 use crate::api::phase::Why;
 use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
 use crate::beyond_identity::TraceId;
+pub use conditions::InHand;
 pub use leave::Left;
-pub use pause::InHand;
 
 /// How often a change is tried again when its write met another one, or got no answer.
 const WRITES: usize = 5;
@@ -49,6 +49,17 @@ pub enum Interrupted {
     Overtaken,
     /// The object is gone.
     Gone,
+    /// The API server refused a write: the sentence says why.
+    Refused(String),
+    /// The API server accepted a status and did not store all of it: the sentence says what, and the remedy.
+    NotStored(String),
+    /// The API server refused what was to be said at the end of a look, which is made again when `until` says.
+    Unsaid {
+        /// Why.
+        why: String,
+        /// When to look again.
+        until: Until,
+    },
     /// The Kubernetes API did not do what was asked; the sentence says why.
     Failed(String),
 }
@@ -58,7 +69,8 @@ impl From<WriteError> for Interrupted {
         match error {
             WriteError::Conflict => Self::Overtaken,
             WriteError::Gone => Self::Gone,
-            WriteError::Refused(why) | WriteError::NoAnswer(why) => Self::Failed(why),
+            WriteError::Refused(why) => Self::Refused(why),
+            WriteError::NoAnswer(why) => Self::Failed(why),
         }
     }
 }
@@ -93,9 +105,14 @@ where
         self.object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
     }
 
-    /// How much is left of the grace period of what is blocked. That of a deletion begins with it, if not later.
-    pub fn patience(&self, deleted_at: Option<Timestamp>) -> Duration {
-        grace::left(self.object.failing_since(), deleted_at, self.grace, self.environment.steady())
+    /// How much is left of the grace period of what is blocked. That of a deletion begins with it, if not later; and where
+    /// since when it is blocked cannot be written down, that counts from the first write that was refused, `refused_for` ago.
+    pub fn patience(&self, deleted_at: Option<Timestamp>, refused_for: Option<Duration>) -> Duration {
+        let now = self.environment.steady();
+        let left = grace::left(self.object.failing_since(), deleted_at, self.grace, now);
+        let deleted_for = deleted_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
+        let unwritten = deleted_for.zip(refused_for).map(|(deleted, refused)| deleted.min(refused));
+        left.min(self.grace.saturating_sub(unwritten.unwrap_or_default()))
     }
 
     /// Reads the object from the API server.
@@ -121,7 +138,7 @@ where
 
     /// Applies `change` to the object and writes its status; after a conflict, or without an answer, to the
     /// object as it is then, until `change` says with `false` that it does not apply any more. A change that
-    /// changes nothing is not written. Answers whether it applied.
+    /// changes nothing is not written, and one that is not stored whole is taken back. Answers whether it applied.
     async fn record(&mut self, change: impl Fn(&mut K) -> bool) -> Result<bool, Interrupted> {
         let mut tries = WRITES;
         loop {
@@ -132,14 +149,40 @@ where
             }
             tries -= 1;
             match self.objects.write_status(&changed).await {
-                Ok(object) => {
-                    self.hold(object);
-                    return Ok(true);
+                Ok(stored) => {
+                    let missing = changed.not_stored_in(&stored);
+                    let before = std::mem::replace(&mut self.object, stored);
+                    self.fresh = true;
+                    return if missing.is_empty() { Ok(true) } else { Err(self.take_back(&before, &missing).await) };
                 }
                 Err(WriteError::Conflict | WriteError::NoAnswer(_)) if tries > 0 => self.refresh().await?,
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// A status was stored without these fields. What stood `before` is put back as a whole: a half of a conclusion, such as
+    /// one that has dropped the write-ahead record and not kept what came of it, would have the call made again.
+    async fn take_back(&mut self, before: &K, missing: &[String]) -> Interrupted {
+        let half = self.object.clone();
+        for _ in 0..WRITES {
+            let mut object = self.object.clone();
+            object.take_status(before);
+            let error = match self.objects.write_status(&object).await {
+                Ok(stored) => {
+                    self.hold(stored);
+                    break;
+                }
+                Err(error) => error,
+            };
+            tracing::warn!("a status that was not stored whole cannot be taken back: {error}");
+            let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_)) && self.refresh().await.is_ok();
+            // Who has changed something else, such as an annotation, has left the half where it is.
+            if !again || !half.not_stored_in(&self.object).is_empty() {
+                break;
+            }
+        }
+        not_stored::<K>(missing)
     }
 
     /// Ends a look by a wait: says what it says, where that changes anything, and that the look was made which
@@ -152,7 +195,7 @@ where
         match phase {
             Some(phase) => self.voice().say(&mut looked_at, phase),
             None => {
-                let conditions = conditions::going_on(looked_at.conditions());
+                let conditions = going_on(looked_at.conditions());
                 let generation = generation_of(&looked_at);
                 looked_at.set_conditions(conditions, Some(generation));
             }
@@ -167,11 +210,18 @@ where
         }
         let before = spoken(&self.object);
         match self.objects.write_status(&looked_at).await {
-            Ok(object) => self.hold(object),
+            Ok(stored) => {
+                let missing = looked_at.not_stored_in(&stored);
+                self.hold(stored);
+                if !missing.is_empty() {
+                    return Err(not_stored::<K>(&missing));
+                }
+            }
             Err(WriteError::Conflict) => {
                 self.refresh().await?;
                 return Ok(false);
             }
+            Err(WriteError::Refused(why)) => return Err(Interrupted::Unsaid { why, until: wait.until }),
             Err(error) => return Err(error.into()),
         }
         if let Some(phase) = phase
@@ -258,15 +308,20 @@ where
     K: kube::Resource<DynamicType = ()> + WritesAhead,
     O: Objects<K>,
 {
-    /// Writes `record` ahead, saying `phase`. Only where that write was answered is there a ticket: without an
-    /// answer the record may stand, and the next read of the object tells.
+    /// Writes `record` ahead, saying `phase`. Only where that write was answered, and all of it was stored, is there a
+    /// ticket: without an answer the record may stand, and the next read of the object tells; and a call under a record that
+    /// does not stand would be made again by whoever looks next.
     pub async fn write_ahead(&mut self, record: K::Record, phase: &Phase) -> Result<Ticket<K::Record>, Interrupted> {
         let begun: Instant = self.environment.monotonic();
         let mut object = self.object.clone();
         object.set_record(record.clone());
         self.voice().say(&mut object, phase);
-        let written = self.objects.write_status(&object).await?;
-        self.hold(written);
+        let stored = self.objects.write_status(&object).await?;
+        let missing = object.not_stored_in(&stored);
+        self.hold(stored);
+        if !missing.is_empty() {
+            return Err(not_stored::<K>(&missing));
+        }
         // No event: what comes of it is told at once.
         self.log(EventType::Normal, phase.why());
         Ok(Ticket::for_written(record, begun))
@@ -290,8 +345,19 @@ impl Voice {
         let overdue = grace::is_over(since.as_deref(), self.grace, self.steady);
         object.set_failing_since(since);
         let say = Say { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
-        object.set_conditions(conditions(say, generation, object.conditions(), self.now), Some(generation));
+        object.set_conditions(conditions_of(say, generation, object.conditions(), self.now), Some(generation));
     }
+}
+
+/// Why a status that was accepted cannot be relied on.
+fn not_stored<K: kube::Resource<DynamicType = ()>>(missing: &[String]) -> Interrupted {
+    Interrupted::NotStored(format!(
+        "the API server did not store {} as it was written: install the CustomResourceDefinition {}.{} of this version, and look \
+         for an admission policy that changes statuses; nothing is sent or made that could not be written down",
+        missing.join(", "),
+        K::plural(&()),
+        K::group(&())
+    ))
 }
 
 fn generation_of(object: &impl kube::Resource) -> i64 {
@@ -301,5 +367,5 @@ fn generation_of(object: &impl kube::Resource) -> i64 {
 /// What the object says of itself to people: status and reason of `Ready`, and whether it is stalled.
 fn spoken<K: HasStatus>(object: &K) -> Option<(String, String, bool)> {
     let ready = object.conditions().iter().find(|condition| condition.type_ == READY)?;
-    Some((ready.status.clone(), ready.reason.clone(), conditions::is_stalled(object.conditions())))
+    Some((ready.status.clone(), ready.reason.clone(), is_stalled(object.conditions())))
 }

@@ -8,14 +8,21 @@ use super::memory::{Memories, Memory};
 use super::ports::Environment;
 use super::wait::{Until, pause};
 
-/// More steps than any look takes: a guard against a plan that goes round in circles.
-const MOST_STEPS: usize = 40;
+/// More steps than any look takes: a guard against a plan that goes round in circles. The longest look revokes as many jobs
+/// as a status holds, in three steps each.
+const MOST_STEPS: usize = 256;
+
+/// When an object is looked at again whose plan went round in circles.
+const AFTER_A_BUG: Duration = Duration::from_secs(60);
 
 /// The first pause after somebody else wrote first, in which the watch cache catches up. It doubles while that
 /// goes on.
 const OVERTAKEN: Duration = Duration::from_millis(100);
 /// The longest one.
 const LONG_OVERTAKEN: Duration = Duration::from_secs(30);
+
+/// When what could not be said is tried again.
+const UNSAID: Duration = Duration::from_secs(60);
 
 /// A look at an object of some kind.
 pub trait Look: Send {
@@ -30,6 +37,9 @@ pub trait Look: Send {
 
     /// The object in hand.
     fn held(&mut self) -> &mut impl InHand;
+
+    /// What is remembered of it.
+    fn memory(&mut self) -> &mut Memory;
 
     /// What is to be remembered.
     fn into_memory(self) -> Memory;
@@ -67,6 +77,7 @@ pub async fn run(
     environment: &dyn Environment,
 ) -> Looked {
     let ended = to_the_end(&mut look).await;
+    let ended = unwritable(&mut look, ended, environment).await;
     let mut memory = look.into_memory();
     let until = match ended {
         Ok(until) => until,
@@ -81,6 +92,8 @@ pub async fn run(
             memories.forget(uid);
             return Looked { ended: Ended::Done, again: None };
         }
+        Err(Interrupted::Unsaid { until, .. }) => until.or_sooner(Until::After(UNSAID)),
+        Err(Interrupted::Refused(_) | Interrupted::NotStored(_)) => Until::Backoff(None),
         Err(Interrupted::Failed(why)) => {
             tracing::warn!(uid, "a look was broken off, and will be made again: {why}");
             Until::Backoff(None)
@@ -101,6 +114,21 @@ pub async fn run(
     Looked { ended, again }
 }
 
+/// Says, and remembers, that a write of the operator's did not come through. It must never be silent, and a deletion goes on
+/// without it.
+async fn unwritable<T>(
+    look: &mut impl Look,
+    ended: Result<T, Interrupted>,
+    environment: &dyn Environment,
+) -> Result<T, Interrupted> {
+    if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = &ended {
+        let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
+        let is_news = look.memory().write_refused(why, not_stored, environment.monotonic());
+        look.held().say_unwritable(why, is_news).await;
+    }
+    ended
+}
+
 async fn to_the_end(look: &mut impl Look) -> Result<Until, Interrupted> {
     for _ in 0..MOST_STEPS {
         // Before each step, since any of them may have brought a newer version. Nothing of what is remembered goes:
@@ -114,5 +142,8 @@ async fn to_the_end(look: &mut impl Look) -> Result<Until, Interrupted> {
             return Ok(until);
         }
     }
-    Err(Interrupted::Failed("the plan goes round in circles, which is a mistake in the operator".to_owned()))
+    let what = "the operator does not come to an end with this object, which is a bug in it: report it, with its log";
+    tracing::error!("{what}");
+    look.held().say_bug(what).await?;
+    Ok(Until::After(AFTER_A_BUG))
 }

@@ -1,11 +1,16 @@
 //! What this process remembers of each object between two looks. Nothing here is needed for safety: a
 //! restart forgets it all, and begins every wait anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::held::Left;
+use super::revocations::Revocations;
+use crate::beyond_identity::Answer;
+use crate::beyond_identity::types::CredentialBindingJob;
 
 /// What is remembered of one object.
 #[derive(Clone, Debug, Default)]
@@ -20,13 +25,46 @@ pub struct Memory {
     doubt: Option<(String, Instant)>,
     /// The remote object that the status names, and since when it has been known.
     in_status: Option<(String, Instant)>,
-    /// The job that is being revoked, and since when.
-    revoking: Option<(String, Instant)>,
-    /// The last time that the service did not let the operator revoke a job, and what it said.
-    pub revoke_refused: Option<(Instant, String)>,
+    /// What is known of the revocations of its jobs.
+    pub revocations: Revocations,
+    /// The jobs that were read by their ids while nothing was concluded yet, and could not be adopted.
+    pub read_before: BTreeMap<String, Answer<CredentialBindingJob>>,
+    /// Since when writes of the operator's are refused or not stored whole, and why the last one was.
+    refused_writes: Option<RefusedWrites>,
+    /// The value of the annotation by which somebody asked for a look last.
+    heeded: Option<String>,
+    /// What was told of what is left of an object whose finalizer is to go.
+    pub told: Option<Left>,
     /// The record for which the service answered with a refusal that may yet have had an effect.
     pub refusal: Option<Refusal>,
 }
+
+/// Writes that were refused or not stored whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedWrites {
+    /// When the first one was.
+    pub since: Instant,
+    /// When the last one was.
+    pub last: Instant,
+    /// Why the last one was.
+    pub why: String,
+    /// Whether it was accepted, and not stored whole.
+    pub not_stored: bool,
+}
+
+/// That what the operator writes is not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwritable {
+    /// Why.
+    pub why: String,
+    /// When to try again.
+    pub retry_in: Duration,
+}
+
+/// How soon a write that was refused is tried again: whatever refuses it may be mended at any time. Longer than the longest
+/// backoff, so that the look after a refusal goes on without that write where it can. What was stored in part is tried again
+/// only at the resync interval, since each try is for a moment a half of what it should be.
+const RETRY: Duration = Duration::from_secs(90);
 
 /// A refusal that may yet have had an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,21 +117,53 @@ impl Memory {
         self.look = None;
     }
 
-    /// Somebody asks for a look now: forgets what would put one off.
-    pub fn look_now(&mut self) {
+    /// Somebody asks for a look now, by this value of an annotation: forgets what would put one off. Once for each value:
+    /// that it was handled may not be writable, and would then be asked for at every look.
+    pub fn look_now(&mut self, asked: &str) {
+        if self.heeded.as_deref() == Some(asked) {
+            return;
+        }
+        self.heeded = Some(asked.to_owned());
         self.look = None;
-        self.revoke_refused = None;
+        self.refused_writes = None;
+        self.revocations.retry_now();
+    }
+
+    /// A write of the operator's was refused, or was `not_stored` whole, as `why` says. Answers whether that is news.
+    pub fn write_refused(&mut self, why: &str, not_stored: bool, now: Instant) -> bool {
+        let before = self.refused_writes.take();
+        let is_news = before.as_ref().is_none_or(|before| before.why != why);
+        let since = before.map_or(now, |before| before.since);
+        self.refused_writes = Some(RefusedWrites { since, last: now, why: why.to_owned(), not_stored });
+        is_news
+    }
+
+    /// What the operator wrote was stored.
+    pub fn write_stored(&mut self) {
+        self.refused_writes = None;
+    }
+
+    /// For how long writes of the operator's have been refused or not stored whole.
+    pub fn refused_for(&self, now: Instant) -> Option<Duration> {
+        self.refused_writes.as_ref().map(|writes| now.saturating_duration_since(writes.since))
+    }
+
+    /// Whether it is too early to try again a write that was refused or not stored whole.
+    pub fn unwritable(&self, resync: Duration, deleting: bool, now: Instant) -> Option<Unwritable> {
+        let RefusedWrites { last, why, not_stored, .. } = self.refused_writes.as_ref()?;
+        let retry = match (deleting, not_stored) {
+            (true, _) => RETRY,
+            (false, true) => resync,
+            (false, false) => resync.min(RETRY),
+        };
+        let retry_in = retry.saturating_sub(now.saturating_duration_since(*last));
+        (!retry_in.is_zero()).then(|| Unwritable { why: why.clone(), retry_in })
     }
 
     /// How long this process has known the write-ahead record `id`, which counts from the first time it is
     /// asked about it: a restart makes the wait longer, never shorter.
     pub fn known_for(&mut self, id: &str, now: Instant) -> Duration {
         since_first_seen(&mut self.doubt, id, now)
-    }
-
-    /// How long this process has been revoking a job.
-    pub fn revoking_for(&mut self, id: &str, now: Instant) -> Duration {
-        since_first_seen(&mut self.revoking, id, now)
     }
 
     /// How long this process has known the remote object that the status names.
@@ -151,6 +221,7 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::wait::{Until, pause};
 
     #[test]
     fn a_record_is_known_since_it_was_first_asked_about_and_another_one_starts_anew() {
@@ -168,10 +239,44 @@ mod tests {
         memory.looked(Look { of: "one".to_owned(), at: start, generation: 1, found: true });
         assert!(memory.look_at(Some("one")).is_some());
         assert!(memory.look_at(Some("another")).is_none() && memory.look_at(None).is_none());
-        memory.revoke_refused = Some((start, "403".to_owned()));
-        memory.look_now();
-        assert!(memory.look_at(Some("one")).is_none() && memory.revoke_refused.is_none());
+        memory.revocations.refuse("job", start, "403");
+        memory.write_refused("a policy", false, start);
+        memory.look_now("at noon");
+        assert!(memory.look_at(Some("one")).is_none() && memory.refused_for(start).is_none());
+        assert!(memory.revocations.refused_within(Duration::MAX, start).is_empty());
+        memory.write_refused("a policy", false, start);
+        memory.look_now("at noon");
+        assert!(memory.refused_for(start).is_some(), "it was heeded, though that could not be written down");
+        memory.look_now("at one");
+        assert!(memory.refused_for(start).is_none());
         assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn writes_are_refused_since_the_first_one_until_one_is_stored_and_another_reason_is_news() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        let later = start + Duration::from_secs(5);
+        let resync = Duration::from_secs(600);
+        assert!(memory.write_refused("no right", false, start));
+        assert!(!memory.write_refused("no right", false, later));
+        assert!(memory.write_refused("a policy", false, later));
+        assert_eq!(memory.refused_for(later), Some(Duration::from_secs(5)));
+        let retry = |memory: &Memory, deleting| memory.unwritable(resync, deleting, later).map(|it| it.retry_in);
+        assert_eq!(retry(&memory, false), Some(RETRY));
+        assert!(memory.unwritable(resync, false, later + RETRY).is_none());
+        memory.write_refused("an old schema", true, later);
+        assert_eq!((retry(&memory, false), retry(&memory, true)), (Some(resync), Some(RETRY)));
+        memory.write_stored();
+        assert_eq!((memory.refused_for(later), retry(&memory, true)), (None, None));
+        assert!(memory.write_refused("a policy", false, later));
+    }
+
+    #[test]
+    fn a_refusal_is_still_known_at_the_look_after_the_longest_backoff() {
+        let (mut memory, start) = (Memory::default(), Instant::now());
+        memory.write_refused("a policy", false, start);
+        let next_look = pause(Until::Backoff(None), u32::MAX, 1.0).unwrap();
+        assert!(memory.unwritable(Duration::from_secs(1), true, start + next_look).is_some());
     }
 
     #[test]

@@ -12,12 +12,13 @@ pub mod look;
 pub mod memory;
 pub mod outcome;
 pub mod ports;
+pub mod revocations;
 pub mod wait;
 pub mod write_ahead;
 
 pub use fact::{Fact, Trouble};
 pub use held::{Held, Interrupted, Left};
-pub use home::RealmIds;
+pub use home::{Destination, RealmIds};
 pub use memory::{Memories, Memory};
 pub use outcome::Outcome;
 pub use ports::{Announcement, Caller, Environment, Objects, Opened, Realms, Users, WriteError};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fact::Trouble;
+use super::memory::Unwritable;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 
@@ -60,6 +61,11 @@ impl Wait {
              again, or correct that field"
         );
         Self::saying(Phase::Refused(why(Reason::NotDecodable, message)), Until::Change)
+    }
+
+    /// Says that what the operator writes is not stored, and waits until it may be tried again.
+    pub fn unwritable(Unwritable { why: what, retry_in }: &Unwritable) -> Self {
+        Self::saying(Phase::Refused(why(Reason::StatusNotStored, what)), Until::After(*retry_in))
     }
 
     /// Says what went wrong, and backs off. What only a change of the spec can mend, and what has not come right

@@ -99,7 +99,7 @@ mod tests {
 
     fn record(timeout_seconds: i64) -> CreateRecord {
         let empty = String::new;
-        CreateRecord { id: empty(), tenant_id: empty(), realm_id: empty(), timeout_seconds }
+        CreateRecord { id: empty(), endpoint: None, tenant_id: empty(), realm_id: empty(), timeout_seconds }
     }
 
     #[test]

@@ -57,7 +57,7 @@ async fn a_link_that_is_out_is_adopted_whatever_its_state() {
             message(&request),
             format!(
                 "nothing was sent, since an earlier link is still valid ({what}, the link expires at {}): raise \
-                 spec.attempt to send another email",
+                 spec.attempt to send another email; deleting this request revokes that link",
                 job.expire_time.as_ref().unwrap()
             )
         );

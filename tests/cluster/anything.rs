@@ -10,14 +10,14 @@ use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasS
 use beyond_identity_operator::authenticator_config::{self, observed as config_facts, step::Step as ConfigStep};
 use beyond_identity_operator::beyond_identity::types::CredentialBindingJob;
 use beyond_identity_operator::beyond_identity::{
-    ApiToken, CaBundle, Endpoint, Error, HttpClient, Listing, RealmClient,
+    Answer, ApiToken, CaBundle, Endpoint, Error, HttpClient, Listing, RealmClient,
 };
 use beyond_identity_operator::enrollment_request::desired::Desired;
 use beyond_identity_operator::enrollment_request::observed::{Config, Listed, Observed, Person, ReadyConfig};
 use beyond_identity_operator::enrollment_request::plan::{Times, plan};
 use beyond_identity_operator::enrollment_request::step::{Question, Step};
 use beyond_identity_operator::reconcile::outcome::trouble;
-use beyond_identity_operator::reconcile::{Fact, RealmIds, Wait};
+use beyond_identity_operator::reconcile::{Destination, Fact, RealmIds, Wait};
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use jiff::Timestamp;
 use kube::Api;
@@ -152,6 +152,7 @@ fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed
         ready: Some(ready),
         leaving: false,
         stalled: false,
+        paused: false,
     };
     let identity = json!({"id": JANE, "traits": {"primary_email_address": "jane@example.com"}});
     let person = Person {
@@ -165,13 +166,15 @@ fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed
         named_elsewhere: Default::default(),
         server_time: listed.server_time,
         age: Duration::ZERO,
+        lists: 1,
     };
+    let destination = Destination { realm, endpoint: place.realm.url().to_owned() };
     Observed {
         fresh: true,
         finalizer: true,
         may_write: true,
         config: Fact::Known(Some(config)),
-        realm: Fact::Known(realm),
+        destinations: BTreeMap::from([(ProviderConfigRef::default(), Fact::Known(destination))]),
         identity: Fact::Known(Some(serde_json::from_value(identity).unwrap())),
         reservation: Fact::Known(person),
         jobs: Fact::Known(jobs),
@@ -210,8 +213,9 @@ async fn settle(
         facts.status = request.status.clone().unwrap_or_default();
         let desired = Desired::of(request);
         match plan(&desired, &facts, &TIMES, now()) {
-            Step::Learn(Question::Job(job)) => {
+            Step::Learn(Question::Job(_, job)) => {
                 let read = jobs.get(&job.job_id).cloned();
+                let read = read.map(|item| Answer { item, server_time: listed.server_time });
                 facts.read.insert(job.job_id, read);
             }
             Step::Record(change) => {
@@ -316,7 +320,7 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
             fresh: true,
             finalizer: true,
             may_write: true,
-            realm: Fact::Known(home.clone()),
+            destination: Fact::Known(Destination { realm: home.clone(), endpoint: place.realm.url().to_owned() }),
             read: BTreeMap::from([(id, fact)]),
             ..config_facts::Observed::default()
         };

@@ -1,7 +1,7 @@
 //! An AuthenticatorConfig's whole life: made once, taken over, brought to the spec, deleted.
 
 use beyond_identity_operator::authenticator_config::mark::Mark;
-use harness::simulator::{Config, Effect, Operation, Rule};
+use harness::simulator::{Config, Effect, Operation, Reply, Rule};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
@@ -38,6 +38,7 @@ async fn a_configuration_is_made_with_its_mark() {
     assert_eq!(status.id.as_ref(), Some(&remote.id));
     assert_eq!(status.tenant_id.as_deref(), Some(place.realm.tenant()));
     assert_eq!(status.realm_id.as_deref(), Some(place.realm.realm()));
+    assert_eq!(status.endpoint.as_deref(), Some(place.realm.url()));
     assert_eq!(status.create, None);
     assert_eq!(status.observed_generation, config.metadata.generation);
     assert_eq!(conditions(&config), "Ready=True");
@@ -48,9 +49,10 @@ async fn a_configuration_is_made_with_its_mark() {
     assert_eq!(config.finalizers(), ["beyondidentity.dev/finalizer"]);
     let calls = place.realm.requests();
     let operations: Vec<_> = calls.iter().map(|call| call.operation).collect();
-    assert_eq!(operations, [Operation::ListConfigs, Operation::CreateConfig]);
+    // One list alone may miss what is there.
+    assert_eq!(operations, [Operation::ListConfigs, Operation::ListConfigs, Operation::CreateConfig]);
     assert_eq!(
-        calls[1].json(),
+        calls[2].json(),
         json!({"authenticator_config": {"display_name": remote.display_name, "config": remote.config}})
     );
     // Created; finalizer; announced; made.
@@ -69,6 +71,20 @@ async fn a_configuration_that_bears_the_mark_is_taken_over() {
     assert_eq!(config.status.unwrap().id, Some(remote.id));
     assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
     assert_eq!(place.realm.requests_of(Operation::UpdateConfig), [], "it was as asked for");
+}
+
+#[tokio::test]
+async fn a_configuration_that_bears_the_mark_and_that_one_list_misses_is_not_made_again() {
+    let place = Fixture::new().await;
+    let remote = remote(format!("Hosted web {}", mark(&place)));
+    place.realm.add_config(remote.clone());
+    let empty = Reply::json(200, &json!({"authenticator_configs": [], "total_size": 0}));
+    place.realm.fault(Rule::new(Effect::Answer(empty)).on(Operation::ListConfigs).once());
+    let _operator = place.start().await;
+    place.create_config().await;
+    let config = place.config_says("Available").await;
+    assert_eq!(config.status.unwrap().id, Some(remote.id));
+    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
 }
 
 #[tokio::test]

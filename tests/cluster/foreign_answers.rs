@@ -234,3 +234,20 @@ async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_somethin
     wait_until_gone(place.requests(), REQUEST).await;
     assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("REVOKED", vec![job.clone()]));
 }
+
+#[tokio::test]
+async fn a_deletion_of_a_configuration_that_a_page_takes_is_believed_once_its_id_says_so() {
+    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    let id = place.realm.configs()[0].id.clone();
+    place.realm.allow_any_answer();
+    let page = Effect::Answer(Reply::text(200, "text/html", "<html>blocked</html>"));
+    let page = place.realm.fault(Rule::new(page).on(Operation::DeleteConfig));
+    place.delete_config().await;
+    let config = place.config_says("DeletionBlocked").await;
+    assert!(message(&config).contains(&id) && message(&config).contains("still has it"), "{}", message(&config));
+    eventually("it was tried again", || place.realm.fired(page) >= 2).await;
+    assert!(place.configs().get_opt(CONFIG).await.unwrap().is_some(), "it is still there");
+    place.realm.remove_fault(page);
+    wait_until_gone(place.configs(), CONFIG).await;
+    assert_eq!(place.realm.configs().len(), 0);
+}

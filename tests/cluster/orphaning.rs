@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Operation, Rule};
-use kube::api::DeleteParams;
+use kube::ResourceExt;
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
 
-use crate::fixture::{Access, CONFIG, Fixture, REQUEST, eventually, job_of, log_about, wait_until_gone};
+use crate::fixture::{
+    Access, CONFIG, Fixture, JANE, REQUEST, eventually, job_of, log_about, wait_for, wait_until_gone,
+};
 
 #[tokio::test]
 async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
@@ -73,4 +78,25 @@ async fn it_needs_no_token_and_what_is_in_doubt_is_settled_first() {
     let job = place.mailed().pop().unwrap();
     eventually("the log says what is left", || log_about(&job).iter().any(|line| line.contains("stays valid"))).await;
     assert_eq!((place.revocations().len(), place.remote_state(&job).as_str()), (0, "LINK_SENT"));
+}
+
+/// An object may outlast its deletion by somebody else's finalizer. What it named is then whoever's comes next.
+#[tokio::test]
+async fn a_request_that_was_let_go_and_that_another_finalizer_keeps_has_no_say_over_its_link_any_more() {
+    let (place, _operator) = Fixture::ready().await;
+    let mut request = place.request(REQUEST, JANE);
+    request.metadata.finalizers = Some(vec!["example.com/hold".to_owned()]);
+    place.requests().create(&PostParams::default(), &request).await.unwrap();
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    place.delete_request(REQUEST).await;
+    let let_go = |request: &EnrollmentRequest| request.finalizers() == ["example.com/hold"];
+    wait_for(place.requests(), REQUEST, "is let go", let_go).await;
+    place.create_request_of("next", JANE).await;
+    let next = place.named_request_says("next", "Adopted").await;
+    assert_eq!((job_of(&next), place.mailed()), (job.clone(), vec![job.clone()]));
+
+    place.delete_request("next").await;
+    wait_until_gone(place.requests(), "next").await;
+    assert_eq!(place.remote_state(&job), "REVOKED", "it is the next one's to revoke");
 }

@@ -68,12 +68,12 @@ async fn one_killed_after_the_email_went_out_leaves_the_next_one_to_find_its_job
 async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it() {
     let place = Fixture::new().await;
     let short = |settings: &mut beyond_identity_operator::operator::Settings| {
-        settings.request_timeout = Duration::from_secs(4);
+        settings.request_timeout = Duration::from_secs(10);
     };
     let operator = place.start_with(short).await;
     place.create_config().await;
     place.config_says("Available").await;
-    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(3))).on(Operation::CreateJob).once());
+    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::CreateJob).once());
     place.create_request().await;
     eventually("the call is made", || place.realm.requests_of(Operation::CreateJob).len() == 1).await;
     operator.kill().await;

@@ -1,6 +1,7 @@
 //! The rights that the chart gives to the operator: each is used, none is missing, and one that is taken away is named.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
@@ -96,7 +97,7 @@ async fn a_right_to_a_secret_that_is_missing_is_named_and_counts_when_it_comes()
 
 #[tokio::test]
 async fn a_right_to_write_a_status_that_is_missing_is_named_in_the_log_and_nothing_is_sent() {
-    let (place, _operator) = Fixture::ready().await;
+    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     let roles: Api<Role> = Api::namespaced(place.client.clone(), &place.namespace);
     let name = format!("{}-beyond-identity-operator-watched", place.operator_namespace);
     let whole = roles.get(&name).await.unwrap();

@@ -1,20 +1,17 @@
 //! What people do: they create, edit and delete, click links, and lay hands on what the operator keeps.
 
+mod carry_out;
+mod possible;
+
 use std::sync::Arc;
 
-use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
-use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, RECONCILE_REQUESTED_AT};
-use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfigPatch, JobState};
-use beyond_identity_operator::enrollment_request::wishes::{RESEND, REVOKE};
-use jiff::SignedDuration;
-use kube::ResourceExt;
-use serde_json::json;
-use tokio::time::Instant;
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::beyond_identity::types::JobState;
 
 use crate::kubernetes::{Key, Kind, key};
-use crate::service::{LAG, LATE, is_live};
-use crate::specs::{config, identity, request, who};
 use crate::world::{State, World};
+use carry_out::carry_out;
+use possible::possible;
 
 /// Whom a request names, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +60,8 @@ pub enum Act {
     /// Takes everything out of the status of a request in whose name nothing is in doubt.
     StripRequest(Key),
     RaiseAttempt(Key),
+    /// Takes that back.
+    LowerAttempt(Key),
     SetRevoked {
         key: Key,
         revoked: bool,
@@ -106,6 +105,20 @@ pub enum Act {
     Resume(Object),
     /// Asks for a look now.
     AskForALook(Object),
+    /// The time of a request's link is over, and the service goes on to show its job as if it were not.
+    RunOut(Key),
+    /// The provider config leads to another service for a while.
+    LeadElsewhere,
+    LeadBack,
+    /// What answers is another service for a while, which knows nobody.
+    Misdirect,
+    Redirect,
+    /// The CustomResourceDefinitions of an older version are installed for a while, which know no write-ahead records.
+    InstallOldSchema,
+    InstallSchema,
+    /// An admission policy refuses every status that the operator writes.
+    RefuseStatuses,
+    AllowStatuses,
     /// The clocks of the machines that processes run on jump by an hour.
     ClocksJump {
         back: bool,
@@ -151,6 +164,10 @@ pub fn tidy(world: &World) {
         resume_all::<AuthenticatorConfig>(&mut state);
         state.service.people.values_mut().for_each(|person| person.active = true);
         state.secretless = false;
+        state.elsewhere = false;
+        state.misdirected = false;
+        state.old_schema = false;
+        state.policy_since = None;
         let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
         state.acts.retain(begun);
         state.acts.clone()
@@ -168,230 +185,4 @@ fn resume_all<K: Kind>(state: &mut State) {
     let paused: Vec<Key> =
         state.paused.keys().filter(|(kind, _)| *kind == K::READ).map(|(_, key)| key.clone()).collect();
     paused.iter().for_each(|key| state.resume::<K>(key));
-}
-
-/// For how long after a call a list may not show its effect: nobody lays hands on its object so soon.
-fn is_fresh(state: &State, object: &impl ResourceExt) -> bool {
-    let uid = object.uid().unwrap_or_default();
-    let recent = |at: &Instant| at.elapsed() < LATE + LAG;
-    state.announced.values().any(|it| it.uid == uid && recent(&it.begun)) || state.emails.get(&uid).is_some_and(recent)
-}
-
-fn possible(state: &State, act: &Act) -> bool {
-    let request = |key: &Key| state.requests.objects.get(key);
-    let status = |key: &Key| request(key).and_then(|request| request.status.clone());
-    let is_there = |key: &Key| request(key).is_some_and(|request| request.metadata.deletion_timestamp.is_none());
-    let is_calm = |key: &Key| {
-        request(key).is_some_and(|request| !is_fresh(state, request.as_ref()))
-            && status(key).is_some_and(|status| status.send.is_none())
-    };
-    match act {
-        Act::CreateRequest { key, .. } => request(key).is_none(),
-        Act::CorrectRequest { key, .. } => {
-            status(key).is_some_and(|status| status.send.is_none() && status.attempt.is_none())
-        }
-        Act::DeleteRequest(key)
-        | Act::RecreateRequest { key, .. }
-        | Act::RaiseAttempt(key)
-        | Act::SetRevoked { key, .. }
-        | Act::Orphan(key) => is_there(key),
-        Act::Resend(key) | Act::ResendEarly(key) | Act::RevokeByName(key) => {
-            is_there(key) && status(key).is_some_and(|status| status.job_id.is_some())
-        }
-        Act::StripAnnotations(key) => {
-            is_there(key)
-                && request(key).is_some_and(|it| [RESEND, REVOKE].iter().any(|a| it.annotations().contains_key(*a)))
-        }
-        Act::FreeRequest(key) => is_calm(key) && request(key).is_some_and(|request| !request.finalizers().is_empty()),
-        Act::StripRequest(key) => is_calm(key) && is_there(key),
-        Act::CreateConfig(key) => !state.configs.objects.contains_key(key),
-        Act::EditConfig { key, .. } | Act::RecreateConfig { key, .. } => {
-            state.configs.objects.get(key).is_some_and(|config| config.metadata.deletion_timestamp.is_none())
-        }
-        Act::RemoveRemote(key) | Act::EditRemote(key) => {
-            state.remote_of(key).is_some_and(|id| state.service.config(&id).is_ok())
-        }
-        Act::Rebuild(namespace) => {
-            let here = |key: &&Key| key.0 == *namespace;
-            let whole = |config: &AuthenticatorConfig| {
-                let status = config.status.clone().unwrap_or_default();
-                let is_deleted = config.metadata.deletion_timestamp.is_some();
-                !is_deleted && status.create.is_none() && status.id.is_some() && !is_fresh(state, config)
-            };
-            state.configs.objects.iter().any(|(key, _)| here(&key))
-                && state.configs.objects.iter().filter(|(key, _)| here(key)).all(|(_, config)| whole(config))
-                && state.requests.objects.keys().filter(here).all(|key| is_calm(key) && is_there(key))
-        }
-        Act::Move { key, .. } => status(key).is_some_and(|status| status.job_id.is_some()),
-        // Not in the same seconds as an email of the operator's.
-        Act::SendByHand(key) => {
-            is_there(key)
-                && state.requests.objects.values().filter(|other| other.namespace().as_ref() == Some(&key.0)).all(
-                    |other| {
-                        let status = other.status.clone().unwrap_or_default();
-                        !is_fresh(state, other.as_ref())
-                            && status.send.is_none()
-                            && status.attempt >= Some(other.spec.attempt)
-                    },
-                )
-        }
-        Act::DeleteSecret => !state.secretless,
-        Act::CreateSecret => state.secretless,
-        Act::Suspend(person) => state.service.people.get(person).is_some_and(|person| person.active),
-        Act::Activate(person) => state.service.people.get(person).is_some_and(|person| !person.active),
-        Act::Pause(Object::Request(key)) | Act::AskForALook(Object::Request(key)) => request(key).is_some(),
-        Act::Pause(Object::Config(key)) | Act::AskForALook(Object::Config(key)) => {
-            state.configs.objects.contains_key(key)
-        }
-        Act::Resume(Object::Request(key)) => state.paused.contains_key(&(EnrollmentRequest::READ, key.clone())),
-        Act::Resume(Object::Config(key)) => state.paused.contains_key(&(AuthenticatorConfig::READ, key.clone())),
-        Act::Rename(..) | Act::ClocksJump { .. } => true,
-    }
-}
-
-fn carry_out(world: &World, act: Act) {
-    let (now, wall) = (Instant::now(), world.wall());
-    let mut state = world.lock();
-    match act {
-        Act::CreateRequest { key, who } => {
-            let new = request(&key, &identity(&state, &who));
-            state.create(new, wall);
-        }
-        Act::CorrectRequest { key, who } => {
-            let corrected = request(&key, &identity(&state, &who)).spec.identity;
-            state.edit(&key, |request: &mut EnrollmentRequest| request.spec.identity = corrected);
-        }
-        Act::DeleteRequest(key) => state.delete::<EnrollmentRequest>(&key, wall),
-        Act::RecreateRequest { key, who } => {
-            state.delete::<EnrollmentRequest>(&key, wall);
-            state.acts.push(Act::CreateRequest { key, who });
-        }
-        Act::FreeRequest(key) => {
-            state.touched(&key);
-            state.free::<EnrollmentRequest>(&key);
-        }
-        Act::StripRequest(key) => {
-            state.touched(&key);
-            state.strip(&key);
-        }
-        Act::RaiseAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt += 1),
-        Act::SetRevoked { key, revoked } => {
-            state.edit(&key, |request: &mut EnrollmentRequest| request.spec.revoked = revoked);
-        }
-        Act::Resend(key) => {
-            let (job, now) = job_of(&state, &key);
-            state.annotate_request(&key, |all| _ = all.insert(RESEND.to_owned(), format!("{job}/{now}")));
-        }
-        Act::ResendEarly(key) => {
-            let (job, _) = job_of(&state, &key);
-            state.annotate_request(&key, |all| _ = all.insert(RESEND.to_owned(), format!("{job}/EXPIRED")));
-        }
-        Act::RevokeByName(key) => {
-            let (job, _) = job_of(&state, &key);
-            state.annotate_request(&key, |all| _ = all.insert(REVOKE.to_owned(), job));
-        }
-        Act::StripAnnotations(key) => {
-            state.annotate_request(&key, |all| all.retain(|name, _| name != RESEND && name != REVOKE))
-        }
-        Act::Orphan(key) => {
-            state.touched(&key);
-            let orphan = DeletionPolicy::Orphan;
-            state.edit(&key, |request: &mut EnrollmentRequest| request.spec.deletion_policy = orphan);
-        }
-        Act::Rename(one, other) => {
-            let people = &mut state.service.people;
-            let (a, b) = (people[&one].username.clone(), people[&other].username.clone());
-            people.get_mut(&one).expect("there").username = b;
-            people.get_mut(&other).expect("there").username = a;
-        }
-        Act::CreateConfig(key) => state.create(config(&key), wall),
-        Act::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
-            config.spec.config.trusted_origins = Some(vec![origin]);
-        }),
-        Act::RecreateConfig { key, how } => {
-            if how == Recreation::Orphan {
-                state.orphan_config(&key);
-            }
-            if how == Recreation::WithUsers {
-                let refers = |(user, request): &(&Key, &Arc<EnrollmentRequest>)| {
-                    user.0 == key.0 && request.metadata.deletion_timestamp.is_none()
-                };
-                let users = state.requests.objects.iter().filter(refers);
-                let users: Vec<_> = users.map(|(key, user)| (key.clone(), who(&state, user))).collect();
-                for (key, who) in users {
-                    state.delete::<EnrollmentRequest>(&key, wall);
-                    state.acts.push(Act::CreateRequest { key, who });
-                }
-            }
-            state.delete::<AuthenticatorConfig>(&key, wall);
-            state.acts.push(Act::CreateConfig(key));
-        }
-        Act::RemoveRemote(key) => {
-            let id = state.remote_of(&key).unwrap_or_default();
-            _ = state.service.delete_config(&id, now);
-        }
-        Act::EditRemote(key) => {
-            let id = state.remote_of(&key).unwrap_or_default();
-            let origins = json!({ "trusted_origins": ["https://somebody.example.com"] });
-            let config = origins.as_object().cloned();
-            _ = state.service.patch_config(&id, &AuthenticatorConfigPatch { display_name: None, config }, now);
-        }
-        Act::Rebuild(namespace) => {
-            state.rebuild::<EnrollmentRequest>(&namespace, wall);
-            state.rebuild::<AuthenticatorConfig>(&namespace, wall);
-        }
-        Act::Move { key, state: to } => {
-            let request = EnrollmentRequest::table(&mut state).objects.get(&key).cloned();
-            let job = request.and_then(|request| request.status.as_ref()?.job_id.clone()).unwrap_or_default();
-            // What is dead stays dead.
-            if state.service.jobs.get(&job).is_some_and(|job| is_live(job.now())) {
-                state.service.set_state(&job, to, now);
-            }
-        }
-        Act::SendByHand(key) => {
-            let status = state.requests.objects.get(&key).and_then(|request| request.status.clone());
-            let status = status.unwrap_or_default();
-            let (person, config) = (status.identity_id.unwrap_or_default(), status.authenticator_config_id);
-            let State { service, chance, .. } = &mut *state;
-            let mut moment = crate::service::Moment { now, wall, chance };
-            let job =
-                service.add_job(&person, &config.unwrap_or_default(), None, std::time::Duration::ZERO, &mut moment);
-            // Every list shows it from the beginning.
-            service.jobs.get_mut(&job).expect("just made").history[0].0 = now.checked_sub(LAG).expect("a time");
-        }
-        Act::Pause(Object::Request(key)) => {
-            state.pause::<EnrollmentRequest>(&key);
-            state.acts.push(Act::Resume(Object::Request(key)));
-        }
-        Act::Pause(Object::Config(key)) => {
-            state.pause::<AuthenticatorConfig>(&key);
-            state.acts.push(Act::Resume(Object::Config(key)));
-        }
-        Act::Resume(Object::Request(key)) => state.resume::<EnrollmentRequest>(&key),
-        Act::Resume(Object::Config(key)) => state.resume::<AuthenticatorConfig>(&key),
-        Act::AskForALook(object) => {
-            let value = state.number().to_string();
-            match object {
-                Object::Request(key) => state.annotate::<EnrollmentRequest>(&key, RECONCILE_REQUESTED_AT, &value),
-                Object::Config(key) => state.annotate::<AuthenticatorConfig>(&key, RECONCILE_REQUESTED_AT, &value),
-            }
-        }
-        Act::DeleteSecret => {
-            state.secretless = true;
-            state.acts.push(Act::CreateSecret);
-        }
-        Act::CreateSecret => state.secretless = false,
-        Act::ClocksJump { back } => state.clocks += SignedDuration::from_hours(if back { -1 } else { 1 }),
-        Act::Suspend(person) => {
-            state.service.people.get_mut(&person).expect("possible").active = false;
-            state.acts.push(Act::Activate(person));
-        }
-        Act::Activate(person) => state.service.people.get_mut(&person).expect("possible").active = true,
-    }
-}
-
-/// The job that a request names, and its state there.
-fn job_of(state: &State, key: &Key) -> (String, String) {
-    let status = state.requests.objects.get(key).and_then(|request| request.status.clone()).unwrap_or_default();
-    (status.job_id.unwrap_or_default(), status.state.unwrap_or_default())
 }

@@ -26,13 +26,19 @@ pub fn prepare(world: &World, rivals: bool) {
 fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -> Vec<Act> {
     state.service.terse = state.chance.happens(0.1);
     state.service.keeps_links = state.chance.happens(0.05);
+    state.service.has_stuck_jobs = state.chance.happens(0.15);
+    state.service.odd_method = state.chance.happens(0.03);
     let namespaces = state.chance.pick(&[&["a"][..], &["a", "b"][..]]);
     for namespace in namespaces {
         let config = prepare_config(state, &((*namespace).to_owned(), "hosted-web".to_owned()), now, wall);
         let requests = 1 + state.chance.below(2);
         let mut people = Vec::new();
         for number in 0..requests {
-            if people.is_empty() || !(rivals && state.chance.happens(0.5)) {
+            // By another namespace's configuration somebody may be enrolled, too.
+            let of_another = rivals && *namespace == "b" && state.chance.happens(0.3);
+            if of_another {
+                people = ["", "-namesake"].map(|suffix| format!("person-a-0{suffix}")).to_vec();
+            } else if people.is_empty() || !(rivals && state.chance.happens(0.5)) {
                 people = prepare_people(state, &format!("person-{namespace}-{number}"), config.as_deref(), now, wall);
             }
             prepare_request(state, &((*namespace).to_owned(), format!("r{number}")), &people);
@@ -40,6 +46,11 @@ fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -
     }
     if state.chance.happens(0.2) {
         state.acts.push(Act::DeleteSecret);
+    }
+    for trouble in [Act::LeadElsewhere, Act::Misdirect, Act::InstallOldSchema, Act::RefuseStatuses] {
+        if state.chance.happens(0.07) {
+            state.acts.push(trouble);
+        }
     }
     let (mut there, mut later) = (Vec::new(), Vec::new());
     for act in std::mem::take(&mut state.acts) {
@@ -101,18 +112,30 @@ fn edit(key: &Key, number: u64) -> Act {
     Act::EditConfig { key: key.clone(), origin: format!("https://{number}.example.com") }
 }
 
+/// How many jobs a person has that are all dead by now, and that a list may still show as if they worked.
+const MANY: u64 = 30;
+
 /// Somebody, and somebody else whom a request may name by mistake; with jobs from before.
 fn prepare_people(state: &mut State, person: &str, config: Option<&str>, now: Instant, wall: Timestamp) -> Vec<String> {
     let people = vec![person.to_owned(), format!("{person}-namesake")];
     for id in &people {
         let username = format!("{id}@example.com");
         state.service.people.insert(id.clone(), Person { active: true, username });
-        for _ in 0..state.chance.pick(&[0, 0, 1, 2]) {
+        let many = state.chance.happens(0.02);
+        for _ in 0..if many { MANY } else { state.chance.pick(&[0, 0, 1, 2]) } {
             let oldest = Duration::from_secs(state.chance.pick(&[55, 4000]));
             let State { service, chance, .. } = &mut *state;
             let age = chance.between(Duration::from_secs(31), oldest);
             let mut moment = Moment { now, wall, chance };
             let job = service.add_job(id, config.unwrap_or("another"), None, age, &mut moment);
+            if state.chance.happens(0.2) {
+                state.service.run_out(&job, now, wall);
+                continue;
+            }
+            if many {
+                state.service.set_state(&job, JobState::Expired, now);
+                continue;
+            }
             let to = state.chance.pick(&["LINK_SENT", "EXPIRED", "REVOKED", "REVOKED", "FAILED_TO_SEND", "COMPLETE"]);
             state.service.set_state(&job, JobState::from(to), now);
         }
@@ -125,6 +148,9 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
     let who = |person: &String| Who { person: person.clone(), by_username };
     let first = if state.chance.happens(0.7) { who(&people[0]) } else { who(&people[1]) };
     state.acts.push(Act::CreateRequest { key: key.clone(), who: first.clone() });
+    if state.service.has_stuck_jobs {
+        state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
+    }
     if state.faults.aim.0 == Port::RevokeJob {
         state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
         state.acts.push(Act::SetRevoked { key: key.clone(), revoked: true });
@@ -136,7 +162,7 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
     }
     for _ in 0..state.chance.below(6) {
         let key = key.clone();
-        let act = match state.chance.below(27) {
+        let act = match state.chance.below(29) {
             0 => Act::DeleteRequest(key),
             1 | 2 => Act::RecreateRequest { key, who: first.clone() },
             3 => Act::CorrectRequest { key, who: who(&people[0]) },
@@ -158,6 +184,8 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
             23 => Act::ResendEarly(key),
             24 => Act::RevokeByName(key),
             25 => Act::StripAnnotations(key),
+            26 => Act::RunOut(key),
+            27 => Act::LowerAttempt(key),
             13 => Act::Rename(people[0].clone(), people[1].clone()),
             _ => {
                 let states = ["LINK_OPENED", "COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND", "SOMETHING_NEW"];

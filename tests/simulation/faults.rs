@@ -125,8 +125,8 @@ pub enum Fault {
 /// What can happen at a point of a call.
 pub fn possible(port: Port, point: Point) -> Vec<Fault> {
     use Mishap::{
-        Broken, Conflict, Forbidden, Garbage, HeldBack, Impossible, Invalid, NoAnswer, NoConnection, Odd, Redirect,
-        Refused, Server, Timeout, TooMany, Unauthorized,
+        Broken, Conflict, Forbidden, Foreign, Garbage, HeldBack, Impossible, Invalid, NoAnswer, NoConnection, Odd,
+        Redirect, Refused, Server, Timeout, TooMany, Unauthorized,
     };
     let class = port.class();
     let writes = matches!(class, Class::KubernetesWrite | Class::ServiceWrite);
@@ -146,9 +146,9 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
         (Point::Before, Class::KubernetesRead) if port == Port::OpenRealm => &[NoAnswer, HeldBack],
         (_, Class::KubernetesRead) => &[NoAnswer],
         (Point::Before, Class::ServiceRead) => {
-            &[NoConnection, Timeout, Broken, Server, TooMany, HeldBack, Unauthorized, Garbage]
+            &[NoConnection, Timeout, Broken, Server, TooMany, HeldBack, Unauthorized, Foreign, Garbage]
         }
-        (_, Class::ServiceRead) => &[NoConnection, Timeout, Broken, Server, TooMany, Unauthorized, Garbage],
+        (_, Class::ServiceRead) => &[NoConnection, Timeout, Broken, Server, TooMany, Unauthorized, Foreign, Garbage],
         (Point::Before, Class::ServiceWrite) => &[
             NoConnection,
             Timeout,
@@ -161,10 +161,11 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
             Invalid,
             Impossible,
             Odd,
+            Foreign,
             Redirect,
             Garbage,
         ],
-        (Point::After, Class::ServiceWrite) => &[Timeout, Broken, Server, Odd, Redirect, Garbage],
+        (Point::After, Class::ServiceWrite) => &[Timeout, Broken, Server, Odd, Foreign, Redirect, Garbage],
     };
     faults.extend(fails.iter().map(|mishap| Fault::Fail(*mishap)));
     if point == Point::Before && writes {

@@ -8,18 +8,21 @@ use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, Enro
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
 use beyond_identity_operator::enrollment_request::wishes::{RESEND, Wishes};
-use beyond_identity_operator::reconcile::annotations::look_asked_for;
+use beyond_identity_operator::reconcile::annotations::{is_paused, look_asked_for};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use crate::kubernetes::{Kind, key};
 use crate::looks::{CLUSTER, GRACE};
-use crate::service::{Job, is_live};
+use crate::service::{Job, is_live, is_over};
 use crate::world::{Announcement, State, World};
 
 /// How far the clocks of processes and of the API server are apart.
 const CLOCKS_APART: Duration = Duration::from_secs(60);
+
+/// How long a deletion may take whose status cannot be written.
+const WITHOUT_A_STATUS: Duration = Duration::from_secs(1700);
 
 /// For how long before a call something must have been there to be known: a list lags, and a process can be suspended
 /// before it acts.
@@ -27,7 +30,7 @@ const KNOWN: Duration = Duration::from_secs(600);
 
 /// The email of `job` went out under the record `id`: it is the only one for its attempt, the record stands, and nothing was
 /// there to adopt.
-pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
+pub fn after_an_email(state: &mut State, id: &str, job: &str, (now, wall): (Instant, Timestamp)) {
     let Some(announcement) = state.announced.get_mut(id) else {
         return state.violate(format!("an email went out under the record {id}, which nobody wrote"));
     };
@@ -58,7 +61,7 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, now: Instant) {
             .violate(format!("an email went out under the record {id}, although the person is the request {name:?}'s"));
     }
     if status.attempt.is_none()
-        && let Some(job) = to_adopt(state, &send, now)
+        && let Some(job) = to_adopt(state, &send, now, wall)
     {
         state.violate(format!("an email went out under the record {id}, although there was the job {job}"));
     }
@@ -79,7 +82,7 @@ fn rival<'a>(state: &'a State, uid: &str, send: &SendRecord) -> Option<&'a Enrol
 }
 
 /// A job that should have been adopted instead of sending `send`.
-fn to_adopt(state: &State, send: &SendRecord, now: Instant) -> Option<String> {
+fn to_adopt(state: &State, send: &SendRecord, now: Instant, wall: Timestamp) -> Option<String> {
     let statuses = || state.requests.objects.values().filter_map(|request| request.status.as_ref());
     let is_named = |id: &String| statuses().any(|status| names(status).any(|named| named == id));
     let fits = |job: &&Job| {
@@ -87,10 +90,11 @@ fn to_adopt(state: &State, send: &SendRecord, now: Instant) -> Option<String> {
         job.history[0].0 + KNOWN < now
             && job_now.identity_id.as_ref() == Some(&send.identity_id)
             && job_now.authenticator_config_id.as_ref() == Some(&send.authenticator_config_id)
-            && (is_live(job_now) || job_now.state == Some(JobState::Complete))
+            && ((is_live(job_now) && !is_over(job_now, wall)) || job_now.state == Some(JobState::Complete))
             && !is_named(&job_now.id)
     };
-    state.service.jobs.values().find(fits).map(|job| job.now().id.clone())
+    let service = if send.endpoint.as_deref() == Some("https://other") { &state.other } else { &state.service };
+    service.jobs.values().find(fits).map(|job| job.now().id.clone())
 }
 
 fn names(status: &EnrollmentRequestStatus) -> impl Iterator<Item = &String> {
@@ -119,8 +123,9 @@ pub fn after_a_status(state: &mut State, request: &EnrollmentRequest) {
         // The record was written under the version that was read: there the annotation stands, and names this.
         let (id, now) = (status.job_id.clone().unwrap_or_default(), status.state.clone().unwrap_or_default());
         let dead = ["EXPIRED", "FAILED_TO_SEND", "REVOKED"].contains(&now.as_str());
-        let asked = request.annotations().get(RESEND).is_some_and(|asked| *asked == format!("{id}/{now}"));
-        if *resend_of != id || !dead || !asked {
+        let asks = |state: &str| request.annotations().get(RESEND).is_some_and(|it| *it == format!("{id}/{state}"));
+        let asked = (dead && asks(&now)) || (status.expired == Some(true) && asks("EXPIRED"));
+        if *resend_of != id || !asked {
             state.violate(format!("{} sends again after the job {resend_of} in state {now}", request.name_any()));
         }
     }
@@ -128,6 +133,62 @@ pub fn after_a_status(state: &mut State, request: &EnrollmentRequest) {
         && let Some(id) = status.job_id.filter(|id| !state.read.contains(id))
     {
         state.violate(format!("the job {id} was adopted, and not read"));
+    }
+    if status.adopted == Some(true)
+        && !state.service.terse
+        && let Some(id) = request.status.as_ref().and_then(|status| status.job_id.clone())
+        && state.adopted.insert(id.clone())
+        && state.job(&id).and_then(over_since).is_some_and(|since| since.elapsed() > KNOWN)
+    {
+        state.violate(format!("the job {id} was adopted, and the time of its link was over"));
+    }
+}
+
+/// Since when the time of a job's link is over, although the service shows it as if it worked.
+fn over_since(job: &Job) -> Option<Instant> {
+    let first = &job.history[0].1.expire_time;
+    let (since, _) = job.history.iter().find(|(_, later)| later.expire_time != *first)?;
+    is_live(job.now()).then_some(*since)
+}
+
+/// It was told that something is left of an object: the jobs that are named, or whatever may have come of a call in doubt.
+pub fn told<K: Kind>(state: &mut State, object: &K, note: &str) {
+    let named: Vec<String> =
+        state.all_jobs().map(|(id, _)| id.clone()).filter(|id| note.contains(id.as_str())).collect();
+    if named.is_empty() || note.contains("it is not known whether") {
+        state.touched.extend(object.uid());
+    }
+    let can_be_revoked = |id: &&String| {
+        state.service.jobs.get(*id).is_some_and(|job| is_live(job.now())) && !state.service.stuck.contains_key(*id)
+    };
+    // Long after the last trouble, nothing keeps a job from being revoked but the service itself.
+    let is_over = state.over_since.is_some_and(|since| since.elapsed() > KNOWN);
+    let is_reached = !state.elsewhere && !state.misdirected && !state.secretless;
+    if is_over
+        && is_reached
+        && !state.service.keeps_links
+        && !state.service.odd_method
+        && note.contains("is not revoked yet")
+        && let Some(id) = named.iter().find(can_be_revoked)
+    {
+        let what =
+            format!("{:?} was let go with the link of the job {id}, which could be revoked: {note}", key(object));
+        state.violate(what);
+    }
+    state.left.extend(named);
+}
+
+/// While a policy refuses every status, what is deleted goes all the same.
+pub fn deletions_went_on(world: &World) {
+    let mut state = world.lock();
+    let stuck = |request: &&Arc<EnrollmentRequest>| {
+        let deleted = request.metadata.deletion_timestamp.as_ref().map(|time| time.0);
+        let is_long_ago = deleted.is_some_and(|at| at + WITHOUT_A_STATUS < world.wall());
+        is_long_ago && !is_paused(request.as_ref())
+    };
+    let stuck = state.requests.objects.values().find(stuck).map(|request| request.name_any());
+    if let Some(name) = stuck {
+        state.violate(format!("the request {name} is still being deleted, since its status cannot be written"));
     }
 }
 
@@ -201,8 +262,11 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
     if request.metadata.deletion_timestamp.is_some() {
         return Some("is still being deleted");
     }
-    if status.send.is_some() {
-        return Some("is in doubt");
+    let has = |reason: &str| status.conditions.iter().any(|condition| condition.reason == reason);
+    if let Some(send) = &status.send {
+        // Nothing leads any more to where only can be found out what became of it.
+        let is_elsewhere = send.endpoint.as_deref() == Some("https://other") && has("EndpointChanged");
+        return (!is_elsewhere).then_some("is in doubt");
     }
     if look_asked_for(request).is_some() {
         return Some("was not looked at, though somebody asks");
@@ -211,20 +275,31 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
     let again = status.attempt < Some(spec.attempt) || wishes.resend_of(&status).is_some();
     let owed = status.attempt.is_none() || (again && !spec.revoked);
     if owed {
-        let has = |reason: &str| status.conditions.iter().any(|condition| condition.reason == reason);
         let person = person_of(state, request);
         let rival = |other: &EnrollmentRequest| {
             let concluded = other.status.as_ref().and_then(|status| status.identity_id.clone());
             let same = person.is_some() && (person_of(state, other) == person || concluded == person);
             same && other.uid() != request.uid() && other.namespace() == request.namespace()
         };
+        // What leads elsewhere, or waits for what does, is stalled.
+        if has("EndpointChanged") || has("WaitingForAnotherSend") {
+            return None;
+        }
         let duplicate = has("DuplicateRequest") && state.requests.objects.values().any(|other| rival(other));
         return (!duplicate).then_some("is not concluded");
     }
     let named = spec.revoked || wishes.revoke(&status);
     let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| named));
+    // What cannot be revoked, or is not certainly its own, stays; and so does what is at a service that nothing leads to.
+    let can_be = |id: &&String| !state.service.stuck.contains_key(*id) && !state.service.odd_method;
     let is_live = |id: &String| state.service.jobs.get(id).is_some_and(|job| is_live(job.now()));
-    (!state.service.keeps_links && unwanted.into_iter().any(is_live)).then_some("has a link that should be revoked")
+    if !state.service.keeps_links && unwanted.into_iter().filter(can_be).any(is_live) {
+        return Some("has a link that should be revoked");
+    }
+    let over = status.job_id.as_ref().and_then(|id| over_since(state.service.jobs.get(id)?));
+    let is_shown = status.expired == Some(true) || status.state.as_deref() == Some("COMPLETE");
+    (over.is_some_and(|since| since.elapsed() > KNOWN) && !is_shown && !state.service.terse)
+        .then_some("does not show that the time of its link is over")
 }
 
 /// Whom a request names.
@@ -257,12 +332,10 @@ fn of_requests(state: &State) -> Option<String> {
             continue;
         }
         let Some(id) = status.job_id else { return Some(format!("the request {name} names no job")) };
-        let Some(job) = state.service.jobs.get(&id) else { return Some(format!("{name} names {id}: no such job")) };
+        let Some(job) = state.job(&id) else { return Some(format!("{name} names {id}: no such job")) };
         let maker = job.made_by.as_ref().and_then(|record| state.announced.get(record));
         let own = maker.filter(|maker| Some(&maker.uid) == uid.as_ref());
-        // Of two in doubt about one person nobody can tell which of them made a job: it belongs to one of them.
-        let somebodys = maker.is_some() && job.now().authenticator_config_id == status.authenticator_config_id;
-        if status.adopted != Some(true) && own.is_none() && !somebodys {
+        if status.adopted != Some(true) && own.is_none() {
             return Some(format!("the request {name} names the job {id}, which is not its own"));
         }
         if own.is_some_and(|own| status.adopted != Some(true) && Some(own.record.attempt) != status.attempt) {
@@ -284,10 +357,14 @@ fn of_jobs(state: &State) -> Option<String> {
         .filter_map(|request| request.status.as_ref())
         .flat_map(|status| names(status).cloned())
         .collect();
-    for (id, job) in &state.service.jobs {
+    for (id, job) in state.all_jobs() {
         let Some(maker) = job.made_by.as_ref().and_then(|record| state.announced.get(record)) else { continue };
-        let left = state.touched.contains(&maker.uid) || state.service.keeps_links;
-        if is_live(job.now()) && !left && !known.contains(id) {
+        // While its record stands, the job is not forgotten.
+        let stands = |request: &Arc<EnrollmentRequest>| request.announced().map(|record| record.id) == job.made_by;
+        let in_doubt = state.requests.objects.values().any(stands);
+        let left = state.touched.contains(&maker.uid) || state.left.contains(id) || in_doubt;
+        // What is over by the service's own clock, and cannot be revoked, is not waited for.
+        if is_live(job.now()) && over_since(job).is_none() && !left && !known.contains(id) {
             return Some(format!("the link of the job {id} of {} is out, and nobody names it", maker.uid));
         }
     }

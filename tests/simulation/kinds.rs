@@ -32,10 +32,6 @@ impl Kind for EnrollmentRequest {
         self.status.get_or_insert_default().observed_generation = Some(-1);
     }
 
-    fn take_status(&mut self, other: &Self) {
-        self.status.clone_from(&other.status);
-    }
-
     fn announced(&self) -> Option<Announced> {
         let send = self.status.as_ref()?.send.as_ref()?;
         Some(Announced { id: send.id.clone(), attempt: send.attempt, resend_of: send.resend_of.clone() })
@@ -60,6 +56,15 @@ impl Kind for EnrollmentRequest {
 
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.send = None);
+    }
+
+    fn age_job(&mut self, by: Duration) {
+        let created = self.status.as_mut().and_then(|status| status.create_time.as_mut());
+        if let Some(created) = created
+            && let Ok(time) = created.parse::<Timestamp>()
+        {
+            *created = (time - by).to_string();
+        }
     }
 
     fn wish(&mut self, mutant: Option<Mutant>) {
@@ -104,10 +109,6 @@ impl Kind for AuthenticatorConfig {
         self.status.get_or_insert_default().observed_generation = Some(-1);
     }
 
-    fn take_status(&mut self, other: &Self) {
-        self.status.clone_from(&other.status);
-    }
-
     fn announced(&self) -> Option<Announced> {
         let create = self.status.as_ref()?.create.as_ref()?;
         Some(Announced { id: create.id.clone(), attempt: 1, resend_of: None })
@@ -120,6 +121,8 @@ impl Kind for AuthenticatorConfig {
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.create = None);
     }
+
+    fn age_job(&mut self, _by: Duration) {}
 
     fn wish(&mut self, _mutant: Option<Mutant>) {}
 

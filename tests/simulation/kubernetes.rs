@@ -34,7 +34,6 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     fn cache(process: &Process) -> &std::sync::Mutex<Objects<Self>>;
     /// A new object's status: what the schema gives as default.
     fn reset_status(&mut self);
-    fn take_status(&mut self, other: &Self);
     /// The id of the record that announces a call.
     fn announced(&self) -> Option<Announced>;
     /// Takes out of the record which jobs were there already, or from when on a job can be its own.
@@ -43,6 +42,8 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     fn delay_record(&mut self, by: Duration);
     /// Takes the record out.
     fn forget_record(&mut self);
+    /// Has its job be older than it is.
+    fn age_job(&mut self, by: Duration);
     /// Has its annotations ask for what a mutant makes of them.
     fn wish(&mut self, mutant: Option<Mutant>);
     /// Looks whether its status, which was just written, keeps the promises.
@@ -200,6 +201,10 @@ impl State {
         }
         let mut written = current;
         written.take_status(object);
+        if self.old_schema {
+            // What the schema does not have is dropped without a word.
+            written.forget_record();
+        }
         Ok(self.store(written))
     }
 

@@ -76,6 +76,7 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
     Arc::new(move |mut request| {
         let ports = ports.clone();
         mutants::wish(mutant, &mut request);
+        mutants::remember(mutant, &ports.memories, &request);
         Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
     })
 }

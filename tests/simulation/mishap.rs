@@ -22,6 +22,8 @@ pub enum Mishap {
     Invalid,
     Impossible,
     Odd,
+    /// A proxy answers that there is no such thing.
+    Foreign,
     Redirect,
     Garbage,
     Conflict,
@@ -48,6 +50,7 @@ impl From<Mishap> for Error {
             Mishap::Broken => doubt(Doubt::Connection, None),
             Mishap::Server | Mishap::Refused => doubt(Doubt::Server, Some(503)),
             Mishap::Odd | Mishap::Conflict => doubt(Doubt::Status, Some(409)),
+            Mishap::Foreign => doubt(Doubt::Foreign, Some(404)),
             Mishap::Redirect => doubt(Doubt::Redirect, Some(302)),
             Mishap::Garbage => doubt(Doubt::Unusable, Some(200)),
         }

@@ -7,6 +7,7 @@ use beyond_identity_operator::api::{EnrollmentRequest, PAUSED};
 use beyond_identity_operator::beyond_identity::types::{CredentialBindingJob, JobState};
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Unsent};
 use beyond_identity_operator::enrollment_request::wishes::RESEND;
+use beyond_identity_operator::reconcile::Memories;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -68,6 +69,20 @@ pub enum Mutant {
     IgnoresPauses,
     /// The token that was seen last is as good as one that is there.
     SendsByTheLastToken,
+    /// Whatever the API server stored, a status counts as stored as it was written.
+    TrustsUnstored,
+    /// A job that cannot be revoked speaks against revoking any other.
+    SharesRefusals,
+    /// All endpoints are one.
+    AnyEndpoint,
+    /// Whatever answers knows the identity.
+    RecognizesAnyService,
+    /// A request that is deleted is let go as if its job were old.
+    HoldsForNoSettleTime,
+    /// No link is ever over.
+    IgnoresExpireTimes,
+    /// What was refused by the API server is forgotten.
+    ForgetsRefusedWrites,
 }
 
 /// How long an effect or a list may be late.
@@ -118,7 +133,45 @@ pub fn seen<K: Kind>(process: &Process, mut object: K) -> K {
     if process.world.mutant == Some(Mutant::IgnoresPauses) {
         object.meta_mut().annotations.iter_mut().for_each(|annotations| _ = annotations.remove(PAUSED));
     }
+    if process.world.mutant == Some(Mutant::HoldsForNoSettleTime) && object.meta().deletion_timestamp.is_some() {
+        object.age_job(Duration::from_secs(3600));
+    }
     object
+}
+
+/// A status, as it is taken to be stored.
+pub fn stored<K: Kind>(mutant: Option<Mutant>, written: K, mut stored: K) -> K {
+    if mutant == Some(Mutant::TrustsUnstored) {
+        stored.take_status(&written);
+    }
+    stored
+}
+
+/// A job, as it is told of.
+pub fn any_job(mutant: Option<Mutant>, job: CredentialBindingJob) -> CredentialBindingJob {
+    match mutant {
+        Some(Mutant::IgnoresExpireTimes) => CredentialBindingJob { expire_time: None, ..job },
+        _ => job,
+    }
+}
+
+/// What is remembered of a request, before it is looked at.
+pub fn remember(mutant: Option<Mutant>, memories: &Memories, request: &EnrollmentRequest) {
+    let uid = request.uid().unwrap_or_default();
+    let mut memory = memories.recall(&uid);
+    match mutant {
+        Some(Mutant::SharesRefusals) => {
+            let status = request.status.clone().unwrap_or_default();
+            let refused = memory.revocations.refused_within(Duration::from_secs(3600), Instant::now());
+            if let Some(said) = refused.values().next() {
+                let named = status.job_id.into_iter().chain(status.previous_jobs.into_iter().map(|job| job.id));
+                named.for_each(|id| _ = memory.revocations.refuse(&id, Instant::now(), said));
+            }
+        }
+        Some(Mutant::ForgetsRefusedWrites) => memory.write_stored(),
+        _ => return,
+    }
+    memories.keep(&uid, memory, || true);
 }
 
 /// What a request asks for by annotations, as it is looked at.
@@ -233,4 +286,11 @@ mutants! {
     with_a_slow_clock: SlowClock,
     ignoring_pauses: IgnoresPauses,
     sending_by_the_last_token: SendsByTheLastToken,
+    trusting_what_was_not_stored: TrustsUnstored,
+    sharing_refusals: SharesRefusals,
+    settling_at_any_endpoint: AnyEndpoint,
+    recognizing_any_service: RecognizesAnyService,
+    letting_go_at_once: HoldsForNoSettleTime,
+    ignoring_expire_times: IgnoresExpireTimes,
+    forgetting_refused_writes: ForgetsRefusedWrites,
 }

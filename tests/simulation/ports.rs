@@ -1,5 +1,6 @@
 //! The operator's ports, over the world.
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +15,9 @@ use beyond_identity_operator::beyond_identity::types::{
 };
 use beyond_identity_operator::beyond_identity::{Answer, Error, Listing};
 use beyond_identity_operator::reconcile::write_ahead::Record;
-use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, RealmIds, Ticket, Users, WriteError};
+use beyond_identity_operator::reconcile::{
+    Announcement, Destination, Environment, Objects, RealmIds, Ticket, Users, WriteError,
+};
 use beyond_identity_operator::{authenticator_config, enrollment_request};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -25,12 +28,16 @@ use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Kind, Objects as Known, key};
 use crate::looks::{KUBERNETES, SERVICE};
+use crate::mishap::Mishap;
 use crate::mutants::{self, Mutant};
 use crate::points::Seat;
 use crate::process::{Process, locked};
-use crate::service::{LAG, Moment};
+use crate::service::{self, LAG, Moment};
 use crate::turns::Turn;
 use crate::world::{self, State};
+
+/// For how long a process that deletes an object goes by it that a status was refused; it can be suspended meanwhile.
+const REMEMBERED: Duration = Duration::from_secs(300);
 
 pub struct SimObjects<K> {
     seat: Seat,
@@ -65,9 +72,12 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         }
         let mutant = world.mutant;
         let object = mutants::written(mutant, object.clone());
-        let name = self.seat.0.name.clone();
+        let (mine, name) = (object.clone(), self.seat.0.name.clone());
         let write = move |state: &mut State, _, _| {
-            let written = if mutants::is_lost(mutant, &object) {
+            let written = if state.policy_since.is_some() {
+                state.refused_at = Some(Instant::now());
+                Err(WriteError::Refused("an admission policy refuses it".to_owned()))
+            } else if mutants::is_lost(mutant, &object) {
                 Ok(object.clone())
             } else {
                 state.write_status(&object, mutants::writes_anyhow(mutant, &object))
@@ -79,7 +89,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
             written
         };
         let written: Result<K, WriteError> = self.seat.call(K::WRITE, KUBERNETES, write).await;
-        written.map(|object| mutants::seen(&self.seat.0, object))
+        written.map(|stored| mutants::seen(&self.seat.0, mutants::stored(mutant, mine, stored)))
     }
 
     async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
@@ -88,9 +98,12 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         let saw_token = self.seat.0.saw_token.load(Ordering::SeqCst);
         let patch = move |state: &mut State, _, _| {
             let patched = state.set_finalizer(&object, present, anyhow)?;
-            // Who has never seen a token cannot look for what may have come of it, and lets it go after the grace period.
+            // Who has never seen a token cannot look for what may have come of it, and lets it go after the grace period. What
+            // only another one can tell is told first; and what came of it may be known, and not written down.
             let blind = state.secretless && !saw_token;
-            if !present && patched.announced().is_some() && !blind {
+            let told = patched.uid().is_some_and(|uid| state.touched.contains(&uid));
+            let unwritable = state.refused_at.is_some_and(|at| at.elapsed() < REMEMBERED);
+            if !present && patched.announced().is_some() && !blind && !told && !unwritable {
                 state.violate(format!("{:?} was let go in doubt", key(&patched)));
             }
             Ok(patched)
@@ -101,9 +114,11 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
 
     fn announce(&self, object: &K, announcement: Announcement) {
         let Announcement { type_, reason, note } = announcement;
+        if reason == Reason::InternalError {
+            self.seat.0.world.lock().violate(format!("{:?}: {note}", key(object)));
+        }
         if reason == Reason::LeftBehind {
-            // It is said that a link is left.
-            self.seat.0.world.lock().touched.extend(object.uid());
+            invariants::told(&mut self.seat.0.world.lock(), object, &note);
             if type_ == EventType::Warning {
                 invariants::left_behind(&self.seat.0.world, object, &note);
             }
@@ -136,16 +151,40 @@ fn users(requests: &Known<EnrollmentRequest>, namespace: &str, name: &str) -> Ve
     requests.values().filter(refers).map(|request| request.name_any()).collect()
 }
 
-pub struct SimRemote(pub Turn);
+/// The way to a service.
+pub struct SimRemote {
+    pub turn: Turn,
+    /// Whether it is the other one.
+    pub elsewhere: bool,
+}
 
-fn realm() -> RealmIds {
-    RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
+fn destination(endpoint: &str) -> Destination {
+    let realm = RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() };
+    Destination { realm, endpoint: endpoint.to_owned() }
 }
 
 impl SimRemote {
+    /// Calls the service; for a while, what answers is one that knows nobody, and says so with `nobody`.
+    async fn call<T, F>(
+        &self,
+        port: Port,
+        limit: Duration,
+        nobody: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        effect: F,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
+    {
+        let answer = move |state: &mut State, now, wall| {
+            if state.misdirected { nobody() } else { effect(state, now, wall) }
+        };
+        self.turn.call(port, limit, answer).await
+    }
+
     /// No call may start, or last, beyond the time that its record gives it.
     fn check_deadline(&self, record: &impl Record, timeout: Duration) {
-        let mut state = self.0.seat.0.world.lock();
+        let mut state = self.turn.seat.0.world.lock();
         let Some(announcement) = state.announced.get(record.id()) else { return };
         let deadline = announcement.begun + record.timeout();
         if Instant::now() >= deadline || Instant::now() + timeout > deadline {
@@ -155,45 +194,76 @@ impl SimRemote {
     }
 }
 
+fn unknown<T>() -> Result<T, Error> {
+    Err(Error::Gone { message: "another service knows nothing of this".to_owned() })
+}
+
 impl enrollment_request::Remote for SimRemote {
-    fn realm(&self) -> RealmIds {
-        realm()
+    fn destination(&self) -> Destination {
+        let any = self.turn.seat.0.world.mutant == Some(Mutant::AnyEndpoint);
+        destination(if self.elsewhere && !any { "https://other" } else { "https://service" })
     }
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
-        let id = id.to_owned();
-        self.0.call(Port::Identity, SERVICE, move |state, _, _| state.service.identity(&id)).await
+        let (id, elsewhere) = (id.to_owned(), self.elsewhere);
+        let any = self.turn.seat.0.world.mutant == Some(Mutant::RecognizesAnyService);
+        let stranger = id.clone();
+        let nobody = move || if any { Ok(service::anybody(&stranger)) } else { unknown() };
+        self.call(Port::Identity, SERVICE, nobody, move |state, _, _| state.at(elsewhere).identity(&id)).await
     }
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
-        let id = identity_id.to_owned();
+        let (id, elsewhere) = (identity_id.to_owned(), self.elsewhere);
         let list = move |state: &mut State, now, wall| {
-            state.service.list_jobs(&id, &mut Moment { now, wall, chance: &mut state.chance })
+            let State { service, other, chance, .. } = state;
+            let service = if elsewhere { other } else { service };
+            service.list_jobs(&id, &mut Moment { now, wall, chance })
         };
-        mutants::list(self.0.seat.0.world.mutant, self.0.call(Port::ListJobs, SERVICE, list).await)
+        let nobody = || Ok(Listing { items: Vec::new(), server_time: None });
+        let mutant = self.turn.seat.0.world.mutant;
+        mutants::list(mutant, self.call(Port::ListJobs, SERVICE, nobody, list).await).map(|listing| Listing {
+            items: listing.items.into_iter().map(|job| mutants::any_job(mutant, job)).collect(),
+            ..listing
+        })
     }
 
-    async fn job(&self, identity_id: &str, job_id: &str) -> Result<CredentialBindingJob, Error> {
-        let (identity, id) = (identity_id.to_owned(), job_id.to_owned());
-        let mutant = self.0.seat.0.world.mutant;
-        let read = move |state: &mut State, now: Instant, _| {
-            if mutant == Some(Mutant::AdoptsByTheList) {
-                _ = state.read_job(&identity, &id);
-                return state.service.job_as_of(&identity, &id, now - LAG / 2);
-            }
-            state.read_job(&identity, &id)
+    async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
+        let (identity, id, elsewhere) = (identity_id.to_owned(), job_id.to_owned(), self.elsewhere);
+        let mutant = self.turn.seat.0.world.mutant;
+        let read = move |state: &mut State, now: Instant, wall| {
+            let server_time = Some(Moment { now, wall, chance: &mut state.chance }.told());
+            let item = if mutant == Some(Mutant::AdoptsByTheList) {
+                _ = state.read_job(elsewhere, &identity, &id);
+                state.at(elsewhere).job_as_of(&identity, &id, now - LAG / 2)
+            } else {
+                state.read_job(elsewhere, &identity, &id)
+            };
+            item.map(|item| Answer { item: mutants::any_job(mutant, mutants::read_job(mutant, item)), server_time })
         };
-        self.0.call(Port::Job, SERVICE, read).await.map(|job| mutants::read_job(mutant, job))
+        self.call(Port::Job, SERVICE, unknown, read).await
+    }
+
+    async fn config_ids(&self) -> Result<BTreeSet<String>, Error> {
+        let elsewhere = self.elsewhere;
+        let list = move |state: &mut State, now, wall| {
+            let State { service, other, chance, .. } = state;
+            let service = if elsewhere { other } else { service };
+            let listing = service.list_configs(&mut Moment { now, wall, chance })?;
+            Ok(listing.items.into_iter().map(|config| config.id).collect())
+        };
+        self.call(Port::ListConfigs, SERVICE, || Ok(BTreeSet::new()), list).await
     }
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
-        let username = username.to_owned();
-        self.0.call(Port::Identities, SERVICE, move |state, _, _| state.service.identities(&username)).await
+        let (username, elsewhere) = (username.to_owned(), self.elsewhere);
+        let find = move |state: &mut State, _, _| state.at(elsewhere).identities(&username);
+        self.call(Port::Identities, SERVICE, || Ok(Vec::new()), find).await
     }
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
-        let (identity, id) = (identity_id.to_owned(), job_id.to_owned());
-        self.0.call(Port::RevokeJob, SERVICE, move |state, now, _| state.service.revoke(&identity, &id, now)).await
+        let (identity, id, elsewhere) = (identity_id.to_owned(), job_id.to_owned(), self.elsewhere);
+        let revoke = move |state: &mut State, now, _| state.at(elsewhere).revoke(&identity, &id, now);
+        self.call(Port::RevokeJob, SERVICE, unknown, revoke).await
     }
 
     async fn create_job(
@@ -201,35 +271,41 @@ impl enrollment_request::Remote for SimRemote {
         ticket: Ticket<SendRecord>,
         timeout: Duration,
     ) -> Result<Answer<CredentialBindingJob>, Error> {
-        let send = ticket.record().clone();
+        let (send, elsewhere) = (ticket.record().clone(), self.elsewhere);
         self.check_deadline(&send, timeout);
         let post = async || {
             let send = send.clone();
-            self.0.call(Port::CreateJob, timeout, move |state, now, wall| state.send(&send, now, wall)).await
+            let post = move |state: &mut State, now, wall| state.send(elsewhere, &send, now, wall);
+            self.call(Port::CreateJob, timeout, unknown, post).await
         };
         let mut answer = post().await;
-        if mutants::posts_again(self.0.seat.0.world.mutant, &answer) {
+        if mutants::posts_again(self.turn.seat.0.world.mutant, &answer) {
             answer = post().await;
         }
-        mutants::sorted(self.0.seat.0.world.mutant, answer).map(|item| Answer { item, server_time: None })
+        mutants::sorted(self.turn.seat.0.world.mutant, answer).map(|item| Answer { item, server_time: None })
     }
 }
 
+/// What another service says to calls about configurations: not in the form of the API.
+fn foreign<T>() -> Result<T, Error> {
+    Err(Mishap::Foreign.into())
+}
+
 impl authenticator_config::Remote for SimRemote {
-    fn realm(&self) -> RealmIds {
-        realm()
+    fn destination(&self) -> Destination {
+        destination("https://service")
     }
 
     async fn configs(&self) -> Result<Listing<RemoteConfig>, Error> {
         let list = |state: &mut State, now, wall| {
             state.service.list_configs(&mut Moment { now, wall, chance: &mut state.chance })
         };
-        mutants::list(self.0.seat.0.world.mutant, self.0.call(Port::ListConfigs, SERVICE, list).await)
+        mutants::list(self.turn.seat.0.world.mutant, self.call(Port::ListConfigs, SERVICE, foreign, list).await)
     }
 
     async fn config(&self, id: &str) -> Result<RemoteConfig, Error> {
         let id = id.to_owned();
-        self.0.call(Port::Config, SERVICE, move |state, _, _| state.service.config(&id)).await
+        self.call(Port::Config, SERVICE, foreign, move |state, _, _| state.service.config(&id)).await
     }
 
     async fn create(
@@ -241,17 +317,19 @@ impl authenticator_config::Remote for SimRemote {
         let (record, config) = (ticket.record().clone(), config.clone());
         self.check_deadline(&record, timeout);
         let post = move |state: &mut State, now, wall| state.create_config(&record, &config, now, wall);
-        mutants::sorted(self.0.seat.0.world.mutant, self.0.call(Port::CreateConfig, timeout, post).await)
+        mutants::sorted(self.turn.seat.0.world.mutant, self.call(Port::CreateConfig, timeout, foreign, post).await)
     }
 
     async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
         let (id, patch) = (id.to_owned(), patch.clone());
-        self.0.call(Port::PatchConfig, SERVICE, move |state, now, _| state.service.patch_config(&id, &patch, now)).await
+        let change = move |state: &mut State, now, _: Timestamp| state.service.patch_config(&id, &patch, now);
+        self.call(Port::PatchConfig, SERVICE, foreign, change).await
     }
 
     async fn delete(&self, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
-        self.0.call(Port::DeleteConfig, SERVICE, move |state, now, wall| state.delete_config(&id, now, wall)).await
+        let delete = move |state: &mut State, now, wall| state.delete_config(&id, now, wall);
+        self.call(Port::DeleteConfig, SERVICE, foreign, delete).await
     }
 }
 

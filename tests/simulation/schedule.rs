@@ -15,7 +15,7 @@ use crate::{actors, beginning, invariants};
 /// How long everything may take to be settled once nothing goes wrong any more.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
 
-/// How long what is paused stays so when nothing goes wrong any more.
+/// How long what is paused stays so when nothing goes wrong any more, and how long a policy goes on to refuse statuses.
 const PAUSED: Duration = Duration::from_secs(1800);
 
 /// How a run went.
@@ -81,13 +81,19 @@ async fn play(world: &Arc<World>) {
     }
     world.say("from here on nothing goes wrong any more");
     world.lock().faults.over = true;
+    world.lock().over_since = Some(Instant::now());
     if processes > 1 {
         // Two at once are for a while only; and what an older one wrote last may be news to nobody.
         world.election.notify_waiters();
     }
-    if !world.lock().paused.is_empty() {
-        // Long enough to see whether somebody works on what is paused.
+    let paused = !world.lock().paused.is_empty();
+    let refuses = world.lock().policy_since.is_some();
+    if paused || refuses {
+        // Long enough to see whether somebody works on what is paused, and whether a deletion goes on without a status.
         sleep(PAUSED).await;
+    }
+    if refuses {
+        invariants::deletions_went_on(world);
     }
     // What is let go after a while is so later by a clock that is behind.
     let behind = world.lock().clocks.unsigned_abs();

@@ -8,7 +8,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, DeliveryMethod, Identity, JobState,
     NewAuthenticatorConfig,
 };
-use beyond_identity_operator::beyond_identity::{Error, Listing, Refusal};
+use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Refusal};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
@@ -56,6 +56,12 @@ pub struct Service {
     pub terse: bool,
     /// Whether it lets nobody revoke a job.
     pub keeps_links: bool,
+    /// Whether some of the jobs that it makes cannot be revoked.
+    pub has_stuck_jobs: bool,
+    /// The jobs that cannot be revoked, and whether the service says so, or accepts it and does nothing.
+    pub stuck: BTreeMap<String, bool>,
+    /// Whether it writes the delivery method in a way that nobody knows.
+    pub odd_method: bool,
 }
 
 /// When a call is carried out, and by which clock.
@@ -67,7 +73,7 @@ pub struct Moment<'a> {
 
 impl Moment<'_> {
     /// The time by the clock of one of the service's machines.
-    fn told(&mut self) -> Timestamp {
+    pub fn told(&mut self) -> Timestamp {
         let skew = self.chance.skew(SKEW);
         self.wall.checked_add(skew).expect("within the calendar")
     }
@@ -81,6 +87,11 @@ impl Moment<'_> {
         let lag = if self.chance.happens(0.6) { Duration::ZERO } else { self.chance.within(LAG) };
         self.now.checked_sub(lag)
     }
+}
+
+/// An identity of which nothing is known but its id.
+pub fn anybody(id: &str) -> Identity {
+    serde_json::from_value(json!({ "id": id })).expect("an identity")
 }
 
 fn gone(what: &str) -> Error {
@@ -170,6 +181,9 @@ impl Service {
             ..CredentialBindingJob::default()
         };
         let (id, since) = (job.id.clone(), moment.now.checked_sub(age).unwrap_or(moment.now));
+        if self.has_stuck_jobs && moment.chance.happens(0.5) {
+            self.stuck.insert(id.clone(), moment.chance.happens(0.5));
+        }
         self.jobs.insert(id.clone(), Job { history: vec![(since, job)], made_by });
         id
     }
@@ -180,7 +194,16 @@ impl Service {
             let message = "not allowed".to_owned();
             return Err(Error::Refused { cause: Refusal::Forbidden, message });
         }
-        if !is_live(&self.job(identity, id)?) {
+        let is_live = is_live(&self.job(identity, id)?);
+        match self.stuck.get(id).filter(|_| is_live) {
+            Some(true) => {
+                let message = "not now".to_owned();
+                return Err(Error::InDoubt { cause: Doubt::Status, status: Some(409), after: None, message });
+            }
+            Some(false) => return Ok(()),
+            None => {}
+        }
+        if !is_live {
             return Err(Error::Refused { cause: Refusal::BadRequest, message: "not outstanding".to_owned() });
         }
         self.set_state(id, JobState::Revoked, now);
@@ -236,6 +259,20 @@ impl Service {
         Ok(())
     }
 
+    /// The time of a job's link is over, and nobody moves it on.
+    pub fn run_out(&mut self, id: &str, now: Instant, wall: Timestamp) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            let over = wall.checked_sub(SignedDuration::from_hours(1)).expect("within the calendar");
+            let moved = CredentialBindingJob { expire_time: Some(over.to_string()), ..job.now().clone() };
+            job.history.push((now, moved));
+        }
+    }
+
+    /// A service that knows the same people and configurations, and has none of the jobs.
+    pub fn twin(&self) -> Self {
+        Self { people: self.people.clone(), configs: self.configs.clone(), ..Self::default() }
+    }
+
     /// The configurations that there are.
     pub fn live_configs(&self) -> impl Iterator<Item = &AuthenticatorConfig> {
         self.configs.values().filter_map(live)
@@ -249,10 +286,18 @@ impl Service {
                 state: job.state.clone(),
                 ..CredentialBindingJob::default()
             }
+        } else if self.odd_method {
+            CredentialBindingJob { delivery_method: Some(DeliveryMethod::from("by mail")), ..job.clone() }
         } else {
             job.clone()
         }
     }
+}
+
+/// Whether the time of the job's link is over, by a margin for the service's clocks.
+pub fn is_over(job: &CredentialBindingJob, wall: Timestamp) -> bool {
+    let expires = job.expire_time.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
+    expires.is_some_and(|at| at + SignedDuration::from_secs(SKEW) < wall)
 }
 
 /// Whether the job's link can be used.

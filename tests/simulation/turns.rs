@@ -51,7 +51,8 @@ impl Realms for SimRealms {
         let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
         let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_leaving)?;
-        Ok(Opened { remote: SimRemote(turn), not_allowed, no_resource_ids: None })
+        let elsewhere = seat.0.world.lock().elsewhere;
+        Ok(Opened { remote: SimRemote { turn, elsewhere }, not_allowed, no_resource_ids: None })
     }
 }
 

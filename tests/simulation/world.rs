@@ -21,7 +21,7 @@ use crate::faults::{Faults, Port};
 use crate::invariants;
 use crate::kubernetes::{Announced, Key, Kind, Table};
 use crate::mutants::Mutant;
-use crate::service::{Moment, Service, is_live};
+use crate::service::{Job, Moment, Service, is_live};
 
 /// When every run begins, by the wall clock.
 const EPOCH: &str = "2026-01-01T12:00:00Z";
@@ -42,6 +42,24 @@ pub struct State {
     pub requests: Table<EnrollmentRequest>,
     pub configs: Table<AuthenticatorConfig>,
     pub service: Service,
+    /// Another service: it knows the same people and configurations, and has jobs of its own.
+    pub other: Service,
+    /// Whether the provider config leads there.
+    pub elsewhere: bool,
+    /// Whether what answers, where the service should, is one that knows nobody.
+    pub misdirected: bool,
+    /// Whether the schema that the API server serves has no write-ahead records.
+    pub old_schema: bool,
+    /// Since when an admission policy refuses every status that the operator writes.
+    pub policy_since: Option<Instant>,
+    /// When it refused one last.
+    pub refused_at: Option<Instant>,
+    /// Since when nothing goes wrong any more.
+    pub over_since: Option<Instant>,
+    /// The jobs that were adopted.
+    pub adopted: BTreeSet<String>,
+    /// The jobs of which was told that they are left.
+    pub left: BTreeSet<String>,
     pub faults: Faults,
     /// What people will do, at any moment.
     pub acts: Vec<Act>,
@@ -126,9 +144,24 @@ impl State {
         self.announced.values().filter(same).flat_map(|it| &it.jobs).filter(is_its).count()
     }
 
+    /// The service, or the other one.
+    pub fn at(&mut self, elsewhere: bool) -> &mut Service {
+        if elsewhere { &mut self.other } else { &mut self.service }
+    }
+
+    /// The jobs of both services.
+    pub fn all_jobs(&self) -> impl Iterator<Item = (&String, &Job)> {
+        self.service.jobs.iter().chain(&self.other.jobs)
+    }
+
+    /// A job, wherever it is.
+    pub fn job(&self, id: &str) -> Option<&Job> {
+        self.service.jobs.get(id).or_else(|| self.other.jobs.get(id))
+    }
+
     /// Reads a job.
-    pub fn read_job(&mut self, identity: &str, id: &str) -> Result<CredentialBindingJob, Error> {
-        let job = self.service.job(identity, id)?;
+    pub fn read_job(&mut self, elsewhere: bool, identity: &str, id: &str) -> Result<CredentialBindingJob, Error> {
+        let job = self.at(elsewhere).job(identity, id)?;
         if is_live(&job) || job.state == Some(JobState::Complete) {
             self.read.insert(id.to_owned());
         }
@@ -196,10 +229,18 @@ impl State {
     }
 
     /// Sends an email.
-    pub fn send(&mut self, send: &SendRecord, now: Instant, wall: Timestamp) -> Result<CredentialBindingJob, Error> {
-        let sent = self.service.send(send, &mut Moment { now, wall, chance: &mut self.chance })?;
+    pub fn send(
+        &mut self,
+        elsewhere: bool,
+        send: &SendRecord,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Result<CredentialBindingJob, Error> {
+        let Self { service, other, chance, .. } = self;
+        let service = if elsewhere { other } else { service };
+        let sent = service.send(send, &mut Moment { now, wall, chance })?;
         self.add(|| format!("EMAIL to {} for {}: job {}", send.identity_id, send.id, sent.id));
-        invariants::after_an_email(self, &send.id, &sent.id, now);
+        invariants::after_an_email(self, &send.id, &sent.id, (now, wall));
         Ok(sent)
     }
 
@@ -227,6 +268,15 @@ impl World {
             requests: Table::default(),
             configs: Table::default(),
             service: Service::default(),
+            other: Service::default(),
+            elsewhere: false,
+            misdirected: false,
+            old_schema: false,
+            policy_since: None,
+            refused_at: None,
+            over_since: None,
+            adopted: BTreeSet::new(),
+            left: BTreeSet::new(),
             faults,
             acts: Vec::new(),
             announced: BTreeMap::new(),

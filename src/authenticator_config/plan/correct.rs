@@ -6,7 +6,7 @@ use super::create::available;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::step::Step;
-use crate::reconcile::{RealmIds, Until, Wait};
+use crate::reconcile::{Destination, RealmIds, Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     let id = facts.observed.status.id.as_ref()?;
@@ -18,13 +18,21 @@ fn correct(facts: &Facts<'_>, id: &str) -> Result<Step, Step> {
     if let (Some(left), Some(home)) = (facts.observed.compared, &home) {
         return Ok(Step::Wait(Wait::saying(available(home), Until::After(left))));
     }
-    let realm = facts.realm(home.as_ref())?;
+    let Destination { realm, endpoint } = facts.destination(home.as_ref())?;
     match &facts.observed.patched {
         Some(Ok(())) => return Ok(done(facts, realm)),
         Some(Err(trouble)) => return Ok(facts.troubled(trouble)),
         None => {}
     }
-    let Some(current) = facts.current(id)? else { return Ok(Step::Record(Change::Forget { id: id.to_owned() }, None)) };
+    let Some(current) = facts.current(id)? else {
+        facts.confirmed_gone(id)?;
+        return Ok(Step::Record(Change::Forget { id: id.to_owned() }, None));
+    };
+    if facts.observed.status.endpoint.as_ref().is_some_and(|known| known != endpoint) {
+        // The service has moved, or the status is an earlier version's.
+        let (id, realm, endpoint) = (id.to_owned(), realm.clone(), Some(endpoint.clone()));
+        return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint }, None));
+    }
     if let Err(step) = facts.takeable(current) {
         return Ok(step);
     }
@@ -45,7 +53,7 @@ fn done(facts: &Facts<'_>, realm: &RealmIds) -> Step {
 fn settled(facts: &Facts<'_>, step: Step) -> Step {
     match step {
         Step::Wait(Wait { say: Some(phase), until })
-            if phase.why().reason != Reason::RealmChanged && facts.is_seen() =>
+            if !matches!(phase.why().reason, Reason::RealmChanged | Reason::EndpointChanged) && facts.is_seen() =>
         {
             let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
             Step::Wait(Wait { say: None, until: if blocked { Until::After(facts.times.resync) } else { until } })

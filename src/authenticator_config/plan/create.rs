@@ -21,7 +21,8 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
             Outcome::Done(config) => {
                 let realm = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
                 let phase = available(&realm);
-                let change = Change::Take { create_id: Some(create_id), id: config.id.clone(), realm };
+                let (id, endpoint) = (config.id.clone(), record.endpoint.clone());
+                let change = Change::Take { create_id: Some(create_id), id, realm, endpoint };
                 return Some(Step::Record(change, Some(phase)));
             }
             Outcome::NotDone(trouble) if standing == Some(&create_id) => {

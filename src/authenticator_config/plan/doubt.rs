@@ -1,23 +1,29 @@
 //! Doubt: the write-ahead record stands, so the configuration may have been made. Look for it by its mark,
 //! and never create.
 
-use super::Facts;
 use super::create::refused;
 use super::leave::holding_up;
+use super::{Facts, LISTS};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
-use crate::authenticator_config::step::Step;
+use crate::authenticator_config::step::{Question, Step};
 use crate::reconcile::doubt::{Absent, absent};
+use crate::reconcile::home::Home;
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{RealmIds, Until, Wait};
+use crate::reconcile::{Destination, RealmIds, Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     let record = facts.observed.status.create.as_ref()?;
     let step = look(facts, record).unwrap_or_else(|step| step);
+    let deleting = facts.desired.is_deleting();
+    if deleting && facts.observed.unwritable.is_some() && matches!(step, Step::Record(..)) {
+        // It is known what became of it, and cannot be written down: what is there is deleted all the same.
+        return None;
+    }
     const WHAT: &str = "it is not known whether the authenticator configuration was made";
-    Some(if facts.desired.is_deleting() { holding_up(facts, step, WHAT) } else { step })
+    Some(if deleting { holding_up(facts, step, WHAT) } else { step })
 }
 
 fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {
@@ -25,10 +31,12 @@ fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {
         return Ok(Step::Refresh);
     }
     let home = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
-    let realm = facts.realm(Some(&home))?;
+    let Destination { realm, endpoint } =
+        facts.destination_at(Home { realm: Some(&home), endpoint: record.endpoint.as_deref() })?;
     let listed = facts.listed()?;
     if let Some(config) = facts.ours(listed)? {
-        let change = Change::Take { create_id: Some(record.id.clone()), id: config.id.clone(), realm: realm.clone() };
+        let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
+        let change = Change::Take { create_id: Some(record.id.clone()), id, realm, endpoint };
         // What differs is mended next, before anything is said of it.
         return Ok(Step::Record(change, None));
     }
@@ -41,6 +49,8 @@ fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {
             )),
             Until::After(pause),
         )),
+        // A list can miss a configuration that is there, such as while its pages shift; two of them do not miss the same.
+        Absent::Never if listed.lists < LISTS => Step::Learn(Question::Configs),
         Absent::Never => {
             let refused = facts.observed.refusal.as_deref().map(refused);
             Step::Record(Change::Withdraw { create_id: record.id.clone() }, refused)

@@ -1,13 +1,14 @@
 //! Establish: there is no configuration yet. Take over the one that the spec names, or the one that bears this object's
 //! mark, or write ahead that one is about to be made.
 
-use super::Facts;
+use super::{Facts, LISTS};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
-use crate::authenticator_config::step::Step;
+use crate::authenticator_config::step::{Question, Step};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::{Destination, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Step {
     establish(facts).unwrap_or_else(|step| step)
@@ -17,7 +18,7 @@ fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
     if !facts.observed.fresh {
         return Ok(Step::Refresh);
     }
-    let realm = facts.realm(facts.home().as_ref())?;
+    let Destination { realm, endpoint } = facts.destination(facts.home().as_ref())?;
     facts.allowed()?;
     let found = match &facts.desired.resource_id {
         Some(id) => Some(named(facts, id)?),
@@ -25,13 +26,22 @@ fn establish(facts: &Facts<'_>) -> Result<Step, Step> {
     };
     if let Some(config) = found {
         // What differs is mended next, before anything is said of it.
-        return Ok(Step::Record(Change::Take { create_id: None, id: config.id.clone(), realm: realm.clone() }, None));
+        let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
+        return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint }, None));
+    }
+    if facts.desired.resource_id.is_none() && facts.listed()?.lists < LISTS {
+        return Ok(Step::Learn(Question::Configs));
     }
     if !facts.observed.may_write {
         return Ok(Facts::ending(Reason::Creating));
     }
+    // What cannot be written down is not made.
+    if let Some(unwritable) = &facts.observed.unwritable {
+        return Ok(Step::Wait(Wait::unwritable(unwritable)));
+    }
     let record = CreateRecord {
         id: facts.observed.nonce.clone(),
+        endpoint: Some(endpoint.clone()),
         tenant_id: realm.tenant_id.clone(),
         realm_id: realm.realm_id.clone(),
         // A second more than the call itself, for writing the record.

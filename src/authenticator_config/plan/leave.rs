@@ -1,11 +1,15 @@
 //! Leave: an object that is being deleted takes its remote configuration with it, once nobody refers to it any more. (A
 //! create in doubt is settled first.)
 
+use std::time::Duration;
+
 use super::Facts;
 use crate::api::phase::why;
-use crate::api::{Phase, Reason};
+use crate::api::{AuthenticatorConfigStatus, Phase, Reason};
 use crate::authenticator_config::step::{Question, Step};
 use crate::reconcile::deletion::held_up;
+use crate::reconcile::doubt::{Absent, absent};
+use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, Left, Until, Wait};
 
 /// How many of those who refer to an object are named.
@@ -25,7 +29,15 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
 
 fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
     const RELEASE: Step = Step::Release { left: None };
-    let Some(id) = &facts.observed.status.id else { return Ok(RELEASE) };
+    let Some(id) = to_leave(facts)? else { return Ok(RELEASE) };
+    if facts.desired.observe && facts.desired.undecodable.is_some() {
+        // Whether it was only to be observed cannot be read.
+        let what = format!(
+            "the authenticator configuration {id} stays in Beyond Identity, since this version cannot read whether it is to be \
+             deleted: if it is not needed any more, delete it there"
+        );
+        return Ok(Step::Release { left: Some(Left::Kept(what)) });
+    }
     if facts.desired.observe {
         return Ok(RELEASE);
     }
@@ -37,19 +49,40 @@ fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
         return Ok(Step::Release { left: Some(Left::Kept(what)) });
     }
     match &facts.observed.deleted {
-        Some(Ok(())) => return Ok(RELEASE),
+        // Whatever answered so: what its id says now is what counts.
+        Some(Ok(())) => return if facts.current(id)?.is_none() { Ok(RELEASE) } else { Err(still_there(facts, id)) },
         Some(Err(trouble)) => return Err(facts.troubled(trouble)),
         None => {}
     }
     unused(facts)?;
-    facts.realm(facts.home().as_ref())?;
+    facts.destination(facts.home().as_ref())?;
     facts.resource_id_allowed()?;
-    let Some(current) = facts.current(id)? else { return Ok(RELEASE) };
+    let Some(current) = facts.current(id)? else {
+        facts.confirmed_gone(id)?;
+        return Ok(RELEASE);
+    };
     if facts.desired.stranger_on(current).is_some() {
         // Another object has taken it over: it is not this one's to delete.
         return Ok(RELEASE);
     }
     if facts.observed.may_write { Ok(Step::Delete(id.clone())) } else { Err(Facts::ending(Reason::Deleting)) }
+}
+
+fn still_there(facts: &Facts<'_>, id: &str) -> Step {
+    let message = format!("the service accepted to delete the authenticator configuration {id}, and still has it");
+    facts.blocked(Reason::InconsistentAnswers, message)
+}
+
+/// The configuration that the status names, or where that cannot be written any more the one that the create in doubt has
+/// made.
+fn to_leave<'a>(facts: &Facts<'a>) -> Result<Option<&'a String>, Step> {
+    match (&facts.observed.status, &facts.observed.listed) {
+        (AuthenticatorConfigStatus { id: Some(id), .. }, _) => Ok(Some(id)),
+        (AuthenticatorConfigStatus { create: Some(_), .. }, Fact::Known(listed)) => {
+            Ok(facts.ours(listed)?.map(|config| &config.id))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Waits while a request refers to the object that is not being deleted itself; the last one that goes wakes it.
@@ -73,7 +106,16 @@ fn unused(facts: &Facts<'_>) -> Result<(), Step> {
 /// Waits until every list must show a configuration that is left: the next object of this name finds it by a list, and
 /// would otherwise make another one. That one list has shown it is not enough, since the next may come from elsewhere.
 fn shown(facts: &Facts<'_>) -> Result<(), Step> {
-    let left = facts.times.settle.saturating_sub(facts.observed.known_for);
+    let left = match (&facts.observed.status, &facts.observed.listed) {
+        // It could not be written down: what is known is for how long its create has been in doubt.
+        (AuthenticatorConfigStatus { id: None, create: Some(record), .. }, Fact::Known(listed)) => {
+            match absent(listed.age, record.timeout(), facts.times.settle) {
+                Absent::LookAgainIn(left) => left,
+                Absent::Never => Duration::ZERO,
+            }
+        }
+        _ => facts.times.settle.saturating_sub(facts.observed.known_for),
+    };
     if left.is_zero() {
         return Ok(());
     }

@@ -17,8 +17,8 @@ use super::step::{Question, Step};
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::home::{Away, at_home};
-use crate::reconcile::{Fact, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::home::{Away, Home, at_home};
+use crate::reconcile::{Destination, Fact, Outcome, RealmIds, Trouble, Until, Wait};
 
 /// The times that a plan goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,17 +40,27 @@ struct Facts<'a> {
     times: &'a Times,
 }
 
+/// How many lists have to miss a configuration before it counts as not there: either can miss one that is, such as while its
+/// pages shift.
+const LISTS: u32 = 2;
+
 /// The next step.
 pub fn plan(desired: &Desired, observed: &Observed, times: &Times) -> Step {
     let facts = Facts { desired, observed, times };
-    undecodable(&facts)
-        .or_else(|| create::rule(&facts))
-        .or_else(|| doubt::rule(&facts))
+    if let Some(step) = undecodable(&facts).or_else(|| create::rule(&facts)) {
+        return step;
+    }
+    let step = doubt::rule(&facts)
         .or_else(|| leave::rule(&facts))
         // Nothing is made for an object that could vanish without a word.
         .or_else(|| (!observed.finalizer).then_some(Step::AddFinalizer))
         .or_else(|| correct::rule(&facts))
-        .unwrap_or_else(|| establish::rule(&facts))
+        .unwrap_or_else(|| establish::rule(&facts));
+    match (&observed.unwritable, step) {
+        // What cannot be written down is not tried to be: it would be again at each look. A deletion goes on without it.
+        (Some(unwritable), Step::Record(..)) if !desired.is_deleting() => Step::Wait(Wait::unwritable(unwritable)),
+        (_, step) => step,
+    }
 }
 
 /// By a spec that this version cannot decode, nothing is made, looked for or changed. What came of a create just now is
@@ -94,10 +104,14 @@ impl<'a> Facts<'a> {
         Step::Wait(Wait::saying(phase, Until::Backoff(None)))
     }
 
-    /// The realm to work in, which has to be `home` where there is one.
-    fn realm(&self, home: Option<&RealmIds>) -> Result<&'a RealmIds, Step> {
+    /// Where to work: in the realm `home`, where there is one.
+    fn destination(&self, home: Option<&RealmIds>) -> Result<&'a Destination, Step> {
+        self.destination_at(Home { realm: home, endpoint: None })
+    }
+
+    fn destination_at(&self, home: Home<'_>) -> Result<&'a Destination, Step> {
         let reference = &self.desired.provider_config_ref;
-        at_home(&self.observed.realm, reference, home, self.times.resync).map_err(|away| match away {
+        at_home(&self.observed.destination, reference, home, self.times.resync).map_err(|away| match away {
             Away::Unknown => Step::Learn(Question::Realm(reference.clone())),
             Away::Trouble(trouble) => self.troubled(&trouble),
             Away::Wait(wait) => Step::Wait(wait),
@@ -169,6 +183,23 @@ impl<'a> Facts<'a> {
             Some(Fact::Failed(trouble)) => Err(self.troubled(trouble)),
             Some(Fact::Known(config)) => Ok(config.as_ref()),
         }
+    }
+
+    /// `Ok` when a list of the realm says, too, that it has no configuration of this id. That the id was answered with 404 is
+    /// not enough for what cannot be undone.
+    fn confirmed_gone(&self, id: &str) -> Result<(), Step> {
+        // Another endpoint may be that of another service, which never had the configuration.
+        self.destination_at(Home { realm: None, endpoint: self.observed.status.endpoint.as_deref() })?;
+        if !self.listed()?.configs.iter().any(|config| config.id == id) {
+            return Ok(());
+        }
+        Err(self.blocked(
+            Reason::InconsistentAnswers,
+            format!(
+                "the service lists the authenticator configuration {id}, and does not find it by its id: nothing is done until \
+                 its answers agree; if they never do, tell the vendor"
+            ),
+        ))
     }
 
     /// The configuration of the list that bears this object's mark, and still does when it is read by id, since

@@ -22,7 +22,8 @@ use crate::authenticator_config::observed::{Created, Listed, Observed};
 use crate::authenticator_config::step::{Question, Step};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::{Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::memory::Unwritable;
+use crate::reconcile::{Destination, Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
 
 const TIMES: Times = Times {
     request_timeout: Duration::from_secs(30),
@@ -59,9 +60,21 @@ fn fresh() -> Observed {
     Observed { fresh: true, finalizer: true, may_write: true, nonce, patience, ..Observed::default() }
 }
 
+/// The status cannot be written.
+fn unwritable() -> Unwritable {
+    Unwritable { why: "a policy refuses it".to_owned(), retry_in: Duration::from_secs(40) }
+}
+
+/// Where the provider config leads.
+const ENDPOINT: &str = "https://api.example.com";
+
+fn at(realm: RealmIds) -> Fact<Destination> {
+    Fact::Known(Destination { realm, endpoint: ENDPOINT.to_owned() })
+}
+
 /// A new object whose realm has these configurations.
 fn listed(configs: &[RemoteConfig]) -> Observed {
-    Observed { realm: Fact::Known(home()), listed: list(configs, 0), ..fresh() }
+    Observed { destination: at(home()), listed: list(configs, 0), ..fresh() }
 }
 
 /// An object whose create is in doubt, in a realm that had these configurations when the record had been known
@@ -73,7 +86,7 @@ fn in_doubt(configs: &[RemoteConfig], age: u64) -> Observed {
 /// An object whose configuration is known, and is this one when it is read by id.
 fn made(current: Option<RemoteConfig>) -> Observed {
     let users = Fact::Known(Vec::new());
-    Observed { status: known(), realm: Fact::Known(home()), users, known_for: TIMES.settle, ..fresh() }
+    Observed { status: known(), destination: at(home()), users, known_for: TIMES.settle, ..fresh() }
         .reading("4e129fc8", current)
 }
 
@@ -104,7 +117,7 @@ fn doubtful() -> AuthenticatorConfigStatus {
 
 fn record(id: &str) -> CreateRecord {
     let RealmIds { tenant_id, realm_id } = home();
-    CreateRecord { id: id.to_owned(), tenant_id, realm_id, timeout_seconds: 31 }
+    CreateRecord { id: id.to_owned(), endpoint: Some(ENDPOINT.to_owned()), tenant_id, realm_id, timeout_seconds: 31 }
 }
 
 fn created(outcome: Outcome<RemoteConfig>) -> Option<Created> {
@@ -112,7 +125,7 @@ fn created(outcome: Outcome<RemoteConfig>) -> Option<Created> {
 }
 
 fn list(configs: &[RemoteConfig], age: u64) -> Fact<Listed> {
-    Fact::Known(Listed { configs: configs.to_vec(), age: Duration::from_secs(age) })
+    Fact::Known(Listed { configs: configs.to_vec(), age: Duration::from_secs(age), lists: 2 })
 }
 
 /// A configuration that is as asked for, under this id.
@@ -142,7 +155,12 @@ fn refused() -> Trouble {
 }
 
 fn take(id: &str, create_id: Option<&str>) -> Change {
-    Change::Take { id: id.to_owned(), realm: home(), create_id: create_id.map(str::to_owned) }
+    Change::Take {
+        id: id.to_owned(),
+        realm: home(),
+        endpoint: Some(ENDPOINT.to_owned()),
+        create_id: create_id.map(str::to_owned),
+    }
 }
 
 fn withdraw() -> Change {

@@ -1,19 +1,28 @@
 //! Adopt, or skip: a request for which nothing was ever sent looks first whether anything has to be. So a cluster
 //! that was rebuilt, or a status that was lost, mails nobody who has a link or a passkey.
 
+use std::time::Duration;
+
 use super::Facts;
-use crate::api::ProviderConfigRef;
 use crate::api::enrollment_request::Skipped;
+use crate::api::phase::why;
+use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{EnrollmentStatus, Identity};
 use crate::enrollment_request::change::{Change, SettledBy};
 use crate::enrollment_request::matching;
-use crate::enrollment_request::observed::{Listed, Person};
+use crate::enrollment_request::observed::{Listed, Person, ReadJob};
 use crate::enrollment_request::step::{JobRef, Question, Step};
+use crate::reconcile::{Destination, Until, Wait};
+
+/// How many jobs are read by their ids in one look.
+const READS: usize = 16;
+/// How soon the next look goes on with that.
+const NEXT_READS: Duration = Duration::from_secs(1);
 
 /// What settles the attempt without a send; `None` when a send is owed.
 pub(super) fn instead_of_sending(
     facts: &Facts<'_>,
-    reference: &ProviderConfigRef,
+    way: (&ProviderConfigRef, &Destination),
     person: &Person,
     identity: &Identity,
     listed: &Listed,
@@ -24,34 +33,58 @@ pub(super) fn instead_of_sending(
     }
     let delivery_method = facts.desired.delivery_method.as_str();
     for job in matching::adoptable(listed, person, delivery_method) {
-        // A list lags: what counts is what the job is now.
+        // A list lags: what counts is what the job is now. One that could not be adopted never can be later.
+        if observed.read_before.contains_key(&job.id) {
+            continue;
+        }
         match observed.read.get(&job.id) {
-            Some(Some(read)) if matching::is_adoptable(read, person, delivery_method) => {
-                return Some(settle(facts, reference, person, SettledBy::Adopted(Box::new(read.clone()))));
+            Some(Some(read)) if is_adoptable(read, listed, person, delivery_method) => {
+                return Some(settle(facts, way, person, SettledBy::Adopted(Box::new(read.clone()))));
             }
-            Some(_) => {}
-            None => {
-                if let Some(trouble) = &observed.job_trouble {
-                    return Some(facts.troubled(trouble));
-                }
-                let identity_id = person.identity_id.clone();
-                return Some(Step::Learn(Question::Job(JobRef { identity_id, job_id: job.id.clone() })));
-            }
+            Some(Some(_)) => {}
+            // Whatever is wrong with one of the two answers, an email cannot be called back.
+            Some(None) => return Some(facts.disagreeing(&job.id)),
+            None => return Some(read(facts, way.0, person, &job.id)),
         }
     }
     if facts.desired.revoked {
-        Some(settle(facts, reference, person, SettledBy::Skipped(Skipped::Revoked)))
+        Some(settle(facts, way, person, SettledBy::Skipped(Skipped::Revoked)))
     } else if identity.enrollment_status == Some(EnrollmentStatus::Enrolled) {
-        Some(settle(facts, reference, person, SettledBy::Skipped(Skipped::AlreadyEnrolled)))
+        Some(settle(facts, way, person, SettledBy::Skipped(Skipped::AlreadyEnrolled)))
     } else {
         None
     }
 }
 
-fn settle(facts: &Facts<'_>, reference: &ProviderConfigRef, person: &Person, by: SettledBy) -> Step {
+/// Reads a job, or goes on with that in the next look, so that an identity with thousands of jobs neither holds up others
+/// nor makes a look endless.
+fn read(facts: &Facts<'_>, reference: &ProviderConfigRef, person: &Person, job_id: &str) -> Step {
+    if let Some(trouble) = facts.observed.job_trouble.get(job_id) {
+        return facts.troubled(trouble);
+    }
+    if facts.observed.read.len() >= READS {
+        let message = "reading the identity's existing credential binding jobs, to see whether one of them still works";
+        return Step::Wait(Wait::saying(Phase::AtWork(why(Reason::Sending, message)), Until::After(NEXT_READS)));
+    }
+    let job =
+        JobRef { identity_id: person.identity_id.clone(), job_id: job_id.to_owned(), endpoint: None, expired: false };
+    Step::Learn(Question::Job(reference.clone(), job))
+}
+
+fn is_adoptable(read: &ReadJob, listed: &Listed, person: &Person, delivery_method: &str) -> bool {
+    matching::is_adoptable(&read.item, person, delivery_method, read.server_time.or(listed.server_time))
+}
+
+fn settle(
+    facts: &Facts<'_>,
+    (reference, destination): (&ProviderConfigRef, &Destination),
+    person: &Person,
+    by: SettledBy,
+) -> Step {
     Step::Record(Change::Settle {
         attempt: facts.desired.attempt,
         provider_config_ref: reference.clone(),
+        endpoint: destination.endpoint.clone(),
         person: person.clone(),
         by,
     })

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Facts, leave};
+use super::{Facts, leave, recognize};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
+use crate::beyond_identity::types::CredentialBindingJob;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::step::{Question, Step};
@@ -13,33 +14,45 @@ use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, RealmIds, Until, Wait};
 
+/// How many lists have to miss the job before it counts as not made.
+const LISTS: u32 = 2;
+
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     let send = facts.observed.status.send.as_ref()?;
     let step = look(facts, send).unwrap_or_else(|step| step);
+    let deleting = facts.desired.deleting;
+    if deleting && facts.observed.unwritable.is_some() && matches!(step, Step::Record(_) | Step::Withdraw { .. }) {
+        // It is known what became of it, and cannot be written down: what is there is revoked all the same.
+        return None;
+    }
+    if !deleting {
+        return Some(step);
+    }
     let unknown = "it is not known whether the email was sent";
-    Some(if facts.desired.deleting { leave::holding_up(facts, step, unknown) } else { step })
+    Some(match leave::holding_up(facts, step, unknown) {
+        // What the status names is revoked all the same.
+        Step::Release { left: Some(left) } => leave::giving_up(facts, &left),
+        step => step,
+    })
 }
 
 fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
-    let status = &facts.observed.status;
     if !facts.observed.fresh {
         return Ok(Step::Refresh);
     }
     if let Some(field) = nonsense(send) {
-        return Ok(Step::Wait(Wait::saying(edited(field), Until::After(facts.times.resync))));
+        let phase = if facts.desired.undecodable.is_some() { unreadable(field) } else { edited(field) };
+        return Ok(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))));
     }
     let home = RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() };
-    facts.same_realm(&send.provider_config_ref, &home)?;
-    let listed = match &facts.observed.jobs {
-        Fact::Unknown => return Ok(Step::Learn(Question::Jobs(send.identity_id.clone()))),
-        Fact::Failed(trouble) => return Err(facts.troubled(trouble)),
-        Fact::Known(listed) => listed,
-    };
-    let made = matching::made_by(listed, send, status);
-    if let [job, others @ ..] = made.as_slice() {
+    let reference = &send.provider_config_ref;
+    facts.same_realm(reference, Some(&home), send.endpoint.as_deref())?;
+    let listed = facts.jobs(reference, &send.identity_id)?;
+    if let [job, others @ ..] = made(facts, send).as_slice() {
         let change = Change::Conclude {
             send_id: send.id.clone(),
             job: Box::new((*job).clone()),
+            answered: false,
             others: others.iter().map(|other| other.id.clone()).collect(),
         };
         return Ok(Step::Record(change));
@@ -54,10 +67,24 @@ fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
             Until::After(pause),
         )),
         Absent::Never => {
+            // Before the last list, so that it comes from a service that is recognized.
+            recognize::service(facts, reference, &send.identity_id, &send.authenticator_config_id)?;
+            if listed.lists < LISTS {
+                // A list can miss a job that is there, such as while its pages shift; two of them do not miss the same.
+                return Ok(Step::Learn(Question::Jobs(reference.clone(), send.identity_id.clone())));
+            }
             let say = facts.observed.refusal.as_deref().map(super::send::refused);
             Step::Withdraw { send_id: send.id.clone(), say }
         }
     })
+}
+
+/// The jobs that the send in doubt can have made, as far as they are known in this look.
+pub(super) fn made<'a>(facts: &Facts<'a>, send: &SendRecord) -> Vec<&'a CredentialBindingJob> {
+    match &facts.observed.jobs {
+        Fact::Known(listed) => matching::made_by(listed, send, &facts.observed.status),
+        Fact::Unknown | Fact::Failed(_) => Vec::new(),
+    }
 }
 
 /// The field of a record that the operator does not write like this. By such a record nobody can tell which job is its
@@ -73,6 +100,17 @@ fn nonsense(send: &SendRecord) -> Option<&'static str> {
     ];
     let empty = ids.into_iter().find(|(_, id)| id.trim().is_empty()).map(|(field, _)| field);
     empty.or_else(|| send.not_before.parse::<Timestamp>().is_err().then_some("notBefore"))
+}
+
+/// A record that another version wrote.
+fn unreadable(field: &str) -> Phase {
+    Phase::Refused(why(
+        Reason::StatusEdited,
+        format!(
+            "this version cannot read status.send.{field}, which another version wrote, so it cannot tell whether the email was \
+             sent, and sends none: run that version until the email is settled"
+        ),
+    ))
 }
 
 fn edited(field: &str) -> Phase {

@@ -1,12 +1,11 @@
-//! Follow: the attempt is concluded. What should be dead is revoked; then all there is to do is to look how the
-//! job gets on.
+//! Follow: the attempt is concluded, and all there is to do is to look how the job gets on.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Facts;
-use super::revoke::{self, UntilDead};
+use super::revoke;
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastLook;
@@ -15,33 +14,16 @@ use crate::enrollment_request::step::{Question, Step};
 use crate::reconcile::{Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    let Facts { desired, observed, .. } = facts;
-    // Whoever names a link wants it dead, whatever else there is to send.
-    if let Some(job) = revoke::unwanted(desired, &observed.status)
-        && let UntilDead::Do(step) = revoke::until_dead(facts, job)
-    {
-        return Some(step);
-    }
+    let observed = facts.observed;
     if facts.is_owed() {
         return None;
     }
-    // An earlier link that cannot be revoked just now does not change how the request gets on.
-    let mut again = Until::Change;
-    for job in revoke::earlier(&observed.status) {
-        match revoke::until_dead(facts, job) {
-            UntilDead::Do(Step::Wait(wait)) => again = again.or_sooner(wait.until),
-            UntilDead::Do(step) => return Some(step),
-            UntilDead::NotOurs | UntilDead::Refused(_) => {}
-        }
+    if observed.holds_send_slot && !observed.fresh {
+        // It was about to send, and has to no more. Others wait for that to be known: whether its record stands only the API
+        // server can say.
+        return Some(Step::Refresh);
     }
-    if observed.revoke_refused.is_some() {
-        again = again.or_sooner(Until::After(facts.times.resync));
-    }
-    let step = follow(facts, &observed.status).unwrap_or_else(|step| step);
-    Some(match step {
-        Step::Wait(Wait { say, until }) => Step::Wait(Wait { say, until: until.or_sooner(again) }),
-        step => step,
-    })
+    Some(follow(facts, &observed.status).unwrap_or_else(|step| step))
 }
 
 fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
@@ -57,17 +39,24 @@ fn follow(facts: &Facts<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     if let Some(wait) = not_due(facts, status) {
         return Ok(Step::Wait(wait));
     }
-    revoke::open(facts).map_err(|step| unmoved(facts, step))?;
-    if let Some(trouble) = &facts.observed.job_trouble {
+    let reference = revoke::open(facts).map_err(|step| unmoved(facts, step))?;
+    if let Some(trouble) = facts.observed.job_trouble.get(&job.job_id) {
         return Err(unmoved(facts, facts.troubled(trouble)));
     }
     Ok(match facts.observed.read.get(&job.job_id) {
-        None => Step::Learn(Question::Job(job)),
+        None => Step::Learn(Question::Job(reference.clone(), job)),
         // A passkey stays a passkey.
         Some(None) if is_final => Step::Wait(Wait::saying(facts.settled_phase(), Until::Change)),
-        Some(None) => missing(facts, next_look(facts, status, false, facts.now)),
-        Some(Some(job)) => {
-            let change = Change::Follow(Box::new(job.clone()));
+        Some(None) => {
+            // Another endpoint may be that of another service, which never had the job.
+            facts.same_realm(reference, None, status.endpoint.as_deref())?;
+            missing(facts, next_look(facts, status, false, facts.now))
+        }
+        Some(Some(read)) => {
+            if let Some(endpoint) = facts.moved(reference) {
+                return Ok(Step::Record(Change::FoundAt { job_id: job.job_id, endpoint }));
+            }
+            let change = Change::Follow(Box::new(read.clone()));
             // Writing what is there already would not change anything, and so would never come to an end.
             if change.changes(status) {
                 Step::Record(change)

@@ -1,36 +1,48 @@
 //! Leave: a request that is being deleted takes its link with it, and is let go. (One whose send is in doubt
 //! is settled first.)
 
-use super::Facts;
-use super::revoke::{self, UntilDead};
+use std::time::Duration;
+
+use super::{Facts, SERVICE_CLOCK_MARGIN, doubt, revoke};
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
-use crate::enrollment_request::observed::Observed;
-use crate::enrollment_request::step::{Question, Step};
+use crate::enrollment_request::phase::is_outstanding;
+use crate::enrollment_request::step::{JobRef, Step};
 use crate::reconcile::deletion::held_up;
+use crate::reconcile::doubt::{Absent, absent};
+use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, Left, Until, Wait};
 
 pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     match (facts.desired.deleting, facts.observed.finalizer) {
         (false, _) => None,
         (true, false) => Some(Step::Wait(Wait { say: None, until: Until::Change })),
-        (true, true) => Some(leave(facts).unwrap_or_else(|step| holding_up(facts, step, &link_is_out(facts)))),
+        (true, true) => Some(leave(facts).unwrap_or_else(|step| holding_up(facts, step, &links_are_out(facts)))),
+    }
+}
+
+/// Lets go a request of which `unknown` is left in any case, when nothing more can be done about what its status names.
+pub(super) fn giving_up(facts: &Facts<'_>, unknown: &Left) -> Step {
+    match leave(facts).unwrap_or_else(|step| holding_up(facts, step, &links_are_out(facts))) {
+        Step::Release { left: None } => Step::Release { left: Some(unknown.clone()) },
+        Step::Release { left: Some(Left::Kept(what) | Left::Behind(what)) } => {
+            let (Left::Kept(unknown) | Left::Behind(unknown)) = unknown;
+            Step::Release { left: Some(Left::Behind(format!("{unknown}; {what}"))) }
+        }
+        step => step,
     }
 }
 
 fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
-    let status = &facts.observed.status;
-    for job in revoke::earlier(status).chain(revoke::current(status)).filter(|_| !facts.desired.orphan) {
-        match revoke::until_dead(facts, job) {
-            UntilDead::Do(step) => return Err(step),
-            UntilDead::Refused(said) => {
-                return Err(facts.blocked(Reason::RevokeRefused, said));
-            }
-            UntilDead::NotOurs => {}
+    let jobs: Vec<JobRef> = outstanding(facts).collect();
+    if !facts.desired.orphan {
+        let (waits, refused) = revoke::every(facts, jobs.clone())?;
+        if let Some(wait) = waited_for(facts, waits, &refused) {
+            return Err(Step::Wait(wait));
         }
     }
-    shown(facts)?;
-    let kept: Vec<_> = outstanding(facts.observed).filter(|_| facts.desired.orphan).collect();
+    settled(facts)?;
+    let kept: Vec<_> = jobs.into_iter().filter(|_| facts.desired.orphan).map(|job| job.job_id).collect();
     let left = (!kept.is_empty()).then(|| {
         let jobs = kept.join(", ");
         Left::Kept(format!(
@@ -40,47 +52,93 @@ fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
     Ok(Step::Release { left })
 }
 
+/// What the deletion waits for. What comes right by itself is waited for as long as it takes, so that a job that cannot be
+/// revoked does not end the wait for another one that can.
+fn waited_for(facts: &Facts<'_>, waits: Vec<Wait>, refused: &[String]) -> Option<Wait> {
+    let mut waits = waits;
+    if !refused.is_empty()
+        && let Step::Wait(wait) = facts.blocked(Reason::RevokeRefused, refused.join("; "))
+    {
+        waits.push(wait);
+    }
+    let until = waits.iter().map(|wait| wait.until).reduce(Until::or_sooner)?;
+    let needs_a_person = |wait: &Wait| matches!(wait.say, Some(Phase::Blocked(_) | Phase::Refused(_)));
+    let first = waits.iter().position(|wait| !needs_a_person(wait)).unwrap_or(0);
+    Some(Wait { until, ..waits.swap_remove(first) })
+}
+
 /// What is still to be done.
-fn link_is_out(facts: &Facts<'_>) -> String {
-    let jobs: Vec<_> = outstanding(facts.observed).collect();
+fn links_are_out(facts: &Facts<'_>) -> String {
+    let observed = facts.observed;
+    let works = |job: &JobRef| match observed.read.get(&job.job_id) {
+        Some(Some(read)) => is_outstanding(read.item.state.as_ref().map(|state| state.as_str())),
+        Some(None) | None => true,
+    };
+    let jobs: Vec<_> = outstanding(facts).filter(works).map(|job| job.job_id).collect();
     format!("the link of credential binding job {} is not revoked yet", jobs.join(", "))
 }
 
-/// The jobs whose links are out.
-fn outstanding(observed: &Observed) -> impl Iterator<Item = String> {
-    revoke::earlier(&observed.status).chain(revoke::current(&observed.status)).map(|job| job.job_id)
+/// The jobs whose links are out: those that the status names, and where it cannot be written any more also those that the
+/// send in doubt has made.
+fn outstanding(facts: &Facts<'_>) -> impl Iterator<Item = JobRef> {
+    let status = &facts.observed.status;
+    let unrecorded = status.send.iter().filter(|_| facts.observed.unwritable.is_some());
+    let in_doubt = unrecorded.flat_map(|send| {
+        let (identity_id, endpoint) = (&send.identity_id, &send.endpoint);
+        let job =
+            |job_id| JobRef { identity_id: identity_id.clone(), job_id, endpoint: endpoint.clone(), expired: false };
+        let made = doubt::made(facts, send).into_iter().take(1);
+        made.filter(|job| is_outstanding(job.state.as_ref().map(|state| state.as_str())))
+            .map(move |made| job(made.id.clone()))
+            .collect::<Vec<_>>()
+    });
+    revoke::earlier(status).chain(revoke::current(status)).chain(in_doubt)
 }
 
-/// Waits until a list has shown the last job, or must have: the next request of this name could otherwise take
-/// it for its own.
-fn shown(facts: &Facts<'_>) -> Result<(), Step> {
-    let (Some(job_id), Some(identity_id)) = (&facts.observed.status.job_id, &facts.observed.status.identity_id) else {
-        return Ok(());
-    };
+/// Waits until every list must show the last job: the next request of this name could otherwise take it for its own, or
+/// miss it and send once more. That one list shows it says nothing about the next one, which may come from elsewhere. A job
+/// whose age the service itself tells need not be waited for again after each restart.
+fn settled(facts: &Facts<'_>) -> Result<(), Step> {
+    let status = &facts.observed.status;
+    if facts.observed.unwritable.is_some()
+        && let (Some(send), Fact::Known(listed)) = (&status.send, &facts.observed.jobs)
+        && let Absent::LookAgainIn(left) = absent(listed.age, send.timeout(), facts.times.settle)
+    {
+        return Err(every_list_must_show_it(left));
+    }
+    let Some(job) = revoke::named(status) else { return Ok(()) };
     let left = facts.times.settle.saturating_sub(facts.observed.job_known_for);
     if left.is_zero() {
         return Ok(());
     }
-    let listed = match (revoke::open(facts), &facts.observed.jobs) {
-        (Err(Step::Learn(question)), _) => return Err(Step::Learn(question)),
-        (Ok(()), Fact::Unknown) => return Err(Step::Learn(Question::Jobs(identity_id.clone()))),
-        (Ok(()), Fact::Known(listed)) => listed.jobs.iter().any(|job| &job.id == job_id),
-        (Err(_), _) | (Ok(()), Fact::Failed(_)) => false,
+    let wait = || Err(every_list_must_show_it(left));
+    let Some(created) = facts.time(status.create_time.as_deref()) else { return wait() };
+    let listed = match revoke::open(facts).and_then(|reference| facts.jobs(reference, &job.identity_id)) {
+        Err(step @ Step::Learn(_)) => return Err(step),
+        Err(_) => return wait(),
+        Ok(listed) => listed,
     };
-    if listed {
-        return Ok(());
-    }
-    let message = "the deletion waits until a list of jobs must have shown the last one";
+    let age = listed.server_time.and_then(|now| Duration::try_from(now.duration_since(created)).ok());
+    if age.is_some_and(|age| age >= facts.times.settle.saturating_add(SERVICE_CLOCK_MARGIN)) { Ok(()) } else { wait() }
+}
+
+fn every_list_must_show_it(left: Duration) -> Step {
+    let message = "the deletion waits until every list of jobs must show the last one";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
-    Err(Step::Wait(Wait::saying(phase, Until::After(left))))
+    Step::Wait(Wait::saying(phase, Until::After(left)))
 }
 
 /// Says of a wait that it holds up the deletion, and what is still to be done.
 pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(wait) = step else { return step };
-    if let Some(phase @ (Phase::JobGone(_) | Phase::Revoked { .. })) = &wait.say {
-        // The status does not say where its job is.
-        return Step::Release { left: Some(Left::Behind(phase.why().message.clone())) };
+    if let Some(Phase::JobGone(_) | Phase::Revoked { .. }) = &wait.say {
+        let jobs: Vec<_> = outstanding(facts).map(|job| job.job_id).collect();
+        let left = format!(
+            "the status does not say in which realm its jobs are, so nothing was revoked, and the link of credential binding job \
+             {} may still work: revoke it in Beyond Identity",
+            jobs.join(", ")
+        );
+        return Step::Release { left: Some(Left::Behind(left)) };
     }
     match held_up(wait, facts.observed.patience, what) {
         Ok(wait) => Step::Wait(wait),

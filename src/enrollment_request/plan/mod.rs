@@ -7,6 +7,7 @@ mod follow;
 mod hold;
 mod leave;
 mod prepare;
+mod recognize;
 mod revoke;
 mod send;
 #[cfg(test)]
@@ -17,13 +18,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::desired::Desired;
-use super::observed::Observed;
+use super::observed::{Listed, Observed};
 use super::phase;
 use super::step::{Question, Step};
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
-use crate::reconcile::home::{Away, at_home};
-use crate::reconcile::{Outcome, RealmIds, Trouble, Wait};
+use crate::reconcile::home::{Away, Home, at_home};
+use crate::reconcile::{Destination, Fact, Outcome, RealmIds, Trouble, Wait};
+pub use revoke::to_revoke;
 
 /// The times that a plan goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,16 +47,9 @@ pub struct Times {
 /// How far the clocks of the service's machines may be apart.
 pub(super) const SERVICE_CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
-/// Whether a link is out that should not be.
-pub(super) fn has_to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
-    let leaves = desired.deleting && !desired.orphan;
-    let current = if leaves { revoke::current(status) } else { revoke::unwanted(desired, status) };
-    revoke::earlier(status).next().is_some() || current.is_some()
-}
-
 /// Whether there is more to do than to look how the job gets on.
 pub fn is_anything_owed(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
-    desired.deleting || status.send.is_some() || is_send_owed(desired, status) || has_to_revoke(desired, status)
+    desired.deleting || status.send.is_some() || is_send_owed(desired, status) || !to_revoke(desired, status).is_empty()
 }
 
 /// Whether an email has yet to be sent, or to be found needless. While the request is revoked, none is.
@@ -74,13 +69,17 @@ struct Facts<'a> {
 /// The next step.
 pub fn plan(desired: &Desired, observed: &Observed, times: &Times, now: Timestamp) -> Step {
     let facts = Facts { desired, observed, times, now };
-    undecodable(&facts)
-        .or_else(|| send::rule(&facts))
-        .or_else(|| doubt::rule(&facts))
-        .or_else(|| leave::rule(&facts))
-        .or_else(|| hold::rule(&facts))
-        .or_else(|| follow::rule(&facts))
-        .unwrap_or_else(|| prepare::rule(&facts))
+    if let Some(step) = undecodable(&facts).or_else(|| send::rule(&facts)) {
+        return step;
+    }
+    let step =
+        doubt::rule(&facts).or_else(|| leave::rule(&facts)).or_else(|| hold::rule(&facts)).unwrap_or_else(|| {
+            match revoke::rule(&facts) {
+                Ok(again) => follow::rule(&facts).unwrap_or_else(|| prepare::rule(&facts)).or_sooner(again),
+                Err(step) => step,
+            }
+        });
+    facts.unless_unwritable(step)
 }
 
 /// By a spec that this version cannot decode, nothing is done: no email is sent or looked for, and no link revoked. What
@@ -135,20 +134,68 @@ impl Facts<'_> {
 
     /// Nothing new is sent for a namespace that the provider config does not allow. What was sent is followed and
     /// revoked all the same.
-    fn allowed(&self) -> Result<(), Step> {
-        match &self.observed.not_allowed {
+    fn allowed(&self, reference: &ProviderConfigRef) -> Result<(), Step> {
+        match self.observed.not_allowed.get(reference) {
             None => Ok(()),
             Some(phase) => Err(self.troubled(&phase.clone().into())),
         }
     }
 
-    /// `Ok` when `reference` leads to the realm `home`; otherwise what to do first, or instead.
-    fn same_realm(&self, reference: &ProviderConfigRef, home: &RealmIds) -> Result<(), Step> {
-        match at_home(&self.observed.realm, reference, Some(home), self.times.resync) {
-            Ok(_) => Ok(()),
-            Err(Away::Unknown) => Err(Step::Learn(Question::Realm(reference.clone()))),
-            Err(Away::Trouble(trouble)) => Err(self.troubled(&trouble)),
-            Err(Away::Wait(wait)) => Err(Step::Wait(wait)),
+    /// `Ok` when `reference` leads to the realm and the endpoint that are given, as far as they are; otherwise what to do
+    /// first, or instead.
+    fn same_realm(
+        &self,
+        reference: &ProviderConfigRef,
+        realm: Option<&RealmIds>,
+        endpoint: Option<&str>,
+    ) -> Result<&Destination, Step> {
+        let found = self.observed.destinations.get(reference).unwrap_or(&Fact::Unknown);
+        at_home(found, reference, Home { realm, endpoint }, self.times.resync).map_err(|away| match away {
+            Away::Unknown => Step::Learn(Question::Realm(reference.clone())),
+            Away::Trouble(trouble) => self.troubled(&trouble),
+            Away::Wait(wait) => Step::Wait(wait),
+        })
+    }
+
+    /// Waits, since the service lists a job and does not find it by its id. One of the two may come from another one.
+    fn disagreeing(&self, job_id: &str) -> Step {
+        self.blocked(
+            Reason::InconsistentAnswers,
+            format!(
+                "the service lists credential binding job {job_id}, and does not find it by its id: nothing is done until its \
+                 answers agree; if they never do, tell the vendor"
+            ),
+        )
+    }
+
+    /// The endpoint behind `reference`, where it is another one than the status has.
+    fn moved(&self, reference: &ProviderConfigRef) -> Option<String> {
+        let Some(Fact::Known(destination)) = self.observed.destinations.get(reference) else { return None };
+        let known = self.observed.status.endpoint.as_ref()?;
+        (*known != destination.endpoint).then(|| destination.endpoint.clone())
+    }
+
+    /// What cannot be written down is not tried to be: it would be again at each look. A deletion goes on without it.
+    fn unless_unwritable(&self, step: Step) -> Step {
+        match (&self.observed.unwritable, step) {
+            (Some(unwritable), Step::Record(_) | Step::Withdraw { .. }) if !self.desired.deleting => {
+                Step::Wait(Wait::unwritable(unwritable))
+            }
+            (_, step) => step,
+        }
+    }
+
+    /// A time that the service wrote, where it can be read.
+    fn time(&self, text: Option<&str>) -> Option<Timestamp> {
+        text?.parse().ok()
+    }
+
+    /// The identity's jobs, as they were listed in this look.
+    fn jobs(&self, reference: &ProviderConfigRef, identity_id: &str) -> Result<&Listed, Step> {
+        match &self.observed.jobs {
+            Fact::Unknown => Err(Step::Learn(Question::Jobs(reference.clone(), identity_id.to_owned()))),
+            Fact::Failed(trouble) => Err(self.troubled(trouble)),
+            Fact::Known(listed) => Ok(listed),
         }
     }
 }

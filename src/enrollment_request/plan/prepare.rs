@@ -3,16 +3,17 @@
 
 use jiff::Timestamp;
 
-use super::{Facts, SERVICE_CLOCK_MARGIN, adopt};
+use super::{Facts, SERVICE_CLOCK_MARGIN, adopt, revoke};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
-use crate::api::{Phase, ProviderConfigRef, Reason, text};
+use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
 use crate::beyond_identity::types::{Identity, IdentityStatus};
+use crate::enrollment_request::change::PREVIOUS_JOBS;
 use crate::enrollment_request::desired::Who;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Config, Listed, Person, ReadyConfig};
 use crate::enrollment_request::step::{Question, Step};
-use crate::reconcile::{Fact, Until, Wait};
+use crate::reconcile::{Destination, Fact, Until, Wait};
 
 /// As many as the record holds.
 const MAX_EXISTING_JOBS: usize = 1000;
@@ -26,13 +27,11 @@ fn prepare(facts: &Facts<'_>) -> Result<Step, Step> {
         return Ok(Step::Refresh);
     }
     let (reference, config) = ready_config(facts)?;
-    facts.same_realm(reference, &config.realm)?;
-    if let Some(home) = facts.home() {
-        // What was sent in one realm is not followed by a send in another.
-        facts.same_realm(reference, &home)?;
-    }
-    facts.allowed()?;
-    let identity = checked_identity(facts)?;
+    facts.same_realm(reference, Some(&config.realm), None)?;
+    // What was sent in one realm is not followed by a send in another.
+    let destination = facts.same_realm(reference, facts.home().as_ref(), None)?;
+    facts.allowed(reference)?;
+    let identity = checked_identity(facts, reference)?;
     let person = Person {
         tenant_id: config.realm.tenant_id.clone(),
         realm_id: config.realm.realm_id.clone(),
@@ -40,15 +39,37 @@ fn prepare(facts: &Facts<'_>) -> Result<Step, Step> {
         authenticator_config_id: config.id.clone(),
     };
     reserved(facts, &person)?;
-    let listed = listed_jobs(facts, &person)?;
-    if let Some(step) = adopt::instead_of_sending(facts, reference, &person, identity, listed) {
+    let listed = facts.jobs(reference, &person.identity_id)?;
+    if let Some(step) = adopt::instead_of_sending(facts, (reference, destination), &person, identity, listed) {
         return Ok(step);
     }
     if !facts.observed.may_write {
         let phase = Phase::AtWork(why(Reason::Sending, "the operator is ending; the next one sends"));
         return Ok(Step::Wait(Wait::saying(phase, Until::Backoff(None))));
     }
-    write_ahead(facts, reference, person, listed)
+    room_for_another_link(facts)?;
+    // What cannot be written down is not sent.
+    if let Some(unwritable) = &facts.observed.unwritable {
+        return Ok(Step::Wait(Wait::unwritable(unwritable)));
+    }
+    write_ahead(facts, reference, destination, person, listed)
+}
+
+/// The link that is out now becomes one of an earlier attempt. Where as many as the status holds cannot be revoked, no
+/// further one is made: what came of it could not be written down.
+fn room_for_another_link(facts: &Facts<'_>) -> Result<(), Step> {
+    let status = &facts.observed.status;
+    let active = revoke::earlier(status).chain(revoke::current(status)).filter(|job| !job.expired).count();
+    if active <= PREVIOUS_JOBS {
+        return Ok(());
+    }
+    Err(facts.blocked(
+        Reason::TooManyActiveLinks,
+        format!(
+            "{active} links of earlier attempts still work and cannot be revoked, so no further email is sent: see the \
+             condition RevokeRefused, or revoke their jobs in Beyond Identity"
+        ),
+    ))
 }
 
 fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a ReadyConfig), Step> {
@@ -77,6 +98,11 @@ fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
             Reason::AuthenticatorConfigStalled,
             format!("AuthenticatorConfig {name} is Stalled: its condition says what is to be done"),
         )),
+        // Nobody works on it until somebody takes the annotation off.
+        Fact::Known(Some(Config { paused: true, .. })) => Err(facts.blocked(
+            Reason::AuthenticatorConfigNotReady,
+            format!("AuthenticatorConfig {name} is not Ready, and is paused: take the annotation {PAUSED} off it"),
+        )),
         // Its becoming Ready wakes this request; the long wait is for a watch that missed it.
         Fact::Known(Some(_)) => Err(Step::Wait(Wait::saying(
             Phase::AtWork(why(
@@ -89,7 +115,7 @@ fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
 }
 
 /// What the vendor demands of an identity: it exists, is active, and has an address for the email.
-fn checked_identity<'a>(facts: &Facts<'a>) -> Result<&'a Identity, Step> {
+fn checked_identity<'a>(facts: &Facts<'a>, reference: &ProviderConfigRef) -> Result<&'a Identity, Step> {
     // A username is often an address, and is not to be shown.
     let (field, name) = match &facts.desired.identity {
         Who::Id(id) => ("spec.identity.id", format!("identity {id}")),
@@ -97,7 +123,7 @@ fn checked_identity<'a>(facts: &Facts<'a>) -> Result<&'a Identity, Step> {
     };
     let blocked = |reason, what: &str| Err(facts.blocked(reason, format!("{field}: {what}")));
     match &facts.observed.identity {
-        Fact::Unknown => Err(Step::Learn(Question::Identity(facts.desired.identity.clone()))),
+        Fact::Unknown => Err(Step::Learn(Question::Identity(reference.clone(), facts.desired.identity.clone()))),
         Fact::Failed(trouble) => Err(facts.troubled(trouble)),
         Fact::Known(None) => blocked(
             Reason::IdentityNotFound,
@@ -132,17 +158,10 @@ fn reserved(facts: &Facts<'_>, person: &Person) -> Result<(), Step> {
     }
 }
 
-fn listed_jobs<'a>(facts: &Facts<'a>, person: &Person) -> Result<&'a Listed, Step> {
-    match &facts.observed.jobs {
-        Fact::Unknown => Err(Step::Learn(Question::Jobs(person.identity_id.clone()))),
-        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
-        Fact::Known(listed) => Ok(listed),
-    }
-}
-
 fn write_ahead(
     facts: &Facts<'_>,
     reference: &ProviderConfigRef,
+    destination: &Destination,
     person: Person,
     listed: &Listed,
 ) -> Result<Step, Step> {
@@ -156,6 +175,7 @@ fn write_ahead(
         attempt: concluded.unwrap_or(facts.desired.attempt),
         resend_of: resend_of.map(str::to_owned),
         provider_config_ref: reference.clone(),
+        endpoint: Some(destination.endpoint.clone()),
         tenant_id,
         realm_id,
         identity_id,

@@ -1,24 +1,33 @@
-//! Revoke: links that are out and should not be, by the ids in status.
+//! Revoke: links that are out and should not be, by the ids in status. Each is worked on by itself: one that cannot be
+//! revoked keeps no other one alive.
 
-use super::Facts;
+use super::{Facts, recognize};
 use crate::api::phase::why;
-use crate::api::{EnrollmentRequestStatus, Phase, Reason};
+use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::desired::Desired;
+use crate::enrollment_request::observed::ReadJob;
 use crate::enrollment_request::phase::{self, is_outstanding};
 use crate::enrollment_request::step::{JobRef, Question, Step};
-use crate::reconcile::{Until, Wait};
+use crate::reconcile::{Fact, RealmIds, Until, Wait};
 
 /// The jobs of earlier attempts whose links are out. There is one live link for each request.
 pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = JobRef> {
     let outstanding = status.previous_jobs.iter().filter(|job| is_outstanding(job.state.as_deref()));
-    outstanding.map(|job| JobRef { identity_id: job.identity_id.clone(), job_id: job.id.clone() })
+    outstanding.map(|job| JobRef {
+        identity_id: job.identity_id.clone(),
+        job_id: job.id.clone(),
+        endpoint: job.endpoint.clone(),
+        expired: job.expired == Some(true),
+    })
 }
 
 /// The job in status. Somebody may have edited what names it.
 pub(super) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     let id = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
-    Some(JobRef { identity_id: id(&status.identity_id)?, job_id: id(&status.job_id)? })
+    let (identity_id, job_id) = (id(&status.identity_id)?, id(&status.job_id)?);
+    let (endpoint, expired) = (status.endpoint.clone(), status.expired == Some(true));
+    Some(JobRef { identity_id, job_id, endpoint, expired })
 }
 
 /// The job in status, where its link is out.
@@ -27,55 +36,153 @@ pub(super) fn current(status: &EnrollmentRequestStatus) -> Option<JobRef> {
 }
 
 /// The job in status, where its link is out and the spec or an annotation asks for its end.
-pub(super) fn unwanted(desired: &Desired, status: &EnrollmentRequestStatus) -> Option<JobRef> {
+fn unwanted(desired: &Desired, status: &EnrollmentRequestStatus) -> Option<JobRef> {
     current(status).filter(|_| desired.revoked || desired.wishes.revoke(status))
 }
 
-/// What it takes until a job is dead.
-pub(super) enum UntilDead {
-    /// This is to be done.
-    Do(Step),
-    /// Nothing: it is gone, or another request's.
-    NotOurs,
+/// The jobs whose links are out and should not be.
+pub fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef> {
+    let leaves = desired.deleting && !desired.orphan;
+    let current = if leaves { current(status) } else { unwanted(desired, status) };
+    earlier(status).chain(current).collect()
+}
+
+/// Revokes what has to be, whatever else there is to do: an earlier link as soon as a newer one stands in status, and the
+/// current one where that is asked for. `Err` is the step to take; `Ok` says when to look again at those that cannot be
+/// revoked just now, which does not change how the request gets on.
+pub(super) fn rule(facts: &Facts<'_>) -> Result<Until, Step> {
+    let Facts { desired, observed, .. } = facts;
+    let (mut again, mut refused) = (Until::Change, false);
+    for job in earlier(&observed.status) {
+        match until_dead(facts, job.clone()) {
+            Ok(UntilDead::Dead) => {}
+            Ok(UntilDead::Refused(_)) => refused = true,
+            Err(Step::Wait(Wait { say: Some(Phase::Blocked(why) | Phase::Refused(why)), .. })) => {
+                // What is said of the request stays; that a link is out which should not be stands beside it.
+                return Err(Step::CannotRevoke(job, why.message));
+            }
+            Err(Step::Wait(wait)) => again = again.or_sooner(wait.until),
+            Err(step) => return Err(step),
+        }
+    }
+    if refused {
+        again = again.or_sooner(Until::After(facts.times.resync));
+    }
+    // Whoever names a link wants it dead, whatever else there is to send.
+    let (unwanted_waits, refused) = every(facts, unwanted(desired, &observed.status))?;
+    if !refused.is_empty() {
+        again = again.or_sooner(Until::After(facts.times.resync));
+    }
+    match unwanted_waits.into_iter().next() {
+        Some(Wait { say, until }) => Err(Step::Wait(Wait { say, until: until.or_sooner(again) })),
+        None => Ok(again),
+    }
+}
+
+/// Works on each of `jobs`: `Err` is the next thing to do for one of them. When nothing can be done for any of them,
+/// answers what has to be waited for, and why the others cannot be revoked.
+pub(super) fn every(
+    facts: &Facts<'_>,
+    jobs: impl IntoIterator<Item = JobRef>,
+) -> Result<(Vec<Wait>, Vec<String>), Step> {
+    let (mut waits, mut refused) = (Vec::new(), Vec::new());
+    for job in jobs {
+        match until_dead(facts, job) {
+            Ok(UntilDead::Dead) => {}
+            Ok(UntilDead::Refused(said)) => refused.push(said),
+            Err(Step::Wait(wait)) => waits.push(wait),
+            Err(step) => return Err(step),
+        }
+    }
+    Ok((waits, refused))
+}
+
+/// What there is to say of a job for which nothing is left to do.
+enum UntilDead {
+    /// Its link does not work any more, or is another request's.
+    Dead,
     /// It cannot be revoked, as was found not long ago.
     Refused(String),
 }
 
 /// What to do until `job` is dead: revoke it, and read what became of it.
-pub(super) fn until_dead(facts: &Facts<'_>, job: JobRef) -> UntilDead {
-    match &facts.observed.revoke_refused {
-        Some(said) => UntilDead::Refused(said.clone()),
-        None => revoke(facts, job).unwrap_or_else(UntilDead::Do),
+fn until_dead(facts: &Facts<'_>, job: JobRef) -> Result<UntilDead, Step> {
+    let observed = facts.observed;
+    if let Some(said) = observed.revoke_refused.get(&job.job_id) {
+        // It was tried; by the service's own clock the link does not work any more.
+        return Ok(if job.expired { UntilDead::Dead } else { UntilDead::Refused(said.clone()) });
+    }
+    if observed.shared.contains(&job.job_id) {
+        return Ok(UntilDead::Dead);
+    }
+    if let Some(trouble) = observed.job_trouble.get(&job.job_id) {
+        return Err(facts.troubled(trouble));
+    }
+    let was_revoked = observed.revoked.contains(&job.job_id);
+    match observed.read.get(&job.job_id).filter(|_| was_revoked) {
+        Some(Some(read)) => return as_read(facts, read),
+        Some(None) => return gone(facts, job),
+        None => {}
+    }
+    let reference = open(facts)?.clone();
+    if was_revoked {
+        return Err(Step::Learn(Question::Job(reference, job)));
+    }
+    // The watch may be behind: the job may be revoked by now, or that may have been taken back.
+    Err(match (observed.fresh, observed.may_write) {
+        (false, _) => Step::Refresh,
+        (true, true) => Step::Revoke(reference, job),
+        (true, false) => being_revoked(),
+    })
+}
+
+/// A job that was read after its revocation.
+fn as_read(facts: &Facts<'_>, read: &ReadJob) -> Result<UntilDead, Step> {
+    let change = Change::Follow(Box::new(read.clone()));
+    let is_out = is_outstanding(read.item.state.as_ref().map(crate::beyond_identity::types::JobState::as_str));
+    if !goes_unwritten(facts) && change.changes(&facts.observed.status) {
+        Err(Step::Record(change))
+    } else if is_out {
+        // The service may take a revocation, and the job not show it yet.
+        Err(being_revoked())
+    } else {
+        // It can be written down no more.
+        Ok(UntilDead::Dead)
     }
 }
 
-fn revoke(facts: &Facts<'_>, job: JobRef) -> Result<UntilDead, Step> {
-    let observed = facts.observed;
-    if observed.shared.contains(&job.job_id) {
-        return Ok(UntilDead::NotOurs);
+/// Whether a deletion goes on without writing down what it has done, since that is not stored.
+fn goes_unwritten(facts: &Facts<'_>) -> bool {
+    facts.desired.deleting && facts.observed.unwritable.is_some()
+}
+
+/// A job that the service does not know by its id.
+fn gone(facts: &Facts<'_>, job: JobRef) -> Result<UntilDead, Step> {
+    confirmed_gone(facts, &job)?;
+    let is_current = facts.observed.status.job_id.as_ref() == Some(&job.job_id);
+    if is_current || goes_unwritten(facts) {
+        return Ok(UntilDead::Dead);
     }
-    open(facts)?;
-    if let Some(trouble) = &observed.job_trouble {
-        return Err(facts.troubled(trouble));
+    Err(Step::Record(Change::Forget { job_id: job.job_id }))
+}
+
+/// `Ok` when the service that keeps the job says by a list that it has it no more. That its id was answered with 404 is not
+/// enough for what cannot be undone: what answers may be another service.
+fn confirmed_gone(facts: &Facts<'_>, job: &JobRef) -> Result<(), Step> {
+    let reference = open(facts)?;
+    // Another endpoint may be that of another service, which never had the job.
+    facts.same_realm(reference, None, job.endpoint.as_deref())?;
+    let config_id = facts.observed.status.authenticator_config_id.as_deref();
+    let recognized = recognize::service(facts, reference, &job.identity_id, config_id.unwrap_or_default())?;
+    if !recognized.identity {
+        // The identity was removed, and its jobs with it; the list of configurations has shown whose answer that is.
+        return Ok(());
     }
-    if !observed.revoked.contains(&job.job_id) {
-        // The watch may be behind: the job may be revoked by now, or that may have been taken back.
-        return Err(match (observed.fresh, observed.may_write) {
-            (false, _) => Step::Refresh,
-            (true, true) => Step::Revoke(job),
-            (true, false) => being_revoked(),
-        });
-    }
-    let is_current = observed.status.job_id.as_ref() == Some(&job.job_id);
-    match observed.read.get(&job.job_id) {
-        None => Err(Step::Learn(Question::Job(job))),
-        Some(None) if is_current => Ok(UntilDead::NotOurs),
-        Some(None) => Err(Step::Record(Change::Forget { job_id: job.job_id })),
-        Some(Some(read)) => {
-            let change = Change::Follow(Box::new(read.clone()));
-            // The service may take a revocation, and the job not show it yet.
-            Err(if change.changes(&observed.status) { Step::Record(change) } else { being_revoked() })
-        }
+    match facts.observed.listed.get(&job.job_id).unwrap_or(&Fact::Unknown) {
+        Fact::Unknown => Err(Step::Learn(Question::IsListed(reference.clone(), job.clone()))),
+        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
+        Fact::Known(false) => Ok(()),
+        Fact::Known(true) => Err(facts.disagreeing(&job.job_id)),
     }
 }
 
@@ -84,13 +191,19 @@ fn being_revoked() -> Step {
     Step::Wait(Wait::saying(phase, Until::Backoff(None)))
 }
 
-/// Makes sure that the realm in status is open.
-pub(super) fn open(facts: &Facts<'_>) -> Result<(), Step> {
+/// Makes sure that the realm in status is open, and answers the way there. Where nothing was concluded yet, that is the way of
+/// the send in doubt.
+pub(super) fn open<'a>(facts: &Facts<'a>) -> Result<&'a ProviderConfigRef, Step> {
     let status = &facts.observed.status;
-    let (Some(reference), Some(home)) = (&status.provider_config_ref, facts.home()) else {
+    let concluded = status.provider_config_ref.as_ref().zip(facts.home());
+    let in_doubt = status.send.as_ref().map(|send| {
+        (&send.provider_config_ref, RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() })
+    });
+    let Some((reference, home)) = concluded.or(in_doubt) else {
         // Somebody has edited the status: there is no way to the job, and sending again would be worse.
         let phase = phase::of_missing_job(status, facts.desired);
         return Err(Step::Wait(Wait::saying(phase, Until::Change)));
     };
-    facts.same_realm(reference, &home)
+    facts.same_realm(reference, Some(&home), None)?;
+    Ok(reference)
 }

@@ -17,7 +17,8 @@ pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
     if let Some(Sent { send_id, outcome }) = &observed.sent {
         match outcome {
             Outcome::Done(job) => {
-                let change = Change::Conclude { send_id: send_id.clone(), job: Box::new(job.clone()), others: vec![] };
+                let job = Box::new(job.clone());
+                let change = Change::Conclude { send_id: send_id.clone(), job, answered: true, others: vec![] };
                 return Some(Step::Record(change));
             }
             Outcome::NotDone(trouble) if record == Some(send_id) => {

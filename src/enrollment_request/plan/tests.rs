@@ -3,6 +3,7 @@
 mod adopt;
 mod doubt;
 mod follow;
+mod leave;
 mod prepare;
 mod properties;
 mod resend;
@@ -10,7 +11,7 @@ mod revoke;
 mod send;
 mod undecodable;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,10 +21,12 @@ use crate::api::enrollment_request::DeliveryMethod;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::desired::{Desired, Who};
-use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadyConfig, Sent};
+use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadJob, ReadyConfig, Sent};
 use crate::enrollment_request::step::Step;
+use crate::enrollment_request::testing::ENDPOINT;
 use crate::enrollment_request::wishes::Wishes;
-use crate::reconcile::{Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::memory::Unwritable;
+use crate::reconcile::{Destination, Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
 
 const TIMES: Times = Times {
     request_timeout: Duration::from_secs(30),
@@ -77,6 +80,34 @@ fn home() -> RealmIds {
     RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
 }
 
+/// The provider config of all tests.
+fn via() -> ProviderConfigRef {
+    ProviderConfigRef::default()
+}
+
+fn destination() -> Destination {
+    Destination { realm: home(), endpoint: ENDPOINT.to_owned() }
+}
+
+fn there() -> Fact<Destination> {
+    Fact::Known(destination())
+}
+
+/// What was found of where the provider config leads.
+fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<Destination>> {
+    [(via(), found)].into()
+}
+
+/// The status cannot be written.
+fn unwritable() -> Option<Unwritable> {
+    Some(Unwritable { why: "a policy refuses it".to_owned(), retry_in: Duration::from_secs(40) })
+}
+
+/// A job as it was read by its id, at 12:00:03 by the service's clock.
+fn read(job: CredentialBindingJob) -> Option<ReadJob> {
+    Some(ReadJob { item: job, server_time: Some(now()) })
+}
+
 /// A new request, just read from the API server, with its finalizer.
 fn fresh() -> Observed {
     let (nonce, patience) = ("nonce".to_owned(), TIMES.grace);
@@ -88,7 +119,7 @@ fn prepared() -> Observed {
     let ready = ReadyConfig { id: "4e129fc8".to_owned(), realm: home() };
     Observed {
         config: Fact::Known(Some(config(Some(ready)))),
-        realm: Fact::Known(home()),
+        destinations: leads(there()),
         identity: Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "active"))),
         reservation: Fact::Known(person()),
         jobs: Fact::Known(listed(Vec::new(), 0)),
@@ -97,7 +128,7 @@ fn prepared() -> Observed {
 }
 
 fn config(ready: Option<ReadyConfig>) -> Config {
-    Config { provider_config_ref: ProviderConfigRef::default(), ready, leaving: false, stalled: false }
+    Config { provider_config_ref: ProviderConfigRef::default(), ready, leaving: false, stalled: false, paused: false }
 }
 
 fn person() -> Person {
@@ -108,7 +139,8 @@ fn person() -> Person {
 
 /// A list of 12:00:00, asked for when this process had known the record for `age` seconds.
 fn listed(jobs: Vec<CredentialBindingJob>, age: u64) -> Listed {
-    Listed { jobs, named_elsewhere: BTreeSet::new(), server_time: Some(at("12:00:00")), age: Duration::from_secs(age) }
+    let age = Duration::from_secs(age);
+    Listed { jobs, named_elsewhere: BTreeSet::new(), server_time: Some(at("12:00:00")), age, lists: 1 }
 }
 
 fn identity(traits: &str, status: &str) -> Identity {

@@ -1,5 +1,6 @@
 //! The end of an object: its finalizer is taken off, and what stays of it on the remote side is told.
 
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
 use super::{Held, Interrupted};
@@ -21,18 +22,35 @@ where
     K: kube::Resource<DynamicType = ()> + HasStatus,
     O: Objects<K>,
 {
-    /// Lets the object go.
-    pub async fn let_go(&mut self, left: Option<Left>) -> Result<(), Interrupted> {
-        self.set_finalizer(false).await?;
-        match left {
-            // No event: the object is gone, and all is as it should be.
-            None => {
-                let done = why(Reason::Deleting, "the object goes, and nothing is left to be revoked or deleted");
-                self.log(EventType::Normal, &done);
+    /// Lets the object go. What is left of it is told first, and once (`told` is what was told before): after the answer to
+    /// that last write nobody may be there to tell it.
+    pub async fn let_go(&mut self, left: Option<Left>, told: &mut Option<Left>) -> Result<(), Interrupted> {
+        if let Some(left) = &left
+            && told.as_ref() != Some(left)
+        {
+            self.make_sure_that_it_is_there().await?;
+            match left {
+                Left::Kept(what) => self.tell(EventType::Normal, &why(Reason::LeftBehind, what)),
+                Left::Behind(what) => self.tell(EventType::Warning, &why(Reason::LeftBehind, what)),
             }
-            Some(Left::Kept(what)) => self.tell(EventType::Normal, &why(Reason::LeftBehind, what)),
-            Some(Left::Behind(what)) => self.tell(EventType::Warning, &why(Reason::LeftBehind, what)),
+            *told = Some(left.clone());
+        }
+        self.set_finalizer(false).await?;
+        if left.is_none() {
+            // No event: the object is gone, and all is as it should be.
+            let done = why(Reason::Deleting, "the object goes, and nothing is left to be revoked or deleted");
+            self.log(EventType::Normal, &done);
         }
         Ok(())
+    }
+
+    /// The watch may be behind. Of an object that is gone all was told before it went.
+    async fn make_sure_that_it_is_there(&mut self) -> Result<(), Interrupted> {
+        if self.fresh {
+            return Ok(());
+        }
+        let planned_for = self.object.resource_version();
+        self.refresh().await?;
+        if self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Overtaken) }
     }
 }

@@ -1,8 +1,9 @@
 //! What is said of an object, and of which version.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::environment::SystemEnvironment;
@@ -88,4 +89,78 @@ async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_
     let available = Phase::Available(why(Reason::Available, "text"));
     held.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
     assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
+}
+
+/// An API server that drops the id from each status, and somebody who annotates the object right after that.
+#[derive(Default)]
+struct Forgetful(Mutex<Vec<AuthenticatorConfig>>);
+
+impl Forgetful {
+    fn stored(&self) -> Vec<AuthenticatorConfig> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Objects<AuthenticatorConfig> for Forgetful {
+    fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
+        None
+    }
+
+    async fn read(&self, _: &str, _: &str) -> Result<Option<AuthenticatorConfig>, String> {
+        let mut annotated = self.stored().pop();
+        annotated.iter_mut().for_each(|object| object.metadata.resource_version = Some("2".to_owned()));
+        Ok(annotated)
+    }
+
+    async fn write_status(&self, object: &AuthenticatorConfig) -> Result<AuthenticatorConfig, WriteError> {
+        let mut stored = self.0.lock().unwrap();
+        if stored.len() == 1 && object.metadata.resource_version.as_deref() != Some("2") {
+            return Err(WriteError::Conflict);
+        }
+        let mut object = object.clone();
+        object.status.get_or_insert_default().id = None;
+        stored.push(object.clone());
+        Ok(object)
+    }
+
+    async fn set_finalizer(&self, object: &AuthenticatorConfig, _: bool) -> Result<AuthenticatorConfig, WriteError> {
+        Ok(object.clone())
+    }
+
+    fn announce(&self, _: &AuthenticatorConfig, _: Announcement) {}
+}
+
+#[tokio::test]
+async fn half_a_status_is_taken_back_also_when_the_object_was_changed_meanwhile() {
+    let (objects, environment) = (Forgetful::default(), SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let mut object = crate::authenticator_config::testing::object();
+    let create = CreateRecord {
+        id: "record".to_owned(),
+        endpoint: None,
+        tenant_id: "tenant".to_owned(),
+        realm_id: "realm".to_owned(),
+        timeout_seconds: 1,
+    };
+    object.status.get_or_insert_default().create = Some(create.clone());
+    let mut held = Held::cached(&objects, &environment, Duration::ZERO, object);
+    let concluded = |config: &mut AuthenticatorConfig| {
+        let status = config.status.get_or_insert_default();
+        (status.create, status.id) = (None, Some("made".to_owned()));
+        true
+    };
+    let recorded = held.record_saying(|_| None, concluded).await;
+    assert!(matches!(recorded, Err(Interrupted::NotStored(what)) if what.contains("status.id")));
+    let records: Vec<_> = objects.stored().into_iter().map(|object| object.status.unwrap().create).collect();
+    assert_eq!(records, [None, Some(create)], "the record stands again");
+    assert!(held.object().status.as_ref().is_some_and(|status| status.create.is_some()));
+}
+
+#[tokio::test]
+async fn what_is_gone_though_the_watch_does_not_know_is_not_told_of_once_more() {
+    let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
+    let mut told = None;
+    let left = Some(Left::Behind("text".to_owned()));
+    assert_eq!(held.let_go(left, &mut told).await, Err(Interrupted::Gone));
+    assert_eq!(told, None);
 }

@@ -12,13 +12,13 @@ fn next_of_generation_2(observed: &Observed) -> Step {
 #[test]
 fn what_this_process_has_brought_to_this_generation_costs_no_call() {
     let left = Duration::from_secs(7);
-    let step = next(&Observed { compared: Some(left), realm: Fact::Unknown, fresh: false, ..made(None) });
+    let step = next(&Observed { compared: Some(left), destination: Fact::Unknown, fresh: false, ..made(None) });
     assert_eq!(waits(&step), (Reason::Available, Until::After(left)), "until it is time to compare again");
 }
 
 #[test]
 fn otherwise_the_realm_is_opened_and_the_configuration_read() {
-    assert_eq!(next(&Observed { realm: Fact::Unknown, ..made(None) }), ask_realm());
+    assert_eq!(next(&Observed { destination: Fact::Unknown, ..made(None) }), ask_realm());
     assert_eq!(next(&Observed { read: Default::default(), ..made(None) }), read("4e129fc8"));
 }
 
@@ -62,9 +62,16 @@ fn the_operator_that_is_ending_changes_nothing() {
 #[test]
 fn what_is_gone_is_forgotten_and_made_again() {
     let mut observed = made(None);
+    assert_eq!(next(&observed), Step::Learn(Question::Configs), "a 404 alone is not believed");
+    let unsaid = Observed { listed: Fact::Failed(down()), ..made(None) };
+    assert!(matches!(next(&unsaid), Step::Wait(Wait { say: None, .. })), "the row stays");
+    let disagreeing = Observed { listed: list(&[ours("4e129fc8")], 0), ..made(None) };
+    assert!(matches!(next(&disagreeing), Step::Wait(Wait { say: None, until: RESYNC })));
+    observed.listed = list(&[ours("another")], 0);
     let (change, reason) = recorded(next(&observed));
     assert_eq!((&change, reason), (&Change::Forget { id: "4e129fc8".to_owned() }, None));
     assert!(change.apply(&mut observed.status));
+    observed.listed = Fact::Unknown;
     assert_eq!(next(&observed), Step::Learn(Question::Configs));
 }
 
@@ -108,13 +115,13 @@ fn for_a_namespace_that_is_no_longer_allowed_nothing_is_changed_and_a_settled_ob
 
 #[test]
 fn in_another_realm_nothing_is_read_or_written_and_that_is_said() {
-    let step = next(&Observed { realm: Fact::Known(elsewhere()), ..made(Some(changed("4e129fc8"))) });
+    let step = next(&Observed { destination: at(elsewhere()), ..made(Some(changed("4e129fc8"))) });
     assert_eq!(waits(&step), (Reason::RealmChanged, RESYNC));
 }
 
 #[test]
 fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
-    let unopened = Observed { realm: Fact::Failed(down()), ..made(None) };
+    let unopened = Observed { destination: Fact::Failed(down()), ..made(None) };
     let mut unread = made(None);
     unread.read.insert("4e129fc8".to_owned(), Fact::Failed(down()));
     for observed in [unopened, unread] {
@@ -122,7 +129,20 @@ fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
         assert_eq!(next(&observed), Step::Wait(Wait { say: None, until }), "a settled object keeps its row");
         assert_eq!(waits(&next_of_generation_2(&observed)), (Reason::ServiceUnavailable, until));
     }
-    let blocked = Observed { realm: Fact::Failed(blocked()), ..made(None) };
+    let blocked = Observed { destination: Fact::Failed(blocked()), ..made(None) };
     assert_eq!(next(&blocked), Step::Wait(Wait { say: None, until: RESYNC }), "who mends it wakes it");
     assert_eq!(waits(&next_of_generation_2(&blocked)).0, Reason::SecretNotFound);
+}
+
+#[test]
+fn at_another_endpoint_a_configuration_is_not_believed_to_be_gone_and_one_that_is_found_there_has_moved() {
+    let elsewhere = || Fact::Known(Destination { realm: home(), endpoint: "https://another.example.com".to_owned() });
+    let known = || AuthenticatorConfigStatus { endpoint: Some(ENDPOINT.to_owned()), ..made(None).status };
+    let gone = Observed { destination: elsewhere(), status: known(), listed: list(&[], 0), ..made(None) };
+    assert_eq!(waits(&next(&gone)).0, Reason::EndpointChanged);
+    assert!(matches!(said(&next_in_deletion(&gone)), Phase::Deleting { blocked: true, .. }));
+    let mut found = Observed { destination: elsewhere(), status: known(), ..made(Some(ours("4e129fc8"))) };
+    let (change, _) = recorded(next(&found));
+    assert!(change.apply(&mut found.status));
+    assert_eq!(found.status.endpoint.as_deref(), Some("https://another.example.com"));
 }

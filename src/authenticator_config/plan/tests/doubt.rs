@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn the_record_is_read_fresh_then_its_realm_its_list_and_what_the_list_shows() {
-    let unopened = Observed { realm: Fact::Unknown, listed: Fact::Unknown, ..in_doubt(&[], 0) };
+    let unopened = Observed { destination: Fact::Unknown, listed: Fact::Unknown, ..in_doubt(&[], 0) };
     assert_eq!(next(&Observed { fresh: false, ..in_doubt(&[], 500) }), Step::Refresh);
     assert_eq!(next(&unopened), ask_realm());
-    assert_eq!(next(&Observed { realm: Fact::Known(home()), ..unopened }), Step::Learn(Question::Configs));
+    assert_eq!(next(&Observed { destination: at(home()), ..unopened }), Step::Learn(Question::Configs));
     assert_eq!(next(&in_doubt(&[changed("a"), ours("b")], 0)), read("b"));
 }
 
@@ -54,7 +54,7 @@ fn a_list_or_a_read_that_failed_settles_nothing() {
 
 #[test]
 fn another_realm_than_the_records_is_not_searched() {
-    let step = next(&Observed { realm: Fact::Known(elsewhere()), ..in_doubt(&[], 500) });
+    let step = next(&Observed { destination: at(elsewhere()), ..in_doubt(&[], 500) });
     assert_eq!(waits(&step), (Reason::RealmChanged, RESYNC));
 }
 
@@ -62,4 +62,15 @@ fn another_realm_than_the_records_is_not_searched() {
 fn neither_the_finalizer_nor_the_end_of_the_operator_keeps_it_from_being_settled() {
     let observed = Observed { finalizer: false, may_write: false, ..in_doubt(&[], 91) };
     assert_eq!(recorded(next(&observed)), (withdraw(), None));
+}
+
+#[test]
+fn a_create_in_doubt_is_settled_only_at_its_endpoint_and_by_two_lists() {
+    let elsewhere = Destination { realm: home(), endpoint: "https://another.example.com".to_owned() };
+    let moved = Observed { destination: Fact::Known(elsewhere), ..in_doubt(&[], 500) };
+    assert_eq!(waits(&next(&moved)), (Reason::EndpointChanged, RESYNC));
+    let mut once = in_doubt(&[], 500);
+    let Fact::Known(listed) = &mut once.listed else { panic!() };
+    listed.lists = 1;
+    assert_eq!(next(&once), Step::Learn(Question::Configs));
 }

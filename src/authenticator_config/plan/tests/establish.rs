@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn the_object_is_read_fresh_then_the_realm_its_list_and_what_the_list_shows() {
-    let unopened = Observed { realm: Fact::Unknown, listed: Fact::Unknown, ..fresh() };
+    let unopened = Observed { destination: Fact::Unknown, listed: Fact::Unknown, ..fresh() };
     assert_eq!(next(&Observed { fresh: false, ..fresh() }), Step::Refresh);
     assert_eq!(next(&unopened), ask_realm());
-    assert_eq!(next(&Observed { realm: Fact::Known(home()), ..unopened }), Step::Learn(Question::Configs));
+    assert_eq!(next(&Observed { destination: at(home()), ..unopened }), Step::Learn(Question::Configs));
     assert_eq!(next(&listed(&[ours("a")])), read("a"));
 }
 
@@ -69,7 +69,7 @@ fn what_could_not_be_learned_is_said_and_nothing_is_made() {
         let mut unread = listed(&[ours("a")]);
         unread.read.insert("a".to_owned(), Fact::Failed(trouble.clone()));
         let unlisted = Observed { listed: Fact::Failed(trouble.clone()), ..listed(&[]) };
-        let unopened = Observed { realm: Fact::Failed(trouble), ..listed(&[]) };
+        let unopened = Observed { destination: Fact::Failed(trouble), ..listed(&[]) };
         for observed in [unread, unlisted, unopened] {
             assert_eq!(waits(&next(&observed)), (reason, until), "{observed:?}");
         }
@@ -91,14 +91,14 @@ fn the_operator_that_is_ending_makes_nothing_and_takes_over_all_the_same() {
 fn what_was_removed_is_made_again_in_the_realm_in_which_it_was() {
     let status = AuthenticatorConfigStatus { id: None, ..known() };
     assert!(matches!(next(&Observed { status: status.clone(), ..listed(&[]) }), Step::WriteAhead(..)));
-    let moved = Observed { status, realm: Fact::Known(elsewhere()), ..listed(&[]) };
+    let moved = Observed { status, destination: at(elsewhere()), ..listed(&[]) };
     assert_eq!(waits(&next(&moved)), (Reason::RealmChanged, RESYNC));
 }
 
 #[test]
 fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
-    let realm = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
-    let mut waiting = Observed { realm, ..fresh() };
+    let destination = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
+    let mut waiting = Observed { destination, ..fresh() };
     waiting.status.observed_generation = None;
     let late = Until::Turn(Duration::from_secs(607));
     assert_eq!(waits(&next(&waiting)), (Reason::RateLimited, late));

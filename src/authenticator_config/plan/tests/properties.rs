@@ -16,7 +16,7 @@ fn all() -> Vec<(Desired, Observed)> {
         Some(Fact::Known(Some(changed("4e129fc8")))),
         Some(Fact::Known(Some(strangers("4e129fc8")))),
     ];
-    let realms = [Fact::Unknown, Fact::Known(home()), Fact::Known(elsewhere())];
+    let destinations = [Fact::Unknown, at(home()), at(elsewhere())];
     let (desired, deleting) = (desired(), deleting());
     let named = Desired { resource_id: Some("4e129fc8".to_owned()), ..desired.clone() };
     let observing = Desired { observe: true, ..named.clone() };
@@ -27,7 +27,7 @@ fn all() -> Vec<(Desired, Observed)> {
         for created in &outcomes {
             for listed in &lists {
                 for read in &reads {
-                    for realm in &realms {
+                    for destination in &destinations {
                         for bits in 0..32_u32 {
                             let bit = |n: u32| bits & (1 << n) != 0;
                             let observed = Observed {
@@ -38,7 +38,7 @@ fn all() -> Vec<(Desired, Observed)> {
                                 compared: (bit(3) && status.id.is_some()).then_some(TIMES.resync),
                                 // Whether it was read has nothing to do with who refers to it.
                                 users: Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() }),
-                                realm: realm.clone(),
+                                destination: destination.clone(),
                                 listed: listed.clone(),
                                 read: read.iter().map(|read| ("4e129fc8".to_owned(), read.clone())).collect(),
                                 created: created.clone(),
@@ -112,7 +112,7 @@ fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to
         assert_eq!(Some(id), observed.status.id.as_ref());
         assert_eq!(desired.is_deleting(), is_deletion);
         assert_eq!(observed.read.get(id), Some(&read), "{step:?}");
-        assert_eq!(observed.realm, Fact::Known(home()), "{step:?}");
+        assert_eq!(observed.destination, at(home()), "{step:?}");
         assert!(!desired.observe, "what is observed is not written: {step:?}");
         assert!(!is_deletion || observed.users == Fact::Known(Vec::new()), "{step:?} of what is used");
     }
@@ -143,7 +143,7 @@ fn in_another_realm_than_the_objects_own_nothing_is_done() {
         let of_status = observed.status.realm_id.as_deref();
         let of_record = observed.status.create.as_ref().map(|record| record.realm_id.as_str());
         let own = of_record.or(of_status);
-        let Fact::Known(realm) = &observed.realm else { panic!("{step:?} without a realm") };
+        let Fact::Known(Destination { realm, .. }) = &observed.destination else { panic!("{step:?} without a realm") };
         assert!(own.is_none_or(|own| own == realm.realm_id), "{step:?} for {observed:?}");
     }
 }

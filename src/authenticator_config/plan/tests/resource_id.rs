@@ -14,7 +14,7 @@ fn observing() -> Desired {
 
 /// A new object in an open realm that has this under the id.
 fn named(current: Option<RemoteConfig>) -> Observed {
-    Observed { realm: Fact::Known(home()), ..fresh() }.reading(ID, current)
+    Observed { destination: at(home()), ..fresh() }.reading(ID, current)
 }
 
 fn somebodys() -> RemoteConfig {
@@ -28,8 +28,8 @@ fn not_allowed() -> Option<Phase> {
 #[test]
 fn it_is_read_by_its_id_and_taken_without_a_list() {
     for desired in [managed(), observing()] {
-        let unread = Observed { realm: Fact::Known(home()), ..fresh() };
-        assert_eq!(plan(&desired, &Observed { realm: Fact::Unknown, ..fresh() }, &TIMES), ask_realm());
+        let unread = Observed { destination: at(home()), ..fresh() };
+        assert_eq!(plan(&desired, &Observed { destination: Fact::Unknown, ..fresh() }, &TIMES), ask_realm());
         assert_eq!(plan(&desired, &unread, &TIMES), read(ID));
         for current in [somebodys(), ours(ID)] {
             assert_eq!(recorded(plan(&desired, &named(Some(current)), &TIMES)), (take(ID, None), None));
@@ -54,7 +54,7 @@ fn one_that_is_not_there_is_not_made() {
         assert!(matches!(said(&step), Phase::Blocked(_)));
         assert_eq!(waits(&step), (Reason::ConfigurationNotFound, RESYNC));
         // Nor is it made again.
-        let mut gone = made(None);
+        let mut gone = Observed { listed: list(&[], 0), ..made(None) };
         let (change, _) = recorded(plan(&desired, &gone, &TIMES));
         assert!(change.apply(&mut gone.status));
         assert_eq!(waits(&plan(&desired, &gone, &TIMES)).0, Reason::ConfigurationNotFound);
@@ -83,7 +83,7 @@ fn one_of_another_type_is_neither_taken_nor_observed() {
 
 #[test]
 fn where_the_provider_config_does_not_allow_it_nothing_is_read_taken_changed_or_deleted() {
-    let unread = Observed { no_resource_ids: not_allowed(), realm: Fact::Known(home()), ..fresh() };
+    let unread = Observed { no_resource_ids: not_allowed(), destination: at(home()), ..fresh() };
     assert_eq!(waits(&plan(&managed(), &unread, &TIMES)), (Reason::ResourceIDNotAllowed, RESYNC));
     assert_eq!(plan(&observing(), &unread, &TIMES), read(ID), "it may be observed");
     assert_eq!(next(&unread), Step::Learn(Question::Configs), "it is about nothing else");

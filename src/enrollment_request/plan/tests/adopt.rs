@@ -24,13 +24,13 @@ fn enrolled() -> Fact<Option<Identity>> {
 
 /// The job that is asked for by id.
 fn asked(step: &Step) -> &str {
-    let Step::Learn(Question::Job(JobRef { job_id, .. })) = step else { panic!("{step:?}") };
+    let Step::Learn(Question::Job(_, JobRef { job_id, .. })) = step else { panic!("{step:?}") };
     job_id
 }
 
 fn adopted(step: &Step) -> &str {
     let Step::Record(Change::Settle { by: SettledBy::Adopted(job), .. }) = step else { panic!("{step:?}") };
-    &job.id
+    &job.item.id
 }
 
 fn skipped(step: &Step) -> Skipped {
@@ -43,7 +43,7 @@ fn a_job_by_which_the_person_has_a_link_or_a_passkey_is_adopted_once_it_was_read
     for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW"] {
         let mut observed = with(vec![in_state("a", state)]);
         assert_eq!(asked(&next(&desired(), &observed)), "a", "{state}");
-        observed.read.insert("a".to_owned(), Some(in_state("a", state)));
+        observed.read.insert("a".to_owned(), read(in_state("a", state)));
         assert_eq!(adopted(&next(&desired(), &observed)), "a", "{state}");
     }
     for state in ["EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
@@ -58,10 +58,13 @@ fn the_newest_is_adopted_and_where_it_is_not_what_the_list_said_the_next() {
     let timeless = CredentialBindingJob { create_time: None, ..job("timeless") };
     let mut observed = with(vec![timeless, job("older"), newer]);
     assert_eq!(asked(&next(&desired(), &observed)), "newer");
-    observed.read.insert("newer".to_owned(), Some(in_state("newer", "EXPIRED")));
+    observed.read.insert("newer".to_owned(), read(in_state("newer", "EXPIRED")));
     assert_eq!(asked(&next(&desired(), &observed)), "older");
-    observed.read.insert("older".to_owned(), None);
+    observed.read.insert("older".to_owned(), read(in_state("older", "REVOKED")));
     assert_eq!(asked(&next(&desired(), &observed)), "timeless");
+    observed.read.insert("timeless".to_owned(), None);
+    let step = next(&desired(), &observed);
+    assert_eq!(reason(&step), Reason::InconsistentAnswers, "it is listed, and not found: nothing is sent");
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn neither_another_requests_job_nor_one_of_another_configuration_is_adopted() {
 
 #[test]
 fn a_job_that_cannot_be_read_is_not_passed_over() {
-    let observed = Observed { job_trouble: Some(trouble()), ..with(vec![job("a")]) };
+    let observed = Observed { job_trouble: [("a".to_owned(), trouble())].into(), ..with(vec![job("a")]) };
     assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
 }
 
@@ -87,14 +90,14 @@ fn who_is_enrolled_already_gets_nothing_and_who_is_to_be_revoked_neither() {
     assert_eq!(skipped(&next(&revoked, &with(vec![]))), Skipped::Revoked);
     assert_eq!(skipped(&next(&revoked, &observed)), Skipped::Revoked);
     let mut live = with(vec![job("a")]);
-    live.read.insert("a".to_owned(), Some(job("a")));
+    live.read.insert("a".to_owned(), read(job("a")));
     assert_eq!(adopted(&next(&revoked, &live)), "a", "to be revoked next");
 }
 
 #[test]
 fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
     let mut observed = with(vec![job("a")]);
-    observed.read.insert("a".to_owned(), Some(job("a")));
+    observed.read.insert("a".to_owned(), read(job("a")));
     let desired = Desired { attempt: 4, ..desired() };
     let Step::Record(change) = next(&desired, &observed) else { panic!() };
     let mut status = EnrollmentRequestStatus::default();
@@ -108,4 +111,51 @@ fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
 fn a_later_attempt_is_sent_whatever_there_is() {
     let observed = Observed { status: concluded(), identity: enrolled(), ..with(vec![job("job"), job("a")]) };
     assert!(matches!(next(&Desired { attempt: 2, ..desired() }, &observed), Step::WriteAhead(..)));
+}
+
+#[test]
+fn a_link_whose_time_is_over_by_the_services_own_clock_is_not_adopted_and_without_a_time_it_is() {
+    let expired = CredentialBindingJob { expire_time: Some("2025-12-29T12:00:00Z".to_owned()), ..job("a") };
+    assert!(matches!(next(&desired(), &with(vec![expired.clone()])), Step::WriteAhead(..)));
+    let timeless = || {
+        let mut observed = with(vec![expired.clone()]);
+        let Fact::Known(listed) = &mut observed.jobs else { panic!() };
+        listed.server_time = None;
+        observed
+    };
+    let mut observed = timeless();
+    assert_eq!(asked(&next(&desired(), &observed)), "a");
+    observed.read.insert("a".to_owned(), read(expired.clone()));
+    assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)), "the read has a time");
+    let mut observed = timeless();
+    observed.read.insert("a".to_owned(), Some(ReadJob { item: expired.clone(), server_time: None }));
+    assert_eq!(adopted(&next(&desired(), &observed)), "a");
+    let complete = CredentialBindingJob { state: Some("COMPLETE".into()), ..expired };
+    assert_eq!(asked(&next(&desired(), &with(vec![complete]))), "a", "a passkey does not expire");
+}
+
+#[test]
+fn of_many_candidates_some_are_read_in_one_look_and_none_twice() {
+    let ids: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
+    let mut observed = with(ids.iter().map(|id| job(id)).collect());
+    let mut looks = 1;
+    let step = loop {
+        match next(&desired(), &observed) {
+            Step::Learn(Question::Job(_, JobRef { job_id, .. })) => {
+                assert!(!observed.read_before.contains_key(&job_id), "{job_id} is read again");
+                observed.read.insert(job_id.clone(), read(in_state(&job_id, "EXPIRED")));
+            }
+            step @ Step::Wait(_) => {
+                assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::Sending));
+                assert_eq!(until(&step), Until::After(Duration::from_secs(1)));
+                assert_eq!(observed.read.len(), 16);
+                looks += 1;
+                observed.read_before = observed.cannot_be_adopted("EMAIL");
+                observed.read.clear();
+            }
+            step => break step,
+        }
+    };
+    assert!(matches!(step, Step::WriteAhead(..)), "{step:?}");
+    assert_eq!(looks, 7);
 }

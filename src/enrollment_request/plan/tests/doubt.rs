@@ -4,6 +4,7 @@ use super::*;
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::enrollment_request::change::Change;
+use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::Question;
 use crate::enrollment_request::testing::{job, send};
 
@@ -11,7 +12,7 @@ use crate::enrollment_request::testing::{job, send};
 fn in_doubt(jobs: Vec<CredentialBindingJob>, age: u64) -> Observed {
     let mut observed = fresh();
     observed.status.send = Some(send());
-    observed.realm = Fact::Known(home());
+    observed.destinations = leads(there());
     observed.jobs = Fact::Known(listed(jobs, age));
     observed
 }
@@ -26,8 +27,8 @@ fn the_record_is_read_fresh_and_the_jobs_of_its_own_identity_are_listed() {
     assert_eq!(next(&desired(), &Observed { fresh: false, ..in_doubt(vec![], 0) }), Step::Refresh);
     let unknown = Observed { jobs: Fact::Unknown, ..in_doubt(vec![], 0) };
     let elsewhere = Desired { identity: Who::Id("somebody-else".to_owned()), ..desired() };
-    assert_eq!(next(&elsewhere, &unknown), Step::Learn(Question::Jobs("9ca7716e846cfa97".to_owned())));
-    let unopened = Observed { realm: Fact::Unknown, ..unknown };
+    assert_eq!(next(&elsewhere, &unknown), Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned())));
+    let unopened = Observed { destinations: BTreeMap::new(), ..unknown };
     assert_eq!(next(&desired(), &unopened), Step::Learn(Question::Realm(ProviderConfigRef::default())));
 }
 
@@ -56,9 +57,38 @@ fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_sett
 }
 
 #[test]
-fn when_all_is_settled_and_none_shows_it_was_not_made() {
-    let step = next(&desired(), &in_doubt(vec![], 91));
-    assert_eq!(step, Step::Withdraw { send_id: "nonce".to_owned(), say: None });
+fn when_all_is_settled_and_two_lists_show_none_the_last_of_a_service_that_is_recognized_it_was_not_made() {
+    let mut observed = in_doubt(vec![], 91);
+    let step = next(&desired(), &observed);
+    assert!(matches!(&step, Step::Learn(Question::Recognize(_, known)) if known.identity_id == "9ca7716e846cfa97"));
+    let recognize = |observed: &mut Observed, recognized| {
+        observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
+    };
+    recognize(&mut observed, Fact::Failed(trouble()));
+    assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
+    recognize(&mut observed, Fact::Known(Recognized { identity: false, config: false }));
+    assert_eq!(reason(&next(&desired(), &observed)), Reason::UnrecognizedService);
+    for (identity, config) in [(true, false), (false, true)] {
+        let mut observed = in_doubt(vec![], 91);
+        recognize(&mut observed, Fact::Known(Recognized { identity, config }));
+        let again = Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned()));
+        assert_eq!(next(&desired(), &observed), again);
+        let Fact::Known(listed) = &mut observed.jobs else { panic!() };
+        listed.lists = 2;
+        assert_eq!(next(&desired(), &observed), Step::Withdraw { send_id: "nonce".to_owned(), say: None });
+    }
+}
+
+#[test]
+fn a_doubt_is_settled_only_at_the_endpoint_that_the_send_went_to() {
+    let moved = leads(Fact::Known(Destination { endpoint: "https://another.example.com".to_owned(), ..destination() }));
+    let mut observed = Observed { destinations: moved, ..in_doubt(vec![], 500) };
+    let step = next(&desired(), &observed);
+    assert_eq!((reason(&step), until(&step)), (Reason::EndpointChanged, Until::After(TIMES.resync)));
+    observed.patience = Duration::ZERO;
+    assert!(matches!(next(&deleting(), &observed), Step::Release { left: Some(Left::Behind(_)) }));
+    observed.status.send.as_mut().unwrap().endpoint = None;
+    assert!(!matches!(next(&desired(), &observed), Step::Wait(_)), "a record of an earlier version does not say");
 }
 
 #[test]
@@ -78,7 +108,7 @@ fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
 #[test]
 fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_grace_period_only() {
     let blocked: Trouble = Phase::Blocked(why(Reason::SecretNotFound, "no Secret")).into();
-    let mut observed = Observed { realm: Fact::Failed(blocked), ..in_doubt(vec![], 0) };
+    let mut observed = Observed { destinations: leads(Fact::Failed(blocked)), ..in_doubt(vec![], 0) };
     assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
     observed.patience = Duration::ZERO;
     let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
@@ -88,8 +118,9 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
 
 #[test]
 fn another_realm_is_not_searched() {
-    let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
-    let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..in_doubt(vec![], 500) });
+    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let elsewhere = Destination { realm, ..destination() };
+    let step = next(&desired(), &Observed { destinations: leads(Fact::Known(elsewhere)), ..in_doubt(vec![], 500) });
     assert_eq!(reason(&step), Reason::RealmChanged);
 }
 
@@ -100,11 +131,17 @@ fn a_job_that_another_request_names_or_that_this_one_had_is_not_the_sends_own() 
     let earlier = crate::api::enrollment_request::PreviousJob {
         id: "earlier".to_owned(),
         identity_id: "9ca7716e846cfa97".to_owned(),
+        endpoint: None,
         state: None,
+        expired: None,
+        delivery_method: None,
     };
     observed.status.previous_jobs = vec![earlier];
     let Fact::Known(listed) = &mut observed.jobs else { panic!() };
     listed.named_elsewhere.insert("theirs".to_owned());
+    listed.lists = 2;
+    let recognized = Fact::Known(Recognized { identity: true, config: false });
+    observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
     let step = next(&desired(), &observed);
     assert_eq!(step, Step::Withdraw { send_id: "nonce".to_owned(), say: None });
 }

@@ -7,14 +7,15 @@ use crate::api::EnrollmentRequestStatus;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastLook;
-use crate::enrollment_request::plan::is_anything_owed;
+use crate::enrollment_request::plan::{is_anything_owed, to_revoke};
 use crate::enrollment_request::step::{JobRef, Question};
 use crate::enrollment_request::testing::{concluded, job, send};
+use crate::enrollment_request::wishes::RESEND;
 
 /// A request whose job is outstanding, and about to be looked at.
 fn following() -> Observed {
     let status = EnrollmentRequestStatus { observed_generation: Some(1), ..concluded() };
-    Observed { status, realm: Fact::Known(home()), ..fresh() }
+    Observed { status, destinations: leads(there()), ..fresh() }
 }
 
 fn seen(ago: u64, found: bool) -> Option<LastLook> {
@@ -22,8 +23,13 @@ fn seen(ago: u64, found: bool) -> Option<LastLook> {
 }
 
 /// The job in status, as it was read in this look.
-fn read(job: Option<CredentialBindingJob>) -> BTreeMap<String, Option<CredentialBindingJob>> {
-    BTreeMap::from([("job".to_owned(), job)])
+fn read(job: Option<CredentialBindingJob>) -> BTreeMap<String, Option<ReadJob>> {
+    BTreeMap::from([("job".to_owned(), job.map(|item| ReadJob { item, server_time: None }))])
+}
+
+/// What came of a look at the job.
+fn follow(job: &CredentialBindingJob) -> Change {
+    Change::Follow(Box::new(ReadJob { item: job.clone(), server_time: None }))
 }
 
 fn in_state(state: &str) -> EnrollmentRequestStatus {
@@ -32,11 +38,19 @@ fn in_state(state: &str) -> EnrollmentRequestStatus {
 
 #[test]
 fn the_job_is_read_under_the_ids_in_status() {
-    let question = Question::Job(JobRef { identity_id: "9ca7716e846cfa97".to_owned(), job_id: "job".to_owned() });
+    let question = Question::Job(
+        via(),
+        JobRef {
+            identity_id: "9ca7716e846cfa97".to_owned(),
+            job_id: "job".to_owned(),
+            endpoint: Some(ENDPOINT.to_owned()),
+            expired: false,
+        },
+    );
     assert_eq!(next(&desired(), &following()), Step::Learn(question.clone()));
     let cached = Observed { fresh: false, ..following() };
     assert_eq!(next(&desired(), &cached), Step::Learn(question), "the cache is good enough for reading");
-    let unopened = Observed { realm: Fact::Unknown, ..following() };
+    let unopened = Observed { destinations: BTreeMap::new(), ..following() };
     assert_eq!(next(&desired(), &unopened), Step::Learn(Question::Realm(ProviderConfigRef::default())));
 }
 
@@ -44,14 +58,14 @@ fn the_job_is_read_under_the_ids_in_status() {
 fn what_has_changed_is_recorded_and_what_has_not_is_not_written() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
     let step = next(&desired(), &Observed { read: read(Some(opened)), ..following() });
-    assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.state == Some(JobState::LinkOpened)));
+    assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.item.state == Some(JobState::LinkOpened)));
     let step = next(&desired(), &Observed { read: read(Some(job("job"))), ..following() });
     assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(TIMES.job_poll_min)));
 }
 
 #[test]
 fn a_complete_job_is_never_read_again() {
-    let observed = Observed { status: in_state("COMPLETE"), realm: Fact::Unknown, ..following() };
+    let observed = Observed { status: in_state("COMPLETE"), destinations: BTreeMap::new(), ..following() };
     let step = next(&desired(), &observed);
     assert_eq!((reason(&step), until(&step)), (Reason::Complete, Until::Change));
 }
@@ -60,7 +74,7 @@ fn a_complete_job_is_never_read_again() {
 fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_when_it_is_gone() {
     let asking = Desired { look_asked_for: Some("now".to_owned()), ..desired() };
     let mut observed = Observed { status: in_state("COMPLETE"), ..following() };
-    assert!(matches!(next(&asking, &observed), Step::Learn(Question::Job(_))));
+    assert!(matches!(next(&asking, &observed), Step::Learn(Question::Job(..))));
     observed.read = read(Some(CredentialBindingJob { state: Some(JobState::Complete), ..job("job") }));
     for read in [observed.read.clone(), read(None)] {
         let step = next(&asking, &Observed { read, status: observed.status.clone(), ..following() });
@@ -78,16 +92,20 @@ fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_w
 #[test]
 fn a_look_that_failed_is_still_to_be_made() {
     let asking = Desired { look_asked_for: Some("now".to_owned()), ..desired() };
-    let step = next(&asking, &Observed { job_trouble: Some(trouble()), status: in_state("COMPLETE"), ..following() });
+    let step = next(
+        &asking,
+        &Observed { job_trouble: [("job".to_owned(), trouble())].into(), status: in_state("COMPLETE"), ..following() },
+    );
     assert!(!until(&step).ends_a_look(), "{step:?}");
     let not_its_turn = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
-    let step = next(&asking, &Observed { realm: not_its_turn, status: in_state("COMPLETE"), ..following() });
+    let step =
+        next(&asking, &Observed { destinations: leads(not_its_turn), status: in_state("COMPLETE"), ..following() });
     assert!(!until(&step).ends_a_look(), "{step:?}");
 }
 
 #[test]
 fn between_two_looks_nothing_is_asked() {
-    let step = next(&desired(), &Observed { last_look: seen(2, true), realm: Fact::Unknown, ..following() });
+    let step = next(&desired(), &Observed { last_look: seen(2, true), destinations: BTreeMap::new(), ..following() });
     assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(Duration::from_secs(3))));
     assert!(matches!(next(&desired(), &Observed { last_look: seen(5, true), ..following() }), Step::Learn(_)));
 }
@@ -101,7 +119,7 @@ fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expi
             ..job("job")
         };
         let mut status = concluded();
-        assert!(Change::Follow(Box::new(job.clone())).apply(&mut status));
+        assert!(follow(&job.clone()).apply(&mut status));
         let Until::After(pause) = until(&next(&desired(), &Observed { status, read: read(Some(job)), ..following() }))
         else {
             panic!("a time")
@@ -135,9 +153,9 @@ fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
 fn a_look_that_failed_moves_nothing_of_what_is_said() {
     let refused = Trouble::from(Phase::Refused(crate::api::phase::why(Reason::Refused, "400")));
     for failed in [
-        Observed { job_trouble: Some(trouble()), ..following() },
-        Observed { job_trouble: Some(refused), ..following() },
-        Observed { realm: Fact::Failed(trouble()), ..following() },
+        Observed { job_trouble: [("job".to_owned(), trouble())].into(), ..following() },
+        Observed { job_trouble: [("job".to_owned(), refused)].into(), ..following() },
+        Observed { destinations: leads(Fact::Failed(trouble())), ..following() },
     ] {
         let Step::Wait(Wait { say: None, .. }) = next(&desired(), &failed) else { panic!("it says something") };
         let edited = Desired { generation: 2, ..desired() };
@@ -154,7 +172,7 @@ fn what_is_said_of_a_spec_that_nobody_has_looked_at_is_what_the_last_look_has_fo
     let edited = Desired { generation: 2, ..desired() };
     for (found, says) in [(true, Reason::LinkSent), (false, Reason::JobNotFound)] {
         let last_look = seen(10_000, found);
-        let failed = Observed { job_trouble: Some(trouble()), last_look, ..following() };
+        let failed = Observed { job_trouble: [("job".to_owned(), trouble())].into(), last_look, ..following() };
         assert_eq!(reason(&next(&edited, &failed)), says);
     }
 }
@@ -176,8 +194,9 @@ fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was(
 
 #[test]
 fn a_provider_config_that_leads_elsewhere_is_said() {
-    let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
-    let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..following() });
+    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let elsewhere = Destination { realm, ..destination() };
+    let step = next(&desired(), &Observed { destinations: leads(Fact::Known(elsewhere)), ..following() });
     assert_eq!(reason(&step), Reason::RealmChanged);
 }
 
@@ -210,8 +229,85 @@ fn a_raised_attempt_is_owed_unless_the_request_is_revoked() {
     let Step::WriteAhead(record, _) = next(&raised, &observed) else { panic!("not sent") };
     assert_eq!((record.attempt, record.existing_job_ids.as_slice()), (2, [].as_slice()));
     let revoked = Desired { revoked: true, ..raised };
-    assert!(matches!(next(&revoked, &observed), Step::Revoke(_)));
+    assert!(matches!(next(&revoked, &observed), Step::Revoke(..)));
     let lowered = Desired { attempt: 1, ..desired() };
     let ahead = EnrollmentRequestStatus { attempt: Some(3), ..concluded() };
-    assert!(matches!(next(&lowered, &Observed { status: ahead, ..prepared() }), Step::Learn(Question::Job(_))));
+    assert!(matches!(next(&lowered, &Observed { status: ahead, ..prepared() }), Step::Learn(Question::Job(..))));
+}
+
+#[test]
+fn a_link_whose_time_is_over_by_the_services_own_clock_is_shown_as_expired_and_may_be_followed_by_another_email() {
+    let stale = CredentialBindingJob { expire_time: Some("2025-12-29T12:00:00Z".to_owned()), ..job("job") };
+    let told = |server_time| ReadJob { item: stale.clone(), server_time };
+    let mut observed = following();
+    observed.read.insert("job".to_owned(), Some(told(Some(now()))));
+    let Step::Record(change) = next(&desired(), &observed) else { panic!() };
+    assert!(change.apply(&mut observed.status));
+    assert_eq!((observed.status.expired, observed.status.state.as_deref()), (Some(true), Some("LINK_SENT")));
+    let step = next(&desired(), &observed);
+    let said = said(&step).why().message.clone();
+    assert_eq!(reason(&step), Reason::LinkExpired);
+    assert!(
+        said.starts_with("the link expired at 2025-12-29T12:00:00Z, though the job is still in state LINK_SENT"),
+        "{said}"
+    );
+
+    let again = |value: &str| Desired { wishes: wishes(RESEND, value), ..desired() };
+    assert!(is_anything_owed(&again("job/EXPIRED"), &observed.status));
+    assert!(
+        !is_anything_owed(&again("job/LINK_SENT"), &observed.status),
+        "it may have been meant for a link that works"
+    );
+    let revoked = Desired { revoked: true, ..desired() };
+    assert_eq!(to_revoke(&revoked, &observed.status).len(), 1, "it is still revoked where it has to be");
+    assert_eq!(to_revoke(&deleting(), &observed.status).len(), 1);
+
+    // Without a time nothing new is known.
+    assert!(!Change::Follow(Box::new(told(None))).changes(&observed.status));
+    let mut unknown = concluded();
+    assert!(Change::Follow(Box::new(told(None))).apply(&mut unknown));
+    assert_eq!(unknown.expired, None, "it counts as live");
+    let dead = CredentialBindingJob { state: Some(JobState::Expired), ..stale.clone() };
+    assert!(Change::Follow(Box::new(ReadJob { item: dead, server_time: None })).apply(&mut observed.status));
+    assert_eq!(observed.status.expired, None, "now the service says so, too");
+}
+
+#[test]
+fn a_job_whose_delivery_method_is_not_known_is_named_as_such_when_it_is_taken_and_not_when_it_is_followed() {
+    let odd = CredentialBindingJob { delivery_method: Some("E-MAIL".into()), ..job("job") };
+    let conclude = |answered| {
+        let mut status = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
+        let (send_id, job) = ("nonce".to_owned(), Box::new(odd.clone()));
+        assert!(Change::Conclude { send_id, job, answered, others: vec![] }.apply(&mut status));
+        status
+    };
+    assert_eq!(conclude(true).delivery_method, None, "the service answered the send with it");
+    let mut listed = conclude(false);
+    assert_eq!(listed.delivery_method.as_deref(), Some("E-MAIL"));
+    assert!(!follow(&job("job")).changes(&listed), "it stays so");
+    listed.send = Some(send());
+    let next =
+        Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("b")), answered: true, others: vec![] };
+    assert!(next.apply(&mut listed));
+    assert_eq!(listed.previous_jobs[0].delivery_method.as_deref(), Some("E-MAIL"));
+    assert_eq!(listed.delivery_method, None);
+}
+
+#[test]
+fn a_job_that_another_endpoint_does_not_know_is_not_said_to_be_gone_and_one_that_it_knows_has_moved() {
+    let elsewhere = Destination { endpoint: "https://another.example.com".to_owned(), ..destination() };
+    let at = |read| Observed { read, destinations: leads(Fact::Known(elsewhere.clone())), ..following() };
+    assert_eq!(reason(&next(&desired(), &at(read(None)))), Reason::EndpointChanged);
+    let mut found = at(read(Some(job("job"))));
+    let Step::Record(change) = next(&desired(), &found) else { panic!() };
+    assert!(change.apply(&mut found.status));
+    assert_eq!(found.status.endpoint.as_deref(), Some("https://another.example.com"));
+    assert_eq!(reason(&next(&desired(), &found)), Reason::LinkSent);
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_tried_to_be_at_each_look() {
+    let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
+    let step = next(&desired(), &Observed { read: read(Some(opened)), unwritable: unwritable(), ..following() });
+    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
 }

@@ -21,16 +21,16 @@ fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
     let steps = [
         Step::Learn(Question::Config("hosted-web".to_owned())),
         Step::Learn(Question::Realm(ProviderConfigRef::default())),
-        Step::Learn(Question::Identity(desired().identity)),
+        Step::Learn(Question::Identity(via(), desired().identity)),
         Step::Reserve(person()),
-        Step::Learn(Question::Jobs("9ca7716e846cfa97".to_owned())),
+        Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned())),
     ];
     let known = prepared();
     for (n, step) in steps.into_iter().enumerate() {
         assert_eq!(next(&desired(), &observed), step);
         match n {
             0 => observed.config = known.config.clone(),
-            1 => observed.realm = known.realm.clone(),
+            1 => observed.destinations = known.destinations.clone(),
             2 => observed.identity = known.identity.clone(),
             3 => observed.reservation = known.reservation.clone(),
             _ => observed.jobs = known.jobs.clone(),
@@ -45,7 +45,7 @@ fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
     let spoils: [Spoil; 5] = [
         |o| o.reservation = Fact::Failed(trouble()),
         |o| o.config = Fact::Failed(trouble()),
-        |o| o.realm = Fact::Failed(trouble()),
+        |o| o.destinations = leads(Fact::Failed(trouble())),
         |o| o.identity = Fact::Failed(trouble()),
         |o| o.jobs = Fact::Failed(trouble()),
     ];
@@ -96,8 +96,9 @@ fn an_identity_has_to_be_there_active_and_to_have_an_address() {
 
 #[test]
 fn a_configuration_of_another_realm_than_the_provider_configs_is_not_used() {
-    let elsewhere = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
-    let step = next(&desired(), &Observed { realm: Fact::Known(elsewhere), ..prepared() });
+    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let elsewhere = Destination { realm, ..destination() };
+    let step = next(&desired(), &Observed { destinations: leads(Fact::Known(elsewhere)), ..prepared() });
     assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::RealmChanged));
 }
 
@@ -156,7 +157,7 @@ fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
 fn a_username_is_never_shown() {
     let desired = Desired { identity: Who::Username("jane@example.com".to_owned()), ..desired() };
     let unknown = Observed { identity: Fact::Unknown, ..prepared() };
-    assert_eq!(next(&desired, &unknown), Step::Learn(Question::Identity(desired.identity.clone())));
+    assert_eq!(next(&desired, &unknown), Step::Learn(Question::Identity(via(), desired.identity.clone())));
     for identity in [None, Some(identity("{}", "active")), Some(identity("{}", "suspended"))] {
         let step = next(&desired, &Observed { identity: Fact::Known(identity), ..prepared() });
         let message = said(&step).why().message.clone();
@@ -173,8 +174,8 @@ fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
 
 #[test]
 fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
-    let realm = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
-    let mut waiting = Observed { realm, ..prepared() };
+    let destinations = leads(Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7))));
+    let mut waiting = Observed { destinations, ..prepared() };
     let step = next(&desired(), &waiting);
     assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::RateLimited), "it is in progress");
     let late = Until::Turn(Duration::from_secs(607));

@@ -24,7 +24,8 @@ fn a_link_that_is_dead_is_followed_by_another_of_the_same_attempt() {
     let Step::WriteAhead(record, _) = next(&asking("job/EXPIRED"), &observed) else { panic!("not sent") };
     assert_eq!((record.attempt, record.resend_of.as_deref()), (3, Some("job")), "whatever the spec says");
     observed.status.send = Some(*record);
-    let conclude = Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("next")), others: vec![] };
+    let conclude =
+        Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("next")), answered: true, others: vec![] };
     assert!(conclude.apply(&mut observed.status));
     let status = &observed.status;
     assert_eq!((status.attempt, status.job_id.as_deref()), (Some(3), Some("next")));
@@ -67,7 +68,7 @@ fn it_waits_while_the_request_is_revoked_and_is_read_fresh_before_it_is_believed
 fn what_is_in_its_way_is_said_although_the_spec_was_looked_at() {
     let seen = EnrollmentRequestStatus { observed_generation: Some(1), ..expired().status };
     let held_back = Trouble::not_its_turn(Duration::from_secs(5));
-    let observed = Observed { status: seen, realm: Fact::Failed(held_back), ..expired() };
+    let observed = Observed { status: seen, destinations: leads(Fact::Failed(held_back)), ..expired() };
     assert_eq!(reason(&next(&asking("job/EXPIRED"), &observed)), Reason::RateLimited);
     assert!(matches!(next(&desired(), &observed), Step::Wait(Wait { say: None, .. })));
 }

@@ -1,29 +1,50 @@
-//! Revoke, and leave: links that are out and should not be.
+//! Revoke: links that are out and should not be.
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::PreviousJob;
 use crate::enrollment_request::change::Change;
-use crate::enrollment_request::plan::{has_to_revoke, is_anything_owed};
+use crate::enrollment_request::observed::Recognized;
+use crate::enrollment_request::plan::{is_anything_owed, to_revoke};
 use crate::enrollment_request::step::{JobRef, Question};
 use crate::enrollment_request::testing::{concluded, job, send};
 use crate::enrollment_request::wishes::REVOKE;
 
-fn reference(id: &str) -> JobRef {
-    JobRef { identity_id: "9ca7716e846cfa97".to_owned(), job_id: id.to_owned() }
+pub(super) fn reference(id: &str) -> JobRef {
+    JobRef {
+        identity_id: "9ca7716e846cfa97".to_owned(),
+        job_id: id.to_owned(),
+        endpoint: Some(ENDPOINT.to_owned()),
+        expired: false,
+    }
 }
 
-fn previous(id: &str, state: &str) -> PreviousJob {
-    let JobRef { identity_id, job_id: id } = reference(id);
-    PreviousJob { id, identity_id, state: Some(state.to_owned()) }
+pub(super) fn previous(id: &str, state: &str) -> PreviousJob {
+    let JobRef { identity_id, job_id: id, endpoint, .. } = reference(id);
+    PreviousJob { id, identity_id, endpoint, state: Some(state.to_owned()), expired: None, delivery_method: None }
 }
 
 /// A request whose job is out, known for longer than a list may lag.
-fn settled() -> Observed {
-    Observed { status: concluded(), job_known_for: TIMES.settle, realm: Fact::Known(home()), ..fresh() }
+pub(super) fn settled() -> Observed {
+    Observed { status: concluded(), job_known_for: TIMES.settle, destinations: leads(there()), ..fresh() }
 }
 
-fn dead(id: &str) -> CredentialBindingJob {
+/// These jobs could not be revoked, not long ago.
+pub(super) fn refused(jobs: &[&str]) -> BTreeMap<String, String> {
+    jobs.iter().map(|job| ((*job).to_owned(), format!("{job}: 403"))).collect()
+}
+
+/// The service has answered that there is no such job, and a list of its identity's jobs has shown that, too.
+pub(super) fn gone(mut observed: Observed, job: &str) -> Observed {
+    observed.revoked.insert(job.to_owned());
+    observed.read.insert(job.to_owned(), None);
+    let recognized = Fact::Known(Recognized { identity: true, config: false });
+    observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
+    observed.listed.insert(job.to_owned(), Fact::Known(false));
+    observed
+}
+
+pub(super) fn dead(id: &str) -> CredentialBindingJob {
     CredentialBindingJob { state: Some("REVOKED".into()), ..job(id) }
 }
 
@@ -38,10 +59,10 @@ fn a_job_is_revoked_then_read_then_written_down() {
         observed.fresh = false;
         assert_eq!(next(&desired, &observed), Step::Refresh);
         observed.fresh = true;
-        assert_eq!(next(&desired, &observed), Step::Revoke(reference("job")));
+        assert_eq!(next(&desired, &observed), Step::Revoke(via(), reference("job")));
         observed.revoked.insert("job".to_owned());
-        assert_eq!(next(&desired, &observed), Step::Learn(Question::Job(reference("job"))));
-        observed.read.insert("job".to_owned(), Some(dead("job")));
+        assert_eq!(next(&desired, &observed), Step::Learn(Question::Job(via(), reference("job"))));
+        observed.read.insert("job".to_owned(), read(dead("job")));
         let Step::Record(change) = next(&desired, &observed) else { panic!() };
         assert!(change.apply(&mut observed.status));
         let phase = change.phase(&observed.status, &desired);
@@ -53,7 +74,7 @@ fn a_job_is_revoked_then_read_then_written_down() {
 fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
     let mut observed = settled();
     observed.revoked.insert("job".to_owned());
-    observed.read.insert("job".to_owned(), Some(job("job")));
+    observed.read.insert("job".to_owned(), read(job("job")));
     let step = next(&revoked(), &observed);
     assert!(matches!(said(&step), Phase::AtWork(_)));
     assert_eq!(until(&step), Until::Backoff(None));
@@ -63,9 +84,8 @@ fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
 fn an_earlier_job_whose_link_is_out_is_revoked_once_a_later_one_stands_and_not_before() {
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("dead", "EXPIRED"), previous("old", "LINK_SENT")];
-    assert_eq!(next(&desired(), &observed), Step::Revoke(reference("old")));
-    observed.revoked.insert("old".to_owned());
-    observed.read.insert("old".to_owned(), None);
+    assert_eq!(next(&desired(), &observed), Step::Revoke(via(), reference("old")));
+    observed = gone(observed, "old");
     let Step::Record(change) = next(&desired(), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
     assert_eq!(observed.status.previous_jobs, [previous("dead", "EXPIRED")]);
@@ -79,15 +99,15 @@ fn a_job_that_is_not_outstanding_is_left_alone() {
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
         let observed = Observed { status, ..settled() };
-        assert!(!matches!(next(&revoked(), &observed), Step::Revoke(_)), "{state}");
+        assert!(!matches!(next(&revoked(), &observed), Step::Revoke(..)), "{state}");
         assert_eq!(next(&deleting(), &observed), Step::Release { left: None }, "{state}");
     }
 }
 
 #[test]
 fn a_refused_revocation_does_not_hide_how_the_job_gets_on() {
-    let observed = Observed { revoke_refused: Some("403".to_owned()), ..settled() };
-    assert_eq!(next(&revoked(), &observed), Step::Learn(Question::Job(reference("job"))));
+    let observed = Observed { revoke_refused: refused(&["job"]), ..settled() };
+    assert_eq!(next(&revoked(), &observed), Step::Learn(Question::Job(via(), reference("job"))));
 }
 
 #[test]
@@ -97,60 +117,114 @@ fn a_refused_revocation_is_tried_again_at_the_resync_interval_however_far_the_ne
         previous_jobs: vec![previous("old", "LINK_SENT")],
         ..concluded()
     };
-    let step = next(&desired(), &Observed { status: complete, revoke_refused: Some("403".to_owned()), ..settled() });
+    let step = next(&desired(), &Observed { status: complete, revoke_refused: refused(&["old"]), ..settled() });
     assert!(matches!(said(&step), Phase::Complete(_)));
     assert_eq!(until(&step), Until::After(TIMES.resync));
 }
 
 #[test]
 fn an_outage_is_waited_for_and_nothing_is_revoked_by_a_process_that_is_ending() {
-    let step = next(&deleting(), &Observed { job_trouble: Some(trouble()), ..settled() });
+    let step = next(&deleting(), &Observed { job_trouble: [("job".to_owned(), trouble())].into(), ..settled() });
     assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }));
     assert!(matches!(next(&revoked(), &Observed { may_write: false, ..settled() }), Step::Wait(_)));
 }
 
-#[test]
-fn what_is_orphaned_is_let_go_with_its_link() {
-    let orphan = Desired::orphaned_by(deleting(), true);
-    let Step::Release { left: Some(Left::Kept(kept)) } = next(&orphan, &settled()) else { panic!() };
-    assert!(kept.starts_with("the link of credential binding job job stays valid"), "{kept}");
-    let dead =
-        Observed { status: EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() }, ..settled() };
-    assert_eq!(next(&orphan, &dead), Step::Release { left: None }, "nothing is left");
+/// A request with a link that is out, and two more of earlier attempts.
+pub(super) fn three() -> Observed {
+    let mut observed = settled();
+    observed.status.previous_jobs = vec![previous("b", "LINK_SENT"), previous("c", "LINK_OPENED")];
+    observed
 }
 
 #[test]
-fn a_deletion_that_somebody_has_to_help_waits_for_the_grace_period_and_then_says_what_is_left() {
-    let mut observed = Observed { revoke_refused: Some("403".to_owned()), ..settled() };
-    let step = next(&deleting(), &observed);
-    assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
-    observed.patience = Duration::ZERO;
-    let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
-    assert!(left.contains("the link of credential binding job job is not revoked yet: 403"), "{left}");
+fn a_job_that_cannot_be_revoked_keeps_no_other_one_from_being_tried() {
+    let raised = Desired { attempt: 2, ..desired() };
+    for stuck in ["b", "c"] {
+        let other = if stuck == "b" { "c" } else { "b" };
+        let mut refused_one = Observed { revoke_refused: refused(&[stuck]), ..three() };
+        let mut failing = Observed { job_trouble: [(stuck.to_owned(), trouble())].into(), ..three() };
+        let mut accepted = three();
+        accepted.revoked.insert(stuck.to_owned());
+        let still_out = CredentialBindingJob {
+            state: Some(if stuck == "b" { "LINK_SENT" } else { "LINK_OPENED" }.into()),
+            ..job(stuck)
+        };
+        accepted.read.insert(stuck.to_owned(), read(still_out));
+        for observed in [&mut refused_one, &mut failing, &mut accepted] {
+            for desired in [desired(), deleting(), raised.clone()] {
+                assert_eq!(next(&desired, observed), Step::Revoke(via(), reference(other)), "{desired:?}");
+            }
+            let current = gone(std::mem::take(observed), other);
+            let Step::Record(change) = next(&deleting(), &current) else { panic!() };
+            let mut current = current;
+            assert!(change.apply(&mut current.status));
+            assert_eq!(next(&deleting(), &current), Step::Revoke(via(), reference("job")), "the current one, too");
+        }
+    }
 }
 
 #[test]
-fn a_request_is_let_go_only_when_a_list_has_shown_its_last_job_or_must_have() {
-    let status = EnrollmentRequestStatus { state: Some("REVOKED".to_owned()), ..concluded() };
-    let young = || Observed { status: status.clone(), job_known_for: Duration::from_secs(10), ..settled() };
-    assert_eq!(next(&deleting(), &young()), Step::Learn(Question::Jobs("9ca7716e846cfa97".to_owned())));
-    let hidden = Observed { jobs: Fact::Known(listed(vec![], 0)), ..young() };
-    assert_eq!(until(&next(&deleting(), &hidden)), Until::After(Duration::from_secs(50)));
-    let shown = Observed { jobs: Fact::Known(listed(vec![dead("job")], 0)), ..young() };
-    assert_eq!(next(&deleting(), &shown), Step::Release { left: None });
-    let unknown = Observed { jobs: Fact::Failed(trouble()), ..young() };
+fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() {
+    let raised = Desired { attempt: 2, ..desired() };
+    let suspended = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "suspended")));
+    let mut observed = Observed { status: three().status, identity: suspended, ..prepared() };
+    assert_eq!(next(&raised, &observed), Step::Revoke(via(), reference("b")));
+    observed.revoke_refused = refused(&["b", "c"]);
+    let step = next(&raised, &observed);
     assert_eq!(
-        until(&next(&deleting(), &unknown)),
-        Until::After(Duration::from_secs(50)),
-        "no list is needed for ever"
+        (reason(&step), until(&step)),
+        (Reason::IdentityNotActive, Until::Backoff(None)),
+        "both are gone on with"
     );
 }
 
 #[test]
-fn a_request_that_is_being_deleted_is_let_go_once() {
-    assert_eq!(next(&deleting(), &fresh()), Step::Release { left: None });
-    let without = Observed { finalizer: false, ..settled() };
-    assert_eq!(next(&deleting(), &without), Step::Wait(Wait { say: None, until: Until::Change }));
+fn a_404_is_believed_only_where_a_list_of_a_service_that_knows_the_identity_agrees() {
+    for (desired, settles) in [(deleting(), Step::Release { left: None }), (revoked(), Step::Refresh)] {
+        let mut observed = gone(settled(), "job");
+        observed.recognized.clear();
+        observed.listed.clear();
+        assert!(matches!(next(&desired, &observed), Step::Learn(Question::Recognize(..))));
+        let recognize = |identity, config| Fact::Known(Recognized { identity, config });
+        let id = || "9ca7716e846cfa97".to_owned();
+        observed.recognized.insert(id(), recognize(true, false));
+        assert_eq!(next(&desired, &observed), Step::Learn(Question::IsListed(via(), reference("job"))));
+        observed.listed.insert("job".to_owned(), Fact::Known(true));
+        assert!(matches!(next(&desired, &observed), Step::Wait(_)), "it is still listed");
+        observed.listed.insert("job".to_owned(), Fact::Failed(trouble()));
+        assert!(matches!(next(&desired, &observed), Step::Wait(_)));
+        observed.listed.insert("job".to_owned(), Fact::Known(false));
+        let then = next(&desired, &observed);
+        assert!(then == settles || (!desired.deleting && reason(&then) == Reason::Revoked), "{then:?}");
+        observed.recognized.insert(id(), recognize(false, true));
+        observed.listed.clear();
+        assert!(next(&desired, &observed) == then, "the identity was removed, and its jobs with it");
+        observed.recognized.insert(id(), recognize(false, false));
+        let step = next(&desired, &observed);
+        assert!(said(&step).why().message.contains("may be another service"), "{step:?}");
+    }
+}
+
+#[test]
+fn nothing_is_sent_where_more_links_than_a_status_holds_are_out_and_cannot_be_revoked() {
+    let raised = Desired { attempt: 2, ..desired() };
+    let with = |count: usize| {
+        let ids: Vec<String> = (0..count).map(|n| n.to_string()).collect();
+        let mut observed = Observed { status: concluded(), ..prepared() };
+        observed.status.previous_jobs = ids.iter().map(|id| previous(id, "LINK_SENT")).collect();
+        observed.revoke_refused = refused(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        next(&raised, &observed)
+    };
+    assert!(matches!(with(15), Step::WriteAhead(..)), "with the current one there are 16");
+    let step = with(16);
+    assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == Reason::TooManyActiveLinks));
+}
+
+#[test]
+fn a_request_that_has_to_send_no_more_says_so_to_those_that_wait() {
+    let cached = Observed { fresh: false, holds_send_slot: true, ..settled() };
+    assert_eq!(next(&desired(), &cached), Step::Refresh);
+    assert!(!matches!(next(&desired(), &Observed { fresh: true, ..cached }), Step::Refresh));
 }
 
 #[test]
@@ -159,7 +233,8 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
     status.previous_jobs = (0..16).map(|n| previous(&n.to_string(), "EXPIRED")).collect();
     status.previous_jobs[15].state = Some("LINK_SENT".to_owned());
     status.send = Some(send());
-    let conclude = Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("next")), others: vec![] };
+    let conclude =
+        Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("next")), answered: true, others: vec![] };
     assert!(conclude.apply(&mut status));
     let ids: Vec<_> = status.previous_jobs.iter().map(|job| job.id.as_str()).collect();
     assert_eq!(ids.len(), 17, "one of them is out");
@@ -169,7 +244,8 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
     assert!(conclude.apply(&mut status), "the same job again");
     assert_eq!(status.previous_jobs.len(), 17, "it does not step back behind itself");
     status.send = Some(send());
-    let after = Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("after")), others: vec![] };
+    let after =
+        Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("after")), answered: true, others: vec![] };
     assert!(after.apply(&mut status));
     assert_eq!(status.previous_jobs.len(), 16);
 }
@@ -177,18 +253,18 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
 #[test]
 fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
     let asked = |job: &str| Desired { wishes: wishes(REVOKE, job), ..desired() };
-    assert_eq!(next(&asked("job"), &settled()), Step::Revoke(reference("job")));
-    assert_eq!(next(&asked("another"), &settled()), Step::Learn(Question::Job(reference("job"))));
+    assert_eq!(next(&asked("job"), &settled()), Step::Revoke(via(), reference("job")));
+    assert_eq!(next(&asked("another"), &settled()), Step::Learn(Question::Job(via(), reference("job"))));
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
-        assert!(!matches!(next(&asked("job"), &Observed { status, ..settled() }), Step::Revoke(_)), "{state}");
+        assert!(!matches!(next(&asked("job"), &Observed { status, ..settled() }), Step::Revoke(..)), "{state}");
     }
-    assert!(has_to_revoke(&asked("job"), &concluded()) && is_anything_owed(&asked("job"), &concluded()));
-    assert!(!has_to_revoke(&asked("another"), &concluded()));
+    assert!(!to_revoke(&asked("job"), &concluded()).is_empty() && is_anything_owed(&asked("job"), &concluded()));
+    assert!(to_revoke(&asked("another"), &concluded()).is_empty());
 
     let mut observed = settled();
     observed.revoked.insert("job".to_owned());
-    observed.read.insert("job".to_owned(), Some(dead("job")));
+    observed.read.insert("job".to_owned(), read(dead("job")));
     let Step::Record(change) = next(&asked("job"), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
     let phase = change.phase(&observed.status, &asked("job"));
@@ -199,9 +275,31 @@ fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
 fn a_link_that_an_annotation_names_dies_before_a_raised_attempt_is_sent_and_does_not_keep_it_from_that() {
     let both = Desired { wishes: wishes(REVOKE, "job"), attempt: 2, ..desired() };
     let mut observed = Observed { status: concluded(), ..prepared() };
-    assert_eq!(next(&both, &observed), Step::Revoke(reference("job")));
-    observed.revoke_refused = Some("403".to_owned());
+    assert_eq!(next(&both, &observed), Step::Revoke(via(), reference("job")));
+    observed.revoke_refused = refused(&["job"]);
     assert!(matches!(next(&both, &observed), Step::WriteAhead(..)), "it cannot be revoked");
     let in_doubt = Observed { status: EnrollmentRequestStatus { send: Some(send()), ..concluded() }, ..settled() };
-    assert!(!matches!(next(&both, &in_doubt), Step::Revoke(_)), "the doubt is settled first");
+    assert!(!matches!(next(&both, &in_doubt), Step::Revoke(..)), "the doubt is settled first");
+}
+
+#[test]
+fn an_earlier_link_that_somebody_has_to_help_with_is_said_beside_what_is_said_of_the_request() {
+    let blocked: Trouble = Phase::Blocked(crate::api::phase::why(Reason::Unauthorized, "401")).into();
+    let mut observed = settled();
+    observed.status.previous_jobs = vec![previous("old", "LINK_SENT")];
+    observed.job_trouble = [("old".to_owned(), blocked)].into();
+    assert_eq!(next(&desired(), &observed), Step::CannotRevoke(reference("old"), "401".to_owned()));
+    observed.revoke_refused = refused(&["old"]);
+    assert!(matches!(next(&desired(), &observed), Step::Learn(Question::Job(..))), "and the current one is followed");
+}
+
+#[test]
+fn a_link_whose_time_is_over_is_tried_to_be_revoked_and_holds_up_nothing() {
+    let mut observed = Observed { revoke_refused: refused(&["old"]), ..settled() };
+    observed.status.state = Some("COMPLETE".to_owned());
+    observed.status.previous_jobs = vec![PreviousJob { expired: Some(true), ..previous("old", "LINK_SENT") }];
+    assert_eq!(next(&deleting(), &observed), Step::Release { left: None });
+    observed.revoke_refused.clear();
+    let Step::Revoke(_, job) = next(&deleting(), &observed) else { panic!() };
+    assert!(job.expired);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::enrollment_request::change::Change;
+use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::testing::{concluded, job, send};
 
 /// A request whose record stands.
@@ -54,8 +55,10 @@ fn an_unclear_answer_is_looked_into_and_never_sent_again() {
 
 #[test]
 fn a_refusal_that_left_a_doubt_is_a_refusal_once_the_doubt_is_settled() {
-    let settled = Fact::Known(listed(Vec::new(), 91));
-    let observed = Observed { refusal: Some("409".to_owned()), jobs: settled, ..written() };
+    let jobs = Fact::Known(Listed { lists: 2, ..listed(Vec::new(), 91) });
+    let recognized = Fact::Known(Recognized { identity: true, config: false });
+    let recognized = [("9ca7716e846cfa97".to_owned(), recognized)].into();
+    let observed = Observed { refusal: Some("409".to_owned()), jobs, recognized, ..written() };
     let refused = Phase::Refused(crate::api::phase::why(Reason::Refused, "409"));
     assert_eq!(next(&desired(), &observed), withdraw(Some(refused)));
     let step = next(&desired(), &Observed { refusal: Some("409".to_owned()), ..prepared() });
@@ -64,7 +67,8 @@ fn a_refusal_that_left_a_doubt_is_a_refusal_once_the_doubt_is_settled() {
 
 #[test]
 fn a_conclusion_applies_only_while_its_own_record_stands() {
-    let conclude = Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("late")), others: vec![] };
+    let conclude =
+        Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("late")), answered: true, others: vec![] };
     let mut another = written().status;
     another.send = Some(crate::api::enrollment_request::SendRecord { id: "another".to_owned(), ..send() });
     for mut status in [concluded(), another] {

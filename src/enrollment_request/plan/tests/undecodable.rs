@@ -38,7 +38,7 @@ fn what_came_of_a_send_is_written_down_all_the_same() {
 fn its_deletion_goes_by_the_status() {
     let leaving = Desired { deleting: true, ..undecodable() };
     let observed = Observed { job_known_for: TIMES.settle, ..with(concluded()) };
-    assert!(matches!(next(&leaving, &observed), Step::Revoke(_)));
+    assert!(matches!(next(&leaving, &observed), Step::Revoke(..)));
     let kept = Desired { orphan: true, ..leaving.clone() };
     assert!(matches!(next(&kept, &observed), Step::Release { left: Some(Left::Kept(_)) }));
     assert_eq!(next(&leaving, &with(EnrollmentRequestStatus::default())), Step::Release { left: None });

@@ -81,6 +81,12 @@ impl RealmHandle {
         self.with(|realm| realm.link_life = Some(life));
     }
 
+    /// From now on a job whose link has expired stays in the state that it was in: the vendor's description does not say when
+    /// it becomes `EXPIRED`.
+    pub fn leave_expired(&self) {
+        self.with(|realm| realm.leaves_expired = true);
+    }
+
     /// How far the realm's clock is ahead of this machine's, or behind it: it goes into every `Date` header and into the
     /// times of jobs. The outbox and what is recorded keep to this machine's.
     pub fn set_clock_skew(&self, skew: SignedDuration) {

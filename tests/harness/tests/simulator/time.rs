@@ -35,6 +35,20 @@ async fn a_link_lives_as_long_as_the_realm_says() {
 }
 
 #[tokio::test]
+async fn a_job_whose_link_has_run_out_may_stay_as_it_was_and_can_be_revoked() {
+    let api = Api::new();
+    api.realm.leave_expired();
+    let job = in_state(Some("LINK_SENT"), PAST);
+    let one = format!("{}/{}", jobs_of(JANE), job.id);
+    api.realm.add_job(job);
+    assert_eq!(api.get(&one).await.1["state"], "LINK_SENT");
+    assert_eq!(api.get(&jobs_of(JANE)).await.1["credential_binding_jobs"][0]["state"], "LINK_SENT");
+    assert_eq!(api.realm.jobs()[0].state.as_deref(), Some("LINK_SENT"));
+    let (status, revoked) = api.post(&format!("{one}:revoke"), json!({})).await;
+    assert_eq!((status, &revoked["state"]), (200, &json!("REVOKED")));
+}
+
+#[tokio::test]
 async fn a_link_that_has_run_out_is_expired_for_whoever_looks() {
     let api = Api::new();
     let states = |body: Value| -> Vec<String> {
