@@ -1,0 +1,199 @@
+//! CustomResourceDefinitions of another version, which lack a field of the status: the API server drops it without a word.
+//! What was not stored whole is not sent or made, and what was done already is not done again.
+
+use beyond_identity_operator::api::{
+    AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus, RECONCILE_REQUESTED_AT,
+};
+use harness::simulator::{Identity, Operation};
+
+use crate::fixture::{
+    CONFIG, Definitions, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message, reason,
+    wait_for, wait_until_gone,
+};
+
+/// How many times an object may be written until it is said of it that its status is not stored whole, at most.
+const WRITES: usize = 8;
+/// How many calls may be about it, at most.
+const CALLS: usize = 8;
+
+fn remedy(field: &str, plural: &str) -> String {
+    format!(
+        "the API server did not store {field} as it was written: install the CustomResourceDefinition \
+         {plural}.beyondidentity.dev of this version, and look for an admission policy that changes statuses; nothing is sent \
+         or made that could not be written down"
+    )
+}
+
+fn calls_about(place: &Fixture, identity: &str) -> usize {
+    place.realm.requests().iter().filter(|call| call.path.contains(&format!("identities/{identity}"))).count()
+}
+
+fn sends(place: &Fixture) -> usize {
+    place.realm.requests_of(Operation::CreateJob).len()
+}
+
+fn sends_to_jane(place: &Fixture) -> usize {
+    let sends = place.realm.requests_of(Operation::CreateJob);
+    sends.iter().filter(|call| call.path.contains(&format!("identities/{JANE}/"))).count()
+}
+
+async fn ask(place: &Fixture, value: &str) {
+    annotate(&place.requests(), REQUEST, RECONCILE_REQUESTED_AT, value).await;
+}
+
+/// Many others go as far, one after the other. Meanwhile nothing comes of Jane's request.
+async fn is_not_tried_again_and_again(place: &Fixture, history: &History<EnrollmentRequest>) {
+    for number in 0..10 {
+        let name = format!("somebody-{number}");
+        place.realm.add_identity(Identity::active(&name, "somebody@example.com"));
+        place.create_request_of(&name, &name).await;
+        place.named_request_says(&name, "StatusNotStored").await;
+    }
+    let (writes, calls) = (history.versions().len(), calls_about(place, JANE));
+    assert!(writes <= WRITES && calls <= CALLS, "{writes} writes and {calls} calls");
+}
+
+async fn without_send(definitions: &Definitions) {
+    definitions.install("EnrollmentRequest", Some(&["send"])).await;
+    let (place, _process) = definitions.ready().await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    let request = place.request_says("StatusNotStored").await;
+    assert_eq!(conditions(&request), "Stalled=True Ready=False");
+    assert_eq!(message(&request), remedy("status.send", "enrollmentrequests"));
+    place.annotate_request(REQUEST, "one").await;
+    is_not_tried_again_and_again(&place, &history).await;
+    assert_eq!((sends(&place), place.mailed().len()), (0, 0));
+
+    definitions.install("EnrollmentRequest", None).await;
+    ask(&place, "one").await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    assert_eq!((place.mailed(), sends(&place)), (vec![job], 1));
+}
+
+async fn without_endpoint(definitions: &Definitions) {
+    definitions.install("EnrollmentRequest", Some(&["send", "endpoint"])).await;
+    let (place, _process) = definitions.ready().await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    let request = place.request_says("StatusNotStored").await;
+    assert_eq!(conditions(&request), "Stalled=True Ready=False");
+    assert_eq!(message(&request), remedy("status.send.endpoint", "enrollmentrequests"));
+    assert_eq!((sends(&place), request.status.unwrap().send), (0, None), "half a record is taken back");
+    is_not_tried_again_and_again(&place, &history).await;
+    assert_eq!(sends(&place), 0);
+
+    definitions.install("EnrollmentRequest", None).await;
+    ask(&place, "one").await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    assert_eq!((place.mailed(), sends(&place)), (vec![job], 1));
+}
+
+async fn without_attempt(definitions: &Definitions) {
+    definitions.install("EnrollmentRequest", Some(&["attempt"])).await;
+    let (place, _process) = definitions.ready().await;
+    let history = History::of(&place.requests(), REQUEST).await;
+    place.create_request().await;
+    let is_put_back = |request: &EnrollmentRequest| {
+        let stands = |status: &EnrollmentRequestStatus| status.send.is_some() && status.job_id.is_none();
+        reason(request) == "StatusNotStored" && request.status.as_ref().is_some_and(stands)
+    };
+    let request = wait_for(place.requests(), REQUEST, "has its record again", is_put_back).await;
+    assert_eq!(message(&request), remedy("status.attempt", "enrollmentrequests"));
+    is_not_tried_again_and_again(&place, &history).await;
+    ask(&place, "one").await;
+    let lists = || place.realm.requests_of(Operation::ListJobs).len();
+    let before = lists();
+    eventually("its job was looked for", || lists() > before).await;
+    let to_jane = || place.realm.outbox().into_iter().filter(|email| email.identity_id == JANE).count();
+    assert_eq!((sends_to_jane(&place), to_jane()), (1, 1));
+
+    definitions.install("EnrollmentRequest", None).await;
+    ask(&place, "two").await;
+    let request = place.request_says("LinkSent").await;
+    assert_eq!((sends_to_jane(&place), to_jane()), (1, 1));
+    let status = request.status.unwrap();
+    assert_eq!((status.attempt, status.send, status.adopted), (Some(1), None, None));
+}
+
+/// The grace period of a deletion counts from it, and here from what the operator remembers.
+async fn without_failing_since(definitions: &Definitions) {
+    definitions.install("EnrollmentRequest", Some(&["failingSince"])).await;
+    let (place, _process) = definitions.ready_with(&["--grace-period", "3s", "--resync-interval", "1s"]).await;
+    place.create_request().await;
+    let job = job_of(&place.request_says("LinkSent").await);
+    place.realm.refuse_revoke(403);
+    place.delete_request(REQUEST).await;
+    wait_until_gone(place.requests(), REQUEST).await;
+    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    assert!(left.contains(&job), "{left}");
+    definitions.install("EnrollmentRequest", None).await;
+}
+
+async fn without_the_endpoint_of_a_create(definitions: &Definitions) {
+    definitions.install("AuthenticatorConfig", Some(&["create", "endpoint"])).await;
+    let (place, _process) = definitions.place().await;
+    let history = History::of(&place.configs(), CONFIG).await;
+    place.create_config().await;
+    let config = place.config_says("StatusNotStored").await;
+    assert_eq!(message(&config), remedy("status.create.endpoint", "authenticatorconfigs"));
+    assert_eq!(config.status.unwrap().create, None, "half a record is taken back");
+    for number in 0..10 {
+        let name = format!("another-{number}");
+        place.create_config_named(&name).await;
+        place.named_config_says(&name, "StatusNotStored").await;
+    }
+    let writes = history.versions().len();
+    assert!(writes <= WRITES, "{writes} writes");
+    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
+
+    definitions.install("AuthenticatorConfig", None).await;
+    annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
+    place.config_says("Available").await;
+    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
+}
+
+async fn without_create(definitions: &Definitions) {
+    definitions.install("AuthenticatorConfig", Some(&["create"])).await;
+    let (place, _process) = definitions.place().await;
+    place.create_config().await;
+    let config = place.config_says("StatusNotStored").await;
+    assert_eq!(conditions(&config), "Stalled=True Ready=False");
+    assert_eq!(message(&config), remedy("status.create", "authenticatorconfigs"));
+    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
+
+    definitions.install("AuthenticatorConfig", None).await;
+    annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
+    place.config_says("Available").await;
+    assert_eq!((place.realm.requests_of(Operation::CreateConfig).len(), place.realm.configs().len()), (1, 1));
+}
+
+async fn without_id(definitions: &Definitions) {
+    definitions.install("AuthenticatorConfig", Some(&["id"])).await;
+    let (place, _process) = definitions.place().await;
+    place.create_config().await;
+    // It is put back after each try.
+    let is_put_back = |config: &AuthenticatorConfig| {
+        reason(config) == "StatusNotStored" && config.status.as_ref().is_some_and(|status| status.create.is_some())
+    };
+    let config = wait_for(place.configs(), CONFIG, "has its record again", is_put_back).await;
+    assert_eq!(message(&config), remedy("status.id", "authenticatorconfigs"));
+
+    definitions.install("AuthenticatorConfig", None).await;
+    annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
+    let config = place.config_says("Available").await;
+    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
+    assert_eq!(config.status.unwrap().id, place.realm.configs().first().map(|config| config.id.clone()));
+}
+
+#[tokio::test]
+async fn what_is_not_stored_whole_is_not_sent_or_made_and_what_was_done_is_not_done_again() {
+    let definitions = Definitions::start().await;
+    without_send(&definitions).await;
+    without_endpoint(&definitions).await;
+    without_attempt(&definitions).await;
+    without_failing_since(&definitions).await;
+    without_create(&definitions).await;
+    without_the_endpoint_of_a_create(&definitions).await;
+    without_id(&definitions).await;
+}
