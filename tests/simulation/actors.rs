@@ -8,6 +8,8 @@ use std::sync::Arc;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::beyond_identity::types::JobState;
 
+use jiff::Timestamp;
+
 use crate::kubernetes::{Key, Kind, key};
 use crate::world::{State, World};
 use carry_out::carry_out;
@@ -59,6 +61,11 @@ pub enum Act {
     FreeRequest(Key),
     /// Takes everything out of the status of a request in whose name nothing is in doubt.
     StripRequest(Key),
+    /// Deletes a request whose email has just gone out, and makes it again in the moment in which it is gone.
+    ReplaceRequest {
+        key: Key,
+        who: Who,
+    },
     RaiseAttempt(Key),
     /// Takes that back.
     LowerAttempt(Key),
@@ -146,6 +153,23 @@ pub fn act(world: &World) -> bool {
     world.say(format_args!("somebody: {act:?}"));
     carry_out(world, act);
     true
+}
+
+/// Somebody who waits for the email of this object to go out replaces it in the moment in which its status says so.
+pub fn replace<K: Kind>(state: &mut State, object: &K, wall: Timestamp) {
+    let object = key(object);
+    let sent = state.requests.objects.get(&object).and_then(|request| request.status.clone());
+    if !sent.is_some_and(|status| status.attempt.is_some() && status.send.is_none()) {
+        return;
+    }
+    let is_its = |act: &Act| matches!(act, Act::ReplaceRequest { key, .. } if *key == object);
+    if let Some(place) = state.acts.iter().position(is_its)
+        && let Act::ReplaceRequest { key, who } = state.acts.remove(place)
+    {
+        state.add(|| format!("somebody replaces {key:?}"));
+        state.delete::<EnrollmentRequest>(&key, wall);
+        state.again.insert(key, who);
+    }
 }
 
 /// Does a certain thing, now.

@@ -148,6 +148,10 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
     let who = |person: &String| Who { person: person.clone(), by_username };
     let first = if state.chance.happens(0.7) { who(&people[0]) } else { who(&people[1]) };
     state.acts.push(Act::CreateRequest { key: key.clone(), who: first.clone() });
+    let replaced = if state.faults.aim.0 == Port::CreateJob { 0.7 } else { 0.1 };
+    if state.chance.happens(replaced) {
+        state.acts.push(Act::ReplaceRequest { key: key.clone(), who: first.clone() });
+    }
     if state.service.has_stuck_jobs {
         state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
     }

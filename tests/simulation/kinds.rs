@@ -58,15 +58,6 @@ impl Kind for EnrollmentRequest {
         self.status.iter_mut().for_each(|status| status.send = None);
     }
 
-    fn age_job(&mut self, by: Duration) {
-        let created = self.status.as_mut().and_then(|status| status.create_time.as_mut());
-        if let Some(created) = created
-            && let Ok(time) = created.parse::<Timestamp>()
-        {
-            *created = (time - by).to_string();
-        }
-    }
-
     fn wish(&mut self, mutant: Option<Mutant>) {
         mutants::wish(mutant, self);
     }
@@ -121,8 +112,6 @@ impl Kind for AuthenticatorConfig {
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.create = None);
     }
-
-    fn age_job(&mut self, _by: Duration) {}
 
     fn wish(&mut self, _mutant: Option<Mutant>) {}
 

@@ -42,8 +42,6 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     fn delay_record(&mut self, by: Duration);
     /// Takes the record out.
     fn forget_record(&mut self);
-    /// Has its job be older than it is.
-    fn age_job(&mut self, by: Duration);
     /// Has its annotations ask for what a mutant makes of them.
     fn wish(&mut self, mutant: Option<Mutant>);
     /// Looks whether its status, which was just written, keeps the promises.

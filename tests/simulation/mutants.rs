@@ -8,10 +8,12 @@ use beyond_identity_operator::beyond_identity::types::{CredentialBindingJob, Job
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Unsent};
 use beyond_identity_operator::enrollment_request::wishes::RESEND;
 use beyond_identity_operator::reconcile::Memories;
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use crate::SEEDS;
+use crate::faults::{Fault, Point, Port};
 use crate::kubernetes::Kind;
 use crate::mishap::Mishap;
 use crate::process::Process;
@@ -85,6 +87,15 @@ pub enum Mutant {
     ForgetsRefusedWrites,
 }
 
+/// What has to go wrong again and again for a mutant to show in a few seeds: without it, it takes thousands.
+pub fn aim(mutant: Mutant) -> Option<(Port, Point, Fault)> {
+    match mutant {
+        // The next request of the same name sends in vain, and a list shows it the job of the one before.
+        Mutant::HoldsForNoSettleTime => Some((Port::CreateJob, Point::Before, Fault::Fail(Mishap::Broken))),
+        _ => None,
+    }
+}
+
 /// How long an effect or a list may be late.
 pub fn settle(process: &Process, settle: Duration) -> Duration {
     match process.world.mutant {
@@ -132,9 +143,6 @@ pub fn read<K: Kind>(process: &Process, mut object: K) -> K {
 pub fn seen<K: Kind>(process: &Process, mut object: K) -> K {
     if process.world.mutant == Some(Mutant::IgnoresPauses) {
         object.meta_mut().annotations.iter_mut().for_each(|annotations| _ = annotations.remove(PAUSED));
-    }
-    if process.world.mutant == Some(Mutant::HoldsForNoSettleTime) && object.meta().deletion_timestamp.is_some() {
-        object.age_job(Duration::from_secs(3600));
     }
     object
 }
@@ -193,6 +201,13 @@ pub fn wish(mutant: Option<Mutant>, request: &mut EnrollmentRequest) {
 pub fn read_job(mutant: Option<Mutant>, mut job: CredentialBindingJob) -> CredentialBindingJob {
     if mutant == Some(Mutant::AdoptsExpired) && job.state == Some(JobState::Expired) {
         job.state = Some(JobState::LinkSent);
+    }
+    if mutant == Some(Mutant::HoldsForNoSettleTime)
+        && let Some(created) = job.create_time.as_mut()
+        && let Ok(time) = created.parse::<Timestamp>()
+    {
+        // As if it were old: only a deletion goes by that.
+        *created = (time - Duration::from_secs(3600)).to_string();
     }
     job
 }

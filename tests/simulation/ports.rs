@@ -24,6 +24,7 @@ use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
+use crate::actors::{self, Act};
 use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Kind, Objects as Known, key};
@@ -33,6 +34,7 @@ use crate::mutants::{self, Mutant};
 use crate::points::Seat;
 use crate::process::{Process, locked};
 use crate::service::{self, LAG, Moment};
+use crate::specs;
 use crate::turns::Turn;
 use crate::world::{self, State};
 
@@ -73,7 +75,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         let mutant = world.mutant;
         let object = mutants::written(mutant, object.clone());
         let (mine, name) = (object.clone(), self.seat.0.name.clone());
-        let write = move |state: &mut State, _, _| {
+        let write = move |state: &mut State, _, wall: Timestamp| {
             let written = if state.policy_since.is_some() {
                 state.refused_at = Some(Instant::now());
                 Err(WriteError::Refused("an admission policy refuses it".to_owned()))
@@ -84,6 +86,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
             };
             if let Ok(written) = &written {
                 written.check(state);
+                actors::replace(state, written, wall);
                 state.add(|| format!("{name}: status of {:?} is {}", key(written), written.brief()));
             }
             written
@@ -96,15 +99,22 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         let object = object.clone();
         let anyhow = self.seat.0.world.mutant == Some(Mutant::FinalizesAnyhow);
         let saw_token = self.seat.0.saw_token.load(Ordering::SeqCst);
-        let patch = move |state: &mut State, _, _| {
+        let patch = move |state: &mut State, _, wall: Timestamp| {
             let patched = state.set_finalizer(&object, present, anyhow)?;
+            let key = key(&patched);
+            let is_gone = K::READ == Port::ReadRequest && !state.requests.objects.contains_key(&key);
+            if let Some(who) = state.again.remove(&key).filter(|_| is_gone) {
+                state.acts.retain(|act| !matches!(act, Act::CreateRequest { key: other, .. } if *other == key));
+                let again = specs::request(&key, &specs::identity(state, &who));
+                state.create(again, wall);
+            }
             // Who has never seen a token cannot look for what may have come of it, and lets it go after the grace period. What
             // only another one can tell is told first; and what came of it may be known, and not written down.
             let blind = state.secretless && !saw_token;
             let told = patched.uid().is_some_and(|uid| state.touched.contains(&uid));
             let unwritable = state.refused_at.is_some_and(|at| at.elapsed() < REMEMBERED);
             if !present && patched.announced().is_some() && !blind && !told && !unwritable {
-                state.violate(format!("{:?} was let go in doubt", key(&patched)));
+                state.violate(format!("{key:?} was let go in doubt"));
             }
             Ok(patched)
         };

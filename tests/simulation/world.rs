@@ -15,12 +15,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::actors::Act;
+use crate::actors::{Act, Who};
 use crate::chance::Chance;
 use crate::faults::{Faults, Port};
 use crate::invariants;
 use crate::kubernetes::{Announced, Key, Kind, Table};
-use crate::mutants::Mutant;
+use crate::mutants::{self, Mutant};
 use crate::service::{Job, Moment, Service, is_live};
 
 /// When every run begins, by the wall clock.
@@ -56,6 +56,8 @@ pub struct State {
     pub refused_at: Option<Instant>,
     /// Since when nothing goes wrong any more.
     pub over_since: Option<Instant>,
+    /// The requests that are made again as soon as they are gone, and for whom.
+    pub again: BTreeMap<Key, Who>,
     /// The jobs that were adopted.
     pub adopted: BTreeSet<String>,
     /// The jobs of which was told that they are left.
@@ -262,7 +264,10 @@ impl State {
 impl World {
     pub fn new(seed: u64, mutant: Option<Mutant>, traced: bool) -> Arc<Self> {
         let mut chance = Chance::of(seed);
-        let faults = Faults::draw(seed, &mut chance);
+        let mut faults = Faults::draw(seed, &mut chance);
+        if let Some(aim) = mutant.and_then(mutants::aim) {
+            faults.aim = aim;
+        }
         let state = State {
             chance,
             requests: Table::default(),
@@ -271,10 +276,12 @@ impl World {
             other: Service::default(),
             elsewhere: false,
             misdirected: false,
-            old_schema: false,
+            // Where it matters, from the beginning: that it comes at the right moment takes thousands of seeds.
+            old_schema: mutant == Some(Mutant::TrustsUnstored),
             policy_since: None,
             refused_at: None,
             over_since: None,
+            again: BTreeMap::new(),
             adopted: BTreeSet::new(),
             left: BTreeSet::new(),
             faults,

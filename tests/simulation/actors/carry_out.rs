@@ -34,6 +34,10 @@ pub fn carry_out(world: &World, act: Act) {
             state.delete::<EnrollmentRequest>(&key, wall);
             state.acts.push(Act::CreateRequest { key, who });
         }
+        Act::ReplaceRequest { key, who } => {
+            state.delete::<EnrollmentRequest>(&key, wall);
+            state.again.insert(key, who);
+        }
         Act::FreeRequest(key) => {
             state.touched(&key);
             state.free::<EnrollmentRequest>(&key);

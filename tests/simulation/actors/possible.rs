@@ -77,6 +77,11 @@ pub fn possible(state: &State, act: &Act) -> bool {
                     },
                 )
         }
+        Act::ReplaceRequest { key, .. } => {
+            is_there(key)
+                && status(key).is_some_and(|status| status.send.is_none())
+                && request(key).is_some_and(|request| is_fresh(state, request.as_ref()))
+        }
         Act::LowerAttempt(key) => is_there(key) && request(key).is_some_and(|request| request.spec.attempt > 1),
         Act::DeleteSecret => !state.secretless,
         Act::CreateSecret => state.secretless,
