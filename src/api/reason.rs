@@ -121,7 +121,7 @@ reasons! {
         WaitingForAnotherSend [InProgress, Waiting] "An email to the same identity, from another request and by another configuration, is under way or in doubt. There is one at a time. If that request is paused or stalled, this one is stalled after the grace period."
             "If the other request is paused or stalled, do what its conditions say, or delete it.";
         TooManyActiveLinks [Waiting] "So many links of earlier attempts cannot be revoked that no further email is sent."
-            "The condition `RevokeRefused` says why they cannot be. Mend that, revoke the jobs in Beyond Identity, or wait until their links expire.";
+            "The condition `RevokeRefused` gives the cause. Remove it, revoke the jobs in Beyond Identity, or wait until their links expire.";
         UnrecognizedService [Waiting] "What answers at the endpoint knows neither the identity nor the authenticator configuration, so it may be another service (a wrong name, a proxy). It is not believed that something does not exist."
             "Check the name resolution, the proxies, and the endpoint of the provider config. If both were removed in Beyond Identity, there is nothing to do: a deletion goes on after the grace period.";
         StatusEdited [Stalled] "Somebody has edited `status.send` into what the operator does not write, so nobody can tell whether the email was sent."

@@ -106,7 +106,7 @@ where
     }
 
     /// How much is left of the grace period of what is blocked. That of a deletion begins with it, if not later; and where
-    /// since when it is blocked cannot be written down, that counts from the first write that was refused, `refused_for` ago.
+    /// the status cannot be written, it counts from the first refused write, `refused_for` ago, but not from before the deletion.
     pub fn patience(&self, deleted_at: Option<Timestamp>, refused_for: Option<Duration>) -> Duration {
         let now = self.environment.steady();
         let left = grace::left(self.object.failing_since(), deleted_at, self.grace, now);

@@ -4,6 +4,7 @@
 use super::{Facts, recognize};
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
+use crate::beyond_identity::types::JobState;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::desired::Desired;
 use crate::enrollment_request::observed::ReadJob;
@@ -139,7 +140,7 @@ fn until_dead(facts: &Facts<'_>, job: JobRef) -> Result<UntilDead, Step> {
 /// A job that was read after its revocation.
 fn as_read(facts: &Facts<'_>, read: &ReadJob) -> Result<UntilDead, Step> {
     let change = Change::Follow(Box::new(read.clone()));
-    let is_out = is_outstanding(read.item.state.as_ref().map(crate::beyond_identity::types::JobState::as_str));
+    let is_out = is_outstanding(read.item.state.as_ref().map(JobState::as_str));
     if !goes_unwritten(facts) && change.changes(&facts.observed.status) {
         Err(Step::Record(change))
     } else if is_out {
