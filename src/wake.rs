@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Stream;
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
@@ -43,7 +44,7 @@ impl<K: Resource<DynamicType = ()>> Wake<K> {
     /// Puts an object at the end of the queue, unless it stands there already.
     pub(crate) fn wake(&self, object: ObjectRef<K>) {
         self.due.after(&object, Duration::ZERO);
-        if locked(&self.queued).insert(object.clone()) {
+        if self.queued.lock().insert(object.clone()) {
             // A queue that is closed belongs to a loop that has ended.
             _ = self.sender.send(object);
         }
@@ -67,18 +68,18 @@ impl<K: Resource<DynamicType = ()>> Due<K> {
     /// An object is to be looked at after `wait`, if not sooner.
     pub(crate) fn after(&self, object: &ObjectRef<K>, wait: Duration) {
         let Some(when) = Instant::now().checked_add(wait) else { return };
-        locked(&self.0).entry(object.clone()).and_modify(|known| *known = when.min(*known)).or_insert(when);
+        self.0.lock().entry(object.clone()).and_modify(|known| *known = when.min(*known)).or_insert(when);
     }
 
     /// A look at an object begins, or there is none any more.
     pub(crate) fn done(&self, object: &ObjectRef<K>) {
-        locked(&self.0).remove(object);
+        self.0.lock().remove(object);
     }
 
     /// How many objects wait for a look that is due.
     pub(crate) fn count(&self) -> usize {
         let now = Instant::now();
-        locked(&self.0).values().filter(|when| **when <= now).count()
+        self.0.lock().values().filter(|when| **when <= now).count()
     }
 }
 
@@ -95,14 +96,10 @@ impl<K: Resource<DynamicType = ()>> Stream for Woken<K> {
         let next = self.receiver.poll_recv(context);
         if let Poll::Ready(Some(object)) = &next {
             // Before anybody looks: what changes from now on wakes it again.
-            locked(&self.queued).remove(object);
+            self.queued.lock().remove(object);
         }
         next
     }
-}
-
-fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

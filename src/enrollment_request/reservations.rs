@@ -5,9 +5,9 @@
 //! free.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
 
 use kube::ResourceExt;
+use parking_lot::Mutex;
 
 use super::observed::Person;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
@@ -199,8 +199,8 @@ impl Reservations {
         jobs.map(|job| (job.to_owned(), others(job))).filter(|(_, others)| !others.is_empty()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

@@ -2,9 +2,9 @@
 //! at once, the others are not.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use kube::ResourceExt;
+use parking_lot::Mutex;
 
 use crate::api::HasStatus;
 
@@ -26,7 +26,7 @@ struct Known {
 impl OwnWrites {
     /// This status is about to be written by this process.
     pub fn writes<K: ResourceExt + HasStatus>(&self, object: &K) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let written = &mut all.entry(object.uid().unwrap_or_default()).or_default().written;
         if written.len() == WRITES {
             written.remove(0);
@@ -38,7 +38,7 @@ impl OwnWrites {
     /// object for the first time, nobody can say, and the answer is no.
     pub fn hear<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
         let now = object.remembered();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let Known { seen, written } = all.entry(object.uid().unwrap_or_default()).or_default();
         let before = seen.replace(now);
         if let Some(own) = written.iter().position(|own| *own == now) {
@@ -52,7 +52,7 @@ impl OwnWrites {
     /// This status was not written after all.
     pub fn takes_back<K: ResourceExt + HasStatus>(&self, object: &K) {
         let uid = object.uid().unwrap_or_default();
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let Some(Known { seen, written }) = all.get_mut(&uid) else { return };
         if let Some(last) = written.iter().rposition(|own| *own == object.remembered()) {
             written.remove(last);
@@ -65,7 +65,7 @@ impl OwnWrites {
 
     /// The object is gone.
     pub fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.0.lock().remove(uid);
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
         own.forget("uid");
         own.writes(&in_state("99"));
         own.takes_back(&in_state("99"));
-        assert!(own.0.lock().unwrap().is_empty(), "of an object that is gone, nothing stays");
+        assert!(own.0.lock().is_empty(), "of an object that is gone, nothing stays");
         assert!(!own.hear(&in_state("1")), "one that was made anew");
     }
 

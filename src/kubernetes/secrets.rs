@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -13,6 +13,7 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -59,7 +60,7 @@ impl Secrets {
 
     /// Watches these, and no others from now on.
     pub fn watch_only(&self, secrets: HashSet<ObjectRef<Secret>>) {
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         watched.retain(|secret, _| secrets.contains(secret));
         for secret in secrets {
             watched.entry(secret).or_insert_with_key(|secret| self.watch(secret));
@@ -68,14 +69,14 @@ impl Secrets {
 
     /// What is known of a Secret by now, if anything.
     pub fn known(&self, secret: &ObjectRef<Secret>) -> Option<Seen> {
-        let watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = self.watched.lock();
         watched.get(secret)?.seen.borrow().clone()
     }
 
     /// What is known of a Secret. The first to ask begins to watch it, and waits for the API server's first word.
     pub async fn get(&self, secret: &ObjectRef<Secret>) -> Seen {
         let mut seen = {
-            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut watched = self.watched.lock();
             watched.entry(secret.clone()).or_insert_with(|| self.watch(secret)).seen.clone()
         };
         match tokio::time::timeout(TIMEOUT, seen.wait_for(Option::is_some)).await {
@@ -191,14 +192,14 @@ mod tests {
         let secret = ObjectRef::new("beyond-identity").within("operator");
         let changes = Mutex::new(0);
         let events = stream::iter(events.into_iter().flatten());
-        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>, _: &Seen| *changes.lock().unwrap() += 1).await;
+        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>, _: &Seen| *changes.lock() += 1).await;
         let word = match seen.borrow().clone().unwrap() {
             Seen::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
             Seen::Absent => "absent".to_owned(),
             Seen::Forbidden => "forbidden".to_owned(),
             Seen::Unknown(_) => "unknown".to_owned(),
         };
-        (word, changes.into_inner().unwrap())
+        (word, changes.into_inner())
     }
 
     #[tokio::test]

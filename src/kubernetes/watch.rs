@@ -182,11 +182,11 @@ fn strip<K: Resource>(object: &mut K) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
 
     use futures::stream;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
     use kube::runtime::reflector::{self, ObjectRef};
+    use parking_lot::Mutex;
 
     use super::*;
     use crate::api::AuthenticatorConfig;
@@ -216,7 +216,7 @@ mod tests {
         let told = Mutex::new(Vec::new());
         let tell = |what: &str, config: &AuthenticatorConfig| {
             let generation = config.metadata.generation.unwrap();
-            told.lock().unwrap().push(format!("{what} {}{generation}", config.name_any()));
+            told.lock().push(format!("{what} {}{generation}", config.name_any()));
         };
         let changed = |config: &AuthenticatorConfig| {
             let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has it by now");
@@ -228,10 +228,10 @@ mod tests {
             assert_eq!(gone.uid, format!("uid of {}", gone.name));
             let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&gone.uid));
             assert!(!stored, "the store has it no more");
-            told.lock().unwrap().push(format!("gone {}", gone.name));
+            told.lock().push(format!("gone {}", gone.name));
         };
         follow(events, writer, |config| tell("seen", config), gone, |_| false, changed).await;
-        let mut told = told.into_inner().unwrap();
+        let mut told = told.into_inner();
         told.sort();
         told
     }
@@ -254,7 +254,7 @@ mod tests {
         let (_, writer) = reflector::store();
         let asked = Mutex::new(Vec::new());
         let edited = |config: &AuthenticatorConfig| {
-            asked.lock().unwrap().push(config.name_any());
+            asked.lock().push(config.name_any());
             false
         };
         let events = [list(vec![config("a", 1)]), vec![Event::Apply(config("a", 1))]].concat();
@@ -265,7 +265,7 @@ mod tests {
             Event::InitDone | Event::Delete(_) => Event::InitDone,
         });
         follow(stream::iter(events.map(Ok)), writer, |_| {}, |_| {}, edited, |_| {}).await;
-        assert_eq!(asked.into_inner().unwrap(), ["a", "a"]);
+        assert_eq!(asked.into_inner(), ["a", "a"]);
     }
 
     #[tokio::test]
@@ -323,10 +323,10 @@ mod tests {
         let (_, writer) = reflector::store();
         let (told, mut anew) = (Mutex::new(Vec::new()), config("a", 1));
         anew.metadata.uid = Some("another".to_owned());
-        let gone = |gone: &Gone| told.lock().unwrap().push(gone.uid.clone());
+        let gone = |gone: &Gone| told.lock().push(gone.uid.clone());
         let events =
             [list(vec![config("a", 1)]), list(vec![anew])].concat().into_iter().map(|event| Ok(guarded(event)));
         follow(stream::iter(events), writer, |_| {}, gone, |_| false, |_| {}).await;
-        assert_eq!(told.into_inner().unwrap(), ["uid of a"]);
+        assert_eq!(told.into_inner(), ["uid of a"]);
     }
 }

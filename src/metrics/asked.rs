@@ -1,8 +1,8 @@
 //! What is measured only when somebody asks, and for as long as something is so.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 
 /// What is to be measured when somebody asks.
@@ -11,11 +11,11 @@ pub(super) struct Asked(Mutex<Vec<Box<dyn Fn() + Send>>>);
 
 impl Asked {
     pub(super) fn add(&self, measure: impl Fn() + Send + 'static) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(measure));
+        self.0.lock().push(Box::new(measure));
     }
 
     pub(super) fn ask(&self) {
-        for measure in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for measure in self.0.lock().iter() {
             measure();
         }
     }

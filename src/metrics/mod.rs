@@ -4,7 +4,7 @@
 mod asked;
 mod requests;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,6 +13,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
+use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -127,7 +128,7 @@ impl Metrics {
     /// Everything, in the text format of OpenMetrics.
     pub fn text(&self) -> String {
         // One at a time: what is counted now is counted from zero.
-        let _scrape = self.scrape.lock().unwrap_or_else(PoisonError::into_inner);
+        let _scrape = self.scrape.lock();
         self.queue_depth.clear();
         self.asked.ask();
         let mut text = String::new();

@@ -2,9 +2,9 @@
 //! revoked and deleted, until this process ends.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use kube::ResourceExt;
+use parking_lot::Mutex;
 
 use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec};
 use crate::beyond_identity::ApiToken;
@@ -35,24 +35,24 @@ impl LastSeen {
     /// This token was seen for `provider`.
     pub(super) fn keep(&self, provider: &ClusterProviderConfig, token: ApiToken) {
         let credentials = Credentials { spec: provider.spec.clone(), token };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.name_any(), (credentials, false));
+        self.0.lock().insert(provider.name_any(), (credentials, false));
     }
 
     /// What was seen last of the provider config of this name is not to be used any more.
     pub(super) fn forget(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.0.lock().remove(name);
     }
 
     /// The last credentials of the provider config of this name.
     pub(super) fn get(&self, name: &str) -> Option<Credentials> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.0.lock();
         all.get(name).map(|(credentials, _)| credentials.clone())
     }
 
     /// The credentials of the provider config of this name are used although they are gone: whether that is to be told,
     /// which is so once.
     pub(super) fn tells_of_use(&self, name: &str) -> bool {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.get_mut(name).is_some_and(|(_, told)| !std::mem::replace(told, true))
     }
 }

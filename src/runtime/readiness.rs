@@ -1,9 +1,10 @@
 //! What the process still waits for before it is ready, as its parts report it.
 
 use std::fmt::{self, Display};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// What was last said so long ago is over: whatever is in trouble tries again, and says so, sooner.
@@ -54,7 +55,7 @@ impl Readiness {
 
     /// Adds a part, which is ready at once or when it says so.
     pub fn part(&self, ready: bool) -> Report {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         parts.push(Part { ready, trouble: None });
         Report { parts: self.parts.clone(), number: parts.len() - 1 }
     }
@@ -62,7 +63,7 @@ impl Readiness {
     /// What is waited for, if anything.
     pub fn waits_for(&self) -> Option<String> {
         let now = Instant::now();
-        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = self.parts.lock();
         let waiting: Vec<&Part> = parts.iter().filter(|part| !part.is_ready(now)).collect();
         let mut troubles: Vec<&Trouble> = waiting.iter().filter_map(|part| part.trouble(now)).collect();
         troubles.sort_by_key(|trouble| &trouble.what);
@@ -85,7 +86,7 @@ pub struct Report {
 impl Report {
     /// All is well, and the part is ready from now on.
     pub fn ready(&self) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         if let Some(part) = parts.get_mut(self.number) {
             *part = Part { ready: true, trouble: None };
         }
@@ -104,7 +105,7 @@ impl Report {
     /// Logs what is in the way, unless this part or another one has said so already.
     fn say(&self, trouble: Trouble) {
         let now = Instant::now();
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         let known = parts.iter().filter_map(|part| part.trouble(now)).any(|known| known.what == trouble.what);
         let line = (!known).then(|| trouble.to_string());
         if let Some(part) = parts.get_mut(self.number) {

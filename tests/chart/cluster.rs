@@ -1,10 +1,11 @@
 //! A control plane with its controllers, for what lives in a cluster: one test at a time.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use harness::chart;
 use harness::control_plane::ControlPlane;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 
 use crate::support::{NAMESPACE, helm_in, namespace};
@@ -20,7 +21,7 @@ impl Cluster {
     pub fn empty() -> Self {
         static CLUSTER: OnceLock<Mutex<ControlPlane>> = OnceLock::new();
         let cluster = CLUSTER.get_or_init(|| Mutex::new(ControlPlane::start_with_controllers().unwrap()));
-        let cluster = Self(cluster.lock().unwrap_or_else(PoisonError::into_inner));
+        let cluster = Self(cluster.lock());
         let namespaced = "deployments,services,serviceaccounts,roles,rolebindings,pdb";
         for kinds in [namespaced, "clusterroles,clusterrolebindings,crds"] {
             let all = ["delete", kinds, "--all-namespaces", OURS[0], OURS[1], "--timeout=300s"];

@@ -46,19 +46,19 @@ fn leads(process: &Process) -> bool {
 /// The record of the next leader, and how long it took from the last time that the one before had renewed its own.
 async fn taken_over(place: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration) {
     let last = before.clone();
-    let seen = std::sync::Mutex::new(last);
+    let seen = parking_lot::Mutex::new(last);
     let after = wait_for(leases(place), LEASE, "has another holder", |lease: &Lease| {
         let spec = lease.spec.as_ref().unwrap();
         let ours = spec.holder_identity == before.holder_identity;
         if ours {
-            *seen.lock().unwrap() = spec.clone();
+            *seen.lock() = spec.clone();
         }
         spec.holder_identity.is_some() && !ours
     })
     .await
     .spec
     .unwrap();
-    let last = seen.into_inner().unwrap();
+    let last = seen.into_inner();
     let took = after.acquire_time.as_ref().unwrap().0.duration_since(last.renew_time.unwrap().0);
     (after, took.unsigned_abs())
 }

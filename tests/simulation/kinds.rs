@@ -23,7 +23,7 @@ impl Kind for EnrollmentRequest {
         &mut state.requests
     }
 
-    fn cache(process: &Process) -> &std::sync::Mutex<Objects<Self>> {
+    fn cache(process: &Process) -> &parking_lot::Mutex<Objects<Self>> {
         &process.requests
     }
 
@@ -91,7 +91,7 @@ impl Kind for AuthenticatorConfig {
         &mut state.configs
     }
 
-    fn cache(process: &Process) -> &std::sync::Mutex<Objects<Self>> {
+    fn cache(process: &Process) -> &parking_lot::Mutex<Objects<Self>> {
         &process.configs
     }
 

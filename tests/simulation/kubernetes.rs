@@ -31,7 +31,7 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     const FINALIZE: Port;
 
     fn table(state: &mut State) -> &mut Table<Self>;
-    fn cache(process: &Process) -> &std::sync::Mutex<Objects<Self>>;
+    fn cache(process: &Process) -> &parking_lot::Mutex<Objects<Self>>;
     /// A new object's status: what the schema gives as default.
     fn reset_status(&mut self);
     /// The id of the record that announces a call.

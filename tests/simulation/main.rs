@@ -25,9 +25,9 @@ mod waker;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use faults::{Hits, all};
+use parking_lot::Mutex;
 
 /// How many seeds a plain run takes.
 const SEEDS: u64 = 2_000;
@@ -60,12 +60,12 @@ fn the_promise_holds_in_every_schedule() {
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            let failed = lock(&total).failed.as_ref().is_some_and(|(first, _)| *first < seed);
+            let failed = total.lock().failed.as_ref().is_some_and(|(first, _)| *first < seed);
             if seed >= seeds.end || failed {
                 return;
             }
             let outcome = if only.is_some() { schedule::run_once(seed, None, true) } else { schedule::run(seed, None) };
-            let mut total = lock(&total);
+            let mut total = total.lock();
             outcome.hits.iter().for_each(|(hit, times)| *total.hits.entry(*hit).or_default() += times);
             total.calls += outcome.calls;
             total.emails += outcome.emails;
@@ -81,7 +81,7 @@ fn the_promise_holds_in_every_schedule() {
         scope.spawn(work);
         scope.spawn(work);
     });
-    let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let total = total.into_inner();
     let Total { hits, calls, emails, paused_in_doubt, by_the_last_token, failed } = total;
     if let Some((seed, schedule::Outcome { violation, trace, .. })) = failed {
         println!("{}", trace.join("\n"));
@@ -117,10 +117,6 @@ fn every_fault_was_met(mut hits: Hits) {
     let never: Vec<_> = all.iter().filter(|hit| !hits.contains_key(hit)).collect();
     println!("{} faults at points of calls, {} in all", all.len(), hits.values().sum::<u64>());
     assert!(never.is_empty(), "these never happened: {never:?}");
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A seed gives the same run every time, or nothing could be replayed.

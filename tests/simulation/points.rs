@@ -10,7 +10,7 @@ use crate::actors;
 use crate::faults::{Fault, Point, Port};
 use crate::mishap::Mishap;
 use crate::mutants;
-use crate::process::{Process, locked};
+use crate::process::Process;
 use crate::world::State;
 
 /// Where a process makes its calls.
@@ -168,7 +168,7 @@ impl Seat {
             Fault::Fail(mishap) => return Next::Fail(mishap),
             Fault::Late(mishap) => return Next::Late(mishap, within(port.late())),
             Fault::Burst => {
-                *locked(&process.failing_writes) = 9;
+                *process.failing_writes.lock() = 9;
                 return Next::Fail(Mishap::NoAnswer);
             }
         }
@@ -178,7 +178,7 @@ impl Seat {
     /// Whether a row of failing writes goes on.
     fn still_failing(&self, port: Port) -> bool {
         let writes = matches!(port, Port::WriteRequest | Port::WriteConfig);
-        let mut left = locked(&self.0.failing_writes);
+        let mut left = self.0.failing_writes.lock();
         if writes && *left > 0 {
             *left -= 1;
             return true;

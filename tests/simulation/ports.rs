@@ -32,7 +32,7 @@ use crate::looks::{KUBERNETES, SERVICE};
 use crate::mishap::Mishap;
 use crate::mutants::{self, Mutant};
 use crate::points::Seat;
-use crate::process::{Process, locked};
+use crate::process::Process;
 use crate::service::{self, LAG, Moment};
 use crate::specs;
 use crate::turns::Turn;
@@ -54,7 +54,7 @@ impl<K> SimObjects<K> {
 
 impl<K: Kind> Objects<K> for SimObjects<K> {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        locked(K::cache(&self.seat.0)).get(&(namespace.to_owned(), name.to_owned())).cloned()
+        K::cache(&self.seat.0).lock().get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
@@ -142,7 +142,7 @@ pub struct SimUsers(pub Seat);
 
 impl Users for SimUsers {
     async fn of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
-        let cached = users(&locked(&self.0.0.requests), namespace, name);
+        let cached = users(&self.0.0.requests.lock(), namespace, name);
         if !cached.is_empty() {
             return Ok(cached);
         }

@@ -2,12 +2,13 @@
 //! suspended and killed between any two calls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::enrollment_request::reservations::{Holder, Reservations};
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -56,10 +57,6 @@ pub struct Process {
 struct Wakers {
     configs: Arc<Waker<AuthenticatorConfig>>,
     requests: Arc<Waker<EnrollmentRequest>>,
-}
-
-pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Process {
@@ -142,7 +139,7 @@ impl Process {
         let waits = |config: &AuthenticatorConfig| {
             config.metadata.deletion_timestamp.is_some() && config.metadata.namespace == request.metadata.namespace
         };
-        let configs = locked(&self.configs);
+        let configs = self.configs.lock();
         let keys: Vec<Key> = configs.iter().filter(|(_, config)| waits(config)).map(|(key, _)| key.clone()).collect();
         drop(configs);
         keys.iter().for_each(|key| self.wake_config(key));
@@ -164,7 +161,7 @@ impl Process {
         if !self.dead.swap(true, Ordering::SeqCst) {
             self.world.say(format_args!("{} is killed", self.name));
             self.died.notify_one();
-            locked(&self.tasks).drain(..).for_each(|task| task.abort());
+            self.tasks.lock().drain(..).for_each(|task| task.abort());
         }
     }
 
@@ -176,7 +173,7 @@ impl Process {
     /// Suspends it.
     pub fn suspend(&self, pause: Duration) {
         self.world.say(format_args!("{} is suspended for {pause:?}", self.name));
-        *locked(&self.suspended) = Some(Instant::now() + pause);
+        *self.suspended.lock() = Some(Instant::now() + pause);
     }
 
     /// Waits while the process is suspended, and for ever once it is dead.
@@ -185,7 +182,7 @@ impl Process {
             if self.dead.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
-            let until = locked(&self.suspended).filter(|until| *until > Instant::now());
+            let until = self.suspended.lock().filter(|until| *until > Instant::now());
             let Some(until) = until else { return };
             sleep_until(until).await;
         }
@@ -193,7 +190,7 @@ impl Process {
 
     pub fn spawn<T: Send + 'static>(&self, task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         let handle = tokio::spawn(task);
-        let mut tasks = locked(&self.tasks);
+        let mut tasks = self.tasks.lock();
         tasks.retain(|task| !task.is_finished());
         tasks.push(handle.abort_handle());
         handle
@@ -208,7 +205,7 @@ impl Process {
     ) {
         let process = self.clone();
         let changes = self.world.lock().changes.clone();
-        let keys: Vec<Key> = locked(K::cache(self)).keys().cloned().collect();
+        let keys: Vec<Key> = K::cache(self).lock().keys().cloned().collect();
         keys.iter().for_each(|key| waker.wake(key));
         self.spawn(async move {
             loop {
@@ -230,7 +227,7 @@ impl Process {
                     continue;
                 }
                 next += 1;
-                let mut cache = locked(K::cache(&process));
+                let mut cache = K::cache(&process).lock();
                 let before = if gone { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
                 drop(cache);
                 seen(&object, gone);
@@ -249,7 +246,7 @@ impl Process {
             (table.objects.clone(), table.log.len())
         };
         self.world.say(format_args!("{}: a watch of {} starts anew", self.name, K::kind(&())));
-        let before = std::mem::replace(&mut *locked(K::cache(self)), objects.clone());
+        let before = std::mem::replace(&mut *K::cache(self).lock(), objects.clone());
         for (key, object) in objects {
             seen(&object, false);
             if before.get(&key).is_none_or(|before| !looks_the_same(before.as_ref(), object.as_ref())) {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use kube::ResourceExt;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kubernetes::{Key, Kind};
 use crate::mutants;
-use crate::process::{Process, locked};
+use crate::process::Process;
 
 /// A look at an object, which says after how long to look again.
 pub type Looking = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
@@ -30,7 +31,7 @@ pub struct Waker<K> {
 impl<K: Kind> Waker<K> {
     /// Wakes the loop for an object that the cache has.
     pub fn wake_known(&self, key: &Key) {
-        let known = locked(K::cache(&self.process)).contains_key(key);
+        let known = K::cache(&self.process).lock().contains_key(key);
         if known {
             self.wake(key);
         }
@@ -41,7 +42,7 @@ impl<K: Kind> Waker<K> {
     }
 
     pub fn wake(&self, key: &Key) {
-        let mut woken = locked(&self.woken);
+        let mut woken = self.woken.lock();
         let notify = woken.entry(key.clone()).or_insert_with(|| {
             let notify = Arc::new(Notify::new());
             let work = work(self.process.clone(), key.clone(), notify.clone(), self.look.clone());
@@ -61,7 +62,7 @@ impl Waker<EnrollmentRequest> {
                 && request.namespace() == namespace
                 && request.spec.authenticator_config_ref.name == name
         };
-        let requests = locked(&self.process.requests);
+        let requests = self.process.requests.lock();
         let keys: Vec<Key> = requests.iter().filter(|(_, request)| waiting(request)).map(|(k, _)| k.clone()).collect();
         drop(requests);
         keys.iter().for_each(|key| self.wake(key));
@@ -86,7 +87,7 @@ async fn work<K: Kind>(process: Arc<Process>, key: Key, woken: Arc<Notify>, look
         }
         process.awake().await;
         due = None;
-        let object = locked(K::cache(&process)).get(&key).cloned();
+        let object = K::cache(&process).lock().get(&key).cloned();
         let Some(object) = object else { continue };
         let object = mutants::seen(&process, Arc::unwrap_or_clone(object));
         match process.spawn(look(object)).await {

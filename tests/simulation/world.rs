@@ -1,7 +1,7 @@
 //! The world that the processes live in: what there is, what is to happen, and a record of what did.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use beyond_identity_operator::api::authenticator_config::CreateRecord;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
@@ -12,6 +12,7 @@ use beyond_identity_operator::beyond_identity::types::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -312,7 +313,7 @@ impl World {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// The true time.

@@ -1,8 +1,9 @@
 //! The gate: what it holds back is not sent, and it hears of everything else.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::server::{Reply, Server, answer, answer_with};
@@ -26,13 +27,13 @@ impl Turnstile {
 
 impl Gate for Turnstile {
     fn begin(&self) -> Result<(), Duration> {
-        let mut left = self.left.lock().unwrap();
+        let mut left = self.left.lock();
         *left = left.checked_sub(1).ok_or(PAUSE)?;
         Ok(())
     }
 
     fn end(&self, _: Operation, _: Instant, error: Option<&Error>) {
-        self.heard.lock().unwrap().push(error.and_then(Error::status));
+        self.heard.lock().push(error.and_then(Error::status));
     }
 }
 
@@ -59,7 +60,7 @@ async fn each_page_of_a_list_passes_and_a_list_that_is_held_back_in_the_middle_i
     let error = client(server.address, TIMEOUT).behind(turnstile.clone()).list_jobs("jane").await.unwrap_err();
     assert!(matches!(error, Error::Retry { cause: Unsent::TooManyCalls, .. }), "{error:?}");
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(*turnstile.heard.lock().unwrap(), [None]);
+    assert_eq!(*turnstile.heard.lock(), [None]);
 }
 
 #[tokio::test]
@@ -71,5 +72,5 @@ async fn it_hears_what_came_of_each_call() {
     for after in [Some(PAUSE), None, None] {
         assert_eq!(client.identity("jane").await.unwrap_err().after(), after);
     }
-    assert_eq!(*turnstile.heard.lock().unwrap(), [Some(429), Some(503), None]);
+    assert_eq!(*turnstile.heard.lock(), [Some(429), Some(503), None]);
 }

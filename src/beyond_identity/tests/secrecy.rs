@@ -1,8 +1,9 @@
 //! What must never come out: the token, addresses, usernames, links.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -34,18 +35,18 @@ impl Log {
         // test's, which has no subscriber. So the line is met once, and then asked about again on this thread.
         client(([127, 0, 0, 1], 1).into(), TIMEOUT).identity("nobody").await.unwrap_err();
         tracing::callsite::rebuild_interest_cache();
-        self.0.lock().unwrap().clear();
+        self.0.lock().clear();
         guard
     }
 
     pub fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(self.0.lock().clone()).unwrap()
     }
 }
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use harness::contract::{Request, contract};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -52,7 +53,7 @@ impl Server {
 
     /// Every request that was read, headers and body, as it came.
     pub fn requests(&self) -> Vec<String> {
-        self.state.lock().unwrap().requests.clone()
+        self.state.lock().requests.clone()
     }
 
     /// What breaks the contract in one of them.
@@ -72,7 +73,7 @@ impl Server {
 
     /// How many bytes of a flood went out.
     pub fn flooded(&self) -> usize {
-        self.state.lock().unwrap().flooded
+        self.state.lock().flooded
     }
 }
 
@@ -87,7 +88,7 @@ impl Drop for Server {
 async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     while let Some(request) = read_request(&mut stream).await {
         let reply = {
-            let mut state = state.lock().unwrap();
+            let mut state = state.lock();
             state.requests.push(request);
             state.replies.pop_front()
         };
@@ -115,7 +116,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
                     if stream.write_all(&block).await.is_err() {
                         return;
                     }
-                    state.lock().unwrap().flooded += block.len();
+                    state.lock().flooded += block.len();
                 }
                 return;
             }

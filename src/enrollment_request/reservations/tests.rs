@@ -17,7 +17,7 @@ fn holder(uid: &str) -> Holder {
 fn filled(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String>>>) {
     let woken = Arc::new(Mutex::new(Vec::new()));
     let log = woken.clone();
-    let reservations = Reservations::new(move |holder| log.lock().unwrap().push(holder.uid.clone()));
+    let reservations = Reservations::new(move |holder| log.lock().push(holder.uid.clone()));
     reservations.fill(requests);
     (reservations, woken)
 }
@@ -36,7 +36,7 @@ fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
     assert_eq!(reservations.take(&person("a"), &holder("2")), Err(Taken::By(holder("1"))));
     assert_eq!(reservations.take(&person("b"), &holder("3")), Ok(()));
     reservations.release(&holder("1"));
-    assert_eq!(*woken.lock().unwrap(), ["2"]);
+    assert_eq!(*woken.lock(), ["2"]);
     assert_eq!(reservations.take(&person("a"), &holder("2")), Ok(()));
 }
 
@@ -46,7 +46,7 @@ fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
     assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
     assert!(reservations.take(&person("a"), &holder("2")).is_err());
     assert_eq!(reservations.take(&person("b"), &holder("1")), Ok(()));
-    assert_eq!(*woken.lock().unwrap(), ["2"]);
+    assert_eq!(*woken.lock(), ["2"]);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
     assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
     assert_eq!(reservations.take(&other, &holder("2")), Err(Taken::Busy(holder("1"))));
     reservations.settled(&holder("1"));
-    assert_eq!(*woken.lock().unwrap(), ["2"]);
+    assert_eq!(*woken.lock(), ["2"]);
     assert_eq!(reservations.take(&other, &holder("2")), Ok(()));
     assert_eq!(
         reservations.take(&person("a"), &holder("3")),
@@ -139,5 +139,5 @@ fn a_request_that_is_gone_waits_for_nobody_any_more() {
     assert!(state.waiting.is_empty() && state.next.is_empty());
     drop(state);
     reservations.release(&holder("1"));
-    assert!(woken.lock().unwrap().is_empty(), "nobody is there to be woken");
+    assert!(woken.lock().is_empty(), "nobody is there to be woken");
 }

@@ -7,10 +7,11 @@ mod turns;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -85,7 +86,7 @@ impl Limiters {
 
     /// Wakes those whose turn it is; answers when there may be more.
     fn pass(&self, now: Instant) -> Option<Instant> {
-        let limiters: Vec<_> = locked(&self.limiters).values().cloned().collect();
+        let limiters: Vec<_> = self.limiters.lock().values().cloned().collect();
         let passed = limiters.iter().map(|limiter| limiter.turns().pass(now)).map(|next| {
             next.woken.iter().for_each(|(applicant, wake)| wake(applicant));
             next.look_again
@@ -94,7 +95,7 @@ impl Limiters {
     }
 
     fn of(&self, endpoint: &str, tenant_id: &str) -> Arc<Limiter> {
-        let mut limiters = locked(&self.limiters);
+        let mut limiters = self.limiters.lock();
         let limiter = limiters.entry((endpoint.to_owned(), tenant_id.to_owned())).or_insert_with(|| {
             Arc::new(Limiter {
                 endpoint: endpoint.to_owned(),
@@ -109,7 +110,7 @@ impl Limiters {
 
 impl Limiter {
     fn turns(&self) -> MutexGuard<'_, Turns<Wake>> {
-        locked(&self.turns)
+        self.turns.lock()
     }
 
     /// Where somebody waits, the next turn may be another one now, or due.
@@ -182,10 +183,6 @@ impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admission").field("applicant", &self.applicant).finish_non_exhaustive()
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

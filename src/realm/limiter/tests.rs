@@ -13,7 +13,7 @@ fn applicant(name: &str) -> Applicant {
 fn waking() -> (Woken, Wake) {
     let woken = Woken::default();
     let seen = woken.clone();
-    (woken, Arc::new(move |applicant| locked(&seen).push(applicant.name.clone())))
+    (woken, Arc::new(move |applicant| seen.lock().push(applicant.name.clone())))
 }
 
 fn too_many(after: Option<u64>) -> Error {
@@ -41,9 +41,9 @@ async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
         admit(endpoint, tenant, "elsewhere").unwrap().begin().unwrap();
     }
     tokio::time::sleep(Duration::from_secs(29)).await;
-    assert!(locked(&woken).is_empty());
+    assert!(woken.lock().is_empty());
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(*locked(&woken), ["one", "other", "new"], "each of them, in the order in which they were held up");
+    assert_eq!(*woken.lock(), ["one", "other", "new"], "each of them, in the order in which they were held up");
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,7 +56,7 @@ async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothi
     admission.end(CREATE_JOB, Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
     assert_eq!(admission.begin(), Err(Duration::from_secs(5)));
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(*locked(&woken), ["one"]);
+    assert_eq!(*woken.lock(), ["one"]);
     (0..100).for_each(|_| admission.begin().unwrap());
 }
 
@@ -67,7 +67,7 @@ async fn a_look_that_makes_no_call_costs_no_turn() {
     admission.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
     let admit = |name| limiters.admit("https://a", "t", applicant(name), true, wake.clone());
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(*locked(&woken), ["told"]);
+    assert_eq!(*woken.lock(), ["told"]);
     drop(admit("told").unwrap());
     drop(admit("one").unwrap());
     let two = admit("two").unwrap();
@@ -75,5 +75,5 @@ async fn a_look_that_makes_no_call_costs_no_turn() {
     drop(two);
     assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "a call was made");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(*locked(&woken), ["told", "three"]);
+    assert_eq!(*woken.lock(), ["told", "three"]);
 }

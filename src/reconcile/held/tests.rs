@@ -1,6 +1,8 @@
 //! What is said of an object, and of which version.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::*;
 use crate::api::authenticator_config::CreateRecord;
@@ -97,7 +99,7 @@ struct Forgetful(Mutex<Vec<AuthenticatorConfig>>);
 
 impl Forgetful {
     fn stored(&self) -> Vec<AuthenticatorConfig> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
@@ -113,7 +115,7 @@ impl Objects<AuthenticatorConfig> for Forgetful {
     }
 
     async fn write_status(&self, object: &AuthenticatorConfig) -> Result<AuthenticatorConfig, WriteError> {
-        let mut stored = self.0.lock().unwrap();
+        let mut stored = self.0.lock();
         if stored.len() == 1 && object.metadata.resource_version.as_deref() != Some("2") {
             return Err(WriteError::Conflict);
         }

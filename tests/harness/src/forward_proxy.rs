@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
@@ -50,7 +51,7 @@ impl ForwardProxy {
     /// The hosts and ports that it was asked to connect to, in that order.
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked.lock().clone()
     }
 }
 
@@ -59,7 +60,7 @@ async fn connect(stream: TcpStream, server: SocketAddr, asked: Arc<Mutex<Vec<Str
     let mut line = String::new();
     client.read_line(&mut line).await?;
     let target = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    asked.lock().unwrap_or_else(PoisonError::into_inner).push(target);
+    asked.lock().push(target);
     while line != "\r\n" && !line.is_empty() {
         line.clear();
         client.read_line(&mut line).await?;

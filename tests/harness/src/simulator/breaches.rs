@@ -6,7 +6,7 @@ use std::thread;
 use super::call::Call;
 use super::handle::RealmHandle;
 use super::reply::Reply;
-use super::state::{Key, World, lock};
+use super::state::{Key, World};
 use crate::contract::{Answer, Breach, Request, contract};
 
 impl World {
@@ -51,7 +51,7 @@ impl RealmHandle {
     /// What broke the contract here so far, or where there is no realm. Taken away, it fails nothing any more.
     #[must_use]
     pub fn take_breaches(&self) -> Vec<Breach> {
-        let mut world = lock(&self.world);
+        let mut world = self.world.lock();
         let found = world.breaches_of(&self.key).cloned().collect();
         let realms: HashSet<Key> = world.realms.keys().cloned().collect();
         world.breaches.retain(|(key, _)| *key != self.key && realms.contains(key));
@@ -61,7 +61,7 @@ impl RealmHandle {
     /// Fails as soon as something broke the contract, so that no test goes on as if nothing were wrong.
     #[track_caller]
     pub(super) fn check(&self) {
-        let found: Vec<Breach> = lock(&self.world).breaches_of(&self.key).cloned().collect();
+        let found: Vec<Breach> = self.world.lock().breaches_of(&self.key).cloned().collect();
         check(&found.iter().collect::<Vec<_>>());
     }
 }

@@ -1,15 +1,16 @@
 //! What a test does to a realm, and what it can ask of it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 
 use super::call::Operation;
 use super::faults::{Rule, RuleId};
 use super::model::{Config, Email, Identity, Job, Recorded};
 use super::quota::Quota;
-use super::state::{Key, Realm, World, lock};
+use super::state::{Key, Realm, World};
 
 /// One realm of one tenant. Clones are the same realm.
 ///
@@ -105,7 +106,7 @@ impl RealmHandle {
 
     /// From now on the tenant, all its realms together, has this quota of calls; or none any more.
     pub fn set_quota(&self, quota: impl Into<Option<Quota>>) {
-        let quotas = &mut lock(&self.world).quotas;
+        let quotas = &mut self.world.lock().quotas;
         match quota.into() {
             Some(quota) => _ = quotas.insert(self.key.0.clone(), quota.into()),
             None => _ = quotas.remove(&self.key.0),
@@ -116,7 +117,7 @@ impl RealmHandle {
     #[must_use]
     pub fn requests_of_tenant(&self) -> Vec<Recorded> {
         self.check();
-        lock(&self.world).requests.iter().filter(|request| request.tenant == self.key.0).cloned().collect()
+        self.world.lock().requests.iter().filter(|request| request.tenant == self.key.0).cloned().collect()
     }
 
     /// Sets a fault. The oldest that applies to a request is used.
@@ -257,7 +258,7 @@ impl RealmHandle {
         self.check();
         let (tenant, realm) = &self.key;
         let here = |request: &&Recorded| request.tenant == *tenant && request.realm == *realm;
-        lock(&self.world).requests.iter().filter(here).cloned().collect()
+        self.world.lock().requests.iter().filter(here).cloned().collect()
     }
 
     /// Those of the requests to this realm that ask for one operation.
@@ -271,7 +272,7 @@ impl RealmHandle {
     #[track_caller]
     pub(super) fn with<T>(&self, run: impl FnOnce(&mut Realm) -> T) -> T {
         self.check();
-        let mut world = lock(&self.world);
+        let mut world = self.world.lock();
         let (tenant, id) = self.key.clone();
         let fresh = || Realm { tenant: tenant.clone(), id: id.clone(), ..Realm::default() };
         run(world.realms.entry(self.key.clone()).or_insert_with(fresh))

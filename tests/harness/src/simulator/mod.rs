@@ -20,9 +20,10 @@ mod state;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use call::Operation;
@@ -32,7 +33,7 @@ pub use model::{Config, Email, Identity, Job, Outcome, Recorded};
 pub use quota::{Quota, Tells};
 pub use reply::Reply;
 
-use state::{World, lock};
+use state::World;
 
 /// A running simulator. Dropping it stops it, and closes every connection.
 #[derive(Debug)]
@@ -75,13 +76,13 @@ impl Simulator {
 
     /// From now on requests are not held against the contract: for whoever tries what becomes of wrong ones.
     pub fn allow_any_request(&self) {
-        lock(&self.world).takes_any_request = true;
+        self.world.lock().takes_any_request = true;
     }
 
     /// Everything that was asked of any realm, and of none, in the order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
-        lock(&self.world).requests.clone()
+        self.world.lock().requests.clone()
     }
 }
 
@@ -95,6 +96,6 @@ impl Drop for Simulator {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        breaches::check(&lock(&self.world).breaches.iter().map(|(_, breach)| breach).collect::<Vec<_>>());
+        breaches::check(&self.world.lock().breaches.iter().map(|(_, breach)| breach).collect::<Vec<_>>());
     }
 }

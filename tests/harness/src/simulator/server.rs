@@ -1,7 +1,7 @@
 //! The connections, and the one place where a fault decides what happens to a request and what its caller gets to see.
 
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -11,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -20,7 +21,7 @@ use super::faults::Effect;
 use super::paging::View;
 use super::reply::Reply;
 use super::routes;
-use super::state::{Realm, World, lock};
+use super::state::{Realm, World};
 
 /// The connection is to be closed without a single byte of an answer.
 ///
@@ -64,13 +65,13 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
     let call = Call::read(request).await?;
     let key = (call.tenant.clone(), call.realm.clone());
     let (ticket, effect) = {
-        let mut world = lock(&world);
+        let mut world = world.lock();
         world.check_request(&call);
         world.arrive(&call)
     };
     let answer = follow(&world, call, effect).await;
     let date = {
-        let mut world = lock(&world);
+        let mut world = world.lock();
         world.conclude(ticket, answer.as_ref().ok());
         world.realms.get(&key).map_or_else(Timestamp::now, Realm::now)
     };
@@ -79,7 +80,7 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
 
 /// Does what was asked for; what the service answers is held against the contract, whatever becomes of it on its way.
 fn act(world: &Mutex<World>, call: &Call, view: View) -> Reply {
-    let mut world = lock(world);
+    let mut world = world.lock();
     let reply = routes::act(&mut world, call, view);
     world.check_answer(call, &reply);
     reply

@@ -1,7 +1,6 @@
 //! All that the simulator knows, behind one lock that is never held across a wait.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -163,9 +162,4 @@ impl Realm {
         }
         true
     }
-}
-
-/// The lock, also after a test that held it has failed.
-pub(super) fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
-    world.lock().unwrap_or_else(PoisonError::into_inner)
 }
