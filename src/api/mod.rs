@@ -151,6 +151,28 @@ pub struct ProviderConfigRef {
     pub name: String,
 }
 
+impl ProviderConfigRef {
+    /// The provider config that an object in `namespace` means by this.
+    pub fn resolve(&self, _namespace: &str) -> ProviderConfigKey {
+        let namespace = match self.kind {
+            ProviderConfigKind::ClusterProviderConfig => None,
+        };
+        ProviderConfigKey { kind: self.kind, namespace, name: self.name.clone() }
+    }
+}
+
+/// The identity of a provider config in the cluster. Two namespaces can have one of the same name each, so the name alone
+/// never identifies one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProviderConfigKey {
+    /// Its kind.
+    pub kind: ProviderConfigKind,
+    /// Its namespace; `None` for a cluster-scoped kind.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
 /// The kinds of provider config.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProviderConfigKind {
