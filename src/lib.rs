@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod authenticator_config;
+mod backend;
 pub mod beyond_identity;
 pub mod cli;
 pub mod enrollment_request;

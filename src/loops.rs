@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::beyond_identity::TraceId;
 use crate::metrics::Metrics;
-use crate::reconcile::look::Looked;
+use crate::reconcile::ReconcileResult;
 use crate::wake::Woken;
 
 /// When an object is looked at again whose look ended in a mistake of the operator's own.
@@ -34,7 +34,7 @@ pub(crate) async fn run<K, L, F>(
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     L: Fn(Arc<K>) -> F + Send + Sync + 'static,
-    F: Future<Output = Looked> + Send + 'static,
+    F: Future<Output = ReconcileResult> + Send + 'static,
 {
     let (due, waiting, missed) = (woken.due(), woken.due(), woken.due());
     metrics.runs(controller, concurrency, move || waiting.count());
@@ -79,10 +79,10 @@ pub(crate) async fn run<K, L, F>(
 async fn measured(
     controller: &'static str,
     metrics: Arc<Metrics>,
-    look: impl Future<Output = Looked>,
+    look: impl Future<Output = ReconcileResult>,
 ) -> Option<Duration> {
     let (begun, _at_work) = (Instant::now(), metrics.looks(controller));
-    let Looked { ended, again } = TraceId::random().run(look).await;
+    let ReconcileResult { ended, requeue_after } = TraceId::random().run(look).await;
     metrics.looked(controller, ended, begun.elapsed());
-    again
+    requeue_after
 }

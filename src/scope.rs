@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
+use crate::backend::KubeBackend;
 use crate::beyond_identity::HttpClient;
-use crate::enrollment_request::desired::Desired;
-use crate::enrollment_request::plan::is_anything_owed;
+use crate::enrollment_request::plan::is_pending;
 use crate::enrollment_request::reservations::{Holder, Reservations};
-use crate::environment::SystemEnvironment;
+use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
@@ -29,15 +29,11 @@ use crate::kubernetes::watch::{Gone, filled, watch};
 use crate::metrics::Metrics;
 use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
-use crate::reconcile::Memories;
+use crate::reconcile::input::judge;
+use crate::reconcile::{Context, Kind, Memories, Options, reconcile};
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
 use crate::wake::{self, Wake, Woken};
-use crate::{authenticator_config, enrollment_request};
-
-/// The loops' names, in metrics and in the turns at a tenant: their kinds, in lower case.
-const CONFIGS: &str = "authenticatorconfig";
-const REQUESTS: &str = "enrollmentrequest";
 
 /// What the operator reaches the world by, whichever namespaces it watches.
 pub(crate) struct World {
@@ -71,27 +67,30 @@ pub(crate) struct Waker {
     requests: Store<EnrollmentRequest>,
     wake_config: Wake<AuthenticatorConfig>,
     wake_request: Wake<EnrollmentRequest>,
+    options: Arc<Options>,
 }
 
 impl Scope {
-    /// Starts to watch each of `namespaces`, or the whole cluster where there are none.
+    /// Starts to watch each namespace that the settings give, or the whole cluster where they give none.
     pub(crate) fn watch_all(
-        namespaces: &[String],
+        settings: &Settings,
         server: &Server,
         readiness: &Readiness,
         reservations: &Arc<Reservations>,
         watches: &mut JoinSet<()>,
     ) -> Vec<Self> {
-        let namespaces = match namespaces {
+        let options = Arc::new(settings.options());
+        let namespaces = match settings.watch_namespaces.as_slice() {
             [] => vec![None],
             namespaces => namespaces.iter().map(|namespace| Some(namespace.as_str())).collect(),
         };
-        let watch = |namespace| Self::watch(namespace, server, readiness, reservations, watches);
+        let watch = |namespace| Self::watch(namespace, &options, server, readiness, reservations, watches);
         namespaces.into_iter().map(watch).collect()
     }
 
     fn watch(
         namespace: Option<&str>,
+        options: &Arc<Options>,
         Server { client, url }: &Server,
         readiness: &Readiness,
         reservations: &Arc<Reservations>,
@@ -101,7 +100,7 @@ impl Scope {
         let (requests, request_writer) = reflector::store();
         let (wake_config, woken_configs) = wake::queue();
         let (wake_request, woken_requests) = wake::queue();
-        let waker = Waker { configs, requests, wake_config, wake_request };
+        let waker = Waker { configs, requests, wake_config, wake_request, options: options.clone() };
 
         let own_writes = Arc::<OwnWrites>::default();
         let (own_configs, own_requests) = (own_writes.clone(), own_writes.clone());
@@ -172,26 +171,44 @@ impl Scope {
     /// Starts the loops. They end, when what is under way has come to its end, after `ending` was cancelled.
     pub(crate) fn start(self, world: &World, ending: &CancellationToken, loops: &mut JoinSet<()>) {
         let World { settings, client, recorder, environment, reservations, metrics, .. } = world;
-        let Waker { configs, requests, wake_config, wake_request } = self.waker;
+        let Waker { configs, requests, wake_config, wake_request, options } = self.waker;
         let (concurrency, own_writes) = (settings.max_concurrent_reconciles, self.own_writes);
         let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
 
-        let ports = Arc::new(authenticator_config::Ports {
+        let backend = Arc::new(KubeBackend {
             configs: KubeObjects::new(client.clone(), configs.clone(), events.clone(), own_writes.clone()),
+            requests: KubeObjects::new(client.clone(), requests.clone(), events, own_writes),
             users: KubeUsers { client: client.clone(), requests: requests.clone() },
-            realms: realms(world, CONFIGS, wake_config),
+            realms: KubeRealms {
+                providers: world.providers.clone(),
+                http: world.http.clone(),
+                request_timeout: settings.request_timeout,
+                allow_loopback: settings.allow_loopback_endpoints,
+                limiters: world.limiters.clone(),
+                metrics: metrics.clone(),
+                wake: Arc::new(move |object| {
+                    let (namespace, name) = (&object.namespace, &object.name);
+                    match object.kind {
+                        AuthenticatorConfig::CONTROLLER => wake_config.wake(ObjectRef::new(name).within(namespace)),
+                        _ => wake_request.wake(ObjectRef::new(name).within(namespace)),
+                    }
+                }),
+            },
+        });
+
+        let context = Arc::new(Context {
+            backend: backend.clone(),
             environment: environment.clone(),
+            shared: Arc::new(()),
             memories: self.config_memories,
-            cluster: settings.cluster_name.clone(),
-            orphan_on_delete: settings.orphan_on_delete,
-            times: settings.config_times(),
+            options: options.as_ref().clone(),
         });
         let look = move |config: Arc<AuthenticatorConfig>| {
-            let ports = ports.clone();
-            async move { authenticator_config::reconcile(&ports, Arc::unwrap_or_clone(config)).await }
+            let context = context.clone();
+            async move { reconcile(&context, Arc::unwrap_or_clone(config)).await }
         };
         loops.spawn(crate::loops::run(
-            CONFIGS,
+            AuthenticatorConfig::CONTROLLER,
             configs.clone(),
             self.woken_configs,
             concurrency,
@@ -200,22 +217,19 @@ impl Scope {
             look,
         ));
 
-        let ports = Arc::new(enrollment_request::Ports {
-            requests: KubeObjects::new(client.clone(), requests.clone(), events.clone(), own_writes.clone()),
-            configs: KubeObjects::new(client.clone(), configs, events, own_writes),
-            realms: realms(world, REQUESTS, wake_request),
+        let context = Arc::new(Context {
+            backend,
             environment: environment.clone(),
-            reservations: reservations.clone(),
+            shared: reservations.clone(),
             memories: self.request_memories,
-            orphan_on_delete: settings.orphan_on_delete,
-            times: settings.request_times(),
+            options: options.as_ref().clone(),
         });
         let look = move |request: Arc<EnrollmentRequest>| {
-            let ports = ports.clone();
-            async move { enrollment_request::reconcile(&ports, Arc::unwrap_or_clone(request)).await }
+            let context = context.clone();
+            async move { reconcile(&context, Arc::unwrap_or_clone(request)).await }
         };
         loops.spawn(crate::loops::run(
-            REQUESTS,
+            EnrollmentRequest::CONTROLLER,
             requests,
             self.woken_requests,
             concurrency,
@@ -270,9 +284,9 @@ impl Waker {
     /// Wakes the requests that still owe something. Those that are settled do not care.
     fn wake_waiting(&self, concerned: impl Fn(&EnrollmentRequest) -> bool) {
         let settled = |request: &EnrollmentRequest| {
-            request.status.as_ref().is_some_and(|status| {
-                status.failing_since.is_none() && !is_anything_owed(&Desired::of(request), status)
-            }) && !request.spec.revoked
+            request.status.as_ref().is_some_and(|status| status.failing_since.is_none())
+                && !judge(request, &self.options, wall_clock(), is_pending)
+                && !request.spec.revoked
         };
         for request in self.requests.state().iter().filter(|request| concerned(request) && !settled(request)) {
             self.wake_request.wake(ObjectRef::from_obj(request.as_ref()));
@@ -283,23 +297,6 @@ impl Waker {
 /// A request that is gone, as one that held a person.
 fn holder(Gone { uid, namespace, name }: &Gone) -> Holder {
     Holder { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
-}
-
-/// The realms, for the objects of the kind that `wake` wakes.
-fn realms<K>(world: &World, kind: &'static str, wake: Wake<K>) -> KubeRealms
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + 'static,
-{
-    KubeRealms {
-        providers: world.providers.clone(),
-        http: world.http.clone(),
-        request_timeout: world.settings.request_timeout,
-        allow_loopback: world.settings.allow_loopback_endpoints,
-        limiters: world.limiters.clone(),
-        metrics: world.metrics.clone(),
-        kind,
-        wake: Arc::new(move |object| wake.wake(ObjectRef::new(&object.name).within(&object.namespace))),
-    }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<Lenient<K>>

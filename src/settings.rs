@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::beyond_identity::CaBundle;
-use crate::{authenticator_config, enrollment_request};
+use crate::reconcile::{Options, Times};
 
 /// How an operator is to run.
 #[derive(Clone, Debug)]
@@ -45,25 +45,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The times that the loop of AuthenticatorConfigs goes by.
-    pub(crate) fn config_times(&self) -> authenticator_config::plan::Times {
-        authenticator_config::plan::Times {
-            request_timeout: self.request_timeout,
-            settle: self.settle_time,
-            resync: self.resync_interval,
-            grace: self.grace_period,
-        }
-    }
-
-    /// The times that the loop of EnrollmentRequests goes by.
-    pub(crate) fn request_times(&self) -> enrollment_request::plan::Times {
-        enrollment_request::plan::Times {
-            request_timeout: self.request_timeout,
-            settle: self.settle_time,
-            job_poll_min: self.job_poll_min,
-            job_poll_max: self.job_poll_max,
-            resync: self.resync_interval,
-            grace: self.grace_period,
+    /// What reconciles go by.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            cluster: self.cluster_name.clone(),
+            orphan_on_delete: self.orphan_on_delete,
+            times: Times {
+                request_timeout: self.request_timeout,
+                settle: self.settle_time,
+                job_poll_min: self.job_poll_min,
+                job_poll_max: self.job_poll_max,
+                resync: self.resync_interval,
+                grace: self.grace_period,
+            },
         }
     }
 }

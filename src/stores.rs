@@ -40,7 +40,7 @@ impl Stores {
         let woken = wakers.clone();
         let wake = move |holder: &Holder| woken.get().into_iter().flatten().for_each(|waker| waker.wake(holder));
         let reservations = Arc::new(Reservations::new(wake));
-        let scopes = Scope::watch_all(&settings.watch_namespaces, server, readiness, &reservations, watches);
+        let scopes = Scope::watch_all(settings, server, readiness, &reservations, watches);
 
         let all = wakers.get_or_init(|| scopes.iter().map(Scope::waker).collect()).clone();
         let changed = move |provider: &str| all.iter().for_each(|waker| waker.provider_changed(provider));

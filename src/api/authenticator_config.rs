@@ -19,6 +19,7 @@ use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable, has_status}
     category = "beyondidentity",
     namespaced,
     status = "AuthenticatorConfigStatus",
+    derive = "PartialEq",
     doc = "An authenticator configuration of a Beyond Identity realm.",
     validation = Rule::new(
         "!has(self.status) || !(has(self.status.id) || has(self.status.create)) \

@@ -18,6 +18,7 @@ use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodabl
     category = "beyondidentity",
     namespaced,
     status = "EnrollmentRequestStatus",
+    derive = "PartialEq",
     doc = "Asks for one enrolment email to one identity.",
     validation = Rule::new(
         "!has(self.status) || !(has(self.status.send) || has(self.status.attempt)) \

@@ -1,7 +1,8 @@
 //! The changes of an AuthenticatorConfig's status. Each applies to the status as it stands then, and says
 //! whether it still does. Pure.
 
-use crate::api::AuthenticatorConfigStatus;
+use super::plan::available;
+use crate::api::{AuthenticatorConfigStatus, Phase};
 use crate::reconcile::RealmIds;
 
 /// A change of status.
@@ -17,16 +18,13 @@ pub enum Change {
         realm: RealmIds,
         /// The base URL of the API that has it, as far as that is known.
         endpoint: Option<String>,
+        /// The generation of the spec that it was made as just now; `None` where it was found, and has yet to be compared.
+        made_as: Option<i64>,
     },
     /// The configuration of this id is gone.
     Forget {
         /// Its id.
         id: String,
-    },
-    /// The create of this record was surely not carried out.
-    Withdraw {
-        /// The id of the write-ahead record.
-        create_id: String,
     },
 }
 
@@ -34,7 +32,7 @@ impl Change {
     /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
     pub fn apply(&self, status: &mut AuthenticatorConfigStatus) -> bool {
         match self {
-            Self::Take { create_id, id, realm, endpoint } => {
+            Self::Take { create_id, id, realm, endpoint, made_as: _ } => {
                 let record = status.create.as_ref().map(|create| &create.id);
                 if status.id.as_ref().is_some_and(|known| known != id) || record != create_id.as_ref() {
                     return false;
@@ -47,7 +45,14 @@ impl Change {
                 true
             }
             Self::Forget { id } => status.id.take_if(|known| known == id).is_some(),
-            Self::Withdraw { create_id } => status.create.take_if(|create| &create.id == create_id).is_some(),
+        }
+    }
+
+    /// The phase of an object of this generation that the change was applied to; `None` for what has yet to be compared.
+    pub fn phase(&self, generation: i64) -> Option<Phase> {
+        match self {
+            Self::Take { realm, made_as: Some(made_as), .. } if *made_as == generation => Some(available(realm)),
+            Self::Take { .. } | Self::Forget { .. } => None,
         }
     }
 }
@@ -59,7 +64,13 @@ mod tests {
 
     fn take(create_id: Option<&str>, id: &str) -> Change {
         let realm = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
-        Change::Take { create_id: create_id.map(str::to_owned), id: id.to_owned(), realm, endpoint: None }
+        Change::Take {
+            create_id: create_id.map(str::to_owned),
+            id: id.to_owned(),
+            realm,
+            endpoint: None,
+            made_as: None,
+        }
     }
 
     #[test]
@@ -87,7 +98,6 @@ mod tests {
         let before = status.clone();
         assert!(!take(Some("own"), "a").apply(&mut status));
         assert!(!take(None, "a").apply(&mut status));
-        assert!(!Change::Withdraw { create_id: text("own") }.apply(&mut status));
         assert_eq!(status, before);
         assert!(take(Some("another"), "a").apply(&mut status));
         assert_eq!(status.create, None);

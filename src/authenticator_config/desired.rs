@@ -1,6 +1,5 @@
 //! What an AuthenticatorConfig asks for, as the API would write it. Pure.
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::api::authenticator_config::{DeletionPolicy, ManagementPolicy};
 use crate::api::config_spec::{ConfigSpec, OnboardingConfiguration, RoamingAuthConfig, VerificationMethod};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef};
 use crate::beyond_identity::types::{AuthenticatorConfigPatch, Fields, NewAuthenticatorConfig};
-use crate::reconcile::annotations::look_asked_for;
+use crate::reconcile::Lifecycle;
 
 /// What an AuthenticatorConfig asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,16 +33,8 @@ pub struct Desired {
     pub resource_id: Option<String>,
     /// Whether nothing is to be written to the remote side.
     pub observe: bool,
-    /// Whether the configuration stays when the object is deleted.
-    pub orphan: bool,
-    /// The generation of the spec.
-    pub generation: i64,
-    /// Since when the object is being deleted, if it is.
-    pub deleted_at: Option<Timestamp>,
-    /// The look that somebody asked for, and that was not made yet.
-    pub look_asked_for: Option<String>,
-    /// Why this version cannot decode the spec, if it cannot. Nothing else of the spec counts then but for a deletion.
-    pub undecodable: Option<String>,
+    /// What objects of every kind ask for.
+    pub lifecycle: Lifecycle,
 }
 
 impl Desired {
@@ -63,22 +54,12 @@ impl Desired {
             fields: fields(&spec.config),
             resource_id: spec.resource_id.clone(),
             observe: spec.management_policy == ManagementPolicy::Observe,
-            orphan: spec.deletion_policy == DeletionPolicy::Orphan,
-            generation: config.metadata.generation.unwrap_or_default(),
-            deleted_at: config.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            look_asked_for: look_asked_for(config),
-            undecodable: spec.undecodable.as_ref().map(|undecodable| undecodable.why.clone()),
+            lifecycle: Lifecycle::of(
+                config,
+                spec.deletion_policy == DeletionPolicy::Orphan,
+                spec.undecodable.as_ref().map(|undecodable| undecodable.why.as_str()),
+            ),
         }
-    }
-
-    /// The same, where the operator may be told that no deletion touches the remote side.
-    pub fn orphaned_by(self, orphan_on_delete: bool) -> Self {
-        Self { orphan: self.orphan || orphan_on_delete, ..self }
-    }
-
-    /// Whether the object is being deleted.
-    pub fn is_deleting(&self) -> bool {
-        self.deleted_at.is_some()
     }
 
     /// The body of a create.

@@ -3,15 +3,11 @@
 pub mod change;
 pub mod compare;
 pub mod desired;
-mod execute;
+mod kind;
 pub mod mark;
 pub mod observed;
 pub mod plan;
-pub mod ports;
-pub mod reconcile;
+mod reconciler;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;
-
-pub use ports::{Ports, Remote};
-pub use reconcile::reconcile;

@@ -3,65 +3,47 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::api::authenticator_config::CreateRecord;
-use crate::api::{AuthenticatorConfigStatus, Phase};
-use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::memory::Unwritable;
-use crate::reconcile::{Destination, Fact, Outcome, Trouble};
+use tokio::time::Instant;
 
-/// What is known during one look. Facts that nobody asked for stay unknown, and cost nothing.
+use crate::api::AuthenticatorConfig;
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::{Fact, Failure, ObjectState, View};
+
+/// What is known of an AuthenticatorConfig in one reconcile. Facts that nobody fetched stay unknown, and cost nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// The object's own status: its memory.
-    pub status: AuthenticatorConfigStatus,
-    /// Whether the object was read from the API server in this look.
-    pub fresh: bool,
-    /// Whether the finalizer stands.
-    pub finalizer: bool,
-    /// Whether a remote write may be started.
-    pub may_write: bool,
+    /// What is known of objects of every kind.
+    pub object: ObjectState<AuthenticatorConfig>,
     /// This process has compared the remote side with this generation of the spec; after this time it does so again.
     pub compared: Option<Duration>,
-    /// How long what could come right by itself is still given to do so; zero when the grace period is over.
-    pub patience: Duration,
     /// How long this process has known the configuration in status.
     pub known_for: Duration,
     /// The EnrollmentRequests that refer to the object, and are not being deleted.
     pub users: Fact<Vec<String>>,
-    /// Where the provider config leads.
-    pub destination: Fact<Destination>,
-    /// Why the provider config does not serve this namespace, if it does not.
-    pub not_allowed: Option<Phase>,
-    /// Why no configuration may be taken over by its id, if none may.
-    pub no_resource_ids: Option<Phase>,
     /// The realm's configurations.
     pub listed: Fact<Listed>,
     /// What the realm has under an id, for each that was read; `None` when there is none.
     pub read: BTreeMap<String, Fact<Option<RemoteConfig>>>,
-    /// Whether there is a ticket to create with.
-    pub ticket: bool,
-    /// What came of creating in this look, until it was written down.
-    pub created: Option<Created>,
-    /// What came of the PATCH. (Whatever it did, the next look reads what is there.)
-    pub patched: Option<Result<(), Trouble>>,
+    /// What came of the PATCH. (Whatever it did, the next reconcile reads what is there.)
+    pub patched: Option<Result<(), Failure>>,
     /// What came of deleting.
-    pub deleted: Option<Result<(), Trouble>>,
-    /// What the service said when it refused the create that is now in doubt.
-    pub refusal: Option<String>,
-    /// Why the API server, not long ago, did not store what the operator wrote. Nothing is made then, and a deletion goes on
-    /// without writing down what it has done.
-    pub unwritable: Option<Unwritable>,
-    /// A fresh random identifier.
-    pub nonce: String,
+    pub deleted: Option<Result<(), Failure>>,
 }
 
-/// What came of a create.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Created {
-    /// Its write-ahead record. By now another one may stand in the status.
-    pub record: CreateRecord,
-    /// What came of it.
-    pub outcome: Outcome<RemoteConfig>,
+impl Observed {
+    /// What is known now: what was fetched `before`, and what `view` shows.
+    pub fn from(before: Self, view: View<'_, AuthenticatorConfig>) -> Self {
+        let View { object, desired, status, memory, published: (), times: _, now: _, monotonic } = view;
+        let id = status.id.as_deref();
+        let poll = memory.poll_of(id).filter(|poll| poll.generation == desired.lifecycle.generation);
+        let left = |at: Instant| at.saturating_duration_since(monotonic);
+        Self {
+            compared: poll.and_then(|poll| poll.next_at).map(left).filter(|left| !left.is_zero()),
+            known_for: id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
+            object,
+            ..before
+        }
+    }
 }
 
 /// A list of the realm's configurations.
@@ -73,4 +55,14 @@ pub struct Listed {
     pub age: Duration,
     /// How many lists this is the union of; `age` is that of the last one.
     pub lists: u32,
+}
+
+impl Listed {
+    /// These configurations, and those that only the list `before` has shown.
+    pub fn after(before: Fact<Self>, configs: Vec<RemoteConfig>, age: Duration) -> Self {
+        let Fact::Known(before) = before else { return Self { configs, age, lists: 1 } };
+        let missed = |config: &RemoteConfig| configs.iter().all(|other| other.id != config.id);
+        let missed: Vec<_> = before.configs.into_iter().filter(missed).collect();
+        Self { configs: [configs, missed].concat(), age, lists: before.lists + 1 }
+    }
 }

@@ -66,11 +66,6 @@ pub enum SettledBy {
     Skipped(Skipped),
 }
 
-/// Takes the record of this id off a status. `false`: it does not stand there any more.
-pub fn withdraw(status: &mut EnrollmentRequestStatus, send_id: &str) -> bool {
-    status.send.take_if(|send| send.id == send_id).is_some()
-}
-
 impl Change {
     /// What `desired` means for a status that this change has been applied to; `None` for a change that says
     /// nothing, and while the request is being deleted.
@@ -80,7 +75,7 @@ impl Change {
             Self::Follow(read) => status.job_id.as_ref() == Some(&read.item.id),
             Self::Forget { .. } | Self::FoundAt { .. } => false,
         };
-        (says && !desired.deleting).then(|| phase::of_request(status, desired))
+        (says && !desired.lifecycle.is_deleting()).then(|| phase::of_request(status, desired))
     }
 
     /// Whether the change would change this status.

@@ -1,12 +1,11 @@
 //! What a request asks for, taken from its spec and its metadata. Pure.
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::wishes::Wishes;
 use crate::api::EnrollmentRequest;
 use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
-use crate::reconcile::annotations::look_asked_for;
+use crate::reconcile::Lifecycle;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,18 +26,8 @@ pub struct Desired {
     pub revoked: bool,
     /// What its annotations ask for.
     pub wishes: Wishes,
-    /// Whether a link that is out stays valid when the request is deleted.
-    pub orphan: bool,
-    /// The generation of the spec.
-    pub generation: i64,
-    /// Whether the request is being deleted.
-    pub deleting: bool,
-    /// Since when.
-    pub deleted_at: Option<Timestamp>,
-    /// The look that somebody asked for, and that was not made yet.
-    pub look_asked_for: Option<String>,
-    /// Why this version cannot decode the spec, if it cannot. Nothing else of the spec counts then but for a deletion.
-    pub undecodable: Option<String>,
+    /// What objects of every kind ask for.
+    pub lifecycle: Lifecycle,
 }
 
 /// How an identity is named.
@@ -68,17 +57,11 @@ impl Desired {
             attempt: spec.attempt,
             revoked: spec.revoked,
             wishes: Wishes::of(request.annotations()),
-            orphan: spec.deletion_policy == DeletionPolicy::Orphan,
-            generation: request.metadata.generation.unwrap_or_default(),
-            deleting: request.metadata.deletion_timestamp.is_some(),
-            deleted_at: request.metadata.deletion_timestamp.as_ref().map(|time| time.0),
-            look_asked_for: look_asked_for(request),
-            undecodable: spec.undecodable.as_ref().map(|undecodable| undecodable.why.clone()),
+            lifecycle: Lifecycle::of(
+                request,
+                spec.deletion_policy == DeletionPolicy::Orphan,
+                spec.undecodable.as_ref().map(|undecodable| undecodable.why.as_str()),
+            ),
         }
-    }
-
-    /// The same, where the operator may be told that no deletion touches the remote side.
-    pub fn orphaned_by(self, orphan_on_delete: bool) -> Self {
-        Self { orphan: self.orphan || orphan_on_delete, ..self }
     }
 }

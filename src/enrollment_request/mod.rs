@@ -22,23 +22,19 @@
 //! - **What came of a send can always be written down**: beyond a bound of active earlier links nothing is sent
 //!   (`plan/prepare.rs`).
 //! - **Nobody waits for another request in silence.** The turn to send to an identity is given back when it is not needed
-//!   (`reservations.rs`, `plan/follow.rs`), and a wait for a request that does not get on is Stalled (`learn.rs`).
+//!   (`reservations.rs`, `plan/follow.rs`), and a wait for a request that does not get on is Stalled (`fetch.rs`).
 
 pub mod change;
 pub mod desired;
-mod execute;
-mod learn;
+mod fetch;
+mod kind;
 mod matching;
 pub mod observed;
 mod phase;
 pub mod plan;
-pub mod ports;
-pub mod reconcile;
+mod reconciler;
 pub mod reservations;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod wishes;
-
-pub use ports::{Ports, Remote};
-pub use reconcile::reconcile;

@@ -4,48 +4,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::matching;
-use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef};
+use super::reconciler::names;
+use super::{matching, plan};
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef};
 use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
-use crate::reconcile::memory::Unwritable;
-use crate::reconcile::{Destination, Fact, Outcome, RealmIds, Trouble};
+use crate::reconcile::times::RETRY_REVOCATION_OF_DELETED;
+use crate::reconcile::{Fact, Failure, Memory, ObjectState, PlanInput, RealmIds, View};
 
-/// What is known during one look. Facts that nobody asked for stay unknown, and cost nothing.
-#[derive(Debug, Default)]
+/// What is known of a request in one reconcile. Facts that nobody fetched stay unknown, and cost nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// The request's own status: its memory.
-    pub status: EnrollmentRequestStatus,
-    /// Whether the object was read from the API server in this look.
-    pub fresh: bool,
-    /// Whether the finalizer stands.
-    pub finalizer: bool,
-    /// Whether a remote write may be started.
-    pub may_write: bool,
+    /// What is known of objects of every kind.
+    pub object: ObjectState<EnrollmentRequest>,
     /// The AuthenticatorConfig; `None` when there is no such object.
     pub config: Fact<Option<Config>>,
-    /// Where the provider configs lead that were asked for.
-    pub destinations: BTreeMap<ProviderConfigRef, Fact<Destination>>,
-    /// Why a provider config does not serve this namespace, for those that do not.
-    pub not_allowed: BTreeMap<ProviderConfigRef, Phase>,
     /// The identity; `None` when the realm has none of this name.
     pub identity: Fact<Option<Identity>>,
     /// Whether the person is this request's.
     pub reservation: Fact<Person>,
     /// The identity's jobs, all of them.
     pub jobs: Fact<Listed>,
-    /// The jobs that were read by id in this look; `None` for one that the service does not know.
+    /// The jobs that were read by id in this reconcile; `None` for one that the service does not know.
     pub read: BTreeMap<String, Option<ReadJob>>,
-    /// Why a job could not be read or revoked in this look, by the job.
-    pub job_trouble: BTreeMap<String, Trouble>,
+    /// Why a job could not be read or revoked in this reconcile, by the job.
+    pub job_failures: BTreeMap<String, Failure>,
     /// Whether a list of its identity's jobs still shows a job that the service does not know by its id.
     pub listed: BTreeMap<String, Fact<bool>>,
     /// Whether what answers knows an identity, or the authenticator configuration of its job: by the identity's id.
     pub recognized: BTreeMap<String, Fact<Recognized>>,
-    /// The jobs that were read by id in the looks before, while nothing was concluded: none of them could be adopted then.
+    /// The jobs that were read by id in the reconciles before, while nothing was concluded: none of them could be adopted then.
     pub read_before: BTreeMap<String, ReadJob>,
-    /// The jobs that were to be revoked in this look, whatever the service said to that.
+    /// The jobs that were to be revoked in this reconcile, whatever the service said to that.
     pub revoked: BTreeSet<String>,
     /// The jobs that another request's status names, too: they are not this one's to revoke.
     pub shared: BTreeSet<String>,
@@ -53,33 +45,43 @@ pub struct Observed {
     pub revoke_said: Option<String>,
     /// The jobs that, not long ago, could not be revoked, and why.
     pub revoke_refused: BTreeMap<String, String>,
-    /// Why the API server, not long ago, did not store what the operator wrote. Nothing is sent then, and a deletion goes on
-    /// without writing down what it has done.
-    pub unwritable: Option<Unwritable>,
     /// Whether the request may send to its identity now, so that no other one may.
     pub holds_send_slot: bool,
-    /// The look at the job before this one.
-    pub last_look: Option<LastLook>,
-    /// How long what could come right by itself is still given to do so; zero when the grace period is over.
-    pub patience: Duration,
+    /// The last poll of the current job.
+    pub poll: Option<LastPoll>,
     /// How long this process has known the job in status.
     pub job_known_for: Duration,
-    /// Whether there is a ticket to send with.
-    pub ticket: bool,
-    /// What came of sending in this look, until it was written down.
-    pub sent: Option<Sent>,
-    /// What the service said when it refused the send that is now in doubt.
-    pub refusal: Option<String>,
-    /// A fresh random identifier.
-    pub nonce: String,
 }
 
 impl Observed {
+    /// What is known now: what was fetched `before`, and what `view` shows.
+    pub fn from(before: Self, view: View<'_, EnrollmentRequest>) -> Self {
+        let View { object, desired, status, memory, published: SendSlot(holds_send_slot), times, now, monotonic } =
+            view;
+        let job_id = status.job_id.as_deref();
+        let left = |at: Instant| at.saturating_duration_since(monotonic);
+        let poll = memory.poll_of(job_id);
+        let mut observed = Self {
+            poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_at.map(left) }),
+            job_known_for: job_id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
+            holds_send_slot,
+            object,
+            ..before
+        };
+        let input = PlanInput { desired, status, observed: &observed, times, now };
+        observed.revoke_refused = revoke_refused(&input, memory, monotonic);
+        observed
+    }
+
     /// Of the jobs that were read by their ids while nothing is concluded, those that cannot be adopted, and never can be:
     /// they need not be read again.
-    pub fn cannot_be_adopted(&mut self, delivery_method: &str) -> BTreeMap<String, ReadJob> {
+    pub fn cannot_be_adopted(
+        &mut self,
+        status: &EnrollmentRequestStatus,
+        delivery_method: &str,
+    ) -> BTreeMap<String, ReadJob> {
         let mut read = std::mem::take(&mut self.read_before);
-        if self.status.attempt.is_some() {
+        if status.attempt.is_some() {
             return BTreeMap::new();
         }
         if let Fact::Known(person) = &self.reservation {
@@ -89,6 +91,24 @@ impl Observed {
         }
         read
     }
+}
+
+/// The jobs that could not be revoked not long ago, and why.
+fn revoke_refused(
+    input: &PlanInput<'_, EnrollmentRequest>,
+    memory: &Memory,
+    monotonic: Instant,
+) -> BTreeMap<String, String> {
+    let (deleting, resync) = (input.is_deleting(), input.times.resync);
+    // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
+    let again = if deleting { resync.min(RETRY_REVOCATION_OF_DELETED) } else { resync };
+    let mut refused = memory.revocations.refused_within(again, monotonic);
+    let to_revoke = plan::to_revoke(input);
+    // Of a deletion, also what its send in doubt has made and what cannot be written down.
+    refused.retain(|job_id, _| {
+        names(input.status, job_id) && (deleting || to_revoke.iter().any(|job| &job.job_id == job_id))
+    });
+    refused
 }
 
 /// What a request needs to know of its AuthenticatorConfig.
@@ -128,15 +148,6 @@ pub struct Person {
     pub authenticator_config_id: String,
 }
 
-/// What came of a send.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sent {
-    /// The id of its write-ahead record. By now another one may stand in the status.
-    pub send_id: String,
-    /// What came of it.
-    pub outcome: Outcome<CredentialBindingJob>,
-}
-
 /// By what the service is recognized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recognized {
@@ -164,11 +175,15 @@ pub struct Listed {
     pub lists: u32,
 }
 
-/// The look at the job before this one.
+/// The last poll of the current job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastLook {
-    /// How long ago it was.
-    pub ago: Duration,
+pub struct LastPoll {
     /// Whether the job was there.
     pub found: bool,
+    /// In how long it is polled next; `None`: when something changes.
+    pub next_in: Option<Duration>,
 }
+
+/// Whether a request may send to its identity now, so that no other one may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendSlot(pub bool);

@@ -95,7 +95,7 @@ fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>, desire
             Reason::Adopted,
             format!(
                 "nothing was sent, since an earlier link is still valid ({what}{expires}): {AGAIN}; {}",
-                if desired.orphan {
+                if desired.lifecycle.orphan {
                     "that link stays valid when this request is deleted"
                 } else {
                     "deleting this request revokes that link"

@@ -1,70 +1,18 @@
-//! What can be done for a request, one thing at a time. Pure.
+//! What can be fetched for a request, and what only requests do. Pure.
 
-use super::change::Change;
 use super::desired::Who;
 use super::observed::Person;
-use crate::api::enrollment_request::SendRecord;
-use crate::api::{Phase, ProviderConfigRef};
-use crate::reconcile::{Left, Until, Wait};
+use crate::api::ProviderConfigRef;
 
-/// One thing to do.
+/// What can be fetched from outside.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Read the object from the API server: what the watch cache says may be behind.
-    Refresh,
-    /// Learn something from outside.
-    Learn(Question),
-    /// Make sure that no other request is about this person.
-    Reserve(Person),
-    /// Add the finalizer.
-    AddFinalizer,
-    /// Take the finalizer off, and let the object go.
-    Release {
-        /// What is left on the remote side.
-        left: Option<Left>,
-    },
-    /// Write ahead what is about to be sent.
-    WriteAhead(Box<SendRecord>, Phase),
-    /// Send, with the ticket in hand.
-    Post,
-    /// Revoke a job, through this provider config.
-    Revoke(ProviderConfigRef, JobRef),
-    /// Remember, and say beside everything else, that a job cannot be revoked, and why.
-    CannotRevoke(JobRef, String),
-    /// Write down what has come out, and say what it means.
-    Record(Change),
-    /// Take off the record of a send that was surely not carried out.
-    Withdraw {
-        /// The id of the record.
-        send_id: String,
-        /// What to say of it; `None` when what is owed is looked at anew at once.
-        say: Option<Phase>,
-    },
-    /// Nothing more to do now.
-    Wait(Wait),
-}
-
-impl Step {
-    /// The same step; where it is a wait, one that ends when `until` says, if that comes first.
-    pub fn or_sooner(self, until: Until) -> Self {
-        match self {
-            Self::Wait(wait) => Self::Wait(Wait { until: wait.until.or_sooner(until), ..wait }),
-            step => step,
-        }
-    }
-}
-
-/// What can be asked of the world outside.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Question {
+pub enum Query {
     /// The AuthenticatorConfig of this name.
     Config(String),
-    /// The realm behind this provider config, and its credentials.
-    Realm(ProviderConfigRef),
     /// The identity of this name, through this provider config.
     Identity(ProviderConfigRef, Who),
-    /// All jobs of this identity, through this provider config. Where they were listed before in this look, what that list
-    /// showed stays.
+    /// All jobs of this identity, through this provider config. Where they were listed before in this reconcile, what that
+    /// list showed stays.
     Jobs(ProviderConfigRef, String),
     /// One job, through this provider config.
     Job(ProviderConfigRef, JobRef),
@@ -72,6 +20,17 @@ pub enum Question {
     IsListed(ProviderConfigRef, JobRef),
     /// Whether what answers behind this provider config is the service that the request's job is kept by.
     Recognize(ProviderConfigRef, Known),
+}
+
+/// What only requests do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Make sure that no other request is about this person.
+    Reserve(Person),
+    /// Revoke a job, through this provider config.
+    Revoke(ProviderConfigRef, JobRef),
+    /// Remember, and set beside everything else, that a job cannot be revoked, and why.
+    CannotRevoke(JobRef, String),
 }
 
 /// What the service that keeps a request's job knows, too: it is recognized by either of them.

@@ -21,7 +21,7 @@ pub struct KubeUsers {
 }
 
 impl Users for KubeUsers {
-    async fn of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
         let requests = self.requests.state();
         let refers = |request: &&_| is_user(request, namespace, name);
         let cached = requests.iter().map(AsRef::as_ref).filter(refers).map(|request| named(&request.metadata));

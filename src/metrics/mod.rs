@@ -28,7 +28,7 @@ use requests::Requests;
 
 use crate::api::{EnrollmentRequest, Reason};
 use crate::beyond_identity::{Error, Operation, Unsent};
-use crate::reconcile::look::Ended;
+use crate::reconcile::Ended;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
@@ -195,8 +195,8 @@ impl Metrics {
     pub fn looked(&self, controller: &'static str, ended: Ended, took: Duration) {
         let result = match ended {
             Ended::Done => "success",
-            Ended::Again => "requeue_after",
-            Ended::Overtaken => "requeue",
+            Ended::RequeueAfter => "requeue_after",
+            Ended::Conflict => "requeue",
             Ended::Failed => "error",
         };
         let of = [("controller", controller)];
@@ -250,7 +250,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.leads(true);
         metrics.looked("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
-        metrics.looked("enrollmentrequest", Ended::Again, Duration::from_millis(7));
+        metrics.looked("enrollmentrequest", Ended::RequeueAfter, Duration::from_millis(7));
         metrics.called(CREATE_JOB, None, Duration::from_secs(1));
         metrics.email_sent();
         for reason in [Reason::DuplicateJob, Reason::LeftBehind, Reason::Refused] {

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::cluster_provider_config::Region as RegionSpec;
-use crate::api::phase::why;
-use crate::api::{ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason};
+use crate::api::{ClusterProviderConfigSpec, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
-use crate::reconcile::{Caller, Opened, Realms, Trouble};
+use crate::reconcile::{Caller, Failure, Realms, Resolved};
 use last_seen::Credentials;
 use limiter::{Applicant, Limiters, Wake};
 use metered::Metered;
@@ -36,17 +35,19 @@ pub struct KubeRealms {
     pub limiters: Arc<Limiters>,
     /// What counts the calls.
     pub metrics: Arc<Metrics>,
-    /// The kind of the objects that ask.
-    pub kind: &'static str,
-    /// Wakes an object of that kind when it is its turn.
+    /// Enqueues an object when it is its turn.
     pub wake: Wake,
 }
 
 impl Realms for KubeRealms {
     type Remote = RealmClient;
 
-    async fn open(&self, caller: Caller<'_>, reference: &ProviderConfigRef) -> Result<Opened<RealmClient>, Trouble> {
-        let Caller { namespace, name, is_owed, is_leaving } = caller;
+    async fn resolve(
+        &self,
+        caller: Caller<'_>,
+        reference: &ProviderConfigRef,
+    ) -> Result<Resolved<RealmClient>, Failure> {
+        let Caller { kind, namespace, name, is_owed, is_leaving } = caller;
         let (Credentials { spec, token }, gone) = match self.providers.credentials(reference).await {
             Ok(credentials) => (credentials, None),
             Err(Missing { why, last }) => match last.filter(|_| is_leaving) {
@@ -54,17 +55,17 @@ impl Realms for KubeRealms {
                     self.providers.tell_of_use(reference, &why);
                     (last, Some(why))
                 }
-                None => return Err(why.into()),
+                None => return Err(why),
             },
         };
         let endpoint = endpoint(&spec, reference, self.allow_loopback)?;
-        let applicant = Applicant { namespace: namespace.to_owned(), kind: self.kind, name: name.to_owned() };
+        let applicant = Applicant { namespace: namespace.to_owned(), kind, name: name.to_owned() };
         let admission = self.limiters.admit(endpoint.as_str(), &spec.tenant_id, applicant, is_owed, self.wake.clone());
-        let admission = admission.map_err(Trouble::not_its_turn)?;
+        let admission = admission.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
         let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
-        Ok(Opened {
+        Ok(Resolved {
             remote,
             not_allowed: gone.or_else(|| not_allowed(&spec, reference, namespace)),
             no_resource_ids: no_resource_ids(&spec, reference),
@@ -72,15 +73,11 @@ impl Realms for KubeRealms {
     }
 }
 
-fn blocked(reason: Reason, message: String) -> Phase {
-    Phase::Blocked(why(reason, message))
-}
-
-fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, namespace: &str) -> Option<Phase> {
+fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, namespace: &str) -> Option<Failure> {
     if spec.allowed_namespaces.names.iter().any(|allowed| allowed == namespace) {
         return None;
     }
-    Some(blocked(
+    Some(Failure::blocked(
         Reason::NamespaceNotAllowed,
         format!(
             "{reference} does not allow the namespace {namespace}: add it there with \
@@ -89,11 +86,11 @@ fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, 
     ))
 }
 
-fn no_resource_ids(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef) -> Option<Phase> {
+fn no_resource_ids(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef) -> Option<Failure> {
     if spec.allow_resource_ids {
         return None;
     }
-    Some(blocked(
+    Some(Failure::blocked(
         Reason::ResourceIDNotAllowed,
         format!(
             "{reference} does not let a configuration be taken over by its id, which could be another tenant's: set \
@@ -106,8 +103,8 @@ fn endpoint(
     spec: &ClusterProviderConfigSpec,
     reference: &ProviderConfigRef,
     allow_loopback: bool,
-) -> Result<Endpoint, Phase> {
-    let invalid = |what: String| blocked(Reason::InvalidEndpoint, format!("{reference}: {what}"));
+) -> Result<Endpoint, Failure> {
+    let invalid = |what: String| Failure::blocked(Reason::InvalidEndpoint, format!("{reference}: {what}"));
     match (spec.region, &spec.endpoint) {
         (Some(RegionSpec::US), None) => Ok(Region::US.into()),
         (Some(RegionSpec::EU), None) => Ok(Region::EU.into()),

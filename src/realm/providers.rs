@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 
 use super::last_seen::{Credentials, LastSeen};
 use super::secret;
-use crate::api::phase::why;
-use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec, Phase, ProviderConfigRef, Reason, Undecodable};
+use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec, ProviderConfigRef, Reason, Undecodable};
 use crate::beyond_identity::ApiToken;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{Secrets, Seen};
 use crate::kubernetes::watch::{filled, watch};
+use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
 
 /// The provider configs of this cluster.
@@ -105,9 +105,9 @@ impl Providers {
     }
 
     /// Tells, once, that credentials are used which are gone: `why` says how.
-    pub(super) fn tell_of_use(&self, reference: &ProviderConfigRef, why: &Phase) {
+    pub(super) fn tell_of_use(&self, reference: &ProviderConfigRef, why: &Failure) {
         if self.last_seen.tells_of_use(&reference.name) {
-            let gone = &why.why().message;
+            let gone = &why.why.message;
             tracing::warn!("by the token that was seen last, links are revoked and configurations deleted: {gone}");
         }
     }
@@ -137,26 +137,26 @@ impl Providers {
 /// Credentials that are missing.
 pub(super) struct Missing {
     /// What is missing.
-    pub(super) why: Phase,
+    pub(super) why: Failure,
     /// What they were, where they are gone: by these nothing new may be made or sent.
     pub(super) last: Option<Credentials>,
 }
 
-fn not_found(reference: &ProviderConfigRef) -> Phase {
-    Phase::Blocked(why(
+fn not_found(reference: &ProviderConfigRef) -> Failure {
+    Failure::blocked(
         Reason::ProviderConfigNotFound,
         format!("there is no {reference}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
-    ))
+    )
 }
 
-fn not_decodable(reference: &ProviderConfigRef, what: &str) -> Phase {
-    Phase::Blocked(why(
+fn not_decodable(reference: &ProviderConfigRef, what: &str) -> Failure {
+    Failure::blocked(
         Reason::NotDecodable,
         format!(
             "this version of the operator cannot read the {reference}, so nothing goes through it: {what}; upgrade the \
              operator again, or correct that field"
         ),
-    ))
+    )
 }
 
 /// Keeps the token of `provider`, where this was seen of its Secret.

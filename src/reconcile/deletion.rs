@@ -9,7 +9,7 @@ use crate::api::{Phase, Reason};
 /// Says of `wait` that it holds up the deletion, since `what` is still to be done. What somebody would have to mend
 /// holds it up only while there is `patience`: after that the object is let go, and what it leaves is told.
 pub fn held_up(wait: Wait, patience: Duration, what: &str) -> Result<Wait, Left> {
-    let Wait { say: Some(phase), until } = wait else { return Ok(wait) };
+    let Wait { say: Some(phase), until, .. } = wait else { return Ok(wait) };
     let Why { reason, message } = phase.why().clone();
     if let Phase::Deleting { .. } = phase {
         return Ok(Wait::saying(phase, until));

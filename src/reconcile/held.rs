@@ -23,7 +23,6 @@ use crate::api::phase::Why;
 use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
 use crate::beyond_identity::TraceId;
-pub use conditions::InHand;
 pub use leave::Left;
 
 /// How often a change is tried again when its write met another one, or got no answer.
@@ -40,6 +39,8 @@ pub struct Held<'a, K, O> {
     revoke_refused: Option<Why>,
     /// Whether it came from the API server in this look, not from the watch cache.
     fresh: bool,
+    /// Whether there is nothing more to do with it: it is gone, or was let go.
+    gone: bool,
 }
 
 /// Why a look cannot go on.
@@ -47,8 +48,6 @@ pub struct Held<'a, K, O> {
 pub enum Interrupted {
     /// Somebody else wrote first: start over.
     Overtaken,
-    /// The object is gone.
-    Gone,
     /// The API server refused a write: the sentence says why.
     Refused(String),
     /// The API server accepted a status and did not store all of it: the sentence says what, and the remedy.
@@ -64,17 +63,6 @@ pub enum Interrupted {
     Failed(String),
 }
 
-impl From<WriteError> for Interrupted {
-    fn from(error: WriteError) -> Self {
-        match error {
-            WriteError::Conflict => Self::Overtaken,
-            WriteError::Gone => Self::Gone,
-            WriteError::Refused(why) => Self::Refused(why),
-            WriteError::NoAnswer(why) => Self::Failed(why),
-        }
-    }
-}
-
 impl<'a, K, O> Held<'a, K, O>
 where
     K: kube::Resource<DynamicType = ()> + HasStatus,
@@ -82,7 +70,7 @@ where
 {
     /// Takes an object from the watch cache into hand.
     pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
-        Self { objects, environment, object, grace, revoke_refused: None, fresh: false }
+        Self { objects, environment, object, grace, revoke_refused: None, fresh: false, gone: false }
     }
 
     /// From now on says that something cannot be revoked, or does not say it any more.
@@ -98,6 +86,11 @@ where
     /// Whether it came from the API server in this look.
     pub fn fresh(&self) -> bool {
         self.fresh
+    }
+
+    /// Whether there is nothing more to do with the object: it is gone, or was let go.
+    pub fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Whether the finalizer stands.
@@ -124,21 +117,40 @@ where
                 self.hold(object);
                 Ok(())
             }
-            Ok(_) => Err(Interrupted::Gone),
+            Ok(_) => {
+                self.gone = true;
+                Ok(())
+            }
             Err(why) => Err(Interrupted::Failed(why)),
+        }
+    }
+
+    /// A write was not carried out. That the object is gone is no error: there is nothing more to do with it.
+    fn not_written(&mut self, error: WriteError) -> Result<(), Interrupted> {
+        match error {
+            WriteError::Gone => {
+                self.gone = true;
+                Ok(())
+            }
+            WriteError::Conflict => Err(Interrupted::Overtaken),
+            WriteError::Refused(why) => Err(Interrupted::Refused(why)),
+            WriteError::NoAnswer(why) => Err(Interrupted::Failed(why)),
         }
     }
 
     /// Adds the finalizer, or takes it off.
     pub async fn set_finalizer(&mut self, present: bool) -> Result<(), Interrupted> {
-        let object = self.objects.set_finalizer(&self.object, present).await?;
-        self.hold(object);
+        match self.objects.set_finalizer(&self.object, present).await {
+            Ok(object) => self.hold(object),
+            Err(error) => self.not_written(error)?,
+        }
         Ok(())
     }
 
     /// Applies `change` to the object and writes its status; after a conflict, or without an answer, to the
     /// object as it is then, until `change` says with `false` that it does not apply any more. A change that
-    /// changes nothing is not written, and one that is not stored whole is taken back. Answers whether it applied.
+    /// changes nothing is not written, and one that is not stored whole is taken back. Answers whether it applied, which it
+    /// does not to an object that is gone.
     async fn record(&mut self, change: impl Fn(&mut K) -> bool) -> Result<bool, Interrupted> {
         let mut tries = WRITES;
         loop {
@@ -156,7 +168,10 @@ where
                     return if missing.is_empty() { Ok(true) } else { Err(self.take_back(&before, &missing).await) };
                 }
                 Err(WriteError::Conflict | WriteError::NoAnswer(_)) if tries > 0 => self.refresh().await?,
-                Err(error) => return Err(error.into()),
+                Err(error) => self.not_written(error)?,
+            }
+            if self.gone {
+                return Ok(false);
             }
         }
     }
@@ -176,7 +191,9 @@ where
                 Err(error) => error,
             };
             tracing::warn!("a status that was not stored whole cannot be taken back: {error}");
-            let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_)) && self.refresh().await.is_ok();
+            let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_))
+                && self.refresh().await.is_ok()
+                && !self.gone;
             // Who has changed something else, such as an annotation, has left the half where it is.
             if !again || !half.not_stored_in(&self.object).is_empty() {
                 break;
@@ -222,7 +239,10 @@ where
                 return Ok(false);
             }
             Err(WriteError::Refused(why)) => return Err(Interrupted::Unsaid { why, until: wait.until }),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                self.not_written(error)?;
+                return Ok(true);
+            }
         }
         if let Some(phase) = phase
             && spoken(&self.object) != before
@@ -252,7 +272,7 @@ where
                 applies
             })
             .await?;
-        if let Some(phase) = phase(&self.object)
+        if let Some(phase) = phase(&self.object).filter(|_| !self.gone)
             && spoken(&self.object) != before
         {
             self.tell_phase(&phase);
@@ -310,13 +330,23 @@ where
 {
     /// Writes `record` ahead, saying `phase`. Only where that write was answered, and all of it was stored, is there a
     /// ticket: without an answer the record may stand, and the next read of the object tells; and a call under a record that
-    /// does not stand would be made again by whoever looks next.
-    pub async fn write_ahead(&mut self, record: K::Record, phase: &Phase) -> Result<Ticket<K::Record>, Interrupted> {
+    /// does not stand would be made again by whoever looks next. `None`: the object is gone.
+    pub async fn write_ahead(
+        &mut self,
+        record: K::Record,
+        phase: &Phase,
+    ) -> Result<Option<Ticket<K::Record>>, Interrupted> {
         let begun: Instant = self.environment.monotonic();
         let mut object = self.object.clone();
-        object.set_record(record.clone());
+        *object.record_mut() = Some(record.clone());
         self.voice().say(&mut object, phase);
-        let stored = self.objects.write_status(&object).await?;
+        let stored = match self.objects.write_status(&object).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                self.not_written(error)?;
+                return Ok(None);
+            }
+        };
         let missing = object.not_stored_in(&stored);
         self.hold(stored);
         if !missing.is_empty() {
@@ -324,7 +354,7 @@ where
         }
         // No event: what comes of it is told at once.
         self.log(EventType::Normal, phase.why());
-        Ok(Ticket::for_written(record, begun))
+        Ok(Some(Ticket::for_written(record, begun)))
     }
 }
 

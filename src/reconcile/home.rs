@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::fact::{Fact, Trouble};
+use super::fact::Fact;
+use super::failure::Failure;
+use super::input::ResolvedRealm;
 use super::wait::{Until, Wait};
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -48,22 +50,22 @@ pub enum Away {
     /// Nobody has asked where the provider config leads.
     Unknown,
     /// It cannot be told.
-    Trouble(Trouble),
+    Failed(Failure),
     /// It leads elsewhere.
     Wait(Wait),
 }
 
 /// Where the provider config `reference` leads, as `found`; it has to be `home`, where that is known.
 pub fn at_home<'a>(
-    found: &'a Fact<Destination>,
+    found: &'a Fact<ResolvedRealm>,
     reference: &ProviderConfigRef,
     home: Home<'_>,
     resync: Duration,
 ) -> Result<&'a Destination, Away> {
     let destination = match found {
         Fact::Unknown => return Err(Away::Unknown),
-        Fact::Failed(trouble) => return Err(Away::Trouble(trouble.clone())),
-        Fact::Known(destination) => destination,
+        Fact::Failed(failure) => return Err(Away::Failed(failure.clone())),
+        Fact::Known(realm) => &realm.destination,
     };
     let elsewhere = |reason, message: String| {
         Err(Away::Wait(Wait::saying(Phase::Refused(why(reason, message)), Until::After(resync))))
@@ -104,6 +106,10 @@ mod tests {
         Destination { realm: ids("a"), endpoint: endpoint.to_owned() }
     }
 
+    fn resolved(endpoint: &str) -> ResolvedRealm {
+        ResolvedRealm { destination: at(endpoint), not_allowed: None, no_resource_ids: None }
+    }
+
     fn home<'a>(realm: Option<&'a RealmIds>, endpoint: Option<&'a str>) -> Home<'a> {
         Home { realm, endpoint }
     }
@@ -111,7 +117,7 @@ mod tests {
     #[test]
     fn an_object_stays_in_its_realm_and_a_call_in_doubt_at_its_endpoint() {
         let (reference, s) = (ProviderConfigRef::default(), Duration::from_secs(600));
-        let (known, a) = (Fact::Known(at("https://one")), ids("a"));
+        let (known, a) = (Fact::Known(resolved("https://one")), ids("a"));
         assert_eq!(at_home(&Fact::Unknown, &reference, Home::default(), s), Err(Away::Unknown));
         for home in [home(None, None), home(Some(&a), None), home(Some(&a), Some("https://one"))] {
             assert_eq!(at_home(&known, &reference, home, s), Ok(&at("https://one")), "{home:?}");

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::held::Left;
 use super::revocations::Revocations;
+use super::times::RETRY_REFUSED_WRITE;
 use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::CredentialBindingJob;
 
@@ -20,8 +21,8 @@ pub struct Memory {
     pub failures: u32,
     /// Looks in a row in which somebody else wrote first.
     pub overtaken: u32,
-    /// The last successful look at the remote object.
-    look: Option<Look>,
+    /// The last poll of the remote object that was answered.
+    poll: Option<Poll>,
     /// The write-ahead record that was seen first, and when.
     doubt: Option<(String, Instant)>,
     /// The remote object that the status names, and since when it has been known.
@@ -62,11 +63,6 @@ pub struct Unwritable {
     pub retry_in: Duration,
 }
 
-/// How soon a write that was refused is tried again: whatever refuses it may be mended at any time. Longer than the longest
-/// backoff, so that the look after a refusal goes on without that write where it can. What was stored in part is tried again
-/// only at the resync interval, since each try is for a moment a half of what it should be.
-const RETRY: Duration = Duration::from_secs(90);
-
 /// A refusal that may yet have had an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -78,17 +74,17 @@ pub struct Refusal {
     pub said: String,
 }
 
-/// A successful look at the remote object.
+/// A poll of the remote object that was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Poll {
     /// The id of the remote object.
     pub of: String,
-    /// When.
-    pub at: Instant,
     /// For which generation of the spec.
     pub generation: i64,
     /// Whether the remote object was there.
     pub found: bool,
+    /// When it is polled next; `None`: when something changes.
+    pub next_at: Option<Instant>,
 }
 
 impl Memory {
@@ -103,19 +99,19 @@ impl Memory {
         concerns.then(|| refusal.said.clone())
     }
 
-    /// Remembers a look at the remote object.
-    pub fn looked(&mut self, look: Look) {
-        self.look = Some(look);
+    /// Remembers a poll.
+    pub fn polled(&mut self, poll: Poll) {
+        self.poll = Some(poll);
     }
 
-    /// The last look, where it was at this remote object: somebody may have edited the id in status since.
-    pub fn look_at(&self, id: Option<&str>) -> Option<&Look> {
-        self.look.as_ref().filter(|look| Some(look.of.as_str()) == id)
+    /// The last poll, where it was of this remote object: somebody may have edited the id in status since.
+    pub fn poll_of(&self, id: Option<&str>) -> Option<&Poll> {
+        self.poll.as_ref().filter(|poll| Some(poll.of.as_str()) == id)
     }
 
-    /// The remote side is to be looked at anew.
-    pub fn forget_look(&mut self) {
-        self.look = None;
+    /// The remote side is polled anew.
+    pub fn forget_poll(&mut self) {
+        self.poll = None;
     }
 
     /// Somebody asks for a look now, by this value of an annotation: forgets what would put one off. Once for each value:
@@ -125,7 +121,7 @@ impl Memory {
             return;
         }
         self.heeded = Some(asked.to_owned());
-        self.look = None;
+        self.poll = None;
         self.refused_writes = None;
         self.revocations.retry_now();
     }
@@ -153,34 +149,46 @@ impl Memory {
     pub fn unwritable(&self, resync: Duration, deleting: bool, now: Instant) -> Option<Unwritable> {
         let RefusedWrites { last, why, not_stored, .. } = self.refused_writes.as_ref()?;
         let retry = match (deleting, not_stored) {
-            (true, _) => RETRY,
+            (true, _) => RETRY_REFUSED_WRITE,
             (false, true) => resync,
-            (false, false) => resync.min(RETRY),
+            (false, false) => resync.min(RETRY_REFUSED_WRITE),
         };
         let retry_in = retry.saturating_sub(now.saturating_duration_since(*last));
         (!retry_in.is_zero()).then(|| Unwritable { why: why.clone(), retry_in })
     }
 
-    /// How long this process has known the write-ahead record `id`, which counts from the first time it is
-    /// asked about it: a restart makes the wait longer, never shorter.
-    pub fn known_for(&mut self, id: &str, now: Instant) -> Duration {
-        since_first_seen(&mut self.doubt, id, now)
+    /// This write-ahead record was seen: from now on its age counts, unless it does already. A restart makes that longer, never
+    /// shorter.
+    pub fn note_record(&mut self, id: Option<&str>, now: Instant) {
+        first_seen(&mut self.doubt, id, now);
+    }
+
+    /// The status names this remote object: from now on counts how long that has been known, unless it does already.
+    pub fn note_remote(&mut self, id: Option<&str>, now: Instant) {
+        first_seen(&mut self.in_status, id, now);
+    }
+
+    /// How long this process has known the write-ahead record `id`.
+    pub fn record_known_for(&self, id: &str, now: Instant) -> Duration {
+        known_for(&self.doubt, id, now)
     }
 
     /// How long this process has known the remote object that the status names.
-    pub fn status_known_for(&mut self, id: &str, now: Instant) -> Duration {
-        since_first_seen(&mut self.in_status, id, now)
+    pub fn remote_known_for(&self, id: &str, now: Instant) -> Duration {
+        known_for(&self.in_status, id, now)
     }
 }
 
-fn since_first_seen(seen: &mut Option<(String, Instant)>, id: &str, now: Instant) -> Duration {
-    match seen {
-        Some((known, since)) if known == id => now.saturating_duration_since(*since),
-        _ => {
-            *seen = Some((id.to_owned(), now));
-            Duration::ZERO
-        }
+fn first_seen(seen: &mut Option<(String, Instant)>, id: Option<&str>, now: Instant) {
+    if let Some(id) = id
+        && seen.as_ref().is_none_or(|(known, _)| known != id)
+    {
+        *seen = Some((id.to_owned(), now));
     }
+}
+
+fn known_for(seen: &Option<(String, Instant)>, id: &str, now: Instant) -> Duration {
+    seen.as_ref().filter(|(known, _)| known == id).map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
 }
 
 /// The memories of all objects of a kind, by uid. A clone is the same memories.
@@ -222,35 +230,39 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconcile::wait::{Until, pause};
 
     #[test]
-    fn a_record_is_known_since_it_was_first_asked_about_and_another_one_starts_anew() {
+    fn a_record_is_known_since_it_was_first_seen_and_another_one_starts_anew() {
         let (mut memory, start) = (Memory::default(), Instant::now());
-        assert_eq!(memory.known_for("a", start), Duration::ZERO);
-        assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
-        assert_eq!(memory.known_for("b", start + Duration::from_secs(6)), Duration::ZERO);
-        assert_eq!(Memory::default().known_for("a", start + Duration::from_secs(60)), Duration::ZERO, "a restart");
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(memory.record_known_for("a", after(60)), Duration::ZERO, "a restart");
+        memory.note_record(Some("a"), start);
+        memory.note_record(Some("a"), after(1));
+        memory.note_record(None, after(2));
+        assert_eq!(memory.record_known_for("a", after(5)), Duration::from_secs(5));
+        memory.note_record(Some("b"), after(6));
+        assert_eq!(memory.record_known_for("b", after(6)), Duration::ZERO);
+        assert_eq!(memory.record_known_for("a", after(7)), Duration::ZERO, "what nobody knows has no age");
     }
 
     #[test]
     fn who_asks_for_a_look_is_not_put_off_and_what_is_in_doubt_is_not_forgotten() {
         let (mut memory, start) = (Memory::default(), Instant::now());
-        memory.known_for("a", start);
-        memory.looked(Look { of: "one".to_owned(), at: start, generation: 1, found: true });
-        assert!(memory.look_at(Some("one")).is_some());
-        assert!(memory.look_at(Some("another")).is_none() && memory.look_at(None).is_none());
+        memory.note_record(Some("a"), start);
+        memory.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_at: None });
+        assert!(memory.poll_of(Some("one")).is_some());
+        assert!(memory.poll_of(Some("another")).is_none() && memory.poll_of(None).is_none());
         memory.revocations.refuse("job", start, "403");
         memory.write_refused("a policy", false, start);
         memory.look_now("at noon");
-        assert!(memory.look_at(Some("one")).is_none() && memory.refused_for(start).is_none());
+        assert!(memory.poll_of(Some("one")).is_none() && memory.refused_for(start).is_none());
         assert!(memory.revocations.refused_within(Duration::MAX, start).is_empty());
         memory.write_refused("a policy", false, start);
         memory.look_now("at noon");
         assert!(memory.refused_for(start).is_some(), "it was heeded, though that could not be written down");
         memory.look_now("at one");
         assert!(memory.refused_for(start).is_none());
-        assert_eq!(memory.known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
+        assert_eq!(memory.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
     }
 
     #[test]
@@ -263,21 +275,13 @@ mod tests {
         assert!(memory.write_refused("a policy", false, later));
         assert_eq!(memory.refused_for(later), Some(Duration::from_secs(5)));
         let retry = |memory: &Memory, deleting| memory.unwritable(resync, deleting, later).map(|it| it.retry_in);
-        assert_eq!(retry(&memory, false), Some(RETRY));
-        assert!(memory.unwritable(resync, false, later + RETRY).is_none());
+        assert_eq!(retry(&memory, false), Some(RETRY_REFUSED_WRITE));
+        assert!(memory.unwritable(resync, false, later + RETRY_REFUSED_WRITE).is_none());
         memory.write_refused("an old schema", true, later);
-        assert_eq!((retry(&memory, false), retry(&memory, true)), (Some(resync), Some(RETRY)));
+        assert_eq!((retry(&memory, false), retry(&memory, true)), (Some(resync), Some(RETRY_REFUSED_WRITE)));
         memory.write_stored();
         assert_eq!((memory.refused_for(later), retry(&memory, true)), (None, None));
         assert!(memory.write_refused("a policy", false, later));
-    }
-
-    #[test]
-    fn a_refusal_is_still_known_at_the_look_after_the_longest_backoff() {
-        let (mut memory, start) = (Memory::default(), Instant::now());
-        memory.write_refused("a policy", false, start);
-        let next_look = pause(Until::Backoff(None), u32::MAX, 1.0).unwrap();
-        assert!(memory.unwritable(Duration::from_secs(1), true, start + next_look).is_some());
     }
 
     #[test]

@@ -1,26 +1,46 @@
-//! What the loops of all kinds share: the ports they await, the object in hand, the write-ahead record, what
-//! is known so far, what is remembered between two looks, and what people ask by annotations.
+//! What the loops of all kinds share: the ports they await, the reconcile itself and its planner, the object in hand, the
+//! write-ahead record, what is known so far, what is remembered between two reconciles, and what people ask by annotations.
 
 pub mod annotations;
+pub mod context;
 pub mod deletion;
 pub mod doubt;
 pub mod fact;
+pub mod failure;
 pub mod grace;
 pub mod held;
 pub mod home;
-pub mod look;
+pub mod input;
+pub mod kind;
 pub mod memory;
 pub mod outcome;
+pub mod plan;
 pub mod ports;
+pub mod reconciler;
+pub mod remote;
+pub mod result;
 pub mod revocations;
+pub mod step;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod times;
 pub mod wait;
 pub mod write_ahead;
 
-pub use fact::{Fact, Trouble};
+pub use context::{Context, Options};
+pub use fact::Fact;
+pub use failure::{Failure, FailureKind};
 pub use held::{Held, Interrupted, Left};
 pub use home::{Destination, RealmIds};
+pub use input::{Lifecycle, ObjectState, PlanInput, ResolvedRealm, Sent};
+pub use kind::{Kind, View};
 pub use memory::{Memories, Memory};
 pub use outcome::Outcome;
-pub use ports::{Announcement, Caller, Environment, Objects, Opened, Realms, Users, WriteError};
+pub use ports::{Announcement, Backend, Caller, Environment, Objects, Realms, Resolved, Users, WriteError};
+pub use reconciler::{Reconcile, Reconciler, reconcile};
+pub use remote::Remote;
+pub use result::{Ended, ReconcileResult};
+pub use step::Step;
+pub use times::Times;
 pub use wait::{Until, Wait};
 pub use write_ahead::{Ticket, WritesAhead};

@@ -1,8 +1,7 @@
-//! What came of a remote call: sorted by whether it was carried out, and put into a phase.
+//! What came of a remote call: sorted by whether it was carried out, and what a failure means.
 
-use super::fact::Trouble;
-use crate::api::phase::why;
-use crate::api::{Phase, ProviderConfigRef, Reason};
+use super::failure::{Failure, FailureKind};
+use crate::api::{ProviderConfigRef, Reason};
 use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
 
 /// What came of a call that cannot be undone.
@@ -11,7 +10,7 @@ pub enum Outcome<T> {
     /// It was carried out, with this result.
     Done(T),
     /// It was surely not carried out.
-    NotDone(Trouble),
+    NotDone(Failure),
     /// It may have been carried out.
     InDoubt,
 }
@@ -22,13 +21,13 @@ impl<T> Outcome<T> {
         match result {
             Ok(value) => Self::Done(value),
             Err(Error::InDoubt { .. }) => Self::InDoubt,
-            Err(error) => Self::NotDone(trouble(&error, provider)),
+            Err(error) => Self::NotDone(failure(&error, provider)),
         }
     }
 
     /// A call that was not made, because its time was over or the process is ending. `reason` says what is under way.
     pub fn not_made(reason: Reason) -> Self {
-        Self::NotDone(Trouble { phase: Phase::AtWork(why(reason, "not done yet: trying again")), after: None })
+        Self::NotDone(Failure::transient(reason, "not done yet: trying again"))
     }
 }
 
@@ -44,43 +43,45 @@ pub fn refusal(error: &Error) -> Option<String> {
 }
 
 /// What a call that failed means for the object it was made for.
-pub fn trouble(error: &Error, provider: &ProviderConfigRef) -> Trouble {
+pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
     let said = error.to_string();
-    let phase = match error {
-        Error::Retry { cause: Unsent::TooManyCalls, .. } => Phase::AtWork(why(Reason::RateLimited, said)),
-        _ if refusal(error).is_some() => Phase::Refused(why(Reason::Refused, said)),
-        Error::Retry { cause: Unsent::NoConnection, .. } | Error::InDoubt { .. } => {
-            Phase::AtWork(why(Reason::ServiceUnavailable, said))
+    let of_the_token = |said| format!("{said}; the token is in the Secret that {provider} names in spec.credentials");
+    let failure = match error {
+        Error::Retry { cause: Unsent::TooManyCalls, .. } => {
+            Failure::new(FailureKind::RateLimited, Reason::RateLimited, said)
         }
-        Error::Refused { cause: Refusal::Unauthorized, .. } => Phase::Blocked(why(
-            Reason::Unauthorized,
-            format!("{said}; the token is in the Secret that {provider} names in spec.credentials"),
-        )),
-        Error::Refused { cause: Refusal::Forbidden, .. } => Phase::Blocked(why(
-            Reason::PermissionDenied,
-            format!("{said}; the token is in the Secret that {provider} names in spec.credentials"),
-        )),
+        _ if refusal(error).is_some() => Failure::refused(Reason::Refused, said),
+        Error::Retry { cause: Unsent::NoConnection, .. } | Error::InDoubt { .. } => {
+            Failure::transient(Reason::ServiceUnavailable, said)
+        }
+        Error::Refused { cause: Refusal::Unauthorized, .. } => {
+            Failure::blocked(Reason::Unauthorized, of_the_token(said))
+        }
+        Error::Refused { cause: Refusal::Forbidden, .. } => {
+            Failure::blocked(Reason::PermissionDenied, of_the_token(said))
+        }
         Error::Refused { cause: Refusal::UnknownRealm, .. } => {
-            Phase::Blocked(why(Reason::RealmNotFound, format!("{said}; it is {provider} that leads there")))
+            Failure::blocked(Reason::RealmNotFound, format!("{said}; it is {provider} that leads there"))
         }
         Error::Refused { cause: Refusal::Local | Refusal::BadRequest | Refusal::Unprocessable, .. }
-        | Error::Gone { .. } => Phase::Refused(why(Reason::Refused, said)),
+        | Error::Gone { .. } => Failure::refused(Reason::Refused, said),
     };
-    Trouble { phase, after: error.after() }
+    Failure { after: error.after(), ..failure }
 }
 
 /// `Ok(None)` for an object that the service does not know.
-pub fn found<T>(result: Result<T, Error>, provider: &ProviderConfigRef) -> Result<Option<T>, Trouble> {
+pub fn found<T>(result: Result<T, Error>, provider: &ProviderConfigRef) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::Gone { .. }) => Ok(None),
-        Err(error) => Err(trouble(&error, provider)),
+        Err(error) => Err(failure(&error, provider)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Phase;
 
     fn in_doubt(cause: Doubt, status: Option<u16>) -> Error {
         Error::InDoubt { cause, status, after: None, message: "said".to_owned() }
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_a_token_lacks_can_come_right_elsewhere_and_what_a_spec_lacks_cannot() {
-        let phase = |error| trouble(&error, &ProviderConfigRef::default()).phase;
+        let phase = |error| failure(&error, &ProviderConfigRef::default()).phase();
         assert!(matches!(phase(refused(Refusal::Unauthorized)), Phase::Blocked(w) if w.reason == Reason::Unauthorized));
         assert!(matches!(phase(refused(Refusal::Forbidden)), Phase::Blocked(w) if w.reason == Reason::PermissionDenied
                 && w.message.contains("ClusterProviderConfig default")));
@@ -153,7 +154,7 @@ mod tests {
         let provider = ProviderConfigRef::default();
         for status in [400, 401, 403, 404, 407, 409, 422] {
             let error = in_doubt(Doubt::Foreign, Some(status));
-            let phase = trouble(&error, &provider).phase;
+            let phase = failure(&error, &provider).phase();
             assert!(matches!(phase, Phase::AtWork(w) if w.reason == Reason::ServiceUnavailable), "{status}");
             let found = found::<()>(Err(error), &provider);
             assert!(found.is_err(), "{status}: it does not say that there is none");

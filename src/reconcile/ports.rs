@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
-use super::fact::Trouble;
-use crate::api::{Phase, ProviderConfigRef, Reason};
+use super::failure::Failure;
+use super::remote::Remote;
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 
 /// The objects of one kind, in the Kubernetes API.
 pub trait Objects<K>: Send + Sync {
@@ -33,7 +34,7 @@ pub trait Objects<K>: Send + Sync {
 /// Who refers to an AuthenticatorConfig.
 pub trait Users: Send + Sync {
     /// The EnrollmentRequests that refer to it and are not being deleted, or some of them where there are many, by name.
-    fn of(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+    fn users_of(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }
 
 /// An event about an object.
@@ -67,25 +68,27 @@ pub enum WriteError {
 /// From a reference to a realm that is ready to be called.
 pub trait Realms: Send + Sync {
     /// What calls are made on.
-    type Remote;
+    type Remote: Remote;
 
-    /// Resolves a provider config for `caller`, and reads its credentials now. Otherwise the trouble says what is missing,
-    /// or that the object has to wait until it is its turn to call the service: then it is woken.
-    fn open(
+    /// Resolves a provider config for `caller`, and reads its credentials now. Otherwise the failure says what is missing, or
+    /// that the object has to wait until it is its turn to call the service: then it is enqueued.
+    fn resolve(
         &self,
         caller: Caller<'_>,
         reference: &ProviderConfigRef,
-    ) -> impl Future<Output = Result<Opened<Self::Remote>, Trouble>> + Send;
+    ) -> impl Future<Output = Result<Resolved<Self::Remote>, Failure>> + Send;
 }
 
 /// The object that calls are made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
+    /// Its kind, in lower case.
+    pub kind: &'static str,
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// Whether something is owed to it. Otherwise it only wants to know how what is there gets on.
+    /// Whether work is pending for it. Otherwise it only wants to know how what is there gets on.
     pub is_owed: bool,
     /// Whether it has something to revoke or to delete. Only that may be done by credentials that are gone: those that were
     /// seen last.
@@ -94,14 +97,25 @@ pub struct Caller<'a> {
 
 /// A realm that is ready to be called.
 #[derive(Clone, Debug)]
-pub struct Opened<R> {
+pub struct Resolved<R> {
     /// What calls are made on.
     pub remote: R,
     /// Why nothing new may be made or sent there for this namespace, if it may not: it is not allowed, or the provider config
     /// or its Secret is gone. What is there already is followed, revoked and deleted all the same.
-    pub not_allowed: Option<Phase>,
+    pub not_allowed: Option<Failure>,
     /// Why no configuration there may be taken over by its id, if none may.
-    pub no_resource_ids: Option<Phase>,
+    pub no_resource_ids: Option<Failure>,
+}
+
+/// The way to the world outside: all ports but clocks and chance.
+pub trait Backend:
+    Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Users + Realms + Send + Sync + 'static
+{
+}
+
+impl<B> Backend for B where
+    B: Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Users + Realms + Send + Sync + 'static
+{
 }
 
 /// Time, chance, and whether this process may act.

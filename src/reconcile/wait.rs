@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use super::fact::Trouble;
+use super::failure::{Failure, FailureKind};
 use super::memory::Unwritable;
+use super::times::{FIRST_BACKOFF, LONGEST_BACKOFF, MISSED_TURN};
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 
-/// How a look ends.
+/// How a reconcile ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wait {
-    /// What to say of the object; `None` leaves standing what was said before.
+    /// The phase to set conditions from; `None` leaves the conditions as they are.
     pub say: Option<Phase>,
-    /// When to look again.
+    /// When to reconcile again.
     pub until: Until,
+    /// What can be done about it, where something failed.
+    pub failure: Option<FailureKind>,
 }
 
 /// When to look again.
@@ -49,12 +52,17 @@ impl Until {
 }
 
 impl Wait {
-    /// Says `phase` and waits until `until`.
+    /// Sets conditions from `phase` and waits until `until`.
     pub fn saying(phase: Phase, until: Until) -> Self {
-        Self { say: Some(phase), until }
+        Self { say: Some(phase), until, failure: None }
     }
 
-    /// Says that this version cannot decode the object, and why. Nothing is polled: it waits until somebody acts.
+    /// Leaves the conditions as they are, and waits until `until`.
+    pub fn silent(until: Until) -> Self {
+        Self { say: None, until, failure: None }
+    }
+
+    /// This version cannot decode the object, for the reason given. Nothing is polled: it waits until somebody acts.
     pub fn undecodable(what: &str) -> Self {
         let message = format!(
             "this version of the operator cannot read the object, so nothing is done by it: {what}; upgrade the operator \
@@ -63,36 +71,28 @@ impl Wait {
         Self::saying(Phase::Refused(why(Reason::NotDecodable, message)), Until::Change)
     }
 
-    /// Says that what the operator writes is not stored, and waits until it may be tried again.
+    /// What the operator writes is not stored: waits until it may be tried again.
     pub fn unwritable(Unwritable { why: what, retry_in }: &Unwritable) -> Self {
         Self::saying(Phase::Refused(why(Reason::StatusNotStored, what)), Until::After(*retry_in))
     }
 
-    /// Says what went wrong, and backs off. What only a change of the spec can mend, and what has not come right
-    /// within the grace period (`overdue`), is tried again after `resync`.
+    /// Something failed: it is tried again after the object's backoff. What only a change of the spec can mend, and what has
+    /// not come right within the grace period (`overdue`), is tried again after `resync`.
     ///
-    /// What the service asked fewer calls of waits to be woken. Meanwhile there stands what was said of the spec, unless
-    /// nobody has looked at this version of it yet (`seen` is false): then it must not look as if nothing were owed.
-    pub fn troubled(trouble: &Trouble, resync: Duration, overdue: bool, seen: bool) -> Self {
-        if trouble.is_held_back() {
-            let say = (!seen).then(|| trouble.phase.clone());
-            return Self { say, until: Until::Turn(trouble.after.unwrap_or_default() + NOT_WOKEN) };
-        }
-        let until = match trouble.phase {
-            Phase::Refused(_) => Until::After(resync),
-            Phase::Blocked(_) if overdue => Until::After(resync.max(trouble.after.unwrap_or_default())),
-            _ => Until::Backoff(trouble.after),
+    /// An object that the service asked fewer calls of is enqueued when it is its turn. Meanwhile its conditions stay, unless
+    /// they are not about all that is asked for now (`seen` is false): then it must not look as if no work were pending.
+    pub fn failed(failure: &Failure, resync: Duration, overdue: bool, seen: bool) -> Self {
+        let after = failure.after.unwrap_or_default();
+        let until = match failure.kind {
+            FailureKind::RateLimited => Until::Turn(after + MISSED_TURN),
+            FailureKind::Refused => Until::After(resync),
+            FailureKind::Blocked if overdue => Until::After(resync.max(after)),
+            FailureKind::Blocked | FailureKind::Transient => Until::Backoff(failure.after),
         };
-        Self::saying(trouble.phase.clone(), until)
+        let says_nothing = failure.kind == FailureKind::RateLimited && seen;
+        Self { say: (!says_nothing).then(|| failure.phase()), until, failure: Some(failure.kind) }
     }
 }
-
-/// How late what should have been woken is looked at all the same.
-const NOT_WOKEN: Duration = Duration::from_secs(600);
-/// The first step of an object's backoff.
-const FIRST: Duration = Duration::from_secs(1);
-/// The longest step.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// After how long to look again, after `failures` failures in a row, spread by `chance` (0 to 1) so that what
 /// failed together does not come back together; `None`: when something changes.
@@ -101,7 +101,8 @@ pub fn pause(until: Until, failures: u32, chance: f64) -> Option<Duration> {
         Until::Change => None,
         Until::After(delay) | Until::Turn(delay) => Some(spread(delay, chance)),
         Until::Backoff(at_least) => {
-            let step = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST);
+            let step =
+                FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_BACKOFF);
             Some(spread(step.max(at_least.unwrap_or_default()), chance))
         }
     }

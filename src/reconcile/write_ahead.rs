@@ -1,6 +1,7 @@
 //! The write-ahead record and the ticket: nothing that cannot be undone is called without a ticket, and a
 //! ticket comes from a record that was written.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,12 +14,18 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus};
 pub trait WritesAhead: HasStatus {
     /// The record.
     type Record: Record;
-    /// Puts a record into the status.
-    fn set_record(&mut self, record: Self::Record);
+
+    /// The record in the status.
+    fn record_mut(&mut self) -> &mut Option<Self::Record>;
+
+    /// Takes the record of this id off the status. `false`: it does not stand there any more.
+    fn withdraw(&mut self, record_id: &str) -> bool {
+        self.record_mut().take_if(|record| record.id() == record_id).is_some()
+    }
 }
 
 /// A write-ahead record.
-pub trait Record: Clone + Send + Sync {
+pub trait Record: Clone + Debug + PartialEq + Send + Sync {
     /// Drawn anew for each call.
     fn id(&self) -> &str;
     /// How long, from just before the record was written, the call may run.
@@ -65,8 +72,8 @@ impl Record for SendRecord {
 impl WritesAhead for EnrollmentRequest {
     type Record = SendRecord;
 
-    fn set_record(&mut self, record: SendRecord) {
-        self.status.get_or_insert_default().send = Some(record);
+    fn record_mut(&mut self) -> &mut Option<SendRecord> {
+        &mut self.status.get_or_insert_default().send
     }
 }
 
@@ -83,8 +90,8 @@ impl Record for CreateRecord {
 impl WritesAhead for AuthenticatorConfig {
     type Record = CreateRecord;
 
-    fn set_record(&mut self, record: CreateRecord) {
-        self.status.get_or_insert_default().create = Some(record);
+    fn record_mut(&mut self) -> &mut Option<CreateRecord> {
+        &mut self.status.get_or_insert_default().create
     }
 }
 

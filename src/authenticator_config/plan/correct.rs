@@ -1,63 +1,64 @@
 //! Correct: the configuration is there; at each change of the spec, and now and then, it is compared with what the
 //! spec says, and what differs is changed.
 
-use super::Facts;
-use super::create::available;
-use crate::api::{Phase, Reason};
+use super::{Input, Step, available};
+use crate::api::Reason;
 use crate::authenticator_config::change::Change;
-use crate::authenticator_config::step::Step;
-use crate::reconcile::{Destination, RealmIds, Until, Wait};
+use crate::authenticator_config::step::Action;
+use crate::reconcile::{Destination, FailureKind, RealmIds, Until, Wait};
 
-pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    let id = facts.observed.status.id.as_ref()?;
-    Some(correct(facts, id).unwrap_or_else(|step| settled(facts, step)))
+pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
+    let id = input.status.id.as_ref()?;
+    Some(correct(input, id).unwrap_or_else(|step| settled(input, step)))
 }
 
-fn correct(facts: &Facts<'_>, id: &str) -> Result<Step, Step> {
-    let home = facts.home();
-    if let (Some(left), Some(home)) = (facts.observed.compared, &home) {
+fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
+    let home = input.home();
+    if let (Some(left), Some(home)) = (input.observed.compared, &home) {
         return Ok(Step::Wait(Wait::saying(available(home), Until::After(left))));
     }
-    let Destination { realm, endpoint } = facts.destination(home.as_ref())?;
-    match &facts.observed.patched {
-        Some(Ok(())) => return Ok(done(facts, realm)),
-        Some(Err(trouble)) => return Ok(facts.troubled(trouble)),
+    let Destination { realm, endpoint } = input.destination(home.as_ref())?;
+    match &input.observed.patched {
+        Some(Ok(())) => return Ok(done(input, realm)),
+        Some(Err(failure)) => return Ok(input.failed(failure)),
         None => {}
     }
-    let Some(current) = facts.current(id)? else {
-        facts.confirmed_gone(id)?;
-        return Ok(Step::Record(Change::Forget { id: id.to_owned() }, None));
+    let Some(current) = input.current(id)? else {
+        input.confirmed_gone(id)?;
+        return Ok(Step::Record(Change::Forget { id: id.to_owned() }));
     };
-    if facts.observed.status.endpoint.as_ref().is_some_and(|known| known != endpoint) {
+    if input.status.endpoint.as_ref().is_some_and(|known| known != endpoint) {
         // The service has moved, or the status is an earlier version's.
         let (id, realm, endpoint) = (id.to_owned(), realm.clone(), Some(endpoint.clone()));
-        return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint }, None));
+        return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint, made_as: None }));
     }
-    if let Err(step) = facts.takeable(current) {
+    if let Err(step) = input.takeable(current) {
         return Ok(step);
     }
-    let patch = facts.desired.patch(current).filter(|_| !facts.desired.observe);
-    let Some(patch) = patch else { return Ok(done(facts, realm)) };
-    facts.allowed()?;
-    facts.resource_id_allowed()?;
-    let may_write = facts.observed.may_write;
-    Ok(if may_write { Step::Patch(id.to_owned(), Box::new(patch)) } else { Facts::ending(Reason::Correcting) })
-}
-
-fn done(facts: &Facts<'_>, realm: &RealmIds) -> Step {
-    Step::Wait(Wait::saying(available(realm), Until::After(facts.times.resync)))
-}
-
-/// A look that failed moves nothing of what is said about an object whose spec has not changed: after a
-/// restart nobody knows yet that anything is owed. What somebody has to mend wakes it, or it comes right unseen.
-fn settled(facts: &Facts<'_>, step: Step) -> Step {
-    match step {
-        Step::Wait(Wait { say: Some(phase), until })
-            if !matches!(phase.why().reason, Reason::RealmChanged | Reason::EndpointChanged) && facts.is_seen() =>
-        {
-            let blocked = matches!(phase, Phase::Blocked(_) | Phase::Refused(_));
-            Step::Wait(Wait { say: None, until: if blocked { Until::After(facts.times.resync) } else { until } })
-        }
-        step => step,
+    let patch = input.desired.patch(current).filter(|_| !input.desired.observe);
+    let Some(patch) = patch else { return Ok(done(input, realm)) };
+    input.allowed(&input.desired.provider_config_ref)?;
+    input.resource_id_allowed()?;
+    if !input.object().may_write {
+        return Ok(input.shutting_down(Reason::Correcting));
     }
+    Ok(Step::Act(Action::Patch(id.to_owned(), Box::new(patch))))
+}
+
+fn done(input: &Input<'_>, realm: &RealmIds) -> Step {
+    Step::Wait(Wait::saying(available(realm), Until::After(input.times.resync)))
+}
+
+/// A reconcile that failed changes nothing of the conditions of an object whose spec has not changed: after a restart nobody
+/// knows yet that any work is pending. What somebody has to mend enqueues it, or it comes right unseen.
+fn settled(input: &Input<'_>, step: Step) -> Step {
+    let Step::Wait(Wait { failure: Some(kind), until, .. }) = step else { return step };
+    if !input.is_seen() {
+        return step;
+    }
+    let until = match kind {
+        FailureKind::Blocked | FailureKind::Refused => Until::After(input.times.resync),
+        FailureKind::Transient | FailureKind::RateLimited => until,
+    };
+    Step::Wait(Wait { failure: Some(kind), ..Wait::silent(until) })
 }

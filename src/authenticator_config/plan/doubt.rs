@@ -1,46 +1,35 @@
 //! Doubt: the write-ahead record stands, so the configuration may have been made. Look for it by its mark,
 //! and never create.
 
-use super::create::refused;
 use super::leave::holding_up;
-use super::{Facts, LISTS};
+use super::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::authenticator_config::change::Change;
-use crate::authenticator_config::step::{Question, Step};
+use crate::authenticator_config::step::Query;
 use crate::reconcile::doubt::{Absent, absent};
-use crate::reconcile::home::Home;
+use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Destination, RealmIds, Until, Wait};
 
-pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    let record = facts.observed.status.create.as_ref()?;
-    let step = look(facts, record).unwrap_or_else(|step| step);
-    let deleting = facts.desired.is_deleting();
-    if deleting && facts.observed.unwritable.is_some() && matches!(step, Step::Record(..)) {
-        // It is known what became of it, and cannot be written down: what is there is deleted all the same.
-        return None;
-    }
-    const WHAT: &str = "it is not known whether the authenticator configuration was made";
-    Some(if deleting { holding_up(facts, step, WHAT) } else { step })
+/// What a step that settles a doubt means to an object that is being deleted.
+pub(in crate::authenticator_config) fn rule(input: &Input<'_>, step: Step) -> Step {
+    holding_up(input, step, "it is not known whether the authenticator configuration was made")
 }
 
-fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {
-    if !facts.observed.fresh {
-        return Ok(Step::Refresh);
-    }
+/// Looks for the configuration of a create in doubt.
+pub(in crate::authenticator_config) fn look(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
     let home = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
-    let Destination { realm, endpoint } =
-        facts.destination_at(Home { realm: Some(&home), endpoint: record.endpoint.as_deref() })?;
-    let listed = facts.listed()?;
-    if let Some(config) = facts.ours(listed)? {
+    let Destination { realm, endpoint } = input.destination_at(Some(&home), record.endpoint.as_deref())?;
+    let listed = input.listed()?;
+    if let Some(config) = input.ours(listed)? {
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
-        let change = Change::Take { create_id: Some(record.id.clone()), id, realm, endpoint };
+        let change = Change::Take { create_id: Some(record.id.clone()), id, realm, endpoint, made_as: None };
         // What differs is mended next, before anything is said of it.
-        return Ok(Step::Record(change, None));
+        return Ok(Step::Record(change));
     }
-    Ok(match absent(listed.age, record.timeout(), facts.times.settle) {
+    Ok(match absent(listed.age, record.timeout(), input.times.settle) {
         Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
             Phase::InDoubt(why(
                 Reason::CreateInDoubt,
@@ -50,10 +39,10 @@ fn look(facts: &Facts<'_>, record: &CreateRecord) -> Result<Step, Step> {
             Until::After(pause),
         )),
         // A list can miss a configuration that is there, such as while its pages shift; two of them do not miss the same.
-        Absent::Never if listed.lists < LISTS => Step::Learn(Question::Configs),
+        Absent::Never if listed.lists < LISTS => Step::Fetch(Query::Configs),
         Absent::Never => {
-            let refused = facts.observed.refusal.as_deref().map(refused);
-            Step::Record(Change::Withdraw { create_id: record.id.clone() }, refused)
+            let say = input.object().refusal.as_deref().map(|said| refused(said).phase());
+            Step::Withdraw { record_id: record.id.clone(), say }
         }
     })
 }

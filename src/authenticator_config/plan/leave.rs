@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::Facts;
+use super::{Input, Step};
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfigStatus, Phase, Reason};
-use crate::authenticator_config::step::{Question, Step};
+use crate::authenticator_config::step::{Action, Query};
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
@@ -15,81 +15,78 @@ use crate::reconcile::{Fact, Left, Until, Wait};
 /// How many of those who refer to an object are named.
 const NAMED: usize = 3;
 
-pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    if !facts.desired.is_deleting() {
-        return None;
-    }
-    if !facts.observed.finalizer {
-        return Some(Step::Wait(Wait { say: None, until: Until::Change }));
-    }
-    let id = facts.observed.status.id.as_deref().unwrap_or_default();
+pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
+    let id = input.status.id.as_deref().unwrap_or_default();
     let what = format!("the authenticator configuration {id} is still to be deleted in Beyond Identity");
-    Some(leave(facts).unwrap_or_else(|step| holding_up(facts, step, &what)))
+    leave(input).unwrap_or_else(|step| holding_up(input, step, &what))
 }
 
-fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
-    const RELEASE: Step = Step::Release { left: None };
-    let Some(id) = to_leave(facts)? else { return Ok(RELEASE) };
-    if facts.desired.observe && facts.desired.undecodable.is_some() {
+fn leave(input: &Input<'_>) -> Result<Step, Step> {
+    const RELEASE: Step = Step::RemoveFinalizer { left: None };
+    let Some(id) = to_leave(input)? else { return Ok(RELEASE) };
+    if input.desired.observe && input.lifecycle().undecodable.is_some() {
         // Whether it was only to be observed cannot be read.
         let what = format!(
             "the authenticator configuration {id} stays in Beyond Identity, since this version cannot read whether it is to be \
              deleted: if it is not needed any more, delete it there"
         );
-        return Ok(Step::Release { left: Some(Left::Kept(what)) });
+        return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
     }
-    if facts.desired.observe {
+    if input.desired.observe {
         return Ok(RELEASE);
     }
-    if facts.desired.orphan {
-        shown(facts)?;
+    if input.lifecycle().orphan {
+        shown(input)?;
         let what = format!(
             "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
         );
-        return Ok(Step::Release { left: Some(Left::Kept(what)) });
+        return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
     }
-    match &facts.observed.deleted {
+    match &input.observed.deleted {
         // Whatever answered so: what its id says now is what counts.
-        Some(Ok(())) => return if facts.current(id)?.is_none() { Ok(RELEASE) } else { Err(still_there(facts, id)) },
-        Some(Err(trouble)) => return Err(facts.troubled(trouble)),
+        Some(Ok(())) => return if input.current(id)?.is_none() { Ok(RELEASE) } else { Err(still_there(input, id)) },
+        Some(Err(failure)) => return Err(input.failed(failure)),
         None => {}
     }
-    unused(facts)?;
-    facts.destination(facts.home().as_ref())?;
-    facts.resource_id_allowed()?;
-    let Some(current) = facts.current(id)? else {
-        facts.confirmed_gone(id)?;
+    unused(input)?;
+    input.destination(input.home().as_ref())?;
+    input.resource_id_allowed()?;
+    let Some(current) = input.current(id)? else {
+        input.confirmed_gone(id)?;
         return Ok(RELEASE);
     };
-    if facts.desired.stranger_on(current).is_some() {
+    if input.desired.stranger_on(current).is_some() {
         // Another object has taken it over: it is not this one's to delete.
         return Ok(RELEASE);
     }
-    if facts.observed.may_write { Ok(Step::Delete(id.clone())) } else { Err(Facts::ending(Reason::Deleting)) }
+    if !input.object().may_write {
+        return Err(input.shutting_down(Reason::Deleting));
+    }
+    Ok(Step::Act(Action::Delete(id.clone())))
 }
 
-fn still_there(facts: &Facts<'_>, id: &str) -> Step {
+fn still_there(input: &Input<'_>, id: &str) -> Step {
     let message = format!("the service accepted to delete the authenticator configuration {id}, and still has it");
-    facts.blocked(Reason::InconsistentAnswers, message)
+    input.blocked(Reason::InconsistentAnswers, message)
 }
 
 /// The configuration that the status names, or where that cannot be written any more the one that the create in doubt has
 /// made.
-fn to_leave<'a>(facts: &Facts<'a>) -> Result<Option<&'a String>, Step> {
-    match (&facts.observed.status, &facts.observed.listed) {
+fn to_leave<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
+    match (input.status, &input.observed.listed) {
         (AuthenticatorConfigStatus { id: Some(id), .. }, _) => Ok(Some(id)),
         (AuthenticatorConfigStatus { create: Some(_), .. }, Fact::Known(listed)) => {
-            Ok(facts.ours(listed)?.map(|config| &config.id))
+            Ok(input.ours(listed)?.map(|config| &config.id))
         }
         _ => Ok(None),
     }
 }
 
 /// Waits while a request refers to the object that is not being deleted itself; the last one that goes wakes it.
-fn unused(facts: &Facts<'_>) -> Result<(), Step> {
-    let users = match &facts.observed.users {
-        Fact::Unknown => return Err(Step::Learn(Question::Users)),
-        Fact::Failed(trouble) => return Err(facts.troubled(trouble)),
+fn unused(input: &Input<'_>) -> Result<(), Step> {
+    let users = match &input.observed.users {
+        Fact::Unknown => return Err(Step::Fetch(Query::Users)),
+        Fact::Failed(failure) => return Err(input.failed(failure)),
         Fact::Known(users) if users.is_empty() => return Ok(()),
         Fact::Known(users) => users,
     };
@@ -100,21 +97,21 @@ fn unused(facts: &Facts<'_>) -> Result<(), Step> {
          refers to it first, or set deletionPolicy: Orphan to leave the configuration in Beyond Identity"
     );
     let phase = Phase::Deleting { why: why(Reason::InUse, message), blocked: false };
-    Err(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))))
+    Err(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))))
 }
 
 /// Waits until every list must show a configuration that is left: the next object of this name finds it by a list, and
 /// would otherwise make another one. That one list has shown it is not enough, since the next may come from elsewhere.
-fn shown(facts: &Facts<'_>) -> Result<(), Step> {
-    let left = match (&facts.observed.status, &facts.observed.listed) {
+fn shown(input: &Input<'_>) -> Result<(), Step> {
+    let left = match (input.status, &input.observed.listed) {
         // It could not be written down: what is known is for how long its create has been in doubt.
         (AuthenticatorConfigStatus { id: None, create: Some(record), .. }, Fact::Known(listed)) => {
-            match absent(listed.age, record.timeout(), facts.times.settle) {
+            match absent(listed.age, record.timeout(), input.times.settle) {
                 Absent::LookAgainIn(left) => left,
                 Absent::Never => Duration::ZERO,
             }
         }
-        _ => facts.times.settle.saturating_sub(facts.observed.known_for),
+        _ => input.times.settle.saturating_sub(input.observed.known_for),
     };
     if left.is_zero() {
         return Ok(());
@@ -125,10 +122,10 @@ fn shown(facts: &Facts<'_>) -> Result<(), Step> {
 }
 
 /// Says of a wait that it holds up the deletion, and what is still to be done.
-pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
+pub(super) fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(wait) = step else { return step };
-    match held_up(wait, facts.observed.patience, what) {
+    match held_up(wait, input.object().grace_remaining, what) {
         Ok(wait) => Step::Wait(wait),
-        Err(left) => Step::Release { left: Some(left) },
+        Err(left) => Step::RemoveFinalizer { left: Some(left) },
     }
 }

@@ -1,137 +1,64 @@
-//! The next step for an AuthenticatorConfig: ordered rules, of which the first that has something to say
-//! decides. Pure: the same facts give the same step, and conditions are none of them.
+//! The rules of an AuthenticatorConfig, a file each, in the order in which the planner asks them (`reconcile/plan.rs`). Pure:
+//! the same input gives the same step, and conditions are no part of it.
 
 mod correct;
-mod create;
 mod doubt;
 mod establish;
 mod leave;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
-use super::desired::Desired;
-use super::observed::{Listed, Observed};
-use super::step::{Question, Step};
+use super::observed::Listed;
+use super::step::Query;
 use crate::api::phase::why;
-use crate::api::{Phase, Reason};
+use crate::api::{AuthenticatorConfig, Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::home::{Away, Home, at_home};
-use crate::reconcile::{Destination, Fact, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::{self, Destination, Fact, PlanInput, RealmIds};
 
-/// The times that a plan goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
-    /// How long one call to the service may take.
-    pub request_timeout: Duration,
-    /// How long after a create in doubt a list may still miss its configuration.
-    pub settle: Duration,
-    /// When the remote side is compared again, and what only a person can mend is tried again.
-    pub resync: Duration,
-    /// How long what could come right by itself is in progress, before it is stalled.
-    pub grace: Duration,
+/// What the rules of an AuthenticatorConfig take.
+pub type Input<'a> = PlanInput<'a, AuthenticatorConfig>;
+/// One thing to do for an AuthenticatorConfig.
+pub type Step = reconcile::Step<AuthenticatorConfig>;
+
+/// Looks for the configuration of a create in doubt.
+pub(super) use doubt::{look as settle_doubt, rule as delay_deletion};
+/// The next step of a deletion.
+pub(super) use leave::rule as finalize;
+
+/// Whether there is more to do than to compare what is there.
+pub(super) fn is_pending(input: &Input<'_>) -> bool {
+    input.is_deleting() || input.status.create.is_some() || input.status.id.is_none() || !input.is_seen()
 }
 
-/// What the rules decide by.
-struct Facts<'a> {
-    desired: &'a Desired,
-    observed: &'a Observed,
-    times: &'a Times,
+/// The next step of an object that is not being deleted, of which nothing is in doubt.
+pub(super) fn proceed(input: &Input<'_>) -> Step {
+    correct::rule(input).unwrap_or_else(|| establish::rule(input))
 }
 
-/// How many lists have to miss a configuration before it counts as not there: either can miss one that is, such as while its
-/// pages shift.
-const LISTS: u32 = 2;
-
-/// The next step.
-pub fn plan(desired: &Desired, observed: &Observed, times: &Times) -> Step {
-    let facts = Facts { desired, observed, times };
-    if let Some(step) = undecodable(&facts).or_else(|| create::rule(&facts)) {
-        return step;
-    }
-    let step = doubt::rule(&facts)
-        .or_else(|| leave::rule(&facts))
-        // Nothing is made for an object that could vanish without a word.
-        .or_else(|| (!observed.finalizer).then_some(Step::AddFinalizer))
-        .or_else(|| correct::rule(&facts))
-        .unwrap_or_else(|| establish::rule(&facts));
-    match (&observed.unwritable, step) {
-        // What cannot be written down is not tried to be: it would be again at each look. A deletion goes on without it.
-        (Some(unwritable), Step::Record(..)) if !desired.is_deleting() => Step::Wait(Wait::unwritable(unwritable)),
-        (_, step) => step,
-    }
+/// What is said when the remote side is as the spec says.
+pub(super) fn available(realm: &RealmIds) -> Phase {
+    let RealmIds { tenant_id, realm_id } = realm;
+    Phase::Available(why(
+        Reason::Available,
+        format!("the configuration stands in realm {realm_id} of tenant {tenant_id}"),
+    ))
 }
 
-/// By a spec that this version cannot decode, nothing is made, looked for or changed. What came of a create just now is
-/// written down first. A deletion goes on by the status.
-fn undecodable(facts: &Facts<'_>) -> Option<Step> {
-    let Facts { desired, observed, .. } = facts;
-    let told = observed.created.as_ref().is_some_and(|created| !matches!(created.outcome, Outcome::InDoubt));
-    let why = desired.undecodable.as_ref().filter(|_| !(desired.is_deleting() || observed.ticket || told))?;
-    Some(Step::Wait(Wait::undecodable(why)))
-}
-
-impl<'a> Facts<'a> {
-    /// Waits, saying what went wrong.
-    fn troubled(&self, trouble: &Trouble) -> Step {
-        Step::Wait(Wait::troubled(trouble, self.times.resync, self.is_overdue(), self.is_seen()))
-    }
-
-    /// Waits for somebody to act elsewhere, saying what is in the way.
-    fn blocked(&self, reason: Reason, message: impl AsRef<str>) -> Step {
-        Step::Wait(Wait::saying(Phase::Blocked(why(reason, message)), Until::After(self.retry())))
-    }
-
-    /// Whether what could have come right by itself has not done so within the grace period.
-    fn is_overdue(&self) -> bool {
-        self.observed.patience.is_zero()
-    }
-
-    /// When to try again what somebody else has to mend: when the grace period is over, too, so that this is said.
-    fn retry(&self) -> Duration {
-        if self.is_overdue() { self.times.resync } else { self.times.resync.min(self.observed.patience) }
-    }
-
-    /// Whether something was said of this version of the spec.
-    fn is_seen(&self) -> bool {
-        self.observed.status.observed_generation == Some(self.desired.generation)
-    }
-
-    /// Waits until the next process does what this one may not begin any more.
-    fn ending(reason: Reason) -> Step {
-        let phase = Phase::AtWork(why(reason, "the operator is ending; the next one goes on"));
-        Step::Wait(Wait::saying(phase, Until::Backoff(None)))
-    }
-
+impl<'a> Input<'a> {
     /// Where to work: in the realm `home`, where there is one.
     fn destination(&self, home: Option<&RealmIds>) -> Result<&'a Destination, Step> {
-        self.destination_at(Home { realm: home, endpoint: None })
+        self.destination_at(home, None)
     }
 
-    fn destination_at(&self, home: Home<'_>) -> Result<&'a Destination, Step> {
-        let reference = &self.desired.provider_config_ref;
-        at_home(&self.observed.destination, reference, home, self.times.resync).map_err(|away| match away {
-            Away::Unknown => Step::Learn(Question::Realm(reference.clone())),
-            Away::Trouble(trouble) => self.troubled(&trouble),
-            Away::Wait(wait) => Step::Wait(wait),
-        })
-    }
-
-    /// Nothing is made or changed for a namespace that the provider config does not allow.
-    fn allowed(&self) -> Result<(), Step> {
-        match &self.observed.not_allowed {
-            None => Ok(()),
-            Some(phase) => Err(self.troubled(&phase.clone().into())),
-        }
+    fn destination_at(&self, home: Option<&RealmIds>, endpoint: Option<&str>) -> Result<&'a Destination, Step> {
+        self.same_realm(&self.desired.provider_config_ref, home, endpoint)
     }
 
     /// Nothing is taken over by its id, changed or deleted where the provider config does not allow that.
     fn resource_id_allowed(&self) -> Result<(), Step> {
-        match &self.observed.no_resource_ids {
-            Some(phase) if self.desired.resource_id.is_some() && !self.desired.observe => {
-                Err(Step::Wait(Wait::saying(phase.clone(), Until::After(self.retry()))))
-            }
+        let realm = self.resolved(&self.desired.provider_config_ref);
+        match realm.and_then(|realm| realm.no_resource_ids.as_ref()) {
+            Some(failure) if self.desired.resource_id.is_some() && !self.desired.observe => Err(self.failed(failure)),
             _ => Ok(()),
         }
     }
@@ -140,7 +67,7 @@ impl<'a> Facts<'a> {
     fn takeable(&self, current: &RemoteConfig) -> Result<(), Step> {
         let id = &current.id;
         if let Some(type_) = self.desired.other_type(current) {
-            let phase = Phase::Refused(why(
+            return Err(self.refused(
                 Reason::TypeMismatch,
                 format!(
                     "the authenticator configuration {id} is of the type {type_}, and spec.config.type says {}: correct \
@@ -148,7 +75,6 @@ impl<'a> Facts<'a> {
                     self.desired.type_
                 ),
             ));
-            return Err(Step::Wait(Wait::saying(phase, Until::After(self.times.resync))));
         }
         match self.desired.stranger_on(current).filter(|_| !self.desired.observe) {
             None => Ok(()),
@@ -164,14 +90,14 @@ impl<'a> Facts<'a> {
 
     /// The realm that the status names.
     fn home(&self) -> Option<RealmIds> {
-        let status = &self.observed.status;
+        let status = &self.status;
         Some(RealmIds { tenant_id: status.tenant_id.clone()?, realm_id: status.realm_id.clone()? })
     }
 
     fn listed(&self) -> Result<&'a Listed, Step> {
         match &self.observed.listed {
-            Fact::Unknown => Err(Step::Learn(Question::Configs)),
-            Fact::Failed(trouble) => Err(self.troubled(trouble)),
+            Fact::Unknown => Err(Step::Fetch(Query::Configs)),
+            Fact::Failed(failure) => Err(self.failed(failure)),
             Fact::Known(listed) => Ok(listed),
         }
     }
@@ -179,8 +105,8 @@ impl<'a> Facts<'a> {
     /// The configuration of this id, as the realm has it now.
     fn current(&self, id: &str) -> Result<Option<&'a RemoteConfig>, Step> {
         match self.observed.read.get(id) {
-            None | Some(Fact::Unknown) => Err(Step::Learn(Question::Config(id.to_owned()))),
-            Some(Fact::Failed(trouble)) => Err(self.troubled(trouble)),
+            None | Some(Fact::Unknown) => Err(Step::Fetch(Query::Config(id.to_owned()))),
+            Some(Fact::Failed(failure)) => Err(self.failed(failure)),
             Some(Fact::Known(config)) => Ok(config.as_ref()),
         }
     }
@@ -189,7 +115,7 @@ impl<'a> Facts<'a> {
     /// not enough for what cannot be undone.
     fn confirmed_gone(&self, id: &str) -> Result<(), Step> {
         // Another endpoint may be that of another service, which never had the configuration.
-        self.destination_at(Home { realm: None, endpoint: self.observed.status.endpoint.as_deref() })?;
+        self.destination_at(None, self.status.endpoint.as_deref())?;
         if !self.listed()?.configs.iter().any(|config| config.id == id) {
             return Ok(());
         }

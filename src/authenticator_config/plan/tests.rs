@@ -9,41 +9,107 @@ mod properties;
 mod resource_id;
 mod undecodable;
 
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::{Times, plan};
+use jiff::Timestamp;
+
+use super::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
-use crate::api::phase::why;
-use crate::api::{AuthenticatorConfigStatus, Phase, ProviderConfigRef, Reason};
+use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, ProviderConfigRef, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::desired::Desired;
+use crate::authenticator_config::kind::Made;
 use crate::authenticator_config::mark::Mark;
-use crate::authenticator_config::observed::{Created, Listed, Observed};
-use crate::authenticator_config::step::{Question, Step};
+use crate::authenticator_config::observed::{Listed, Observed};
+use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::memory::Unwritable;
-use crate::reconcile::{Destination, Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
+use crate::reconcile::plan::plan;
+use crate::reconcile::testing::TIMES;
+use crate::reconcile::{Destination, Fact, Failure, Left, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait};
 
-const TIMES: Times = Times {
-    request_timeout: Duration::from_secs(30),
-    settle: Duration::from_secs(60),
-    resync: Duration::from_secs(600),
-    grace: Duration::from_secs(600),
-};
 /// What only a person can mend is tried again after this.
 const RESYNC: Until = Until::After(TIMES.resync);
 
-fn next(observed: &Observed) -> Step {
-    plan(&desired(), observed, &TIMES)
+/// What is known of an object: its status, and the rest.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    status: AuthenticatorConfigStatus,
+    observed: Observed,
 }
 
-fn next_in_deletion(observed: &Observed) -> Step {
-    plan(&deleting(), observed, &TIMES)
+impl Deref for Known {
+    type Target = Observed;
+
+    fn deref(&self) -> &Observed {
+        &self.observed
+    }
+}
+
+impl DerefMut for Known {
+    fn deref_mut(&mut self) -> &mut Observed {
+        &mut self.observed
+    }
+}
+
+impl Known {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// The realm behind the provider config, once it is known.
+    fn realm(&mut self) -> &mut ResolvedRealm {
+        let Some(Fact::Known(realm)) = self.object.realms.get_mut(&via()) else { panic!("it is not resolved") };
+        realm
+    }
+}
+
+impl Desired {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T12:00:03Z".parse().unwrap()
+}
+
+fn next_of(desired: &Desired, known: &Known) -> Step {
+    plan(&Input { desired, status: &known.status, observed: &known.observed, times: &TIMES, now: now() })
+}
+
+fn next(known: &Known) -> Step {
+    next_of(&desired(), known)
+}
+
+fn next_in_deletion(known: &Known) -> Step {
+    next_of(&deleting(), known)
 }
 
 fn deleting() -> Desired {
-    Desired { deleted_at: Some(jiff::Timestamp::UNIX_EPOCH), ..desired() }
+    desired().with(|it| it.lifecycle.deleted_at = Some(now()))
+}
+
+/// The provider config of all tests.
+fn via() -> ProviderConfigRef {
+    ProviderConfigRef::default()
+}
+
+/// What was found of where the provider config leads.
+fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<ResolvedRealm>> {
+    let found = match found {
+        Fact::Unknown => Fact::Unknown,
+        Fact::Failed(failure) => Fact::Failed(failure),
+        Fact::Known(destination) => {
+            Fact::Known(ResolvedRealm { destination, not_allowed: None, no_resource_ids: None })
+        }
+    };
+    [(via(), found)].into()
 }
 
 fn home() -> RealmIds {
@@ -55,9 +121,12 @@ fn elsewhere() -> RealmIds {
 }
 
 /// A new object, just read from the API server, with its finalizer.
-fn fresh() -> Observed {
-    let (nonce, patience) = ("nonce".to_owned(), TIMES.grace);
-    Observed { fresh: true, finalizer: true, may_write: true, nonce, patience, ..Observed::default() }
+fn fresh() -> Known {
+    Known::default().with(|it| {
+        let object = &mut it.object;
+        (object.fresh, object.finalizer, object.may_write) = (true, true, true);
+        (object.nonce, object.grace_remaining) = ("nonce".to_owned(), TIMES.grace);
+    })
 }
 
 /// The status cannot be written.
@@ -73,24 +142,36 @@ fn at(realm: RealmIds) -> Fact<Destination> {
 }
 
 /// A new object whose realm has these configurations.
-fn listed(configs: &[RemoteConfig]) -> Observed {
-    Observed { destination: at(home()), listed: list(configs, 0), ..fresh() }
+fn listed(configs: &[RemoteConfig]) -> Known {
+    fresh().with(|it| {
+        it.object.realms = leads(at(home()));
+        it.listed = list(configs, 0);
+    })
 }
 
 /// An object whose create is in doubt, in a realm that had these configurations when the record had been known
 /// for `age` seconds.
-fn in_doubt(configs: &[RemoteConfig], age: u64) -> Observed {
-    Observed { status: doubtful(), listed: list(configs, age), ..listed(&[]) }
+fn in_doubt(configs: &[RemoteConfig], age: u64) -> Known {
+    listed(&[]).with(|it| {
+        it.status = doubtful();
+        it.listed = list(configs, age);
+    })
 }
 
 /// An object whose configuration is known, and is this one when it is read by id.
-fn made(current: Option<RemoteConfig>) -> Observed {
+fn made(current: Option<RemoteConfig>) -> Known {
     let users = Fact::Known(Vec::new());
-    Observed { status: known(), destination: at(home()), users, known_for: TIMES.settle, ..fresh() }
+    fresh()
+        .with(|it| {
+            it.status = known();
+            it.object.realms = leads(at(home()));
+            it.users = users;
+            it.known_for = TIMES.settle;
+        })
         .reading("4e129fc8", current)
 }
 
-impl Observed {
+impl Known {
     /// With what the realm has under this id.
     fn reading(mut self, id: &str, config: Option<RemoteConfig>) -> Self {
         self.read.insert(id.to_owned(), Fact::Known(config));
@@ -120,8 +201,14 @@ fn record(id: &str) -> CreateRecord {
     CreateRecord { id: id.to_owned(), endpoint: Some(ENDPOINT.to_owned()), tenant_id, realm_id, timeout_seconds: 31 }
 }
 
-fn created(outcome: Outcome<RemoteConfig>) -> Option<Created> {
-    Some(Created { record: record("nonce"), outcome })
+/// What came of the create of [`record`], in generation 1.
+fn created(outcome: Outcome<RemoteConfig>) -> Option<Sent<AuthenticatorConfig>> {
+    let outcome = match outcome {
+        Outcome::Done(config) => Outcome::Done(Made { config, generation: 1 }),
+        Outcome::NotDone(failure) => Outcome::NotDone(failure),
+        Outcome::InDoubt => Outcome::InDoubt,
+    };
+    Some(Sent { record: record("nonce"), outcome })
 }
 
 fn list(configs: &[RemoteConfig], age: u64) -> Fact<Listed> {
@@ -146,12 +233,12 @@ fn strangers(id: &str) -> RemoteConfig {
     RemoteConfig { display_name: Some(name), ..ours(id) }
 }
 
-fn down() -> Trouble {
-    Phase::AtWork(why(Reason::ServiceUnavailable, "down")).into()
+fn down() -> Failure {
+    Failure::transient(Reason::ServiceUnavailable, "down")
 }
 
-fn refused() -> Trouble {
-    Phase::Refused(why(Reason::Refused, "an application still uses it")).into()
+fn refused() -> Failure {
+    Failure::refused(Reason::Refused, "an application still uses it")
 }
 
 fn take(id: &str, create_id: Option<&str>) -> Change {
@@ -160,16 +247,33 @@ fn take(id: &str, create_id: Option<&str>) -> Change {
         realm: home(),
         endpoint: Some(ENDPOINT.to_owned()),
         create_id: create_id.map(str::to_owned),
+        made_as: None,
     }
 }
 
-fn withdraw() -> Change {
-    Change::Withdraw { create_id: "nonce".to_owned() }
+/// What was just made, in generation 1, is taken.
+fn made_of(id: &str) -> Change {
+    let Change::Take { create_id: _, id, realm, endpoint, made_as: _ } = take(id, None) else { panic!() };
+    Change::Take { create_id: Some("nonce".to_owned()), id, realm, endpoint, made_as: Some(1) }
+}
+
+/// Until when a step waits that leaves the conditions as they are.
+fn silent(step: &Step) -> Until {
+    let Step::Wait(Wait { say: None, until, .. }) = step else { panic!("it is not silent: {step:?}") };
+    *until
+}
+
+/// The record is taken off, and the step says this.
+fn withdrawn(step: &Step) -> Option<Reason> {
+    let Step::Withdraw { record_id, say } = step else { panic!("it withdraws nothing: {step:?}") };
+    assert_eq!(record_id, "nonce");
+    say.as_ref().map(|phase| phase.why().reason)
 }
 
 /// The change that a step records, and the reason that it says.
 fn recorded(step: Step) -> (Change, Option<Reason>) {
-    let Step::Record(change, phase) = step else { panic!("it records nothing: {step:?}") };
+    let Step::Record(change) = step else { panic!("it records nothing: {step:?}") };
+    let phase = change.phase(1);
     (change, phase.map(|phase| phase.why().reason))
 }
 
@@ -187,22 +291,22 @@ fn waits(step: &Step) -> (Reason, Until) {
 }
 
 /// What somebody has to mend elsewhere.
-fn blocked() -> Trouble {
-    Phase::Blocked(why(Reason::SecretNotFound, "no Secret")).into()
+fn blocked() -> Failure {
+    Failure::blocked(Reason::SecretNotFound, "no Secret")
 }
 
-const RELEASE: Step = Step::Release { left: None };
+const RELEASE: Step = Step::RemoveFinalizer { left: None };
 
 fn ask_realm() -> Step {
-    Step::Learn(Question::Realm(ProviderConfigRef::default()))
+    Step::Resolve(ProviderConfigRef::default())
 }
 
 fn read(id: &str) -> Step {
-    Step::Learn(Question::Config(id.to_owned()))
+    Step::Fetch(Query::Config(id.to_owned()))
 }
 
 #[test]
 fn the_finalizer_stands_before_anything_is_learned() {
-    assert_eq!(next(&Observed::default()), Step::AddFinalizer);
-    assert_eq!(next(&Observed { finalizer: false, ..made(None) }), Step::AddFinalizer);
+    assert_eq!(next(&Known::default()), Step::AddFinalizer);
+    assert_eq!(next(&made(None).with(|it| it.object.finalizer = false)), Step::AddFinalizer);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Facts;
+use super::{Input, Step};
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -11,7 +11,7 @@ use crate::beyond_identity::types::{EnrollmentStatus, Identity};
 use crate::enrollment_request::change::{Change, SettledBy};
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Listed, Person, ReadJob};
-use crate::enrollment_request::step::{JobRef, Question, Step};
+use crate::enrollment_request::step::{JobRef, Query};
 use crate::reconcile::{Destination, Until, Wait};
 
 /// How many jobs are read by their ids in one look.
@@ -21,17 +21,17 @@ const NEXT_READS: Duration = Duration::from_secs(1);
 
 /// What settles the attempt without a send; `None` when a send is owed.
 pub(super) fn instead_of_sending(
-    facts: &Facts<'_>,
+    input: &Input<'_>,
     way: (&ProviderConfigRef, &Destination),
     person: &Person,
     identity: &Identity,
     listed: &Listed,
 ) -> Option<Step> {
-    let observed = facts.observed;
-    if observed.status.attempt.is_some() {
+    let observed = input.observed;
+    if input.status.attempt.is_some() {
         return None;
     }
-    let delivery_method = facts.desired.delivery_method.as_str();
+    let delivery_method = input.desired.delivery_method.as_str();
     for job in matching::adoptable(listed, person, delivery_method) {
         // A list lags: what counts is what the job is now. One that could not be adopted never can be later.
         if observed.read_before.contains_key(&job.id) {
@@ -39,18 +39,18 @@ pub(super) fn instead_of_sending(
         }
         match observed.read.get(&job.id) {
             Some(Some(read)) if is_adoptable(read, listed, person, delivery_method) => {
-                return Some(settle(facts, way, person, SettledBy::Adopted(Box::new(read.clone()))));
+                return Some(settle(input, way, person, SettledBy::Adopted(Box::new(read.clone()))));
             }
             Some(Some(_)) => {}
             // Whatever is wrong with one of the two answers, an email cannot be called back.
-            Some(None) => return Some(facts.disagreeing(&job.id)),
-            None => return Some(read(facts, way.0, person, &job.id)),
+            Some(None) => return Some(input.disagreeing(&job.id)),
+            None => return Some(read(input, way.0, person, &job.id)),
         }
     }
-    if facts.desired.revoked {
-        Some(settle(facts, way, person, SettledBy::Skipped(Skipped::Revoked)))
+    if input.desired.revoked {
+        Some(settle(input, way, person, SettledBy::Skipped(Skipped::Revoked)))
     } else if identity.enrollment_status == Some(EnrollmentStatus::Enrolled) {
-        Some(settle(facts, way, person, SettledBy::Skipped(Skipped::AlreadyEnrolled)))
+        Some(settle(input, way, person, SettledBy::Skipped(Skipped::AlreadyEnrolled)))
     } else {
         None
     }
@@ -58,17 +58,17 @@ pub(super) fn instead_of_sending(
 
 /// Reads a job, or goes on with that in the next look, so that an identity with thousands of jobs neither holds up others
 /// nor makes a look endless.
-fn read(facts: &Facts<'_>, reference: &ProviderConfigRef, person: &Person, job_id: &str) -> Step {
-    if let Some(trouble) = facts.observed.job_trouble.get(job_id) {
-        return facts.troubled(trouble);
+fn read(input: &Input<'_>, reference: &ProviderConfigRef, person: &Person, job_id: &str) -> Step {
+    if let Some(failure) = input.observed.job_failures.get(job_id) {
+        return input.failed(failure);
     }
-    if facts.observed.read.len() >= READS {
+    if input.observed.read.len() >= READS {
         let message = "reading the identity's existing credential binding jobs, to see whether one of them still works";
         return Step::Wait(Wait::saying(Phase::AtWork(why(Reason::Sending, message)), Until::After(NEXT_READS)));
     }
     let job =
         JobRef { identity_id: person.identity_id.clone(), job_id: job_id.to_owned(), endpoint: None, expired: false };
-    Step::Learn(Question::Job(reference.clone(), job))
+    Step::Fetch(Query::Job(reference.clone(), job))
 }
 
 fn is_adoptable(read: &ReadJob, listed: &Listed, person: &Person, delivery_method: &str) -> bool {
@@ -76,13 +76,13 @@ fn is_adoptable(read: &ReadJob, listed: &Listed, person: &Person, delivery_metho
 }
 
 fn settle(
-    facts: &Facts<'_>,
+    input: &Input<'_>,
     (reference, destination): (&ProviderConfigRef, &Destination),
     person: &Person,
     by: SettledBy,
 ) -> Step {
     Step::Record(Change::Settle {
-        attempt: facts.desired.attempt,
+        attempt: input.desired.attempt,
         provider_config_ref: reference.clone(),
         endpoint: destination.endpoint.clone(),
         person: person.clone(),

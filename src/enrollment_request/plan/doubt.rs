@@ -2,53 +2,40 @@
 
 use jiff::Timestamp;
 
-use super::{Facts, leave, recognize};
+use super::{Input, Step, leave, recognize};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::matching;
-use crate::enrollment_request::step::{Question, Step};
+use crate::enrollment_request::step::Query;
 use crate::reconcile::doubt::{Absent, absent};
+use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, RealmIds, Until, Wait};
 
-/// How many lists have to miss the job before it counts as not made.
-const LISTS: u32 = 2;
-
-pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    let send = facts.observed.status.send.as_ref()?;
-    let step = look(facts, send).unwrap_or_else(|step| step);
-    let deleting = facts.desired.deleting;
-    if deleting && facts.observed.unwritable.is_some() && matches!(step, Step::Record(_) | Step::Withdraw { .. }) {
-        // It is known what became of it, and cannot be written down: what is there is revoked all the same.
-        return None;
-    }
-    if !deleting {
-        return Some(step);
-    }
+/// What a step that settles a doubt means to a request that is being deleted.
+pub(in crate::enrollment_request) fn rule(input: &Input<'_>, step: Step) -> Step {
     let unknown = "it is not known whether the email was sent";
-    Some(match leave::holding_up(facts, step, unknown) {
+    match leave::holding_up(input, step, unknown) {
         // What the status names is revoked all the same.
-        Step::Release { left: Some(left) } => leave::giving_up(facts, &left),
+        Step::RemoveFinalizer { left: Some(left) } => leave::giving_up(input, &left),
         step => step,
-    })
+    }
 }
 
-fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
-    if !facts.observed.fresh {
-        return Ok(Step::Refresh);
-    }
+/// Looks for the job of a send in doubt.
+pub(in crate::enrollment_request) fn look(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
     if let Some(field) = nonsense(send) {
-        let phase = if facts.desired.undecodable.is_some() { unreadable(field) } else { edited(field) };
-        return Ok(Step::Wait(Wait::saying(phase, Until::After(facts.times.resync))));
+        let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
+        return Ok(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))));
     }
     let home = RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() };
     let reference = &send.provider_config_ref;
-    facts.same_realm(reference, Some(&home), send.endpoint.as_deref())?;
-    let listed = facts.jobs(reference, &send.identity_id)?;
-    if let [job, others @ ..] = made(facts, send).as_slice() {
+    input.same_realm(reference, Some(&home), send.endpoint.as_deref())?;
+    let listed = input.jobs(reference, &send.identity_id)?;
+    if let [job, others @ ..] = made(input, send).as_slice() {
         let change = Change::Conclude {
             send_id: send.id.clone(),
             job: Box::new((*job).clone()),
@@ -57,7 +44,7 @@ fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
         };
         return Ok(Step::Record(change));
     }
-    Ok(match absent(listed.age, send.timeout(), facts.times.settle) {
+    Ok(match absent(listed.age, send.timeout(), input.times.settle) {
         Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
             Phase::InDoubt(why(
                 Reason::SendInDoubt,
@@ -68,21 +55,21 @@ fn look(facts: &Facts<'_>, send: &SendRecord) -> Result<Step, Step> {
         )),
         Absent::Never => {
             // Before the last list, so that it comes from a service that is recognized.
-            recognize::service(facts, reference, &send.identity_id, &send.authenticator_config_id)?;
+            recognize::service(input, reference, &send.identity_id, &send.authenticator_config_id)?;
             if listed.lists < LISTS {
                 // A list can miss a job that is there, such as while its pages shift; two of them do not miss the same.
-                return Ok(Step::Learn(Question::Jobs(reference.clone(), send.identity_id.clone())));
+                return Ok(Step::Fetch(Query::Jobs(reference.clone(), send.identity_id.clone())));
             }
-            let say = facts.observed.refusal.as_deref().map(super::send::refused);
-            Step::Withdraw { send_id: send.id.clone(), say }
+            let say = input.object().refusal.as_deref().map(|said| refused(said).phase());
+            Step::Withdraw { record_id: send.id.clone(), say }
         }
     })
 }
 
 /// The jobs that the send in doubt can have made, as far as they are known in this look.
-pub(super) fn made<'a>(facts: &Facts<'a>, send: &SendRecord) -> Vec<&'a CredentialBindingJob> {
-    match &facts.observed.jobs {
-        Fact::Known(listed) => matching::made_by(listed, send, &facts.observed.status),
+pub(super) fn made<'a>(input: &Input<'a>, send: &SendRecord) -> Vec<&'a CredentialBindingJob> {
+    match &input.observed.jobs {
+        Fact::Known(listed) => matching::made_by(listed, send, input.status),
         Fact::Unknown | Fact::Failed(_) => Vec::new(),
     }
 }

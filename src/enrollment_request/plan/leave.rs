@@ -3,61 +3,57 @@
 
 use std::time::Duration;
 
-use super::{Facts, SERVICE_CLOCK_MARGIN, doubt, revoke};
+use super::{Input, SERVICE_CLOCK_MARGIN, Step, doubt, revoke};
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::enrollment_request::phase::is_outstanding;
-use crate::enrollment_request::step::{JobRef, Step};
+use crate::enrollment_request::step::JobRef;
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, Left, Until, Wait};
 
-pub(super) fn rule(facts: &Facts<'_>) -> Option<Step> {
-    match (facts.desired.deleting, facts.observed.finalizer) {
-        (false, _) => None,
-        (true, false) => Some(Step::Wait(Wait { say: None, until: Until::Change })),
-        (true, true) => Some(leave(facts).unwrap_or_else(|step| holding_up(facts, step, &links_are_out(facts)))),
-    }
+pub(in crate::enrollment_request) fn rule(input: &Input<'_>) -> Step {
+    leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input)))
 }
 
 /// Lets go a request of which `unknown` is left in any case, when nothing more can be done about what its status names.
-pub(super) fn giving_up(facts: &Facts<'_>, unknown: &Left) -> Step {
-    match leave(facts).unwrap_or_else(|step| holding_up(facts, step, &links_are_out(facts))) {
-        Step::Release { left: None } => Step::Release { left: Some(unknown.clone()) },
-        Step::Release { left: Some(Left::Kept(what) | Left::Behind(what)) } => {
+pub(super) fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
+    match leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input))) {
+        Step::RemoveFinalizer { left: None } => Step::RemoveFinalizer { left: Some(unknown.clone()) },
+        Step::RemoveFinalizer { left: Some(Left::Kept(what) | Left::Behind(what)) } => {
             let (Left::Kept(unknown) | Left::Behind(unknown)) = unknown;
-            Step::Release { left: Some(Left::Behind(format!("{unknown}; {what}"))) }
+            Step::RemoveFinalizer { left: Some(Left::Behind(format!("{unknown}; {what}"))) }
         }
         step => step,
     }
 }
 
-fn leave(facts: &Facts<'_>) -> Result<Step, Step> {
-    let jobs: Vec<JobRef> = outstanding(facts).collect();
-    if !facts.desired.orphan {
-        let (waits, refused) = revoke::every(facts, jobs.clone())?;
-        if let Some(wait) = waited_for(facts, waits, &refused) {
+fn leave(input: &Input<'_>) -> Result<Step, Step> {
+    let jobs: Vec<JobRef> = outstanding(input).collect();
+    if !input.lifecycle().orphan {
+        let (waits, refused) = revoke::every(input, jobs.clone())?;
+        if let Some(wait) = waited_for(input, waits, &refused) {
             return Err(Step::Wait(wait));
         }
     }
-    settled(facts)?;
-    let kept: Vec<_> = jobs.into_iter().filter(|_| facts.desired.orphan).map(|job| job.job_id).collect();
+    settled(input)?;
+    let kept: Vec<_> = jobs.into_iter().filter(|_| input.lifecycle().orphan).map(|job| job.job_id).collect();
     let left = (!kept.is_empty()).then(|| {
         let jobs = kept.join(", ");
         Left::Kept(format!(
             "the link of credential binding job {jobs} stays valid, as spec.deletionPolicy or --orphan-on-delete says"
         ))
     });
-    Ok(Step::Release { left })
+    Ok(Step::RemoveFinalizer { left })
 }
 
 /// What the deletion waits for. What comes right by itself is waited for as long as it takes, so that a job that cannot be
 /// revoked does not end the wait for another one that can.
-fn waited_for(facts: &Facts<'_>, waits: Vec<Wait>, refused: &[String]) -> Option<Wait> {
+fn waited_for(input: &Input<'_>, waits: Vec<Wait>, refused: &[String]) -> Option<Wait> {
     let mut waits = waits;
     if !refused.is_empty()
-        && let Step::Wait(wait) = facts.blocked(Reason::RevokeRefused, refused.join("; "))
+        && let Step::Wait(wait) = input.blocked(Reason::RevokeRefused, refused.join("; "))
     {
         waits.push(wait);
     }
@@ -68,26 +64,26 @@ fn waited_for(facts: &Facts<'_>, waits: Vec<Wait>, refused: &[String]) -> Option
 }
 
 /// What is still to be done.
-fn links_are_out(facts: &Facts<'_>) -> String {
-    let observed = facts.observed;
+fn links_are_out(input: &Input<'_>) -> String {
+    let observed = input.observed;
     let works = |job: &JobRef| match observed.read.get(&job.job_id) {
         Some(Some(read)) => is_outstanding(read.item.state.as_ref().map(|state| state.as_str())),
         Some(None) | None => true,
     };
-    let jobs: Vec<_> = outstanding(facts).filter(works).map(|job| job.job_id).collect();
+    let jobs: Vec<_> = outstanding(input).filter(works).map(|job| job.job_id).collect();
     format!("the link of credential binding job {} is not revoked yet", jobs.join(", "))
 }
 
 /// The jobs whose links are out: those that the status names, and where it cannot be written any more also those that the
 /// send in doubt has made.
-fn outstanding(facts: &Facts<'_>) -> impl Iterator<Item = JobRef> {
-    let status = &facts.observed.status;
-    let unrecorded = status.send.iter().filter(|_| facts.observed.unwritable.is_some());
+fn outstanding(input: &Input<'_>) -> impl Iterator<Item = JobRef> {
+    let status = input.status;
+    let unrecorded = status.send.iter().filter(|_| input.object().unwritable.is_some());
     let in_doubt = unrecorded.flat_map(|send| {
         let (identity_id, endpoint) = (&send.identity_id, &send.endpoint);
         let job =
             |job_id| JobRef { identity_id: identity_id.clone(), job_id, endpoint: endpoint.clone(), expired: false };
-        let made = doubt::made(facts, send).into_iter().take(1);
+        let made = doubt::made(input, send).into_iter().take(1);
         made.filter(|job| is_outstanding(job.state.as_ref().map(|state| state.as_str())))
             .map(move |made| job(made.id.clone()))
             .collect::<Vec<_>>()
@@ -98,28 +94,28 @@ fn outstanding(facts: &Facts<'_>) -> impl Iterator<Item = JobRef> {
 /// Waits until every list must show the last job: the next request of this name could otherwise take it for its own, or
 /// miss it and send once more. That one list shows it says nothing about the next one, which may come from elsewhere. A job
 /// whose age the service itself tells need not be waited for again after each restart.
-fn settled(facts: &Facts<'_>) -> Result<(), Step> {
-    let status = &facts.observed.status;
-    if facts.observed.unwritable.is_some()
-        && let (Some(send), Fact::Known(listed)) = (&status.send, &facts.observed.jobs)
-        && let Absent::LookAgainIn(left) = absent(listed.age, send.timeout(), facts.times.settle)
+fn settled(input: &Input<'_>) -> Result<(), Step> {
+    let status = input.status;
+    if input.object().unwritable.is_some()
+        && let (Some(send), Fact::Known(listed)) = (&status.send, &input.observed.jobs)
+        && let Absent::LookAgainIn(left) = absent(listed.age, send.timeout(), input.times.settle)
     {
         return Err(every_list_must_show_it(left));
     }
     let Some(job) = revoke::named(status) else { return Ok(()) };
-    let left = facts.times.settle.saturating_sub(facts.observed.job_known_for);
+    let left = input.times.settle.saturating_sub(input.observed.job_known_for);
     if left.is_zero() {
         return Ok(());
     }
     let wait = || Err(every_list_must_show_it(left));
-    let Some(created) = facts.time(status.create_time.as_deref()) else { return wait() };
-    let listed = match revoke::open(facts).and_then(|reference| facts.jobs(reference, &job.identity_id)) {
-        Err(step @ Step::Learn(_)) => return Err(step),
+    let Some(created) = input.time(status.create_time.as_deref()) else { return wait() };
+    let listed = match revoke::open(input).and_then(|reference| input.jobs(reference, &job.identity_id)) {
+        Err(step @ (Step::Resolve(_) | Step::Fetch(_))) => return Err(step),
         Err(_) => return wait(),
         Ok(listed) => listed,
     };
     let age = listed.server_time.and_then(|now| Duration::try_from(now.duration_since(created)).ok());
-    if age.is_some_and(|age| age >= facts.times.settle.saturating_add(SERVICE_CLOCK_MARGIN)) { Ok(()) } else { wait() }
+    if age.is_some_and(|age| age >= input.times.settle.saturating_add(SERVICE_CLOCK_MARGIN)) { Ok(()) } else { wait() }
 }
 
 fn every_list_must_show_it(left: Duration) -> Step {
@@ -129,19 +125,19 @@ fn every_list_must_show_it(left: Duration) -> Step {
 }
 
 /// Says of a wait that it holds up the deletion, and what is still to be done.
-pub(super) fn holding_up(facts: &Facts<'_>, step: Step, what: &str) -> Step {
+pub(super) fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(wait) = step else { return step };
     if let Some(Phase::JobGone(_) | Phase::Revoked { .. }) = &wait.say {
-        let jobs: Vec<_> = outstanding(facts).map(|job| job.job_id).collect();
+        let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();
         let left = format!(
             "the status does not say in which realm its jobs are, so nothing was revoked, and the link of credential binding job \
              {} may still work: revoke it in Beyond Identity",
             jobs.join(", ")
         );
-        return Step::Release { left: Some(Left::Behind(left)) };
+        return Step::RemoveFinalizer { left: Some(Left::Behind(left)) };
     }
-    match held_up(wait, facts.observed.patience, what) {
+    match held_up(wait, input.object().grace_remaining, what) {
         Ok(wait) => Step::Wait(wait),
-        Err(left) => Step::Release { left: Some(left) },
+        Err(left) => Step::RemoveFinalizer { left: Some(left) },
     }
 }

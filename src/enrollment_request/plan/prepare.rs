@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Facts, SERVICE_CLOCK_MARGIN, adopt, revoke};
+use super::{Input, SERVICE_CLOCK_MARGIN, Step, adopt, revoke};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
@@ -12,58 +12,57 @@ use crate::enrollment_request::change::PREVIOUS_JOBS;
 use crate::enrollment_request::desired::Who;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Config, Listed, Person, ReadyConfig};
-use crate::enrollment_request::step::{Question, Step};
+use crate::enrollment_request::step::{Action, Query};
 use crate::reconcile::{Destination, Fact, Until, Wait};
 
 /// As many as the record holds.
 const MAX_EXISTING_JOBS: usize = 1000;
 
-pub(super) fn rule(facts: &Facts<'_>) -> Step {
-    prepare(facts).unwrap_or_else(|step| step)
+pub(super) fn rule(input: &Input<'_>) -> Step {
+    prepare(input).unwrap_or_else(|step| step)
 }
 
-fn prepare(facts: &Facts<'_>) -> Result<Step, Step> {
-    if !facts.observed.fresh {
+fn prepare(input: &Input<'_>) -> Result<Step, Step> {
+    if !input.object().fresh {
         return Ok(Step::Refresh);
     }
-    let (reference, config) = ready_config(facts)?;
-    facts.same_realm(reference, Some(&config.realm), None)?;
+    let (reference, config) = ready_config(input)?;
+    input.same_realm(reference, Some(&config.realm), None)?;
     // What was sent in one realm is not followed by a send in another.
-    let destination = facts.same_realm(reference, facts.home().as_ref(), None)?;
-    facts.allowed(reference)?;
-    let identity = checked_identity(facts, reference)?;
+    let destination = input.same_realm(reference, input.home().as_ref(), None)?;
+    input.allowed(reference)?;
+    let identity = checked_identity(input, reference)?;
     let person = Person {
         tenant_id: config.realm.tenant_id.clone(),
         realm_id: config.realm.realm_id.clone(),
         identity_id: identity.id.clone(),
         authenticator_config_id: config.id.clone(),
     };
-    reserved(facts, &person)?;
-    let listed = facts.jobs(reference, &person.identity_id)?;
-    if let Some(step) = adopt::instead_of_sending(facts, (reference, destination), &person, identity, listed) {
+    reserved(input, &person)?;
+    let listed = input.jobs(reference, &person.identity_id)?;
+    if let Some(step) = adopt::instead_of_sending(input, (reference, destination), &person, identity, listed) {
         return Ok(step);
     }
-    if !facts.observed.may_write {
-        let phase = Phase::AtWork(why(Reason::Sending, "the operator is ending; the next one sends"));
-        return Ok(Step::Wait(Wait::saying(phase, Until::Backoff(None))));
+    if !input.object().may_write {
+        return Ok(input.shutting_down(Reason::Sending));
     }
-    room_for_another_link(facts)?;
+    room_for_another_link(input)?;
     // What cannot be written down is not sent.
-    if let Some(unwritable) = &facts.observed.unwritable {
+    if let Some(unwritable) = &input.object().unwritable {
         return Ok(Step::Wait(Wait::unwritable(unwritable)));
     }
-    write_ahead(facts, reference, destination, person, listed)
+    write_ahead(input, reference, destination, person, listed)
 }
 
 /// The link that is out now becomes one of an earlier attempt. Where as many as the status holds cannot be revoked, no
 /// further one is made: what came of it could not be written down.
-fn room_for_another_link(facts: &Facts<'_>) -> Result<(), Step> {
-    let status = &facts.observed.status;
+fn room_for_another_link(input: &Input<'_>) -> Result<(), Step> {
+    let status = input.status;
     let active = revoke::earlier(status).chain(revoke::current(status)).filter(|job| !job.expired).count();
     if active <= PREVIOUS_JOBS {
         return Ok(());
     }
-    Err(facts.blocked(
+    Err(input.blocked(
         Reason::TooManyActiveLinks,
         format!(
             "{active} links of earlier attempts still work and cannot be revoked, so no further email is sent: see the \
@@ -72,34 +71,34 @@ fn room_for_another_link(facts: &Facts<'_>) -> Result<(), Step> {
     ))
 }
 
-fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a ReadyConfig), Step> {
-    let name = &facts.desired.authenticator_config;
-    match &facts.observed.config {
-        Fact::Unknown => Err(Step::Learn(Question::Config(name.clone()))),
-        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
-        Fact::Known(None) => Err(facts.blocked(
+fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a ReadyConfig), Step> {
+    let name = &input.desired.authenticator_config;
+    match &input.observed.config {
+        Fact::Unknown => Err(Step::Fetch(Query::Config(name.clone()))),
+        Fact::Failed(failure) => Err(input.failed(failure)),
+        Fact::Known(None) => Err(input.blocked(
             Reason::AuthenticatorConfigNotFound,
             format!(
                 "spec.authenticatorConfigRef: there is no AuthenticatorConfig {name} in namespace {}: create it, or \
                  correct the name",
-                facts.desired.namespace
+                input.desired.namespace
             ),
         )),
         Fact::Known(Some(Config { provider_config_ref, ready: Some(ready), .. })) => Ok((provider_config_ref, ready)),
         // Its deletion waits for this request.
-        Fact::Known(Some(Config { leaving: true, .. })) => Err(facts.blocked(
+        Fact::Known(Some(Config { leaving: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigNotFound,
             format!(
                 "AuthenticatorConfig {name} is being deleted, and waits for this request: delete this request too, or correct \
                  spec.authenticatorConfigRef"
             ),
         )),
-        Fact::Known(Some(Config { stalled: true, .. })) => Err(facts.blocked(
+        Fact::Known(Some(Config { stalled: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigStalled,
             format!("AuthenticatorConfig {name} is Stalled: its condition says what is to be done"),
         )),
         // Nobody works on it until somebody takes the annotation off.
-        Fact::Known(Some(Config { paused: true, .. })) => Err(facts.blocked(
+        Fact::Known(Some(Config { paused: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigNotReady,
             format!("AuthenticatorConfig {name} is not Ready, and is paused: take the annotation {PAUSED} off it"),
         )),
@@ -109,22 +108,22 @@ fn ready_config<'a>(facts: &Facts<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
                 Reason::AuthenticatorConfigNotReady,
                 format!("waiting for AuthenticatorConfig {name} to become Ready"),
             )),
-            Until::After(facts.times.resync),
+            Until::After(input.times.resync),
         ))),
     }
 }
 
 /// What the vendor demands of an identity: it exists, is active, and has an address for the email.
-fn checked_identity<'a>(facts: &Facts<'a>, reference: &ProviderConfigRef) -> Result<&'a Identity, Step> {
+fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Result<&'a Identity, Step> {
     // A username is often an address, and is not to be shown.
-    let (field, name) = match &facts.desired.identity {
+    let (field, name) = match &input.desired.identity {
         Who::Id(id) => ("spec.identity.id", format!("identity {id}")),
         Who::Username(_) => ("spec.identity.username", "identity of this username".to_owned()),
     };
-    let blocked = |reason, what: &str| Err(facts.blocked(reason, format!("{field}: {what}")));
-    match &facts.observed.identity {
-        Fact::Unknown => Err(Step::Learn(Question::Identity(reference.clone(), facts.desired.identity.clone()))),
-        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
+    let blocked = |reason, what: &str| Err(input.blocked(reason, format!("{field}: {what}")));
+    match &input.observed.identity {
+        Fact::Unknown => Err(Step::Fetch(Query::Identity(reference.clone(), input.desired.identity.clone()))),
+        Fact::Failed(failure) => Err(input.failed(failure)),
         Fact::Known(None) => blocked(
             Reason::IdentityNotFound,
             &format!("the realm has no {name}: correct it, or create the identity in Beyond Identity"),
@@ -150,16 +149,16 @@ fn is_active(identity: &Identity) -> bool {
 }
 
 /// No other request is about this person.
-fn reserved(facts: &Facts<'_>, person: &Person) -> Result<(), Step> {
-    match &facts.observed.reservation {
+fn reserved(input: &Input<'_>, person: &Person) -> Result<(), Step> {
+    match &input.observed.reservation {
         Fact::Known(held) if held == person => Ok(()),
-        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
-        Fact::Known(_) | Fact::Unknown => Err(Step::Reserve(person.clone())),
+        Fact::Failed(failure) => Err(input.failed(failure)),
+        Fact::Known(_) | Fact::Unknown => Err(Step::Act(Action::Reserve(person.clone()))),
     }
 }
 
 fn write_ahead(
-    facts: &Facts<'_>,
+    input: &Input<'_>,
     reference: &ProviderConfigRef,
     destination: &Destination,
     person: Person,
@@ -167,12 +166,12 @@ fn write_ahead(
 ) -> Result<Step, Step> {
     let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
     // A raised attempt takes a resend with it; alone, that leaves the attempt as it is.
-    let status = &facts.observed.status;
-    let concluded = status.attempt.filter(|concluded| *concluded >= facts.desired.attempt);
-    let resend_of = facts.desired.wishes.resend_of(status).filter(|_| concluded.is_some());
+    let status = input.status;
+    let concluded = status.attempt.filter(|concluded| *concluded >= input.desired.attempt);
+    let resend_of = input.desired.wishes.resend_of(status).filter(|_| concluded.is_some());
     let mut send = SendRecord {
-        id: facts.observed.nonce.clone(),
-        attempt: concluded.unwrap_or(facts.desired.attempt),
+        id: input.object().nonce.clone(),
+        attempt: concluded.unwrap_or(input.desired.attempt),
         resend_of: resend_of.map(str::to_owned),
         provider_config_ref: reference.clone(),
         endpoint: Some(destination.endpoint.clone()),
@@ -180,18 +179,17 @@ fn write_ahead(
         realm_id,
         identity_id,
         authenticator_config_id,
-        delivery_method: facts.desired.delivery_method,
-        post_binding_redirect_uri: facts.desired.post_binding_redirect_uri.clone(),
+        delivery_method: input.desired.delivery_method,
+        post_binding_redirect_uri: input.desired.post_binding_redirect_uri.clone(),
         not_before: not_before(listed).to_string(),
         existing_job_ids: Vec::new(),
-        // A second more than the call itself, for writing the record.
-        timeout_seconds: i64::try_from(facts.times.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1),
+        timeout_seconds: input.times.record_timeout_seconds(),
     };
     let existing: Vec<String> = matching::existing(&listed.jobs, &send).map(|job| job.id.clone()).collect();
     if existing.len() > MAX_EXISTING_JOBS {
         let message =
             format!("the identity has {} jobs that cannot be told from a new one: nothing is sent", existing.len());
-        return Err(facts.troubled(&Phase::Refused(why(Reason::Refused, message)).into()));
+        return Err(input.refused(Reason::Refused, message));
     }
     send.existing_job_ids = existing;
     let phase = Phase::InDoubt(why(Reason::Sending, "sending the enrolment email"));

@@ -2,28 +2,28 @@
 //! one, to which a name that resolves wrongly or a proxy leads for a while. The service that keeps a request's job knows the
 //! job's identity, or else its authenticator configuration.
 
-use super::Facts;
+use super::{Input, Step};
 use crate::api::{ProviderConfigRef, Reason};
 use crate::enrollment_request::observed::Recognized;
-use crate::enrollment_request::step::{Known, Question, Step};
+use crate::enrollment_request::step::{Known, Query};
 use crate::reconcile::Fact;
 
 /// What the service behind `reference` knows of this identity and this configuration: one of them at least. Otherwise it is
 /// not believed, and `Err` says so, or what to ask first.
 pub(super) fn service(
-    facts: &Facts<'_>,
+    input: &Input<'_>,
     reference: &ProviderConfigRef,
     identity_id: &str,
     config_id: &str,
 ) -> Result<Recognized, Step> {
-    match facts.observed.recognized.get(identity_id).unwrap_or(&Fact::Unknown) {
+    match input.observed.recognized.get(identity_id).unwrap_or(&Fact::Unknown) {
         Fact::Unknown => {
             let known =
                 Known { identity_id: identity_id.to_owned(), authenticator_config_id: config_id.to_owned() };
-            Err(Step::Learn(Question::Recognize(reference.clone(), known)))
+            Err(Step::Fetch(Query::Recognize(reference.clone(), known)))
         }
-        Fact::Failed(trouble) => Err(facts.troubled(trouble)),
-        Fact::Known(Recognized { identity: false, config: false }) => Err(facts.blocked(
+        Fact::Failed(failure) => Err(input.failed(failure)),
+        Fact::Known(Recognized { identity: false, config: false }) => Err(input.blocked(
             Reason::UnrecognizedService,
             format!(
                 "what answers behind {reference} knows neither identity {identity_id} nor authenticator configuration \

@@ -12,30 +12,66 @@ mod send;
 mod undecodable;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Times, plan};
+use super::{Input, Step};
 use crate::api::enrollment_request::DeliveryMethod;
-use crate::api::{Phase, ProviderConfigRef, Reason};
+use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::desired::{Desired, Who};
-use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadJob, ReadyConfig, Sent};
-use crate::enrollment_request::step::Step;
-use crate::enrollment_request::testing::ENDPOINT;
+use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadJob, ReadyConfig};
+use crate::enrollment_request::step::{Action, JobRef};
+use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::enrollment_request::wishes::Wishes;
 use crate::reconcile::memory::Unwritable;
-use crate::reconcile::{Destination, Fact, Left, Outcome, RealmIds, Trouble, Until, Wait};
-
-const TIMES: Times = Times {
-    request_timeout: Duration::from_secs(30),
-    settle: Duration::from_secs(60),
-    job_poll_min: Duration::from_secs(5),
-    job_poll_max: Duration::from_secs(300),
-    resync: Duration::from_secs(600),
-    grace: Duration::from_secs(600),
+use crate::reconcile::plan::plan;
+use crate::reconcile::testing::TIMES;
+use crate::reconcile::{
+    Destination, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait,
 };
+
+/// What is known of a request: its status, and the rest.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    status: EnrollmentRequestStatus,
+    observed: Observed,
+}
+
+impl Deref for Known {
+    type Target = Observed;
+
+    fn deref(&self) -> &Observed {
+        &self.observed
+    }
+}
+
+impl DerefMut for Known {
+    fn deref_mut(&mut self) -> &mut Observed {
+        &mut self.observed
+    }
+}
+
+impl Known {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// What the rules take.
+    fn input<'a>(&'a self, desired: &'a Desired) -> Input<'a> {
+        Input { desired, status: &self.status, observed: &self.observed, times: &TIMES, now: now() }
+    }
+}
+
+impl Desired {
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
 
 /// The moment at which all plans are made: three seconds after the list that [`super::super::testing::send`]
 /// was written after.
@@ -43,8 +79,8 @@ fn now() -> Timestamp {
     "2026-01-01T12:00:03Z".parse().unwrap()
 }
 
-fn next(desired: &Desired, observed: &Observed) -> Step {
-    plan(desired, observed, &TIMES, now())
+fn next(desired: &Desired, known: &Known) -> Step {
+    plan(&known.input(desired))
 }
 
 /// Enrol the identity of the vendor's how-to.
@@ -58,17 +94,12 @@ fn desired() -> Desired {
         attempt: 1,
         revoked: false,
         wishes: Wishes::default(),
-        orphan: false,
-        generation: 1,
-        deleting: false,
-        deleted_at: None,
-        look_asked_for: None,
-        undecodable: None,
+        lifecycle: Lifecycle { generation: 1, ..Lifecycle::default() },
     }
 }
 
 fn deleting() -> Desired {
-    Desired { deleting: true, ..desired() }
+    desired().with(|it| it.lifecycle.deleted_at = Some(now()))
 }
 
 /// What this annotation asks for.
@@ -94,7 +125,14 @@ fn there() -> Fact<Destination> {
 }
 
 /// What was found of where the provider config leads.
-fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<Destination>> {
+fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<ResolvedRealm>> {
+    let found = match found {
+        Fact::Unknown => Fact::Unknown,
+        Fact::Failed(failure) => Fact::Failed(failure),
+        Fact::Known(destination) => {
+            Fact::Known(ResolvedRealm { destination, not_allowed: None, no_resource_ids: None })
+        }
+    };
     [(via(), found)].into()
 }
 
@@ -109,22 +147,24 @@ fn read(job: CredentialBindingJob) -> Option<ReadJob> {
 }
 
 /// A new request, just read from the API server, with its finalizer.
-fn fresh() -> Observed {
-    let (nonce, patience) = ("nonce".to_owned(), TIMES.grace);
-    Observed { fresh: true, finalizer: true, may_write: true, nonce, patience, ..Observed::default() }
+fn fresh() -> Known {
+    Known::default().with(|it| {
+        let object = &mut it.object;
+        (object.fresh, object.finalizer, object.may_write) = (true, true, true);
+        (object.nonce, object.grace_remaining) = ("nonce".to_owned(), TIMES.grace);
+    })
 }
 
 /// A new request of which all is known that a send needs.
-fn prepared() -> Observed {
+fn prepared() -> Known {
     let ready = ReadyConfig { id: "4e129fc8".to_owned(), realm: home() };
-    Observed {
-        config: Fact::Known(Some(config(Some(ready)))),
-        destinations: leads(there()),
-        identity: Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "active"))),
-        reservation: Fact::Known(person()),
-        jobs: Fact::Known(listed(Vec::new(), 0)),
-        ..fresh()
-    }
+    fresh().with(|it| {
+        it.config = Fact::Known(Some(config(Some(ready))));
+        it.object.realms = leads(there());
+        it.identity = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "active")));
+        it.reservation = Fact::Known(person());
+        it.jobs = Fact::Known(listed(Vec::new(), 0));
+    })
 }
 
 fn config(ready: Option<ReadyConfig>) -> Config {
@@ -152,13 +192,27 @@ fn at(time: &str) -> Timestamp {
     format!("2026-01-01T{time}Z").parse().unwrap()
 }
 
-fn trouble() -> Trouble {
-    Phase::AtWork(crate::api::phase::why(Reason::ServiceUnavailable, "down")).into()
+fn failure() -> Failure {
+    Failure::transient(Reason::ServiceUnavailable, "down")
 }
 
 /// What came of the send of [`super::super::testing::send`].
-fn sent(outcome: Outcome<CredentialBindingJob>) -> Option<Sent> {
-    Some(Sent { send_id: "nonce".to_owned(), outcome })
+fn sent(outcome: Outcome<CredentialBindingJob>) -> Option<Sent<crate::api::EnrollmentRequest>> {
+    Some(Sent { record: record(), outcome })
+}
+
+/// Until when a step waits that leaves the conditions as they are.
+fn silent(step: &Step) -> Until {
+    let Step::Wait(Wait { say: None, until, .. }) = step else { panic!("it is not silent: {step:?}") };
+    *until
+}
+
+fn is_pending(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
+    super::is_pending(&Known { status: status.clone(), ..Known::default() }.input(desired))
+}
+
+fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef> {
+    super::to_revoke(&Known { status: status.clone(), ..Known::default() }.input(desired))
 }
 
 /// What a step that waits says.

@@ -6,34 +6,16 @@ use kube::runtime::events::EventType;
 use super::{Held, Interrupted, generation_of};
 use crate::api::phase::why;
 use crate::api::{HasStatus, PAUSED, Phase, Reason, conditions};
-use crate::reconcile::{Objects, Until, Wait, annotations};
+use crate::reconcile::{Objects, Until, Wait};
 
-/// An object in hand, whatever its kind.
-pub trait InHand: Send {
-    /// Whether all work on it is to stop.
-    fn is_paused(&self) -> bool;
-
-    /// Says that it has stopped, once. What was said before stands, and so does the generation it was said of.
-    fn say_paused(&mut self) -> impl Future<Output = Result<(), Interrupted>> + Send;
-
-    /// Says that a write of the operator's does not come through, and why: by a condition, or where not even that can be
-    /// written by an event and a line of the log, and then only if that `is_news`.
-    fn say_unwritable(&mut self, why: &str, is_news: bool) -> impl Future<Output = ()> + Send;
-
-    /// Says that the operator does not come to an end with this object, which is a bug in it.
-    fn say_bug(&mut self, what: &str) -> impl Future<Output = Result<(), Interrupted>> + Send;
-}
-
-impl<K, O> InHand for Held<'_, K, O>
+impl<K, O> Held<'_, K, O>
 where
     K: kube::Resource<DynamicType = ()> + HasStatus + Send + Sync,
     O: Objects<K>,
 {
-    fn is_paused(&self) -> bool {
-        annotations::is_paused(&self.object)
-    }
-
-    async fn say_paused(&mut self) -> Result<(), Interrupted> {
+    /// Says that all work on the object has stopped, once. What was said before stands, and so does the generation it was
+    /// said of.
+    pub async fn say_paused(&mut self) -> Result<(), Interrupted> {
         let why = why(
             Reason::Paused,
             format!(
@@ -45,14 +27,20 @@ where
         let conditions = conditions::paused(&why, generation, paused.conditions(), self.environment.now());
         paused.set_conditions(conditions, observed);
         if !paused.same_status(&self.object) {
-            let written = self.objects.write_status(&paused).await?;
-            self.hold(written);
-            self.tell(EventType::Normal, &why);
+            match self.objects.write_status(&paused).await {
+                Ok(written) => {
+                    self.hold(written);
+                    self.tell(EventType::Normal, &why);
+                }
+                Err(error) => self.not_written(error)?,
+            }
         }
         Ok(())
     }
 
-    async fn say_unwritable(&mut self, what: &str, is_news: bool) {
+    /// Says that a write of the operator's does not come through, and why: by a condition, or where not even that can be
+    /// written by an event and a line of the log, and then only if that `is_news`.
+    pub async fn say_unwritable(&mut self, what: &str, is_news: bool) {
         let why = why(Reason::StatusNotStored, what);
         let phase = if self.object.meta().deletion_timestamp.is_some() {
             Phase::Deleting { why: why.clone(), blocked: true }
@@ -65,7 +53,8 @@ where
         }
     }
 
-    async fn say_bug(&mut self, what: &str) -> Result<(), Interrupted> {
+    /// Says that the operator does not come to an end with this object, which is a bug in it.
+    pub async fn say_bug(&mut self, what: &str) -> Result<(), Interrupted> {
         let phase = Phase::Refused(why(Reason::InternalError, what));
         self.conclude(&Wait::saying(phase, Until::Change)).await.map(|_| ())
     }

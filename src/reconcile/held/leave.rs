@@ -29,6 +29,9 @@ where
             && told.as_ref() != Some(left)
         {
             self.make_sure_that_it_is_there().await?;
+            if self.gone {
+                return Ok(());
+            }
             match left {
                 Left::Kept(what) => self.tell(EventType::Normal, &why(Reason::LeftBehind, what)),
                 Left::Behind(what) => self.tell(EventType::Warning, &why(Reason::LeftBehind, what)),
@@ -36,6 +39,7 @@ where
             *told = Some(left.clone());
         }
         self.set_finalizer(false).await?;
+        self.gone = true;
         if left.is_none() {
             // No event: the object is gone, and all is as it should be.
             let done = why(Reason::Deleting, "the object goes, and nothing is left to be revoked or deleted");
@@ -51,6 +55,6 @@ where
         }
         let planned_for = self.object.resource_version();
         self.refresh().await?;
-        if self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Overtaken) }
+        if self.gone || self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Overtaken) }
     }
 }

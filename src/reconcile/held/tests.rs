@@ -85,7 +85,7 @@ async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_
     };
     assert_eq!(held.record_saying(|_| None, id).await, Ok(true));
     assert_eq!(seen(&held), None, "a change alone says nothing of the object");
-    held.conclude(&Wait { say: None, until: Until::Change }).await.unwrap();
+    held.conclude(&Wait::silent(Until::Change)).await.unwrap();
     assert_eq!(seen(&held), Some(1));
     assert!(held.object().conditions().is_empty());
     let available = Phase::Available(why(Reason::Available, "text"));
@@ -163,6 +163,7 @@ async fn what_is_gone_though_the_watch_does_not_know_is_not_told_of_once_more() 
     let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let mut told = None;
     let left = Some(Left::Behind("text".to_owned()));
-    assert_eq!(held.let_go(left, &mut told).await, Err(Interrupted::Gone));
+    assert_eq!(held.let_go(left, &mut told).await, Ok(()));
+    assert!(held.is_gone());
     assert_eq!(told, None);
 }

@@ -13,36 +13,36 @@ fn observing() -> Desired {
 }
 
 /// A new object in an open realm that has this under the id.
-fn named(current: Option<RemoteConfig>) -> Observed {
-    Observed { destination: at(home()), ..fresh() }.reading(ID, current)
+fn named(current: Option<RemoteConfig>) -> Known {
+    fresh().with(|it| it.object.realms = leads(at(home()))).reading(ID, current)
 }
 
 fn somebodys() -> RemoteConfig {
     RemoteConfig { display_name: Some("Theirs".to_owned()), ..ours(ID) }
 }
 
-fn not_allowed() -> Option<Phase> {
-    Some(Phase::Blocked(why(Reason::ResourceIDNotAllowed, "no")))
+fn not_allowed() -> Option<Failure> {
+    Some(Failure::blocked(Reason::ResourceIDNotAllowed, "no"))
 }
 
 #[test]
 fn it_is_read_by_its_id_and_taken_without_a_list() {
     for desired in [managed(), observing()] {
-        let unread = Observed { destination: at(home()), ..fresh() };
-        assert_eq!(plan(&desired, &Observed { destination: Fact::Unknown, ..fresh() }, &TIMES), ask_realm());
-        assert_eq!(plan(&desired, &unread, &TIMES), read(ID));
+        let unread = fresh().with(|it| it.object.realms = leads(at(home())));
+        assert_eq!(next_of(&desired, &fresh().with(|it| it.object.realms = leads(Fact::Unknown))), ask_realm());
+        assert_eq!(next_of(&desired, &unread), read(ID));
         for current in [somebodys(), ours(ID)] {
-            assert_eq!(recorded(plan(&desired, &named(Some(current)), &TIMES)), (take(ID, None), None));
+            assert_eq!(recorded(next_of(&desired, &named(Some(current)))), (take(ID, None), None));
         }
     }
 }
 
 #[test]
 fn what_is_managed_gets_the_mark_and_what_is_observed_does_not() {
-    let step = plan(&managed(), &made(Some(somebodys())), &TIMES);
-    assert!(matches!(step, Step::Patch(_, patch) if patch.display_name == Some(desired().display_name)));
+    let step = next_of(&managed(), &made(Some(somebodys())));
+    assert!(matches!(step, Step::Act(Action::Patch(_, patch)) if patch.display_name == Some(desired().display_name)));
     for current in [somebodys(), changed(ID), strangers(ID)] {
-        let step = plan(&observing(), &made(Some(current)), &TIMES);
+        let step = next_of(&observing(), &made(Some(current)));
         assert_eq!(waits(&step), (Reason::Available, RESYNC), "and it may be shared");
     }
 }
@@ -50,24 +50,24 @@ fn what_is_managed_gets_the_mark_and_what_is_observed_does_not() {
 #[test]
 fn one_that_is_not_there_is_not_made() {
     for desired in [managed(), observing()] {
-        let step = plan(&desired, &named(None), &TIMES);
+        let step = next_of(&desired, &named(None));
         assert!(matches!(said(&step), Phase::Blocked(_)));
-        assert_eq!(waits(&step), (Reason::ConfigurationNotFound, RESYNC));
+        assert_eq!(waits(&step), (Reason::ConfigurationNotFound, Until::Backoff(None)));
         // Nor is it made again.
-        let mut gone = Observed { listed: list(&[], 0), ..made(None) };
-        let (change, _) = recorded(plan(&desired, &gone, &TIMES));
+        let mut gone = made(None).with(|it| it.listed = list(&[], 0));
+        let (change, _) = recorded(next_of(&desired, &gone));
         assert!(change.apply(&mut gone.status));
-        assert_eq!(waits(&plan(&desired, &gone, &TIMES)).0, Reason::ConfigurationNotFound);
+        assert_eq!(waits(&next_of(&desired, &gone)).0, Reason::ConfigurationNotFound);
     }
 }
 
 #[test]
 fn anothers_is_not_taken_but_may_be_observed() {
-    let step = plan(&managed(), &named(Some(strangers(ID))), &TIMES);
+    let step = next_of(&managed(), &named(Some(strangers(ID))));
     assert!(matches!(said(&step), Phase::Blocked(_)));
-    assert_eq!(waits(&step), (Reason::ConfigurationInUse, RESYNC));
+    assert_eq!(waits(&step), (Reason::ConfigurationInUse, Until::Backoff(None)));
     assert!(said(&step).why().message.contains(&Mark::of("demo", "identity", "another").to_string()));
-    assert_eq!(recorded(plan(&observing(), &named(Some(strangers(ID))), &TIMES)), (take(ID, None), None));
+    assert_eq!(recorded(next_of(&observing(), &named(Some(strangers(ID))))), (take(ID, None), None));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn one_of_another_type_is_neither_taken_nor_observed() {
     let mut console = somebodys();
     console.config.get_or_insert_default().insert("type".to_owned(), serde_json::json!("console"));
     for desired in [managed(), observing()] {
-        let step = plan(&desired, &named(Some(console.clone())), &TIMES);
+        let step = next_of(&desired, &named(Some(console.clone())));
         assert!(matches!(said(&step), Phase::Refused(_)));
         assert_eq!(waits(&step), (Reason::TypeMismatch, RESYNC));
     }
@@ -83,26 +83,29 @@ fn one_of_another_type_is_neither_taken_nor_observed() {
 
 #[test]
 fn where_the_provider_config_does_not_allow_it_nothing_is_read_taken_changed_or_deleted() {
-    let unread = Observed { no_resource_ids: not_allowed(), destination: at(home()), ..fresh() };
-    assert_eq!(waits(&plan(&managed(), &unread, &TIMES)), (Reason::ResourceIDNotAllowed, RESYNC));
-    assert_eq!(plan(&observing(), &unread, &TIMES), read(ID), "it may be observed");
-    assert_eq!(next(&unread), Step::Learn(Question::Configs), "it is about nothing else");
+    let unread = fresh().with(|it| {
+        it.object.realms = leads(at(home()));
+        it.realm().no_resource_ids = not_allowed();
+    });
+    assert_eq!(waits(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Until::Backoff(None)));
+    assert_eq!(next_of(&observing(), &unread), read(ID), "it may be observed");
+    assert_eq!(next(&unread), Step::Fetch(Query::Configs), "it is about nothing else");
 
-    let taken = Observed { no_resource_ids: not_allowed(), ..made(Some(changed(ID))) };
-    let changed = Desired { generation: 2, ..managed() };
-    assert_eq!(waits(&plan(&changed, &taken, &TIMES)).0, Reason::ResourceIDNotAllowed);
-    assert_eq!(plan(&managed(), &taken, &TIMES), Step::Wait(Wait { say: None, until: RESYNC }));
-    let deleted = Desired { deleted_at: deleting().deleted_at, ..managed() };
-    assert_eq!(waits(&plan(&deleted, &taken, &TIMES)).0, Reason::DeletionBlocked);
-    let overdue = Observed { patience: Duration::ZERO, ..taken };
-    assert!(matches!(plan(&deleted, &overdue, &TIMES), Step::Release { left: Some(_) }));
+    let taken = made(Some(changed(ID))).with(|it| it.realm().no_resource_ids = not_allowed());
+    let changed = managed().with(|it| it.lifecycle.generation = 2);
+    assert_eq!(waits(&next_of(&changed, &taken)).0, Reason::ResourceIDNotAllowed);
+    assert_eq!(silent(&next_of(&managed(), &taken)), RESYNC);
+    let deleted = managed().with(|it| it.lifecycle.deleted_at = deleting().lifecycle.deleted_at);
+    assert_eq!(waits(&next_of(&deleted, &taken)).0, Reason::DeletionBlocked);
+    let overdue = taken.with(|it| it.object.grace_remaining = Duration::ZERO);
+    assert!(matches!(next_of(&deleted, &overdue), Step::RemoveFinalizer { left: Some(_) }));
 }
 
 #[test]
 fn for_a_namespace_that_is_not_allowed_none_is_taken() {
-    let not_allowed = Some(Phase::Blocked(why(Reason::NamespaceNotAllowed, "no")));
-    let observed = Observed { not_allowed, ..named(Some(somebodys())) };
+    let not_allowed = Some(Failure::blocked(Reason::NamespaceNotAllowed, "no"));
+    let observed = named(Some(somebodys())).with(|it| it.realm().not_allowed = not_allowed);
     for desired in [managed(), observing()] {
-        assert_eq!(waits(&plan(&desired, &observed, &TIMES)).0, Reason::NamespaceNotAllowed);
+        assert_eq!(waits(&next_of(&desired, &observed)).0, Reason::NamespaceNotAllowed);
     }
 }

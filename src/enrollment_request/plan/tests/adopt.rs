@@ -4,12 +4,12 @@ use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::Skipped;
 use crate::enrollment_request::change::{Change, SettledBy};
-use crate::enrollment_request::step::{JobRef, Question};
+use crate::enrollment_request::step::{JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job};
 
 /// A new request whose identity has these jobs.
-fn with(jobs: Vec<CredentialBindingJob>) -> Observed {
-    Observed { jobs: Fact::Known(listed(jobs, 0)), ..prepared() }
+fn with(jobs: Vec<CredentialBindingJob>) -> Known {
+    prepared().with(|it| it.jobs = Fact::Known(listed(jobs, 0)))
 }
 
 fn in_state(id: &str, state: &str) -> CredentialBindingJob {
@@ -24,7 +24,7 @@ fn enrolled() -> Fact<Option<Identity>> {
 
 /// The job that is asked for by id.
 fn asked(step: &Step) -> &str {
-    let Step::Learn(Question::Job(_, JobRef { job_id, .. })) = step else { panic!("{step:?}") };
+    let Step::Fetch(Query::Job(_, JobRef { job_id, .. })) = step else { panic!("{step:?}") };
     job_id
 }
 
@@ -78,13 +78,13 @@ fn neither_another_requests_job_nor_one_of_another_configuration_is_adopted() {
 
 #[test]
 fn a_job_that_cannot_be_read_is_not_passed_over() {
-    let observed = Observed { job_trouble: [("a".to_owned(), trouble())].into(), ..with(vec![job("a")]) };
+    let observed = with(vec![job("a")]).with(|it| it.job_failures = [("a".to_owned(), failure())].into());
     assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
 }
 
 #[test]
 fn who_is_enrolled_already_gets_nothing_and_who_is_to_be_revoked_neither() {
-    let observed = Observed { identity: enrolled(), ..with(vec![]) };
+    let observed = with(vec![]).with(|it| it.identity = enrolled());
     assert_eq!(skipped(&next(&desired(), &observed)), Skipped::AlreadyEnrolled);
     let revoked = Desired { revoked: true, ..desired() };
     assert_eq!(skipped(&next(&revoked, &with(vec![]))), Skipped::Revoked);
@@ -109,7 +109,10 @@ fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
 
 #[test]
 fn a_later_attempt_is_sent_whatever_there_is() {
-    let observed = Observed { status: concluded(), identity: enrolled(), ..with(vec![job("job"), job("a")]) };
+    let observed = with(vec![job("job"), job("a")]).with(|it| {
+        it.status = concluded();
+        it.identity = enrolled();
+    });
     assert!(matches!(next(&Desired { attempt: 2, ..desired() }, &observed), Step::WriteAhead(..)));
 }
 
@@ -141,7 +144,7 @@ fn of_many_candidates_some_are_read_in_one_look_and_none_twice() {
     let mut looks = 1;
     let step = loop {
         match next(&desired(), &observed) {
-            Step::Learn(Question::Job(_, JobRef { job_id, .. })) => {
+            Step::Fetch(Query::Job(_, JobRef { job_id, .. })) => {
                 assert!(!observed.read_before.contains_key(&job_id), "{job_id} is read again");
                 observed.read.insert(job_id.clone(), read(in_state(&job_id, "EXPIRED")));
             }
@@ -150,7 +153,8 @@ fn of_many_candidates_some_are_read_in_one_look_and_none_twice() {
                 assert_eq!(until(&step), Until::After(Duration::from_secs(1)));
                 assert_eq!(observed.read.len(), 16);
                 looks += 1;
-                observed.read_before = observed.cannot_be_adopted("EMAIL");
+                let status = observed.status.clone();
+                observed.read_before = observed.cannot_be_adopted(&status, "EMAIL");
                 observed.read.clear();
             }
             step => break step,

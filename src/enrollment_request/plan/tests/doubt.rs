@@ -2,17 +2,16 @@
 
 use super::*;
 use crate::api::enrollment_request::SendRecord;
-use crate::api::phase::why;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::Recognized;
-use crate::enrollment_request::step::Question;
+use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{job, send};
 
 /// A request in doubt, whose jobs were listed when this process had known the record for `age` seconds.
-fn in_doubt(jobs: Vec<CredentialBindingJob>, age: u64) -> Observed {
+fn in_doubt(jobs: Vec<CredentialBindingJob>, age: u64) -> Known {
     let mut observed = fresh();
     observed.status.send = Some(send());
-    observed.destinations = leads(there());
+    observed.object.realms = leads(there());
     observed.jobs = Fact::Known(listed(jobs, age));
     observed
 }
@@ -24,12 +23,12 @@ fn found(step: &Step) -> &str {
 
 #[test]
 fn the_record_is_read_fresh_and_the_jobs_of_its_own_identity_are_listed() {
-    assert_eq!(next(&desired(), &Observed { fresh: false, ..in_doubt(vec![], 0) }), Step::Refresh);
-    let unknown = Observed { jobs: Fact::Unknown, ..in_doubt(vec![], 0) };
+    assert_eq!(next(&desired(), &in_doubt(vec![], 0).with(|it| it.object.fresh = false)), Step::Refresh);
+    let unknown = in_doubt(vec![], 0).with(|it| it.jobs = Fact::Unknown);
     let elsewhere = Desired { identity: Who::Id("somebody-else".to_owned()), ..desired() };
-    assert_eq!(next(&elsewhere, &unknown), Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned())));
-    let unopened = Observed { destinations: BTreeMap::new(), ..unknown };
-    assert_eq!(next(&desired(), &unopened), Step::Learn(Question::Realm(ProviderConfigRef::default())));
+    assert_eq!(next(&elsewhere, &unknown), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
+    let unopened = unknown.with(|it| it.object.realms = BTreeMap::new());
+    assert_eq!(next(&desired(), &unopened), Step::Resolve(ProviderConfigRef::default()));
 }
 
 #[test]
@@ -60,40 +59,40 @@ fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_sett
 fn when_all_is_settled_and_two_lists_show_none_the_last_of_a_service_that_is_recognized_it_was_not_made() {
     let mut observed = in_doubt(vec![], 91);
     let step = next(&desired(), &observed);
-    assert!(matches!(&step, Step::Learn(Question::Recognize(_, known)) if known.identity_id == "9ca7716e846cfa97"));
+    assert!(matches!(&step, Step::Fetch(Query::Recognize(_, known)) if known.identity_id == "9ca7716e846cfa97"));
     let recognize = |observed: &mut Observed, recognized| {
         observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
     };
-    recognize(&mut observed, Fact::Failed(trouble()));
+    recognize(&mut observed, Fact::Failed(failure()));
     assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
     recognize(&mut observed, Fact::Known(Recognized { identity: false, config: false }));
     assert_eq!(reason(&next(&desired(), &observed)), Reason::UnrecognizedService);
     for (identity, config) in [(true, false), (false, true)] {
         let mut observed = in_doubt(vec![], 91);
         recognize(&mut observed, Fact::Known(Recognized { identity, config }));
-        let again = Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned()));
+        let again = Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned()));
         assert_eq!(next(&desired(), &observed), again);
         let Fact::Known(listed) = &mut observed.jobs else { panic!() };
         listed.lists = 2;
-        assert_eq!(next(&desired(), &observed), Step::Withdraw { send_id: "nonce".to_owned(), say: None });
+        assert_eq!(next(&desired(), &observed), Step::Withdraw { record_id: "nonce".to_owned(), say: None });
     }
 }
 
 #[test]
 fn a_doubt_is_settled_only_at_the_endpoint_that_the_send_went_to() {
     let moved = leads(Fact::Known(Destination { endpoint: "https://another.example.com".to_owned(), ..destination() }));
-    let mut observed = Observed { destinations: moved, ..in_doubt(vec![], 500) };
+    let mut observed = in_doubt(vec![], 500).with(|it| it.object.realms = moved);
     let step = next(&desired(), &observed);
     assert_eq!((reason(&step), until(&step)), (Reason::EndpointChanged, Until::After(TIMES.resync)));
-    observed.patience = Duration::ZERO;
-    assert!(matches!(next(&deleting(), &observed), Step::Release { left: Some(Left::Behind(_)) }));
+    observed.object.grace_remaining = Duration::ZERO;
+    assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { left: Some(Left::Behind(_)) }));
     observed.status.send.as_mut().unwrap().endpoint = None;
     assert!(!matches!(next(&desired(), &observed), Step::Wait(_)), "a record of an earlier version does not say");
 }
 
 #[test]
 fn a_list_that_failed_settles_nothing() {
-    let step = next(&desired(), &Observed { jobs: Fact::Failed(trouble()), ..in_doubt(vec![], 500) });
+    let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.jobs = Fact::Failed(failure())));
     assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Until::Backoff(None)));
 }
 
@@ -102,16 +101,16 @@ fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
     let step = next(&deleting(), &in_doubt(vec![], 0));
     assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("the deletion waits")));
     assert_eq!(found(&next(&deleting(), &in_doubt(vec![job("a")], 0))), "a");
-    assert_eq!(next(&deleting(), &fresh()), Step::Release { left: None });
+    assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { left: None });
 }
 
 #[test]
 fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_grace_period_only() {
-    let blocked: Trouble = Phase::Blocked(why(Reason::SecretNotFound, "no Secret")).into();
-    let mut observed = Observed { destinations: leads(Fact::Failed(blocked)), ..in_doubt(vec![], 0) };
+    let blocked = Failure::blocked(Reason::SecretNotFound, "no Secret");
+    let mut observed = in_doubt(vec![], 0).with(|it| it.object.realms = leads(Fact::Failed(blocked)));
     assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
-    observed.patience = Duration::ZERO;
-    let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
+    observed.object.grace_remaining = Duration::ZERO;
+    let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
     assert!(matches!(next(&desired(), &observed), Step::Wait(_)), "but one that is not deleted waits on");
 }
@@ -120,7 +119,7 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
 fn another_realm_is_not_searched() {
     let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let elsewhere = Destination { realm, ..destination() };
-    let step = next(&desired(), &Observed { destinations: leads(Fact::Known(elsewhere)), ..in_doubt(vec![], 500) });
+    let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
     assert_eq!(reason(&step), Reason::RealmChanged);
 }
 
@@ -143,7 +142,7 @@ fn a_job_that_another_request_names_or_that_this_one_had_is_not_the_sends_own() 
     let recognized = Fact::Known(Recognized { identity: true, config: false });
     observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
     let step = next(&desired(), &observed);
-    assert_eq!(step, Step::Withdraw { send_id: "nonce".to_owned(), say: None });
+    assert_eq!(step, Step::Withdraw { record_id: "nonce".to_owned(), say: None });
 }
 
 #[test]
@@ -151,7 +150,7 @@ fn nothing_that_a_person_changes_meanwhile_ends_the_doubt() {
     for desired in [
         Desired { revoked: true, ..desired() },
         Desired { attempt: 7, ..desired() },
-        Desired { orphan: true, ..deleting() },
+        deleting().with(|it| it.lifecycle.orphan = true),
     ] {
         assert!(matches!(next(&desired, &in_doubt(vec![], 0)), Step::Wait(_)));
         assert_eq!(found(&next(&desired, &in_doubt(vec![job("a")], 0))), "a");
@@ -177,8 +176,8 @@ fn from_a_record_that_somebody_has_edited_nothing_is_concluded() {
             assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::StatusEdited), "{field}");
             assert!(said(&step).why().message.contains(&format!("status.send.{field},")), "{step:?}");
             assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }), "{field}");
-            observed.patience = Duration::ZERO;
-            assert!(matches!(next(&deleting(), &observed), Step::Release { left: Some(_) }), "{field}");
+            observed.object.grace_remaining = Duration::ZERO;
+            assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { left: Some(_) }), "{field}");
         }
     }
 }

@@ -6,20 +6,24 @@ use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 use crate::enrollment_request::change::Change;
-use crate::enrollment_request::observed::LastLook;
-use crate::enrollment_request::plan::{is_anything_owed, to_revoke};
-use crate::enrollment_request::step::{JobRef, Question};
+use crate::enrollment_request::observed::LastPoll;
+use crate::enrollment_request::plan::poll;
+use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 use crate::enrollment_request::wishes::RESEND;
 
 /// A request whose job is outstanding, and about to be looked at.
-fn following() -> Observed {
+fn following() -> Known {
     let status = EnrollmentRequestStatus { observed_generation: Some(1), ..concluded() };
-    Observed { status, destinations: leads(there()), ..fresh() }
+    fresh().with(|it| {
+        it.status = status;
+        it.object.realms = leads(there());
+    })
 }
 
-fn seen(ago: u64, found: bool) -> Option<LastLook> {
-    Some(LastLook { ago: Duration::from_secs(ago), found })
+/// A poll whose next one is in so many seconds.
+fn polled(next_in: u64, found: bool) -> Option<LastPoll> {
+    Some(LastPoll { found, next_in: Some(Duration::from_secs(next_in)) })
 }
 
 /// The job in status, as it was read in this look.
@@ -38,7 +42,7 @@ fn in_state(state: &str) -> EnrollmentRequestStatus {
 
 #[test]
 fn the_job_is_read_under_the_ids_in_status() {
-    let question = Question::Job(
+    let question = Query::Job(
         via(),
         JobRef {
             identity_id: "9ca7716e846cfa97".to_owned(),
@@ -47,37 +51,52 @@ fn the_job_is_read_under_the_ids_in_status() {
             expired: false,
         },
     );
-    assert_eq!(next(&desired(), &following()), Step::Learn(question.clone()));
-    let cached = Observed { fresh: false, ..following() };
-    assert_eq!(next(&desired(), &cached), Step::Learn(question), "the cache is good enough for reading");
-    let unopened = Observed { destinations: BTreeMap::new(), ..following() };
-    assert_eq!(next(&desired(), &unopened), Step::Learn(Question::Realm(ProviderConfigRef::default())));
+    assert_eq!(next(&desired(), &following()), Step::Fetch(question.clone()));
+    let cached = following().with(|it| it.object.fresh = false);
+    assert_eq!(next(&desired(), &cached), Step::Fetch(question), "the cache is good enough for reading");
+    let unopened = following().with(|it| it.object.realms = BTreeMap::new());
+    assert_eq!(next(&desired(), &unopened), Step::Resolve(ProviderConfigRef::default()));
 }
 
 #[test]
 fn what_has_changed_is_recorded_and_what_has_not_is_not_written() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
-    let step = next(&desired(), &Observed { read: read(Some(opened)), ..following() });
+    let step = next(&desired(), &following().with(|it| it.read = read(Some(opened))));
     assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.item.state == Some(JobState::LinkOpened)));
-    let step = next(&desired(), &Observed { read: read(Some(job("job"))), ..following() });
+    let step = next(
+        &desired(),
+        &following().with(|it| {
+            it.read = read(Some(job("job")));
+            it.poll = polled(5, true);
+        }),
+    );
     assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(TIMES.job_poll_min)));
 }
 
 #[test]
 fn a_complete_job_is_never_read_again() {
-    let observed = Observed { status: in_state("COMPLETE"), destinations: BTreeMap::new(), ..following() };
+    let observed = following().with(|it| {
+        it.status = in_state("COMPLETE");
+        it.object.realms = BTreeMap::new();
+    });
     let step = next(&desired(), &observed);
     assert_eq!((reason(&step), until(&step)), (Reason::Complete, Until::Change));
 }
 
 #[test]
 fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_when_it_is_gone() {
-    let asking = Desired { look_asked_for: Some("now".to_owned()), ..desired() };
-    let mut observed = Observed { status: in_state("COMPLETE"), ..following() };
-    assert!(matches!(next(&asking, &observed), Step::Learn(Question::Job(..))));
+    let asking = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
+    let mut observed = following().with(|it| it.status = in_state("COMPLETE"));
+    assert!(matches!(next(&asking, &observed), Step::Fetch(Query::Job(..))));
     observed.read = read(Some(CredentialBindingJob { state: Some(JobState::Complete), ..job("job") }));
     for read in [observed.read.clone(), read(None)] {
-        let step = next(&asking, &Observed { read, status: observed.status.clone(), ..following() });
+        let step = next(
+            &asking,
+            &following().with(|it| {
+                it.read = read;
+                it.status = observed.status.clone();
+            }),
+        );
         let step = match step {
             Step::Record(change) => {
                 assert!(change.apply(&mut observed.status));
@@ -91,40 +110,45 @@ fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_w
 
 #[test]
 fn a_look_that_failed_is_still_to_be_made() {
-    let asking = Desired { look_asked_for: Some("now".to_owned()), ..desired() };
+    let asking = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
     let step = next(
         &asking,
-        &Observed { job_trouble: [("job".to_owned(), trouble())].into(), status: in_state("COMPLETE"), ..following() },
+        &following().with(|it| {
+            it.job_failures = [("job".to_owned(), failure())].into();
+            it.status = in_state("COMPLETE");
+        }),
     );
     assert!(!until(&step).ends_a_look(), "{step:?}");
-    let not_its_turn = Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7)));
-    let step =
-        next(&asking, &Observed { destinations: leads(not_its_turn), status: in_state("COMPLETE"), ..following() });
+    let not_its_turn = Fact::Failed(Failure::not_its_turn(Duration::from_secs(7)));
+    let step = next(
+        &asking,
+        &following().with(|it| {
+            it.object.realms = leads(not_its_turn);
+            it.status = in_state("COMPLETE");
+        }),
+    );
     assert!(!until(&step).ends_a_look(), "{step:?}");
 }
 
 #[test]
 fn between_two_looks_nothing_is_asked() {
-    let step = next(&desired(), &Observed { last_look: seen(2, true), destinations: BTreeMap::new(), ..following() });
+    let step = next(
+        &desired(),
+        &following().with(|it| {
+            it.poll = polled(3, true);
+            it.object.realms = BTreeMap::new();
+        }),
+    );
     assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(Duration::from_secs(3))));
-    assert!(matches!(next(&desired(), &Observed { last_look: seen(5, true), ..following() }), Step::Learn(_)));
+    assert!(matches!(next(&desired(), &following().with(|it| it.poll = polled(0, true))), Step::Fetch(_)));
 }
 
 #[test]
 fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expires() {
     let pause = |create: &str, expire: &str| {
-        let job = CredentialBindingJob {
-            create_time: Some(create.to_owned()),
-            expire_time: Some(expire.to_owned()),
-            ..job("job")
-        };
-        let mut status = concluded();
-        assert!(follow(&job.clone()).apply(&mut status));
-        let Until::After(pause) = until(&next(&desired(), &Observed { status, read: read(Some(job)), ..following() }))
-        else {
-            panic!("a time")
-        };
-        pause.as_secs()
+        let (create_time, expire_time) = (Some(create.to_owned()), Some(expire.to_owned()));
+        let job = CredentialBindingJob { create_time, expire_time, ..job("job") };
+        poll::interval(Some(&job), Duration::ZERO, &TIMES, now()).unwrap().as_secs()
     };
     let next_week = "2026-01-08T12:00:00Z";
     assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
@@ -137,28 +161,41 @@ fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expi
     assert_eq!(pause("2026-01-01T12:00:00Z", "9999-12-30T22:00:00Z"), 5, "never expires");
     assert_eq!(pause("nonsense", "nonsense"), 5);
     assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "from the future");
+    let interval = |job: Option<&CredentialBindingJob>, known| poll::interval(job, known, &TIMES, now());
+    let ageless = CredentialBindingJob { create_time: None, ..job("job") };
+    let minute = Duration::from_secs(60);
+    assert_eq!(interval(Some(&ageless), 10 * minute), Some(minute), "as old as this process has known it");
+    let complete = CredentialBindingJob { state: Some(JobState::Complete), ..job("job") };
+    assert_eq!(interval(Some(&complete), minute), None, "never by itself");
+    assert_eq!(interval(None, minute), Some(TIMES.resync), "one that is gone");
 }
 
 #[test]
 fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
-    let step = next(&desired(), &Observed { read: read(None), ..following() });
+    let step = next(
+        &desired(),
+        &following().with(|it| {
+            it.read = read(None);
+            it.poll = polled(600, false);
+        }),
+    );
     assert!(matches!(said(&step), Phase::JobGone(_)));
     assert_eq!(until(&step), Until::After(TIMES.resync));
-    let between = next(&desired(), &Observed { last_look: seen(100, false), ..following() });
+    let between = next(&desired(), &following().with(|it| it.poll = polled(500, false)));
     assert!(matches!(said(&between), Phase::JobGone(_)), "and stays so until the next look");
     assert_eq!(until(&between), Until::After(Duration::from_secs(500)));
 }
 
 #[test]
 fn a_look_that_failed_moves_nothing_of_what_is_said() {
-    let refused = Trouble::from(Phase::Refused(crate::api::phase::why(Reason::Refused, "400")));
+    let refused = Failure::refused(Reason::Refused, "400");
     for failed in [
-        Observed { job_trouble: [("job".to_owned(), trouble())].into(), ..following() },
-        Observed { job_trouble: [("job".to_owned(), refused)].into(), ..following() },
-        Observed { destinations: leads(Fact::Failed(trouble())), ..following() },
+        following().with(|it| it.job_failures = [("job".to_owned(), failure())].into()),
+        following().with(|it| it.job_failures = [("job".to_owned(), refused)].into()),
+        following().with(|it| it.object.realms = leads(Fact::Failed(failure()))),
     ] {
         let Step::Wait(Wait { say: None, .. }) = next(&desired(), &failed) else { panic!("it says something") };
-        let edited = Desired { generation: 2, ..desired() };
+        let edited = desired().with(|it| it.lifecycle.generation = 2);
         assert_eq!(
             reason(&next(&edited, &failed)),
             Reason::LinkSent,
@@ -169,10 +206,13 @@ fn a_look_that_failed_moves_nothing_of_what_is_said() {
 
 #[test]
 fn what_is_said_of_a_spec_that_nobody_has_looked_at_is_what_the_last_look_has_found() {
-    let edited = Desired { generation: 2, ..desired() };
+    let edited = desired().with(|it| it.lifecycle.generation = 2);
     for (found, says) in [(true, Reason::LinkSent), (false, Reason::JobNotFound)] {
-        let last_look = seen(10_000, found);
-        let failed = Observed { job_trouble: [("job".to_owned(), trouble())].into(), last_look, ..following() };
+        let poll = polled(0, found);
+        let failed = following().with(|it| {
+            it.job_failures = [("job".to_owned(), failure())].into();
+            it.poll = poll;
+        });
         assert_eq!(reason(&next(&edited, &failed)), says);
     }
 }
@@ -185,7 +225,13 @@ fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was(
         let id = |id: Option<&str>| id.map(str::to_owned);
         let status = EnrollmentRequestStatus { job_id: id(job_id), identity_id: id(identity_id), ..concluded() };
         for desired in [desired(), Desired { revoked: true, ..desired() }] {
-            let step = next(&desired, &Observed { status: status.clone(), last_look: seen(0, true), ..following() });
+            let step = next(
+                &desired,
+                &following().with(|it| {
+                    it.status = status.clone();
+                    it.poll = polled(5, true);
+                }),
+            );
             assert_eq!(until(&step), Until::Change, "{step:?}");
             assert!(matches!(said(&step), Phase::JobGone(_) | Phase::Revoked { .. }));
         }
@@ -196,43 +242,43 @@ fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was(
 fn a_provider_config_that_leads_elsewhere_is_said() {
     let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let elsewhere = Destination { realm, ..destination() };
-    let step = next(&desired(), &Observed { destinations: leads(Fact::Known(elsewhere)), ..following() });
+    let step = next(&desired(), &following().with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
     assert_eq!(reason(&step), Reason::RealmChanged);
 }
 
 #[test]
 fn a_status_that_somebody_has_emptied_in_part_is_not_sent_for_again() {
     let status = EnrollmentRequestStatus { attempt: Some(1), ..EnrollmentRequestStatus::default() };
-    let step = next(&desired(), &Observed { status, ..following() });
+    let step = next(&desired(), &following().with(|it| it.status = status));
     assert!(matches!(said(&step), Phase::JobGone(_)));
 }
 
 #[test]
 fn who_only_looks_how_a_job_gets_on_is_told_apart_from_who_is_owed_something() {
-    let (now, settled) = (desired(), concluded());
-    assert!(!is_anything_owed(&now, &settled));
-    assert!(is_anything_owed(&now, &EnrollmentRequestStatus::default()), "nothing was sent yet");
+    let (plain, settled) = (desired(), concluded());
+    assert!(!is_pending(&plain, &settled));
+    assert!(is_pending(&plain, &EnrollmentRequestStatus::default()), "nothing was sent yet");
     for desired in [
         Desired { attempt: 2, ..desired() },
         Desired { revoked: true, ..desired() },
-        Desired { deleting: true, ..desired() },
+        desired().with(|it| it.lifecycle.deleted_at = Some(now())),
     ] {
-        assert!(is_anything_owed(&desired, &settled), "{desired:?}");
+        assert!(is_pending(&desired, &settled), "{desired:?}");
     }
-    assert!(is_anything_owed(&now, &EnrollmentRequestStatus { send: Some(send()), ..settled }), "a send in doubt");
+    assert!(is_pending(&plain, &EnrollmentRequestStatus { send: Some(send()), ..settled }), "a send in doubt");
 }
 
 #[test]
 fn a_raised_attempt_is_owed_unless_the_request_is_revoked() {
     let raised = Desired { attempt: 2, ..desired() };
-    let observed = Observed { status: concluded(), ..prepared() };
+    let observed = prepared().with(|it| it.status = concluded());
     let Step::WriteAhead(record, _) = next(&raised, &observed) else { panic!("not sent") };
     assert_eq!((record.attempt, record.existing_job_ids.as_slice()), (2, [].as_slice()));
     let revoked = Desired { revoked: true, ..raised };
-    assert!(matches!(next(&revoked, &observed), Step::Revoke(..)));
+    assert!(matches!(next(&revoked, &observed), Step::Act(Action::Revoke(..))));
     let lowered = Desired { attempt: 1, ..desired() };
     let ahead = EnrollmentRequestStatus { attempt: Some(3), ..concluded() };
-    assert!(matches!(next(&lowered, &Observed { status: ahead, ..prepared() }), Step::Learn(Question::Job(..))));
+    assert!(matches!(next(&lowered, &prepared().with(|it| it.status = ahead)), Step::Fetch(Query::Job(..))));
 }
 
 #[test]
@@ -253,11 +299,8 @@ fn a_link_whose_time_is_over_by_the_services_own_clock_is_shown_as_expired_and_m
     );
 
     let again = |value: &str| Desired { wishes: wishes(RESEND, value), ..desired() };
-    assert!(is_anything_owed(&again("job/EXPIRED"), &observed.status));
-    assert!(
-        !is_anything_owed(&again("job/LINK_SENT"), &observed.status),
-        "it may have been meant for a link that works"
-    );
+    assert!(is_pending(&again("job/EXPIRED"), &observed.status));
+    assert!(!is_pending(&again("job/LINK_SENT"), &observed.status), "it may have been meant for a link that works");
     let revoked = Desired { revoked: true, ..desired() };
     assert_eq!(to_revoke(&revoked, &observed.status).len(), 1, "it is still revoked where it has to be");
     assert_eq!(to_revoke(&deleting(), &observed.status).len(), 1);
@@ -296,7 +339,12 @@ fn a_job_whose_delivery_method_is_not_known_is_named_as_such_when_it_is_taken_an
 #[test]
 fn a_job_that_another_endpoint_does_not_know_is_not_said_to_be_gone_and_one_that_it_knows_has_moved() {
     let elsewhere = Destination { endpoint: "https://another.example.com".to_owned(), ..destination() };
-    let at = |read| Observed { read, destinations: leads(Fact::Known(elsewhere.clone())), ..following() };
+    let at = |read| {
+        following().with(|it| {
+            it.read = read;
+            it.object.realms = leads(Fact::Known(elsewhere.clone()));
+        })
+    };
     assert_eq!(reason(&next(&desired(), &at(read(None)))), Reason::EndpointChanged);
     let mut found = at(read(Some(job("job"))));
     let Step::Record(change) = next(&desired(), &found) else { panic!() };
@@ -308,6 +356,12 @@ fn a_job_that_another_endpoint_does_not_know_is_not_said_to_be_gone_and_one_that
 #[test]
 fn what_cannot_be_written_down_is_not_tried_to_be_at_each_look() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
-    let step = next(&desired(), &Observed { read: read(Some(opened)), unwritable: unwritable(), ..following() });
+    let step = next(
+        &desired(),
+        &following().with(|it| {
+            it.read = read(Some(opened));
+            it.object.unwritable = unwritable();
+        }),
+    );
     assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
 }

@@ -3,117 +3,132 @@
 use super::revoke::{dead, reference, refused, settled, three};
 use super::*;
 use crate::api::EnrollmentRequestStatus;
-use crate::enrollment_request::step::Question;
+use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{concluded, job, send};
 
 #[test]
 fn what_is_orphaned_is_let_go_with_its_link() {
-    let orphan = Desired::orphaned_by(deleting(), true);
-    let Step::Release { left: Some(Left::Kept(kept)) } = next(&orphan, &settled()) else { panic!() };
+    let orphan = deleting().with(|it| it.lifecycle.orphan = true);
+    let Step::RemoveFinalizer { left: Some(Left::Kept(kept)) } = next(&orphan, &settled()) else { panic!() };
     assert!(kept.starts_with("the link of credential binding job job stays valid"), "{kept}");
     let dead =
-        Observed { status: EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() }, ..settled() };
-    assert_eq!(next(&orphan, &dead), Step::Release { left: None }, "nothing is left");
+        settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
+    assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { left: None }, "nothing is left");
 }
 
 #[test]
 fn a_deletion_that_somebody_has_to_help_waits_for_the_grace_period_and_then_says_what_is_left() {
-    let mut observed = Observed { revoke_refused: refused(&["job"]), ..settled() };
+    let mut observed = settled().with(|it| it.revoke_refused = refused(&["job"]));
     let step = next(&deleting(), &observed);
     assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
-    observed.patience = Duration::ZERO;
-    let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
+    observed.object.grace_remaining = Duration::ZERO;
+    let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     assert!(left.contains("the link of credential binding job job is not revoked yet: job: 403"), "{left}");
 }
 
 /// Deleting a request whose job is dead, and was made at 11:00 by the service's clock, and known to this process since ten
 /// seconds.
-fn young() -> Observed {
+fn young() -> Known {
     let (state, created) = (Some("REVOKED".to_owned()), Some("2026-01-01T11:00:00Z".to_owned()));
     let status = EnrollmentRequestStatus { state, create_time: created, ..concluded() };
-    Observed { status, job_known_for: Duration::from_secs(10), ..settled() }
+    settled().with(|it| {
+        it.status = status;
+        it.job_known_for = Duration::from_secs(10);
+    })
 }
 
 #[test]
 fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
     let rest = Until::After(Duration::from_secs(50));
-    assert_eq!(next(&deleting(), &young()), Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned())));
-    let old = Observed { jobs: Fact::Known(listed(vec![], 0)), ..young() };
-    assert_eq!(next(&deleting(), &old), Step::Release { left: None }, "the service tells its age");
+    assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
+    let old = young().with(|it| it.jobs = Fact::Known(listed(vec![], 0)));
+    assert_eq!(next(&deleting(), &old), Step::RemoveFinalizer { left: None }, "the service tells its age");
     // One list that shows the job says nothing about the next one.
     let shown = |created: &str| {
-        let mut observed = Observed { jobs: Fact::Known(listed(vec![dead("job")], 0)), ..young() };
+        let mut observed = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
         observed.status.create_time = Some(format!("2026-01-01T{created}Z"));
         next(&deleting(), &observed)
     };
     assert_eq!(until(&shown("11:59:00")), rest, "its clocks may be apart");
-    assert_eq!(shown("11:58:30"), Step::Release { left: None });
+    assert_eq!(shown("11:58:30"), Step::RemoveFinalizer { left: None });
     assert_eq!(until(&shown("tomorrow")), rest);
-    let mut timeless = Observed { jobs: Fact::Known(listed(vec![dead("job")], 0)), ..young() };
+    let mut timeless = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
     let Fact::Known(list) = &mut timeless.jobs else { panic!() };
     list.server_time = None;
     assert_eq!(until(&next(&deleting(), &timeless)), rest);
     let mut ageless = young();
     ageless.status.create_time = None;
     assert_eq!(until(&next(&deleting(), &ageless)), rest, "and no list is asked for");
-    let unknown = Observed { jobs: Fact::Failed(trouble()), ..young() };
+    let unknown = young().with(|it| it.jobs = Fact::Failed(failure()));
     assert_eq!(until(&next(&deleting(), &unknown)), rest, "no list is needed for ever");
-    let known = Observed { job_known_for: TIMES.settle, ..young() };
-    assert_eq!(next(&deleting(), &known), Step::Release { left: None });
+    let known = young().with(|it| it.job_known_for = TIMES.settle);
+    assert_eq!(next(&deleting(), &known), Step::RemoveFinalizer { left: None });
 }
 
 #[test]
 fn a_link_that_is_orphaned_holds_the_request_as_long() {
-    let mut observed = Observed { status: concluded(), jobs: Fact::Known(listed(vec![job("job")], 0)), ..young() };
-    assert_eq!(until(&next(&Desired::orphaned_by(deleting(), true), &observed)), Until::After(Duration::from_secs(50)));
+    let mut observed = young().with(|it| {
+        it.status = concluded();
+        it.jobs = Fact::Known(listed(vec![job("job")], 0));
+    });
+    assert_eq!(
+        until(&next(&deleting().with(|it| it.lifecycle.orphan = true), &observed)),
+        Until::After(Duration::from_secs(50))
+    );
     observed.job_known_for = TIMES.settle;
-    assert!(matches!(next(&Desired::orphaned_by(deleting(), true), &observed), Step::Release { left: Some(_) }));
+    assert!(matches!(
+        next(&deleting().with(|it| it.lifecycle.orphan = true), &observed),
+        Step::RemoveFinalizer { left: Some(_) }
+    ));
 }
 
 #[test]
 fn a_deletion_names_every_job_that_cannot_be_revoked_and_waits_for_those_that_can() {
-    let mut observed = Observed { revoke_refused: refused(&["b", "c", "job"]), patience: Duration::ZERO, ..three() };
-    let Step::Release { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
+    let mut observed = three().with(|it| {
+        it.revoke_refused = refused(&["b", "c", "job"]);
+        it.object.grace_remaining = Duration::ZERO;
+    });
+    let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     for named in ["job b, c, job is not revoked", "b: 403", "c: 403", "job: 403"] {
         assert!(left.contains(named), "{left}");
     }
     // An outage of one is waited for, however long another one is refused.
     observed.revoke_refused = refused(&["b", "c"]);
-    observed.job_trouble = [("job".to_owned(), trouble())].into();
+    observed.job_failures = [("job".to_owned(), failure())].into();
     let step = next(&deleting(), &observed);
     assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }), "{step:?}");
 }
 
 #[test]
 fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
-    let mut observed = Observed { unwritable: unwritable(), ..three() };
+    let mut observed = three().with(|it| it.object.unwritable = unwritable());
     for id in ["b", "c", "job"] {
-        assert_eq!(next(&deleting(), &observed), Step::Revoke(via(), reference(id)));
+        assert_eq!(next(&deleting(), &observed), Step::Act(Action::Revoke(via(), reference(id))));
         observed.revoked.insert(id.to_owned());
         observed.read.insert(id.to_owned(), read(dead(id)));
     }
-    assert_eq!(next(&deleting(), &observed), Step::Release { left: None });
+    assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None });
     // A send in doubt, whose job a list shows.
-    let mut in_doubt = Observed { unwritable: unwritable(), ..fresh() };
+    let mut in_doubt = fresh().with(|it| it.object.unwritable = unwritable());
     in_doubt.status.send = Some(send());
-    in_doubt.destinations = leads(there());
+    in_doubt.object.realms = leads(there());
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 91));
-    assert_eq!(next(&deleting(), &in_doubt), Step::Revoke(via(), reference("made")));
+    assert_eq!(next(&deleting(), &in_doubt), Step::Act(Action::Revoke(via(), reference("made"))));
     in_doubt.revoked.insert("made".to_owned());
     in_doubt.read.insert("made".to_owned(), read(dead("made")));
-    assert_eq!(next(&deleting(), &in_doubt), Step::Release { left: None });
+    assert_eq!(next(&deleting(), &in_doubt), Step::RemoveFinalizer { left: None });
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 40));
     assert_eq!(until(&next(&deleting(), &in_doubt)), Until::After(Duration::from_secs(51)), "every list must show it");
     // What is not deleted waits until it can be written down.
     let step = next(&desired(), &in_doubt);
     assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
-    let kept = Observed { unwritable: unwritable(), ..prepared() };
+    let kept = prepared().with(|it| it.object.unwritable = unwritable());
     assert_eq!(reason(&next(&desired(), &kept)), Reason::StatusNotStored, "and nothing is sent");
 }
 
 #[test]
 fn a_request_that_is_being_deleted_is_let_go_once() {
-    assert_eq!(next(&deleting(), &fresh()), Step::Release { left: None });
-    let without = Observed { finalizer: false, ..settled() };
-    assert_eq!(next(&deleting(), &without), Step::Wait(Wait { say: None, until: Until::Change }));
+    assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { left: None });
+    let without = settled().with(|it| it.object.finalizer = false);
+    assert_eq!(next(&deleting(), &without), Step::Wait(Wait::silent(Until::Change)));
 }

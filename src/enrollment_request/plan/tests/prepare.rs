@@ -2,35 +2,35 @@
 
 use super::*;
 use crate::beyond_identity::types::JobState;
-use crate::enrollment_request::step::Question;
+use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{job, send};
 
 #[test]
 fn the_finalizer_comes_before_anything_else() {
-    assert_eq!(next(&desired(), &Observed { finalizer: false, ..prepared() }), Step::AddFinalizer);
+    assert_eq!(next(&desired(), &prepared().with(|it| it.object.finalizer = false)), Step::AddFinalizer);
 }
 
 #[test]
 fn the_watch_cache_is_not_trusted_with_a_send() {
-    assert_eq!(next(&desired(), &Observed { fresh: false, ..prepared() }), Step::Refresh);
+    assert_eq!(next(&desired(), &prepared().with(|it| it.object.fresh = false)), Step::Refresh);
 }
 
 #[test]
 fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
     let mut observed = fresh();
     let steps = [
-        Step::Learn(Question::Config("hosted-web".to_owned())),
-        Step::Learn(Question::Realm(ProviderConfigRef::default())),
-        Step::Learn(Question::Identity(via(), desired().identity)),
-        Step::Reserve(person()),
-        Step::Learn(Question::Jobs(via(), "9ca7716e846cfa97".to_owned())),
+        Step::Fetch(Query::Config("hosted-web".to_owned())),
+        Step::Resolve(ProviderConfigRef::default()),
+        Step::Fetch(Query::Identity(via(), desired().identity)),
+        Step::Act(Action::Reserve(person())),
+        Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())),
     ];
     let known = prepared();
     for (n, step) in steps.into_iter().enumerate() {
         assert_eq!(next(&desired(), &observed), step);
         match n {
             0 => observed.config = known.config.clone(),
-            1 => observed.destinations = known.destinations.clone(),
+            1 => observed.object.realms = known.object.realms.clone(),
             2 => observed.identity = known.identity.clone(),
             3 => observed.reservation = known.reservation.clone(),
             _ => observed.jobs = known.jobs.clone(),
@@ -41,13 +41,13 @@ fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
 
 #[test]
 fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
-    type Spoil = fn(&mut Observed);
+    type Spoil = fn(&mut Known);
     let spoils: [Spoil; 5] = [
-        |o| o.reservation = Fact::Failed(trouble()),
-        |o| o.config = Fact::Failed(trouble()),
-        |o| o.destinations = leads(Fact::Failed(trouble())),
-        |o| o.identity = Fact::Failed(trouble()),
-        |o| o.jobs = Fact::Failed(trouble()),
+        |o| o.reservation = Fact::Failed(failure()),
+        |o| o.config = Fact::Failed(failure()),
+        |o| o.object.realms = leads(Fact::Failed(failure())),
+        |o| o.identity = Fact::Failed(failure()),
+        |o| o.jobs = Fact::Failed(failure()),
     ];
     for spoil in spoils {
         let mut observed = prepared();
@@ -59,17 +59,17 @@ fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
 
 #[test]
 fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
-    let missing = next(&desired(), &Observed { config: Fact::Known(None), ..prepared() });
+    let missing = next(&desired(), &prepared().with(|it| it.config = Fact::Known(None)));
     assert!(matches!(said(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
         && why.message.contains("AuthenticatorConfig hosted-web in namespace identity")));
-    let unready = next(&desired(), &Observed { config: Fact::Known(Some(config(None))), ..prepared() });
+    let unready = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(config(None)))));
     assert!(matches!(said(&unready), Phase::AtWork(why) if why.reason == Reason::AuthenticatorConfigNotReady));
     let leaving = Config { leaving: true, ..config(None) };
-    let step = next(&desired(), &Observed { config: Fact::Known(Some(leaving)), ..fresh() });
+    let step = next(&desired(), &fresh().with(|it| it.config = Fact::Known(Some(leaving))));
     assert_eq!(reason(&step), Reason::AuthenticatorConfigNotFound);
     assert!(said(&step).why().message.contains("is being deleted, and waits for this request"), "{step:?}");
     let stalled = Config { stalled: true, ..config(None) };
-    let stalled = next(&desired(), &Observed { config: Fact::Known(Some(stalled)), ..prepared() });
+    let stalled = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(stalled))));
     assert!(matches!(said(&stalled), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigStalled));
 }
 
@@ -84,13 +84,13 @@ fn an_identity_has_to_be_there_active_and_to_have_an_address() {
         (Some(identity(r#"{"primary_email_address": " "}"#, "active")), Reason::NoEmailAddress),
     ];
     for (identity, wanted) in cases {
-        let step = next(&desired(), &Observed { identity: Fact::Known(identity), ..prepared() });
+        let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(identity)));
         assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == wanted
             && why.message.starts_with("spec.identity.id: ") && !why.message.contains("example.com")));
     }
     let silent: Identity =
         serde_json::from_str(&format!(r#"{{"id": "9ca7716e846cfa97", "traits": {address}}}"#)).unwrap();
-    let step = next(&desired(), &Observed { identity: Fact::Known(Some(silent)), ..prepared() });
+    let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(Some(silent))));
     assert!(matches!(step, Step::WriteAhead(..)), "an absent status counts as active");
 }
 
@@ -98,7 +98,7 @@ fn an_identity_has_to_be_there_active_and_to_have_an_address() {
 fn a_configuration_of_another_realm_than_the_provider_configs_is_not_used() {
     let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let elsewhere = Destination { realm, ..destination() };
-    let step = next(&desired(), &Observed { destinations: leads(Fact::Known(elsewhere)), ..prepared() });
+    let step = next(&desired(), &prepared().with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
     assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::RealmChanged));
 }
 
@@ -115,7 +115,7 @@ fn without_a_usable_date_all_that_is_listed_is_named_and_the_own_clock_counts_fo
     old.create_time = Some("2020-01-01T00:00:00Z".to_owned());
     old.state = Some(JobState::Expired);
     let jobs = Fact::Known(Listed { server_time: None, ..listed(vec![old], 0) });
-    let Step::WriteAhead(record, _) = next(&desired(), &Observed { jobs, ..prepared() }) else { panic!() };
+    let Step::WriteAhead(record, _) = next(&desired(), &prepared().with(|it| it.jobs = jobs)) else { panic!() };
     assert_eq!(
         (record.not_before.as_str(), &record.existing_job_ids[..]),
         ("1970-01-01T00:00:00Z", &["old".to_owned()][..])
@@ -132,7 +132,7 @@ fn jobs_that_could_be_taken_for_the_new_one_are_named_and_others_are_not() {
     // Dead ones, or they would be adopted.
     jobs.iter_mut().for_each(|job| job.state = Some("EXPIRED".into()));
     let jobs = Fact::Known(listed(jobs, 0));
-    let Step::WriteAhead(record, _) = next(&desired(), &Observed { jobs, ..prepared() }) else { panic!() };
+    let Step::WriteAhead(record, _) = next(&desired(), &prepared().with(|it| it.jobs = jobs)) else { panic!() };
     assert_eq!(record.existing_job_ids, ["recent", "timeless"]);
 }
 
@@ -141,25 +141,25 @@ fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
     let dead = |n: i32| CredentialBindingJob { state: Some("EXPIRED".into()), ..job(&n.to_string()) };
     let jobs = (0..1001).map(dead).collect();
     let jobs = Fact::Known(listed(jobs, 0));
-    let step = next(&desired(), &Observed { jobs, ..prepared() });
+    let step = next(&desired(), &prepared().with(|it| it.jobs = jobs));
     assert!(matches!(said(&step), Phase::Refused(_)));
 }
 
 #[test]
 fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
-    let mut observed = Observed { config: Fact::Known(None), ..prepared() };
+    let mut observed = prepared().with(|it| it.config = Fact::Known(None));
     assert_eq!(until(&next(&desired(), &observed)), Until::Backoff(None));
-    observed.patience = Duration::ZERO;
+    observed.object.grace_remaining = Duration::ZERO;
     assert_eq!(until(&next(&desired(), &observed)), Until::After(TIMES.resync));
 }
 
 #[test]
 fn a_username_is_never_shown() {
     let desired = Desired { identity: Who::Username("jane@example.com".to_owned()), ..desired() };
-    let unknown = Observed { identity: Fact::Unknown, ..prepared() };
-    assert_eq!(next(&desired, &unknown), Step::Learn(Question::Identity(via(), desired.identity.clone())));
+    let unknown = prepared().with(|it| it.identity = Fact::Unknown);
+    assert_eq!(next(&desired, &unknown), Step::Fetch(Query::Identity(via(), desired.identity.clone())));
     for identity in [None, Some(identity("{}", "active")), Some(identity("{}", "suspended"))] {
-        let step = next(&desired, &Observed { identity: Fact::Known(identity), ..prepared() });
+        let step = next(&desired, &prepared().with(|it| it.identity = Fact::Known(identity)));
         let message = said(&step).why().message.clone();
         assert!(message.starts_with("spec.identity.username: the ") && !message.contains("jane"), "{message}");
     }
@@ -168,20 +168,20 @@ fn a_username_is_never_shown() {
 #[test]
 fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
     let other = Person { identity_id: "somebody-else".to_owned(), ..person() };
-    let step = next(&desired(), &Observed { reservation: Fact::Known(other), ..prepared() });
-    assert_eq!(step, Step::Reserve(person()));
+    let step = next(&desired(), &prepared().with(|it| it.reservation = Fact::Known(other)));
+    assert_eq!(step, Step::Act(Action::Reserve(person())));
 }
 
 #[test]
 fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
-    let destinations = leads(Fact::Failed(Trouble::not_its_turn(Duration::from_secs(7))));
-    let mut waiting = Observed { destinations, ..prepared() };
+    let destinations = leads(Fact::Failed(Failure::not_its_turn(Duration::from_secs(7))));
+    let mut waiting = prepared().with(|it| it.object.realms = destinations);
     let step = next(&desired(), &waiting);
     assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::RateLimited), "it is in progress");
     let late = Until::Turn(Duration::from_secs(607));
     assert_eq!(until(&step), late);
     waiting.status.observed_generation = Some(1);
-    assert_eq!(next(&desired(), &waiting), Step::Wait(Wait { say: None, until: late }));
+    assert_eq!(silent(&next(&desired(), &waiting)), late);
     waiting.status.send = Some(send());
-    assert_eq!(next(&desired(), &waiting), Step::Wait(Wait { say: None, until: late }), "a doubt stays one");
+    assert_eq!(silent(&next(&desired(), &waiting)), late, "a doubt stays one");
 }

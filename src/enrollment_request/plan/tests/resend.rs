@@ -3,14 +3,13 @@
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::enrollment_request::change::Change;
-use crate::enrollment_request::plan::is_anything_owed;
 use crate::enrollment_request::testing::{concluded, job};
 use crate::enrollment_request::wishes::RESEND;
 
 /// A request whose link has expired, of which all is known that a send needs.
-fn expired() -> Observed {
+fn expired() -> Known {
     let status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() };
-    Observed { status, ..prepared() }
+    prepared().with(|it| it.status = status)
 }
 
 fn asking(value: &str) -> Desired {
@@ -31,19 +30,19 @@ fn a_link_that_is_dead_is_followed_by_another_of_the_same_attempt() {
     assert_eq!((status.attempt, status.job_id.as_deref()), (Some(3), Some("next")));
     let earlier: Vec<_> = status.previous_jobs.iter().map(|it| (it.id.as_str(), it.state.as_deref())).collect();
     assert_eq!(earlier, [("job", Some("EXPIRED"))]);
-    assert!(!is_anything_owed(&asking("job/EXPIRED"), status), "it has acted");
+    assert!(!is_pending(&asking("job/EXPIRED"), status), "it has acted");
     observed.status.state = Some("EXPIRED".to_owned());
-    assert!(!is_anything_owed(&asking("job/EXPIRED"), &observed.status), "and acts on no other job");
+    assert!(!is_pending(&asking("job/EXPIRED"), &observed.status), "and acts on no other job");
 }
 
 #[test]
 fn what_does_not_name_the_job_and_its_state_sends_nothing() {
     for value in ["job/LINK_SENT", "job/REVOKED", "another/EXPIRED", "job", ""] {
-        assert!(matches!(next(&asking(value), &expired()), Step::Learn(_)), "{value}: it is followed");
+        assert!(matches!(next(&asking(value), &expired()), Step::Fetch(_)), "{value}: it is followed");
     }
-    let out = Observed { status: concluded(), ..prepared() };
+    let out = prepared().with(|it| it.status = concluded());
     for value in ["job/EXPIRED", "job/LINK_SENT"] {
-        assert!(matches!(next(&asking(value), &out), Step::Learn(_)), "{value}: the link is out");
+        assert!(matches!(next(&asking(value), &out), Step::Fetch(_)), "{value}: the link is out");
     }
 }
 
@@ -58,17 +57,20 @@ fn a_raised_attempt_takes_the_resend_with_it() {
 #[test]
 fn it_waits_while_the_request_is_revoked_and_is_read_fresh_before_it_is_believed() {
     let revoked = Desired { revoked: true, ..asking("job/EXPIRED") };
-    assert!(!is_anything_owed(&revoked, &expired().status));
-    assert_eq!(next(&asking("job/EXPIRED"), &Observed { fresh: false, ..expired() }), Step::Refresh);
-    let gone = Desired { deleting: true, ..asking("job/EXPIRED") };
+    assert!(!is_pending(&revoked, &expired().status));
+    assert_eq!(next(&asking("job/EXPIRED"), &expired().with(|it| it.object.fresh = false)), Step::Refresh);
+    let gone = asking("job/EXPIRED").with(|it| it.lifecycle.deleted_at = Some(now()));
     assert!(!matches!(next(&gone, &expired()), Step::WriteAhead(..)));
 }
 
 #[test]
 fn what_is_in_its_way_is_said_although_the_spec_was_looked_at() {
     let seen = EnrollmentRequestStatus { observed_generation: Some(1), ..expired().status };
-    let held_back = Trouble::not_its_turn(Duration::from_secs(5));
-    let observed = Observed { status: seen, destinations: leads(Fact::Failed(held_back)), ..expired() };
+    let held_back = Failure::not_its_turn(Duration::from_secs(5));
+    let observed = expired().with(|it| {
+        it.status = seen;
+        it.object.realms = leads(Fact::Failed(held_back));
+    });
     assert_eq!(reason(&next(&asking("job/EXPIRED"), &observed)), Reason::RateLimited);
     assert!(matches!(next(&desired(), &observed), Step::Wait(Wait { say: None, .. })));
 }

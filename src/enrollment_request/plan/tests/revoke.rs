@@ -5,8 +5,7 @@ use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::PreviousJob;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::Recognized;
-use crate::enrollment_request::plan::{is_anything_owed, to_revoke};
-use crate::enrollment_request::step::{JobRef, Question};
+use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 use crate::enrollment_request::wishes::REVOKE;
 
@@ -25,8 +24,12 @@ pub(super) fn previous(id: &str, state: &str) -> PreviousJob {
 }
 
 /// A request whose job is out, known for longer than a list may lag.
-pub(super) fn settled() -> Observed {
-    Observed { status: concluded(), job_known_for: TIMES.settle, destinations: leads(there()), ..fresh() }
+pub(super) fn settled() -> Known {
+    fresh().with(|it| {
+        it.status = concluded();
+        it.job_known_for = TIMES.settle;
+        it.object.realms = leads(there());
+    })
 }
 
 /// These jobs could not be revoked, not long ago.
@@ -35,7 +38,7 @@ pub(super) fn refused(jobs: &[&str]) -> BTreeMap<String, String> {
 }
 
 /// The service has answered that there is no such job, and a list of its identity's jobs has shown that, too.
-pub(super) fn gone(mut observed: Observed, job: &str) -> Observed {
+pub(super) fn gone(mut observed: Known, job: &str) -> Known {
     observed.revoked.insert(job.to_owned());
     observed.read.insert(job.to_owned(), None);
     let recognized = Fact::Known(Recognized { identity: true, config: false });
@@ -56,17 +59,20 @@ fn revoked() -> Desired {
 fn a_job_is_revoked_then_read_then_written_down() {
     for desired in [revoked(), deleting()] {
         let mut observed = settled();
-        observed.fresh = false;
+        observed.object.fresh = false;
         assert_eq!(next(&desired, &observed), Step::Refresh);
-        observed.fresh = true;
-        assert_eq!(next(&desired, &observed), Step::Revoke(via(), reference("job")));
+        observed.object.fresh = true;
+        assert_eq!(next(&desired, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
         observed.revoked.insert("job".to_owned());
-        assert_eq!(next(&desired, &observed), Step::Learn(Question::Job(via(), reference("job"))));
+        assert_eq!(next(&desired, &observed), Step::Fetch(Query::Job(via(), reference("job"))));
         observed.read.insert("job".to_owned(), read(dead("job")));
         let Step::Record(change) = next(&desired, &observed) else { panic!() };
         assert!(change.apply(&mut observed.status));
         let phase = change.phase(&observed.status, &desired);
-        assert!(matches!(phase, Some(Phase::Revoked { asked: true, .. })) != desired.deleting, "{phase:?}");
+        assert!(
+            matches!(phase, Some(Phase::Revoked { asked: true, .. })) != desired.lifecycle.is_deleting(),
+            "{phase:?}"
+        );
     }
 }
 
@@ -84,13 +90,13 @@ fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
 fn an_earlier_job_whose_link_is_out_is_revoked_once_a_later_one_stands_and_not_before() {
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("dead", "EXPIRED"), previous("old", "LINK_SENT")];
-    assert_eq!(next(&desired(), &observed), Step::Revoke(via(), reference("old")));
+    assert_eq!(next(&desired(), &observed), Step::Act(Action::Revoke(via(), reference("old"))));
     observed = gone(observed, "old");
     let Step::Record(change) = next(&desired(), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
     assert_eq!(observed.status.previous_jobs, [previous("dead", "EXPIRED")]);
     let raised = Desired { attempt: 2, ..desired() };
-    let owed = Observed { status: concluded(), ..prepared() };
+    let owed = prepared().with(|it| it.status = concluded());
     assert!(matches!(next(&raised, &owed), Step::WriteAhead(..)), "the old link lives until the new one is sent");
 }
 
@@ -98,16 +104,16 @@ fn an_earlier_job_whose_link_is_out_is_revoked_once_a_later_one_stands_and_not_b
 fn a_job_that_is_not_outstanding_is_left_alone() {
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
-        let observed = Observed { status, ..settled() };
-        assert!(!matches!(next(&revoked(), &observed), Step::Revoke(..)), "{state}");
-        assert_eq!(next(&deleting(), &observed), Step::Release { left: None }, "{state}");
+        let observed = settled().with(|it| it.status = status);
+        assert!(!matches!(next(&revoked(), &observed), Step::Act(Action::Revoke(..))), "{state}");
+        assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None }, "{state}");
     }
 }
 
 #[test]
 fn a_refused_revocation_does_not_hide_how_the_job_gets_on() {
-    let observed = Observed { revoke_refused: refused(&["job"]), ..settled() };
-    assert_eq!(next(&revoked(), &observed), Step::Learn(Question::Job(via(), reference("job"))));
+    let observed = settled().with(|it| it.revoke_refused = refused(&["job"]));
+    assert_eq!(next(&revoked(), &observed), Step::Fetch(Query::Job(via(), reference("job"))));
 }
 
 #[test]
@@ -117,20 +123,26 @@ fn a_refused_revocation_is_tried_again_at_the_resync_interval_however_far_the_ne
         previous_jobs: vec![previous("old", "LINK_SENT")],
         ..concluded()
     };
-    let step = next(&desired(), &Observed { status: complete, revoke_refused: refused(&["old"]), ..settled() });
+    let step = next(
+        &desired(),
+        &settled().with(|it| {
+            it.status = complete;
+            it.revoke_refused = refused(&["old"]);
+        }),
+    );
     assert!(matches!(said(&step), Phase::Complete(_)));
     assert_eq!(until(&step), Until::After(TIMES.resync));
 }
 
 #[test]
 fn an_outage_is_waited_for_and_nothing_is_revoked_by_a_process_that_is_ending() {
-    let step = next(&deleting(), &Observed { job_trouble: [("job".to_owned(), trouble())].into(), ..settled() });
+    let step = next(&deleting(), &settled().with(|it| it.job_failures = [("job".to_owned(), failure())].into()));
     assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }));
-    assert!(matches!(next(&revoked(), &Observed { may_write: false, ..settled() }), Step::Wait(_)));
+    assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::Wait(_)));
 }
 
 /// A request with a link that is out, and two more of earlier attempts.
-pub(super) fn three() -> Observed {
+pub(super) fn three() -> Known {
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("b", "LINK_SENT"), previous("c", "LINK_OPENED")];
     observed
@@ -141,8 +153,8 @@ fn a_job_that_cannot_be_revoked_keeps_no_other_one_from_being_tried() {
     let raised = Desired { attempt: 2, ..desired() };
     for stuck in ["b", "c"] {
         let other = if stuck == "b" { "c" } else { "b" };
-        let mut refused_one = Observed { revoke_refused: refused(&[stuck]), ..three() };
-        let mut failing = Observed { job_trouble: [(stuck.to_owned(), trouble())].into(), ..three() };
+        let mut refused_one = three().with(|it| it.revoke_refused = refused(&[stuck]));
+        let mut failing = three().with(|it| it.job_failures = [(stuck.to_owned(), failure())].into());
         let mut accepted = three();
         accepted.revoked.insert(stuck.to_owned());
         let still_out = CredentialBindingJob {
@@ -152,13 +164,17 @@ fn a_job_that_cannot_be_revoked_keeps_no_other_one_from_being_tried() {
         accepted.read.insert(stuck.to_owned(), read(still_out));
         for observed in [&mut refused_one, &mut failing, &mut accepted] {
             for desired in [desired(), deleting(), raised.clone()] {
-                assert_eq!(next(&desired, observed), Step::Revoke(via(), reference(other)), "{desired:?}");
+                assert_eq!(next(&desired, observed), Step::Act(Action::Revoke(via(), reference(other))), "{desired:?}");
             }
             let current = gone(std::mem::take(observed), other);
             let Step::Record(change) = next(&deleting(), &current) else { panic!() };
             let mut current = current;
             assert!(change.apply(&mut current.status));
-            assert_eq!(next(&deleting(), &current), Step::Revoke(via(), reference("job")), "the current one, too");
+            assert_eq!(
+                next(&deleting(), &current),
+                Step::Act(Action::Revoke(via(), reference("job"))),
+                "the current one, too"
+            );
         }
     }
 }
@@ -167,8 +183,11 @@ fn a_job_that_cannot_be_revoked_keeps_no_other_one_from_being_tried() {
 fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() {
     let raised = Desired { attempt: 2, ..desired() };
     let suspended = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "suspended")));
-    let mut observed = Observed { status: three().status, identity: suspended, ..prepared() };
-    assert_eq!(next(&raised, &observed), Step::Revoke(via(), reference("b")));
+    let mut observed = prepared().with(|it| {
+        it.status = three().status;
+        it.identity = suspended;
+    });
+    assert_eq!(next(&raised, &observed), Step::Act(Action::Revoke(via(), reference("b"))));
     observed.revoke_refused = refused(&["b", "c"]);
     let step = next(&raised, &observed);
     assert_eq!(
@@ -180,22 +199,22 @@ fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() 
 
 #[test]
 fn a_404_is_believed_only_where_a_list_of_a_service_that_knows_the_identity_agrees() {
-    for (desired, settles) in [(deleting(), Step::Release { left: None }), (revoked(), Step::Refresh)] {
+    for (desired, settles) in [(deleting(), Step::RemoveFinalizer { left: None }), (revoked(), Step::Refresh)] {
         let mut observed = gone(settled(), "job");
         observed.recognized.clear();
         observed.listed.clear();
-        assert!(matches!(next(&desired, &observed), Step::Learn(Question::Recognize(..))));
+        assert!(matches!(next(&desired, &observed), Step::Fetch(Query::Recognize(..))));
         let recognize = |identity, config| Fact::Known(Recognized { identity, config });
         let id = || "9ca7716e846cfa97".to_owned();
         observed.recognized.insert(id(), recognize(true, false));
-        assert_eq!(next(&desired, &observed), Step::Learn(Question::IsListed(via(), reference("job"))));
+        assert_eq!(next(&desired, &observed), Step::Fetch(Query::IsListed(via(), reference("job"))));
         observed.listed.insert("job".to_owned(), Fact::Known(true));
         assert!(matches!(next(&desired, &observed), Step::Wait(_)), "it is still listed");
-        observed.listed.insert("job".to_owned(), Fact::Failed(trouble()));
+        observed.listed.insert("job".to_owned(), Fact::Failed(failure()));
         assert!(matches!(next(&desired, &observed), Step::Wait(_)));
         observed.listed.insert("job".to_owned(), Fact::Known(false));
         let then = next(&desired, &observed);
-        assert!(then == settles || (!desired.deleting && reason(&then) == Reason::Revoked), "{then:?}");
+        assert!(then == settles || (!desired.lifecycle.is_deleting() && reason(&then) == Reason::Revoked), "{then:?}");
         observed.recognized.insert(id(), recognize(false, true));
         observed.listed.clear();
         assert!(next(&desired, &observed) == then, "the identity was removed, and its jobs with it");
@@ -210,7 +229,7 @@ fn nothing_is_sent_where_more_links_than_a_status_holds_are_out_and_cannot_be_re
     let raised = Desired { attempt: 2, ..desired() };
     let with = |count: usize| {
         let ids: Vec<String> = (0..count).map(|n| n.to_string()).collect();
-        let mut observed = Observed { status: concluded(), ..prepared() };
+        let mut observed = prepared().with(|it| it.status = concluded());
         observed.status.previous_jobs = ids.iter().map(|id| previous(id, "LINK_SENT")).collect();
         observed.revoke_refused = refused(&ids.iter().map(String::as_str).collect::<Vec<_>>());
         next(&raised, &observed)
@@ -222,9 +241,12 @@ fn nothing_is_sent_where_more_links_than_a_status_holds_are_out_and_cannot_be_re
 
 #[test]
 fn a_request_that_has_to_send_no_more_says_so_to_those_that_wait() {
-    let cached = Observed { fresh: false, holds_send_slot: true, ..settled() };
+    let cached = settled().with(|it| {
+        it.object.fresh = false;
+        it.holds_send_slot = true;
+    });
     assert_eq!(next(&desired(), &cached), Step::Refresh);
-    assert!(!matches!(next(&desired(), &Observed { fresh: true, ..cached }), Step::Refresh));
+    assert!(!matches!(next(&desired(), &cached.with(|it| it.object.fresh = true)), Step::Refresh));
 }
 
 #[test]
@@ -253,13 +275,16 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
 #[test]
 fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
     let asked = |job: &str| Desired { wishes: wishes(REVOKE, job), ..desired() };
-    assert_eq!(next(&asked("job"), &settled()), Step::Revoke(via(), reference("job")));
-    assert_eq!(next(&asked("another"), &settled()), Step::Learn(Question::Job(via(), reference("job"))));
+    assert_eq!(next(&asked("job"), &settled()), Step::Act(Action::Revoke(via(), reference("job"))));
+    assert_eq!(next(&asked("another"), &settled()), Step::Fetch(Query::Job(via(), reference("job"))));
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
-        assert!(!matches!(next(&asked("job"), &Observed { status, ..settled() }), Step::Revoke(..)), "{state}");
+        assert!(
+            !matches!(next(&asked("job"), &settled().with(|it| it.status = status)), Step::Act(Action::Revoke(..))),
+            "{state}"
+        );
     }
-    assert!(!to_revoke(&asked("job"), &concluded()).is_empty() && is_anything_owed(&asked("job"), &concluded()));
+    assert!(!to_revoke(&asked("job"), &concluded()).is_empty() && is_pending(&asked("job"), &concluded()));
     assert!(to_revoke(&asked("another"), &concluded()).is_empty());
 
     let mut observed = settled();
@@ -274,32 +299,32 @@ fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
 #[test]
 fn a_link_that_an_annotation_names_dies_before_a_raised_attempt_is_sent_and_does_not_keep_it_from_that() {
     let both = Desired { wishes: wishes(REVOKE, "job"), attempt: 2, ..desired() };
-    let mut observed = Observed { status: concluded(), ..prepared() };
-    assert_eq!(next(&both, &observed), Step::Revoke(via(), reference("job")));
+    let mut observed = prepared().with(|it| it.status = concluded());
+    assert_eq!(next(&both, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
     observed.revoke_refused = refused(&["job"]);
     assert!(matches!(next(&both, &observed), Step::WriteAhead(..)), "it cannot be revoked");
-    let in_doubt = Observed { status: EnrollmentRequestStatus { send: Some(send()), ..concluded() }, ..settled() };
-    assert!(!matches!(next(&both, &in_doubt), Step::Revoke(..)), "the doubt is settled first");
+    let in_doubt = settled().with(|it| it.status = EnrollmentRequestStatus { send: Some(send()), ..concluded() });
+    assert!(!matches!(next(&both, &in_doubt), Step::Act(Action::Revoke(..))), "the doubt is settled first");
 }
 
 #[test]
 fn an_earlier_link_that_somebody_has_to_help_with_is_said_beside_what_is_said_of_the_request() {
-    let blocked: Trouble = Phase::Blocked(crate::api::phase::why(Reason::Unauthorized, "401")).into();
+    let blocked = Failure::blocked(Reason::Unauthorized, "401");
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("old", "LINK_SENT")];
-    observed.job_trouble = [("old".to_owned(), blocked)].into();
-    assert_eq!(next(&desired(), &observed), Step::CannotRevoke(reference("old"), "401".to_owned()));
+    observed.job_failures = [("old".to_owned(), blocked)].into();
+    assert_eq!(next(&desired(), &observed), Step::Act(Action::CannotRevoke(reference("old"), "401".to_owned())));
     observed.revoke_refused = refused(&["old"]);
-    assert!(matches!(next(&desired(), &observed), Step::Learn(Question::Job(..))), "and the current one is followed");
+    assert!(matches!(next(&desired(), &observed), Step::Fetch(Query::Job(..))), "and the current one is followed");
 }
 
 #[test]
 fn a_link_whose_time_is_over_is_tried_to_be_revoked_and_holds_up_nothing() {
-    let mut observed = Observed { revoke_refused: refused(&["old"]), ..settled() };
+    let mut observed = settled().with(|it| it.revoke_refused = refused(&["old"]));
     observed.status.state = Some("COMPLETE".to_owned());
     observed.status.previous_jobs = vec![PreviousJob { expired: Some(true), ..previous("old", "LINK_SENT") }];
-    assert_eq!(next(&deleting(), &observed), Step::Release { left: None });
+    assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None });
     observed.revoke_refused.clear();
-    let Step::Revoke(_, job) = next(&deleting(), &observed) else { panic!() };
+    let Step::Act(Action::Revoke(_, job)) = next(&deleting(), &observed) else { panic!() };
     assert!(job.expired);
 }

@@ -1,4 +1,4 @@
-//! One look: asks the world outside what the plan wants to know, and who else may be about the same person.
+//! Fetches from the world outside what the plan wants to know, and who else may be about the same person.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,53 +6,45 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::desired::Who;
-use super::execute::Look;
 use super::observed::{Config, Listed, Person, ReadyConfig, Recognized};
 use super::phase::is_outstanding;
-use super::plan;
-use super::ports::Remote;
+use super::reconciler::Request;
 use super::reservations::{Holder, Taken};
-use super::step::{JobRef, Known, Question};
+use super::step::{JobRef, Known, Query};
 use crate::api::conditions::{PAUSED, STALLED, is_ready, is_stalled};
-use crate::api::phase::why;
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, Phase, ProviderConfigRef, Reason};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, ProviderConfigRef, Reason};
 use crate::beyond_identity::Listing;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
 use crate::reconcile::annotations::is_paused;
-use crate::reconcile::outcome;
-use crate::reconcile::{Caller, Fact, Objects, Opened, RealmIds, Realms, Trouble};
+use crate::reconcile::outcome::{failure, found};
+use crate::reconcile::{Backend, Fact, Failure, Objects, RealmIds, Remote};
 
-impl<O, C, R> Look<'_, O, C, R>
-where
-    O: Objects<EnrollmentRequest>,
-    C: Objects<AuthenticatorConfig>,
-    R: Realms<Remote: Remote>,
-{
-    /// Answers a question into what is known.
-    pub(super) async fn learn(&mut self, question: Question) {
-        match question {
-            Question::Config(name) => {
-                let config = self.ports.configs.cached(&self.desired.namespace, &name);
+impl<B: Backend> Request<'_, B> {
+    /// Fetches the answer to a query into what is known.
+    pub(super) async fn fetch_query(&mut self, query: Query) {
+        match query {
+            Query::Config(name) => {
+                let config =
+                    Objects::<AuthenticatorConfig>::cached(&*self.context.backend, &self.desired.namespace, &name);
                 self.observed.config = Fact::Known(config.as_deref().map(of_config));
             }
-            Question::Realm(reference) => self.open(reference).await,
-            Question::Identity(reference, who) => {
-                if let Some(realm) = self.realms.get(&reference) {
+            Query::Identity(reference, who) => {
+                if let Some(realm) = self.remote(&reference) {
                     self.observed.identity = identity(realm, &who, &reference).await.into();
                 }
             }
-            Question::Jobs(reference, identity_id) => self.list_jobs(&reference, &identity_id).await,
-            Question::Job(reference, job) => self.read_job(&reference, job).await,
-            Question::IsListed(reference, JobRef { identity_id, job_id, .. }) => {
-                if let Some(realm) = self.realms.get(&reference) {
+            Query::Jobs(reference, identity_id) => self.list_jobs(&reference, &identity_id).await,
+            Query::Job(reference, job) => self.read_job(&reference, job).await,
+            Query::IsListed(reference, JobRef { identity_id, job_id, .. }) => {
+                if let Some(realm) = self.remote(&reference) {
                     let listed = realm.jobs(&identity_id).await;
                     let listed = listed.map(|listing| listing.items.iter().any(|job| job.id == job_id));
-                    let listed = listed.map_err(|error| outcome::trouble(&error, &reference));
+                    let listed = listed.map_err(|error| failure(&error, &reference));
                     self.observed.listed.insert(job_id, listed.into());
                 }
             }
-            Question::Recognize(reference, known) => {
-                if let Some(realm) = self.realms.get(&reference) {
+            Query::Recognize(reference, known) => {
+                if let Some(realm) = self.remote(&reference) {
                     let recognized = recognized(realm, &known, &reference).await;
                     self.observed.recognized.insert(known.identity_id, recognized.into());
                 }
@@ -60,35 +52,17 @@ where
         }
     }
 
-    async fn open(&mut self, reference: ProviderConfigRef) {
-        let (namespace, name) = (&self.desired.namespace, &self.holder.name);
-        let status = &self.observed.status;
-        let is_owed = plan::is_anything_owed(&self.desired, status);
-        let is_leaving = self.desired.deleting || !plan::to_revoke(&self.desired, status).is_empty();
-        let caller = Caller { namespace, name, is_owed, is_leaving };
-        match self.ports.realms.open(caller, &reference).await {
-            Ok(Opened { remote, not_allowed, no_resource_ids: _ }) => {
-                self.observed.destinations.insert(reference.clone(), Fact::Known(remote.destination()));
-                if let Some(phase) = not_allowed {
-                    self.observed.not_allowed.insert(reference.clone(), phase);
-                }
-                self.realms.insert(reference, remote);
-            }
-            Err(trouble) => _ = self.observed.destinations.insert(reference, Fact::Failed(trouble)),
-        }
-    }
-
     /// Lists the jobs of an identity. What a list before has shown stays, since either can miss a job that is there.
     async fn list_jobs(&mut self, reference: &ProviderConfigRef, identity_id: &str) {
-        let Some(realm) = self.realms.get(reference) else { return };
-        let age = match &self.observed.status.send {
-            Some(send) => self.memory.known_for(&send.id, self.ports.environment.monotonic()),
+        let Some(realm) = self.remote(reference) else { return };
+        let age = match &self.status.send {
+            Some(send) => self.memory.record_known_for(&send.id, self.context.environment.monotonic()),
             None => Duration::ZERO,
         };
         let Listing { items, server_time } = match realm.jobs(identity_id).await {
             Ok(listing) => listing,
             Err(error) => {
-                self.observed.jobs = Fact::Failed(outcome::trouble(&error, reference));
+                self.observed.jobs = Fact::Failed(failure(&error, reference));
                 return;
             }
         };
@@ -105,17 +79,17 @@ where
 
     async fn read_job(&mut self, reference: &ProviderConfigRef, job: JobRef) {
         let JobRef { identity_id, job_id, .. } = &job;
-        let Some(realm) = self.realms.get(reference) else { return };
-        let read = match outcome::found(realm.job(identity_id, job_id).await, reference) {
+        let Some(realm) = self.remote(reference) else { return };
+        let read = match found(realm.job(identity_id, job_id).await, reference) {
             // Somebody may have edited the id in status into that of another identity's job.
             Ok(read) => read.filter(|read| read.item.identity_id.as_ref().is_none_or(|owner| owner == identity_id)),
-            Err(trouble) => {
-                self.observed.job_trouble.insert(job_id.clone(), trouble);
+            Err(failure) => {
+                self.observed.job_failures.insert(job_id.clone(), failure);
                 return;
             }
         };
-        if self.observed.status.job_id.as_ref() == Some(job_id) {
-            self.looked(read.is_some());
+        if self.status.job_id.as_ref() == Some(job_id) {
+            self.polled(read.as_ref().map(|read| &read.item));
         }
         let state = read.as_ref().map(|read| read.item.state.as_ref().map(JobState::as_str));
         if let Some(said) = self.observed.revoke_said.take().filter(|_| state.is_some_and(is_outstanding)) {
@@ -126,43 +100,40 @@ where
 
     /// Takes the person, unless another request has it.
     pub(super) async fn reserve(&mut self, person: Person) {
-        let reservations = &self.ports.reservations;
-        let mut taken = reservations.take(&person, &self.holder);
+        let reservations = self.context.shared.clone();
+        let mut taken = reservations.take(&person, &self.holder());
         if let Err(Taken::By(other) | Taken::Busy(other)) = &taken
             && !self.is_there(other).await
         {
             reservations.release(other);
-            taken = reservations.take(&person, &self.holder);
+            taken = reservations.take(&person, &self.holder());
         }
         let request = self.held.object();
         self.observed.reservation = match taken {
             Ok(()) => Fact::Known(person),
-            Err(Taken::NotFilled) => Fact::Failed(
-                Phase::AtWork(why(Reason::Sending, "waiting until all EnrollmentRequests have been read")).into(),
-            ),
-            Err(Taken::Busy(other)) => Fact::Failed(self.busy(&other).into()),
+            Err(Taken::NotFilled) => {
+                Fact::Failed(Failure::transient(Reason::Sending, "waiting until all EnrollmentRequests have been read"))
+            }
+            Err(Taken::Busy(other)) => Fact::Failed(self.busy(&other)),
             Err(Taken::By(other)) => {
                 let same_namespace = request.namespace().as_deref() == Some(&other.namespace);
                 let other =
                     if same_namespace { format!(" {}", other.name) } else { " in another namespace".to_owned() };
-                Fact::Failed(
-                    Phase::Blocked(why(
-                        Reason::DuplicateRequest,
-                        format!(
-                            "the EnrollmentRequest{other} is about the same identity and authenticator configuration, so \
-                             this one sends nothing: delete this one, and raise spec.attempt of the other one to send again"
-                        ),
-                    ))
-                    .into(),
-                )
+                Fact::Failed(Failure::blocked(
+                    Reason::DuplicateRequest,
+                    format!(
+                        "the EnrollmentRequest{other} is about the same identity and authenticator configuration, so \
+                         this one sends nothing: delete this one, and raise spec.attempt of the other one to send again"
+                    ),
+                ))
             }
         };
     }
 
     /// What is said while another request's email to the same identity is under way or in doubt. Where that one does not get
     /// on by itself, somebody has to act.
-    fn busy(&self, other: &Holder) -> Phase {
-        let request = self.ports.requests.cached(&other.namespace, &other.name);
+    fn busy(&self, other: &Holder) -> Failure {
+        let request = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &other.namespace, &other.name);
         let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
         let here = other.namespace == self.desired.namespace;
         let named = if here { format!("EnrollmentRequest {}", other.name) } else { "another namespace".to_owned() };
@@ -170,15 +141,15 @@ where
         let has = |type_: &str| conditions.iter().any(|condition| condition.type_ == type_);
         if has(PAUSED) || has(STALLED) {
             let remedy = "it is paused or stalled: its conditions say what is to be done";
-            return Phase::Blocked(why(Reason::WaitingForAnotherSend, format!("{what}; {remedy}")));
+            return Failure::blocked(Reason::WaitingForAnotherSend, format!("{what}; {remedy}"));
         }
-        Phase::AtWork(why(Reason::WaitingForAnotherSend, what))
+        Failure::transient(Reason::WaitingForAnotherSend, what)
     }
 
     /// The ids of those of `jobs` that a send in doubt must not take for its own: those that another request names,
     /// and while another one is in doubt about the same person, and has it, all of them.
     async fn not_ours(&self, jobs: &[CredentialBindingJob]) -> BTreeSet<String> {
-        if let Some(rival) = self.ports.reservations.rival_in_doubt(&self.holder, &self.observed.status)
+        if let Some(rival) = self.context.shared.rival_in_doubt(&self.holder(), &self.status)
             && self.is_there(&rival).await
         {
             return jobs.iter().map(|job| job.id.clone()).collect();
@@ -188,7 +159,7 @@ where
 
     /// The ids of those of `jobs` that another request names.
     pub(super) async fn named_elsewhere(&self, jobs: impl IntoIterator<Item = &str>) -> BTreeSet<String> {
-        let named = self.ports.reservations.named_elsewhere(&self.holder, jobs.into_iter());
+        let named = self.context.shared.named_elsewhere(&self.holder(), jobs.into_iter());
         let mut elsewhere = BTreeSet::new();
         for (job, others) in named {
             for other in &others {
@@ -196,7 +167,7 @@ where
                     elsewhere.insert(job);
                     break;
                 }
-                self.ports.reservations.release(other);
+                self.context.shared.release(other);
             }
         }
         elsewhere
@@ -205,47 +176,48 @@ where
     /// Whether another request is there. Only the API server can say that it is not: a watch cache may not have it
     /// yet, and the watch may not have told yet of what is gone.
     async fn is_there(&self, other: &Holder) -> bool {
-        let requests = &self.ports.requests;
+        let backend = &*self.context.backend;
         let same = |uid: Option<String>| uid.as_deref() == Some(&other.uid);
-        if requests.cached(&other.namespace, &other.name).is_some_and(|cached| same(cached.uid())) {
+        if Objects::<EnrollmentRequest>::cached(backend, &other.namespace, &other.name)
+            .is_some_and(|cached| same(cached.uid()))
+        {
             return true;
         }
-        let read = requests.read(&other.namespace, &other.name).await;
+        let read = Objects::<EnrollmentRequest>::read(backend, &other.namespace, &other.name).await;
         read.map_or(true, |read| read.is_some_and(|read| same(read.uid())))
     }
 }
 
 /// The identity that `who` leads to; `None` when it leads to none.
-async fn identity(realm: &impl Remote, who: &Who, provider: &ProviderConfigRef) -> Result<Option<Identity>, Trouble> {
+async fn identity(realm: &impl Remote, who: &Who, provider: &ProviderConfigRef) -> Result<Option<Identity>, Failure> {
     let username = match who {
-        Who::Id(id) => return outcome::found(realm.identity(id).await, provider),
+        Who::Id(id) => return found(realm.identity(id).await, provider),
         Who::Username(username) => username,
     };
-    let found = realm.identities_by_username(username).await.map_err(|error| outcome::trouble(&error, provider))?;
+    let found = realm.identities_by_username(username).await.map_err(|error| failure(&error, provider))?;
     // The filter is the service's; whom it leads to is decided here.
     let mut found = found.into_iter().filter(|identity| identity.has_username(username));
     match (found.next(), found.next()) {
         (identity, None) => Ok(identity),
-        (_, Some(_)) => Err(Phase::Blocked(why(
+        (_, Some(_)) => Err(Failure::blocked(
             Reason::IdentityAmbiguous,
             "spec.identity.username: it leads to more than one identity of the realm: give spec.identity.id instead",
-        ))
-        .into()),
+        )),
     }
 }
 
 /// By what the service behind `provider` is recognized. That it does not know the identity is asked again after its list has
 /// shown the configuration: before, it may have been another one that answered.
-async fn recognized(realm: &impl Remote, known: &Known, provider: &ProviderConfigRef) -> Result<Recognized, Trouble> {
+async fn recognized(realm: &impl Remote, known: &Known, provider: &ProviderConfigRef) -> Result<Recognized, Failure> {
     let knows_identity = async || {
-        let found = outcome::found(realm.identity(&known.identity_id).await, provider)?;
-        Ok::<_, Trouble>(found.is_some())
+        let found = found(realm.identity(&known.identity_id).await, provider)?;
+        Ok::<_, Failure>(found.is_some())
     };
     if knows_identity().await? {
         return Ok(Recognized { identity: true, config: false });
     }
-    let configs = realm.config_ids().await.map_err(|error| outcome::trouble(&error, provider))?;
-    let config = configs.contains(&known.authenticator_config_id);
+    let configs = realm.configs().await.map_err(|error| failure(&error, provider))?;
+    let config = configs.items.iter().any(|config| config.id == known.authenticator_config_id);
     Ok(Recognized { identity: config && knows_identity().await?, config })
 }
 

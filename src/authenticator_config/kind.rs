@@ -1,0 +1,121 @@
+//! The AuthenticatorConfig as a kind: its types and its rules, for the shared planner and the shared reconcile loop. Pure.
+
+use super::change::Change;
+use super::desired::Desired;
+use super::observed::Observed;
+use super::plan::{self, Input, Step};
+use super::step::{Action, Query};
+use crate::api::authenticator_config::CreateRecord;
+use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase};
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::{Kind, Lifecycle, ObjectState, RealmIds, Sent, View};
+
+impl Kind for AuthenticatorConfig {
+    const CONTROLLER: &'static str = "authenticatorconfig";
+
+    type Status = AuthenticatorConfigStatus;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Query = Query;
+    type Change = Change;
+    type Action = Action;
+    type Created = Made;
+    type Shared = ();
+    type Published = ();
+
+    fn status(&self) -> Option<&AuthenticatorConfigStatus> {
+        self.status.as_ref()
+    }
+
+    fn desired(&self, cluster: &str) -> Desired {
+        Desired::of(self, cluster)
+    }
+
+    fn lifecycle(desired: &Desired) -> &Lifecycle {
+        &desired.lifecycle
+    }
+
+    fn lifecycle_mut(desired: &mut Desired) -> &mut Lifecycle {
+        &mut desired.lifecycle
+    }
+
+    fn object_state(observed: &Observed) -> &ObjectState<Self> {
+        &observed.object
+    }
+
+    fn seen_generation(status: &AuthenticatorConfigStatus) -> Option<i64> {
+        status.observed_generation
+    }
+
+    fn standing_record(status: &AuthenticatorConfigStatus) -> Option<&CreateRecord> {
+        status.create.as_ref()
+    }
+
+    fn remote_id(status: &AuthenticatorConfigStatus) -> Option<&str> {
+        status.id.as_deref()
+    }
+
+    fn observe(before: Observed, view: View<'_, Self>) -> Observed {
+        Observed::from(before, view)
+    }
+
+    fn unfetched(_: Observed) -> Observed {
+        Observed::default()
+    }
+
+    fn is_pending(input: &Input<'_>) -> bool {
+        plan::is_pending(input)
+    }
+
+    fn is_send_pending(input: &Input<'_>) -> bool {
+        input.status.id.is_none()
+    }
+
+    fn is_removing(input: &Input<'_>) -> bool {
+        input.is_deleting()
+    }
+
+    fn conclude(sent: &Sent<Self>, Made { config, generation }: &Made) -> Change {
+        let CreateRecord { id, endpoint, tenant_id, realm_id, timeout_seconds: _ } = sent.record.clone();
+        Change::Take {
+            create_id: Some(id),
+            id: config.id.clone(),
+            realm: RealmIds { tenant_id, realm_id },
+            endpoint,
+            made_as: Some(*generation),
+        }
+    }
+
+    fn settle_doubt(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
+        plan::settle_doubt(input, record)
+    }
+
+    fn delay_deletion(input: &Input<'_>, step: Step) -> Step {
+        plan::delay_deletion(input, step)
+    }
+
+    fn finalize(input: &Input<'_>) -> Step {
+        plan::finalize(input)
+    }
+
+    fn proceed(input: &Input<'_>) -> Step {
+        plan::proceed(input)
+    }
+
+    fn apply(&mut self, change: &Change) -> bool {
+        change.apply(self.status.get_or_insert_default())
+    }
+
+    fn phase_after(&self, change: &Change) -> Option<Phase> {
+        change.phase(self.metadata.generation.unwrap_or_default())
+    }
+}
+
+/// A configuration that was just made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Made {
+    /// The configuration.
+    pub config: RemoteConfig,
+    /// The generation of the spec that it was made as.
+    pub generation: i64,
+}

@@ -1,0 +1,183 @@
+//! What an AuthenticatorConfig does to the world outside. It decides nothing: what comes of it is for the next plan.
+
+use std::time::Duration;
+
+use kube::runtime::events::EventType;
+
+use super::change::Change;
+use super::desired::changed_fields;
+use super::kind::Made;
+use super::observed::Listed;
+use super::step::{Action, Query};
+use crate::api::authenticator_config::CreateRecord;
+use crate::api::phase::why;
+use crate::api::{AuthenticatorConfig, Phase, Reason};
+use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch};
+use crate::reconcile::memory::Poll;
+use crate::reconcile::outcome::{self, Outcome};
+use crate::reconcile::{Backend, Fact, Failure, Reconcile, Reconciler, Remote, Ticket};
+
+/// A reconcile of an AuthenticatorConfig.
+type Config<'a, B> = Reconcile<'a, AuthenticatorConfig, B>;
+
+impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
+    async fn fetch(config: &mut Config<'_, B>, query: Query) {
+        match query {
+            Query::Users => config.fetch_users().await,
+            Query::Configs => config.list().await,
+            Query::Config(id) => {
+                let provider = &config.desired.provider_config_ref;
+                let Some(realm) = config.remote(provider) else { return };
+                let found = outcome::found(realm.config(&id).await, provider);
+                config.observed.read.insert(id, found.into());
+            }
+        }
+    }
+
+    async fn act(config: &mut Config<'_, B>, action: Action) {
+        match action {
+            Action::Patch(id, patch) => config.patch(id, &patch).await,
+            Action::Delete(id) => config.delete(id).await,
+        }
+    }
+
+    async fn send(config: &mut Config<'_, B>, ticket: Ticket<CreateRecord>) {
+        let record = ticket.record().clone();
+        let provider = config.desired.provider_config_ref.clone();
+        let generation = config.desired.lifecycle.generation;
+        let outcome = match (config.time_to_call(&ticket), config.remote(&provider)) {
+            (Some(timeout), Some(realm)) => {
+                let result = realm.create_config(ticket, &config.desired.create(), timeout).await;
+                if let Ok(made) = &result {
+                    config.check_mark(made);
+                }
+                let made = result.map(|config| Made { config, generation });
+                config.classify(&record, made, &provider)
+            }
+            _ => Outcome::not_made(Reason::Creating),
+        };
+        config.sent(record, outcome);
+        // A list from before the call says nothing about its effect.
+        config.observed.listed = Fact::Unknown;
+    }
+
+    fn recorded(config: &mut Config<'_, B>, change: &Change, applied: bool) {
+        match change {
+            // What was just made is as the spec says; what was taken over has yet to be compared.
+            Change::Take { id, made_as: Some(_), .. } => config.made(id),
+            // What the list led to may have changed before the change of it.
+            Change::Take { .. } => config.observed.read.clear(),
+            Change::Forget { id } => {
+                if applied && config.desired.resource_id.is_none() {
+                    let note =
+                        format!("the authenticator configuration {id} is gone in Beyond Identity: another one is made");
+                    config.held.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
+                }
+                config.forget_lists();
+            }
+        }
+    }
+
+    fn withdrawn(config: &mut Config<'_, B>) {
+        config.forget_lists();
+    }
+
+    fn concluded(config: &mut Config<'_, B>, phase: Option<&Phase>) {
+        if matches!(phase, Some(Phase::Available(_))) && config.observed.compared.is_none() {
+            config.compared();
+        }
+    }
+
+    fn publish(_: &Config<'_, B>) {}
+
+    fn finish(_: &mut Config<'_, B>) {}
+}
+
+impl<B: Backend> Config<'_, B> {
+    async fn fetch_users(&mut self) {
+        let users = self.context.backend.users_of(&self.desired.namespace, &self.desired.name).await;
+        self.observed.users = users.map_err(|what| Failure::transient(Reason::KubernetesUnavailable, what)).into();
+    }
+
+    /// Lists the realm's configurations. What a list before has shown stays, since either can miss one that is there.
+    async fn list(&mut self) {
+        let provider = &self.desired.provider_config_ref;
+        let Some(realm) = self.remote(provider) else { return };
+        let age = match &self.status.create {
+            Some(record) => self.memory.record_known_for(&record.id, self.context.environment.monotonic()),
+            None => Duration::ZERO,
+        };
+        let listed = realm.configs().await.map_err(|error| outcome::failure(&error, provider));
+        let before = std::mem::take(&mut self.observed.listed);
+        self.observed.listed = listed.map(|listing| Listed::after(before, listing.items, age)).into();
+    }
+
+    async fn patch(&mut self, id: String, patch: &AuthenticatorConfigPatch) {
+        let provider = &self.desired.provider_config_ref;
+        let Some(realm) = self.remote(provider) else { return };
+        match outcome::found(realm.patch_config(&id, patch).await, provider) {
+            Ok(Some(())) => {
+                self.observed.patched = Some(Ok(()));
+                self.compared();
+                let fields = changed_fields(patch);
+                let note = format!("changed in the authenticator configuration {id}, as the spec says: {fields}");
+                self.held.tell(EventType::Normal, &why(Reason::Corrected, note));
+            }
+            Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
+            Err(failure) => self.observed.patched = Some(Err(failure)),
+        }
+    }
+
+    async fn delete(&mut self, id: String) {
+        let provider = &self.desired.provider_config_ref;
+        let Some(realm) = self.remote(provider) else { return };
+        match outcome::found(realm.delete_config(&id).await, provider) {
+            Ok(Some(())) => {
+                // Whatever answers with a success: that it is gone, its id has to say.
+                self.observed.read.remove(&id);
+                self.observed.deleted = Some(Ok(()));
+            }
+            Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
+            Err(failure) => self.observed.deleted = Some(Err(failure)),
+        }
+    }
+
+    /// Without its mark a configuration cannot be found again.
+    fn check_mark(&self, config: &RemoteConfig) {
+        if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_on(name)) {
+            let note = format!(
+                "the service answered without the display name that marks the configuration {} as this object's: \
+                 after a loss of status, or in a cluster rebuilt from Git, another one would be made",
+                config.id
+            );
+            self.held.tell(EventType::Warning, &why(Reason::MarkNotKept, note));
+        }
+    }
+
+    /// The configuration of this id was made, and is in status, or else there is now one too many.
+    fn made(&mut self, id: &str) {
+        if self.held.object().status.as_ref().and_then(|status| status.id.as_deref()) == Some(id) {
+            self.compared();
+            return;
+        }
+        let note = format!(
+            "the authenticator configuration {id} was made for this object, but its status does not name it: look in \
+             Beyond Identity which one is used, and delete the other"
+        );
+        self.held.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
+    }
+
+    /// Remembers that the remote side is as this generation of the spec says.
+    fn compared(&mut self) {
+        let Some(of) = self.held.object().status.as_ref().and_then(|status| status.id.clone()) else { return };
+        let next_at = self.context.environment.monotonic().checked_add(self.context.options.times.resync);
+        self.memory.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_at });
+    }
+
+    /// The remote side is listed and read anew.
+    fn forget_lists(&mut self) {
+        self.memory.forget_poll();
+        self.observed.listed = Fact::Unknown;
+        self.observed.read.clear();
+    }
+}

@@ -1,0 +1,84 @@
+//! The backend of this process: the real API server, and the real service.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::Resource;
+
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, ProviderConfigRef};
+use crate::beyond_identity::RealmClient;
+use crate::kubernetes::KubeObjects;
+use crate::kubernetes::lenient::Salvage;
+use crate::kubernetes::users::KubeUsers;
+use crate::realm::KubeRealms;
+use crate::reconcile::{Announcement, Caller, Failure, Objects, Realms, Resolved, Users, WriteError};
+
+/// The real ports, in one place.
+pub(crate) struct KubeBackend {
+    pub(crate) configs: KubeObjects<AuthenticatorConfig>,
+    pub(crate) requests: KubeObjects<EnrollmentRequest>,
+    pub(crate) users: KubeUsers,
+    pub(crate) realms: KubeRealms,
+}
+
+/// The objects of a kind, in a backend.
+pub(crate) trait Has<K: Resource<DynamicType = ()> + 'static> {
+    fn objects(&self) -> &KubeObjects<K>;
+}
+
+impl Has<AuthenticatorConfig> for KubeBackend {
+    fn objects(&self) -> &KubeObjects<AuthenticatorConfig> {
+        &self.configs
+    }
+}
+
+impl Has<EnrollmentRequest> for KubeBackend {
+    fn objects(&self) -> &KubeObjects<EnrollmentRequest> {
+        &self.requests
+    }
+}
+
+impl<K> Objects<K> for KubeBackend
+where
+    Self: Has<K>,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + HasStatus + 'static,
+{
+    fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.objects().cached(namespace, name)
+    }
+
+    async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
+        self.objects().read(namespace, name).await
+    }
+
+    async fn write_status(&self, object: &K) -> Result<K, WriteError> {
+        self.objects().write_status(object).await
+    }
+
+    async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
+        self.objects().set_finalizer(object, present).await
+    }
+
+    fn announce(&self, object: &K, announcement: Announcement) {
+        self.objects().announce(object, announcement);
+    }
+}
+
+impl Users for KubeBackend {
+    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        self.users.users_of(namespace, name).await
+    }
+}
+
+impl Realms for KubeBackend {
+    type Remote = RealmClient;
+
+    async fn resolve(
+        &self,
+        caller: Caller<'_>,
+        reference: &ProviderConfigRef,
+    ) -> Result<Resolved<RealmClient>, Failure> {
+        self.realms.resolve(caller, reference).await
+    }
+}

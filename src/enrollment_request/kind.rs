@@ -1,0 +1,120 @@
+//! The request as a kind: its types and its rules, for the shared planner and the shared reconcile loop. Pure.
+
+use super::change::Change;
+use super::desired::Desired;
+use super::observed::{Observed, SendSlot};
+use super::plan::{self, Input, Step};
+use super::reservations::Reservations;
+use super::step::{Action, Query};
+use crate::api::enrollment_request::SendRecord;
+use crate::api::phase::{Why, why};
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, Reason};
+use crate::beyond_identity::types::CredentialBindingJob;
+use crate::reconcile::{Kind, Lifecycle, ObjectState, Sent, View};
+
+impl Kind for EnrollmentRequest {
+    const CONTROLLER: &'static str = "enrollmentrequest";
+
+    type Status = EnrollmentRequestStatus;
+    type Desired = Desired;
+    type Observed = Observed;
+    type Query = Query;
+    type Change = Change;
+    type Action = Action;
+    type Created = CredentialBindingJob;
+    type Shared = Reservations;
+    type Published = SendSlot;
+
+    fn status(&self) -> Option<&EnrollmentRequestStatus> {
+        self.status.as_ref()
+    }
+
+    fn desired(&self, _cluster: &str) -> Desired {
+        Desired::of(self)
+    }
+
+    fn lifecycle(desired: &Desired) -> &Lifecycle {
+        &desired.lifecycle
+    }
+
+    fn lifecycle_mut(desired: &mut Desired) -> &mut Lifecycle {
+        &mut desired.lifecycle
+    }
+
+    fn object_state(observed: &Observed) -> &ObjectState<Self> {
+        &observed.object
+    }
+
+    fn seen_generation(status: &EnrollmentRequestStatus) -> Option<i64> {
+        status.observed_generation
+    }
+
+    fn standing_record(status: &EnrollmentRequestStatus) -> Option<&SendRecord> {
+        status.send.as_ref()
+    }
+
+    fn remote_id(status: &EnrollmentRequestStatus) -> Option<&str> {
+        status.job_id.as_deref()
+    }
+
+    fn observe(before: Observed, view: View<'_, Self>) -> Observed {
+        Observed::from(before, view)
+    }
+
+    fn unfetched(before: Observed) -> Observed {
+        Observed { read_before: before.read_before, ..Observed::default() }
+    }
+
+    fn is_pending(input: &Input<'_>) -> bool {
+        plan::is_pending(input)
+    }
+
+    fn is_send_pending(input: &Input<'_>) -> bool {
+        plan::is_send_pending(input)
+    }
+
+    fn is_removing(input: &Input<'_>) -> bool {
+        input.is_deleting() || !plan::to_revoke(input).is_empty()
+    }
+
+    fn asks_beside_the_spec(input: &Input<'_>) -> bool {
+        plan::asks_by_annotation(input)
+    }
+
+    fn revoke_refused(input: &Input<'_>) -> Option<Why> {
+        let to_revoke = plan::to_revoke(input);
+        let is_over = |id: &str| to_revoke.iter().any(|job| job.job_id == id && job.expired);
+        let refused = input.observed.revoke_refused.iter().filter(|(id, _)| !is_over(id));
+        let said = refused.map(|(_, said)| said.as_str()).collect::<Vec<_>>().join("; ");
+        (!said.is_empty()).then(|| why(Reason::RevokeRefused, said))
+    }
+
+    fn conclude(sent: &Sent<Self>, created: &CredentialBindingJob) -> Change {
+        let (send_id, job) = (sent.record.id.clone(), Box::new(created.clone()));
+        Change::Conclude { send_id, job, answered: true, others: Vec::new() }
+    }
+
+    fn settle_doubt(input: &Input<'_>, record: &SendRecord) -> Result<Step, Step> {
+        plan::settle_doubt(input, record)
+    }
+
+    fn delay_deletion(input: &Input<'_>, step: Step) -> Step {
+        plan::delay_deletion(input, step)
+    }
+
+    fn finalize(input: &Input<'_>) -> Step {
+        plan::finalize(input)
+    }
+
+    fn proceed(input: &Input<'_>) -> Step {
+        plan::proceed(input)
+    }
+
+    fn apply(&mut self, change: &Change) -> bool {
+        change.apply(self.status.get_or_insert_default())
+    }
+
+    fn phase_after(&self, change: &Change) -> Option<Phase> {
+        change.phase(self.status.as_ref()?, &Desired::of(self))
+    }
+}

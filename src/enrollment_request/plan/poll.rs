@@ -1,0 +1,33 @@
+//! Poll: when a job is read next. Reckoned once, when it was read.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::beyond_identity::types::{CredentialBindingJob, JobState};
+use crate::enrollment_request::phase;
+use crate::reconcile::Times;
+
+/// In how long to read a job again that was just read as `job`: after a tenth of its age, since people click within minutes or
+/// after days, and once more when its link expires; `None`: when something changes. One that is gone (`job` is none) is looked
+/// for at the resync interval. Without a create time it is as old as this process has `known` it.
+pub fn interval(
+    job: Option<&CredentialBindingJob>,
+    known: Duration,
+    times: &Times,
+    now: Timestamp,
+) -> Option<Duration> {
+    let Some(job) = job else { return Some(times.resync) };
+    if phase::is_final(job.state.as_ref().map(JobState::as_str)) {
+        return None;
+    }
+    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
+    let since = |earlier: Timestamp, later: Timestamp| Duration::try_from(later.duration_since(earlier)).ok();
+    let age = time(&job.create_time).and_then(|created| since(created, now)).unwrap_or(known);
+    let max = times.job_poll_max.max(times.job_poll_min);
+    let pause = (age / 10).clamp(times.job_poll_min, max);
+    // A little later: the service's clock may be behind.
+    let over = time(&job.expire_time).and_then(|at| at.checked_add(times.job_poll_min).ok());
+    let left = over.and_then(|over| since(now, over)).filter(|left| !left.is_zero());
+    Some(left.map_or(pause, |left| pause.min(left.max(times.job_poll_min))))
+}

@@ -1,0 +1,226 @@
+//! What a request does to the world outside. It decides nothing: what comes of it is for the next plan.
+
+use jiff::Timestamp;
+use kube::runtime::events::EventType;
+
+use super::change::{self, Change};
+use super::observed::{Observed, SendSlot};
+use super::plan::{SERVICE_CLOCK_MARGIN, poll};
+use super::reservations::Holder;
+use super::step::{Action, JobRef, Query};
+use crate::api::enrollment_request::SendRecord;
+use crate::api::phase::why;
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef, Reason};
+use crate::beyond_identity::types::CredentialBindingJob;
+use crate::beyond_identity::{Answer, Doubt, Error};
+use crate::reconcile::memory::Poll;
+use crate::reconcile::outcome::{self, Outcome};
+use crate::reconcile::{Backend, Fact, Kind, Reconcile, Reconciler, Remote, Ticket};
+
+/// A reconcile of a request.
+pub(super) type Request<'a, B> = Reconcile<'a, EnrollmentRequest, B>;
+
+impl<B: Backend> Reconciler<B> for EnrollmentRequest {
+    async fn fetch(request: &mut Request<'_, B>, query: Query) {
+        request.fetch_query(query).await;
+    }
+
+    async fn act(request: &mut Request<'_, B>, action: Action) {
+        match action {
+            Action::Reserve(person) => request.reserve(person).await,
+            Action::Revoke(reference, job) => request.revoke(&reference, &job).await,
+            Action::CannotRevoke(job, why) => request.refuse_revoke(&job, &why),
+        }
+    }
+
+    async fn send(request: &mut Request<'_, B>, ticket: Ticket<SendRecord>) {
+        let record = ticket.record().clone();
+        let provider = &record.provider_config_ref;
+        let outcome = match (request.time_to_call(&ticket), request.remote(provider)) {
+            (Some(timeout), Some(realm)) => {
+                let result = realm.create_job(ticket, timeout).await;
+                if let Ok(answer) = &result
+                    && let Some(note) = clock_skew(answer)
+                {
+                    request.warn(Reason::ClockSkew, note);
+                }
+                request.classify(&record, result.map(|answer| answer.item), provider)
+            }
+            _ => Outcome::not_made(Reason::Sending),
+        };
+        request.sent(record, outcome);
+        // A list from before the call says nothing about its effect.
+        request.observed.jobs = Fact::Unknown;
+    }
+
+    fn recorded(request: &mut Request<'_, B>, change: &Change, applied: bool) {
+        match change {
+            Change::Conclude { job, others, .. } => {
+                request.polled(Some(job));
+                if applied {
+                    request.context.environment.email_sent();
+                }
+                let status = request.held.object().status();
+                let named = status.and_then(|status| status.job_id.as_deref());
+                if !applied && named != Some(job.id.as_str()) {
+                    request.warn_of_duplicates(std::slice::from_ref(&job.id));
+                } else if applied && !others.is_empty() {
+                    request.warn_of_duplicates(others);
+                }
+            }
+            Change::Settle { by: change::SettledBy::Adopted(read), .. } => request.polled(Some(&read.item)),
+            Change::Settle { by: change::SettledBy::Skipped(_), .. }
+            | Change::Follow(_)
+            | Change::FoundAt { .. }
+            | Change::Forget { .. } => {}
+        }
+    }
+
+    fn withdrawn(request: &mut Request<'_, B>) {
+        // Pending work is planned anew, by the way that the spec leads now.
+        request.forget_fetched();
+    }
+
+    fn publish(request: &Request<'_, B>) -> SendSlot {
+        let (reservations, holder) = (&request.context.shared, request.holder());
+        if Self::lifecycle(&request.desired).is_deleting() && !request.held.has_finalizer() {
+            // It was let go, and only others keep it: its jobs are whoever's comes next.
+            reservations.release(&holder);
+        } else {
+            reservations.note(&holder, &request.status, request.held.fresh());
+        }
+        SendSlot(reservations.holds_send_slot(&holder))
+    }
+
+    fn finish(request: &mut Request<'_, B>) {
+        let delivery_method = request.desired.delivery_method.as_str();
+        let status = &request.status;
+        request.memory.revocations.retain(|job_id| names(status, job_id));
+        request.memory.read_before = request.observed.cannot_be_adopted(&request.status, delivery_method);
+        if request.held.is_gone() {
+            request.context.shared.release(&request.holder());
+        } else if request.is_settled() {
+            request.context.shared.settled(&request.holder());
+        }
+    }
+}
+
+impl<B: Backend> Request<'_, B> {
+    /// The request, as one that holds a person.
+    pub(super) fn holder(&self) -> Holder {
+        Holder::of(self.held.object())
+    }
+
+    /// Asks the service to revoke a job. Whatever it says, the job is read next; unless this is not the operator's to
+    /// do, or nobody knows.
+    async fn revoke(&mut self, reference: &ProviderConfigRef, job: &JobRef) {
+        let JobRef { identity_id, job_id, .. } = job;
+        if !self.named_elsewhere([job_id.as_str()]).await.is_empty() {
+            self.observed.shared.insert(job_id.clone());
+            return;
+        }
+        if let Some(method) = unknown_method(&self.status, &self.observed, job_id) {
+            let said = format!(
+                "its delivery method {method} is not known to this version, so that it may be somebody else's: if it is \
+                 this request's, revoke it in Beyond Identity"
+            );
+            return self.refuse_revoke(job, &said);
+        }
+        let Some(realm) = self.remote(reference) else { return };
+        let now = self.context.environment.monotonic();
+        let answer = realm.revoke_job(identity_id, job_id).await;
+        let said = match answer {
+            Ok(()) if self.memory.revocations.accepted_for(job_id, now) < self.context.options.times.settle => {
+                self.memory.revocations.clear_refusal(job_id);
+                None
+            }
+            Ok(()) => Some("the service took the revocation, and the link is still out".to_owned()),
+            Err(
+                error @ (Error::Retry { .. }
+                | Error::InDoubt {
+                    cause: Doubt::Server | Doubt::Timeout | Doubt::Connection | Doubt::Foreign,
+                    ..
+                }),
+            ) => {
+                self.observed.job_failures.insert(job_id.clone(), outcome::failure(&error, reference));
+                return;
+            }
+            // Also where the token may not revoke: the link may have come to its end by itself.
+            Err(error) => Some(error.to_string()),
+        };
+        self.observed.read.remove(job_id);
+        self.observed.revoked.insert(job_id.clone());
+        self.observed.revoke_said = said;
+    }
+
+    /// Remembers that a job cannot be revoked.
+    pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
+        let said = format!("the link of credential binding job {} cannot be revoked: {said}", job.job_id);
+        if self.memory.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
+            self.warn(Reason::RevokeRefused, said);
+        }
+    }
+
+    /// From here nobody can tell whether a job is one too many, or somebody's good link: it is left alone.
+    fn warn_of_duplicates(&self, jobs: &[String]) {
+        let jobs = jobs.join(", ");
+        self.warn(
+            Reason::DuplicateJob,
+            format!(
+                "credential binding job {jobs} may have been made for this request, but its status names another one: \
+                 look in Beyond Identity which of them is wanted"
+            ),
+        );
+    }
+
+    fn warn(&self, reason: Reason, note: String) {
+        self.held.tell(EventType::Warning, &why(reason, note));
+    }
+
+    /// Remembers a poll of the current job that was answered with `job`, and when the next one is.
+    pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
+        let Some(of) = self.held.object().status().and_then(|status| status.job_id.clone()) else { return };
+        let (environment, times) = (&self.context.environment, &self.context.options.times);
+        let now = environment.monotonic();
+        let known = self.memory.remote_known_for(&of, now);
+        let next_at = poll::interval(job, known, times, environment.now()).and_then(|wait| now.checked_add(wait));
+        let generation = self.desired.lifecycle.generation;
+        self.memory.polled(Poll { of, generation, found: job.is_some(), next_at });
+    }
+}
+
+/// Whether a status names this job, or may come to.
+pub(super) fn names(status: &EnrollmentRequestStatus, job_id: &str) -> bool {
+    status.job_id.as_deref() == Some(job_id)
+        || status.previous_jobs.iter().any(|job| job.id == job_id)
+        || status.send.is_some()
+}
+
+/// The delivery method of a job in status, or of one that a list shows for the send in doubt, where this version does not
+/// know it.
+fn unknown_method(status: &EnrollmentRequestStatus, observed: &Observed, job_id: &str) -> Option<String> {
+    if status.job_id.as_deref() == Some(job_id) {
+        return status.delivery_method.clone();
+    }
+    if let Some(job) = status.previous_jobs.iter().find(|job| job.id == job_id) {
+        return job.delivery_method.clone();
+    }
+    match &observed.jobs {
+        Fact::Known(listed) => listed.jobs.iter().find(|job| job.id == job_id).and_then(change::unknown_method),
+        Fact::Unknown | Fact::Failed(_) => None,
+    }
+}
+
+/// What is to be said when the service's clocks are further apart than [`SERVICE_CLOCK_MARGIN`]: a send in doubt
+/// could then miss its job.
+fn clock_skew(answer: &Answer<CredentialBindingJob>) -> Option<String> {
+    let created: Timestamp = answer.item.create_time.as_deref()?.parse().ok()?;
+    let apart = created.duration_since(answer.server_time?).unsigned_abs();
+    (apart > SERVICE_CLOCK_MARGIN).then(|| {
+        format!(
+            "the service dated job {} {} s apart from its own answer: a send whose answer is lost may not be found again",
+            answer.item.id,
+            apart.as_secs()
+        )
+    })
+}

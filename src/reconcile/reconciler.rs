@@ -1,0 +1,387 @@
+//! A reconcile of one object: plan a step, carry it out, until there is only to wait.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::context::Context;
+use super::held::Interrupted;
+use super::home::Destination;
+use super::input::{ObjectState, PlanInput, ResolvedRealm, Sent};
+use super::kind::{Kind, View};
+use super::memory::Refusal;
+use super::outcome::{Outcome, refusal};
+use super::plan::plan;
+use super::ports::{Backend, Caller, Objects, Resolved};
+use super::remote::Remote;
+use super::result::ReconcileResult;
+use super::step::Step;
+use super::times::RETRY_AFTER_BUG;
+use super::write_ahead::Record;
+use super::{Fact, Failure, Held, Memory, Ticket, Until};
+use crate::api::{Phase, ProviderConfigRef, Reason};
+use crate::beyond_identity::Error;
+
+/// More steps than any reconcile takes: a guard against a plan that goes round in circles. The longest one revokes as many
+/// jobs as a status holds, in three steps each.
+const MOST_STEPS: usize = 256;
+
+/// What a kind does to the world outside. It decides nothing: what comes of each of these is for the next plan.
+pub trait Reconciler<B: Backend + Objects<Self>>: Kind {
+    /// Fetches something from outside into what is known.
+    fn fetch(reconcile: &mut Reconcile<'_, Self, B>, query: Self::Query) -> impl Future<Output = ()> + Send;
+
+    /// Does something that only this kind does.
+    fn act(reconcile: &mut Reconcile<'_, Self, B>, action: Self::Action) -> impl Future<Output = ()> + Send;
+
+    /// Makes the call that the ticket is for.
+    fn send(reconcile: &mut Reconcile<'_, Self, B>, ticket: Ticket<Self::Record>) -> impl Future<Output = ()> + Send;
+
+    /// A change was written into the status, or did not apply any more.
+    fn recorded(reconcile: &mut Reconcile<'_, Self, B>, change: &Self::Change, applied: bool);
+
+    /// The record of a call that was surely not carried out was taken off.
+    fn withdrawn(reconcile: &mut Reconcile<'_, Self, B>);
+
+    /// Conditions were set, and the reconcile ends.
+    fn concluded(_: &mut Reconcile<'_, Self, B>, _: Option<&Phase>) {}
+
+    /// Tells the other objects of the kind what this one's status says, and answers what they say of it.
+    fn publish(reconcile: &Reconcile<'_, Self, B>) -> Self::Published;
+
+    /// The reconcile has ended: gives back what it held.
+    fn finish(reconcile: &mut Reconcile<'_, Self, B>);
+}
+
+/// A reconcile of one object.
+pub struct Reconcile<'a, K: Kind, B: Backend> {
+    /// What all reconciles of the kind share.
+    pub context: &'a Context<K, B>,
+    /// The object.
+    pub held: Held<'a, K, B>,
+    /// What this process remembers of it.
+    pub memory: Memory,
+    /// What it asks for.
+    pub desired: K::Desired,
+    /// Its status.
+    pub status: K::Status,
+    /// What is known besides.
+    pub observed: K::Observed,
+    /// The realms behind the provider configs that were asked for.
+    sessions: BTreeMap<ProviderConfigRef, Fact<Session<B::Remote>>>,
+    ticket: Option<Ticket<K::Record>>,
+    sent: Option<Sent<K>>,
+    /// Whether a record may stand that nobody has seen: its write was not answered.
+    may_be_written: bool,
+}
+
+/// A realm that is ready to be called.
+struct Session<R> {
+    remote: R,
+    facts: ResolvedRealm,
+}
+
+/// Reconciles one object, and keeps what is to be remembered of it as long as the cache has it.
+pub async fn reconcile<K, B>(context: &Context<K, B>, object: K) -> ReconcileResult
+where
+    K: Reconciler<B>,
+    B: Backend + Objects<K>,
+{
+    let (namespace, name, uid) =
+        (object.namespace().unwrap_or_default(), object.name_any(), object.uid().unwrap_or_default());
+    let is_there = || {
+        let cached: Option<_> = Objects::<K>::cached(&*context.backend, &namespace, &name);
+        cached.is_some_and(|cached| cached.uid().as_ref() == Some(&uid))
+    };
+    let mut reconcile = Reconcile::begin(context, object);
+    let ended = reconcile.to_the_end().await;
+    reconcile.report_unwritable(&ended).await;
+    K::finish(&mut reconcile);
+    let Reconcile { held, mut memory, .. } = reconcile;
+    let result = ReconcileResult::of(ended, &mut memory, context.environment.chance(), &uid);
+    if held.is_gone() {
+        context.memories.forget(&uid);
+    } else {
+        context.memories.keep(&uid, memory, is_there);
+    }
+    result
+}
+
+impl<'a, K, B> Reconcile<'a, K, B>
+where
+    K: Reconciler<B>,
+    B: Backend + Objects<K>,
+{
+    /// Begins a reconcile of `object`, as the watch cache has it.
+    fn begin(context: &'a Context<K, B>, object: K) -> Self {
+        let memory = context.memories.recall(&object.uid().unwrap_or_default());
+        let (backend, environment, grace) = (&*context.backend, &*context.environment, context.options.times.grace);
+        let mut reconcile = Self {
+            context,
+            desired: desired(context, &object),
+            held: Held::cached(backend, environment, grace, object),
+            memory,
+            status: K::Status::default(),
+            observed: K::Observed::default(),
+            sessions: BTreeMap::new(),
+            ticket: None,
+            sent: None,
+            may_be_written: false,
+        };
+        reconcile.apply_reconcile_request();
+        reconcile.observe();
+        reconcile
+    }
+
+    async fn to_the_end(&mut self) -> Result<Until, Interrupted> {
+        for _ in 0..MOST_STEPS {
+            let step = plan(&self.input());
+            if let Some(until) = self.execute(step).await? {
+                return Ok(until);
+            }
+            if self.held.is_gone() {
+                return Ok(Until::Change);
+            }
+            self.observe();
+        }
+        let what =
+            "the operator does not come to an end with this object, which is a bug in it: report it, with its log";
+        tracing::error!("{what}");
+        self.held.say_bug(what).await?;
+        Ok(Until::After(RETRY_AFTER_BUG))
+    }
+
+    /// What the rules go by.
+    pub fn input(&self) -> PlanInput<'_, K> {
+        PlanInput {
+            desired: &self.desired,
+            status: &self.status,
+            observed: &self.observed,
+            times: &self.context.options.times,
+            now: self.context.environment.now(),
+        }
+    }
+
+    /// Carries a step out. `Some` is the end of the reconcile.
+    async fn execute(&mut self, step: Step<K>) -> Result<Option<Until>, Interrupted> {
+        match step {
+            Step::Refresh => self.held.refresh().await?,
+            Step::Resolve(reference) => self.resolve(reference).await,
+            Step::Fetch(query) => K::fetch(self, query).await,
+            Step::AddFinalizer => self.held.set_finalizer(true).await?,
+            Step::RemoveFinalizer { left } => self.held.let_go(left, &mut self.memory.told).await?,
+            Step::WriteAhead(record, phase) => self.write_ahead(*record, &phase).await?,
+            Step::Send => {
+                if let Some(ticket) = self.ticket.take() {
+                    K::send(self, ticket).await;
+                }
+            }
+            Step::Withdraw { record_id, say } => {
+                let phase = self.held.planned(say);
+                self.held.record_saying(phase, |object| object.withdraw(&record_id)).await?;
+                K::withdrawn(self);
+            }
+            Step::Record(change) => {
+                let phase = |object: &K| object.phase_after(&change);
+                let applied = self.held.record_saying(phase, |object| object.apply(&change)).await?;
+                self.memory.write_stored();
+                self.sent = self.sent.take().filter(|sent| !is_concluded_by(sent, &change));
+                K::recorded(self, &change, applied);
+            }
+            Step::Act(action) => K::act(self, action).await,
+            Step::SetPaused => {
+                self.held.say_paused().await?;
+                return Ok(Some(Until::Change));
+            }
+            Step::Wait(wait) => {
+                if self.held.conclude(&wait).await? {
+                    if K::standing_record(&self.status).is_none() {
+                        // Its condition is set; the next reconcile tries again.
+                        self.memory.refusal = None;
+                    }
+                    K::concluded(self, wait.say.as_ref());
+                    return Ok(Some(wait.until));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Somebody who asks for a reconcile is not put off.
+    fn apply_reconcile_request(&mut self) {
+        if let Some(requested) = &K::lifecycle(&self.desired).reconcile_requested {
+            self.memory.look_now(requested);
+        }
+    }
+
+    /// Brings up to date what is known of the object.
+    fn observe(&mut self) {
+        let desired = desired(self.context, self.held.object());
+        if desired != self.desired {
+            // What was fetched for another spec says nothing about this one.
+            self.desired = desired;
+            self.forget_fetched();
+            self.apply_reconcile_request();
+        }
+        self.status = self.held.object().status().cloned().unwrap_or_default();
+        let now = self.context.environment.monotonic();
+        self.memory.note_record(K::standing_record(&self.status).map(Record::id), now);
+        self.memory.note_remote(K::remote_id(&self.status), now);
+        let published = K::publish(self);
+        let view = View {
+            object: self.object_state(),
+            desired: &self.desired,
+            status: &self.status,
+            memory: &self.memory,
+            published,
+            times: &self.context.options.times,
+            now: self.context.environment.now(),
+            monotonic: now,
+        };
+        self.observed = K::observe(std::mem::take(&mut self.observed), view);
+        let refused = K::revoke_refused(&self.input());
+        self.held.set_revoke_refused(refused);
+    }
+
+    fn object_state(&self) -> ObjectState<K> {
+        let (environment, lifecycle) = (&self.context.environment, K::lifecycle(&self.desired));
+        let now = environment.monotonic();
+        let unwritable = self.memory.unwritable(self.context.options.times.resync, lifecycle.is_deleting(), now);
+        let refused_for = unwritable.as_ref().and_then(|_| self.memory.refused_for(now));
+        let record_id = K::standing_record(&self.status).map(Record::id);
+        ObjectState {
+            fresh: self.held.fresh(),
+            finalizer: self.held.has_finalizer(),
+            may_write: environment.may_write(),
+            grace_remaining: self.held.patience(lifecycle.deleted_at, refused_for),
+            unwritable,
+            ticket: self.ticket.is_some(),
+            sent: self.sent.clone(),
+            refusal: self.memory.refusal(record_id, lifecycle.generation),
+            realms: self.sessions.iter().map(|(reference, found)| (reference.clone(), facts(found))).collect(),
+            nonce: environment.nonce(),
+        }
+    }
+
+    /// Makes everything unknown that was fetched from outside, but for what came of a call.
+    pub fn forget_fetched(&mut self) {
+        self.sessions.clear();
+        self.observed = K::unfetched(std::mem::take(&mut self.observed));
+    }
+
+    /// What calls through this provider config are made on, once it is resolved.
+    pub fn remote(&self, reference: &ProviderConfigRef) -> Option<&B::Remote> {
+        match self.sessions.get(reference) {
+            Some(Fact::Known(session)) => Some(&session.remote),
+            Some(Fact::Unknown | Fact::Failed(_)) | None => None,
+        }
+    }
+
+    async fn resolve(&mut self, reference: ProviderConfigRef) {
+        let (namespace, name) = (self.held.object().namespace().unwrap_or_default(), self.held.object().name_any());
+        let input = self.input();
+        let caller = Caller {
+            kind: K::CONTROLLER,
+            namespace: &namespace,
+            name: &name,
+            is_owed: K::is_pending(&input),
+            is_leaving: K::is_removing(&input),
+        };
+        let resolved = self.context.backend.resolve(caller, &reference).await;
+        let session = resolved.map(|Resolved { remote, not_allowed, no_resource_ids }| {
+            let destination: Destination = remote.destination();
+            Session { remote, facts: ResolvedRealm { destination, not_allowed, no_resource_ids } }
+        });
+        self.sessions.insert(reference, session.into());
+    }
+
+    /// Writes a record ahead, for a ticket. Without one no call is made.
+    async fn write_ahead(&mut self, record: K::Record, phase: &Phase) -> Result<(), Interrupted> {
+        let now = self.context.environment.monotonic();
+        // Whatever is asked about the record later counts from before it was written.
+        self.memory.note_record(Some(record.id()), now);
+        self.may_be_written = true;
+        let written = self.held.write_ahead(record.clone(), phase).await;
+        self.may_be_written = matches!(written, Err(Interrupted::Overtaken | Interrupted::Failed(_)));
+        match written {
+            Ok(ticket) => {
+                self.memory.write_stored();
+                self.ticket = ticket;
+            }
+            Err(Interrupted::NotStored(what)) => {
+                self.memory.write_refused(&what, true, now);
+                // Whatever stands of the record, it announces nothing.
+                let failure = Failure::refused(Reason::StatusNotStored, what);
+                self.sent = Some(Sent { record, outcome: Outcome::NotDone(failure) });
+            }
+            Err(interrupted) => return Err(interrupted),
+        }
+        Ok(())
+    }
+
+    /// How long the call of a ticket may take, so that it ends within the time that was written ahead; `None` when it must not
+    /// be made.
+    pub fn time_to_call(&self, ticket: &Ticket<K::Record>) -> Option<Duration> {
+        let environment = &self.context.environment;
+        let left = ticket.time_left(environment.monotonic()).filter(|_| environment.may_write())?;
+        Some(left.min(self.context.options.times.request_timeout))
+    }
+
+    /// Classifies the answer to the call of a record, and remembers a refusal that leaves a doubt.
+    pub fn classify<T>(
+        &mut self,
+        record: &K::Record,
+        result: Result<T, Error>,
+        provider: &ProviderConfigRef,
+    ) -> Outcome<T> {
+        let (record_id, generation) = (record.id().to_owned(), K::lifecycle(&self.desired).generation);
+        let said = result.as_ref().err().and_then(refusal);
+        self.memory.refusal = said.map(|said| Refusal { record_id, generation, said });
+        Outcome::of(result, provider)
+    }
+
+    /// What came of the call of `record`.
+    pub fn sent(&mut self, record: K::Record, outcome: Outcome<K::Created>) {
+        self.sent = Some(Sent { record, outcome });
+    }
+
+    /// Whether nothing of the object is in doubt or in flight, as far as this process can say.
+    pub fn is_settled(&self) -> bool {
+        self.held.fresh() && K::standing_record(&self.status).is_none() && !self.may_be_written
+    }
+
+    /// Says, and remembers, that a write of the operator's did not come through. It must never be silent, and a deletion goes
+    /// on without it.
+    async fn report_unwritable(&mut self, ended: &Result<Until, Interrupted>) {
+        if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = ended {
+            let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
+            let is_news = self.memory.write_refused(why, not_stored, self.context.environment.monotonic());
+            self.held.say_unwritable(why, is_news).await;
+        }
+    }
+}
+
+/// What `object` asks for. The operator may be told that no deletion touches the remote side.
+fn desired<K: Kind, B>(context: &Context<K, B>, object: &K) -> K::Desired {
+    let mut desired = object.desired(&context.options.cluster);
+    K::lifecycle_mut(&mut desired).orphan |= context.options.orphan_on_delete;
+    desired
+}
+
+fn facts<R>(found: &Fact<Session<R>>) -> Fact<ResolvedRealm> {
+    match found {
+        Fact::Unknown => Fact::Unknown,
+        Fact::Known(session) => Fact::Known(session.facts.clone()),
+        Fact::Failed(failure) => Fact::Failed(failure.clone()),
+    }
+}
+
+/// Whether `change` writes down what came of a call.
+fn is_concluded_by<K: Kind>(sent: &Sent<K>, change: &K::Change) -> bool {
+    match &sent.outcome {
+        Outcome::Done(created) => K::conclude(sent, created) == *change,
+        Outcome::NotDone(_) | Outcome::InDoubt => false,
+    }
+}
