@@ -43,6 +43,11 @@ fn all_names(one: &Map<String, Value>, other: &Map<String, Value>) -> BTreeSet<S
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, RngSeed};
+    use proptest::{collection, sample};
+    use serde_json::json;
+
     use super::*;
     use crate::api::EnrollmentRequestStatus;
     use crate::enrollment_request::testing::{concluded, send};
@@ -81,5 +86,43 @@ mod tests {
     fn what_is_only_said_does_not_count() {
         let said = EnrollmentRequestStatus { observed_generation: Some(7), ..concluded() };
         assert_eq!(differing(&said, &concluded()), Vec::<String>::new());
+    }
+
+    /// Some of a few fields.
+    fn any_fields(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+        let name = sample::select(vec!["attempt", "conditions", "jobID", "observedGeneration", "send"]);
+        collection::btree_map(name, value, 0..4).prop_map(|fields| json!(fields))
+    }
+
+    fn any_status() -> impl Strategy<Value = Value> {
+        let secret = (0..3).prop_map(|number| json!(format!("value {number}"))).boxed();
+        any_fields(prop_oneof![secret.clone(), any_fields(secret)])
+    }
+
+    proptest! {
+        #![proptest_config(Config { cases: 2_000, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
+
+        #[test]
+        fn what_differs_is_named_and_nothing_else(written in any_status(), stored in any_status()) {
+            let names = differing(&written, &stored);
+            prop_assert_eq!(&names, &differing(&stored, &written));
+            prop_assert!(names.is_sorted(), "{:?}", names);
+            prop_assert!(!names.iter().any(|name| name.contains("value")), "{:?}", names);
+            // Once what is named is taken over, the two say the same of all that does not only tell people something.
+            let mut mended = stored.clone();
+            for name in &names {
+                let pointer = name.trim_start_matches("status").replace('.', "/");
+                let (parent, field) = pointer.rsplit_once('/').unwrap();
+                prop_assert_ne!(written.pointer(&pointer), stored.pointer(&pointer));
+                let parent = mended.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                match written.pointer(&pointer) {
+                    Some(value) => _ = parent.insert(field.to_owned(), value.clone()),
+                    None => _ = parent.remove(field),
+                }
+            }
+            for field in ["attempt", "jobID", "send"] {
+                prop_assert_eq!(mended.get(field), written.get(field));
+            }
+        }
     }
 }
