@@ -1,7 +1,7 @@
 //! The changes of an AuthenticatorConfig's status. Each applies to the status as it stands then, and says
 //! whether it still does. Pure.
 
-use super::plan::available;
+use super::phase::available;
 use crate::api::{AuthenticatorConfigStatus, Phase};
 use crate::reconcile::RealmIds;
 

@@ -3,12 +3,13 @@
 use super::change::Change;
 use super::desired::Desired;
 use super::observed::Observed;
-use super::plan::{self, Input, Step};
+use super::plan::input::{Input, Step};
+use super::plan::{self, doubt, leave};
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::{Kind, Lifecycle, ObjectState, RealmIds, Sent, View};
+use crate::reconcile::{Kind, Lifecycle, ObjectState, RealmIds, Rules, Sent, View};
 
 impl Kind for AuthenticatorConfig {
     const CONTROLLER: &'static str = "authenticatorconfig";
@@ -39,10 +40,6 @@ impl Kind for AuthenticatorConfig {
         &mut desired.lifecycle
     }
 
-    fn object_state(observed: &Observed) -> &ObjectState<Self> {
-        &observed.object
-    }
-
     fn seen_generation(status: &AuthenticatorConfigStatus) -> Option<i64> {
         status.observed_generation
     }
@@ -53,6 +50,12 @@ impl Kind for AuthenticatorConfig {
 
     fn remote_id(status: &AuthenticatorConfigStatus) -> Option<&str> {
         status.id.as_deref()
+    }
+}
+
+impl Rules for AuthenticatorConfig {
+    fn object_state(observed: &Observed) -> &ObjectState<Self> {
+        &observed.object
     }
 
     fn observe(before: Observed, view: View<'_, Self>) -> Observed {
@@ -87,15 +90,15 @@ impl Kind for AuthenticatorConfig {
     }
 
     fn settle_doubt(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
-        plan::settle_doubt(input, record)
+        doubt::settle(input, record)
     }
 
     fn delay_deletion(input: &Input<'_>, step: Step) -> Step {
-        plan::delay_deletion(input, step)
+        leave::delayed_by_doubt(input, step)
     }
 
     fn finalize(input: &Input<'_>) -> Step {
-        plan::finalize(input)
+        leave::rule(input)
     }
 
     fn proceed(input: &Input<'_>) -> Step {

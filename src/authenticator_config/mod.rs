@@ -6,6 +6,7 @@ pub mod desired;
 mod kind;
 pub mod mark;
 pub mod observed;
+mod phase;
 pub mod plan;
 mod reconciler;
 pub mod step;

@@ -38,7 +38,7 @@ impl Observed {
         let poll = memory.poll_of(id).filter(|poll| poll.generation == desired.lifecycle.generation);
         let left = |at: Instant| at.saturating_duration_since(monotonic);
         Self {
-            compared: poll.and_then(|poll| poll.next_at).map(left).filter(|left| !left.is_zero()),
+            compared: poll.and_then(|poll| poll.next_poll_at).map(left).filter(|left| !left.is_zero()),
             known_for: id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
             object,
             ..before

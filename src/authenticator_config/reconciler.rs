@@ -170,8 +170,8 @@ impl<B: Backend> Config<'_, B> {
     /// Remembers that the remote side is as this generation of the spec says.
     fn compared(&mut self) {
         let Some(of) = self.held.object().status.as_ref().and_then(|status| status.id.clone()) else { return };
-        let next_at = self.context.environment.monotonic().checked_add(self.context.options.times.resync);
-        self.memory.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_at });
+        let next_poll_at = self.context.environment.monotonic().checked_add(self.context.options.times.resync);
+        self.memory.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_poll_at });
     }
 
     /// The remote side is listed and read anew.

@@ -13,6 +13,7 @@ mod decode;
 mod endpoint;
 mod error;
 mod error_body;
+mod fields;
 mod filter;
 mod foreign;
 mod gate;

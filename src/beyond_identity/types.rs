@@ -7,11 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::decode;
+use super::fields;
+pub use super::fields::Fields;
 use super::open_enum::open_enum;
-
-/// A JSON object.
-pub type Fields = serde_json::Map<String, serde_json::Value>;
 
 open_enum! {
     /// Where a credential binding job stands. The list is open: older documents of the vendor name fewer states.
@@ -95,19 +93,19 @@ impl fmt::Debug for Personal {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Identity {
     /// Unique within the realm.
-    #[serde(deserialize_with = "decode::id")]
+    #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The realm that it belongs to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub realm_id: Option<String>,
     /// The tenant that it belongs to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub tenant_id: Option<String>,
     /// Missing in the vendor's own example.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub status: Option<IdentityStatus>,
     /// "May be undefined", says the OpenAPI document.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub enrollment_status: Option<EnrollmentStatus>,
     /// Who it is.
     #[serde(default)]
@@ -116,9 +114,9 @@ pub struct Identity {
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Traits {
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     username: Option<Personal>,
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     primary_email_address: Option<Personal>,
 }
 
@@ -148,40 +146,40 @@ impl Identity {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct CredentialBindingJob {
     /// Unique within the realm.
-    #[serde(deserialize_with = "decode::id")]
+    #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The realm that it belongs to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub realm_id: Option<String>,
     /// The tenant that it belongs to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub tenant_id: Option<String>,
     /// Whose job it is.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub identity_id: Option<String>,
     /// The configuration that the link was built with.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub authenticator_config_id: Option<String>,
     /// How the link reaches the person.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub delivery_method: Option<DeliveryMethod>,
     /// Where it stands.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub state: Option<JobState>,
     /// Once a credential is bound.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub credential_id: Option<String>,
     /// Where the person is led to after the binding.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub post_binding_redirect_uri: Option<String>,
     /// When the link stops working (seven days after the creation, in the vendor's examples).
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub expire_time: Option<String>,
     /// When the job was made, by the service's clock.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub create_time: Option<String>,
     /// When it last changed.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub update_time: Option<String>,
 }
 
@@ -189,19 +187,19 @@ pub struct CredentialBindingJob {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct AuthenticatorConfig {
     /// Unique within the realm.
-    #[serde(deserialize_with = "decode::id")]
+    #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The realm that it belongs to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub realm_id: Option<String>,
     /// The tenant that it belongs to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub tenant_id: Option<String>,
     /// Missing in the vendor's how-to.
-    #[serde(default, deserialize_with = "decode::text")]
+    #[serde(default, deserialize_with = "fields::text")]
     pub display_name: Option<String>,
     /// The settings as the API wrote them; which there are depends on the type.
-    #[serde(default, deserialize_with = "decode::object")]
+    #[serde(default, deserialize_with = "fields::object")]
     pub config: Option<Fields>,
 }
 

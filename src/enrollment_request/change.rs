@@ -4,8 +4,10 @@
 use jiff::Timestamp;
 
 use super::desired::Desired;
-use super::observed::{Person, ReadJob};
-use super::phase::{self, is_expired, is_outstanding};
+use super::job_state::{is_expired, is_outstanding};
+use super::observed::ReadJob;
+use super::person::Person;
+use super::phase;
 use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, text};
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};

@@ -6,8 +6,9 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::desired::Who;
-use super::observed::{Config, Listed, Person, ReadyConfig, Recognized};
-use super::phase::is_outstanding;
+use super::job_state::is_outstanding;
+use super::observed::{Config, Listed, ReadyConfig, Recognized};
+use super::person::Person;
 use super::reconciler::Request;
 use super::reservations::{Holder, Taken};
 use super::step::{JobRef, Known, Query};

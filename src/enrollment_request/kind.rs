@@ -3,14 +3,15 @@
 use super::change::Change;
 use super::desired::Desired;
 use super::observed::{Observed, SendSlot};
-use super::plan::{self, Input, Step};
+use super::plan::input::{Input, Step};
+use super::plan::{self, doubt, leave, pending};
 use super::reservations::Reservations;
 use super::step::{Action, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
-use crate::reconcile::{Kind, Lifecycle, ObjectState, Sent, View};
+use crate::reconcile::{Kind, Lifecycle, ObjectState, Rules, Sent, View};
 
 impl Kind for EnrollmentRequest {
     const CONTROLLER: &'static str = "enrollmentrequest";
@@ -41,10 +42,6 @@ impl Kind for EnrollmentRequest {
         &mut desired.lifecycle
     }
 
-    fn object_state(observed: &Observed) -> &ObjectState<Self> {
-        &observed.object
-    }
-
     fn seen_generation(status: &EnrollmentRequestStatus) -> Option<i64> {
         status.observed_generation
     }
@@ -56,6 +53,12 @@ impl Kind for EnrollmentRequest {
     fn remote_id(status: &EnrollmentRequestStatus) -> Option<&str> {
         status.job_id.as_deref()
     }
+}
+
+impl Rules for EnrollmentRequest {
+    fn object_state(observed: &Observed) -> &ObjectState<Self> {
+        &observed.object
+    }
 
     fn observe(before: Observed, view: View<'_, Self>) -> Observed {
         Observed::from(before, view)
@@ -66,11 +69,11 @@ impl Kind for EnrollmentRequest {
     }
 
     fn is_pending(input: &Input<'_>) -> bool {
-        plan::is_pending(input)
+        pending::is_pending(input)
     }
 
     fn is_send_pending(input: &Input<'_>) -> bool {
-        plan::is_send_pending(input)
+        pending::is_send_pending(input)
     }
 
     fn is_removing(input: &Input<'_>) -> bool {
@@ -78,7 +81,7 @@ impl Kind for EnrollmentRequest {
     }
 
     fn asks_beside_the_spec(input: &Input<'_>) -> bool {
-        plan::asks_by_annotation(input)
+        pending::asks_by_annotation(input)
     }
 
     fn revoke_refused(input: &Input<'_>) -> Option<Why> {
@@ -95,15 +98,15 @@ impl Kind for EnrollmentRequest {
     }
 
     fn settle_doubt(input: &Input<'_>, record: &SendRecord) -> Result<Step, Step> {
-        plan::settle_doubt(input, record)
+        doubt::settle(input, record)
     }
 
     fn delay_deletion(input: &Input<'_>, step: Step) -> Step {
-        plan::delay_deletion(input, step)
+        leave::delayed_by_doubt(input, step)
     }
 
     fn finalize(input: &Input<'_>) -> Step {
-        plan::finalize(input)
+        leave::rule(input)
     }
 
     fn proceed(input: &Input<'_>) -> Step {

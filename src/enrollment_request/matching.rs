@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::observed::{Listed, Person};
-use super::phase;
+use super::job_state;
+use super::observed::Listed;
+use super::person::Person;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::SendRecord;
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
@@ -91,7 +92,8 @@ pub fn is_adoptable(
     agrees(&job.identity_id, &person.identity_id)
         && agrees(&job.authenticator_config_id, &person.authenticator_config_id)
         && delivered_by(job, delivery_method)
-        && (phase::is_final(state) || (phase::is_outstanding(state) && !phase::is_expired(job, server_time)))
+        && (job_state::is_final(state)
+            || (job_state::is_outstanding(state) && !job_state::is_expired(job, server_time)))
 }
 
 fn created(job: &CredentialBindingJob) -> Option<Timestamp> {

@@ -27,9 +27,12 @@
 pub mod change;
 pub mod desired;
 mod fetch;
+pub mod job_state;
 mod kind;
 mod matching;
+mod observe;
 pub mod observed;
+pub mod person;
 mod phase;
 pub mod plan;
 mod reconciler;

@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
-use super::reconciler::names;
-use super::{matching, plan};
-use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef};
+use super::person::Person;
+use crate::api::{EnrollmentRequest, ProviderConfigRef};
 use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
-use crate::reconcile::times::RETRY_REVOCATION_OF_DELETED;
-use crate::reconcile::{Fact, Failure, Memory, ObjectState, PlanInput, RealmIds, View};
+use crate::reconcile::{Fact, Failure, ObjectState, RealmIds};
 
 /// What is known of a request in one reconcile. Facts that nobody fetched stay unknown, and cost nothing.
 #[derive(Clone, Debug, Default)]
@@ -53,64 +50,6 @@ pub struct Observed {
     pub job_known_for: Duration,
 }
 
-impl Observed {
-    /// What is known now: what was fetched `before`, and what `view` shows.
-    pub fn from(before: Self, view: View<'_, EnrollmentRequest>) -> Self {
-        let View { object, desired, status, memory, published: SendSlot(holds_send_slot), times, now, monotonic } =
-            view;
-        let job_id = status.job_id.as_deref();
-        let left = |at: Instant| at.saturating_duration_since(monotonic);
-        let poll = memory.poll_of(job_id);
-        let mut observed = Self {
-            poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_at.map(left) }),
-            job_known_for: job_id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
-            holds_send_slot,
-            object,
-            ..before
-        };
-        let input = PlanInput { desired, status, observed: &observed, times, now };
-        observed.revoke_refused = revoke_refused(&input, memory, monotonic);
-        observed
-    }
-
-    /// Of the jobs that were read by their ids while nothing is concluded, those that cannot be adopted, and never can be:
-    /// they need not be read again.
-    pub fn cannot_be_adopted(
-        &mut self,
-        status: &EnrollmentRequestStatus,
-        delivery_method: &str,
-    ) -> BTreeMap<String, ReadJob> {
-        let mut read = std::mem::take(&mut self.read_before);
-        if status.attempt.is_some() {
-            return BTreeMap::new();
-        }
-        if let Fact::Known(person) = &self.reservation {
-            let dead = |job: &ReadJob| !matching::is_adoptable(&job.item, person, delivery_method, job.server_time);
-            let known = std::mem::take(&mut self.read).into_iter();
-            read.extend(known.filter_map(|(id, job)| Some((id, job.filter(&dead)?))));
-        }
-        read
-    }
-}
-
-/// The jobs that could not be revoked not long ago, and why.
-fn revoke_refused(
-    input: &PlanInput<'_, EnrollmentRequest>,
-    memory: &Memory,
-    monotonic: Instant,
-) -> BTreeMap<String, String> {
-    let (deleting, resync) = (input.is_deleting(), input.times.resync);
-    // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
-    let again = if deleting { resync.min(RETRY_REVOCATION_OF_DELETED) } else { resync };
-    let mut refused = memory.revocations.refused_within(again, monotonic);
-    let to_revoke = plan::to_revoke(input);
-    // Of a deletion, also what its send in doubt has made and what cannot be written down.
-    refused.retain(|job_id, _| {
-        names(input.status, job_id) && (deleting || to_revoke.iter().any(|job| &job.job_id == job_id))
-    });
-    refused
-}
-
 /// What a request needs to know of its AuthenticatorConfig.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -133,19 +72,6 @@ pub struct ReadyConfig {
     pub id: String,
     /// Where it was made.
     pub realm: RealmIds,
-}
-
-/// Who is enrolled, and by which configuration: no two requests may be about the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Person {
-    /// The tenant's id.
-    pub tenant_id: String,
-    /// The realm's id.
-    pub realm_id: String,
-    /// The identity's id.
-    pub identity_id: String,
-    /// The authenticator configuration's id.
-    pub authenticator_config_id: String,
 }
 
 /// By what the service is recognized.

@@ -1,13 +1,12 @@
 //! From the state of a request's job to a phase: here a job's state becomes what is said in the conditions. Pure.
 
-use jiff::Timestamp;
-
 use super::desired::Desired;
+use super::job_state::is_outstanding;
 use super::wishes::REVOKE;
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
-use crate::beyond_identity::types::{CredentialBindingJob, JobState};
+use crate::beyond_identity::types::JobState;
 
 /// How another email is had.
 const AGAIN: &str = "raise spec.attempt to send another email";
@@ -128,27 +127,6 @@ pub fn of_missing_job(status: &EnrollmentRequestStatus, desired: &Desired) -> Ph
             "the credential binding job {job} is gone in Beyond Identity, and nothing is sent again for it: {AGAIN}"
         ),
     ))
-}
-
-/// Whether a job in this state need not be read again.
-pub fn is_final(state: Option<&str>) -> bool {
-    state == Some(JobState::Complete.as_str())
-}
-
-/// Whether the link of a job in this state may still be used. A state that is not known counts as still going on.
-pub fn is_outstanding(state: Option<&str>) -> bool {
-    match state.map(JobState::from) {
-        None | Some(JobState::LinkSent | JobState::LinkOpened | JobState::RequestDelivered | JobState::Other(_)) => {
-            true
-        }
-        Some(JobState::Complete | JobState::Expired | JobState::FailedToSend | JobState::Revoked) => false,
-    }
-}
-
-/// Whether the time of this job's link is over by the service's own clock. Without a usable time it is not.
-pub fn is_expired(job: &CredentialBindingJob, server_time: Option<Timestamp>) -> bool {
-    let expires = job.expire_time.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
-    expires.zip(server_time).is_some_and(|(expires, now)| expires <= now)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ use jiff::Timestamp;
 use kube::runtime::events::EventType;
 
 use super::change::{self, Change};
+use super::observe::names;
 use super::observed::{Observed, SendSlot};
-use super::plan::{SERVICE_CLOCK_MARGIN, poll};
+use super::plan::input::SERVICE_CLOCK_MARGIN;
+use super::plan::poll;
 use super::reservations::Holder;
 use super::step::{Action, JobRef, Query};
 use crate::api::enrollment_request::SendRecord;
@@ -183,17 +185,10 @@ impl<B: Backend> Request<'_, B> {
         let (environment, times) = (&self.context.environment, &self.context.options.times);
         let now = environment.monotonic();
         let known = self.memory.remote_known_for(&of, now);
-        let next_at = poll::interval(job, known, times, environment.now()).and_then(|wait| now.checked_add(wait));
+        let next_poll_at = poll::interval(job, known, times, environment.now()).and_then(|wait| now.checked_add(wait));
         let generation = self.desired.lifecycle.generation;
-        self.memory.polled(Poll { of, generation, found: job.is_some(), next_at });
+        self.memory.polled(Poll { of, generation, found: job.is_some(), next_poll_at });
     }
-}
-
-/// Whether a status names this job, or may come to.
-pub(super) fn names(status: &EnrollmentRequestStatus, job_id: &str) -> bool {
-    status.job_id.as_deref() == Some(job_id)
-        || status.previous_jobs.iter().any(|job| job.id == job_id)
-        || status.send.is_some()
 }
 
 /// The delivery method of a job in status, or of one that a list shows for the send in doubt, where this version does not

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use kube::ResourceExt;
 use parking_lot::Mutex;
 
-use super::observed::Person;
+use super::person::Person;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
 
 /// A request that holds a person, or waits for one.

@@ -1,7 +1,7 @@
 //! What can be fetched for a request, and what only requests do. Pure.
 
 use super::desired::Who;
-use super::observed::Person;
+use super::person::Person;
 use crate::api::ProviderConfigRef;
 
 /// What can be fetched from outside.

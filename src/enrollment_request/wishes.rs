@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::phase::is_outstanding;
+use super::job_state::is_outstanding;
 use crate::api::EnrollmentRequestStatus;
 use crate::beyond_identity::types::JobState;
 

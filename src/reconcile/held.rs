@@ -23,7 +23,6 @@ use crate::api::phase::Why;
 use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
 use crate::beyond_identity::TraceId;
-pub use leave::Left;
 
 /// How often a change is tried again when its write met another one, or got no answer.
 const WRITES: usize = 5;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::fact::Fact;
 use super::failure::Failure;
-use super::input::ResolvedRealm;
 use super::wait::{Until, Wait};
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -57,15 +56,15 @@ pub enum Away {
 
 /// Where the provider config `reference` leads, as `found`; it has to be `home`, where that is known.
 pub fn at_home<'a>(
-    found: &'a Fact<ResolvedRealm>,
+    found: Fact<&'a Destination>,
     reference: &ProviderConfigRef,
     home: Home<'_>,
     resync: Duration,
 ) -> Result<&'a Destination, Away> {
     let destination = match found {
         Fact::Unknown => return Err(Away::Unknown),
-        Fact::Failed(failure) => return Err(Away::Failed(failure.clone())),
-        Fact::Known(realm) => &realm.destination,
+        Fact::Failed(failure) => return Err(Away::Failed(failure)),
+        Fact::Known(destination) => destination,
     };
     let elsewhere = |reason, message: String| {
         Err(Away::Wait(Wait::saying(Phase::Refused(why(reason, message)), Until::After(resync))))
@@ -106,10 +105,6 @@ mod tests {
         Destination { realm: ids("a"), endpoint: endpoint.to_owned() }
     }
 
-    fn resolved(endpoint: &str) -> ResolvedRealm {
-        ResolvedRealm { destination: at(endpoint), not_allowed: None, no_resource_ids: None }
-    }
-
     fn home<'a>(realm: Option<&'a RealmIds>, endpoint: Option<&'a str>) -> Home<'a> {
         Home { realm, endpoint }
     }
@@ -117,17 +112,19 @@ mod tests {
     #[test]
     fn an_object_stays_in_its_realm_and_a_call_in_doubt_at_its_endpoint() {
         let (reference, s) = (ProviderConfigRef::default(), Duration::from_secs(600));
-        let (known, a) = (Fact::Known(resolved("https://one")), ids("a"));
-        assert_eq!(at_home(&Fact::Unknown, &reference, Home::default(), s), Err(Away::Unknown));
+        let (known, a) = (at("https://one"), ids("a"));
+        assert_eq!(at_home(Fact::Unknown, &reference, Home::default(), s), Err(Away::Unknown));
         for home in [home(None, None), home(Some(&a), None), home(Some(&a), Some("https://one"))] {
-            assert_eq!(at_home(&known, &reference, home, s), Ok(&at("https://one")), "{home:?}");
+            assert_eq!(at_home(Fact::Known(&known), &reference, home, s), Ok(&at("https://one")), "{home:?}");
         }
         for (elsewhere, reason) in [
             (home(Some(&ids("b")), None), Reason::RealmChanged),
             (home(Some(&ids("b")), Some("https://two")), Reason::RealmChanged),
             (home(Some(&a), Some("https://two")), Reason::EndpointChanged),
         ] {
-            let Err(Away::Wait(wait)) = at_home(&known, &reference, elsewhere, s) else { panic!("{elsewhere:?}") };
+            let Err(Away::Wait(wait)) = at_home(Fact::Known(&known), &reference, elsewhere, s) else {
+                panic!("{elsewhere:?}")
+            };
             assert!(matches!(wait.say, Some(Phase::Refused(why)) if why.reason == reason), "{elsewhere:?}");
         }
     }

@@ -8,9 +8,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::held::Left;
+use super::left::Left;
 use super::revocations::Revocations;
 use super::times::RETRY_REFUSED_WRITE;
+use super::unwritable::Unwritable;
 use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::CredentialBindingJob;
 
@@ -54,15 +55,6 @@ pub struct RefusedWrites {
     pub not_stored: bool,
 }
 
-/// That what the operator writes is not stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unwritable {
-    /// Why.
-    pub why: String,
-    /// When to try again.
-    pub retry_in: Duration,
-}
-
 /// A refusal that may yet have had an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -84,7 +76,7 @@ pub struct Poll {
     /// Whether the remote object was there.
     pub found: bool,
     /// When it is polled next; `None`: when something changes.
-    pub next_at: Option<Instant>,
+    pub next_poll_at: Option<Instant>,
 }
 
 impl Memory {
@@ -249,7 +241,7 @@ mod tests {
     fn who_asks_for_a_look_is_not_put_off_and_what_is_in_doubt_is_not_forgotten() {
         let (mut memory, start) = (Memory::default(), Instant::now());
         memory.note_record(Some("a"), start);
-        memory.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_at: None });
+        memory.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_poll_at: None });
         assert!(memory.poll_of(Some("one")).is_some());
         assert!(memory.poll_of(Some("another")).is_none() && memory.poll_of(None).is_none());
         memory.revocations.refuse("job", start, "403");

@@ -1,11 +1,14 @@
 //! The next step for an object of any kind: ordered rules, of which the first that has something to say decides. Pure: the
 //! same input gives the same step, and conditions are no part of it.
 
-use super::input::{PlanInput, Sent};
-use super::kind::Kind;
+use super::failure::Failure;
+use super::input::PlanInput;
+use super::outcome::Outcome;
+use super::rules::Rules;
+use super::state::Sent;
 use super::step::Step;
+use super::wait::{Until, Wait};
 use super::write_ahead::Record;
-use super::{Failure, Outcome, Wait};
 use crate::api::Reason;
 
 /// How many lists have to miss a remote object before it counts as not there: either can miss one that is, such as while its
@@ -13,7 +16,7 @@ use crate::api::Reason;
 pub const LISTS: u32 = 2;
 
 /// The next step.
-pub fn plan<K: Kind>(input: &PlanInput<'_, K>) -> Step<K> {
+pub fn plan<K: Rules>(input: &PlanInput<'_, K>) -> Step<K> {
     if let Some(step) = paused(input).or_else(|| undecodable(input)).or_else(|| sent(input)) {
         return step;
     }
@@ -24,13 +27,13 @@ pub fn plan<K: Kind>(input: &PlanInput<'_, K>) -> Step<K> {
 
 /// Nothing goes on while the object is paused, not even its deletion. What is in doubt or in flight is known as long as
 /// before when work goes on.
-fn paused<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn paused<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     input.lifecycle().paused.then_some(Step::SetPaused)
 }
 
 /// By a spec that this version cannot decode, nothing is made, sent, looked for or revoked. What came of a call just now is
 /// written down first. A deletion goes on by the status.
-fn undecodable<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn undecodable<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let object = input.object();
     let answered = object.sent.as_ref().is_some_and(|sent| !matches!(sent.outcome, Outcome::InDoubt));
     let goes_on = input.is_deleting() || object.ticket || answered;
@@ -39,7 +42,7 @@ fn undecodable<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
 }
 
 /// The ticket in hand is used, once, and what came of it is written down.
-fn sent<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn sent<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let object = input.object();
     if object.ticket {
         return Some(Step::Send);
@@ -67,7 +70,7 @@ pub fn refused(refusal: &str) -> Failure {
 }
 
 /// The write-ahead record stands, so the call may have been made: look for what it made, and never make it again.
-fn doubt<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let record = K::standing_record(input.status)?;
     let object = input.object();
     let step = if object.fresh { K::settle_doubt(input, record).unwrap_or_else(|step| step) } else { Step::Refresh };
@@ -82,20 +85,20 @@ fn doubt<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
 }
 
 /// An object that is being deleted takes what it stands for with it. One that only others keep is left to them.
-fn deletion<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn deletion<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     if !input.is_deleting() {
         return None;
     }
-    Some(if input.object().finalizer { K::finalize(input) } else { Step::Wait(Wait::silent(super::Until::Change)) })
+    Some(if input.object().finalizer { K::finalize(input) } else { Step::Wait(Wait::silent(Until::Change)) })
 }
 
 /// Nothing is made or sent for an object that could vanish without a word.
-fn unprotected<K: Kind>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn unprotected<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     (!input.object().finalizer).then_some(Step::AddFinalizer)
 }
 
 /// What cannot be written down is not tried to be: it would be again at each reconcile. A deletion goes on without it.
-fn unless_unwritable<K: Kind>(input: &PlanInput<'_, K>, step: Step<K>) -> Step<K> {
+fn unless_unwritable<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>) -> Step<K> {
     match (&input.object().unwritable, step) {
         (Some(unwritable), Step::Record(_) | Step::Withdraw { .. }) if !input.is_deleting() => {
             Step::Wait(Wait::unwritable(unwritable))

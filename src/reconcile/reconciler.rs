@@ -9,14 +9,16 @@ use kube::ResourceExt;
 use super::context::Context;
 use super::held::Interrupted;
 use super::home::Destination;
-use super::input::{ObjectState, PlanInput, ResolvedRealm, Sent};
-use super::kind::{Kind, View};
+use super::input::PlanInput;
+use super::kind::Kind;
 use super::memory::Refusal;
 use super::outcome::{Outcome, refusal};
 use super::plan::plan;
 use super::ports::{Backend, Caller, Objects, Resolved};
 use super::remote::Remote;
 use super::result::ReconcileResult;
+use super::rules::{Rules, View};
+use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
@@ -29,7 +31,7 @@ use crate::beyond_identity::Error;
 const MOST_STEPS: usize = 256;
 
 /// What a kind does to the world outside. It decides nothing: what comes of each of these is for the next plan.
-pub trait Reconciler<B: Backend + Objects<Self>>: Kind {
+pub trait Reconciler<B: Backend + Objects<Self>>: Rules {
     /// Fetches something from outside into what is known.
     fn fetch(reconcile: &mut Reconcile<'_, Self, B>, query: Self::Query) -> impl Future<Output = ()> + Send;
 
@@ -379,7 +381,7 @@ fn facts<R>(found: &Fact<Session<R>>) -> Fact<ResolvedRealm> {
 }
 
 /// Whether `change` writes down what came of a call.
-fn is_concluded_by<K: Kind>(sent: &Sent<K>, change: &K::Change) -> bool {
+fn is_concluded_by<K: Rules>(sent: &Sent<K>, change: &K::Change) -> bool {
     match &sent.outcome {
         Outcome::Done(created) => K::conclude(sent, created) == *change,
         Outcome::NotDone(_) | Outcome::InDoubt => false,

@@ -1,7 +1,8 @@
 //! What can be done for an object of any kind, one thing at a time. Pure.
 
 use super::kind::Kind;
-use super::{Left, Until, Wait};
+use super::left::Left;
+use super::wait::{Until, Wait};
 use crate::api::{Phase, ProviderConfigRef};
 
 /// One thing to do.

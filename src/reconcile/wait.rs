@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::failure::{Failure, FailureKind};
-use super::memory::Unwritable;
 use super::times::{FIRST_BACKOFF, LONGEST_BACKOFF, MISSED_TURN};
+use super::unwritable::Unwritable;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 

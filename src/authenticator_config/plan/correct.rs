@@ -1,9 +1,10 @@
 //! Correct: the configuration is there; at each change of the spec, and now and then, it is compared with what the
 //! spec says, and what differs is changed.
 
-use super::{Input, Step, available};
+use super::input::{Input, Step};
 use crate::api::Reason;
 use crate::authenticator_config::change::Change;
+use crate::authenticator_config::phase::available;
 use crate::authenticator_config::step::Action;
 use crate::reconcile::{Destination, FailureKind, RealmIds, Until, Wait};
 

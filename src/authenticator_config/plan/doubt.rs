@@ -1,8 +1,7 @@
 //! Doubt: the write-ahead record stands, so the configuration may have been made. Look for it by its mark,
 //! and never create.
 
-use super::leave::holding_up;
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
@@ -13,13 +12,8 @@ use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Destination, RealmIds, Until, Wait};
 
-/// What a step that settles a doubt means to an object that is being deleted.
-pub(in crate::authenticator_config) fn rule(input: &Input<'_>, step: Step) -> Step {
-    holding_up(input, step, "it is not known whether the authenticator configuration was made")
-}
-
 /// Looks for the configuration of a create in doubt.
-pub(in crate::authenticator_config) fn look(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
+pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
     let home = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
     let Destination { realm, endpoint } = input.destination_at(Some(&home), record.endpoint.as_deref())?;
     let listed = input.listed()?;

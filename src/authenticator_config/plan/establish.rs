@@ -1,7 +1,7 @@
 //! Establish: there is no configuration yet. Take over the one that the spec names, or the one that bears this object's
 //! mark, or write ahead that one is about to be made.
 
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfigStatus, Phase, Reason};
 use crate::authenticator_config::step::{Action, Query};
@@ -19,6 +19,11 @@ pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
     let id = input.status.id.as_deref().unwrap_or_default();
     let what = format!("the authenticator configuration {id} is still to be deleted in Beyond Identity");
     leave(input).unwrap_or_else(|step| holding_up(input, step, &what))
+}
+
+/// What a step that settles a doubt means to an object that is being deleted.
+pub(in crate::authenticator_config) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
+    holding_up(input, step, "it is not known whether the authenticator configuration was made")
 }
 
 fn leave(input: &Input<'_>) -> Result<Step, Step> {
@@ -122,7 +127,7 @@ fn shown(input: &Input<'_>) -> Result<(), Step> {
 }
 
 /// Says of a wait that it holds up the deletion, and what is still to be done.
-pub(super) fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
+fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(wait) = step else { return step };
     match held_up(wait, input.object().grace_remaining, what) {
         Ok(wait) => Step::Wait(wait),

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, ProviderConfigRef, Reason};
 use crate::authenticator_config::change::Change;
@@ -26,9 +26,9 @@ use crate::authenticator_config::observed::{Listed, Observed};
 use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::memory::Unwritable;
 use crate::reconcile::plan::plan;
 use crate::reconcile::testing::TIMES;
+use crate::reconcile::unwritable::Unwritable;
 use crate::reconcile::{Destination, Fact, Failure, Left, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait};
 
 /// What only a person can mend is tried again after this.

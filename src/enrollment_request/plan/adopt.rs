@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{EnrollmentStatus, Identity};
 use crate::enrollment_request::change::{Change, SettledBy};
 use crate::enrollment_request::matching;
-use crate::enrollment_request::observed::{Listed, Person, ReadJob};
+use crate::enrollment_request::observed::{Listed, ReadJob};
+use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{JobRef, Query};
 use crate::reconcile::{Destination, Until, Wait};
 

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Input, Step, leave, recognize};
+use super::input::{Input, Step};
+use super::recognize;
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
@@ -15,18 +16,8 @@ use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, RealmIds, Until, Wait};
 
-/// What a step that settles a doubt means to a request that is being deleted.
-pub(in crate::enrollment_request) fn rule(input: &Input<'_>, step: Step) -> Step {
-    let unknown = "it is not known whether the email was sent";
-    match leave::holding_up(input, step, unknown) {
-        // What the status names is revoked all the same.
-        Step::RemoveFinalizer { left: Some(left) } => leave::giving_up(input, &left),
-        step => step,
-    }
-}
-
 /// Looks for the job of a send in doubt.
-pub(in crate::enrollment_request) fn look(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
+pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
     if let Some(field) = nonsense(send) {
         let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
         return Ok(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))));

@@ -1,11 +1,13 @@
 //! Follow: the attempt is concluded, and all there is to do is to look how the job gets on.
 
-use super::{Input, Step, is_send_pending, revoke};
+use super::input::{Input, Step};
+use super::pending::is_send_pending;
+use super::revoke;
 use crate::api::{EnrollmentRequestStatus, Phase};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastPoll;
-use crate::enrollment_request::phase;
 use crate::enrollment_request::step::Query;
+use crate::enrollment_request::{job_state, phase};
 use crate::reconcile::{Until, Wait};
 
 pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
@@ -21,7 +23,7 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 }
 
 fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
-    let is_final = phase::is_final(status.state.as_deref());
+    let is_final = job_state::is_final(status.state.as_deref());
     // What is final is read once more for who asks for it.
     if status.skipped.is_some() || (is_final && input.lifecycle().reconcile_requested.is_none()) {
         return Ok(Step::Wait(Wait::saying(input.settled_phase(), Until::Change)));

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Input, SERVICE_CLOCK_MARGIN, Step, doubt, revoke};
+use super::input::{Input, SERVICE_CLOCK_MARGIN, Step};
+use super::{doubt, revoke};
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
-use crate::enrollment_request::phase::is_outstanding;
+use crate::enrollment_request::job_state::is_outstanding;
 use crate::enrollment_request::step::JobRef;
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
@@ -17,8 +18,18 @@ pub(in crate::enrollment_request) fn rule(input: &Input<'_>) -> Step {
     leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input)))
 }
 
+/// What a step that settles a doubt means to a request that is being deleted.
+pub(in crate::enrollment_request) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
+    let unknown = "it is not known whether the email was sent";
+    match holding_up(input, step, unknown) {
+        // What the status names is revoked all the same.
+        Step::RemoveFinalizer { left: Some(left) } => giving_up(input, &left),
+        step => step,
+    }
+}
+
 /// Lets go a request of which `unknown` is left in any case, when nothing more can be done about what its status names.
-pub(super) fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
+fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
     match leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input))) {
         Step::RemoveFinalizer { left: None } => Step::RemoveFinalizer { left: Some(unknown.clone()) },
         Step::RemoveFinalizer { left: Some(Left::Kept(what) | Left::Behind(what)) } => {
@@ -125,7 +136,7 @@ fn every_list_must_show_it(left: Duration) -> Step {
 }
 
 /// Says of a wait that it holds up the deletion, and what is still to be done.
-pub(super) fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
+fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
     let Step::Wait(wait) = step else { return step };
     if let Some(Phase::JobGone(_) | Phase::Revoked { .. }) = &wait.say {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
-use crate::enrollment_request::phase;
+use crate::enrollment_request::job_state;
 use crate::reconcile::Times;
 
 /// In how long to read a job again that was just read as `job`: after a tenth of its age, since people click within minutes or
@@ -18,7 +18,7 @@ pub fn interval(
     now: Timestamp,
 ) -> Option<Duration> {
     let Some(job) = job else { return Some(times.resync) };
-    if phase::is_final(job.state.as_ref().map(JobState::as_str)) {
+    if job_state::is_final(job.state.as_ref().map(JobState::as_str)) {
         return None;
     }
     let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());

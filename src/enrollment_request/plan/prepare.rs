@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::{Input, SERVICE_CLOCK_MARGIN, Step, adopt, revoke};
+use super::input::{Input, SERVICE_CLOCK_MARGIN, Step};
+use super::{adopt, revoke};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
@@ -11,7 +12,8 @@ use crate::beyond_identity::types::{Identity, IdentityStatus};
 use crate::enrollment_request::change::PREVIOUS_JOBS;
 use crate::enrollment_request::desired::Who;
 use crate::enrollment_request::matching;
-use crate::enrollment_request::observed::{Config, Listed, Person, ReadyConfig};
+use crate::enrollment_request::observed::{Config, Listed, ReadyConfig};
+use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{Action, Query};
 use crate::reconcile::{Destination, Fact, Until, Wait};
 

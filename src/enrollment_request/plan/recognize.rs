@@ -2,7 +2,7 @@
 //! one, to which a name that resolves wrongly or a proxy leads for a while. The service that keeps a request's job knows the
 //! job's identity, or else its authenticator configuration.
 
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::{ProviderConfigRef, Reason};
 use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::{Known, Query};

@@ -1,13 +1,15 @@
 //! Revoke: links that are out and should not be, by the ids in status. Each is worked on by itself: one that cannot be
 //! revoked keeps no other one alive.
 
-use super::{Input, Step, recognize};
+use super::input::{Input, Step};
+use super::recognize;
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::JobState;
 use crate::enrollment_request::change::Change;
+use crate::enrollment_request::job_state::is_outstanding;
 use crate::enrollment_request::observed::ReadJob;
-use crate::enrollment_request::phase::{self, is_outstanding};
+use crate::enrollment_request::phase;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::reconcile::{Fact, RealmIds, Until, Wait};
 

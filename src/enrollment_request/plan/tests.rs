@@ -17,18 +17,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Input, Step};
+use super::input::{Input, Step};
 use crate::api::enrollment_request::DeliveryMethod;
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::desired::{Desired, Who};
-use crate::enrollment_request::observed::{Config, Listed, Observed, Person, ReadJob, ReadyConfig};
+use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
+use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::enrollment_request::wishes::Wishes;
-use crate::reconcile::memory::Unwritable;
 use crate::reconcile::plan::plan;
 use crate::reconcile::testing::TIMES;
+use crate::reconcile::unwritable::Unwritable;
 use crate::reconcile::{
     Destination, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait,
 };
@@ -208,7 +209,7 @@ fn silent(step: &Step) -> Until {
 }
 
 fn is_pending(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
-    super::is_pending(&Known { status: status.clone(), ..Known::default() }.input(desired))
+    super::pending::is_pending(&Known { status: status.clone(), ..Known::default() }.input(desired))
 }
 
 fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef> {

@@ -6,16 +6,7 @@ use kube::runtime::events::EventType;
 use super::{Held, Interrupted};
 use crate::api::phase::why;
 use crate::api::{HasStatus, Reason};
-use crate::reconcile::Objects;
-
-/// What is left on the remote side when an object is let go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// It is to stay there.
-    Kept(String),
-    /// It should have gone, and could not be removed.
-    Behind(String),
-}
+use crate::reconcile::{Left, Objects};
 
 impl<K, O> Held<'_, K, O>
 where

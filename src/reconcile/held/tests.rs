@@ -9,7 +9,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::environment::SystemEnvironment;
-use crate::reconcile::Until;
+use crate::reconcile::{Left, Until};
 use crate::runtime::leader::Leadership;
 
 /// An API server that takes whatever is written.

@@ -9,17 +9,19 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::conditions::conditions;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, Phase, ProviderConfigRef};
-use beyond_identity_operator::authenticator_config::{self, observed as config_facts, step::Step as ConfigStep};
+use beyond_identity_operator::authenticator_config::observed as config_facts;
 use beyond_identity_operator::beyond_identity::types::CredentialBindingJob;
 use beyond_identity_operator::beyond_identity::{
     Answer, ApiToken, CaBundle, Endpoint, Error, HttpClient, Listing, RealmClient,
 };
-use beyond_identity_operator::enrollment_request::desired::Desired;
-use beyond_identity_operator::enrollment_request::observed::{Config, Listed, Observed, Person, ReadyConfig};
-use beyond_identity_operator::enrollment_request::plan::{Times, plan};
-use beyond_identity_operator::enrollment_request::step::{Question, Step};
-use beyond_identity_operator::reconcile::outcome::trouble;
-use beyond_identity_operator::reconcile::{Destination, Fact, RealmIds, Wait};
+use beyond_identity_operator::enrollment_request::observed::{Config, Listed, Observed, ReadyConfig};
+use beyond_identity_operator::enrollment_request::person::Person;
+use beyond_identity_operator::enrollment_request::step::Query;
+use beyond_identity_operator::reconcile::outcome::failure;
+use beyond_identity_operator::reconcile::plan::plan;
+use beyond_identity_operator::reconcile::{
+    Destination, Fact, Kind, ObjectState, PlanInput, RealmIds, ResolvedRealm, Step, Times, Wait,
+};
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use jiff::Timestamp;
 use kube::Api;
@@ -120,16 +122,25 @@ fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed
     };
     let destination = Destination { realm, endpoint: place.realm.url().to_owned() };
     Observed {
-        fresh: true,
-        finalizer: true,
-        may_write: true,
+        object: object_state(destination),
         config: Fact::Known(Some(config)),
-        destinations: BTreeMap::from([(ProviderConfigRef::default(), Fact::Known(destination))]),
         identity: Fact::Known(Some(serde_json::from_value(identity).unwrap())),
         reservation: Fact::Known(person),
         jobs: Fact::Known(jobs),
-        nonce: "nonce".to_owned(),
         ..Observed::default()
+    }
+}
+
+/// An object just read from the API server, with its finalizer, whose provider config leads there.
+fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
+    let realm = ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
+    ObjectState {
+        fresh: true,
+        finalizer: true,
+        may_write: true,
+        realms: BTreeMap::from([(ProviderConfigRef::default(), Fact::Known(realm))]),
+        nonce: "nonce".to_owned(),
+        ..ObjectState::default()
     }
 }
 
@@ -153,17 +164,18 @@ async fn settle(
     let listed = match answer {
         Ok(listed) => listed,
         Err(error) => {
-            let phase = trouble(&error, &ProviderConfigRef::default()).phase;
+            let phase = failure(&error, &ProviderConfigRef::default()).phase();
             return write(&api, request, Some(&phase)).await;
         }
     };
     let mut facts = observed(place, &listed);
     let jobs: BTreeMap<_, _> = listed.items.iter().map(|job| (job.id.clone(), job.clone())).collect();
     for _ in 0..40 {
-        facts.status = request.status.clone().unwrap_or_default();
-        let desired = Desired::of(request);
-        match plan(&desired, &facts, &TIMES, now()) {
-            Step::Learn(Question::Job(_, job)) => {
+        let (status, desired) = (request.status.clone().unwrap_or_default(), request.desired(CLUSTER));
+        let input: PlanInput<'_, EnrollmentRequest> =
+            PlanInput { desired: &desired, status: &status, observed: &facts, times: &TIMES, now: now() };
+        match plan(&input) {
+            Step::Fetch(Query::Job(_, job)) => {
                 let read = jobs.get(&job.job_id).cloned();
                 let read = read.map(|item| Answer { item, server_time: listed.server_time });
                 facts.read.insert(job.job_id, read);
@@ -232,13 +244,7 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
     place.realm.allow_any_answer();
     let realm = realm_of(&place);
     let mut config: AuthenticatorConfig = place.create_config().await;
-    let desired = authenticator_config::desired::Desired::of(&config, CLUSTER);
-    let times = authenticator_config::plan::Times {
-        request_timeout: TIMES.request_timeout,
-        settle: TIMES.settle,
-        resync: TIMES.resync,
-        grace: TIMES.grace,
-    };
+    let desired = config.desired(CLUSTER);
     let home = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
     let (mut decoded, mut failed) = (0, 0);
     let answers = strategies::reply("authenticator_config", strategies::config(&desired.display_name));
@@ -252,24 +258,23 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
             }
             Err(error) => {
                 failed += 1;
-                Fact::Failed(trouble(&error, &ProviderConfigRef::default()))
+                Fact::Failed(failure(&error, &ProviderConfigRef::default()))
             }
         };
         let status = config.status.get_or_insert_default();
         (status.tenant_id, status.realm_id) = (Some(home.tenant_id.clone()), Some(home.realm_id.clone()));
         status.observed_generation = None;
         let id = status.id.get_or_insert_with(|| "configuration".to_owned()).clone();
+        let destination = Destination { realm: home.clone(), endpoint: place.realm.url().to_owned() };
         let facts = config_facts::Observed {
-            status: status.clone(),
-            fresh: true,
-            finalizer: true,
-            may_write: true,
-            destination: Fact::Known(Destination { realm: home.clone(), endpoint: place.realm.url().to_owned() }),
+            object: object_state(destination),
             read: BTreeMap::from([(id, fact)]),
             ..config_facts::Observed::default()
         };
-        let said = match authenticator_config::plan::plan(&desired, &facts, &times) {
-            ConfigStep::Wait(wait) => wait.say,
+        let input: PlanInput<'_, AuthenticatorConfig> =
+            PlanInput { desired: &desired, status, observed: &facts, times: &TIMES, now: now() };
+        let said = match plan(&input) {
+            Step::Wait(wait) => wait.say,
             _ => None,
         };
         write(&place.configs(), &mut config, said.as_ref()).await

@@ -1,0 +1,114 @@
+//! What the rules of an AuthenticatorConfig take, and what they say most. Pure.
+
+use crate::api::{AuthenticatorConfig, Reason};
+use crate::authenticator_config::observed::Listed;
+use crate::authenticator_config::step::Query;
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::{self, Destination, Fact, PlanInput, RealmIds};
+
+/// What the rules of an AuthenticatorConfig take.
+pub type Input<'a> = PlanInput<'a, AuthenticatorConfig>;
+/// One thing to do for an AuthenticatorConfig.
+pub type Step = reconcile::Step<AuthenticatorConfig>;
+
+impl<'a> Input<'a> {
+    /// Where to work: in the realm `home`, where there is one.
+    pub(super) fn destination(&self, home: Option<&RealmIds>) -> Result<&'a Destination, Step> {
+        self.destination_at(home, None)
+    }
+
+    pub(super) fn destination_at(
+        &self,
+        home: Option<&RealmIds>,
+        endpoint: Option<&str>,
+    ) -> Result<&'a Destination, Step> {
+        self.same_realm(&self.desired.provider_config_ref, home, endpoint)
+    }
+
+    /// Nothing is taken over by its id, changed or deleted where the provider config does not allow that.
+    pub(super) fn resource_id_allowed(&self) -> Result<(), Step> {
+        let realm = self.resolved(&self.desired.provider_config_ref);
+        match realm.and_then(|realm| realm.no_resource_ids.as_ref()) {
+            Some(failure) if self.desired.resource_id.is_some() && !self.desired.observe => Err(self.failed(failure)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A configuration that bears another object's mark, or is of another type, is not taken and not changed.
+    pub(super) fn takeable(&self, current: &RemoteConfig) -> Result<(), Step> {
+        let id = &current.id;
+        if let Some(type_) = self.desired.other_type(current) {
+            return Err(self.refused(
+                Reason::TypeMismatch,
+                format!(
+                    "the authenticator configuration {id} is of the type {type_}, and spec.config.type says {}: correct \
+                     that, or make another AuthenticatorConfig",
+                    self.desired.type_
+                ),
+            ));
+        }
+        match self.desired.stranger_on(current).filter(|_| !self.desired.observe) {
+            None => Ok(()),
+            Some(stranger) => Err(self.blocked(
+                Reason::ConfigurationInUse,
+                format!(
+                    "the authenticator configuration {id} bears the mark {stranger} of another object, so it is neither \
+                     changed nor deleted; if that object is gone, take the mark out of the display name in Beyond Identity"
+                ),
+            )),
+        }
+    }
+
+    /// The realm that the status names.
+    pub(super) fn home(&self) -> Option<RealmIds> {
+        let status = &self.status;
+        Some(RealmIds { tenant_id: status.tenant_id.clone()?, realm_id: status.realm_id.clone()? })
+    }
+
+    pub(super) fn listed(&self) -> Result<&'a Listed, Step> {
+        match &self.observed.listed {
+            Fact::Unknown => Err(Step::Fetch(Query::Configs)),
+            Fact::Failed(failure) => Err(self.failed(failure)),
+            Fact::Known(listed) => Ok(listed),
+        }
+    }
+
+    /// The configuration of this id, as the realm has it now.
+    pub(super) fn current(&self, id: &str) -> Result<Option<&'a RemoteConfig>, Step> {
+        match self.observed.read.get(id) {
+            None | Some(Fact::Unknown) => Err(Step::Fetch(Query::Config(id.to_owned()))),
+            Some(Fact::Failed(failure)) => Err(self.failed(failure)),
+            Some(Fact::Known(config)) => Ok(config.as_ref()),
+        }
+    }
+
+    /// `Ok` when a list of the realm says, too, that it has no configuration of this id. That the id was answered with 404 is
+    /// not enough for what cannot be undone.
+    pub(super) fn confirmed_gone(&self, id: &str) -> Result<(), Step> {
+        // Another endpoint may be that of another service, which never had the configuration.
+        self.destination_at(None, self.status.endpoint.as_deref())?;
+        if !self.listed()?.configs.iter().any(|config| config.id == id) {
+            return Ok(());
+        }
+        Err(self.blocked(
+            Reason::InconsistentAnswers,
+            format!(
+                "the service lists the authenticator configuration {id}, and does not find it by its id: nothing is done until \
+                 its answers agree; if they never do, tell the vendor"
+            ),
+        ))
+    }
+
+    /// The configuration of the list that bears this object's mark, and still does when it is read by id, since
+    /// a list lags: of several the one that is as asked for in every field, then the one with the lowest id.
+    pub(super) fn ours(&self, listed: &'a Listed) -> Result<Option<&'a RemoteConfig>, Step> {
+        let mut ours: Vec<_> = listed.configs.iter().filter(|config| self.desired.is_ours(config)).collect();
+        ours.sort_by_key(|config| (self.desired.patch(config).is_some(), &config.id));
+        for config in ours {
+            if let Some(current) = self.current(&config.id)?.filter(|current| self.desired.is_ours(current)) {
+                return Ok(Some(current));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,74 @@
+//! What is known of a request, from what was fetched and from what this process remembers. Pure.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+
+use super::matching;
+use super::observed::{LastPoll, Observed, ReadJob, SendSlot};
+use super::plan::input::Input;
+use super::plan::to_revoke;
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use crate::reconcile::times::RETRY_REVOCATION_OF_DELETED;
+use crate::reconcile::{Fact, Memory, PlanInput, View};
+
+impl Observed {
+    /// What is known now: what was fetched `before`, and what `view` shows.
+    pub fn from(before: Self, view: View<'_, EnrollmentRequest>) -> Self {
+        let View { object, desired, status, memory, published: SendSlot(holds_send_slot), times, now, monotonic } =
+            view;
+        let job_id = status.job_id.as_deref();
+        let left = |at: Instant| at.saturating_duration_since(monotonic);
+        let poll = memory.poll_of(job_id);
+        let mut observed = Self {
+            poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_poll_at.map(left) }),
+            job_known_for: job_id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
+            holds_send_slot,
+            object,
+            ..before
+        };
+        let input = PlanInput { desired, status, observed: &observed, times, now };
+        observed.revoke_refused = revoke_refused(&input, memory, monotonic);
+        observed
+    }
+
+    /// Of the jobs that were read by their ids while nothing is concluded, those that cannot be adopted, and never can be:
+    /// they need not be read again.
+    pub fn cannot_be_adopted(
+        &mut self,
+        status: &EnrollmentRequestStatus,
+        delivery_method: &str,
+    ) -> BTreeMap<String, ReadJob> {
+        let mut read = std::mem::take(&mut self.read_before);
+        if status.attempt.is_some() {
+            return BTreeMap::new();
+        }
+        if let Fact::Known(person) = &self.reservation {
+            let dead = |job: &ReadJob| !matching::is_adoptable(&job.item, person, delivery_method, job.server_time);
+            let known = std::mem::take(&mut self.read).into_iter();
+            read.extend(known.filter_map(|(id, job)| Some((id, job.filter(&dead)?))));
+        }
+        read
+    }
+}
+
+/// The jobs that could not be revoked not long ago, and why.
+fn revoke_refused(input: &Input<'_>, memory: &Memory, monotonic: Instant) -> BTreeMap<String, String> {
+    let (deleting, resync) = (input.is_deleting(), input.times.resync);
+    // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
+    let again = if deleting { resync.min(RETRY_REVOCATION_OF_DELETED) } else { resync };
+    let mut refused = memory.revocations.refused_within(again, monotonic);
+    let to_revoke = to_revoke(input);
+    // Of a deletion, also what its send in doubt has made and what cannot be written down.
+    refused.retain(|job_id, _| {
+        names(input.status, job_id) && (deleting || to_revoke.iter().any(|job| &job.job_id == job_id))
+    });
+    refused
+}
+
+/// Whether a status names this job, or may come to.
+pub(super) fn names(status: &EnrollmentRequestStatus, job_id: &str) -> bool {
+    status.job_id.as_deref() == Some(job_id)
+        || status.previous_jobs.iter().any(|job| job.id == job_id)
+        || status.send.is_some()
+}

@@ -1,0 +1,65 @@
+//! What the rules of a request take, and what they say most. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
+use crate::enrollment_request::observed::Listed;
+use crate::enrollment_request::phase;
+use crate::enrollment_request::step::Query;
+use crate::reconcile::{self, Fact, PlanInput, RealmIds};
+
+/// What the rules of a request take.
+pub type Input<'a> = PlanInput<'a, EnrollmentRequest>;
+/// One thing to do for a request.
+pub type Step = reconcile::Step<EnrollmentRequest>;
+
+/// How far the clocks of the service's machines may be apart.
+pub const SERVICE_CLOCK_MARGIN: Duration = Duration::from_secs(30);
+
+impl Input<'_> {
+    /// The phase of a concluded attempt.
+    pub(super) fn settled_phase(&self) -> Phase {
+        // A pending revocation that the service refuses is a condition beside it.
+        phase::of_status(self.status, self.desired)
+    }
+
+    /// The realm that the status names.
+    pub(super) fn home(&self) -> Option<RealmIds> {
+        let EnrollmentRequestStatus { tenant_id, realm_id, .. } = self.status;
+        Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
+    }
+
+    /// Waits, since the service lists a job and does not find it by its id. One of the two may come from another one.
+    pub(super) fn disagreeing(&self, job_id: &str) -> Step {
+        self.blocked(
+            Reason::InconsistentAnswers,
+            format!(
+                "the service lists credential binding job {job_id}, and does not find it by its id: nothing is done until its \
+                 answers agree; if they never do, tell the vendor"
+            ),
+        )
+    }
+
+    /// The endpoint behind `reference`, where it is another one than the status has.
+    pub(super) fn moved(&self, reference: &ProviderConfigRef) -> Option<String> {
+        let destination = &self.resolved(reference)?.destination;
+        let known = self.status.endpoint.as_ref()?;
+        (*known != destination.endpoint).then(|| destination.endpoint.clone())
+    }
+
+    /// A time that the service wrote, where it can be read.
+    pub(super) fn time(&self, text: Option<&str>) -> Option<Timestamp> {
+        text?.parse().ok()
+    }
+
+    /// The identity's jobs, as they were listed in this look.
+    pub(super) fn jobs(&self, reference: &ProviderConfigRef, identity_id: &str) -> Result<&Listed, Step> {
+        match &self.observed.jobs {
+            Fact::Unknown => Err(Step::Fetch(Query::Jobs(reference.clone(), identity_id.to_owned()))),
+            Fact::Failed(failure) => Err(self.failed(failure)),
+            Fact::Known(listed) => Ok(listed),
+        }
+    }
+}
