@@ -13,7 +13,7 @@ mod metrics;
 pub mod operator;
 mod realm;
 pub mod reconcile;
-mod runtime;
+pub mod runtime;
 mod scope;
 mod settings;
 mod stores;

@@ -73,6 +73,11 @@ impl Port {
         }
     }
 
+    /// Whether it changes something at the service.
+    pub fn is_remote_write(self) -> bool {
+        self.class() == Class::ServiceWrite
+    }
+
     /// How late the effect of a call can come that was given up.
     pub fn late(self) -> Duration {
         match self.class() {

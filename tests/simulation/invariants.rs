@@ -1,6 +1,7 @@
 //! What must always be so, and what must be so in the end.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord};
@@ -13,8 +14,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use crate::faults::Port;
 use crate::kubernetes::{Kind, key};
 use crate::looks::{CLUSTER, GRACE};
+use crate::process::Process;
 use crate::service::{Job, is_live, is_over};
 use crate::world::{Announcement, State, World};
 
@@ -27,6 +30,19 @@ const WITHOUT_A_STATUS: Duration = Duration::from_secs(1700);
 /// For how long before a call something must have been there to be known: a list lags, and a process can be suspended
 /// before it acts.
 const KNOWN: Duration = Duration::from_secs(600);
+
+/// A process begins a call that changes something at the service: not while it is ending, nor when another one leads.
+pub fn before_a_remote_write(process: &Process, port: Port) {
+    let mut state = process.world.lock();
+    let name = &process.name;
+    if process.ending.load(Ordering::SeqCst) {
+        state.violate(format!("{name} has begun {port:?}, and is ending"));
+    }
+    let leader = state.lease.holder().filter(|leader| process.is_elected() && leader != name).map(str::to_owned);
+    if let Some(leader) = leader {
+        state.violate(format!("{name} has begun {port:?}, and {leader} leads"));
+    }
+}
 
 /// The email of `job` went out under the record `id`: it is the only one for its attempt, the record stands, and nothing was
 /// there to adopt.

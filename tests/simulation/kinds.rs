@@ -1,16 +1,12 @@
 //! What the world has to know of each kind.
 
-use std::time::Duration;
-
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Announced, Kind, Objects, Table};
-use crate::mutants::{self, Mutant};
 use crate::process::Process;
 use crate::world::State;
 
@@ -37,29 +33,8 @@ impl Kind for EnrollmentRequest {
         Some(Announced { id: send.id.clone(), attempt: send.attempt, resend_of: send.resend_of.clone() })
     }
 
-    fn blank_record(&mut self, existing: bool, not_before: bool) {
-        let Some(send) = self.status.as_mut().and_then(|status| status.send.as_mut()) else { return };
-        if existing {
-            send.existing_job_ids.clear();
-        }
-        if not_before {
-            "1970-01-01T00:00:00Z".clone_into(&mut send.not_before);
-        }
-    }
-
-    fn delay_record(&mut self, by: Duration) {
-        let Some(send) = self.status.as_mut().and_then(|status| status.send.as_mut()) else { return };
-        if let Ok(time) = send.not_before.parse::<Timestamp>() {
-            send.not_before = (time + by).to_string();
-        }
-    }
-
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.send = None);
-    }
-
-    fn wish(&mut self, mutant: Option<Mutant>) {
-        mutants::wish(mutant, self);
     }
 
     fn check(&self, state: &mut State) {
@@ -105,15 +80,9 @@ impl Kind for AuthenticatorConfig {
         Some(Announced { id: create.id.clone(), attempt: 1, resend_of: None })
     }
 
-    fn blank_record(&mut self, _existing: bool, _not_before: bool) {}
-
-    fn delay_record(&mut self, _by: Duration) {}
-
     fn forget_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.create = None);
     }
-
-    fn wish(&mut self, _mutant: Option<Mutant>) {}
 
     fn check(&self, _state: &mut State) {}
 

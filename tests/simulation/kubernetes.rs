@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use beyond_identity_operator::api::{FINALIZER, HasStatus, PAUSED};
 use beyond_identity_operator::reconcile::WriteError;
@@ -14,7 +13,6 @@ use kube::{Resource, ResourceExt};
 use tokio::time::Instant;
 
 use crate::faults::Port;
-use crate::mutants::Mutant;
 use crate::process::Process;
 use crate::world::State;
 
@@ -36,14 +34,8 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     fn reset_status(&mut self);
     /// The id of the record that announces a call.
     fn announced(&self) -> Option<Announced>;
-    /// Takes out of the record which jobs were there already, or from when on a job can be its own.
-    fn blank_record(&mut self, existing: bool, not_before: bool);
-    /// Has the record say a later time.
-    fn delay_record(&mut self, by: Duration);
     /// Takes the record out.
     fn forget_record(&mut self);
-    /// Has its annotations ask for what a mutant makes of them.
-    fn wish(&mut self, mutant: Option<Mutant>);
     /// Looks whether its status, which was just written, keeps the promises.
     fn check(&self, state: &mut State);
     /// What the status says, in a few words.
@@ -206,9 +198,9 @@ impl State {
         Ok(self.store(written))
     }
 
-    /// PATCH of the finalizer, under uid and resourceVersion unless `anyhow`.
-    pub fn set_finalizer<K: Kind>(&mut self, object: &K, present: bool, anyhow: bool) -> Result<K, WriteError> {
-        let current = self.current(object, anyhow)?;
+    /// PATCH of the finalizer, under uid and resourceVersion.
+    pub fn set_finalizer<K: Kind>(&mut self, object: &K, present: bool) -> Result<K, WriteError> {
+        let current = self.current(object, false)?;
         let stands = current.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
         if stands == present {
             return Ok(current);

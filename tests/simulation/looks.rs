@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::enrollment_request::reservations::Reservations;
 use beyond_identity_operator::reconcile::Memories;
 use beyond_identity_operator::{authenticator_config, enrollment_request};
-use kube::ResourceExt;
 
 use crate::faults::Port;
-use crate::mutants::{self, Mutant};
+use crate::mutants::Mutation;
 use crate::points::Seat;
 use crate::ports::{SimEnvironment, SimObjects, SimUsers};
 use crate::process::Process;
@@ -35,88 +33,79 @@ pub const CLUSTER: &str = "simulation";
 
 /// The loop of requests, as the operator runs it.
 pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
+    let mutation = Mutation::of(process);
     let times = enrollment_request::plan::Times {
         request_timeout: SERVICE,
-        settle: mutants::settle(process, SETTLE),
+        settle: mutation.settle(SETTLE),
         job_poll_min: Duration::from_secs(20),
         job_poll_max: Duration::from_secs(300),
         resync: RESYNC,
         grace: GRACE,
     };
-    let ports = |reservations| {
+    let realms = || SimRealms {
+        seat: Seat(process.clone()),
+        wake: Process::wake_request,
+        paused_since: State::paused_since::<EnrollmentRequest>,
+    };
+    let ports = mutation.reservations(&process.reservations).into_iter().map(|reservations| {
         Arc::new(enrollment_request::Ports {
-            requests: SimObjects::of(process),
-            configs: SimObjects::of(process),
-            realms: SimRealms {
-                seat: Seat(process.clone()),
-                wake: Process::wake_request,
-                paused_since: State::paused_since::<EnrollmentRequest>,
-            },
-            environment: Arc::new(SimEnvironment(process.clone())),
+            requests: mutation.around(SimObjects::of(process)),
+            configs: mutation.around(SimObjects::of(process)),
+            realms: mutation.around(realms()),
+            environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
             reservations,
             memories: Memories::default(),
             orphan_on_delete: false,
             times,
         })
-    };
-    if process.world.mutant == Some(Mutant::NoReservations) {
-        // Each request is as if alone.
-        let alone = || {
-            let none = Reservations::new(|_| {});
-            none.fill(&[]);
-            ports(Arc::new(none))
-        };
-        let (even, odd) = (alone(), alone());
-        return Arc::new(move |request| {
-            let ports = if request.name_any() == "r0" { even.clone() } else { odd.clone() };
-            Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
-        });
-    }
-    let (ports, mutant) = (ports(process.reservations.clone()), process.world.mutant);
-    Arc::new(move |mut request| {
-        let ports = ports.clone();
-        mutants::wish(mutant, &mut request);
-        mutants::remember(mutant, &ports.memories, &request);
+    });
+    let ports: Vec<_> = ports.collect();
+    Arc::new(move |request| {
+        let ports = ports[mutation.share_of(&request)].clone();
+        let request = mutation.looked_at(request);
+        mutation.remember(&ports.memories, &request);
         Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
     })
 }
 
 /// The loop of configurations, as the operator runs it.
 pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
+    let mutation = Mutation::of(process);
     let times = authenticator_config::plan::Times {
         request_timeout: SERVICE,
-        settle: mutants::settle(process, SETTLE),
+        settle: mutation.settle(SETTLE),
         resync: RESYNC,
         grace: GRACE,
     };
     let ports = Arc::new(authenticator_config::Ports {
-        configs: SimObjects::of(process),
+        configs: mutation.around(SimObjects::of(process)),
         users: SimUsers(Seat(process.clone())),
-        realms: SimRealms {
+        realms: mutation.around(SimRealms {
             seat: Seat(process.clone()),
             wake: Process::wake_config,
             paused_since: State::paused_since::<AuthenticatorConfig>,
-        },
-        environment: Arc::new(SimEnvironment(process.clone())),
+        }),
+        environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
         memories: Memories::default(),
         cluster: CLUSTER.to_owned(),
         orphan_on_delete: false,
         times,
     });
     Arc::new(move |config| {
-        let ports = ports.clone();
+        let (ports, config) = (ports.clone(), mutation.looked_at(config));
         Box::pin(async move { authenticator_config::reconcile(&ports, config).await.again })
     })
 }
 
-/// All requests, as the API server has them: asked for until it answers.
+/// The requests that the reservations are filled from: all, as the API server has them, asked for until it answers.
 pub async fn all_requests(process: &Arc<Process>) -> Vec<EnrollmentRequest> {
     let seat = Seat(process.clone());
     loop {
         let list = |state: &mut State, _, _| Ok(state.requests.objects.values().cloned().collect::<Vec<_>>());
         let listed: Result<_, String> = seat.call(Port::ListRequests, KUBERNETES, list).await;
         if let Ok(listed) = listed {
-            return listed.into_iter().map(Arc::unwrap_or_clone).collect();
+            let listed = listed.into_iter().map(Arc::unwrap_or_clone).collect();
+            return Mutation::of(process).filled(listed);
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
         process.awake().await;

@@ -11,6 +11,7 @@ mod faults;
 mod invariants;
 mod kinds;
 mod kubernetes;
+mod lease;
 mod looks;
 mod mishap;
 mod mutants;

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep};
 use crate::actors;
 use crate::faults::{Fault, Point, Port};
 use crate::mishap::Mishap;
-use crate::mutants;
 use crate::process::Process;
 use crate::world::State;
 
@@ -55,12 +54,7 @@ impl Seat {
         self.hop().await;
         match self.pass(port, Point::Before, limit).await {
             Next::Go => {}
-            Next::Fail(mishap) => {
-                if mutants::sends_anyhow(process.world.mutant, mishap) {
-                    let _ = effect(&mut process.world.lock(), Instant::now(), process.world.wall());
-                }
-                return self.fail(port, mishap, end).await;
-            }
+            Next::Fail(mishap) => return self.fail(port, mishap, end).await,
             Next::Late(mishap, after) => {
                 let failing = self.time_to_fail(mishap, end);
                 self.later(port, failing + after, effect);

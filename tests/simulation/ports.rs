@@ -30,13 +30,12 @@ use crate::invariants;
 use crate::kubernetes::{Kind, Objects as Known, key};
 use crate::looks::{KUBERNETES, SERVICE};
 use crate::mishap::Mishap;
-use crate::mutants::{self, Mutant};
 use crate::points::Seat;
 use crate::process::Process;
-use crate::service::{self, LAG, Moment};
+use crate::service::Moment;
 use crate::specs;
 use crate::turns::Turn;
-use crate::world::{self, State};
+use crate::world::State;
 
 /// For how long a process that deletes an object goes by it that a status was refused; it can be suspended meanwhile.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -60,29 +59,18 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
         let key = (namespace.to_owned(), name.to_owned());
         let read = move |state: &mut State, _, _| Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()));
-        let read: Result<Option<K>, String> = self.seat.call(K::READ, KUBERNETES, read).await;
-        read.map(|read| read.map(|object| mutants::seen(&self.seat.0, mutants::read(&self.seat.0, object))))
+        self.seat.call(K::READ, KUBERNETES, read).await
     }
 
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
-        let world = &self.seat.0.world;
-        if let Some(record) = object.announced() {
-            let uid = object.uid().unwrap_or_default();
-            let begun = Instant::now();
-            let new = world::Announcement { uid, record: record.clone(), begun, jobs: Vec::new(), stripped: false };
-            world.lock().announced.entry(record.id).or_insert(new);
-        }
-        let mutant = world.mutant;
-        let object = mutants::written(mutant, object.clone());
-        let (mine, name) = (object.clone(), self.seat.0.name.clone());
+        self.seat.0.world.lock().announce(object);
+        let (object, name) = (object.clone(), self.seat.0.name.clone());
         let write = move |state: &mut State, _, wall: Timestamp| {
             let written = if state.policy_since.is_some() {
                 state.refused_at = Some(Instant::now());
                 Err(WriteError::Refused("an admission policy refuses it".to_owned()))
-            } else if mutants::is_lost(mutant, &object) {
-                Ok(object.clone())
             } else {
-                state.write_status(&object, mutants::writes_anyhow(mutant, &object))
+                state.write_status(&object, false)
             };
             if let Ok(written) = &written {
                 written.check(state);
@@ -91,16 +79,14 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
             }
             written
         };
-        let written: Result<K, WriteError> = self.seat.call(K::WRITE, KUBERNETES, write).await;
-        written.map(|stored| mutants::seen(&self.seat.0, mutants::stored(mutant, mine, stored)))
+        self.seat.call(K::WRITE, KUBERNETES, write).await
     }
 
     async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
         let object = object.clone();
-        let anyhow = self.seat.0.world.mutant == Some(Mutant::FinalizesAnyhow);
         let saw_token = self.seat.0.saw_token.load(Ordering::SeqCst);
         let patch = move |state: &mut State, _, wall: Timestamp| {
-            let patched = state.set_finalizer(&object, present, anyhow)?;
+            let patched = state.set_finalizer(&object, present)?;
             let key = key(&patched);
             let is_gone = K::READ == Port::ReadRequest && !state.requests.objects.contains_key(&key);
             if let Some(who) = state.again.remove(&key).filter(|_| is_gone) {
@@ -118,8 +104,7 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
             }
             Ok(patched)
         };
-        let patched: Result<K, WriteError> = self.seat.call(K::FINALIZE, KUBERNETES, patch).await;
-        patched.map(|object| mutants::seen(&self.seat.0, object))
+        self.seat.call(K::FINALIZE, KUBERNETES, patch).await
     }
 
     fn announce(&self, object: &K, announcement: Announcement) {
@@ -186,10 +171,22 @@ impl SimRemote {
         T: Send + 'static,
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
     {
+        if port.is_remote_write() {
+            invariants::before_a_remote_write(&self.turn.seat.0, port);
+        }
         let answer = move |state: &mut State, now, wall| {
             if state.misdirected { nobody() } else { effect(state, now, wall) }
         };
         self.turn.call(port, limit, answer).await
+    }
+
+    /// Makes a job, as the ticket for this record allows once.
+    pub async fn post(&self, record: &SendRecord, timeout: Duration) -> Result<Answer<CredentialBindingJob>, Error> {
+        let (send, elsewhere) = (record.clone(), self.elsewhere);
+        let post = move |state: &mut State, now, wall| {
+            state.send(elsewhere, &send, now, wall).map(|item| Answer { item, server_time: None })
+        };
+        self.call(Port::CreateJob, timeout, unknown, post).await
     }
 
     /// No call may start, or last, beyond the time that its record gives it.
@@ -210,16 +207,12 @@ fn unknown<T>() -> Result<T, Error> {
 
 impl enrollment_request::Remote for SimRemote {
     fn destination(&self) -> Destination {
-        let any = self.turn.seat.0.world.mutant == Some(Mutant::AnyEndpoint);
-        destination(if self.elsewhere && !any { "https://other" } else { "https://service" })
+        destination(if self.elsewhere { "https://other" } else { "https://service" })
     }
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
         let (id, elsewhere) = (id.to_owned(), self.elsewhere);
-        let any = self.turn.seat.0.world.mutant == Some(Mutant::RecognizesAnyService);
-        let stranger = id.clone();
-        let nobody = move || if any { Ok(service::anybody(&stranger)) } else { unknown() };
-        self.call(Port::Identity, SERVICE, nobody, move |state, _, _| state.at(elsewhere).identity(&id)).await
+        self.call(Port::Identity, SERVICE, unknown, move |state, _, _| state.at(elsewhere).identity(&id)).await
     }
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
@@ -230,25 +223,14 @@ impl enrollment_request::Remote for SimRemote {
             service.list_jobs(&id, &mut Moment { now, wall, chance })
         };
         let nobody = || Ok(Listing { items: Vec::new(), server_time: None });
-        let mutant = self.turn.seat.0.world.mutant;
-        mutants::list(mutant, self.call(Port::ListJobs, SERVICE, nobody, list).await).map(|listing| Listing {
-            items: listing.items.into_iter().map(|job| mutants::any_job(mutant, job)).collect(),
-            ..listing
-        })
+        self.call(Port::ListJobs, SERVICE, nobody, list).await
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
         let (identity, id, elsewhere) = (identity_id.to_owned(), job_id.to_owned(), self.elsewhere);
-        let mutant = self.turn.seat.0.world.mutant;
         let read = move |state: &mut State, now: Instant, wall| {
             let server_time = Some(Moment { now, wall, chance: &mut state.chance }.told());
-            let item = if mutant == Some(Mutant::AdoptsByTheList) {
-                _ = state.read_job(elsewhere, &identity, &id);
-                state.at(elsewhere).job_as_of(&identity, &id, now - LAG / 2)
-            } else {
-                state.read_job(elsewhere, &identity, &id)
-            };
-            item.map(|item| Answer { item: mutants::any_job(mutant, mutants::read_job(mutant, item)), server_time })
+            state.read_job(elsewhere, &identity, &id).map(|item| Answer { item, server_time })
         };
         self.call(Port::Job, SERVICE, unknown, read).await
     }
@@ -281,18 +263,8 @@ impl enrollment_request::Remote for SimRemote {
         ticket: Ticket<SendRecord>,
         timeout: Duration,
     ) -> Result<Answer<CredentialBindingJob>, Error> {
-        let (send, elsewhere) = (ticket.record().clone(), self.elsewhere);
-        self.check_deadline(&send, timeout);
-        let post = async || {
-            let send = send.clone();
-            let post = move |state: &mut State, now, wall| state.send(elsewhere, &send, now, wall);
-            self.call(Port::CreateJob, timeout, unknown, post).await
-        };
-        let mut answer = post().await;
-        if mutants::posts_again(self.turn.seat.0.world.mutant, &answer) {
-            answer = post().await;
-        }
-        mutants::sorted(self.turn.seat.0.world.mutant, answer).map(|item| Answer { item, server_time: None })
+        self.check_deadline(ticket.record(), timeout);
+        self.post(ticket.record(), timeout).await
     }
 }
 
@@ -310,7 +282,7 @@ impl authenticator_config::Remote for SimRemote {
         let list = |state: &mut State, now, wall| {
             state.service.list_configs(&mut Moment { now, wall, chance: &mut state.chance })
         };
-        mutants::list(self.turn.seat.0.world.mutant, self.call(Port::ListConfigs, SERVICE, foreign, list).await)
+        self.call(Port::ListConfigs, SERVICE, foreign, list).await
     }
 
     async fn config(&self, id: &str) -> Result<RemoteConfig, Error> {
@@ -327,7 +299,7 @@ impl authenticator_config::Remote for SimRemote {
         let (record, config) = (ticket.record().clone(), config.clone());
         self.check_deadline(&record, timeout);
         let post = move |state: &mut State, now, wall| state.create_config(&record, &config, now, wall);
-        mutants::sorted(self.turn.seat.0.world.mutant, self.call(Port::CreateConfig, timeout, foreign, post).await)
+        self.call(Port::CreateConfig, timeout, foreign, post).await
     }
 
     async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
@@ -352,13 +324,12 @@ impl Environment for SimEnvironment {
     }
 
     fn monotonic(&self) -> Instant {
-        mutants::monotonic(&self.0.world, Instant::now())
+        Instant::now()
     }
 
     fn steady(&self) -> Timestamp {
-        let Process { world, began: (wall, began), .. } = &*self.0;
-        let elapsed = self.monotonic() - mutants::monotonic(world, *began);
-        wall.checked_add(elapsed).expect("within the calendar")
+        let (wall, began) = self.0.began;
+        wall.checked_add(began.elapsed()).expect("within the calendar")
     }
 
     fn nonce(&self) -> String {
@@ -370,6 +341,6 @@ impl Environment for SimEnvironment {
     }
 
     fn may_write(&self) -> bool {
-        !self.0.ending.load(Ordering::SeqCst)
+        !self.0.ending.load(Ordering::SeqCst) && self.0.leads()
     }
 }

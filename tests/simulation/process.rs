@@ -14,9 +14,10 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::kubernetes::{Change, Key, Kind, Objects};
+use crate::lease::Candidate;
+use crate::looks;
 use crate::waker::Waker;
 use crate::world::World;
-use crate::{looks, mutants};
 
 /// A process.
 pub struct Process {
@@ -30,6 +31,8 @@ pub struct Process {
     pub clocks: SignedDuration,
     /// When it was started, by its own wall clock and by the monotonic one.
     pub began: (Timestamp, Instant),
+    /// Until when it leads, where one of several is elected.
+    leads_until: Option<Mutex<Instant>>,
     /// Whether it starts no remote writes any more.
     pub ending: AtomicBool,
     /// Whether it is the successor of one that was killed.
@@ -60,8 +63,13 @@ struct Wakers {
 }
 
 impl Process {
-    /// Starts a process.
-    pub fn start(world: &Arc<World>, name: String, restarted: bool) -> Arc<Self> {
+    /// Starts a process; where one of several is elected, one that leads until then.
+    pub fn start(
+        world: &Arc<World>,
+        name: String,
+        restarted: bool,
+        elected: Option<(Candidate, Instant)>,
+    ) -> Arc<Self> {
         let process = Arc::new_cyclic(|this: &Weak<Self>| {
             let mut state = world.lock();
             // Its watches may have lagged while it waited for its turn.
@@ -85,6 +93,7 @@ impl Process {
                 skew,
                 clocks: state.clocks,
                 began: (wall, Instant::now()),
+                leads_until: elected.as_ref().map(|(_, until)| Mutex::new(*until)),
                 ending: AtomicBool::new(false),
                 restarted,
                 reservations: Arc::new(Reservations::new(wake)),
@@ -114,10 +123,12 @@ impl Process {
                 process.user_goes(request);
             }
         });
+        if let Some((candidate, until)) = elected {
+            process.spawn(candidate.hold(process.clone(), until));
+        }
         let filling = process.clone();
         process.spawn(async move {
-            let all = mutants::filled(&filling.world, looks::all_requests(&filling).await);
-            filling.reservations.fill(&all);
+            filling.reservations.fill(&looks::all_requests(&filling).await);
             filling.filled.store(true, Ordering::SeqCst);
             filling.at_work.notify_waiters();
         });
@@ -143,6 +154,21 @@ impl Process {
         let keys: Vec<Key> = configs.iter().filter(|(_, config)| waits(config)).map(|(key, _)| key.clone()).collect();
         drop(configs);
         keys.iter().for_each(|key| self.wake_config(key));
+    }
+
+    /// Whether it leads now, by its own clock; always, where none is elected.
+    pub fn leads(&self) -> bool {
+        self.leads_until.as_ref().is_none_or(|until| Instant::now() < *until.lock())
+    }
+
+    /// It leads until then.
+    pub fn lead_until(&self, until: Instant) {
+        self.leads_until.iter().for_each(|leads_until| *leads_until.lock() = until);
+    }
+
+    /// Whether one of several is elected.
+    pub fn is_elected(&self) -> bool {
+        self.leads_until.is_some()
     }
 
     /// Waits until it may work.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::faults::Hits;
+use crate::lease::Candidate;
 use crate::mutants::Mutant;
 use crate::process::Process;
 use crate::world::World;
@@ -63,9 +64,12 @@ async fn play(world: &Arc<World>) {
     let (processes, storm) = {
         let mut state = world.lock();
         let minutes = state.chance.between(Duration::from_secs(120), Duration::from_secs(900));
-        (state.chance.pick(&[1, 1, 2]), minutes)
+        let processes = state.chance.pick(&[1, 1, 2]);
+        state.alone = processes == 1;
+        // Of two, one leads; or both act for a while, and nothing rests on it that one leads.
+        state.elects = processes > 1 && state.chance.happens(0.5);
+        (processes, minutes)
     };
-    world.lock().alone = processes == 1;
     beginning::prepare(world, processes == 1);
     for number in 0..processes {
         tokio::spawn(slot(world.clone(), number));
@@ -117,10 +121,18 @@ async fn play(world: &Arc<World>) {
 /// A place where a process runs, and the next one after it.
 async fn slot(world: Arc<World>, number: u32) {
     for life in 0.. {
+        let name = format!("process {number}.{life}");
+        let mut elected = None;
+        if world.lock().elects {
+            let mut candidate = Candidate::new(&world, &name);
+            let until = candidate.campaign().await;
+            elected = Some((candidate, until));
+        }
         if number > 0 && world.lock().faults.over {
+            world.lock().lease.release(&name);
             return;
         }
-        let process = Process::start(&world, format!("process {number}.{life}"), life > 0);
+        let process = Process::start(&world, name, life > 0, elected);
         let (lifetime, graceful) = {
             let mut state = world.lock();
             let long = state.chance.happens(0.6);
@@ -139,6 +151,8 @@ async fn slot(world: Arc<World>, number: u32) {
                     world.say(format_args!("{} is asked to end", process.name));
                     process.ending.store(true, Ordering::SeqCst);
                     sleep(grace).await;
+                    process.kill();
+                    world.lock().lease.release(&process.name);
                 }
                 process.kill();
             }

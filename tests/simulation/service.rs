@@ -132,13 +132,6 @@ impl Service {
         job.map(|job| self.answer(job)).ok_or_else(|| gone("job"))
     }
 
-    /// Reads a job as it was at a moment.
-    pub fn job_as_of(&self, identity: &str, id: &str, moment: Instant) -> Result<CredentialBindingJob, Error> {
-        let now = self.job(identity, id)?;
-        let then = self.jobs.get(id).and_then(|job| as_of(&job.history, Some(moment)));
-        Ok(then.map_or(now, |then| self.answer(then)))
-    }
-
     /// Makes a job, and sends its email.
     pub fn send(&mut self, send: &SendRecord, moment: &mut Moment<'_>) -> Result<CredentialBindingJob, Error> {
         let person = self.people.get(&send.identity_id).ok_or_else(|| gone("identity"))?;

@@ -13,7 +13,6 @@ use tokio::time::{Instant, sleep};
 use crate::faults::Port;
 use crate::kubernetes::Key;
 use crate::looks::KUBERNETES;
-use crate::mutants::Mutant;
 use crate::points::Seat;
 use crate::ports::SimRemote;
 use crate::process::Process;
@@ -67,9 +66,6 @@ fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Opt
     }
     if state.alone {
         state.opened_without.insert(key.clone(), Instant::now());
-    }
-    if process.world.mutant == Some(Mutant::SendsByTheLastToken) {
-        return Ok(None);
     }
     let gone = Phase::Blocked(why(Reason::SecretNotFound, "the Secret is gone"));
     if is_leaving && process.saw_token.load(Ordering::SeqCst) {

@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::kubernetes::{Key, Kind};
-use crate::mutants;
 use crate::process::Process;
 
 /// A look at an object, which says after how long to look again.
@@ -89,8 +88,7 @@ async fn work<K: Kind>(process: Arc<Process>, key: Key, woken: Arc<Notify>, look
         due = None;
         let object = K::cache(&process).lock().get(&key).cloned();
         let Some(object) = object else { continue };
-        let object = mutants::seen(&process, Arc::unwrap_or_clone(object));
-        match process.spawn(look(object)).await {
+        match process.spawn(look(Arc::unwrap_or_clone(object))).await {
             Ok(after) => due = after.map(|after| Instant::now() + after),
             Err(error) if error.is_panic() => {
                 let message = error.into_panic();

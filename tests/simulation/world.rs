@@ -21,6 +21,7 @@ use crate::chance::Chance;
 use crate::faults::{Faults, Port};
 use crate::invariants;
 use crate::kubernetes::{Announced, Key, Kind, Table};
+use crate::lease::Lease;
 use crate::mutants::{self, Mutant};
 use crate::service::{Job, Moment, Service, is_live};
 
@@ -92,6 +93,10 @@ pub struct State {
     pub clocks: SignedDuration,
     /// Whether there is one process at a time.
     pub alone: bool,
+    /// Whether one of several is elected to act.
+    pub elects: bool,
+    /// The lease that it is elected by.
+    pub lease: Lease,
     /// Effects that are still to come.
     pub late: u32,
     /// What happened, in words, where anybody wants to know.
@@ -169,6 +174,14 @@ impl State {
             self.read.insert(id.to_owned());
         }
         Ok(job)
+    }
+
+    /// The writing of a status begins: from here on its record, if it has a new one, may come to stand.
+    pub fn announce<K: Kind>(&mut self, object: &K) {
+        let Some(record) = object.announced() else { return };
+        let (uid, begun) = (object.meta().uid.clone().unwrap_or_default(), Instant::now());
+        let new = Announcement { uid, record: record.clone(), begun, jobs: Vec::new(), stripped: false };
+        self.announced.entry(record.id).or_insert(new);
     }
 
     /// Somebody lays hands on a request.
@@ -265,11 +278,8 @@ impl State {
 impl World {
     pub fn new(seed: u64, mutant: Option<Mutant>, traced: bool) -> Arc<Self> {
         let mut chance = Chance::of(seed);
-        let mut faults = Faults::draw(seed, &mut chance);
-        if let Some(aim) = mutant.and_then(mutants::aim) {
-            faults.aim = aim;
-        }
-        let state = State {
+        let faults = Faults::draw(seed, &mut chance);
+        let mut state = State {
             chance,
             requests: Table::default(),
             configs: Table::default(),
@@ -277,8 +287,7 @@ impl World {
             other: Service::default(),
             elsewhere: false,
             misdirected: false,
-            // Where it matters, from the beginning: that it comes at the right moment takes thousands of seeds.
-            old_schema: mutant == Some(Mutant::TrustsUnstored),
+            old_schema: false,
             policy_since: None,
             refused_at: None,
             over_since: None,
@@ -300,6 +309,8 @@ impl World {
             by_the_last_token: 0,
             clocks: SignedDuration::ZERO,
             alone: true,
+            elects: false,
+            lease: Lease::default(),
             late: 0,
             trace: Vec::new(),
             traced,
@@ -308,6 +319,9 @@ impl World {
             changes: Arc::default(),
             counter: 0,
         };
+        if let Some(mutant) = mutant {
+            mutants::aim(mutant, &mut state);
+        }
         let epoch = EPOCH.parse().expect("a time");
         Arc::new(Self { state: Mutex::new(state), started: Instant::now(), epoch, mutant, election: Notify::new() })
     }

@@ -17,7 +17,12 @@ pub enum Decision {
     /// It is ours.
     Renew,
     /// It is somebody else's, and expires in so long unless that one renews it.
-    Wait { holder: String, left: Duration },
+    Wait {
+        /// Whose it is.
+        holder: String,
+        /// In how long it expires.
+        left: Duration,
+    },
 }
 
 /// Decides about the lease whose record is the same since `observed_at`; `None` when there is no record. Its own times

@@ -5,7 +5,7 @@
 //! before the next one starts, whatever the wall clocks say, and also when the API server answers neither.
 
 mod candidate;
-mod decide;
+pub mod decide;
 mod lease;
 #[cfg(test)]
 mod tests;
@@ -25,9 +25,9 @@ use crate::runtime::readiness::Report;
 /// How long a lease lasts that nobody renews, as the others see it.
 const LEASE: Duration = Duration::from_secs(15);
 /// How long its holder acts after the last renewal that was answered.
-const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two looks at the lease.
-const RETRY: Duration = Duration::from_secs(2);
+pub const RETRY: Duration = Duration::from_secs(2);
 /// How long giving the lease up may take.
 const RELEASE: Duration = Duration::from_secs(5);
 

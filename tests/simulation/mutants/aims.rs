@@ -1,0 +1,20 @@
+//! What has to be so from the beginning, or to go wrong again and again, for a mutant to show in a few seeds: without it, it
+//! takes thousands.
+
+use super::Mutant;
+use crate::faults::{Fault, Point, Port};
+use crate::mishap::Mishap;
+use crate::world::State;
+
+/// Aims what the world has drawn at a mutant.
+pub fn aim(mutant: Mutant, state: &mut State) {
+    match mutant {
+        // The next request of the same name sends in vain, and a list shows it the job of the one before.
+        Mutant::HoldsForNoSettleTime => {
+            state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(Mishap::Broken));
+        }
+        // That the schema comes at the right moment takes thousands of seeds.
+        Mutant::TrustsUnstored => state.old_schema = true,
+        _ => {}
+    }
+}

@@ -1,0 +1,54 @@
+//! Around time, chance, and whether the process may act.
+
+use std::sync::atomic::Ordering;
+
+use beyond_identity_operator::reconcile::Environment;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Mutant, Mutated};
+
+impl<E: Environment> Environment for Mutated<E> {
+    fn now(&self) -> Timestamp {
+        self.port.now()
+    }
+
+    fn monotonic(&self) -> Instant {
+        let now = self.port.monotonic();
+        if !self.mutation.is(Mutant::SlowClock) {
+            return now;
+        }
+        let started = self.mutation.process.world.started;
+        started + (now - started) / 20
+    }
+
+    fn steady(&self) -> Timestamp {
+        if !self.mutation.is(Mutant::SlowClock) {
+            return self.port.steady();
+        }
+        let (wall, began) = self.mutation.process.began;
+        let elapsed = (self.port.monotonic() - began) / 20;
+        wall.checked_add(elapsed).expect("within the calendar")
+    }
+
+    fn nonce(&self) -> String {
+        self.port.nonce()
+    }
+
+    fn chance(&self) -> f64 {
+        self.port.chance()
+    }
+
+    fn may_write(&self) -> bool {
+        match self.mutation.mutant {
+            Some(Mutant::MayWriteIgnored) => true,
+            // The deadline is all that tells a process that was suspended, before it hears that it leads no more.
+            Some(Mutant::LeaseDeadlineIgnored) => !self.mutation.process.ending.load(Ordering::SeqCst),
+            _ => self.port.may_write(),
+        }
+    }
+
+    fn email_sent(&self) {
+        self.port.email_sent();
+    }
+}

@@ -1,0 +1,58 @@
+//! What a mutant makes of an object of each kind.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::enrollment_request::SendRecord;
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::enrollment_request::wishes::RESEND;
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::Mutant;
+use crate::kubernetes::Kind;
+
+/// A kind whose objects a mutant can change.
+pub trait Mutable: Kind {
+    /// Changes the record in the status, as it is written.
+    fn rewrite(&mut self, mutant: Option<Mutant>);
+    /// Has its annotations ask for something else.
+    fn wish(&mut self, mutant: Option<Mutant>);
+}
+
+impl Mutable for EnrollmentRequest {
+    fn rewrite(&mut self, mutant: Option<Mutant>) {
+        let Some(send) = self.status.as_mut().and_then(|status| status.send.as_mut()) else { return };
+        match mutant {
+            Some(Mutant::NoExistingJobs) => send.existing_job_ids.clear(),
+            Some(Mutant::NoNotBefore) => "1970-01-01T00:00:00Z".clone_into(&mut send.not_before),
+            Some(Mutant::LateNotBefore) => delay(send, Duration::from_secs(90)),
+            _ => {}
+        }
+    }
+
+    fn wish(&mut self, mutant: Option<Mutant>) {
+        let status = self.status.clone().unwrap_or_default();
+        let (id, state) = (status.job_id.unwrap_or_default(), status.state.unwrap_or_default());
+        if let Some(asked) = self.annotations_mut().get_mut(RESEND)
+            && let Some((job, then)) = asked.rsplit_once('/')
+        {
+            *asked = match mutant {
+                Some(Mutant::ResendsInAnyState) => format!("{job}/{state}"),
+                Some(Mutant::ResendsForAnyJob) => format!("{id}/{then}"),
+                _ => return,
+            };
+        }
+    }
+}
+
+impl Mutable for AuthenticatorConfig {
+    fn rewrite(&mut self, _mutant: Option<Mutant>) {}
+
+    fn wish(&mut self, _mutant: Option<Mutant>) {}
+}
+
+fn delay(send: &mut SendRecord, by: Duration) {
+    if let Ok(time) = send.not_before.parse::<Timestamp>() {
+        send.not_before = (time + by).to_string();
+    }
+}

@@ -1,0 +1,168 @@
+//! Around the calls to the service.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use beyond_identity_operator::api::authenticator_config::CreateRecord;
+use beyond_identity_operator::api::enrollment_request::SendRecord;
+use beyond_identity_operator::beyond_identity::types::{
+    AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, JobState, NewAuthenticatorConfig,
+};
+use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, Listing, Unsent};
+use beyond_identity_operator::reconcile::{Destination, Ticket};
+use beyond_identity_operator::{authenticator_config, enrollment_request};
+use jiff::Timestamp;
+
+use super::{Mutant, Mutated, Mutation};
+use crate::mishap::Mishap;
+use crate::ports::SimRemote;
+use crate::service;
+
+impl enrollment_request::Remote for Mutated<SimRemote> {
+    fn destination(&self) -> Destination {
+        let destination = enrollment_request::Remote::destination(&self.port);
+        if self.mutation.is(Mutant::AnyEndpoint) {
+            return Destination { endpoint: "https://service".to_owned(), ..destination };
+        }
+        destination
+    }
+
+    async fn identity(&self, id: &str) -> Result<Identity, Error> {
+        match self.port.identity(id).await {
+            Err(Error::Gone { .. }) if self.mutation.is(Mutant::RecognizesAnyService) => Ok(service::anybody(id)),
+            identity => identity,
+        }
+    }
+
+    async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
+        let Listing { items, server_time } = self.mutation.list(self.port.jobs(identity_id).await)?;
+        let items = items.into_iter().map(|job| self.mutation.any_job(job)).collect();
+        Ok(Listing { items, server_time })
+    }
+
+    async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
+        let Answer { mut item, server_time } = self.port.job(identity_id, job_id).await?;
+        if self.mutation.is(Mutant::AdoptsByTheList)
+            && let Ok(list) = self.port.jobs(identity_id).await
+        {
+            item = list.items.into_iter().find(|job| job.id == job_id).unwrap_or(item);
+        }
+        Ok(Answer { item: self.mutation.any_job(self.mutation.read_job(item)), server_time })
+    }
+
+    async fn config_ids(&self) -> Result<BTreeSet<String>, Error> {
+        self.port.config_ids().await
+    }
+
+    async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
+        self.port.identities_by_username(username).await
+    }
+
+    async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
+        self.port.revoke_job(identity_id, job_id).await
+    }
+
+    async fn create_job(
+        &self,
+        ticket: Ticket<SendRecord>,
+        timeout: Duration,
+    ) -> Result<Answer<CredentialBindingJob>, Error> {
+        let record = ticket.record().clone();
+        let mut answer = self.port.create_job(ticket, timeout).await;
+        if self.mutation.posts_again(&answer) {
+            answer = self.port.post(&record, timeout).await;
+        }
+        if self.mutation.sends_anyhow(&answer) {
+            _ = self.port.post(&record, timeout).await;
+        }
+        self.mutation.sorted(answer)
+    }
+}
+
+impl authenticator_config::Remote for Mutated<SimRemote> {
+    fn destination(&self) -> Destination {
+        authenticator_config::Remote::destination(&self.port)
+    }
+
+    async fn configs(&self) -> Result<Listing<AuthenticatorConfig>, Error> {
+        self.mutation.list(self.port.configs().await)
+    }
+
+    async fn config(&self, id: &str) -> Result<AuthenticatorConfig, Error> {
+        self.port.config(id).await
+    }
+
+    async fn create(
+        &self,
+        ticket: Ticket<CreateRecord>,
+        config: &NewAuthenticatorConfig,
+        timeout: Duration,
+    ) -> Result<AuthenticatorConfig, Error> {
+        self.mutation.sorted(self.port.create(ticket, config, timeout).await)
+    }
+
+    async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
+        self.port.patch(id, patch).await
+    }
+
+    async fn delete(&self, id: &str) -> Result<(), Error> {
+        self.port.delete(id).await
+    }
+}
+
+impl Mutation {
+    /// A list, as it is read.
+    fn list<T>(&self, list: Result<Listing<T>, Error>) -> Result<Listing<T>, Error> {
+        match list {
+            Err(Error::InDoubt { cause: Doubt::Unusable, .. }) if self.is(Mutant::UnusableListIsEmpty) => {
+                Ok(Listing { items: Vec::new(), server_time: None })
+            }
+            list => list,
+        }
+    }
+
+    /// A job, as it is told of.
+    fn any_job(&self, mut job: CredentialBindingJob) -> CredentialBindingJob {
+        if self.is(Mutant::IgnoresExpireTimes) {
+            job.expire_time = None;
+        }
+        job
+    }
+
+    /// A job, as it is read by its id.
+    fn read_job(&self, mut job: CredentialBindingJob) -> CredentialBindingJob {
+        if self.is(Mutant::AdoptsExpired) && job.state == Some(JobState::Expired) {
+            job.state = Some(JobState::LinkSent);
+        }
+        if self.is(Mutant::HoldsForNoSettleTime)
+            && let Some(created) = job.create_time.as_mut()
+            && let Ok(time) = created.parse::<Timestamp>()
+        {
+            // As if it were old: only a deletion goes by that.
+            *created = (time - Duration::from_secs(3600)).to_string();
+        }
+        job
+    }
+
+    /// Whether the POST is made again.
+    fn posts_again<T>(&self, answer: &Result<T, Error>) -> bool {
+        self.is(Mutant::PostsAgain) && matches!(answer, Err(Error::InDoubt { cause: Doubt::Timeout, .. }))
+    }
+
+    /// Whether a call that is held back is sent all the same.
+    fn sends_anyhow<T>(&self, answer: &Result<T, Error>) -> bool {
+        let held_back = Error::from(Mishap::HeldBack).to_string();
+        let is_held_back = answer.as_ref().is_err_and(|error| error.to_string() == held_back);
+        self.is(Mutant::SendsWhatIsHeldBack) && is_held_back
+    }
+
+    /// The answer to a POST, as it is sorted.
+    fn sorted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        let no = |message| Err(Error::Retry { cause: Unsent::NoConnection, after: None, message });
+        match (self.mutant, answer) {
+            (Some(Mutant::ServerErrorIsNo), Err(Error::InDoubt { cause: Doubt::Server, message, .. })) => no(message),
+            (Some(Mutant::BrokenIsNo), Err(Error::InDoubt { cause: Doubt::Connection, message, .. })) => no(message),
+            (_, answer) => answer,
+        }
+    }
+}
