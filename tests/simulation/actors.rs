@@ -1,15 +1,18 @@
 //! What people do: they create, edit and delete, click links, and lay hands on what the operator keeps.
 
 mod carry_out;
+mod interventions;
 mod possible;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::beyond_identity::types::JobState;
-
 use jiff::Timestamp;
+use tokio::time::Instant;
 
+use crate::faults::Port;
 use crate::kubernetes::{Key, Kind, key};
 use crate::world::{State, World};
 use carry_out::carry_out;
@@ -140,14 +143,25 @@ pub enum Act {
     Activate(String),
 }
 
+/// What people will do, and what they have begun.
+#[derive(Debug, Default)]
+pub struct Plans {
+    /// What they will do, at any moment.
+    pub acts: Vec<Act>,
+    /// The requests that are made again as soon as they are gone, and for whom.
+    pub again: BTreeMap<Key, Who>,
+    /// The objects that they have paused, and since when.
+    pub paused: BTreeMap<(Port, Key), Instant>,
+}
+
 /// Does one of the things that people will do, if there is one that can be done now.
 pub fn act(world: &World) -> bool {
     let chosen = {
         let mut state = world.lock();
-        let count = state.acts.len();
+        let count = state.plans.acts.len();
         let first = usize::try_from(state.chance.below(count as u64)).unwrap_or(0);
         let mut order = (first..count).chain(0..first);
-        order.find(|index| possible(&state, &state.acts[*index])).map(|index| state.acts.remove(index))
+        order.find(|index| possible(&state, &state.plans.acts[*index])).map(|index| state.plans.acts.remove(index))
     };
     let Some(act) = chosen else { return false };
     world.say(format_args!("somebody: {act:?}"));
@@ -158,17 +172,17 @@ pub fn act(world: &World) -> bool {
 /// Somebody who waits for the email of this object to go out replaces it in the moment in which its status says so.
 pub fn replace<K: Kind>(state: &mut State, object: &K, wall: Timestamp) {
     let object = key(object);
-    let sent = state.requests.objects.get(&object).and_then(|request| request.status.clone());
+    let sent = state.cluster.requests.objects.get(&object).and_then(|request| request.status.clone());
     if !sent.is_some_and(|status| status.attempt.is_some() && status.send.is_none()) {
         return;
     }
     let is_its = |act: &Act| matches!(act, Act::ReplaceRequest { key, .. } if *key == object);
-    if let Some(place) = state.acts.iter().position(is_its)
-        && let Act::ReplaceRequest { key, who } = state.acts.remove(place)
+    if let Some(place) = state.plans.acts.iter().position(is_its)
+        && let Act::ReplaceRequest { key, who } = state.plans.acts.remove(place)
     {
         state.add(|| format!("somebody replaces {key:?}"));
         state.delete::<EnrollmentRequest>(&key, wall);
-        state.again.insert(key, who);
+        state.plans.again.insert(key, who);
     }
 }
 
@@ -182,24 +196,25 @@ pub fn tidy(world: &World) {
     let left: Vec<Act> = {
         let mut state = world.lock();
         let stuck = |config: &&Arc<AuthenticatorConfig>| config.metadata.deletion_timestamp.is_some();
-        let stuck: Vec<Key> = state.configs.objects.values().filter(stuck).map(|config| key(config.as_ref())).collect();
+        let stuck: Vec<Key> =
+            state.cluster.configs.objects.values().filter(stuck).map(|config| key(config.as_ref())).collect();
         stuck.iter().for_each(|key| state.orphan_config(key));
         resume_all::<EnrollmentRequest>(&mut state);
         resume_all::<AuthenticatorConfig>(&mut state);
-        state.service.people.values_mut().for_each(|person| person.active = true);
-        state.secretless = false;
-        state.elsewhere = false;
-        state.misdirected = false;
-        state.old_schema = false;
-        state.policy_since = None;
+        state.remote.service.people.values_mut().for_each(|person| person.active = true);
+        state.remote.secretless = false;
+        state.remote.elsewhere = false;
+        state.remote.misdirected = false;
+        state.cluster.old_schema = false;
+        state.cluster.policy_since = None;
         let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
-        state.acts.retain(begun);
-        state.acts.clone()
+        state.plans.acts.retain(begun);
+        state.plans.acts.clone()
     };
     for act in left {
         if possible(&world.lock(), &act) {
             world.say(format_args!("somebody: {act:?}"));
-            world.lock().acts.retain(|other| *other != act);
+            world.lock().plans.acts.retain(|other| *other != act);
             carry_out(world, act);
         }
     }
@@ -207,6 +222,6 @@ pub fn tidy(world: &World) {
 
 fn resume_all<K: Kind>(state: &mut State) {
     let paused: Vec<Key> =
-        state.paused.keys().filter(|(kind, _)| *kind == K::READ).map(|(_, key)| key.clone()).collect();
+        state.plans.paused.keys().filter(|(kind, _)| *kind == K::READ).map(|(_, key)| key.clone()).collect();
     paused.iter().for_each(|key| state.resume::<K>(key));
 }

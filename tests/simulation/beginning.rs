@@ -11,6 +11,7 @@ use crate::actors::{self, Act, Object, Recreation, Who};
 use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
 use crate::looks::CLUSTER;
+use crate::remote::Remote;
 use crate::service::{Moment, Person};
 use crate::specs;
 use crate::world::{State, World};
@@ -24,10 +25,10 @@ pub fn prepare(world: &World, rivals: bool) {
 
 /// Answers what was done before the first process starts.
 fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -> Vec<Act> {
-    state.service.terse = state.chance.happens(0.1);
-    state.service.keeps_links = state.chance.happens(0.05);
-    state.service.has_stuck_jobs = state.chance.happens(0.15);
-    state.service.odd_method = state.chance.happens(0.03);
+    state.remote.service.terse = state.chance.happens(0.1);
+    state.remote.service.keeps_links = state.chance.happens(0.05);
+    state.remote.service.has_stuck_jobs = state.chance.happens(0.15);
+    state.remote.service.odd_method = state.chance.happens(0.03);
     let namespaces = state.chance.pick(&[&["a"][..], &["a", "b"][..]]);
     for namespace in namespaces {
         let config = prepare_config(state, &((*namespace).to_owned(), "hosted-web".to_owned()), now, wall);
@@ -45,25 +46,25 @@ fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -
         }
     }
     if state.chance.happens(0.2) {
-        state.acts.push(Act::DeleteSecret);
+        state.plans.acts.push(Act::DeleteSecret);
     }
     for trouble in [Act::LeadElsewhere, Act::Misdirect, Act::InstallOldSchema, Act::RefuseStatuses] {
         if state.chance.happens(0.07) {
-            state.acts.push(trouble);
+            state.plans.acts.push(trouble);
         }
     }
     let (mut there, mut later) = (Vec::new(), Vec::new());
-    for act in std::mem::take(&mut state.acts) {
+    for act in std::mem::take(&mut state.plans.acts) {
         let creates = matches!(act, Act::CreateConfig(_) | Act::CreateRequest { .. });
         if creates && state.chance.happens(0.8) { there.push(act) } else { later.push(act) }
     }
-    state.acts = later;
+    state.plans.acts = later;
     there
 }
 
 /// Answers the id of the configuration that was made before the cluster was lost, if there was one.
 fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -> Option<String> {
-    state.acts.push(Act::CreateConfig(key.clone()));
+    state.plans.acts.push(Act::CreateConfig(key.clone()));
     for _ in 0..state.chance.below(3) {
         let number = state.number();
         let act = match state.chance.below(6) {
@@ -76,24 +77,26 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
             3 => Act::EditRemote(key.clone()),
             _ => edit(key, number),
         };
-        state.acts.push(act);
+        state.plans.acts.push(act);
     }
     if state.chance.happens(0.2) {
         // In whatever order: a rebuild after something was removed, or before.
-        state.acts.push(Act::RemoveRemote(key.clone()));
-        state.acts.extend([1, 2].map(|_| Act::Rebuild(key.0.clone())));
+        state.plans.acts.push(Act::RemoveRemote(key.clone()));
+        state.plans.acts.extend([1, 2].map(|_| Act::Rebuild(key.0.clone())));
     }
     let (aim, _, fault) = state.faults.aim;
     if fault == Fault::Act {
-        state.acts.extend((0..20).map(|number| edit(key, number)));
-        state.acts.extend([1, 2, 3].map(|_| recreate(key, Recreation::Orphan)));
+        state.plans.acts.extend((0..20).map(|number| edit(key, number)));
+        state.plans.acts.extend([1, 2, 3].map(|_| recreate(key, Recreation::Orphan)));
     }
     match aim {
-        Port::DeleteConfig | Port::ListUsers => state.acts.extend([1, 2].map(|_| recreate(key, Recreation::WithUsers))),
-        Port::PatchConfig => state.acts.extend((0..3).map(|number| edit(key, number))),
+        Port::DeleteConfig | Port::ListUsers => {
+            state.plans.acts.extend([1, 2].map(|_| recreate(key, Recreation::WithUsers)))
+        }
+        Port::PatchConfig => state.plans.acts.extend((0..3).map(|number| edit(key, number))),
         _ => {}
     }
-    let State { service, chance, .. } = state;
+    let State { remote: Remote { service, .. }, chance, .. } = state;
     (aim != Port::CreateConfig && chance.happens(0.5)).then(|| {
         let mut new = Desired::of(&specs::config(key), CLUSTER).create();
         if chance.happens(0.5) {
@@ -120,24 +123,24 @@ fn prepare_people(state: &mut State, person: &str, config: Option<&str>, now: In
     let people = vec![person.to_owned(), format!("{person}-namesake")];
     for id in &people {
         let username = format!("{id}@example.com");
-        state.service.people.insert(id.clone(), Person { active: true, username });
+        state.remote.service.people.insert(id.clone(), Person { active: true, username });
         let many = state.chance.happens(0.02);
         for _ in 0..if many { MANY } else { state.chance.pick(&[0, 0, 1, 2]) } {
             let oldest = Duration::from_secs(state.chance.pick(&[55, 4000]));
-            let State { service, chance, .. } = &mut *state;
+            let State { remote: Remote { service, .. }, chance, .. } = &mut *state;
             let age = chance.between(Duration::from_secs(31), oldest);
             let mut moment = Moment { now, wall, chance };
             let job = service.add_job(id, config.unwrap_or("another"), None, age, &mut moment);
             if state.chance.happens(0.2) {
-                state.service.run_out(&job, now, wall);
+                state.remote.service.run_out(&job, now, wall);
                 continue;
             }
             if many {
-                state.service.set_state(&job, JobState::Expired, now);
+                state.remote.service.set_state(&job, JobState::Expired, now);
                 continue;
             }
             let to = state.chance.pick(&["LINK_SENT", "EXPIRED", "REVOKED", "REVOKED", "FAILED_TO_SEND", "COMPLETE"]);
-            state.service.set_state(&job, JobState::from(to), now);
+            state.remote.service.set_state(&job, JobState::from(to), now);
         }
     }
     people
@@ -147,22 +150,22 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
     let by_username = state.chance.happens(0.3);
     let who = |person: &String| Who { person: person.clone(), by_username };
     let first = if state.chance.happens(0.7) { who(&people[0]) } else { who(&people[1]) };
-    state.acts.push(Act::CreateRequest { key: key.clone(), who: first.clone() });
+    state.plans.acts.push(Act::CreateRequest { key: key.clone(), who: first.clone() });
     let replaced = if state.faults.aim.0 == Port::CreateJob { 0.7 } else { 0.1 };
     if state.chance.happens(replaced) {
-        state.acts.push(Act::ReplaceRequest { key: key.clone(), who: first.clone() });
+        state.plans.acts.push(Act::ReplaceRequest { key: key.clone(), who: first.clone() });
     }
-    if state.service.has_stuck_jobs {
-        state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
+    if state.remote.service.has_stuck_jobs {
+        state.plans.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
     }
     if state.faults.aim.0 == Port::RevokeJob {
-        state.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
-        state.acts.push(Act::SetRevoked { key: key.clone(), revoked: true });
+        state.plans.acts.extend([1, 2, 3].map(|_| Act::RaiseAttempt(key.clone())));
+        state.plans.acts.push(Act::SetRevoked { key: key.clone(), revoked: true });
     }
     if state.chance.happens(0.3) {
         let expires = Act::Move { key: key.clone(), state: JobState::Expired };
         let again = Act::Resend(key.clone());
-        state.acts.extend([expires.clone(), again.clone(), expires, again]);
+        state.plans.acts.extend([expires.clone(), again.clone(), expires, again]);
     }
     for _ in 0..state.chance.below(6) {
         let key = key.clone();
@@ -196,6 +199,6 @@ fn prepare_request(state: &mut State, key: &Key, people: &[String]) {
                 Act::Move { key, state: JobState::from(state.chance.pick(&states)) }
             }
         };
-        state.acts.push(act);
+        state.plans.acts.push(act);
     }
 }

@@ -16,7 +16,7 @@ impl Kind for EnrollmentRequest {
     const FINALIZE: Port = Port::FinalizeRequest;
 
     fn table(state: &mut State) -> &mut Table<Self> {
-        &mut state.requests
+        &mut state.cluster.requests
     }
 
     fn cache(process: &Process) -> &parking_lot::Mutex<Objects<Self>> {
@@ -63,7 +63,7 @@ impl Kind for AuthenticatorConfig {
     const FINALIZE: Port = Port::FinalizeConfig;
 
     fn table(state: &mut State) -> &mut Table<Self> {
-        &mut state.configs
+        &mut state.cluster.configs
     }
 
     fn cache(process: &Process) -> &parking_lot::Mutex<Objects<Self>> {

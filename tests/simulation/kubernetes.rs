@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use beyond_identity_operator::api::{FINALIZER, HasStatus, PAUSED};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, FINALIZER, HasStatus, PAUSED};
 use beyond_identity_operator::reconcile::WriteError;
 use beyond_identity_operator::reconcile::annotations::is_paused;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource, ResourceExt};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::faults::Port;
+use crate::lease::Lease;
 use crate::process::Process;
 use crate::world::State;
 
@@ -49,6 +51,21 @@ pub struct Announced {
     pub attempt: i64,
     /// The job that is sent again for.
     pub resend_of: Option<String>,
+}
+
+/// The cluster: its objects, and what else the API server goes by.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    pub requests: Table<EnrollmentRequest>,
+    pub configs: Table<AuthenticatorConfig>,
+    /// Whether the schema that the API server serves has no write-ahead records.
+    pub old_schema: bool,
+    /// Since when an admission policy refuses every status that the operator writes.
+    pub policy_since: Option<Instant>,
+    /// The lease by which one of several processes is elected.
+    pub lease: Lease,
+    /// Tells watches of changes.
+    pub changes: Arc<Notify>,
 }
 
 /// All objects of one kind.
@@ -146,26 +163,26 @@ impl State {
     pub fn pause<K: Kind>(&mut self, key: &Key) {
         self.annotate::<K>(key, PAUSED, "true");
         let in_doubt = K::table(self).objects.get(key).is_some_and(|object| object.announced().is_some());
-        self.paused_in_doubt += u64::from(in_doubt);
-        self.paused.entry((K::READ, key.clone())).or_insert_with(Instant::now);
+        self.record.paused_in_doubt += u64::from(in_doubt);
+        self.plans.paused.entry((K::READ, key.clone())).or_insert_with(Instant::now);
     }
 
     /// Has work on it go on.
     pub fn resume<K: Kind>(&mut self, key: &Key) {
         self.annotate::<K>(key, PAUSED, "false");
-        self.paused.remove(&(K::READ, key.clone()));
+        self.plans.paused.remove(&(K::READ, key.clone()));
     }
 
     /// Since when the object is paused.
     pub fn paused_since<K: Kind>(&mut self, key: &Key) -> Option<Instant> {
-        let since = self.paused.get(&(K::READ, key.clone())).copied();
+        let since = self.plans.paused.get(&(K::READ, key.clone())).copied();
         // The one of that name may be a new one.
         since.filter(|_| K::table(self).objects.get(key).is_some_and(|object| is_paused(object.as_ref())))
     }
 
     /// Changes the annotations of a request, as a person does.
     pub fn annotate_request(&mut self, key: &Key, change: impl FnOnce(&mut BTreeMap<String, String>)) {
-        let Some(request) = self.requests.objects.get(key).cloned() else { return };
+        let Some(request) = self.cluster.requests.objects.get(key).cloned() else { return };
         let mut request = Arc::unwrap_or_clone(request);
         change(request.annotations_mut());
         self.store(request);
@@ -191,7 +208,7 @@ impl State {
         }
         let mut written = current;
         written.take_status(object);
-        if self.old_schema {
+        if self.cluster.old_schema {
             // What the schema does not have is dropped without a word.
             written.forget_record();
         }
@@ -234,7 +251,7 @@ impl State {
             table.objects.remove(&key);
         }
         table.log.push(Change { at: Instant::now(), key, object: shared, gone: !kept });
-        self.changes.notify_waiters();
+        self.cluster.changes.notify_waiters();
         object
     }
 }

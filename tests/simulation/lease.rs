@@ -8,6 +8,7 @@ use beyond_identity_operator::runtime::leader::{RENEW_DEADLINE, RETRY};
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use crate::kubernetes::Cluster;
 use crate::process::Process;
 use crate::world::{State, World};
 
@@ -127,7 +128,7 @@ impl Candidate {
         let hop = || self.world.lock().chance.within(Duration::from_millis(20));
         sleep(hop()).await;
         let answer = {
-            let State { lease, chance, faults, .. } = &mut *self.world.lock();
+            let State { cluster: Cluster { lease, .. }, chance, faults, .. } = &mut *self.world.lock();
             let lost = !faults.over && chance.happens(UNANSWERED);
             let arrives = !lost || chance.happens(0.5);
             arrives.then(|| call(lease)).filter(|_| !lost)

@@ -101,7 +101,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
 pub async fn all_requests(process: &Arc<Process>) -> Vec<EnrollmentRequest> {
     let seat = Seat(process.clone());
     loop {
-        let list = |state: &mut State, _, _| Ok(state.requests.objects.values().cloned().collect::<Vec<_>>());
+        let list = |state: &mut State, _, _| Ok(state.cluster.requests.objects.values().cloned().collect::<Vec<_>>());
         let listed: Result<_, String> = seat.call(Port::ListRequests, KUBERNETES, list).await;
         if let Ok(listed) = listed {
             let listed = listed.into_iter().map(Arc::unwrap_or_clone).collect();

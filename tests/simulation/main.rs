@@ -18,6 +18,8 @@ mod mutants;
 mod points;
 mod ports;
 mod process;
+mod record;
+mod remote;
 mod schedule;
 mod service;
 mod specs;

@@ -88,7 +88,7 @@ impl Seat {
     async fn fail<T, E: From<Mishap>>(&self, port: Port, mishap: Mishap, end: Instant) -> Result<T, E> {
         self.0.world.say(format_args!("{}: {port:?} fails: {mishap:?}", self.0.name));
         if mishap == Mishap::Refused {
-            self.0.world.lock().refused_at = Some(Instant::now());
+            self.0.world.lock().record.refused_at = Some(Instant::now());
         }
         sleep(self.time_to_fail(mishap, end)).await;
         self.0.awake().await;

@@ -63,11 +63,11 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
     }
 
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
-        self.seat.0.world.lock().announce(object);
+        self.seat.0.world.lock().record.announce(object);
         let (object, name) = (object.clone(), self.seat.0.name.clone());
         let write = move |state: &mut State, _, wall: Timestamp| {
-            let written = if state.policy_since.is_some() {
-                state.refused_at = Some(Instant::now());
+            let written = if state.cluster.policy_since.is_some() {
+                state.record.refused_at = Some(Instant::now());
                 Err(WriteError::Refused("an admission policy refuses it".to_owned()))
             } else {
                 state.write_status(&object, false)
@@ -88,17 +88,17 @@ impl<K: Kind> Objects<K> for SimObjects<K> {
         let patch = move |state: &mut State, _, wall: Timestamp| {
             let patched = state.set_finalizer(&object, present)?;
             let key = key(&patched);
-            let is_gone = K::READ == Port::ReadRequest && !state.requests.objects.contains_key(&key);
-            if let Some(who) = state.again.remove(&key).filter(|_| is_gone) {
-                state.acts.retain(|act| !matches!(act, Act::CreateRequest { key: other, .. } if *other == key));
+            let is_gone = K::READ == Port::ReadRequest && !state.cluster.requests.objects.contains_key(&key);
+            if let Some(who) = state.plans.again.remove(&key).filter(|_| is_gone) {
+                state.plans.acts.retain(|act| !matches!(act, Act::CreateRequest { key: other, .. } if *other == key));
                 let again = specs::request(&key, &specs::identity(state, &who));
                 state.create(again, wall);
             }
             // Who has never seen a token cannot look for what may have come of it, and lets it go after the grace period. What
             // only another one can tell is told first; and what came of it may be known, and not written down.
-            let blind = state.secretless && !saw_token;
-            let told = patched.uid().is_some_and(|uid| state.touched.contains(&uid));
-            let unwritable = state.refused_at.is_some_and(|at| at.elapsed() < REMEMBERED);
+            let blind = state.remote.secretless && !saw_token;
+            let told = patched.uid().is_some_and(|uid| state.record.touched.contains(&uid));
+            let unwritable = state.record.refused_at.is_some_and(|at| at.elapsed() < REMEMBERED);
             if !present && patched.announced().is_some() && !blind && !told && !unwritable {
                 state.violate(format!("{key:?} was let go in doubt"));
             }
@@ -132,7 +132,7 @@ impl Users for SimUsers {
             return Ok(cached);
         }
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        let list = move |state: &mut State, _, _| Ok(users(&state.requests.objects, &namespace, &name));
+        let list = move |state: &mut State, _, _| Ok(users(&state.cluster.requests.objects, &namespace, &name));
         self.0.call(Port::ListUsers, KUBERNETES, list).await
     }
 }
@@ -175,7 +175,7 @@ impl SimRemote {
             invariants::before_a_remote_write(&self.turn.seat.0, port);
         }
         let answer = move |state: &mut State, now, wall| {
-            if state.misdirected { nobody() } else { effect(state, now, wall) }
+            if state.remote.misdirected { nobody() } else { effect(state, now, wall) }
         };
         self.turn.call(port, limit, answer).await
     }
@@ -192,7 +192,7 @@ impl SimRemote {
     /// No call may start, or last, beyond the time that its record gives it.
     fn check_deadline(&self, record: &impl Record, timeout: Duration) {
         let mut state = self.turn.seat.0.world.lock();
-        let Some(announcement) = state.announced.get(record.id()) else { return };
+        let Some(announcement) = state.record.announced.get(record.id()) else { return };
         let deadline = announcement.begun + record.timeout();
         if Instant::now() >= deadline || Instant::now() + timeout > deadline {
             let id = record.id();
@@ -212,14 +212,14 @@ impl enrollment_request::Remote for SimRemote {
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
         let (id, elsewhere) = (id.to_owned(), self.elsewhere);
-        self.call(Port::Identity, SERVICE, unknown, move |state, _, _| state.at(elsewhere).identity(&id)).await
+        self.call(Port::Identity, SERVICE, unknown, move |state, _, _| state.remote.at(elsewhere).identity(&id)).await
     }
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         let (id, elsewhere) = (identity_id.to_owned(), self.elsewhere);
         let list = move |state: &mut State, now, wall| {
-            let State { service, other, chance, .. } = state;
-            let service = if elsewhere { other } else { service };
+            let State { remote, chance, .. } = state;
+            let service = remote.at(elsewhere);
             service.list_jobs(&id, &mut Moment { now, wall, chance })
         };
         let nobody = || Ok(Listing { items: Vec::new(), server_time: None });
@@ -238,8 +238,8 @@ impl enrollment_request::Remote for SimRemote {
     async fn config_ids(&self) -> Result<BTreeSet<String>, Error> {
         let elsewhere = self.elsewhere;
         let list = move |state: &mut State, now, wall| {
-            let State { service, other, chance, .. } = state;
-            let service = if elsewhere { other } else { service };
+            let State { remote, chance, .. } = state;
+            let service = remote.at(elsewhere);
             let listing = service.list_configs(&mut Moment { now, wall, chance })?;
             Ok(listing.items.into_iter().map(|config| config.id).collect())
         };
@@ -248,13 +248,13 @@ impl enrollment_request::Remote for SimRemote {
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
         let (username, elsewhere) = (username.to_owned(), self.elsewhere);
-        let find = move |state: &mut State, _, _| state.at(elsewhere).identities(&username);
+        let find = move |state: &mut State, _, _| state.remote.at(elsewhere).identities(&username);
         self.call(Port::Identities, SERVICE, || Ok(Vec::new()), find).await
     }
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
         let (identity, id, elsewhere) = (identity_id.to_owned(), job_id.to_owned(), self.elsewhere);
-        let revoke = move |state: &mut State, now, _| state.at(elsewhere).revoke(&identity, &id, now);
+        let revoke = move |state: &mut State, now, _| state.remote.at(elsewhere).revoke(&identity, &id, now);
         self.call(Port::RevokeJob, SERVICE, unknown, revoke).await
     }
 
@@ -280,14 +280,14 @@ impl authenticator_config::Remote for SimRemote {
 
     async fn configs(&self) -> Result<Listing<RemoteConfig>, Error> {
         let list = |state: &mut State, now, wall| {
-            state.service.list_configs(&mut Moment { now, wall, chance: &mut state.chance })
+            state.remote.service.list_configs(&mut Moment { now, wall, chance: &mut state.chance })
         };
         self.call(Port::ListConfigs, SERVICE, foreign, list).await
     }
 
     async fn config(&self, id: &str) -> Result<RemoteConfig, Error> {
         let id = id.to_owned();
-        self.call(Port::Config, SERVICE, foreign, move |state, _, _| state.service.config(&id)).await
+        self.call(Port::Config, SERVICE, foreign, move |state, _, _| state.remote.service.config(&id)).await
     }
 
     async fn create(
@@ -304,7 +304,7 @@ impl authenticator_config::Remote for SimRemote {
 
     async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
         let (id, patch) = (id.to_owned(), patch.clone());
-        let change = move |state: &mut State, now, _: Timestamp| state.service.patch_config(&id, &patch, now);
+        let change = move |state: &mut State, now, _: Timestamp| state.remote.service.patch_config(&id, &patch, now);
         self.call(Port::PatchConfig, SERVICE, foreign, change).await
     }
 

@@ -76,7 +76,7 @@ impl Process {
             let lag = state.watch_lag();
             let moment = Instant::now().checked_sub(lag).expect("there is a time before the beginning");
             let ((requests, seen_requests), (configs, seen_configs)) =
-                (state.requests.as_of(moment), state.configs.as_of(moment));
+                (state.cluster.requests.as_of(moment), state.cluster.configs.as_of(moment));
             let this = this.clone();
             let skew = state.chance.skew(60);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
@@ -230,7 +230,7 @@ impl Process {
         seen: impl Fn(&K, bool) + Send + Sync + 'static,
     ) {
         let process = self.clone();
-        let changes = self.world.lock().changes.clone();
+        let changes = self.world.lock().cluster.changes.clone();
         let keys: Vec<Key> = K::cache(self).lock().keys().cloned().collect();
         keys.iter().for_each(|key| waker.wake(key));
         self.spawn(async move {

@@ -49,13 +49,13 @@ pub fn run_once(seed: u64, mutant: Option<Mutant>, traced: bool) -> Outcome {
         play(&world).await;
         let mut state = world.lock();
         Outcome {
-            violation: state.violation.take(),
-            trace: std::mem::take(&mut state.trace),
+            violation: state.record.violation.take(),
+            trace: std::mem::take(&mut state.trace.lines),
             hits: std::mem::take(&mut state.faults.hits),
             calls: state.faults.calls,
-            paused_in_doubt: state.paused_in_doubt,
-            by_the_last_token: state.by_the_last_token,
-            emails: state.announced.values().map(|it| it.jobs.len() as u64).sum(),
+            paused_in_doubt: state.record.paused_in_doubt,
+            by_the_last_token: state.record.by_the_last_token,
+            emails: state.record.announced.values().map(|it| it.jobs.len() as u64).sum(),
         }
     })
 }
@@ -79,7 +79,7 @@ async fn play(world: &Arc<World>) {
         let pause = world.lock().chance.within(storm / 10);
         sleep(pause).await;
         actors::act(world);
-        if world.lock().violation.is_some() {
+        if world.lock().record.violation.is_some() {
             return;
         }
     }
@@ -90,8 +90,8 @@ async fn play(world: &Arc<World>) {
         // Two at once are for a while only; and what an older one wrote last may be news to nobody.
         world.election.notify_waiters();
     }
-    let paused = !world.lock().paused.is_empty();
-    let refuses = world.lock().policy_since.is_some();
+    let paused = !world.lock().plans.paused.is_empty();
+    let refuses = world.lock().cluster.policy_since.is_some();
     if paused || refuses {
         // Long enough to see whether somebody works on what is paused, and whether a deletion goes on without a status.
         sleep(PAUSED).await;
@@ -111,7 +111,7 @@ async fn play(world: &Arc<World>) {
         if let Some(what) = unsettled.filter(|_| Instant::now() > end) {
             state.violate(format!("two hours after the last fault {what}"));
         }
-        if state.violation.is_some() {
+        if state.record.violation.is_some() {
             return;
         }
     }
@@ -129,7 +129,7 @@ async fn slot(world: Arc<World>, number: u32) {
             elected = Some((candidate, until));
         }
         if number > 0 && world.lock().faults.over {
-            world.lock().lease.release(&name);
+            world.lock().cluster.lease.release(&name);
             return;
         }
         let process = Process::start(&world, name, life > 0, elected);
@@ -152,7 +152,7 @@ async fn slot(world: Arc<World>, number: u32) {
                     process.ending.store(true, Ordering::SeqCst);
                     sleep(grace).await;
                     process.kill();
-                    world.lock().lease.release(&process.name);
+                    world.lock().cluster.lease.release(&process.name);
                 }
                 process.kill();
             }

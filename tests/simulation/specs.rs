@@ -13,7 +13,7 @@ pub fn who(state: &State, request: &EnrollmentRequest) -> Who {
     let IdentityRef { id, username } = request.spec.identity.clone();
     let by_username = username.is_some();
     let named = |name: &str| {
-        let people = state.service.people.iter();
+        let people = state.remote.service.people.iter();
         people.filter(|(_, person)| person.username.eq_ignore_ascii_case(name)).map(|(id, _)| id.clone()).next()
     };
     let person = id.or_else(|| named(&username?)).unwrap_or_default();
@@ -22,7 +22,7 @@ pub fn who(state: &State, request: &EnrollmentRequest) -> Who {
 
 /// How a request names somebody.
 pub fn identity(state: &State, who: &Who) -> Value {
-    match state.service.people.get(&who.person) {
+    match state.remote.service.people.get(&who.person) {
         Some(person) if who.by_username => json!({ "username": person.username.to_uppercase() }),
         _ => json!({ "id": who.person }),
     }

@@ -50,7 +50,7 @@ impl Realms for SimRealms {
         let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
         let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_leaving)?;
-        let elsewhere = seat.0.world.lock().elsewhere;
+        let elsewhere = seat.0.world.lock().remote.elsewhere;
         Ok(Opened { remote: SimRemote { turn, elsewhere }, not_allowed, no_resource_ids: None })
     }
 }
@@ -59,17 +59,17 @@ impl Realms for SimRealms {
 /// be revoked or deleted, and this process has seen one.
 fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Option<Phase>, Trouble> {
     let mut state = process.world.lock();
-    state.opened_without.remove(key);
-    if !state.secretless {
+    state.record.opened_without.remove(key);
+    if !state.remote.secretless {
         process.saw_token.store(true, Ordering::SeqCst);
         return Ok(None);
     }
     if state.alone {
-        state.opened_without.insert(key.clone(), Instant::now());
+        state.record.opened_without.insert(key.clone(), Instant::now());
     }
     let gone = Phase::Blocked(why(Reason::SecretNotFound, "the Secret is gone"));
     if is_leaving && process.saw_token.load(Ordering::SeqCst) {
-        state.by_the_last_token += 1;
+        state.record.by_the_last_token += 1;
         return Ok(Some(gone));
     }
     Err(gone.into())

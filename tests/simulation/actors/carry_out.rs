@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::{Act, Object, Recreation};
 use crate::kubernetes::{Key, Kind};
+use crate::remote::Remote;
 use crate::service::{LAG, is_live};
 use crate::specs::{config, identity, request, who};
 use crate::world::{State, World};
@@ -32,52 +33,52 @@ pub fn carry_out(world: &World, act: Act) {
         Act::DeleteRequest(key) => state.delete::<EnrollmentRequest>(&key, wall),
         Act::RecreateRequest { key, who } => {
             state.delete::<EnrollmentRequest>(&key, wall);
-            state.acts.push(Act::CreateRequest { key, who });
+            state.plans.acts.push(Act::CreateRequest { key, who });
         }
         Act::ReplaceRequest { key, who } => {
             state.delete::<EnrollmentRequest>(&key, wall);
-            state.again.insert(key, who);
+            state.plans.again.insert(key, who);
         }
         Act::FreeRequest(key) => {
-            state.touched(&key);
+            state.touch(&key);
             state.free::<EnrollmentRequest>(&key);
         }
         Act::StripRequest(key) => {
-            state.touched(&key);
+            state.touch(&key);
             state.strip(&key);
         }
         Act::RaiseAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt += 1),
         Act::LowerAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt -= 1),
         Act::RunOut(key) => {
             let (job, _) = job_of(&state, &key);
-            state.service.run_out(&job, now, wall);
+            state.remote.service.run_out(&job, now, wall);
         }
         Act::LeadElsewhere => {
-            let twin = state.service.twin();
-            (state.other.people, state.other.configs) = (twin.people, twin.configs);
-            state.elsewhere = true;
-            state.acts.push(Act::LeadBack);
+            let twin = state.remote.service.twin();
+            (state.remote.other.people, state.remote.other.configs) = (twin.people, twin.configs);
+            state.remote.elsewhere = true;
+            state.plans.acts.push(Act::LeadBack);
         }
-        Act::LeadBack => state.elsewhere = false,
+        Act::LeadBack => state.remote.elsewhere = false,
         Act::Misdirect => {
-            state.misdirected = true;
-            state.acts.push(Act::Redirect);
+            state.remote.misdirected = true;
+            state.plans.acts.push(Act::Redirect);
             delete_some(&mut state);
         }
-        Act::Redirect => state.misdirected = false,
+        Act::Redirect => state.remote.misdirected = false,
         Act::InstallOldSchema => {
-            state.old_schema = true;
-            state.acts.push(Act::InstallSchema);
+            state.cluster.old_schema = true;
+            state.plans.acts.push(Act::InstallSchema);
         }
-        Act::InstallSchema => state.old_schema = false,
+        Act::InstallSchema => state.cluster.old_schema = false,
         Act::RefuseStatuses => {
-            state.policy_since = Some(now);
+            state.cluster.policy_since = Some(now);
             if state.chance.happens(0.5) {
-                state.acts.push(Act::AllowStatuses);
+                state.plans.acts.push(Act::AllowStatuses);
             }
             delete_some(&mut state);
         }
-        Act::AllowStatuses => state.policy_since = None,
+        Act::AllowStatuses => state.cluster.policy_since = None,
         Act::SetRevoked { key, revoked } => {
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.revoked = revoked);
         }
@@ -97,12 +98,12 @@ pub fn carry_out(world: &World, act: Act) {
             state.annotate_request(&key, |all| all.retain(|name, _| name != RESEND && name != REVOKE))
         }
         Act::Orphan(key) => {
-            state.touched(&key);
+            state.touch(&key);
             let orphan = DeletionPolicy::Orphan;
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.deletion_policy = orphan);
         }
         Act::Rename(one, other) => {
-            let people = &mut state.service.people;
+            let people = &mut state.remote.service.people;
             let (a, b) = (people[&one].username.clone(), people[&other].username.clone());
             people.get_mut(&one).expect("there").username = b;
             people.get_mut(&other).expect("there").username = a;
@@ -119,25 +120,25 @@ pub fn carry_out(world: &World, act: Act) {
                 let refers = |(user, request): &(&Key, &Arc<EnrollmentRequest>)| {
                     user.0 == key.0 && request.metadata.deletion_timestamp.is_none()
                 };
-                let users = state.requests.objects.iter().filter(refers);
+                let users = state.cluster.requests.objects.iter().filter(refers);
                 let users: Vec<_> = users.map(|(key, user)| (key.clone(), who(&state, user))).collect();
                 for (key, who) in users {
                     state.delete::<EnrollmentRequest>(&key, wall);
-                    state.acts.push(Act::CreateRequest { key, who });
+                    state.plans.acts.push(Act::CreateRequest { key, who });
                 }
             }
             state.delete::<AuthenticatorConfig>(&key, wall);
-            state.acts.push(Act::CreateConfig(key));
+            state.plans.acts.push(Act::CreateConfig(key));
         }
         Act::RemoveRemote(key) => {
             let id = state.remote_of(&key).unwrap_or_default();
-            _ = state.service.delete_config(&id, now);
+            _ = state.remote.service.delete_config(&id, now);
         }
         Act::EditRemote(key) => {
             let id = state.remote_of(&key).unwrap_or_default();
             let origins = json!({ "trusted_origins": ["https://somebody.example.com"] });
             let config = origins.as_object().cloned();
-            _ = state.service.patch_config(&id, &AuthenticatorConfigPatch { display_name: None, config }, now);
+            _ = state.remote.service.patch_config(&id, &AuthenticatorConfigPatch { display_name: None, config }, now);
         }
         Act::Rebuild(namespace) => {
             state.rebuild::<EnrollmentRequest>(&namespace, wall);
@@ -147,15 +148,15 @@ pub fn carry_out(world: &World, act: Act) {
             let request = EnrollmentRequest::table(&mut state).objects.get(&key).cloned();
             let job = request.and_then(|request| request.status.as_ref()?.job_id.clone()).unwrap_or_default();
             // What is dead stays dead.
-            if state.service.jobs.get(&job).is_some_and(|job| is_live(job.now())) {
-                state.service.set_state(&job, to, now);
+            if state.remote.service.jobs.get(&job).is_some_and(|job| is_live(job.now())) {
+                state.remote.service.set_state(&job, to, now);
             }
         }
         Act::SendByHand(key) => {
-            let status = state.requests.objects.get(&key).and_then(|request| request.status.clone());
+            let status = state.cluster.requests.objects.get(&key).and_then(|request| request.status.clone());
             let status = status.unwrap_or_default();
             let (person, config) = (status.identity_id.unwrap_or_default(), status.authenticator_config_id);
-            let State { service, chance, .. } = &mut *state;
+            let State { remote: Remote { service, .. }, chance, .. } = &mut *state;
             let mut moment = crate::service::Moment { now, wall, chance };
             let job =
                 service.add_job(&person, &config.unwrap_or_default(), None, std::time::Duration::ZERO, &mut moment);
@@ -164,11 +165,11 @@ pub fn carry_out(world: &World, act: Act) {
         }
         Act::Pause(Object::Request(key)) => {
             state.pause::<EnrollmentRequest>(&key);
-            state.acts.push(Act::Resume(Object::Request(key)));
+            state.plans.acts.push(Act::Resume(Object::Request(key)));
         }
         Act::Pause(Object::Config(key)) => {
             state.pause::<AuthenticatorConfig>(&key);
-            state.acts.push(Act::Resume(Object::Config(key)));
+            state.plans.acts.push(Act::Resume(Object::Config(key)));
         }
         Act::Resume(Object::Request(key)) => state.resume::<EnrollmentRequest>(&key),
         Act::Resume(Object::Config(key)) => state.resume::<AuthenticatorConfig>(&key),
@@ -180,31 +181,31 @@ pub fn carry_out(world: &World, act: Act) {
             }
         }
         Act::DeleteSecret => {
-            state.secretless = true;
-            state.acts.push(Act::CreateSecret);
+            state.remote.secretless = true;
+            state.plans.acts.push(Act::CreateSecret);
         }
-        Act::CreateSecret => state.secretless = false,
+        Act::CreateSecret => state.remote.secretless = false,
         Act::ClocksJump { back } => state.clocks += SignedDuration::from_hours(if back { -1 } else { 1 }),
         Act::Suspend(person) => {
-            state.service.people.get_mut(&person).expect("possible").active = false;
-            state.acts.push(Act::Activate(person));
+            state.remote.service.people.get_mut(&person).expect("possible").active = false;
+            state.plans.acts.push(Act::Activate(person));
         }
-        Act::Activate(person) => state.service.people.get_mut(&person).expect("possible").active = true,
+        Act::Activate(person) => state.remote.service.people.get_mut(&person).expect("possible").active = true,
     }
 }
 
 /// Somebody will delete some of the requests, while there is something in the way.
 fn delete_some(state: &mut State) {
-    let keys: Vec<Key> = state.requests.objects.keys().cloned().collect();
+    let keys: Vec<Key> = state.cluster.requests.objects.keys().cloned().collect();
     for key in keys {
         if state.chance.happens(0.5) {
-            state.acts.push(Act::DeleteRequest(key));
+            state.plans.acts.push(Act::DeleteRequest(key));
         }
     }
 }
 
 /// The job that a request names, and its state there.
 fn job_of(state: &State, key: &Key) -> (String, String) {
-    let status = state.requests.objects.get(key).and_then(|request| request.status.clone()).unwrap_or_default();
+    let status = state.cluster.requests.objects.get(key).and_then(|request| request.status.clone()).unwrap_or_default();
     (status.job_id.unwrap_or_default(), status.state.unwrap_or_default())
 }

@@ -14,7 +14,7 @@ pub fn aim(mutant: Mutant, state: &mut State) {
             state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(Mishap::Broken));
         }
         // That the schema comes at the right moment takes thousands of seeds.
-        Mutant::TrustsUnstored => state.old_schema = true,
+        Mutant::TrustsUnstored => state.cluster.old_schema = true,
         _ => {}
     }
 }
