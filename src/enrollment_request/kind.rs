@@ -65,6 +65,7 @@ impl Rules for EnrollmentRequest {
     }
 
     fn unfetched(before: Observed) -> Observed {
+        // What those jobs are does not depend on what is asked for.
         Observed { read_before: before.read_before, ..Observed::default() }
     }
 

@@ -23,6 +23,7 @@ impl Observed {
         let mut observed = Self {
             poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_poll_at.map(left) }),
             job_known_for: job_id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
+            read_before: if before.read_before.is_empty() { memory.read_before.clone() } else { before.read_before },
             holds_send_slot,
             object,
             ..before

@@ -4,15 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::reconcile::Memories;
-use beyond_identity_operator::{authenticator_config, enrollment_request};
+use beyond_identity_operator::reconcile::{Context, Kind, Memories, Options, Times, reconcile};
 
 use crate::faults::Port;
-use crate::mutants::Mutation;
+use crate::mutants::{Mutated, Mutation};
 use crate::points::Seat;
-use crate::ports::{SimEnvironment, SimObjects, SimUsers};
+use crate::ports::{SimBackend, SimEnvironment};
 use crate::process::Process;
-use crate::turns::SimRealms;
 use crate::waker::Look;
 use crate::world::State;
 
@@ -34,7 +32,30 @@ pub const CLUSTER: &str = "simulation";
 /// The loop of requests, as the operator runs it.
 pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
     let mutation = Mutation::of(process);
-    let times = enrollment_request::plan::Times {
+    let shares = mutation.reservations(&process.reservations).into_iter();
+    let contexts: Vec<_> = shares.map(|reservations| Arc::new(context(process, reservations))).collect();
+    Arc::new(move |request| {
+        let context = contexts[mutation.share_of(&request)].clone();
+        let request = mutation.looked_at(request);
+        mutation.remember(&context.memories, &request);
+        Box::pin(async move { reconcile(&context, request).await.requeue_after })
+    })
+}
+
+/// The loop of configurations, as the operator runs it.
+pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
+    let mutation = Mutation::of(process);
+    let context = Arc::new(context(process, Arc::new(())));
+    Arc::new(move |config| {
+        let (context, config) = (context.clone(), mutation.looked_at(config));
+        Box::pin(async move { reconcile(&context, config).await.requeue_after })
+    })
+}
+
+/// What the reconciles of a kind go by, in this process.
+fn context<K: Kind>(process: &Arc<Process>, shared: Arc<K::Shared>) -> Context<K, Mutated<SimBackend>> {
+    let mutation = Mutation::of(process);
+    let times = Times {
         request_timeout: SERVICE,
         settle: mutation.settle(SETTLE),
         job_poll_min: Duration::from_secs(20),
@@ -42,59 +63,13 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
         resync: RESYNC,
         grace: GRACE,
     };
-    let realms = || SimRealms {
-        seat: Seat(process.clone()),
-        wake: Process::wake_request,
-        paused_since: State::paused_since::<EnrollmentRequest>,
-    };
-    let ports = mutation.reservations(&process.reservations).into_iter().map(|reservations| {
-        Arc::new(enrollment_request::Ports {
-            requests: mutation.around(SimObjects::of(process)),
-            configs: mutation.around(SimObjects::of(process)),
-            realms: mutation.around(realms()),
-            environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
-            reservations,
-            memories: Memories::default(),
-            orphan_on_delete: false,
-            times,
-        })
-    });
-    let ports: Vec<_> = ports.collect();
-    Arc::new(move |request| {
-        let ports = ports[mutation.share_of(&request)].clone();
-        let request = mutation.looked_at(request);
-        mutation.remember(&ports.memories, &request);
-        Box::pin(async move { enrollment_request::reconcile(&ports, request).await.again })
-    })
-}
-
-/// The loop of configurations, as the operator runs it.
-pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
-    let mutation = Mutation::of(process);
-    let times = authenticator_config::plan::Times {
-        request_timeout: SERVICE,
-        settle: mutation.settle(SETTLE),
-        resync: RESYNC,
-        grace: GRACE,
-    };
-    let ports = Arc::new(authenticator_config::Ports {
-        configs: mutation.around(SimObjects::of(process)),
-        users: SimUsers(Seat(process.clone())),
-        realms: mutation.around(SimRealms {
-            seat: Seat(process.clone()),
-            wake: Process::wake_config,
-            paused_since: State::paused_since::<AuthenticatorConfig>,
-        }),
+    Context {
+        backend: Arc::new(mutation.around(SimBackend(Seat(process.clone())))),
         environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
+        shared,
         memories: Memories::default(),
-        cluster: CLUSTER.to_owned(),
-        orphan_on_delete: false,
-        times,
-    });
-    Arc::new(move |config| {
-        let (ports, config) = (ports.clone(), mutation.looked_at(config));
-        Box::pin(async move { authenticator_config::reconcile(&ports, config).await.again })
-    })
+        options: Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times },
+    }
 }
 
 /// The requests that the reservations are filled from: all, as the API server has them, asked for until it answers.

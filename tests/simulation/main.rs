@@ -6,6 +6,7 @@
 
 mod actors;
 mod beginning;
+mod calls;
 mod chance;
 mod faults;
 mod invariants;

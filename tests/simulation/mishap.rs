@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use beyond_identity_operator::api::phase::why;
-use beyond_identity_operator::api::{Phase, Reason};
+use beyond_identity_operator::api::Reason;
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Refusal, Unsent};
-use beyond_identity_operator::reconcile::{Trouble, WriteError};
+use beyond_identity_operator::reconcile::{Failure, WriteError};
 
 /// How a call can fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,11 +67,11 @@ impl From<Mishap> for WriteError {
 }
 
 /// As a realm is opened: its Secret cannot be read, or it is not the object's turn.
-impl From<Mishap> for Trouble {
+impl From<Mishap> for Failure {
     fn from(mishap: Mishap) -> Self {
         match mishap {
             Mishap::HeldBack => Self::not_its_turn(Duration::from_secs(7)),
-            _ => Phase::AtWork(why(Reason::KubernetesUnavailable, format!("simulated: {mishap:?}"))).into(),
+            _ => Self::transient(Reason::KubernetesUnavailable, format!("simulated: {mishap:?}")),
         }
     }
 }

@@ -3,61 +3,59 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use beyond_identity_operator::api::phase::why;
-use beyond_identity_operator::api::{Phase, ProviderConfigRef, Reason};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 use beyond_identity_operator::beyond_identity::{Error, Unsent};
-use beyond_identity_operator::reconcile::{Caller, Opened, Realms, Trouble};
+use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, Kind as _, Realms, Resolved};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
+use crate::calls::SimRemote;
 use crate::faults::Port;
 use crate::kubernetes::Key;
 use crate::looks::KUBERNETES;
 use crate::points::Seat;
-use crate::ports::SimRemote;
+use crate::ports::SimBackend;
 use crate::process::Process;
 use crate::world::State;
-
-/// The realm, for the objects that `wake` wakes when it is their turn.
-pub struct SimRealms {
-    pub seat: Seat,
-    pub wake: Wake,
-    pub paused_since: PausedSince,
-}
-
-/// Since when an object is paused.
-pub type PausedSince = fn(&mut State, &Key) -> Option<Instant>;
 
 /// For how long an object can have been paused before everybody knows it: watches lag, and a process can be suspended
 /// between two calls.
 const KNOWN: Duration = Duration::from_secs(600);
 
-/// Wakes an object.
-pub type Wake = fn(&Process, &Key);
-
-impl Realms for SimRealms {
+impl Realms for SimBackend {
     type Remote = SimRemote;
 
-    async fn open(&self, caller: Caller<'_>, _reference: &ProviderConfigRef) -> Result<Opened<SimRemote>, Trouble> {
-        let Self { seat, wake, paused_since } = self;
-        let turn = Turn { seat: seat.clone(), key: (caller.namespace.to_owned(), caller.name.to_owned()), wake: *wake };
+    async fn resolve(
+        &self,
+        caller: Caller<'_>,
+        _reference: &ProviderConfigRef,
+    ) -> Result<Resolved<SimRemote>, Failure> {
+        let Self(seat) = self;
+        let of_configs = caller.kind == AuthenticatorConfig::CONTROLLER;
+        let key = (caller.namespace.to_owned(), caller.name.to_owned());
+        let turn = Turn { seat: seat.clone(), key, of_configs };
         {
             let mut state = seat.0.world.lock();
-            if let Some(since) = paused_since(&mut state, &turn.key).filter(|since| since.elapsed() > KNOWN) {
+            let paused_since = if of_configs {
+                state.paused_since::<AuthenticatorConfig>(&turn.key)
+            } else {
+                state.paused_since::<EnrollmentRequest>(&turn.key)
+            };
+            if let Some(since) = paused_since.filter(|since| since.elapsed() > KNOWN) {
                 state.violate(format!("there is work on {:?}, paused for {:?}", turn.key, since.elapsed()));
             }
         }
-        let opened: Result<(), Trouble> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
-        opened.inspect_err(|trouble| turn.wait_for_another(trouble.is_held_back()))?;
+        let opened: Result<(), Failure> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
+        opened.inspect_err(|failure| turn.wait_for_another(failure.kind == FailureKind::RateLimited))?;
         let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_leaving)?;
-        let elsewhere = seat.0.world.lock().remote.elsewhere;
-        Ok(Opened { remote: SimRemote { turn, elsewhere }, not_allowed, no_resource_ids: None })
+        let elsewhere = !of_configs && seat.0.world.lock().remote.elsewhere;
+        Ok(Resolved { remote: SimRemote { turn, elsewhere, of_configs }, not_allowed, no_resource_ids: None })
     }
 }
 
 /// What may not be done by the token that was seen last, where the Secret is gone: nothing at all, unless something is to
 /// be revoked or deleted, and this process has seen one.
-fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Option<Phase>, Trouble> {
+fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Option<Failure>, Failure> {
     let mut state = process.world.lock();
     state.record.opened_without.remove(key);
     if !state.remote.secretless {
@@ -67,35 +65,35 @@ fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Opt
     if state.alone {
         state.record.opened_without.insert(key.clone(), Instant::now());
     }
-    let gone = Phase::Blocked(why(Reason::SecretNotFound, "the Secret is gone"));
+    let gone = Failure::blocked(Reason::SecretNotFound, "the Secret is gone");
     if is_leaving && process.saw_token.load(Ordering::SeqCst) {
         state.record.by_the_last_token += 1;
         return Ok(Some(gone));
     }
-    Err(gone.into())
+    Err(gone)
 }
 
 /// An object's turn to call the service.
 pub struct Turn {
     pub seat: Seat,
     key: Key,
-    wake: Wake,
+    of_configs: bool,
 }
 
 impl Turn {
     /// Wakes the object some time later, where it is held back; nearly always, since a wake can be lost.
     fn wait_for_another(&self, held_back: bool) {
-        let Self { seat: Seat(process), key, wake } = self;
+        let Self { seat: Seat(process), key, of_configs } = self;
         let (pause, lost) = {
             let State { chance, faults, .. } = &mut *process.world.lock();
             let most = chance.pick(&[0, 0, 60]);
             (chance.within(Duration::from_secs(most)), !faults.over && chance.happens(0.02))
         };
         if held_back && !lost {
-            let (waking, key, wake) = (process.clone(), key.clone(), *wake);
+            let (waking, key, of_configs) = (process.clone(), key.clone(), *of_configs);
             process.spawn(async move {
                 sleep(pause).await;
-                wake(&waking, &key);
+                if of_configs { waking.wake_config(&key) } else { waking.wake_request(&key) }
             });
         }
     }

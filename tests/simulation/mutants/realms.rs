@@ -1,18 +1,30 @@
-//! Around the way to a realm.
+//! Around the way to a realm, and around who refers to what.
 
 use beyond_identity_operator::api::ProviderConfigRef;
-use beyond_identity_operator::reconcile::{Caller, Opened, Realms, Trouble};
+use beyond_identity_operator::reconcile::{Caller, Failure, Realms, Resolved, Users};
 
 use super::{Mutant, Mutated};
+use crate::calls::SimRemote;
+use crate::ports::SimBackend;
 
-impl<R: Realms<Remote: Send>> Realms for Mutated<R> {
-    type Remote = Mutated<R::Remote>;
+impl Realms for Mutated<SimBackend> {
+    type Remote = Mutated<SimRemote>;
 
-    async fn open(&self, caller: Caller<'_>, reference: &ProviderConfigRef) -> Result<Opened<Self::Remote>, Trouble> {
+    async fn resolve(
+        &self,
+        caller: Caller<'_>,
+        reference: &ProviderConfigRef,
+    ) -> Result<Resolved<Self::Remote>, Failure> {
         let last_token = self.mutation.is(Mutant::SendsByTheLastToken);
         let caller = Caller { is_leaving: caller.is_leaving || last_token, ..caller };
-        let Opened { remote, not_allowed, no_resource_ids } = self.port.open(caller, reference).await?;
+        let Resolved { remote, not_allowed, no_resource_ids } = self.port.resolve(caller, reference).await?;
         let not_allowed = not_allowed.filter(|_| !last_token);
-        Ok(Opened { remote: self.mutation.around(remote), not_allowed, no_resource_ids })
+        Ok(Resolved { remote: self.mutation.around(remote), not_allowed, no_resource_ids })
+    }
+}
+
+impl<U: Users> Users for Mutated<U> {
+    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        self.port.users_of(namespace, name).await
     }
 }

@@ -1,6 +1,5 @@
 //! Around the calls to the service.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use beyond_identity_operator::api::authenticator_config::CreateRecord;
@@ -9,18 +8,17 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, JobState, NewAuthenticatorConfig,
 };
 use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, Listing, Unsent};
-use beyond_identity_operator::reconcile::{Destination, Ticket};
-use beyond_identity_operator::{authenticator_config, enrollment_request};
+use beyond_identity_operator::reconcile::{Destination, Remote, Ticket};
 use jiff::Timestamp;
 
 use super::{Mutant, Mutated, Mutation};
+use crate::calls::SimRemote;
 use crate::mishap::Mishap;
-use crate::ports::SimRemote;
 use crate::service;
 
-impl enrollment_request::Remote for Mutated<SimRemote> {
+impl Remote for Mutated<SimRemote> {
     fn destination(&self) -> Destination {
-        let destination = enrollment_request::Remote::destination(&self.port);
+        let destination = self.port.destination();
         if self.mutation.is(Mutant::AnyEndpoint) {
             return Destination { endpoint: "https://service".to_owned(), ..destination };
         }
@@ -50,10 +48,6 @@ impl enrollment_request::Remote for Mutated<SimRemote> {
         Ok(Answer { item: self.mutation.any_job(self.mutation.read_job(item)), server_time })
     }
 
-    async fn config_ids(&self) -> Result<BTreeSet<String>, Error> {
-        self.port.config_ids().await
-    }
-
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
         self.port.identities_by_username(username).await
     }
@@ -77,12 +71,6 @@ impl enrollment_request::Remote for Mutated<SimRemote> {
         }
         self.mutation.sorted(answer)
     }
-}
-
-impl authenticator_config::Remote for Mutated<SimRemote> {
-    fn destination(&self) -> Destination {
-        authenticator_config::Remote::destination(&self.port)
-    }
 
     async fn configs(&self) -> Result<Listing<AuthenticatorConfig>, Error> {
         self.mutation.list(self.port.configs().await)
@@ -92,21 +80,21 @@ impl authenticator_config::Remote for Mutated<SimRemote> {
         self.port.config(id).await
     }
 
-    async fn create(
+    async fn create_config(
         &self,
         ticket: Ticket<CreateRecord>,
         config: &NewAuthenticatorConfig,
         timeout: Duration,
     ) -> Result<AuthenticatorConfig, Error> {
-        self.mutation.sorted(self.port.create(ticket, config, timeout).await)
+        self.mutation.sorted(self.port.create_config(ticket, config, timeout).await)
     }
 
-    async fn patch(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
-        self.port.patch(id, patch).await
+    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
+        self.port.patch_config(id, patch).await
     }
 
-    async fn delete(&self, id: &str) -> Result<(), Error> {
-        self.port.delete(id).await
+    async fn delete_config(&self, id: &str) -> Result<(), Error> {
+        self.port.delete_config(id).await
     }
 }
 
