@@ -12,7 +12,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AuthenticatorConfig, EnrollmentRequest};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey, ProviderConfigRef};
 use crate::backend::KubeBackend;
 use crate::beyond_identity::HttpClient;
 use crate::enrollment_request::plan::pending::is_pending;
@@ -250,15 +250,21 @@ impl Waker {
     }
 
     /// A provider config, or its Secret, has changed: wakes all that may wait for it.
-    pub(crate) fn provider_changed(&self, provider: &str) {
+    pub(crate) fn provider_changed(&self, provider: &ProviderConfigKey) {
+        let refers = |reference: &ProviderConfigRef, namespace: Option<String>| {
+            reference.resolve(&namespace.unwrap_or_default()) == *provider
+        };
         let mut users = HashSet::new();
-        for config in self.configs.state().iter().filter(|config| config.spec.provider_config_ref.name == provider) {
+        for config in self.configs.state().iter() {
+            if !refers(&config.spec.provider_config_ref, config.namespace()) {
+                continue;
+            }
             self.wake_config.wake(ObjectRef::from_obj(config.as_ref()));
             users.insert((config.namespace(), config.name_any()));
         }
         self.wake_waiting(|request| {
             let named = request.status.as_ref().and_then(|status| status.provider_config_ref.as_ref());
-            named.is_some_and(|named| named.name == provider)
+            named.is_some_and(|named| refers(named, request.namespace()))
                 || users.contains(&(request.namespace(), request.spec.authenticator_config_ref.name.clone()))
         });
     }

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use kube::Client;
 use tokio::task::JoinSet;
 
-use crate::api::EnrollmentRequest;
+use crate::api::{EnrollmentRequest, ProviderConfigKey};
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::kubernetes::client::Server;
 use crate::realm::Providers;
@@ -43,7 +43,7 @@ impl Stores {
         let scopes = Scope::watch_all(settings, server, readiness, &reservations, watches);
 
         let all = wakers.get_or_init(|| scopes.iter().map(Scope::waker).collect()).clone();
-        let changed = move |provider: &str| all.iter().for_each(|waker| waker.provider_changed(provider));
+        let changed = move |provider: &ProviderConfigKey| all.iter().for_each(|waker| waker.provider_changed(provider));
         let providers = Providers::watch(server, readiness, &settings.operator_namespace, changed, watches);
         Self { providers: Arc::new(providers), scopes, reservations }
     }

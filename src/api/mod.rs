@@ -189,8 +189,26 @@ impl Default for ProviderConfigRef {
 
 impl std::fmt::Display for ProviderConfigRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ProviderConfigKind::ClusterProviderConfig = self.kind;
-        write!(f, "ClusterProviderConfig {}", self.name)
+        write!(f, "{} {}", self.kind.as_str(), self.name)
+    }
+}
+
+impl ProviderConfigKind {
+    /// The kind as manifests name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClusterProviderConfig => "ClusterProviderConfig",
+        }
+    }
+}
+
+impl std::fmt::Display for ProviderConfigKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kind, name) = (self.kind.as_str(), &self.name);
+        match &self.namespace {
+            Some(namespace) => write!(f, "{kind} {namespace}/{name}"),
+            None => write!(f, "{kind} {name}"),
+        }
     }
 }
 

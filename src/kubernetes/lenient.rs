@@ -197,6 +197,8 @@ mod tests {
         assert_eq!(spec.deletion_policy, authenticator_config::DeletionPolicy::Orphan);
         assert_eq!((spec.provider_config_ref.name.as_str(), spec.resource_id.as_deref()), ("p", Some("")));
         assert_eq!(status.unwrap().id.as_deref(), Some("id"));
+        let unknown = config(json!({"providerConfigRef": {"kind": "VaultProviderConfig", "name": "p"}}));
+        assert_eq!(unknown.spec.provider_config_ref.name, "", "it is no ClusterProviderConfig of that name");
         let plain = config(json!({}));
         assert_eq!(plain.spec.management_policy, authenticator_config::ManagementPolicy::Manage);
         assert_eq!(plain.spec.deletion_policy, authenticator_config::DeletionPolicy::Delete);

@@ -44,10 +44,9 @@ impl Salvage for AuthenticatorConfig {
 
     fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
         let (spec, status) = (&undecodable.raw["spec"], status(&undecodable.raw, ("create", create)));
-        let name = text(&spec["providerConfigRef"], "name");
         let spec = AuthenticatorConfigSpec {
             // Where it does not lead to the realm in status, nothing is deleted there.
-            provider_config_ref: ProviderConfigRef { name, ..ProviderConfigRef::default() },
+            provider_config_ref: provider(&spec["providerConfigRef"]),
             display_name: None,
             config: ConfigSpec {
                 type_: ConfigType::deserialize(&spec["config"]["type"]).unwrap_or(ConfigType::HostedWeb),
@@ -92,6 +91,13 @@ impl Salvage for ClusterProviderConfig {
 /// The value of this field; its default where it is absent, and `otherwise` where it cannot be read.
 fn read_or<T: DeserializeOwned + Default>(object: &Value, field: &str, otherwise: T) -> T {
     object.get(field).map_or_else(T::default, |value| T::deserialize(value).unwrap_or(otherwise))
+}
+
+/// A reference to a provider config. One that does not decode may be of a kind that this version does not know, whose names
+/// are other ones: it refers to none.
+fn provider(reference: &Value) -> ProviderConfigRef {
+    let none = || ProviderConfigRef { name: String::new(), ..ProviderConfigRef::default() };
+    ProviderConfigRef::deserialize(reference).unwrap_or_else(|_| none())
 }
 
 fn text(object: &Value, field: &str) -> String {
@@ -145,7 +151,7 @@ fn send(record: &Value, status: &Value) -> Value {
     json!({
         "id": text(record, "id"),
         "attempt": record["attempt"].as_i64().unwrap_or(1),
-        "providerConfigRef": { "name": text(&record["providerConfigRef"], "name") },
+        "providerConfigRef": provider(&record["providerConfigRef"]),
         "tenantID": of("tenantID"),
         "realmID": of("realmID"),
         "identityID": of("identityID"),

@@ -26,7 +26,7 @@ use tokio::net::TcpListener;
 use asked::{Asked, AtWork};
 use requests::Requests;
 
-use crate::api::{EnrollmentRequest, Reason};
+use crate::api::{EnrollmentRequest, ProviderConfigKey, Reason};
 use crate::beyond_identity::{Error, Operation, Unsent};
 use crate::reconcile::Ended;
 
@@ -48,7 +48,7 @@ pub struct Metrics {
     duplicates: Family<[(&'static str, String); 1], Counter>,
     left_behind: Family<[(&'static str, String); 1], Counter>,
     requests: Requests,
-    token_expiration: Family<[(&'static str, String); 2], Gauge>,
+    token_expiration: Family<[(&'static str, String); 3], Gauge>,
     asked: Asked,
     scrape: Mutex<()>,
     calls: Family<Labels<3>, Counter>,
@@ -148,13 +148,16 @@ impl Metrics {
         self.asked.add(move || requests.count(&stores));
     }
 
-    /// Tells from now on when tokens expire: `tokens` gives kind and name of their provider configs.
-    pub fn tell_of_tokens(&self, tokens: impl Fn() -> Vec<(&'static str, String, Timestamp)> + Send + 'static) {
+    /// Tells from now on when tokens expire: `tokens` gives their provider configs. The namespace of a cluster-scoped one is
+    /// empty.
+    pub fn tell_of_tokens(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
         let expiration = self.token_expiration.clone();
         self.asked.add(move || {
             expiration.clear();
-            for (kind, name, at) in tokens() {
-                expiration.get_or_create(&[("kind", kind.to_owned()), ("name", name)]).set(at.as_second());
+            for (ProviderConfigKey { kind, namespace, name }, at) in tokens() {
+                let kind = kind.as_str().to_owned();
+                let labels = [("kind", kind), ("namespace", namespace.unwrap_or_default()), ("name", name)];
+                expiration.get_or_create(&labels).set(at.as_second());
             }
         });
     }
@@ -243,6 +246,7 @@ impl Default for Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ProviderConfigKind;
     use crate::beyond_identity::CREATE_JOB;
 
     #[test]
@@ -258,14 +262,25 @@ mod tests {
             metrics.announced("authenticatorconfig", EventType::Normal, Reason::LeftBehind);
         }
         metrics.announced("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
-        let token = ("ClusterProviderConfig", "default".to_owned(), Timestamp::from_second(1_800_000_000).unwrap());
-        metrics.tell_of_tokens(move || vec![token.clone()]);
+        let token = |namespace: Option<&str>, expires| {
+            let (kind, name) = (ProviderConfigKind::ClusterProviderConfig, "default".to_owned());
+            let key = ProviderConfigKey { kind, namespace: namespace.map(str::to_owned), name };
+            (key, Timestamp::from_second(expires).unwrap())
+        };
+        let tokens = [(None, 1_800_000_000), (Some("a"), 1_900_000_000), (Some("b"), 1_950_000_000)];
+        metrics.tell_of_tokens(move || tokens.map(|(namespace, expires)| token(namespace, expires)).to_vec());
         metrics.runs("enrollmentrequest", 16, || 3);
         metrics.runs("enrollmentrequest", 16, || 4);
         drop(metrics.looks("enrollmentrequest"));
         let _look = metrics.looks("enrollmentrequest");
         metrics.text();
         let text = metrics.text();
+        let expires = |namespace: &str, at: i64| {
+            format!(
+                "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",\
+                 namespace=\"{namespace}\",name=\"default\"}} {at}"
+            )
+        };
         for line in [
             "beyond_identity_operator_emails_sent_total 1",
             "beyond_identity_operator_duplicates_total{controller=\"enrollmentrequest\"} 1",
@@ -280,7 +295,9 @@ mod tests {
             "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1",
             "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 16",
             "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\"} 7",
-            "beyond_identity_operator_token_expiration_timestamp_seconds{kind=\"ClusterProviderConfig\",name=\"default\"} 1800000000",
+            &expires("", 1_800_000_000),
+            &expires("a", 1_900_000_000),
+            &expires("b", 1_950_000_000),
             concat!("beyond_identity_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
             "beyond_identity_operator_api_requests_total{method=\"POST\",path=\"credential-binding-jobs\",outcome=\"success\"} 1",
             "beyond_identity_operator_api_request_duration_seconds_sum{method=\"POST\",path=\"credential-binding-jobs\"} 1.0",

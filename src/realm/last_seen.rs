@@ -3,105 +3,127 @@
 
 use std::collections::HashMap;
 
-use kube::ResourceExt;
 use parking_lot::Mutex;
 
-use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec};
+use super::provider_config::ProviderConfig;
+use crate::api::ProviderConfigKey;
 use crate::beyond_identity::ApiToken;
 
 /// A provider config, and the token that was read for it as it was. They stay together: a token goes to no other place
 /// than the one that it was meant for.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
-    pub(super) spec: ClusterProviderConfigSpec,
+    pub(super) provider: ProviderConfig,
     pub(super) token: ApiToken,
 }
 
-impl Credentials {
-    /// Whether they are for the same place as `spec`.
-    pub(super) fn lead_where(&self, spec: &ClusterProviderConfigSpec) -> bool {
-        let place = |spec: &ClusterProviderConfigSpec| {
-            (spec.region, spec.endpoint.clone(), spec.tenant_id.clone(), spec.realm_id.clone())
-        };
-        place(&self.spec) == place(spec)
-    }
-}
-
-/// The last credentials of each provider config, by its name, and whether their use was told of since they went.
+/// The last credentials of each provider config, and whether their use was told of since they went.
 #[derive(Debug, Default)]
-pub(super) struct LastSeen(Mutex<HashMap<String, (Credentials, bool)>>);
+pub(super) struct LastSeen(Mutex<HashMap<ProviderConfigKey, (Credentials, bool)>>);
 
 impl LastSeen {
-    /// This token was seen for `provider`.
-    pub(super) fn keep(&self, provider: &ClusterProviderConfig, token: ApiToken) {
-        let credentials = Credentials { spec: provider.spec.clone(), token };
-        self.0.lock().insert(provider.name_any(), (credentials, false));
+    /// These credentials were seen.
+    pub(super) fn keep(&self, credentials: Credentials) {
+        self.0.lock().insert(credentials.provider.key.clone(), (credentials, false));
     }
 
-    /// What was seen last of the provider config of this name is not to be used any more.
-    pub(super) fn forget(&self, name: &str) {
-        self.0.lock().remove(name);
+    /// What was seen last of this provider config is not to be used any more.
+    pub(super) fn forget(&self, provider: &ProviderConfigKey) {
+        self.0.lock().remove(provider);
     }
 
-    /// The last credentials of the provider config of this name.
-    pub(super) fn get(&self, name: &str) -> Option<Credentials> {
+    /// The last credentials of this provider config.
+    pub(super) fn get(&self, provider: &ProviderConfigKey) -> Option<Credentials> {
         let all = self.0.lock();
-        all.get(name).map(|(credentials, _)| credentials.clone())
+        all.get(provider).map(|(credentials, _)| credentials.clone())
     }
 
-    /// The credentials of the provider config of this name are used although they are gone: whether that is to be told,
-    /// which is so once.
-    pub(super) fn tells_of_use(&self, name: &str) -> bool {
+    /// The credentials of this provider config are used although they are gone: whether that is to be told, which is so
+    /// once.
+    pub(super) fn tells_of_use(&self, provider: &ProviderConfigKey) -> bool {
         let mut all = self.0.lock();
-        all.get_mut(name).is_some_and(|(_, told)| !std::mem::replace(told, true))
+        all.get_mut(provider).is_some_and(|(_, told)| !std::mem::replace(told, true))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use kube::runtime::reflector::ObjectRef;
 
     use super::*;
+    use crate::api::ProviderConfigKind;
+    use crate::api::cluster_provider_config::{EndpointSpec, Region};
 
-    fn provider(change: Value) -> ClusterProviderConfig {
-        let mut spec = json!({
-            "tenantID": "tenant",
-            "realmID": "realm",
-            "region": "US",
-            "credentials": {"apiToken": {"secretRef": {"name": "beyond-identity", "key": "token"}}},
-        });
-        for (field, value) in change.as_object().unwrap() {
-            spec[field] = value.clone();
+    fn key(namespace: Option<&str>) -> ProviderConfigKey {
+        ProviderConfigKey {
+            kind: ProviderConfigKind::ClusterProviderConfig,
+            namespace: namespace.map(str::to_owned),
+            name: "default".to_owned(),
         }
-        let object = json!({
-            "apiVersion": "beyondidentity.dev/v1alpha1",
-            "kind": "ClusterProviderConfig",
-            "metadata": {"name": "default"},
-            "spec": spec,
-        });
-        serde_json::from_value(object).unwrap()
+    }
+
+    fn provider(key: ProviderConfigKey) -> ProviderConfig {
+        ProviderConfig {
+            key,
+            tenant_id: "tenant".to_owned(),
+            realm_id: "realm".to_owned(),
+            region: Some(Region::US),
+            endpoint: None,
+            secret: ObjectRef::new("beyond-identity").within("operator"),
+            secret_key: "token".to_owned(),
+            allowed_namespaces: Vec::new(),
+            allow_resource_ids: false,
+        }
+    }
+
+    fn credentials(provider: ProviderConfig, token: &str) -> Credentials {
+        Credentials { provider, token: ApiToken::parse(token.as_bytes()).unwrap() }
     }
 
     #[test]
     fn the_last_token_stays_with_the_provider_config_as_it_was_then() {
-        let seen = LastSeen::default();
-        assert!(seen.get("default").is_none());
+        let (seen, key) = (LastSeen::default(), key(None));
+        assert!(seen.get(&key).is_none());
         for token in ["old", "new"] {
-            seen.keep(&provider(json!({})), ApiToken::parse(token.as_bytes()).unwrap());
+            seen.keep(credentials(provider(key.clone()), token));
         }
-        let credentials = seen.get("default").unwrap();
-        assert_eq!(credentials.spec, provider(json!({})).spec);
-        assert!(!format!("{credentials:?}").contains("new"), "and is not shown");
-        assert_eq!([seen.tells_of_use("default"), seen.tells_of_use("default")], [true, false]);
-        seen.keep(&provider(json!({})), ApiToken::parse(b"new").unwrap());
-        assert!(seen.tells_of_use("default"), "gone once more");
-        let elsewhere = ["tenantID", "realmID"].map(|field| json!({ field: "another" }));
-        let other_places =
-            [json!({"region": "EU"}), json!({"region": null, "endpoint": {"api": "https://b.example.com"}})];
-        for change in elsewhere.into_iter().chain(other_places) {
-            assert!(!credentials.lead_where(&provider(change.clone()).spec), "{change}");
+        let last = seen.get(&key).unwrap();
+        assert_eq!(last.provider, provider(key.clone()));
+        assert!(!format!("{last:?}").contains("new"), "and is not shown");
+        assert_eq!([seen.tells_of_use(&key), seen.tells_of_use(&key)], [true, false]);
+        seen.keep(credentials(provider(key.clone()), "new"));
+        assert!(seen.tells_of_use(&key), "gone once more");
+        let changed = |change: fn(&mut ProviderConfig)| {
+            let mut provider = provider(key.clone());
+            change(&mut provider);
+            provider
+        };
+        for elsewhere in [
+            changed(|it| it.tenant_id = "another".to_owned()),
+            changed(|it| it.realm_id = "another".to_owned()),
+            changed(|it| it.region = Some(Region::EU)),
+            changed(|it| {
+                it.region = None;
+                it.endpoint = Some(EndpointSpec { api: "https://b.example.com".to_owned() });
+            }),
+        ] {
+            assert!(!last.provider.leads_where(&elsewhere), "{elsewhere:?}");
         }
-        let allowed = json!({"allowedNamespaces": {"names": ["identity"]}});
-        assert!(credentials.lead_where(&provider(allowed).spec), "who may use it says nothing of where it leads");
+        let allowed = changed(|it| it.allowed_namespaces = vec!["identity".to_owned()]);
+        assert!(last.provider.leads_where(&allowed), "who may use it says nothing of where it leads");
+    }
+
+    #[test]
+    fn provider_configs_of_one_name_in_two_namespaces_have_credentials_of_their_own() {
+        let (seen, a, b) = (LastSeen::default(), key(Some("a")), key(Some("b")));
+        seen.keep(credentials(provider(a.clone()), "of-a"));
+        assert!(seen.get(&b).is_none() && seen.get(&key(None)).is_none());
+        seen.keep(credentials(provider(b.clone()), "of-b"));
+        for provider in [&a, &b] {
+            assert_eq!(seen.get(provider).unwrap().provider.key, *provider);
+            assert_eq!([seen.tells_of_use(provider), seen.tells_of_use(provider)], [true, false], "{provider}");
+        }
+        seen.forget(&a);
+        assert!(seen.get(&a).is_none() && seen.get(&b).is_some());
     }
 }

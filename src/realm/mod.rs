@@ -3,6 +3,7 @@
 mod last_seen;
 pub mod limiter;
 mod metered;
+mod provider_config;
 mod providers;
 mod secret;
 
@@ -10,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::cluster_provider_config::Region as RegionSpec;
-use crate::api::{ClusterProviderConfigSpec, ProviderConfigRef, Reason};
+use crate::api::{ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Realms, Resolved};
 use last_seen::Credentials;
 use limiter::{Applicant, Limiters, Wake};
 use metered::Metered;
+use provider_config::ProviderConfig;
 use providers::Missing;
 
 pub use providers::Providers;
@@ -48,64 +50,64 @@ impl Realms for KubeRealms {
         reference: &ProviderConfigRef,
     ) -> Result<Resolved<RealmClient>, Failure> {
         let Caller { kind, namespace, name, is_owed, is_leaving } = caller;
-        let (Credentials { spec, token }, gone) = match self.providers.credentials(reference).await {
+        let key = reference.resolve(namespace);
+        let (Credentials { provider, token }, gone) = match self.providers.credentials(&key).await {
             Ok(credentials) => (credentials, None),
             Err(Missing { why, last }) => match last.filter(|_| is_leaving) {
                 Some(last) => {
-                    self.providers.tell_of_use(reference, &why);
+                    self.providers.tell_of_use(&key, &why);
                     (last, Some(why))
                 }
                 None => return Err(why),
             },
         };
-        let endpoint = endpoint(&spec, reference, self.allow_loopback)?;
+        let endpoint = endpoint(&provider, self.allow_loopback)?;
         let applicant = Applicant { namespace: namespace.to_owned(), kind, name: name.to_owned() };
-        let admission = self.limiters.admit(endpoint.as_str(), &spec.tenant_id, applicant, is_owed, self.wake.clone());
+        let tenant_id = &provider.tenant_id;
+        let admission = self.limiters.admit(endpoint.as_str(), tenant_id, applicant, is_owed, self.wake.clone());
         let admission = admission.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
-        let remote = RealmClient::new(http, endpoint, &spec.tenant_id, &spec.realm_id, token, self.request_timeout);
+        let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);
         let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
         Ok(Resolved {
             remote,
-            not_allowed: gone.or_else(|| not_allowed(&spec, reference, namespace)),
-            no_resource_ids: no_resource_ids(&spec, reference),
+            not_allowed: gone.or_else(|| not_allowed(&provider, namespace)),
+            no_resource_ids: no_resource_ids(&provider),
         })
     }
 }
 
-fn not_allowed(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef, namespace: &str) -> Option<Failure> {
-    if spec.allowed_namespaces.names.iter().any(|allowed| allowed == namespace) {
+fn not_allowed(provider: &ProviderConfig, namespace: &str) -> Option<Failure> {
+    if provider.allowed_namespaces.iter().any(|allowed| allowed == namespace) {
         return None;
     }
+    let key = &provider.key;
     Some(Failure::blocked(
         Reason::NamespaceNotAllowed,
         format!(
-            "{reference} does not allow the namespace {namespace}: add it there with \
+            "{key} does not allow the namespace {namespace}: add it there with \
              spec: {{allowedNamespaces: {{names: [{namespace}]}}}}"
         ),
     ))
 }
 
-fn no_resource_ids(spec: &ClusterProviderConfigSpec, reference: &ProviderConfigRef) -> Option<Failure> {
-    if spec.allow_resource_ids {
+fn no_resource_ids(provider: &ProviderConfig) -> Option<Failure> {
+    if provider.allow_resource_ids {
         return None;
     }
+    let key = &provider.key;
     Some(Failure::blocked(
         Reason::ResourceIDNotAllowed,
         format!(
-            "{reference} does not let a configuration be taken over by its id, which could be another tenant's: set \
+            "{key} does not let a configuration be taken over by its id, which could be another tenant's: set \
              managementPolicy: Observe here, or allow it there for all namespaces with spec: {{allowResourceIDs: true}}"
         ),
     ))
 }
 
-fn endpoint(
-    spec: &ClusterProviderConfigSpec,
-    reference: &ProviderConfigRef,
-    allow_loopback: bool,
-) -> Result<Endpoint, Failure> {
-    let invalid = |what: String| Failure::blocked(Reason::InvalidEndpoint, format!("{reference}: {what}"));
-    match (spec.region, &spec.endpoint) {
+fn endpoint(provider: &ProviderConfig, allow_loopback: bool) -> Result<Endpoint, Failure> {
+    let invalid = |what: String| Failure::blocked(Reason::InvalidEndpoint, format!("{}: {what}", provider.key));
+    match (provider.region, &provider.endpoint) {
         (Some(RegionSpec::US), None) => Ok(Region::US.into()),
         (Some(RegionSpec::EU), None) => Ok(Region::EU.into()),
         (Some(RegionSpec::USFedRAMP), None) => Ok(Region::USFedRAMP.into()),

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::{Api, ResourceExt};
 use tokio::task::JoinSet;
 
 use super::last_seen::{Credentials, LastSeen};
+use super::provider_config::{ProviderConfig, ProviderConfigResource};
 use super::secret;
-use crate::api::{ClusterProviderConfig, ClusterProviderConfigSpec, ProviderConfigRef, Reason, Undecodable};
-use crate::beyond_identity::ApiToken;
+use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Reason, Undecodable};
 use crate::kubernetes::client::Server;
+use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{Secrets, Seen};
 use crate::kubernetes::watch::{filled, watch};
@@ -21,113 +22,151 @@ use crate::runtime::readiness::Readiness;
 
 /// The provider configs of this cluster.
 pub struct Providers {
-    store: Store<ClusterProviderConfig>,
+    stores: Stores,
     secrets: Arc<Secrets>,
     /// Their credentials as they were seen last.
     last_seen: Arc<LastSeen>,
+}
+
+/// A store for each kind of provider config.
+#[derive(Clone)]
+struct Stores {
+    cluster: Store<ClusterProviderConfig>,
     /// Where the Secrets of cluster-scoped provider configs lie.
     operator_namespace: String,
 }
 
+/// What is known of a provider config.
+enum Found {
+    There(ProviderConfig),
+    Undecodable(Undecodable),
+    Absent,
+}
+
+impl Stores {
+    /// All that can be decoded.
+    fn all(&self) -> Vec<ProviderConfig> {
+        let read = |provider: &Arc<ClusterProviderConfig>| provider.read(&self.operator_namespace).ok();
+        self.cluster.state().iter().filter_map(read).collect()
+    }
+
+    /// The one of this key.
+    fn find(&self, ProviderConfigKey { kind, name, .. }: &ProviderConfigKey) -> Found {
+        match kind {
+            ProviderConfigKind::ClusterProviderConfig => self.found(self.cluster.get(&ObjectRef::new(name))),
+        }
+    }
+
+    fn found<K: ProviderConfigResource>(&self, provider: Option<Arc<K>>) -> Found {
+        let Some(provider) = provider else { return Found::Absent };
+        match provider.read(&self.operator_namespace) {
+            Ok(provider) => Found::There(provider),
+            Err(undecodable) => Found::Undecodable(undecodable.clone()),
+        }
+    }
+}
+
 impl Providers {
-    /// Starts to watch them. `changed` hears the name of each that has changed, or whose Secret has.
+    /// Starts to watch them. `changed` hears of each that has changed, or whose Secret has.
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
         operator_namespace: &str,
-        changed: impl Fn(&str) + Clone + Send + Sync + 'static,
+        changed: impl Fn(&ProviderConfigKey) + Clone + Send + Sync + 'static,
         watches: &mut JoinSet<()>,
     ) -> Self {
-        let (store, writer) = reflector::store::<ClusterProviderConfig>();
-        let operator_namespace = operator_namespace.to_owned();
+        let (cluster, writer) = reflector::store();
+        let stores = Stores { cluster, operator_namespace: operator_namespace.to_owned() };
         let last_seen = Arc::new(LastSeen::default());
-
-        let (users, namespace, wake, kept) =
-            (store.clone(), operator_namespace.clone(), changed.clone(), last_seen.clone());
+        let (all, wake, kept) = (stores.clone(), changed.clone(), last_seen.clone());
         let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
-            let names_it = |user: &&Arc<_>| secret_of(user, &namespace).as_ref() == Some(secret);
-            for user in users.state().iter().filter(names_it) {
-                keep(&kept, user, seen.clone(), secret);
-                wake(&user.name_any());
+            for provider in all.all().into_iter().filter(|provider| provider.secret == *secret) {
+                let key = provider.key.clone();
+                keep(&kept, provider, seen.clone());
+                wake(&key);
             }
         }));
+        let providers = Self { stores, secrets, last_seen };
+        let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
+        providers.watch_kind(Api::all(server.client.clone()), report, writer, changed, watches);
+        providers
+    }
 
-        let (named, all, namespace) = (secrets.clone(), store.clone(), operator_namespace.clone());
-        let watch_named = move || {
-            named.watch_only(all.state().iter().filter_map(|provider| secret_of(provider, &namespace)).collect());
-        };
+    /// Watches the provider configs of one kind into its store.
+    fn watch_kind<K: ProviderConfigResource>(
+        &self,
+        api: Api<Lenient<K>>,
+        report: WatchReport,
+        writer: Writer<K>,
+        changed: impl Fn(&ProviderConfigKey) + Send + 'static,
+        watches: &mut JoinSet<()>,
+    ) {
+        let (named, all) = (self.secrets.clone(), self.stores.clone());
+        let watch_named =
+            move || named.watch_only(all.all().into_iter().map(|ProviderConfig { secret, .. }| secret).collect());
         let gone = watch_named.clone();
-        let (named, namespace, kept) = (secrets.clone(), operator_namespace.clone(), last_seen.clone());
-        let seen = move |provider: &ClusterProviderConfig| {
-            if let Some(Undecodable { why, .. }) = &provider.spec.undecodable {
-                let name = provider.name_any();
-                // What was meant for it before may not be meant for it now.
-                kept.forget(&name);
-                tracing::warn!(
-                    name,
-                    "The ClusterProviderConfig cannot be decoded by this version and is not used: {why}"
-                );
-            }
-            if let Some(secret) = secret_of(provider, &namespace)
-                && let Some(seen) = named.known(&secret)
-            {
-                keep(&kept, provider, seen, &secret);
+        let (secrets, kept) = (self.secrets.clone(), self.last_seen.clone());
+        let operator_namespace = self.stores.operator_namespace.clone();
+        let seen = move |provider: &K| {
+            match provider.read(&operator_namespace) {
+                Ok(provider) => {
+                    if let Some(seen) = secrets.known(&provider.secret) {
+                        keep(&kept, provider, seen);
+                    }
+                }
+                Err(Undecodable { why, .. }) => {
+                    let key = provider.key();
+                    // What was meant for it before may not be meant for it now.
+                    kept.forget(&key);
+                    tracing::warn!(
+                        namespace = key.namespace,
+                        name = key.name,
+                        "The {} cannot be decoded by this version and is not used: {why}",
+                        key.kind.as_str()
+                    );
+                }
             }
             watch_named();
         };
-        let changed = move |provider: &ClusterProviderConfig| changed(&provider.name_any());
-        let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
-        watches.spawn(watch(
-            Api::all(server.client.clone()),
-            report,
-            writer,
-            seen,
-            move |_| gone(),
-            |_| false,
-            changed,
-        ));
-        Self { store, secrets, last_seen, operator_namespace }
+        let changed = move |provider: &K| changed(&provider.key());
+        watches.spawn(watch(api, report, writer, seen, move |_| gone(), |_| false, changed));
     }
 
     /// Waits until all that there are are known.
     pub async fn filled(&self) {
-        filled(&self.store).await;
+        filled(&self.stores.cluster).await;
     }
 
-    /// When the tokens that are in use expire, where they tell: with kind and name of their provider configs.
-    pub fn token_expirations(&self) -> Vec<(&'static str, String, Timestamp)> {
-        let known = |provider: &Arc<ClusterProviderConfig>| {
-            let secret = secret_of(provider, &self.operator_namespace)?;
-            let token = token_of(provider, self.secrets.known(&secret)?, &secret)?;
-            Some(("ClusterProviderConfig", provider.name_any(), token.expires_at()?))
+    /// When the tokens that are in use expire, where they tell: with their provider configs.
+    pub fn token_expirations(&self) -> Vec<(ProviderConfigKey, Timestamp)> {
+        let known = |provider: ProviderConfig| {
+            let token = secret::token(self.secrets.known(&provider.secret)?, &provider).ok()?;
+            Some((provider.key, token.expires_at()?))
         };
-        self.store.state().iter().filter_map(known).collect()
+        self.stores.all().into_iter().filter_map(known).collect()
     }
 
     /// Tells, once, that credentials are used which are gone: `why` says how.
-    pub(super) fn tell_of_use(&self, reference: &ProviderConfigRef, why: &Failure) {
-        if self.last_seen.tells_of_use(&reference.name) {
+    pub(super) fn tell_of_use(&self, provider: &ProviderConfigKey, why: &Failure) {
+        if self.last_seen.tells_of_use(provider) {
             let gone = &why.why.message;
             tracing::warn!("by the token that was seen last, links are revoked and configurations deleted: {gone}");
         }
     }
 
-    /// The provider config that `reference` leads to, with its token.
-    pub(super) async fn credentials(&self, reference: &ProviderConfigRef) -> Result<Credentials, Missing> {
-        let Some(provider) = self.store.get(&ObjectRef::new(&reference.name)) else {
-            return Err(Missing { why: not_found(reference), last: self.last_seen.get(&reference.name) });
+    /// The provider config of this key, with its token.
+    pub(super) async fn credentials(&self, key: &ProviderConfigKey) -> Result<Credentials, Missing> {
+        let provider = match self.stores.find(key) {
+            Found::There(provider) => provider,
+            Found::Absent => return Err(Missing { why: not_found(key), last: self.last_seen.get(key) }),
+            Found::Undecodable(what) => return Err(Missing { why: not_decodable(key, &what.why), last: None }),
         };
-        let Some(secret) = secret_of(&provider, &self.operator_namespace) else {
-            let what = provider.spec.undecodable.as_ref().map_or("", |undecodable| &undecodable.why);
-            return Err(Missing { why: not_decodable(reference, what), last: None });
-        };
-        let (seen, key) = (self.secrets.get(&secret).await, &provider.spec.credentials.api_token.secret_ref);
-        let is_gone = secret::is_gone(&seen, key);
-        match secret::token(seen, &secret, key, reference) {
-            Ok(token) => Ok(Credentials { spec: provider.spec.clone(), token }),
+        let seen = self.secrets.get(&provider.secret).await;
+        let is_gone = secret::is_gone(&seen, &provider.secret_key);
+        match secret::token(seen, &provider) {
+            Ok(token) => Ok(Credentials { provider, token }),
             Err(why) => {
-                let last =
-                    self.last_seen.get(&reference.name).filter(|last| is_gone && last.lead_where(&provider.spec));
+                let last = self.last_seen.get(key).filter(|last| is_gone && last.provider.leads_where(&provider));
                 Err(Missing { why, last })
             }
         }
@@ -142,39 +181,26 @@ pub(super) struct Missing {
     pub(super) last: Option<Credentials>,
 }
 
-fn not_found(reference: &ProviderConfigRef) -> Failure {
+fn not_found(provider: &ProviderConfigKey) -> Failure {
     Failure::blocked(
         Reason::ProviderConfigNotFound,
-        format!("there is no {reference}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
+        format!("there is no {provider}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
     )
 }
 
-fn not_decodable(reference: &ProviderConfigRef, what: &str) -> Failure {
+fn not_decodable(provider: &ProviderConfigKey, what: &str) -> Failure {
     Failure::blocked(
         Reason::NotDecodable,
         format!(
-            "this version of the operator cannot read the {reference}, so nothing goes through it: {what}; upgrade the \
+            "this version of the operator cannot read the {provider}, so nothing goes through it: {what}; upgrade the \
              operator again, or correct that field"
         ),
     )
 }
 
-/// Keeps the token of `provider`, where this was seen of its Secret.
-fn keep(last_seen: &LastSeen, provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Secret>) {
-    if let Some(token) = token_of(provider, seen, secret) {
-        last_seen.keep(provider, token);
+/// Keeps the token of `provider`, where it is in what was seen of its Secret.
+fn keep(last_seen: &LastSeen, provider: ProviderConfig, seen: Seen) {
+    if let Ok(token) = secret::token(seen, &provider) {
+        last_seen.keep(Credentials { provider, token });
     }
-}
-
-/// The token of `provider`, where it is in what was seen of its Secret.
-fn token_of(provider: &ClusterProviderConfig, seen: Seen, secret: &ObjectRef<Secret>) -> Option<ApiToken> {
-    let reference = ProviderConfigRef { name: provider.name_any(), ..ProviderConfigRef::default() };
-    secret::token(seen, secret, &provider.spec.credentials.api_token.secret_ref, &reference).ok()
-}
-
-/// The Secret with the credentials of a cluster-scoped provider config; none where this version cannot decode it.
-fn secret_of(provider: &ClusterProviderConfig, operator_namespace: &str) -> Option<ObjectRef<Secret>> {
-    let ClusterProviderConfigSpec { credentials, undecodable, .. } = &provider.spec;
-    let secret = &credentials.api_token.secret_ref.name;
-    undecodable.is_none().then(|| ObjectRef::new(secret).within(operator_namespace))
 }

@@ -1,16 +1,13 @@
 //! The token, out of its Secret.
 
-use k8s_openapi::api::core::v1::Secret;
-use kube::runtime::reflector::ObjectRef;
-
-use crate::api::cluster_provider_config::SecretKeyRef;
-use crate::api::{ProviderConfigRef, Reason};
+use super::provider_config::ProviderConfig;
+use crate::api::Reason;
 use crate::beyond_identity::ApiToken;
 use crate::kubernetes::secrets::Seen;
 use crate::reconcile::Failure;
 
 /// Whether `seen` is a Secret that is gone, or one whose `key` is.
-pub(super) fn is_gone(seen: &Seen, SecretKeyRef { key, .. }: &SecretKeyRef) -> bool {
+pub(super) fn is_gone(seen: &Seen, key: &str) -> bool {
     match seen {
         Seen::Present(data) => !data.contains_key(key),
         Seen::Absent => true,
@@ -18,15 +15,11 @@ pub(super) fn is_gone(seen: &Seen, SecretKeyRef { key, .. }: &SecretKeyRef) -> b
     }
 }
 
-/// The token under `key`, in what was seen of the Secret that `reference` names.
-pub(super) fn token(
-    seen: Seen,
-    secret: &ObjectRef<Secret>,
-    SecretKeyRef { name, key }: &SecretKeyRef,
-    reference: &ProviderConfigRef,
-) -> Result<ApiToken, Failure> {
-    let namespace = secret.namespace.as_deref().unwrap_or_default();
-    let named = format!("{reference}, spec.credentials.apiToken.secretRef");
+/// The token of `provider`, in what was seen of its Secret.
+pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, Failure> {
+    let ProviderConfig { key: provider, secret, secret_key: key, .. } = provider;
+    let (namespace, name) = (secret.namespace.as_deref().unwrap_or_default(), &secret.name);
+    let named = format!("{provider}, spec.credentials.apiToken.secretRef");
     let data = match seen {
         Seen::Present(data) => data,
         Seen::Absent => {

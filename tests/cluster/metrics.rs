@@ -51,7 +51,7 @@ async fn it_tells_when_a_token_expires_and_names_nobody() {
     place.create_request().await;
     let job = job_of(&place.request_says("LinkSent").await);
     let expires = format!(
-        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",name=\"{}\"}}",
+        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\"}}",
         place.provider
     );
     tells(&process, &format!("{expires} 1800000000")).await;

@@ -1,0 +1,77 @@
+//! A provider config, whichever kind it is of: where it leads, by which Secret, and who may use it.
+
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::cluster_provider_config::{EndpointSpec, Region, SecretKeyRef};
+use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
+use crate::kubernetes::lenient::Salvage;
+
+/// A provider config as the operator goes by it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ProviderConfig {
+    /// Its identity.
+    pub(super) key: ProviderConfigKey,
+    /// The tenant.
+    pub(super) tenant_id: String,
+    /// The realm.
+    pub(super) realm_id: String,
+    /// The region, where it names one.
+    pub(super) region: Option<Region>,
+    /// The endpoint, where it names one.
+    pub(super) endpoint: Option<EndpointSpec>,
+    /// The Secret with the token.
+    pub(super) secret: ObjectRef<Secret>,
+    /// The key in that Secret.
+    pub(super) secret_key: String,
+    /// The namespaces that may use it.
+    pub(super) allowed_namespaces: Vec<String>,
+    /// Whether these may take over any configuration of the realm by its id.
+    pub(super) allow_resource_ids: bool,
+}
+
+impl ProviderConfig {
+    /// Whether both lead to the same place, whoever may use them.
+    pub(super) fn leads_where(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.region, it.endpoint.clone(), it.tenant_id.clone(), it.realm_id.clone());
+        place(self) == place(other)
+    }
+}
+
+/// A kind of provider config.
+pub(super) trait ProviderConfigResource: Salvage + Debug + Send + Sync + 'static {
+    /// The identity of this object.
+    fn key(&self) -> ProviderConfigKey;
+
+    /// What it says; or why this version cannot decode it, and then nothing goes through it. `operator_namespace` is where
+    /// the Secrets of cluster-scoped kinds lie.
+    fn read(&self, operator_namespace: &str) -> Result<ProviderConfig, &Undecodable>;
+}
+
+impl ProviderConfigResource for ClusterProviderConfig {
+    fn key(&self) -> ProviderConfigKey {
+        ProviderConfigKey { kind: ProviderConfigKind::ClusterProviderConfig, namespace: None, name: self.name_any() }
+    }
+
+    fn read(&self, operator_namespace: &str) -> Result<ProviderConfig, &Undecodable> {
+        let spec = &self.spec;
+        if let Some(undecodable) = &spec.undecodable {
+            return Err(undecodable);
+        }
+        let SecretKeyRef { name, key } = &spec.credentials.api_token.secret_ref;
+        Ok(ProviderConfig {
+            key: self.key(),
+            tenant_id: spec.tenant_id.clone(),
+            realm_id: spec.realm_id.clone(),
+            region: spec.region,
+            endpoint: spec.endpoint.clone(),
+            secret: ObjectRef::new(name).within(operator_namespace),
+            secret_key: key.clone(),
+            allowed_namespaces: spec.allowed_namespaces.names.clone(),
+            allow_resource_ids: spec.allow_resource_ids,
+        })
+    }
+}
