@@ -17,6 +17,7 @@ pub mod runtime;
 mod scope;
 mod settings;
 mod stores;
+pub mod triggers;
 mod wake;
 
 /// The name under which the operator writes fields and events, holds its Lease and calls itself.

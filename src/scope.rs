@@ -1,21 +1,20 @@
 //! What is watched together: one namespace, or the whole cluster. Each scope has stores and loops of its own,
 //! since an object and what it refers to lie in one namespace.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey, ProviderConfigRef};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
 use crate::backend::KubeBackend;
 use crate::beyond_identity::HttpClient;
-use crate::enrollment_request::plan::pending::is_pending;
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::KubeObjects;
@@ -29,10 +28,10 @@ use crate::kubernetes::watch::{Gone, filled, watch};
 use crate::metrics::Metrics;
 use crate::realm::limiter::Limiters;
 use crate::realm::{KubeRealms, Providers};
-use crate::reconcile::rules::judge;
 use crate::reconcile::{Context, Kind, Memories, Options, reconcile};
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
+use crate::triggers::{self, Cache, Enqueue};
 use crate::wake::{self, Wake, Woken};
 
 /// What the operator reaches the world by, whichever namespaces it watches.
@@ -107,38 +106,37 @@ impl Scope {
         let (gone_configs, gone_requests) = (own_writes.clone(), own_writes.clone());
         let (config_memories, request_memories) = (Memories::default(), Memories::default());
 
-        let (seen, gone, changed) = (waker.clone(), waker.clone(), waker.clone());
+        let (applied, gone) = (waker.clone(), waker.clone());
         let memories = config_memories.clone();
         watches.spawn(watch(
             api(client, namespace),
             WatchReport::new::<AuthenticatorConfig>(readiness, url, namespace),
             config_writer,
-            move |config| seen.config_seen(&config.namespace().unwrap_or_default(), &config.name_any()),
+            move |before, config| {
+                let edited = own_configs.hear(config);
+                applied.enqueue(triggers::config_applied(before, config, edited, &applied));
+            },
             move |config| {
                 gone_configs.forget(&config.uid);
                 memories.forget(&config.uid);
-                gone.config_seen(&config.namespace, &config.name);
+                gone.enqueue(triggers::config_deleted(Some(&config.namespace), &config.name, &gone));
             },
-            move |config| own_configs.hear(config),
-            move |config| changed.wake_config.wake(ObjectRef::from_obj(config)),
         ));
-        let (gone, changed) = (waker.clone(), waker.clone());
+        let (applied, gone) = (waker.clone(), waker.clone());
         let (reservations, memories) = (reservations.clone(), request_memories.clone());
         watches.spawn(watch(
             api(client, namespace),
             WatchReport::new::<EnrollmentRequest>(readiness, url, namespace),
             request_writer,
-            |_| {},
+            move |before, request| {
+                let edited = own_requests.hear(request);
+                applied.enqueue(triggers::request_applied(before, request, edited, &applied));
+            },
             move |request| {
                 gone_requests.forget(&request.uid);
                 memories.forget(&request.uid);
                 reservations.release(&holder(request));
-                gone.user_changed(&request.namespace);
-            },
-            move |request| own_requests.hear(request),
-            move |request| {
-                changed.wake_request.wake(ObjectRef::from_obj(request));
-                changed.user_changed(&request.namespace().unwrap_or_default());
+                gone.enqueue(triggers::request_deleted(Some(&request.namespace), &gone));
             },
         ));
         let namespace = namespace.map(str::to_owned);
@@ -241,62 +239,41 @@ impl Scope {
 }
 
 impl Waker {
-    /// Wakes one request, where it is in this scope.
-    pub(crate) fn wake(&self, holder: &Holder) {
-        let reference = ObjectRef::new(&holder.name).within(&holder.namespace);
-        if self.requests.get(&reference).is_some() {
-            self.wake_request.wake(reference);
-        }
+    /// A person that this request waited for is free, or it may send to its identity now.
+    pub(crate) fn reservation_freed(&self, holder: &Holder) {
+        self.enqueue(triggers::reservation_freed(holder, self));
     }
 
-    /// A provider config, or its Secret, has changed: wakes all that may wait for it.
+    /// A provider config, or its Secret, has changed.
     pub(crate) fn provider_changed(&self, provider: &ProviderConfigKey) {
-        let refers = |reference: &ProviderConfigRef, namespace: Option<String>| {
-            reference.resolve(&namespace.unwrap_or_default()) == *provider
-        };
-        let mut users = HashSet::new();
-        for config in self.configs.state().iter() {
-            if !refers(&config.spec.provider_config_ref, config.namespace()) {
-                continue;
-            }
-            self.wake_config.wake(ObjectRef::from_obj(config.as_ref()));
-            users.insert((config.namespace(), config.name_any()));
-        }
-        self.wake_waiting(|request| {
-            let named = request.status.as_ref().and_then(|status| status.provider_config_ref.as_ref());
-            named.is_some_and(|named| refers(named, request.namespace()))
-                || users.contains(&(request.namespace(), request.spec.authenticator_config_ref.name.clone()))
-        });
+        self.enqueue(triggers::provider_config_changed(provider, self));
     }
 
-    /// An AuthenticatorConfig, or its status, has changed: wakes the requests that wait for it.
-    fn config_seen(&self, namespace: &str, name: &str) {
-        self.wake_waiting(|request| {
-            request.metadata.namespace.as_deref() == Some(namespace)
-                && request.spec.authenticator_config_ref.name == name
-        });
+    fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
+        configs.into_iter().for_each(|config| self.wake_config.wake(config));
+        requests.into_iter().for_each(|request| self.wake_request.wake(request));
+    }
+}
+
+impl Cache for Waker {
+    fn configs(&self) -> Vec<Arc<AuthenticatorConfig>> {
+        self.configs.state()
     }
 
-    /// A request has changed, or is gone: wakes the configurations whose deletion may wait for that.
-    fn user_changed(&self, namespace: &str) {
-        let waits = |config: &AuthenticatorConfig| {
-            config.metadata.deletion_timestamp.is_some() && config.metadata.namespace.as_deref() == Some(namespace)
-        };
-        for config in self.configs.state().iter().filter(|config| waits(config)) {
-            self.wake_config.wake(ObjectRef::from_obj(config.as_ref()));
-        }
+    fn requests(&self) -> Vec<Arc<EnrollmentRequest>> {
+        self.requests.state()
     }
 
-    /// Wakes the requests that still owe something. Those that are settled do not care.
-    fn wake_waiting(&self, concerned: impl Fn(&EnrollmentRequest) -> bool) {
-        let settled = |request: &EnrollmentRequest| {
-            request.status.as_ref().is_some_and(|status| status.failing_since.is_none())
-                && !judge(request, &self.options, wall_clock(), is_pending)
-                && !request.spec.revoked
-        };
-        for request in self.requests.state().iter().filter(|request| concerned(request) && !settled(request)) {
-            self.wake_request.wake(ObjectRef::from_obj(request.as_ref()));
-        }
+    fn has_request(&self, request: &ObjectRef<EnrollmentRequest>) -> bool {
+        self.requests.get(request).is_some()
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn now(&self) -> Timestamp {
+        wall_clock()
     }
 }
 

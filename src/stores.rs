@@ -38,7 +38,8 @@ impl Stores {
         // Its wakers are there only when the stores are.
         let wakers = Arc::new(OnceLock::<Vec<Waker>>::new());
         let woken = wakers.clone();
-        let wake = move |holder: &Holder| woken.get().into_iter().flatten().for_each(|waker| waker.wake(holder));
+        let wake =
+            move |holder: &Holder| woken.get().into_iter().flatten().for_each(|waker| waker.reservation_freed(holder));
         let reservations = Arc::new(Reservations::new(wake));
         let scopes = Scope::watch_all(settings, server, readiness, &reservations, watches);
 

@@ -7,30 +7,27 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{Predicate, WatchStreamExt, predicates};
 use kube::{Api, Resource, ResourceExt};
 
 use super::client::WATCH;
 use super::lenient::{Lenient, Salvage};
 use super::report::WatchReport;
-use crate::api::FINALIZER;
+use crate::triggers::Fingerprint;
 
-/// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `seen` hears of every version of
-/// an object, `gone` of each object that is there no more, also where it went while the watch was away, and `changed`
-/// only of those that differ in what a person or a tool can change: spec, annotations, finalizers, deletion;
-/// and of those of which `edited` says so.
+/// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `applied` hears of every version of
+/// an object, with the fingerprint of the one that it heard of before, and `gone` of each object that is there no more, also
+/// where it went while the watch was away.
 pub async fn watch<K>(
     api: Api<Lenient<K>>,
     report: WatchReport,
     writer: Writer<K>,
-    seen: impl Fn(&K) + Send + 'static,
+    applied: impl Fn(Option<Fingerprint>, &K) + Send + 'static,
     gone: impl Fn(&Gone) + Send + 'static,
-    edited: impl Fn(&K) -> bool + Send + 'static,
-    changed: impl Fn(&K) + Send + 'static,
 ) where
     K: Salvage + Debug + Send + Sync + 'static,
 {
@@ -39,7 +36,7 @@ pub async fn watch<K>(
         Ok(_) => {}
         Err(error) => report.failed(error),
     });
-    follow(events, writer, seen, gone, edited, changed).await;
+    follow(events, writer, applied, gone).await;
 }
 
 /// The pauses after failures: as short as what is waited for may come at any time, and never the same for all.
@@ -62,45 +59,32 @@ impl Backoff for Pauses {
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>> + Send,
     writer: Writer<K>,
-    seen: impl Fn(&K) + Send,
+    applied: impl Fn(Option<Fingerprint>, &K) + Send,
     gone: impl Fn(&Gone) + Send,
-    edited: impl Fn(&K) -> bool + Send,
-    changed: impl Fn(&K) + Send,
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let store = writer.as_reader();
-    // What `changed` goes by, as it was heard of last.
-    let mut known: HashMap<Gone, Known> = HashMap::new();
+    let mut known: HashMap<Gone, Fingerprint> = HashMap::new();
     let mut events = pin!(events.map_ok(unwrapped).modify(strip).reflect(writer));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object)) => {
-                seen(&object);
-                let (now, edited) = (Known::of(&object), edited(&object));
-                if now.differs(known.insert(Gone::of(&object), now)) || edited {
-                    changed(&object);
-                }
+                let before = known.insert(Gone::of(&object), Fingerprint::of(&object));
+                applied(before, &object);
             }
             Ok(Event::Delete(object)) => {
-                seen(&object);
                 let object = Gone::of(&object);
                 known.remove(&object);
                 gone(&object);
             }
             Ok(Event::InitDone) => {
                 let (before, there) = (mem::take(&mut known), store.state());
-                known.extend(there.iter().map(|object| (Gone::of(&**object), Known::of(&**object))));
+                known.extend(there.iter().map(|object| (Gone::of(&**object), Fingerprint::of(&**object))));
                 // What they held is free before anybody else is looked at.
                 before.keys().filter(|object| !known.contains_key(object)).for_each(&gone);
                 for object in there {
-                    seen(&object);
-                    let it = Gone::of(&*object);
-                    // Asked of each, since it remembers what it has heard of.
-                    let edited = edited(&object);
-                    if known.get(&it).is_some_and(|now| now.differs(before.get(&it).copied())) || edited {
-                        changed(&object);
-                    }
+                    applied(before.get(&Gone::of(&*object)).copied(), &object);
                 }
             }
             Ok(Event::Init | Event::InitApply(_)) | Err(_) => {}
@@ -126,30 +110,6 @@ impl Gone {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
         }
-    }
-}
-
-/// What a person or a tool can change of an object.
-#[derive(Clone, Copy)]
-struct Known {
-    /// Of its generation, which deletion moves too, and its annotations.
-    wishes: Option<u64>,
-    /// Whether the operator's finalizer stands.
-    kept: bool,
-}
-
-impl Known {
-    fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
-        Self {
-            wishes: predicates::generation.combine(predicates::annotations).hash_property(object),
-            kept: object.finalizers().iter().any(|finalizer| finalizer == FINALIZER),
-        }
-    }
-
-    /// Whether somebody has changed something since `before`. The finalizer is put there by the operator itself, and
-    /// only taken off by others.
-    fn differs(self, before: Option<Self>) -> bool {
-        before.is_none_or(|before| before.wishes != self.wishes || (before.kept && !self.kept))
     }
 }
 
@@ -189,7 +149,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use crate::api::AuthenticatorConfig;
+    use crate::api::{AuthenticatorConfig, FINALIZER};
     use crate::authenticator_config::testing::object;
 
     fn config(name: &str, generation: i64) -> AuthenticatorConfig {
@@ -218,10 +178,11 @@ mod tests {
             let generation = config.metadata.generation.unwrap();
             told.lock().push(format!("{what} {}{generation}", config.name_any()));
         };
-        let changed = |config: &AuthenticatorConfig| {
+        let applied = |before: Option<Fingerprint>, config: &AuthenticatorConfig| {
             let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has it by now");
             assert_eq!(stored.metadata.generation, config.metadata.generation, "as it is by now");
-            tell("changed", config);
+            let changed = Fingerprint::of(config).differs_from(before);
+            tell(if changed { "changed" } else { "seen" }, config);
         };
         let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
         let gone = |gone: &Gone| {
@@ -230,7 +191,7 @@ mod tests {
             assert!(!stored, "the store has it no more");
             told.lock().push(format!("gone {}", gone.name));
         };
-        follow(events, writer, |config| tell("seen", config), gone, |_| false, changed).await;
+        follow(events, writer, applied, gone).await;
         let mut told = told.into_inner();
         told.sort();
         told
@@ -243,29 +204,9 @@ mod tests {
     #[tokio::test]
     async fn a_list_is_told_of_when_the_store_has_it_and_only_what_has_changed_since_the_list_before() {
         let first = list(vec![config("a", 1), config("b", 1)]);
-        assert_eq!(told(first.clone()).await, ["changed a1", "changed b1", "seen a1", "seen b1"]);
+        assert_eq!(told(first.clone()).await, ["changed a1", "changed b1"]);
         let both = [first, list(vec![config("a", 1), config("b", 2), config("c", 1)])].concat();
-        let all = ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1", "seen a1", "seen b1", "seen b2"];
-        assert_eq!(told(both).await, [&all[..], &["seen c1"]].concat());
-    }
-
-    #[tokio::test]
-    async fn each_object_of_a_list_is_asked_about_also_where_it_is_new() {
-        let (_, writer) = reflector::store();
-        let asked = Mutex::new(Vec::new());
-        let edited = |config: &AuthenticatorConfig| {
-            asked.lock().push(config.name_any());
-            false
-        };
-        let events = [list(vec![config("a", 1)]), vec![Event::Apply(config("a", 1))]].concat();
-        let events = events.into_iter().map(|event| match event {
-            Event::InitApply(object) => Event::InitApply(Lenient(object)),
-            Event::Apply(object) => Event::Apply(Lenient(object)),
-            Event::Init => Event::Init,
-            Event::InitDone | Event::Delete(_) => Event::InitDone,
-        });
-        follow(stream::iter(events.map(Ok)), writer, |_| {}, |_| {}, edited, |_| {}).await;
-        assert_eq!(asked.into_inner(), ["a", "a"]);
+        assert_eq!(told(both).await, ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1"]);
     }
 
     #[tokio::test]
@@ -279,7 +220,7 @@ mod tests {
         let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
         for events in [listed.clone(), [listed, vec![Event::Apply(guard())]].concat()] {
             let (store, writer) = reflector::store();
-            follow(stream::iter(events.into_iter().map(Ok)), writer, |_| {}, |_| {}, |_| false, |_| {}).await;
+            follow(stream::iter(events.into_iter().map(Ok)), writer, |_, _| {}, |_| {}).await;
             let kept = store.get(&ObjectRef::from_obj(&written)).unwrap();
             assert_eq!(kept.managed_fields(), []);
             assert_eq!(kept.annotations().keys().collect::<Vec<_>>(), ["example.com/team"]);
@@ -290,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_of_the_status_alone_is_seen_and_is_no_change() {
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(config("a", 1)), Event::Apply(config("a", 2))];
-        assert_eq!(told(events).await, ["changed a1", "changed a2", "seen a1", "seen a1", "seen a2"]);
+        assert_eq!(told(events).await, ["changed a1", "changed a2", "seen a1"]);
     }
 
     #[tokio::test]
@@ -298,21 +239,21 @@ mod tests {
         let mut kept = config("a", 1);
         kept.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(kept.clone()), Event::Apply(kept)];
-        assert_eq!(told(events.clone()).await, ["changed a1", "seen a1", "seen a1", "seen a1"]);
+        assert_eq!(told(events.clone()).await, ["changed a1", "seen a1", "seen a1"]);
         let freed = [events, vec![Event::Apply(config("a", 1))]].concat();
-        assert_eq!(told(freed).await, ["changed a1", "changed a1", "seen a1", "seen a1", "seen a1", "seen a1"]);
+        assert_eq!(told(freed).await, ["changed a1", "changed a1", "seen a1", "seen a1"]);
     }
 
     #[tokio::test]
     async fn an_object_that_was_deleted_and_made_again_has_changed() {
         let events = vec![Event::Apply(config("a", 1)), Event::Delete(config("a", 1)), Event::Apply(config("a", 1))];
-        assert_eq!(told(events).await, ["changed a1", "changed a1", "gone a", "seen a1", "seen a1", "seen a1"]);
+        assert_eq!(told(events).await, ["changed a1", "changed a1", "gone a"]);
     }
 
     #[tokio::test]
     async fn what_went_while_the_watch_was_away_is_gone_too() {
         let both = [list(vec![config("a", 1), config("b", 1)]), list(vec![config("b", 1)])].concat();
-        assert_eq!(told(both.clone()).await, ["changed a1", "changed b1", "gone a", "seen a1", "seen b1", "seen b1"]);
+        assert_eq!(told(both.clone()).await, ["changed a1", "changed b1", "gone a", "seen b1"]);
         let none = [both, list(Vec::new()), list(Vec::new())].concat();
         let gone = told(none).await.into_iter().filter(|told| told.starts_with("gone")).collect::<Vec<_>>();
         assert_eq!(gone, ["gone a", "gone b"]);
@@ -326,7 +267,7 @@ mod tests {
         let gone = |gone: &Gone| told.lock().push(gone.uid.clone());
         let events =
             [list(vec![config("a", 1)]), list(vec![anew])].concat().into_iter().map(|event| Ok(guarded(event)));
-        follow(stream::iter(events), writer, |_| {}, gone, |_| false, |_| {}).await;
+        follow(stream::iter(events), writer, |_, _| {}, gone).await;
         assert_eq!(told.into_inner(), ["uid of a"]);
     }
 }

@@ -19,6 +19,7 @@ use crate::kubernetes::secrets::{Secrets, Seen};
 use crate::kubernetes::watch::{filled, watch};
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
+use crate::triggers::Fingerprint;
 
 /// The provider configs of this cluster.
 pub struct Providers {
@@ -107,7 +108,7 @@ impl Providers {
         let gone = watch_named.clone();
         let (secrets, kept) = (self.secrets.clone(), self.last_seen.clone());
         let operator_namespace = self.stores.operator_namespace.clone();
-        let seen = move |provider: &K| {
+        let applied = move |before: Option<Fingerprint>, provider: &K| {
             match provider.read(&operator_namespace) {
                 Ok(provider) => {
                     if let Some(seen) = secrets.known(&provider.secret) {
@@ -127,9 +128,11 @@ impl Providers {
                 }
             }
             watch_named();
+            if Fingerprint::of(provider).differs_from(before) {
+                changed(&provider.key());
+            }
         };
-        let changed = move |provider: &K| changed(&provider.key());
-        watches.spawn(watch(api, report, writer, seen, move |_| gone(), |_| false, changed));
+        watches.spawn(watch(api, report, writer, applied, move |_| gone()));
     }
 
     /// Waits until all that there are are known.

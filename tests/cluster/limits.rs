@@ -71,7 +71,7 @@ async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_t
     assert_eq!(conditions(&waiting), "Reconciling=True Ready=False");
     assert_eq!(
         message(&waiting),
-        "the service limits the calls of its tenant: this object is looked at when it is its turn"
+        "the service limits the calls of its tenant: this object is reconciled when it is its turn"
     );
     beside.create_request().await;
     beside.request_says("RateLimited").await;

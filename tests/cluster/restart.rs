@@ -137,7 +137,7 @@ async fn one_asked_to_end_begins_no_send() {
     assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "it came to its end");
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     let request = place.request_says("Sending").await;
-    assert_eq!(message(&request), "the operator is ending; the next one sends");
+    assert_eq!(message(&request), "the operator is ending; the next one goes on");
     assert_eq!(request.status.unwrap().send, None);
     let _next = place.start().await;
     place.request_says("LinkSent").await;

@@ -202,8 +202,9 @@ pub fn tidy(world: &World) {
         resume_all::<EnrollmentRequest>(&mut state);
         resume_all::<AuthenticatorConfig>(&mut state);
         state.remote.service.people.values_mut().for_each(|person| person.active = true);
-        state.remote.secretless = false;
-        state.remote.elsewhere = false;
+        if state.remote.secretless || state.remote.elsewhere {
+            state.change_provider(|remote| (remote.secretless, remote.elsewhere) = (false, false));
+        }
         state.remote.misdirected = false;
         state.cluster.old_schema = false;
         state.cluster.policy_since = None;

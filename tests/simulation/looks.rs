@@ -19,7 +19,7 @@ pub const KUBERNETES: Duration = Duration::from_secs(10);
 /// How long a call to the service may take.
 pub const SERVICE: Duration = Duration::from_secs(30);
 /// The longest that an effect or a list can be late, with some room.
-const SETTLE: Duration = Duration::from_secs(60);
+pub const SETTLE: Duration = Duration::from_secs(60);
 /// When what only a person can mend is tried again.
 const RESYNC: Duration = Duration::from_secs(600);
 
@@ -55,21 +55,26 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
 /// What the reconciles of a kind go by, in this process.
 fn context<K: Kind>(process: &Arc<Process>, shared: Arc<K::Shared>) -> Context<K, Mutated<SimBackend>> {
     let mutation = Mutation::of(process);
-    let times = Times {
-        request_timeout: SERVICE,
-        settle: mutation.settle(SETTLE),
-        job_poll_min: Duration::from_secs(20),
-        job_poll_max: Duration::from_secs(300),
-        resync: RESYNC,
-        grace: GRACE,
-    };
     Context {
         backend: Arc::new(mutation.around(SimBackend(Seat(process.clone())))),
         environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
         shared,
         memories: Memories::default(),
-        options: Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times },
+        options: options(mutation.settle(SETTLE)),
     }
+}
+
+/// How the operator is to run, where an effect or a list may be late for so long.
+pub fn options(settle: Duration) -> Options {
+    let times = Times {
+        request_timeout: SERVICE,
+        settle,
+        job_poll_min: Duration::from_secs(20),
+        job_poll_max: Duration::from_secs(300),
+        resync: RESYNC,
+        grace: GRACE,
+    };
+    Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times }
 }
 
 /// The requests that the reservations are filled from: all, as the API server has them, asked for until it answers.

@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
 use beyond_identity_operator::enrollment_request::reservations::{Holder, Reservations};
+use beyond_identity_operator::reconcile::Options;
+use beyond_identity_operator::triggers::{self, Cache, Enqueue, Fingerprint};
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -39,6 +43,8 @@ pub struct Process {
     pub restarted: bool,
     /// How many changes of each kind its caches have.
     seen: (usize, usize),
+    /// What its triggers go by.
+    options: Options,
     /// Which person belongs to which request.
     pub reservations: Arc<Reservations>,
     /// Wakes the loops.
@@ -80,9 +86,9 @@ impl Process {
             let this = this.clone();
             let skew = state.chance.skew(60);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
-            let wake = move |holder: &Holder| {
+            let freed = move |holder: &Holder| {
                 let process = this.upgrade();
-                process.iter().for_each(|it| it.wake_request(&(holder.namespace.clone(), holder.name.clone())));
+                process.iter().for_each(|it| it.enqueue(triggers::reservation_freed(holder, &**it)));
             };
             Self {
                 world: world.clone(),
@@ -96,7 +102,8 @@ impl Process {
                 leads_until: elected.as_ref().map(|(_, until)| Mutex::new(*until)),
                 ending: AtomicBool::new(false),
                 restarted,
-                reservations: Arc::new(Reservations::new(wake)),
+                options: looks::options(looks::SETTLE),
+                reservations: Arc::new(Reservations::new(freed)),
                 wakers: OnceLock::new(),
                 filled: AtomicBool::new(false),
                 at_work: Notify::new(),
@@ -111,18 +118,23 @@ impl Process {
         world.say(format_args!("{} starts", process.name));
         let configs = Waker::new(&process, looks::config_looks(&process));
         let requests = Waker::new(&process, looks::request_looks(&process));
-        _ = process.wakers.set(Wakers { configs: configs.clone(), requests: requests.clone() });
-        let waiting = requests.clone();
-        process.watch(configs, process.seen.1, move |config, _| waiting.config_seen(config));
-        let (reservations, this) = (process.reservations.clone(), Arc::downgrade(&process));
-        process.watch(requests, process.seen.0, move |request, gone| {
-            if gone {
-                reservations.release(&Holder::of(request));
-            }
-            if let (true, Some(process)) = (gone || request.metadata.deletion_timestamp.is_some(), this.upgrade()) {
-                process.user_goes(request);
-            }
-        });
+        _ = process.wakers.set(Wakers { configs, requests });
+        process.watch(
+            process.seen.1,
+            |process, before, config| triggers::config_applied(before, config, false, process),
+            |process, config: &AuthenticatorConfig| {
+                triggers::config_deleted(config.metadata.namespace.as_deref(), &config.name_any(), process)
+            },
+        );
+        process.watch(
+            process.seen.0,
+            |process, before, request| triggers::request_applied(before, request, false, process),
+            |process, request: &EnrollmentRequest| {
+                process.reservations.release(&Holder::of(request));
+                triggers::request_deleted(request.metadata.namespace.as_deref(), process)
+            },
+        );
+        process.watch_provider();
         if let Some((candidate, until)) = elected {
             process.spawn(candidate.hold(process.clone(), until));
         }
@@ -145,15 +157,11 @@ impl Process {
         self.wakers.get().iter().for_each(|wakers| wakers.configs.wake_known(key));
     }
 
-    /// Wakes the loop for the configurations whose deletion may wait for this request.
-    fn user_goes(&self, request: &EnrollmentRequest) {
-        let waits = |config: &AuthenticatorConfig| {
-            config.metadata.deletion_timestamp.is_some() && config.metadata.namespace == request.metadata.namespace
-        };
-        let configs = self.configs.lock();
-        let keys: Vec<Key> = configs.iter().filter(|(_, config)| waits(config)).map(|(key, _)| key.clone()).collect();
-        drop(configs);
-        keys.iter().for_each(|key| self.wake_config(key));
+    /// Wakes the loops for what a change enqueues.
+    fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
+        let Some(wakers) = self.wakers.get() else { return };
+        configs.into_iter().for_each(|it| wakers.configs.wake(&(it.namespace.unwrap_or_default(), it.name)));
+        requests.into_iter().for_each(|it| wakers.requests.wake(&(it.namespace.unwrap_or_default(), it.name)));
     }
 
     /// Whether it leads now, by its own clock; always, where none is elected.
@@ -225,14 +233,14 @@ impl Process {
     /// Follows the changes of one kind from the change `next` on, some way behind, and wakes the loops.
     fn watch<K: Kind>(
         self: &Arc<Self>,
-        waker: Arc<Waker<K>>,
         mut next: usize,
-        seen: impl Fn(&K, bool) + Send + Sync + 'static,
+        applied: fn(&Self, Option<Fingerprint>, &K) -> Enqueue,
+        gone: fn(&Self, &K) -> Enqueue,
     ) {
         let process = self.clone();
         let changes = self.world.lock().cluster.changes.clone();
-        let keys: Vec<Key> = K::cache(self).lock().keys().cloned().collect();
-        keys.iter().for_each(|key| waker.wake(key));
+        let objects = K::cache(self).lock().clone();
+        objects.values().for_each(|object| self.enqueue(applied(self, None, object)));
         self.spawn(async move {
             loop {
                 // Hears of every change from here on.
@@ -242,30 +250,28 @@ impl Process {
                     let change = K::table(&mut state).log.get(next).cloned();
                     (change, state.watch_lag())
                 };
-                let Some(Change { key, object, gone, .. }) = change else {
+                let Some(Change { key, object, gone: is_gone, .. }) = change else {
                     changed.await;
                     continue;
                 };
                 sleep(behind).await;
                 process.awake().await;
                 if process.world.lock().watch_starts_anew() {
-                    next = process.relist(&waker, &seen);
+                    next = process.relist(applied);
                     continue;
                 }
                 next += 1;
                 let mut cache = K::cache(&process).lock();
-                let before = if gone { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
+                let before = if is_gone { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
                 drop(cache);
-                seen(&object, gone);
-                if !gone && before.is_none_or(|before| !looks_the_same(before.as_ref(), object.as_ref())) {
-                    waker.wake(&key);
-                }
+                let before = before.map(|before| Fingerprint::of(&*before));
+                process.enqueue(if is_gone { gone(&process, &object) } else { applied(&process, before, &object) });
             }
         });
     }
 
     /// Puts what there is now in the place of a cache, as a watch does that starts anew: nobody hears of what is gone.
-    fn relist<K: Kind>(&self, waker: &Waker<K>, seen: &impl Fn(&K, bool)) -> usize {
+    fn relist<K: Kind>(&self, applied: fn(&Self, Option<Fingerprint>, &K) -> Enqueue) -> usize {
         let (objects, next) = {
             let mut state = self.world.lock();
             let table = K::table(&mut state);
@@ -274,20 +280,60 @@ impl Process {
         self.world.say(format_args!("{}: a watch of {} starts anew", self.name, K::kind(&())));
         let before = std::mem::replace(&mut *K::cache(self).lock(), objects.clone());
         for (key, object) in objects {
-            seen(&object, false);
-            if before.get(&key).is_none_or(|before| !looks_the_same(before.as_ref(), object.as_ref())) {
-                waker.wake(&key);
-            }
+            let before = before.get(&key).map(|before| Fingerprint::of(&**before));
+            self.enqueue(applied(self, before, &object));
         }
         next
     }
+
+    /// Hears of the changes of the provider config and its Secret, some time later.
+    fn watch_provider(self: &Arc<Self>) {
+        let process = self.clone();
+        let (changes, mut known) = {
+            let state = self.world.lock();
+            (state.cluster.changes.clone(), state.remote.provider_changes)
+        };
+        let provider = ProviderConfigRef::default().resolve("");
+        self.spawn(async move {
+            loop {
+                let changed = changes.notified();
+                let behind = {
+                    let mut state = process.world.lock();
+                    let is_news =
+                        std::mem::replace(&mut known, state.remote.provider_changes) != state.remote.provider_changes;
+                    is_news.then(|| state.watch_lag())
+                };
+                let Some(behind) = behind else {
+                    changed.await;
+                    continue;
+                };
+                sleep(behind).await;
+                process.awake().await;
+                process.enqueue(triggers::provider_config_changed(&provider, &*process));
+            }
+        });
+    }
 }
 
-/// Whether a change is none that a loop is woken for.
-fn looks_the_same<K: Kind>(a: &K, b: &K) -> bool {
-    let (meta, other) = (a.meta(), b.meta());
-    meta.uid == other.uid
-        && meta.generation == other.generation
-        && meta.annotations == other.annotations
-        && meta.finalizers == other.finalizers
+impl Cache for Process {
+    fn configs(&self) -> Vec<Arc<AuthenticatorConfig>> {
+        self.configs.lock().values().cloned().collect()
+    }
+
+    fn requests(&self) -> Vec<Arc<EnrollmentRequest>> {
+        self.requests.lock().values().cloned().collect()
+    }
+
+    fn has_request(&self, request: &ObjectRef<EnrollmentRequest>) -> bool {
+        let key = (request.namespace.clone().unwrap_or_default(), request.name.clone());
+        self.requests.lock().contains_key(&key)
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn now(&self) -> Timestamp {
+        self.world.wall()
+    }
 }

@@ -25,6 +25,8 @@ pub struct Remote {
     pub misdirected: bool,
     /// Whether the Secret with the token is gone.
     pub secretless: bool,
+    /// How often the provider config or its Secret has changed.
+    pub provider_changes: u64,
 }
 
 impl Remote {

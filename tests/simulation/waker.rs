@@ -5,8 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use kube::ResourceExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -49,22 +47,6 @@ impl<K: Kind> Waker<K> {
             notify
         });
         notify.notify_one();
-    }
-}
-
-impl Waker<EnrollmentRequest> {
-    /// A configuration, or its status, has changed: wakes the requests that wait for it.
-    pub fn config_seen(&self, config: &AuthenticatorConfig) {
-        let (namespace, name) = (config.namespace(), config.name_any());
-        let waiting = |request: &EnrollmentRequest| {
-            request.status.as_ref().is_none_or(|status| status.attempt.is_none())
-                && request.namespace() == namespace
-                && request.spec.authenticator_config_ref.name == name
-        };
-        let requests = self.process.requests.lock();
-        let keys: Vec<Key> = requests.iter().filter(|(_, request)| waiting(request)).map(|(k, _)| k.clone()).collect();
-        drop(requests);
-        keys.iter().for_each(|key| self.wake(key));
     }
 }
 

@@ -71,6 +71,13 @@ impl State {
         }
     }
 
+    /// Changes the provider config, or its Secret.
+    pub fn change_provider(&mut self, change: impl FnOnce(&mut Remote)) {
+        change(&mut self.remote);
+        self.remote.provider_changes += 1;
+        self.cluster.changes.notify_waiters();
+    }
+
     /// Something happened that must not.
     pub fn violate(&mut self, what: String) {
         self.record.violation.get_or_insert(what);

@@ -56,10 +56,10 @@ pub fn carry_out(world: &World, act: Act) {
         Act::LeadElsewhere => {
             let twin = state.remote.service.twin();
             (state.remote.other.people, state.remote.other.configs) = (twin.people, twin.configs);
-            state.remote.elsewhere = true;
+            state.change_provider(|remote| remote.elsewhere = true);
             state.plans.acts.push(Act::LeadBack);
         }
-        Act::LeadBack => state.remote.elsewhere = false,
+        Act::LeadBack => state.change_provider(|remote| remote.elsewhere = false),
         Act::Misdirect => {
             state.remote.misdirected = true;
             state.plans.acts.push(Act::Redirect);
@@ -181,10 +181,10 @@ pub fn carry_out(world: &World, act: Act) {
             }
         }
         Act::DeleteSecret => {
-            state.remote.secretless = true;
+            state.change_provider(|remote| remote.secretless = true);
             state.plans.acts.push(Act::CreateSecret);
         }
-        Act::CreateSecret => state.remote.secretless = false,
+        Act::CreateSecret => state.change_provider(|remote| remote.secretless = false),
         Act::ClocksJump { back } => state.clocks += SignedDuration::from_hours(if back { -1 } else { 1 }),
         Act::Suspend(person) => {
             state.remote.service.people.get_mut(&person).expect("possible").active = false;

@@ -13,6 +13,10 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         Mutant::HoldsForNoSettleTime => {
             state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(Mishap::Broken));
         }
+        // One call that is held back is not enough: the email has to be sent for again before a list shows its job.
+        Mutant::SendsWhatIsHeldBack => {
+            state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(Mishap::HeldBack));
+        }
         // That the schema comes at the right moment takes thousands of seeds.
         Mutant::TrustsUnstored => state.cluster.old_schema = true,
         _ => {}
