@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::config_spec::{ConfigSpec, ConfigType};
-use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable, has_status};
+use super::status::{Common, CommonMut, CommonStatus};
+use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
 
 /// An authenticator configuration of a Beyond Identity realm.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -162,4 +163,14 @@ pub struct CreateRecord {
     pub timeout_seconds: i64,
 }
 
-has_status!(AuthenticatorConfig);
+impl CommonStatus for AuthenticatorConfigStatus {
+    fn common(&self) -> Common<'_> {
+        let Self { observed_generation, failing_since, last_handled_reconcile_at, conditions, .. } = self;
+        Common { observed_generation, failing_since, last_handled_reconcile_at, conditions }
+    }
+
+    fn common_mut(&mut self) -> CommonMut<'_> {
+        let Self { observed_generation, failing_since, last_handled_reconcile_at, conditions, .. } = self;
+        CommonMut { observed_generation, failing_since, last_handled_reconcile_at, conditions }
+    }
+}

@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable, has_status};
+use super::status::{Common, CommonMut, CommonStatus};
+use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
 
 /// Asks for one enrolment email to one identity.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -313,4 +314,14 @@ pub struct SendRecord {
     pub timeout_seconds: i64,
 }
 
-has_status!(EnrollmentRequest);
+impl CommonStatus for EnrollmentRequestStatus {
+    fn common(&self) -> Common<'_> {
+        let Self { observed_generation, failing_since, last_handled_reconcile_at, conditions, .. } = self;
+        Common { observed_generation, failing_since, last_handled_reconcile_at, conditions }
+    }
+
+    fn common_mut(&mut self) -> CommonMut<'_> {
+        let Self { observed_generation, failing_since, last_handled_reconcile_at, conditions, .. } = self;
+        CommonMut { observed_generation, failing_since, last_handled_reconcile_at, conditions }
+    }
+}

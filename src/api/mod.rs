@@ -10,6 +10,7 @@ pub mod crds;
 pub mod enrollment_request;
 pub mod phase;
 pub mod reason;
+pub mod status;
 pub mod stored;
 pub mod text;
 pub mod undecodable;
@@ -19,9 +20,9 @@ pub use cluster_provider_config::{ClusterProviderConfig, ClusterProviderConfigSp
 pub use enrollment_request::{EnrollmentRequest, EnrollmentRequestSpec, EnrollmentRequestStatus};
 pub use phase::Phase;
 pub use reason::Reason;
+pub use status::HasStatus;
 pub use undecodable::Undecodable;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,98 +47,6 @@ pub(crate) const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 /// How long a string may be that the remote side put into a status. Longer ones are cut (see [`text`]; the
 /// client takes no id that is longer), so that the API server never refuses to record what exists.
 pub(crate) const STATUS_TEXT: u32 = 1024;
-
-/// What all kinds with a loop have in common, so that one mechanism writes their status.
-pub trait HasStatus: Clone {
-    /// The conditions as they stand in the object's status.
-    fn conditions(&self) -> &[Condition];
-    /// Puts `conditions` into the status, and with them the generation they are about.
-    fn set_conditions(&mut self, conditions: Vec<Condition>, observed_generation: Option<i64>);
-    /// The generation that the status is about.
-    fn observed_generation(&self) -> Option<i64>;
-    /// The value of [`RECONCILE_REQUESTED_AT`] that was handled last, as the status has it.
-    fn last_handled_reconcile_at(&self) -> Option<&str>;
-    /// Puts that value into the status.
-    fn set_last_handled_reconcile_at(&mut self, handled: String);
-    /// Since when something is owed that could come right by itself, as the status has it.
-    fn failing_since(&self) -> Option<&str>;
-    /// Puts that time into the status, or takes it out.
-    fn set_failing_since(&mut self, since: Option<String>);
-    /// Whether the status, conditions included, says the same in both.
-    fn same_status(&self, other: &Self) -> bool;
-    /// Takes over the status of `other`, as a whole.
-    fn take_status(&mut self, other: &Self);
-    /// The fields of this status that `stored`, which the API server answered when this was written, does not have like
-    /// this: see [`stored::differing`].
-    fn not_stored_in(&self, stored: &Self) -> Vec<String>;
-    /// A number for what the status remembers, to compare by. What is only said does not count, but whether anything is.
-    fn remembered(&self) -> u64;
-}
-
-/// Implements [`HasStatus`] for a kind whose status has `conditions` and `observed_generation`.
-macro_rules! has_status {
-    ($kind:ty) => {
-        impl crate::api::HasStatus for $kind {
-            fn conditions(&self) -> &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition] {
-                self.status.as_ref().map_or(&[], |status| &status.conditions)
-            }
-
-            fn set_conditions(
-                &mut self,
-                conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition>,
-                observed_generation: Option<i64>,
-            ) {
-                let status = self.status.get_or_insert_default();
-                status.conditions = conditions;
-                status.observed_generation = observed_generation;
-            }
-
-            fn observed_generation(&self) -> Option<i64> {
-                self.status.as_ref()?.observed_generation
-            }
-
-            fn last_handled_reconcile_at(&self) -> Option<&str> {
-                self.status.as_ref()?.last_handled_reconcile_at.as_deref()
-            }
-
-            fn set_last_handled_reconcile_at(&mut self, handled: String) {
-                self.status.get_or_insert_default().last_handled_reconcile_at = Some(handled);
-            }
-
-            fn failing_since(&self) -> Option<&str> {
-                self.status.as_ref()?.failing_since.as_deref()
-            }
-
-            fn set_failing_since(&mut self, since: Option<String>) {
-                self.status.get_or_insert_default().failing_since = since;
-            }
-
-            fn same_status(&self, other: &Self) -> bool {
-                self.status == other.status
-            }
-
-            fn take_status(&mut self, other: &Self) {
-                self.status.clone_from(&other.status);
-            }
-
-            fn not_stored_in(&self, stored: &Self) -> Vec<String> {
-                crate::api::stored::differing(&self.status, &stored.status)
-            }
-
-            fn remembered(&self) -> u64 {
-                use std::hash::{DefaultHasher, Hash, Hasher};
-
-                let mut status = self.status.clone().unwrap_or_default();
-                let speaks = !std::mem::take(&mut status.conditions).is_empty();
-                (status.observed_generation, status.failing_since) = (None, None);
-                let mut hasher = DefaultHasher::new();
-                (speaks, format!("{status:?}")).hash(&mut hasher);
-                hasher.finish()
-            }
-        }
-    };
-}
-pub(crate) use has_status;
 
 /// Which provider config an object goes through.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash, PartialOrd, Ord)]
