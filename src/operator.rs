@@ -65,7 +65,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     watches.spawn(health::serve(health, readiness.clone()));
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
     let stores = Stores::watch(&settings, &server, &readiness, &mut watches);
-    metrics.count_requests(stores.scopes.iter().map(Scope::requests).collect());
+    metrics.count_requests(&stores.scopes.iter().map(Scope::requests).collect::<Vec<_>>());
     let providers = stores.providers.clone();
     metrics.tell_of_tokens(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();

@@ -1,7 +1,8 @@
 //! What is counted and measured. What every controller has goes by controller-runtime's names, so that dashboards for
 //! it fit; the rest begins with the operator's own. No label tells of an identity, a job or an address.
 
-mod asked;
+mod at_work;
+mod computed;
 mod requests;
 
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use axum::routing::get;
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::Store;
-use parking_lot::Mutex;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -23,7 +23,8 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
-use asked::{Asked, AtWork};
+use at_work::AtWork;
+use computed::Computed;
 use requests::Requests;
 
 use crate::api::{EnrollmentRequest, ProviderConfigKey, Reason};
@@ -43,14 +44,12 @@ pub struct Metrics {
     reconcile_time: Histograms<1>,
     active_workers: Family<Labels<1>, Gauge>,
     max_workers: Family<Labels<1>, Gauge>,
-    queue_depth: Family<Labels<2>, Gauge>,
+    queue_depth: Computed,
     emails: Counter,
     duplicates: Family<[(&'static str, String); 1], Counter>,
     left_behind: Family<[(&'static str, String); 1], Counter>,
     requests: Requests,
-    token_expiration: Family<[(&'static str, String); 3], Gauge>,
-    asked: Asked,
-    scrape: Mutex<()>,
+    token_expiration: Computed,
     calls: Family<Labels<3>, Counter>,
     call_time: Histograms<2>,
 }
@@ -61,76 +60,69 @@ impl Metrics {
         let mut registry = Registry::default();
         // From 5 ms to 80 s, which is longer than a call to the service takes by default.
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 15));
-        let metrics = Self {
-            leader: Family::default(),
-            reconciles: Family::default(),
-            reconcile_errors: Family::default(),
-            reconcile_time: Family::new_with_constructor(histogram),
-            active_workers: Family::default(),
-            max_workers: Family::default(),
-            queue_depth: Family::default(),
-            emails: Counter::default(),
-            duplicates: Family::default(),
-            left_behind: Family::default(),
-            requests: Requests::default(),
-            token_expiration: Family::default(),
-            asked: Asked::default(),
-            scrape: Mutex::default(),
-            calls: Family::default(),
-            call_time: Family::new_with_constructor(histogram),
-            registry: Registry::default(),
-        };
-        let Self { leader, reconciles, reconcile_errors, reconcile_time, .. } = &metrics;
+        let (leader, reconciles, reconcile_errors) = (Family::default(), Family::default(), Family::default());
+        let (active_workers, max_workers) = (Family::default(), Family::default());
+        let (reconcile_time, call_time) =
+            (Family::new_with_constructor(histogram), Family::new_with_constructor(histogram));
         registry.register(
             "leader_election_master_status",
             "Whether this process leads: 1, or stands by: 0",
-            leader.clone(),
+            Family::clone(&leader),
         );
         let of_loops = registry.sub_registry_with_prefix("controller_runtime");
-        of_loops.register("reconcile", "Looks at objects, by how they ended", reconciles.clone());
-        of_loops.register("reconcile_errors", "Looks at objects that failed", reconcile_errors.clone());
+        of_loops.register("reconcile", "Looks at objects, by how they ended", Family::clone(&reconciles));
+        of_loops.register("reconcile_errors", "Looks at objects that failed", Family::clone(&reconcile_errors));
         of_loops.register_with_unit(
             "reconcile_time",
             "How long looks at objects took",
             Unit::Seconds,
-            reconcile_time.clone(),
+            Family::clone(&reconcile_time),
         );
-        let Self { active_workers, max_workers, queue_depth, .. } = &metrics;
-        of_loops.register("active_workers", "Looks that are under way", active_workers.clone());
-        of_loops.register("max_concurrent_reconciles", "How many looks may be under way", max_workers.clone());
-        registry.register("workqueue_depth", "Objects that wait for a look which is due", queue_depth.clone());
+        of_loops.register("active_workers", "Looks that are under way", Family::clone(&active_workers));
+        of_loops.register("max_concurrent_reconciles", "How many looks may be under way", Family::clone(&max_workers));
+        let help = "Objects that wait for a look which is due";
+        let queue_depth = Computed::register(&mut registry, "workqueue_depth", help, None);
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         own.register("build", "The version of this program", version);
-        let Self { emails, duplicates, left_behind, requests, token_expiration, calls, call_time, .. } = &metrics;
+        let (emails, duplicates, left_behind, calls) =
+            (Counter::default(), Family::default(), Family::default(), Family::default());
         own.register("emails_sent", "Jobs made that email somebody, once they were written down", emails.clone());
         let help = "Jobs and configurations that there are once too often, and are left alone";
-        own.register("duplicates", help, duplicates.clone());
+        own.register("duplicates", help, Family::clone(&duplicates));
         let help = "Objects let go though something of theirs was left on the remote side against their wish";
-        own.register("left_behind", help, left_behind.clone());
-        requests.register(own);
-        own.register_with_unit(
-            "token_expiration_timestamp",
-            "When the API token of a provider config expires, where the token tells: a Unix time",
-            Unit::Seconds,
-            token_expiration.clone(),
-        );
-        own.register("api_requests", "Calls to the Beyond Identity API, by what came of them", calls.clone());
+        own.register("left_behind", help, Family::clone(&left_behind));
+        let requests = Requests::register(own);
+        let help = "When the API token of a provider config expires, where the token tells: a Unix time";
+        let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
+        own.register("api_requests", "Calls to the Beyond Identity API, by what came of them", Family::clone(&calls));
         own.register_with_unit(
             "api_request_duration",
             "How long calls to the Beyond Identity API took",
             Unit::Seconds,
-            call_time.clone(),
+            Family::clone(&call_time),
         );
-        Self { registry, ..metrics }
+        Self {
+            registry,
+            leader,
+            reconciles,
+            reconcile_errors,
+            reconcile_time,
+            active_workers,
+            max_workers,
+            queue_depth,
+            emails,
+            duplicates,
+            left_behind,
+            requests,
+            token_expiration,
+            calls,
+            call_time,
+        }
     }
 
     /// Everything, in the text format of OpenMetrics.
     pub fn text(&self) -> String {
-        // One at a time: what is counted now is counted from zero.
-        let _scrape = self.scrape.lock();
-        self.queue_depth.clear();
-        self.asked.ask();
         let mut text = String::new();
         // Writing to a String does not fail.
         _ = encode(&mut text, &self.registry);
@@ -143,33 +135,27 @@ impl Metrics {
     }
 
     /// Counts the requests of these stores from now on.
-    pub fn count_requests(&self, stores: Vec<Store<EnrollmentRequest>>) {
-        let requests = self.requests.clone();
-        self.asked.add(move || requests.count(&stores));
+    pub fn count_requests(&self, stores: &[Store<EnrollmentRequest>]) {
+        stores.iter().for_each(|store| self.requests.count(store));
     }
 
     /// Tells from now on when tokens expire: `tokens` gives their provider configs. The namespace of a cluster-scoped one is
     /// empty.
     pub fn tell_of_tokens(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
-        let expiration = self.token_expiration.clone();
-        self.asked.add(move || {
-            expiration.clear();
-            for (ProviderConfigKey { kind, namespace, name }, at) in tokens() {
-                let kind = kind.as_str().to_owned();
-                let labels = [("kind", kind), ("namespace", namespace.unwrap_or_default()), ("name", name)];
-                expiration.get_or_create(&labels).set(at.as_second());
-            }
-        });
+        let labelled = |(ProviderConfigKey { kind, namespace, name }, at): (ProviderConfigKey, Timestamp)| {
+            let kind = kind.as_str().to_owned();
+            let labels = vec![("kind", kind), ("namespace", namespace.unwrap_or_default()), ("name", name)];
+            (labels, at.as_second())
+        };
+        self.token_expiration.add(move || tokens().into_iter().map(labelled).collect());
     }
 
     /// A loop begins, with at most `workers` looks at a time. `waiting` tells how many objects wait for one.
     pub fn runs(&self, controller: &'static str, workers: u16, waiting: impl Fn() -> usize + Send + 'static) {
         self.max_workers.get_or_create(&[("controller", controller)]).set(workers.into());
-        let depth = self.queue_depth.clone();
-        self.asked.add(move || {
+        self.queue_depth.add(move || {
             let waiting = i64::try_from(waiting()).unwrap_or(i64::MAX);
-            // One of several loops of the same kind, where several namespaces are watched.
-            depth.get_or_create(&[("controller", controller), ("name", controller)]).inc_by(waiting);
+            vec![(vec![("controller", controller.to_owned()), ("name", controller.to_owned())], waiting)]
         });
     }
 

@@ -1,11 +1,12 @@
 //! How many requests there are, by the state of their jobs: counted in the stores when somebody asks.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use kube::runtime::reflector::Store;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::Labels;
+use super::computed::Computed;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::beyond_identity::types::JobState;
 
@@ -15,32 +16,39 @@ const NONE: &str = "none";
 const UNKNOWN: &str = "unknown";
 
 /// Gauges of requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Requests {
-    by_state: Family<Labels<1>, Gauge>,
-    in_doubt: Gauge,
+    by_state: Computed,
+    in_doubt: Computed,
 }
 
 impl Requests {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "enrollment_requests",
-            "EnrollmentRequests, by the state of their jobs",
-            self.by_state.clone(),
-        );
-        let help = "EnrollmentRequests of which nobody knows yet whether an email was sent";
-        registry.register("sends_in_doubt", help, self.in_doubt.clone());
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let by_state = "EnrollmentRequests, by the state of their jobs";
+        let in_doubt = "EnrollmentRequests of which nobody knows yet whether an email was sent";
+        Self {
+            by_state: Computed::register(registry, "enrollment_requests", by_state, None),
+            in_doubt: Computed::register(registry, "sends_in_doubt", in_doubt, None),
+        }
     }
 
-    pub(super) fn count(&self, stores: &[Store<EnrollmentRequest>]) {
-        self.by_state.clear();
-        let mut in_doubt = 0;
-        for request in stores.iter().flat_map(Store::state) {
-            let status = request.status.as_ref();
-            self.by_state.get_or_create(&[("state", status.map_or(NONE, state))]).inc();
-            in_doubt += i64::from(status.is_some_and(|status| status.send.is_some()));
-        }
-        self.in_doubt.set(in_doubt);
+    /// Counts the requests of this store from now on.
+    pub(super) fn count(&self, store: &Store<EnrollmentRequest>) {
+        let requests = store.clone();
+        self.by_state.add(move || {
+            let mut counts = BTreeMap::<&str, i64>::new();
+            for request in requests.state() {
+                *counts.entry(request.status.as_ref().map_or(NONE, state)).or_default() += 1;
+            }
+            counts.into_iter().map(|(state, count)| (vec![("state", state.to_owned())], count)).collect()
+        });
+        let requests = store.clone();
+        self.in_doubt.add(move || {
+            let is_in_doubt =
+                |request: &Arc<EnrollmentRequest>| request.status.as_ref().is_some_and(|status| status.send.is_some());
+            let count = requests.state().iter().filter(|request| is_in_doubt(request)).count();
+            vec![(Vec::new(), i64::try_from(count).unwrap_or(i64::MAX))]
+        });
     }
 }
 
@@ -61,26 +69,32 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_the_states_that_are_known() {
-        let (store, mut writer) = reflector::store();
-        let states = [None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com")];
-        for (number, state) in states.into_iter().enumerate() {
-            let request = serde_json::json!({
-                "metadata": {"name": format!("request-{number}"), "namespace": "identity"},
-                "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}},
-                "status": {"state": state},
-            });
-            let request = serde_json::from_value(request).unwrap();
-            writer.apply_watcher_event(&Event::Apply(request));
-        }
-        let (requests, mut registry) = (Requests::default(), Registry::default());
-        requests.register(&mut registry);
-        for _ in 0..2 {
-            requests.count(std::slice::from_ref(&store));
-        }
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
+        let filled = |states: &[Option<&str>]| {
+            let (store, mut writer) = reflector::store();
+            for (number, state) in states.iter().enumerate() {
+                let request = serde_json::json!({
+                    "metadata": {"name": format!("request-{number}"), "namespace": "identity"},
+                    "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}},
+                    "status": {"state": state},
+                });
+                writer.apply_watcher_event(&Event::Apply(serde_json::from_value(request).unwrap()));
+            }
+            store
+        };
+        let mut registry = Registry::default();
+        let requests = Requests::register(&mut registry);
+        requests.count(&filled(&[None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com")]));
+        // Those of another namespace.
+        requests.count(&filled(&[None]));
+        let scrape = || {
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            text
+        };
+        let text = scrape();
+        assert_eq!(scrape(), text, "a scrape leaves nothing behind");
         for line in [
-            "enrollment_requests{state=\"none\"} 1",
+            "enrollment_requests{state=\"none\"} 2",
             "enrollment_requests{state=\"LINK_SENT\"} 2",
             "enrollment_requests{state=\"unknown\"} 1",
             "sends_in_doubt 0",
