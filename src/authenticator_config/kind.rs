@@ -14,7 +14,6 @@ use crate::reconcile::{Kind, Lifecycle, ObjectState, RealmIds, Rules, Sent, View
 impl Kind for AuthenticatorConfig {
     const CONTROLLER: &'static str = "authenticatorconfig";
 
-    type Status = AuthenticatorConfigStatus;
     type Desired = Desired;
     type Observed = Observed;
     type Query = Query;
@@ -23,10 +22,6 @@ impl Kind for AuthenticatorConfig {
     type Created = Made;
     type Shared = ();
     type Published = ();
-
-    fn status(&self) -> Option<&AuthenticatorConfigStatus> {
-        self.status.as_ref()
-    }
 
     fn desired(&self, cluster: &str) -> Desired {
         Desired::of(self, cluster)
@@ -38,10 +33,6 @@ impl Kind for AuthenticatorConfig {
 
     fn lifecycle_mut(desired: &mut Desired) -> &mut Lifecycle {
         &mut desired.lifecycle
-    }
-
-    fn seen_generation(status: &AuthenticatorConfigStatus) -> Option<i64> {
-        status.observed_generation
     }
 
     fn standing_record(status: &AuthenticatorConfigStatus) -> Option<&CreateRecord> {

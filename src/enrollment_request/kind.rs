@@ -16,7 +16,6 @@ use crate::reconcile::{Kind, Lifecycle, ObjectState, Rules, Sent, View};
 impl Kind for EnrollmentRequest {
     const CONTROLLER: &'static str = "enrollmentrequest";
 
-    type Status = EnrollmentRequestStatus;
     type Desired = Desired;
     type Observed = Observed;
     type Query = Query;
@@ -25,10 +24,6 @@ impl Kind for EnrollmentRequest {
     type Created = CredentialBindingJob;
     type Shared = Reservations;
     type Published = SendSlot;
-
-    fn status(&self) -> Option<&EnrollmentRequestStatus> {
-        self.status.as_ref()
-    }
 
     fn desired(&self, _cluster: &str) -> Desired {
         Desired::of(self)
@@ -40,10 +35,6 @@ impl Kind for EnrollmentRequest {
 
     fn lifecycle_mut(desired: &mut Desired) -> &mut Lifecycle {
         &mut desired.lifecycle
-    }
-
-    fn seen_generation(status: &EnrollmentRequestStatus) -> Option<i64> {
-        status.observed_generation
     }
 
     fn standing_record(status: &EnrollmentRequestStatus) -> Option<&SendRecord> {

@@ -62,7 +62,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
                 if applied {
                     request.context.environment.email_sent();
                 }
-                let status = request.held.object().status();
+                let status = request.held.object().status.as_ref();
                 let named = status.and_then(|status| status.job_id.as_deref());
                 if !applied && named != Some(job.id.as_str()) {
                     request.warn_of_duplicates(std::slice::from_ref(&job.id));
@@ -181,7 +181,7 @@ impl<B: Backend> Request<'_, B> {
 
     /// Remembers a poll of the current job that was answered with `job`, and when the next one is.
     pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
-        let Some(of) = self.held.object().status().and_then(|status| status.job_id.clone()) else { return };
+        let Some(of) = self.held.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
         let (environment, times) = (&self.context.environment, &self.context.options.times);
         let now = environment.monotonic();
         let known = self.memory.remote_known_for(&of, now);

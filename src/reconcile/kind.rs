@@ -3,16 +3,26 @@
 
 use std::fmt::Debug;
 
+use kube::core::object;
+
 use super::lifecycle::Lifecycle;
 use super::write_ahead::WritesAhead;
+use crate::api::status::CommonStatus;
 
 /// A kind with a reconcile loop.
-pub trait Kind: kube::Resource<DynamicType = ()> + WritesAhead + Debug + PartialEq + Send + Sync + 'static {
+pub trait Kind:
+    kube::Resource<DynamicType = ()>
+    + object::HasStatus<Status: CommonStatus + Send + Sync>
+    + WritesAhead
+    + Debug
+    + PartialEq
+    + Send
+    + Sync
+    + 'static
+{
     /// Its name in metrics and in the turns at a tenant: the kind, in lower case.
     const CONTROLLER: &'static str;
 
-    /// Its status.
-    type Status: Clone + Debug + Default + Send + Sync;
     /// What its spec and its metadata ask for.
     type Desired: Clone + Debug + PartialEq + Send + Sync;
     /// What is known of it besides, in one reconcile.
@@ -30,16 +40,12 @@ pub trait Kind: kube::Resource<DynamicType = ()> + WritesAhead + Debug + Partial
     /// What that says of one object.
     type Published: Copy + Send;
 
-    /// Its status, where it has one.
-    fn status(&self) -> Option<&Self::Status>;
     /// What it asks for, where the cluster is of this name.
     fn desired(&self, cluster: &str) -> Self::Desired;
     /// The part of what it asks for that all kinds have.
     fn lifecycle(desired: &Self::Desired) -> &Lifecycle;
     /// The same, to be changed.
     fn lifecycle_mut(desired: &mut Self::Desired) -> &mut Lifecycle;
-    /// The generation that a status is about.
-    fn seen_generation(status: &Self::Status) -> Option<i64>;
     /// The write-ahead record that stands in a status.
     fn standing_record(status: &Self::Status) -> Option<&Self::Record>;
     /// The remote object that a status names.

@@ -16,6 +16,7 @@ use super::step::Step;
 use super::times::Times;
 use super::wait::{Until, Wait};
 use crate::api::phase::{Why, why};
+use crate::api::status::CommonStatus;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 
 /// The rules of a kind.
@@ -119,7 +120,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// Whether conditions were set for all that is asked for now: for this generation, and for what is asked beside the spec.
     pub fn is_seen(&self) -> bool {
-        K::seen_generation(self.status) == Some(self.lifecycle().generation) && !K::asks_beside_the_spec(self)
+        *self.status.common().observed_generation == Some(self.lifecycle().generation) && !K::asks_beside_the_spec(self)
     }
 
     /// Whether the grace period of a recoverable problem is over.
