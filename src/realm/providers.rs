@@ -37,13 +37,6 @@ struct Stores {
     operator_namespace: String,
 }
 
-/// What is known of a provider config.
-enum Found {
-    There(ProviderConfig),
-    Undecodable(Undecodable),
-    Absent,
-}
-
 impl Stores {
     /// All that can be decoded.
     fn all(&self) -> Vec<ProviderConfig> {
@@ -51,19 +44,18 @@ impl Stores {
         self.cluster.state().iter().filter_map(read).collect()
     }
 
-    /// The one of this key.
-    fn find(&self, ProviderConfigKey { kind, name, .. }: &ProviderConfigKey) -> Found {
+    /// The one of this key, where there is one; or why it cannot be decoded.
+    fn find(
+        &self,
+        ProviderConfigKey { kind, name, .. }: &ProviderConfigKey,
+    ) -> Option<Result<ProviderConfig, Undecodable>> {
         match kind {
-            ProviderConfigKind::ClusterProviderConfig => self.found(self.cluster.get(&ObjectRef::new(name))),
+            ProviderConfigKind::ClusterProviderConfig => self.read(self.cluster.get(&ObjectRef::new(name)).as_deref()),
         }
     }
 
-    fn found<K: ProviderConfigResource>(&self, provider: Option<Arc<K>>) -> Found {
-        let Some(provider) = provider else { return Found::Absent };
-        match provider.read(&self.operator_namespace) {
-            Ok(provider) => Found::There(provider),
-            Err(undecodable) => Found::Undecodable(undecodable.clone()),
-        }
+    fn read(&self, provider: Option<&impl ProviderConfigResource>) -> Option<Result<ProviderConfig, Undecodable>> {
+        provider.map(|provider| provider.read(&self.operator_namespace).map_err(Clone::clone))
     }
 }
 
@@ -160,9 +152,9 @@ impl Providers {
     /// The provider config of this key, with its token.
     pub(super) async fn credentials(&self, key: &ProviderConfigKey) -> Result<Credentials, Missing> {
         let provider = match self.stores.find(key) {
-            Found::There(provider) => provider,
-            Found::Absent => return Err(Missing { why: not_found(key), last: self.last_seen.get(key) }),
-            Found::Undecodable(what) => return Err(Missing { why: not_decodable(key, &what.why), last: None }),
+            Some(Ok(provider)) => provider,
+            Some(Err(what)) => return Err(Missing { why: not_decodable(key, &what.why), last: None }),
+            None => return Err(Missing { why: not_found(key), last: self.last_seen.get(key) }),
         };
         let seen = self.secrets.get(&provider.secret).await;
         let is_gone = secret::is_gone(&seen, &provider.secret_key);
