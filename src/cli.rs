@@ -82,9 +82,12 @@ struct RunArgs {
     /// No deletion touches the remote side, whatever a deletion policy says: to move or retire a cluster.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ORPHAN_ON_DELETE")]
     orphan_on_delete: bool,
-    /// How many objects may be looked at at once, of each kind in each watched namespace.
-    #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// How many objects of each kind are reconciled at the same time, in all.
+    #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
+    /// How many of these may go through one provider config: a slow one does not hold up others [default: 16, or all].
+    #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES_PER_PROVIDER_CONFIG", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    max_concurrent_reconciles_per_provider_config: Option<u16>,
     /// Allow http:// and any port in spec.endpoint, to loopback addresses only: for tests and the demo.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ALLOW_LOOPBACK_ENDPOINTS")]
     allow_loopback_endpoints: bool,
@@ -95,6 +98,9 @@ struct RunArgs {
     #[arg(long, value_name = "LEVEL", env = "BEYOND_IDENTITY_OPERATOR_LOG_LEVEL", default_value = "info", value_parser = telemetry::directives)]
     log_level: String,
 }
+
+/// How many objects of a kind go through one provider config at the same time, unless it is said.
+const PER_PROVIDER_CONFIG: u16 = 16;
 
 /// Why the program ended without having done what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +114,17 @@ pub enum Error {
     /// The file with further certificate authorities is not there, or is none.
     #[error("--ca-bundle {0}: {1}")]
     CaBundle(String, String),
+    /// A provider config may have more reconciles than there are.
+    #[error(
+        "--max-concurrent-reconciles-per-provider-config {per_provider_config} exceeds --max-concurrent-reconciles {total}: \
+         lower the first, or raise the second"
+    )]
+    Reconciles {
+        /// For each provider config.
+        per_provider_config: u16,
+        /// In all.
+        total: u16,
+    },
     /// What RUST_LOG says cannot be read.
     #[error("RUST_LOG: {0}")]
     LogLevel(#[from] tracing_subscriber::filter::ParseError),
@@ -156,6 +173,12 @@ async fn run(args: RunArgs) -> Result<(), Error> {
 
 impl RunArgs {
     fn settings(mut self) -> Result<Settings, Error> {
+        let total = self.max_concurrent_reconciles;
+        let per_provider_config =
+            self.max_concurrent_reconciles_per_provider_config.unwrap_or(PER_PROVIDER_CONFIG.min(total));
+        if per_provider_config > total {
+            return Err(Error::Reconciles { per_provider_config, total });
+        }
         // A namespace that was named twice is watched once: two loops for one object would be in each other's way.
         self.watch_namespace.sort();
         self.watch_namespace.dedup();
@@ -175,6 +198,7 @@ impl RunArgs {
             resync_interval: self.resync_interval,
             orphan_on_delete: self.orphan_on_delete,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
+            max_concurrent_reconciles_per_provider_config: per_provider_config,
             allow_loopback_endpoints: self.allow_loopback_endpoints,
         })
     }

@@ -5,20 +5,20 @@ pub mod authenticator_config;
 mod backend;
 pub mod beyond_identity;
 pub mod cli;
+mod controllers;
 pub mod enrollment_request;
 mod environment;
 mod kubernetes;
-mod loops;
 mod metrics;
 pub mod operator;
+pub mod queue;
+mod queues;
 mod realm;
 pub mod reconcile;
 pub mod runtime;
-mod scope;
 mod settings;
-mod stores;
 pub mod triggers;
-mod wake;
+mod watches;
 
 /// The name under which the operator writes fields and events, holds its Lease and calls itself.
 pub(crate) const NAME: &str = "beyond-identity-operator";

@@ -1,4 +1,4 @@
-//! The composition root: the stores, the lease, the loops, and how they begin and end.
+//! The composition root: the watches, the lease, the controllers, and how they begin and end.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::NAME;
 use crate::beyond_identity::{BuildError, HttpClient};
+use crate::controllers::{self, World};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
 use crate::kubernetes::schema;
@@ -20,9 +21,8 @@ use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};
 use crate::runtime::listen::{ListenError, listen};
 use crate::runtime::readiness::Readiness;
-use crate::scope::{Scope, World};
 pub use crate::settings::Settings;
-use crate::stores::{Stores, all_requests};
+use crate::watches::Watches;
 
 /// How long what came of the last call may take to be written down.
 const AFTER_THE_LAST_CALL: Duration = Duration::from_secs(20);
@@ -42,7 +42,7 @@ pub enum RunError {
     /// Another process may lead by now.
     #[error("{0}")]
     LostLease(String),
-    /// A watch, a loop, or another task that never ends, has ended.
+    /// A watch, a controller, or another task that never ends, has ended.
     #[error("a task that never ends has ended, which is a mistake in the operator{0}")]
     Broken(String),
 }
@@ -51,7 +51,7 @@ pub enum RunError {
 /// That is bounded in time: no call to the service is begun any more, and each that was begun has its timeout.
 ///
 /// # Errors
-/// When it could not start, when it lost its Lease, and when a watch, a loop or a server that never ends has ended.
+/// When it could not start, when it lost its Lease, and when a watch, a controller or a server that never ends has ended.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let health = listen(settings.health_address, "--health-address", "/healthz and /readyz").await?;
     let metrics_listener = listen(settings.metrics_address, "--metrics-address", "/metrics").await?;
@@ -64,9 +64,9 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let mut watches = JoinSet::new();
     watches.spawn(health::serve(health, readiness.clone()));
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
-    let stores = Stores::watch(&settings, &server, &readiness, &mut watches);
-    metrics.count_requests(&stores.scopes.iter().map(Scope::requests).collect::<Vec<_>>());
-    let providers = stores.providers.clone();
+    let watched = Watches::start(&settings, &server, &readiness, &mut watches);
+    metrics.count_requests(&watched.requests.stores);
+    let providers = watched.providers.clone();
     metrics.tell_of_tokens(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
@@ -77,7 +77,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     tokio::select! {
         () = &mut shutdown => return Ok(()),
         error = broken(&mut watches) => return Err(error),
-        () = stores.filled() => {}
+        () = watched.filled() => {}
     }
 
     tracing::info!("the watches have told of all that there is");
@@ -85,28 +85,26 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         Some((election, leadership)) => (Some(election), leadership),
         None => (None, Leadership::always()),
     };
-    let Stores { providers, scopes, reservations } = stores;
     let world = World {
         http,
         recorder: Recorder::new(server.client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
         environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone())),
-        reservations,
         limiters,
         metrics,
-        providers,
+        watches: watched,
         client: server.client,
         settings,
     };
     let ending = CancellationToken::new();
-    let mut loops = JoinSet::new();
+    let mut controllers = JoinSet::new();
     let ended = tokio::select! {
         biased;
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
         error = broken(&mut watches) => Err(error),
-        error = lead(&world, scopes, &leadership, &ending, &mut loops) => Err(error),
+        error = lead(&world, &leadership, &ending, &mut controllers) => Err(error),
     };
-    end(&world, &ending, loops).await;
+    end(&world, &ending, controllers).await;
     if let Some(election) = election {
         election.leave().await;
     }
@@ -132,39 +130,38 @@ fn lease(settings: &Settings, server: &Server, holder: &str) -> Lease {
     }
 }
 
-/// Waits until this process leads, starts the loops, and waits until one of them ends, which it is to do only when it
+/// Waits until this process leads, starts the controllers, and waits until one of them ends, which it is to do only when it
 /// is told to.
 async fn lead(
     world: &World,
-    scopes: Vec<Scope>,
     leadership: &Leadership,
     ending: &CancellationToken,
-    loops: &mut JoinSet<()>,
+    controllers: &mut JoinSet<()>,
 ) -> RunError {
     leadership.taken().await;
     world.metrics.leads(true);
     // Beside all work: what it finds is a warning.
     tokio::spawn(schema::check(world.client.clone()));
     // Only now, and not from the stores: what the one before has written last must not be missed.
-    world.reservations.fill(&all_requests(&scopes, &world.client).await);
-    keep_up(loops, |loops| scopes.into_iter().for_each(|scope| scope.start(world, ending, loops))).await
+    world.watches.reservations.fill(&world.watches.all_requests(&world.client).await);
+    keep_up(controllers, |controllers| controllers::start_all(world, ending, controllers)).await
 }
 
-/// Starts the loops, and waits until one of them ends. Without it a kind whose loop is dead stays dead while this
-/// process leads and says that it is ready: a new process starts all loops anew.
-async fn keep_up(loops: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
-    start(loops);
+/// Starts the controllers, and waits until one of them ends. Without it a kind whose controller is dead stays dead while this
+/// process leads and says that it is ready: a new process starts all of them anew.
+async fn keep_up(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
+    start(controllers);
     tracing::info!("at work");
-    broken(loops).await
+    broken(controllers).await
 }
 
 /// Lets what is under way come to its end, and begins nothing any more.
-async fn end(world: &World, ending: &CancellationToken, mut loops: JoinSet<()>) {
+async fn end(world: &World, ending: &CancellationToken, mut controllers: JoinSet<()>) {
     tracing::info!("ending: what is under way comes to its end first");
     world.environment.end();
     world.metrics.leads(false);
     ending.cancel();
-    let all_ended = async { while loops.join_next().await.is_some() {} };
+    let all_ended = async { while controllers.join_next().await.is_some() {} };
     if tokio::time::timeout(world.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
         tracing::warn!("not everything came to its end in time; the next process goes on from what was written");
     }
@@ -177,25 +174,25 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_loop_that_panics_ends_the_process_though_others_go_on() {
-        let mut loops = JoinSet::new();
-        let start = |loops: &mut JoinSet<()>| {
-            loops.spawn(future::pending());
-            loops.spawn(async { panic!("out of its mind") });
+    async fn a_controller_that_panics_ends_the_process_though_others_go_on() {
+        let mut controllers = JoinSet::new();
+        let start = |controllers: &mut JoinSet<()>| {
+            controllers.spawn(future::pending());
+            controllers.spawn(async { panic!("out of its mind") });
         };
-        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut loops, start)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut controllers, start)).await;
         assert!(matches!(ended, Ok(RunError::Broken(why)) if why.contains("out of its mind")));
-        assert_eq!(loops.len(), 1, "what is under way can still come to its end");
+        assert_eq!(controllers.len(), 1, "what is under way can still come to its end");
     }
 
     #[tokio::test]
-    async fn a_loop_that_ends_without_being_told_to_ends_the_process() {
-        let mut loops = JoinSet::new();
-        let start = |loops: &mut JoinSet<()>| {
-            loops.spawn(future::pending());
-            loops.spawn(future::ready(()));
+    async fn a_controller_that_ends_without_being_told_to_ends_the_process() {
+        let mut controllers = JoinSet::new();
+        let start = |controllers: &mut JoinSet<()>| {
+            controllers.spawn(future::pending());
+            controllers.spawn(future::ready(()));
         };
-        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut loops, start)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut controllers, start)).await;
         assert!(matches!(ended, Ok(RunError::Broken(_))));
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::beyond_identity::CaBundle;
+use crate::queue::fair::Bounds;
 use crate::reconcile::{Options, Times};
 
 /// How an operator is to run.
@@ -38,13 +39,23 @@ pub struct Settings {
     pub resync_interval: Duration,
     /// Whether no deletion touches the remote side, whatever a deletion policy says.
     pub orphan_on_delete: bool,
-    /// Looks at the same time, for each kind and watched namespace.
+    /// Reconciles of one kind at the same time, in all.
     pub max_concurrent_reconciles: u16,
+    /// Reconciles of one kind at the same time, for each provider config.
+    pub max_concurrent_reconciles_per_provider_config: u16,
     /// Whether an endpoint may be plain http on a loopback address.
     pub allow_loopback_endpoints: bool,
 }
 
 impl Settings {
+    /// How many objects of one kind are reconciled at the same time.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            total: self.max_concurrent_reconciles.into(),
+            per_provider_config: self.max_concurrent_reconciles_per_provider_config.into(),
+        }
+    }
+
     /// What reconciles go by.
     pub(crate) fn options(&self) -> Options {
         Options {

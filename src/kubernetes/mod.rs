@@ -10,6 +10,7 @@ pub mod report;
 mod salvage;
 pub mod schema;
 pub mod secrets;
+pub mod stores;
 pub mod users;
 pub mod watch;
 

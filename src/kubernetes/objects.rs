@@ -7,12 +7,13 @@ use std::time::Duration;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::events::{Event, Recorder};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
 use super::lenient::{Lenient, Salvage};
 use super::own_writes::OwnWrites;
+use super::stores::Stores;
 use crate::api::{FINALIZER, HasStatus, text};
 use crate::metrics::Metrics;
 use crate::reconcile::{Announcement, Objects, WriteError};
@@ -20,13 +21,13 @@ use crate::reconcile::{Announcement, Objects, WriteError};
 /// How long one call to the API server may take. Its client has no bound of its own on an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The objects of one kind: the API server, and the store that a watch fills.
+/// The objects of one kind: the API server, and the stores that watches fill.
 pub struct KubeObjects<K>
 where
     K: Resource<DynamicType = ()> + 'static,
 {
     client: Client,
-    store: Store<K>,
+    stores: Stores<K>,
     events: Events,
     own_writes: Arc<OwnWrites>,
 }
@@ -44,9 +45,9 @@ impl<K> KubeObjects<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + 'static,
 {
-    /// The objects that `store` holds, whose watch hears of `own_writes`.
-    pub fn new(client: Client, store: Store<K>, events: Events, own_writes: Arc<OwnWrites>) -> Self {
-        Self { client, store, events, own_writes }
+    /// The objects that `stores` hold, whose watches hear of `own_writes`.
+    pub fn new(client: Client, stores: Stores<K>, events: Events, own_writes: Arc<OwnWrites>) -> Self {
+        Self { client, stores, events, own_writes }
     }
 
     /// Lenient, since the client logs the whole of an answer that does not decode, usernames and all.
@@ -60,7 +61,7 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + HasStatus + 'static,
 {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
-        self.store.get(&ObjectRef::new(name).within(namespace))
+        self.stores.get(&ObjectRef::new(name).within(namespace))
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {

@@ -2,10 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
-use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt};
 
 use super::objects::answered;
+use super::stores::Stores;
 use crate::api::EnrollmentRequest;
 use crate::reconcile::Users;
 
@@ -16,8 +16,8 @@ const MOST: usize = 10;
 pub struct KubeUsers {
     /// The API server.
     pub client: Client,
-    /// The requests as the watch has them.
-    pub requests: Store<EnrollmentRequest>,
+    /// The requests as the watches have them.
+    pub requests: Stores<EnrollmentRequest>,
 }
 
 impl Users for KubeUsers {

@@ -13,7 +13,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
-use kube::runtime::reflector::Store;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +28,7 @@ use requests::Requests;
 
 use crate::api::{EnrollmentRequest, ProviderConfigKey, Reason};
 use crate::beyond_identity::{Error, Operation, Unsent};
+use crate::kubernetes::stores::Stores;
 use crate::reconcile::Ended;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -80,7 +80,7 @@ impl Metrics {
         );
         of_loops.register("active_workers", "Looks that are under way", Family::clone(&active_workers));
         of_loops.register("max_concurrent_reconciles", "How many looks may be under way", Family::clone(&max_workers));
-        let help = "Objects that wait for a look which is due";
+        let help = "Objects that wait for a reconcile that is due, by priority";
         let queue_depth = Computed::register(&mut registry, "workqueue_depth", help, None);
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -135,8 +135,8 @@ impl Metrics {
     }
 
     /// Counts the requests of these stores from now on.
-    pub fn count_requests(&self, stores: &[Store<EnrollmentRequest>]) {
-        stores.iter().for_each(|store| self.requests.count(store));
+    pub fn count_requests(&self, stores: &Stores<EnrollmentRequest>) {
+        self.requests.count(stores);
     }
 
     /// Tells from now on when tokens expire: `tokens` gives their provider configs. The namespace of a cluster-scoped one is
@@ -150,12 +150,22 @@ impl Metrics {
         self.token_expiration.add(move || tokens().into_iter().map(labelled).collect());
     }
 
-    /// A loop begins, with at most `workers` looks at a time. `waiting` tells how many objects wait for one.
-    pub fn runs(&self, controller: &'static str, workers: u16, waiting: impl Fn() -> usize + Send + 'static) {
+    /// A controller starts, with at most `workers` reconciles at a time. `waiting` tells how many objects wait for one, by the
+    /// value of the label `priority`.
+    pub fn runs(
+        &self,
+        controller: &'static str,
+        workers: u16,
+        waiting: impl Fn() -> Vec<(&'static str, usize)> + Send + 'static,
+    ) {
         self.max_workers.get_or_create(&[("controller", controller)]).set(workers.into());
         self.queue_depth.add(move || {
-            let waiting = i64::try_from(waiting()).unwrap_or(i64::MAX);
-            vec![(vec![("controller", controller.to_owned()), ("name", controller.to_owned())], waiting)]
+            let labelled = |(priority, waiting): (&str, usize)| {
+                let labels = [("controller", controller), ("name", controller), ("priority", priority)];
+                let labels = labels.map(|(label, value)| (label, value.to_owned())).to_vec();
+                (labels, i64::try_from(waiting).unwrap_or(i64::MAX))
+            };
+            waiting().into_iter().map(labelled).collect()
         });
     }
 
@@ -255,8 +265,7 @@ mod tests {
         };
         let tokens = [(None, 1_800_000_000), (Some("a"), 1_900_000_000), (Some("b"), 1_950_000_000)];
         metrics.tell_of_tokens(move || tokens.map(|(namespace, expires)| token(namespace, expires)).to_vec());
-        metrics.runs("enrollmentrequest", 16, || 3);
-        metrics.runs("enrollmentrequest", 16, || 4);
+        metrics.runs("enrollmentrequest", 64, || vec![("200", 0), ("100", 3), ("-100", 4)]);
         drop(metrics.looks("enrollmentrequest"));
         let _look = metrics.looks("enrollmentrequest");
         metrics.text();
@@ -279,8 +288,10 @@ mod tests {
             "controller_runtime_reconcile_time_seconds_count{controller=\"enrollmentrequest\"} 2",
             "controller_runtime_reconcile_time_seconds_bucket{le=\"0.01\",controller=\"enrollmentrequest\"} 2",
             "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1",
-            "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 16",
-            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\"} 7",
+            "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 64",
+            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"200\"} 0",
+            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"100\"} 3",
+            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"-100\"} 4",
             &expires("", 1_800_000_000),
             &expires("a", 1_900_000_000),
             &expires("b", 1_950_000_000),

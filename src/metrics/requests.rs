@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::runtime::reflector::Store;
 use prometheus_client::registry::Registry;
 
 use super::computed::Computed;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::beyond_identity::types::JobState;
+use crate::kubernetes::stores::Stores;
 
 /// Of a request that has no job.
 const NONE: &str = "none";
@@ -32,9 +32,9 @@ impl Requests {
         }
     }
 
-    /// Counts the requests of this store from now on.
-    pub(super) fn count(&self, store: &Store<EnrollmentRequest>) {
-        let requests = store.clone();
+    /// Counts the requests of these stores from now on.
+    pub(super) fn count(&self, stores: &Stores<EnrollmentRequest>) {
+        let requests = stores.clone();
         self.by_state.add(move || {
             let mut counts = BTreeMap::<&str, i64>::new();
             for request in requests.state() {
@@ -42,7 +42,7 @@ impl Requests {
             }
             counts.into_iter().map(|(state, count)| (vec![("state", state.to_owned())], count)).collect()
         });
-        let requests = store.clone();
+        let requests = stores.clone();
         self.in_doubt.add(move || {
             let is_in_doubt =
                 |request: &Arc<EnrollmentRequest>| request.status.as_ref().is_some_and(|status| status.send.is_some());
@@ -61,7 +61,6 @@ fn state(status: &EnrollmentRequestStatus) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector;
     use kube::runtime::watcher::Event;
     use prometheus_client::encoding::text::encode;
 
@@ -69,23 +68,20 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_the_states_that_are_known() {
-        let filled = |states: &[Option<&str>]| {
-            let (store, mut writer) = reflector::store();
-            for (number, state) in states.iter().enumerate() {
-                let request = serde_json::json!({
-                    "metadata": {"name": format!("request-{number}"), "namespace": "identity"},
-                    "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}},
-                    "status": {"state": state},
-                });
-                writer.apply_watcher_event(&Event::Apply(serde_json::from_value(request).unwrap()));
-            }
-            store
-        };
+        let (stores, mut writers) = Stores::new(&[Some("a".to_owned()), Some("b".to_owned())]);
+        let states = [None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com"), None];
+        for (number, state) in states.into_iter().enumerate() {
+            let request = serde_json::json!({
+                "metadata": {"name": format!("request-{number}"), "namespace": "identity"},
+                "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}},
+                "status": {"state": state},
+            });
+            // In two namespaces.
+            writers[number % 2].apply_watcher_event(&Event::Apply(serde_json::from_value(request).unwrap()));
+        }
         let mut registry = Registry::default();
         let requests = Requests::register(&mut registry);
-        requests.count(&filled(&[None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com")]));
-        // Those of another namespace.
-        requests.count(&filled(&[None]));
+        requests.count(&stores);
         let scrape = || {
             let mut text = String::new();
             encode(&mut text, &registry).unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Times;
+use super::{Options, Times};
 
 /// The times that all plans are made by.
 pub(crate) const TIMES: Times = Times {
@@ -13,3 +13,8 @@ pub(crate) const TIMES: Times = Times {
     resync: Duration::from_secs(600),
     grace: Duration::from_secs(600),
 };
+
+/// How the operator of all tests is to run.
+pub(crate) fn options() -> Options {
+    Options { cluster: "demo".to_owned(), orphan_on_delete: false, times: TIMES }
+}

@@ -5,7 +5,7 @@ use super::*;
 use crate::api::{EnrollmentRequestStatus, ProviderConfigKind};
 use crate::authenticator_config::testing::object;
 use crate::enrollment_request::testing::{self, concluded, send};
-use crate::reconcile::testing::TIMES;
+use crate::reconcile::testing::options;
 
 /// A cache of what a test puts into it.
 struct Objects {
@@ -16,8 +16,7 @@ struct Objects {
 
 impl Default for Objects {
     fn default() -> Self {
-        let options = Options { cluster: "demo".to_owned(), orphan_on_delete: false, times: TIMES };
-        Self { configs: Vec::new(), requests: Vec::new(), options }
+        Self { configs: Vec::new(), requests: Vec::new(), options: options() }
     }
 }
 

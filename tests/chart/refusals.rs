@@ -50,6 +50,10 @@ fn bad_values_are_refused_by_name() {
         (json!({ "resyncInterval": "0s" }), "resyncInterval is 0s, and must be from 1s to 24h"),
         (json!({ "resyncInterval": "5124095576030431h" }), "must be from 1s to 24h"),
         (json!({ "jobPollMin": "10m" }), "jobPollMin is 10m, and must not be longer than jobPollMax, which is 5m"),
+        (
+            json!({ "maxConcurrentReconciles": 4 }),
+            "maxConcurrentReconcilesPerProviderConfig is 16, and must not exceed maxConcurrentReconciles, which is 4",
+        ),
         (json!({ "log": { "format": "xml" } }), "at '/log/format': value must be one of 'json', 'text'"),
         (json!({ "image": { "digest": "latest" } }), "image.digest is \"latest\", and must be sha256: and 64 digits"),
         (json!({ "leaderElection": false }), "replicas is more than 1 and leaderElection is false"),

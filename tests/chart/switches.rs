@@ -29,9 +29,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             json!({ "requestTimeout": "1m30s", "settleTime": "90s", "gracePeriod": "1h", "resyncInterval": "30m" }),
             &["--request-timeout=1m30s", "--settle-time=90s", "--grace-period=1h", "--resync-interval=30m"],
         ),
+        (json!({ "jobPollMin": "10s", "jobPollMax": "10m" }), &["--job-poll-min=10s", "--job-poll-max=10m"]),
         (
-            json!({ "jobPollMin": "10s", "jobPollMax": "10m", "maxConcurrentReconciles": 4 }),
-            &["--job-poll-min=10s", "--job-poll-max=10m", "--max-concurrent-reconciles=4"],
+            json!({ "maxConcurrentReconciles": 4, "maxConcurrentReconcilesPerProviderConfig": 3 }),
+            &["--max-concurrent-reconciles=4", "--max-concurrent-reconciles-per-provider-config=3"],
         ),
         (json!({ "orphanOnDelete": true }), &["- --orphan-on-delete"]),
         (

@@ -28,7 +28,8 @@ async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
     }
     tells(&process, "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 1").await;
     tells(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1").await;
-    tells(&process, "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\"} 3").await;
+    let depth = "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"100\"}";
+    tells(&process, &format!("{depth} 3")).await;
     // One that goes before its turn comes waits no longer.
     place.delete_request("joe").await;
     place.realm.remove_fault(held_up);
@@ -36,7 +37,7 @@ async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
         place.named_request_says(person, "LinkSent").await;
     }
     tells(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 0").await;
-    tells(&process, "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\"} 0").await;
+    tells(&process, &format!("{depth} 0")).await;
 }
 
 #[tokio::test]

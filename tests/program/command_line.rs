@@ -66,11 +66,27 @@ fn a_value_that_cannot_be_read_is_named_with_its_flag() {
         ("--health-address", "8081", "invalid socket address syntax"),
         ("--watch-namespace", "a,B", "not a DNS label"),
         ("--max-concurrent-reconciles", "0", "0 is not in 1..=1000"),
+        ("--max-concurrent-reconciles-per-provider-config", "1001", "1001 is not in 1..=1000"),
         ("--log-level", "info=very=much", "error parsing level filter"),
     ] {
         let said = wrong(&[&WHOLE[..], &[&format!("{flag}={value}")]].concat(), &[]);
         assert!(said.contains(flag) && said.contains(remedy), "{said}");
     }
+}
+
+#[test]
+fn a_provider_config_cannot_have_more_reconciles_than_there_are_and_has_no_more_by_default() {
+    let end = |flags: &[&str]| end_of(&[&WHOLE[..], flags].concat(), &[]);
+    let said = end(&["--max-concurrent-reconciles=4", "--max-concurrent-reconciles-per-provider-config=5"]);
+    let remedy = "--max-concurrent-reconciles-per-provider-config 5 exceeds --max-concurrent-reconciles 4: lower the first, or \
+                  raise the second";
+    assert!(said.code == 1 && said.stderr.contains(remedy), "{}", said.stderr);
+    let cluster = end(&["--max-concurrent-reconciles=4"]);
+    assert!(
+        cluster.code == 1 && !cluster.stderr.contains("exceeds"),
+        "it gets as far as the cluster: {}",
+        cluster.stderr
+    );
 }
 
 #[test]

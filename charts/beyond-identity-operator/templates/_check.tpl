@@ -36,6 +36,9 @@
 {{- if gt (include "operator.seconds" .jobPollMin | int) (include "operator.seconds" .jobPollMax | int) }}
   {{- fail (printf "jobPollMin is %s, and must not be longer than jobPollMax, which is %s" .jobPollMin .jobPollMax) }}
 {{- end }}
+{{- if gt (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles) }}
+  {{- fail (printf "maxConcurrentReconcilesPerProviderConfig is %d, and must not exceed maxConcurrentReconciles, which is %d" (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles)) }}
+{{- end }}
 {{- if and .image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .image.digest)) }}
   {{- fail (printf "image.digest is %q, and must be sha256: and 64 digits" .image.digest) }}
 {{- end }}

@@ -1,0 +1,108 @@
+//! The controllers: one for each kind in a process, across all watched namespaces, so that these share its workers fairly.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Client, Resource};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::HasStatus;
+use crate::backend::KubeBackend;
+use crate::beyond_identity::HttpClient;
+use crate::environment::SystemEnvironment;
+use crate::kubernetes::KubeObjects;
+use crate::kubernetes::lenient::Salvage;
+use crate::kubernetes::objects::Events;
+use crate::kubernetes::users::KubeUsers;
+use crate::metrics::Metrics;
+use crate::queue::{self, Driver};
+use crate::realm::KubeRealms;
+use crate::realm::limiter::Limiters;
+use crate::reconcile::{Context, Objects, Reconciler, reconcile};
+use crate::settings::Settings;
+use crate::watches::{Watched, Watches};
+
+/// What the operator reaches the world by.
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) client: Client,
+    pub(crate) http: HttpClient,
+    pub(crate) recorder: Recorder,
+    pub(crate) environment: Arc<SystemEnvironment>,
+    pub(crate) limiters: Arc<Limiters>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) watches: Watches,
+}
+
+/// Starts all controllers. They end, when what is running has come to its end, after `ending` was cancelled.
+pub(crate) fn start_all(world: &World, ending: &CancellationToken, controllers: &mut JoinSet<()>) {
+    let Watches { configs, requests, reservations, .. } = &world.watches;
+    let backend = Arc::new(backend(world));
+    start(world, configs, &backend, Arc::new(()), ending, controllers);
+    start(world, requests, &backend, reservations.clone(), ending, controllers);
+}
+
+/// Starts the controller of a kind.
+fn start<K>(
+    World { settings, metrics, environment, .. }: &World,
+    Watched { stores, queue, memories }: &Watched<K>,
+    backend: &Arc<KubeBackend>,
+    shared: Arc<K::Shared>,
+    ending: &CancellationToken,
+    controllers: &mut JoinSet<()>,
+) where
+    K: Reconciler<KubeBackend> + Clone,
+    KubeBackend: Objects<K>,
+{
+    let context = Arc::new(Context {
+        backend: backend.clone(),
+        environment: environment.clone(),
+        shared,
+        memories: memories.clone(),
+        options: settings.options(),
+    });
+    let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());
+    let depth = move || waiting.depth().into_iter().map(|(priority, depth)| (priority.label(), depth)).collect();
+    metrics.runs(K::CONTROLLER, settings.max_concurrent_reconciles, depth);
+    let get = move |object: &ObjectRef<K>| stores.get(object);
+    let reconcile = move |object: Arc<K>| {
+        let context = context.clone();
+        async move { reconcile(&context, Arc::unwrap_or_clone(object)).await }
+    };
+    let driver = Driver { controller: K::CONTROLLER, queue, get, reconcile, metrics: metrics.clone() };
+    controllers.spawn(queue::run(driver, ending.clone()));
+}
+
+/// The real ports.
+fn backend(world: &World) -> KubeBackend {
+    let World { settings, client, http, limiters, metrics, watches, .. } = world;
+    let queues = watches.queues.clone();
+    KubeBackend {
+        configs: objects(world, &watches.configs),
+        requests: objects(world, &watches.requests),
+        users: KubeUsers { client: client.clone(), requests: watches.requests.stores.clone() },
+        realms: KubeRealms {
+            providers: watches.providers.clone(),
+            http: http.clone(),
+            request_timeout: settings.request_timeout,
+            allow_loopback: settings.allow_loopback_endpoints,
+            limiters: limiters.clone(),
+            metrics: metrics.clone(),
+            wake: Arc::new(move |object| queues.turn_granted(object)),
+        },
+    }
+}
+
+/// The objects of one kind.
+fn objects<K>(world: &World, watched: &Watched<K>) -> KubeObjects<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + HasStatus + Debug + Send + Sync + 'static,
+{
+    let World { client, recorder, metrics, watches, .. } = world;
+    let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
+    KubeObjects::new(client.clone(), watched.stores.clone(), events, watches.own_writes.clone())
+}

@@ -1,0 +1,113 @@
+//! Runs the reconciles of one kind, in the order of its queue.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use kube::Resource;
+use kube::runtime::reflector::ObjectRef;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::ReconcileQueue;
+use crate::beyond_identity::TraceId;
+use crate::metrics::Metrics;
+use crate::reconcile::times::RETRY_AFTER_BUG;
+use crate::reconcile::{Ended, ReconcileResult};
+
+/// What the reconciles of one kind are run by.
+pub(crate) struct Driver<K: Resource<DynamicType = ()>, G, R> {
+    /// The name of the controller, in metrics.
+    pub(crate) controller: &'static str,
+    /// Which objects, and in which order.
+    pub(crate) queue: ReconcileQueue<K>,
+    /// Finds an object in the stores.
+    pub(crate) get: G,
+    /// Reconciles it.
+    pub(crate) reconcile: R,
+    /// What counts the reconciles.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Reconciles each object of the queue, until `ending` is cancelled; then begins nothing more, and returns when all that is
+/// running has ended.
+pub(crate) async fn run<K, G, R, F>(driver: Driver<K, G, R>, ending: CancellationToken)
+where
+    K: Resource<DynamicType = ()> + Send + Sync + 'static,
+    G: Fn(&ObjectRef<K>) -> Option<Arc<K>>,
+    R: Fn(Arc<K>) -> F,
+    F: Future<Output = ReconcileResult> + Send + 'static,
+{
+    let queue = &driver.queue;
+    queue.reclassify();
+    while !ending.is_cancelled() {
+        let (next, due) = queue.begin();
+        next.into_iter().for_each(|object| driver.start(object));
+        let is_due = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = ending.cancelled() => {}
+            () = queue.0.changed.notified() => {}
+            () = is_due => {}
+        }
+    }
+    while queue.running() > 0 {
+        queue.0.changed.notified().await;
+    }
+}
+
+impl<K, G, R, F> Driver<K, G, R>
+where
+    K: Resource<DynamicType = ()> + Send + Sync + 'static,
+    G: Fn(&ObjectRef<K>) -> Option<Arc<K>>,
+    R: Fn(Arc<K>) -> F,
+    F: Future<Output = ReconcileResult> + Send + 'static,
+{
+    /// Starts the reconcile of an object. In a task of its own it comes to its end even if the driver is dropped, and a panic
+    /// in it stops no other.
+    fn start(&self, object: ObjectRef<K>) {
+        let Self { controller, queue, get, reconcile, metrics } = self;
+        let Some(found) = get(&object) else {
+            tracing::debug!("{object} is gone when its turn comes");
+            queue.remove(&object);
+            return queue.done(&object, None, false);
+        };
+        let reconcile = measured(controller, metrics.clone(), reconcile(found));
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let (again, starts_over) = match AssertUnwindSafe(reconcile).catch_unwind().await {
+                Ok(ReconcileResult { requeue_after, ended }) => (requeue_after, ended == Ended::Conflict),
+                Err(panic) => {
+                    let why = said(panic.as_ref());
+                    tracing::error!("The reconcile of {object} panicked, which is a bug of the operator: {why}");
+                    (Some(RETRY_AFTER_BUG), false)
+                }
+            };
+            let at = again.and_then(|delay| Instant::now().checked_add(delay));
+            queue.done(&object, at, starts_over);
+        });
+    }
+}
+
+/// A reconcile that is counted.
+async fn measured(
+    controller: &'static str,
+    metrics: Arc<Metrics>,
+    reconcile: impl Future<Output = ReconcileResult>,
+) -> ReconcileResult {
+    let (begun, _at_work) = (Instant::now(), metrics.looks(controller));
+    let result = TraceId::random().run(reconcile).await;
+    metrics.looked(controller, result.ended, begun.elapsed());
+    result
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
+}

@@ -1,0 +1,314 @@
+//! The order in which the objects of one kind are reconciled: what is urgent first, and shared fairly between provider
+//! configs and namespaces. Pure: no locks, no tasks, and time comes in.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+
+use tokio::time::Instant;
+
+use super::class::{Class, Priority};
+use crate::api::ProviderConfigKey;
+
+/// Every so many picks, the ready key that waits longest is next, whatever its priority. Without it, a steady stream of
+/// urgent work would hold up polls for ever, and nobody would see that a passkey was bound. At an eighth, a burst of urgent
+/// work takes a seventh longer than it had to.
+const LONGEST_WAIT_EVERY: u64 = 8;
+
+/// How many keys may run at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// In all.
+    pub total: usize,
+    /// Of each provider config. One that answers slowly fills its own share, and no more.
+    pub per_provider_config: usize,
+}
+
+/// Keys that are ready, delayed or running. A key is in it once.
+#[derive(Debug)]
+pub struct FairQueue<K> {
+    bounds: Bounds,
+    entries: HashMap<K, Entry>,
+    lanes: BTreeMap<Lane, Keys<K>>,
+    /// When each delayed key is due. The number keeps those of one moment apart, in their order.
+    delayed: BTreeMap<(Instant, u64), K>,
+    /// Ready keys, by priority.
+    depth: [usize; Priority::ALL.len()],
+    running: usize,
+    /// The number of the next arrival, and of the next pick.
+    arrivals: u64,
+    picks: u64,
+}
+
+/// The keys of a provider config share its bound. Those of which it is not known share one of their own.
+type Lane = Option<ProviderConfigKey>;
+
+#[derive(Debug)]
+enum Entry {
+    Ready {
+        class: Class,
+        arrival: u64,
+    },
+    Delayed(Instant, u64),
+    Running {
+        lane: Lane,
+        /// It was enqueued meanwhile.
+        again: Option<Class>,
+        /// It was enqueued for this time meanwhile.
+        at: Option<Instant>,
+    },
+}
+
+/// The keys of one lane.
+#[derive(Debug)]
+struct Keys<K> {
+    /// The ready ones, by priority, namespace and arrival.
+    ready: [BTreeMap<String, BTreeMap<u64, K>>; Priority::ALL.len()],
+    running: usize,
+    /// Its last pick, and that of each namespace.
+    served: u64,
+    namespaces: HashMap<String, u64>,
+}
+
+/// Where the next key is.
+struct Spot {
+    lane: Lane,
+    priority: Priority,
+    namespace: String,
+    arrival: u64,
+}
+
+impl<K: Clone + Eq + Hash> FairQueue<K> {
+    /// An empty one.
+    pub fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            entries: HashMap::new(),
+            lanes: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            depth: [0; Priority::ALL.len()],
+            running: 0,
+            arrivals: 0,
+            picks: 0,
+        }
+    }
+
+    /// Makes `key` ready now, whatever delay it had. It stands in the queue once, with its first arrival, its latest class and
+    /// its highest priority. While it is running, it becomes ready again when that is done.
+    pub fn enqueue(&mut self, key: K, class: Class) {
+        match self.entries.get_mut(&key) {
+            Some(Entry::Running { again, .. }) => *again = Some(merged(again.take(), class)),
+            _ => {
+                let (before, arrival) = match self.take_out(&key) {
+                    Some((class, arrival)) => (Some(class), arrival),
+                    None => (None, self.arrival()),
+                };
+                self.make_ready(key, merged(before, class), arrival);
+            }
+        }
+    }
+
+    /// Makes `key` due at `at`, unless it is ready, or due sooner.
+    pub fn enqueue_at(&mut self, key: K, at: Instant) {
+        match self.entries.get_mut(&key) {
+            Some(Entry::Ready { .. }) => {}
+            Some(Entry::Running { at: due, .. }) => *due = Some(due.map_or(at, |due| due.min(at))),
+            Some(Entry::Delayed(due, _)) if *due <= at => {}
+            Some(Entry::Delayed(..)) | None => {
+                self.take_out(&key);
+                let arrival = self.arrival();
+                self.delayed.insert((at, arrival), key.clone());
+                self.entries.insert(key, Entry::Delayed(at, arrival));
+            }
+        }
+    }
+
+    /// Makes those ready that are due. `classify` gives each its class, which is not known before; without one, the key is
+    /// gone.
+    pub fn promote(&mut self, now: Instant, mut classify: impl FnMut(&K) -> Option<Class>) {
+        while let Some(due) = self.delayed.first_entry().filter(|due| due.key().0 <= now) {
+            let key = due.remove();
+            self.entries.remove(&key);
+            if let Some(class) = classify(&key) {
+                self.enqueue(key, class);
+            }
+        }
+    }
+
+    /// Classifies all ready keys anew: what was urgent when they were enqueued may have been done since by another process.
+    pub fn reclassify(&mut self, mut classify: impl FnMut(&K) -> Option<Class>) {
+        let is_ready = |(key, entry): (&K, &Entry)| matches!(entry, Entry::Ready { .. }).then(|| key.clone());
+        let ready: Vec<K> = self.entries.iter().filter_map(is_ready).collect();
+        for key in ready {
+            if let Some((_, arrival)) = self.take_out(&key)
+                && let Some(class) = classify(&key)
+            {
+                self.make_ready(key, class, arrival);
+            }
+        }
+        self.tidy();
+    }
+
+    /// Picks the key to run now, which is then running until it is [`Self::done`].
+    pub fn start_next(&mut self) -> Option<K> {
+        if self.running >= self.bounds.total {
+            return None;
+        }
+        let Spot { lane, priority, namespace, arrival } = self.next_spot()?;
+        self.picks += 1;
+        let keys = self.lanes.get_mut(&lane)?;
+        let key = keys.take(priority, &namespace, arrival)?;
+        keys.running += 1;
+        keys.served = self.picks;
+        keys.namespaces.insert(namespace, self.picks);
+        self.running += 1;
+        self.depth[priority as usize] -= 1;
+        self.entries.insert(key.clone(), Entry::Running { lane, again: None, at: None });
+        self.tidy();
+        Some(key)
+    }
+
+    /// `key` does not run any more. It is ready at once where it was enqueued meanwhile; otherwise it is due at `at`, or at the
+    /// time for which it was enqueued meanwhile, whichever is sooner.
+    pub fn done(&mut self, key: &K, at: Option<Instant>) {
+        let Some(Entry::Running { .. }) = self.entries.get(key) else { return };
+        let Some((key, Entry::Running { lane, again, at: meanwhile })) = self.entries.remove_entry(key) else { return };
+        self.running -= 1;
+        self.lanes.entry(lane).and_modify(|keys| keys.running -= 1);
+        match (again, at.into_iter().chain(meanwhile).min()) {
+            (Some(class), _) => self.enqueue(key, class),
+            (None, Some(at)) => self.enqueue_at(key, at),
+            (None, None) => {}
+        }
+        self.tidy();
+    }
+
+    /// `key` is gone. Where it is running, it is not run again.
+    pub fn remove(&mut self, key: &K) {
+        if let Some(Entry::Running { again, at, .. }) = self.entries.get_mut(key) {
+            (*again, *at) = (None, None);
+        } else {
+            self.take_out(key);
+            self.tidy();
+        }
+    }
+
+    /// How many keys are ready, by priority.
+    pub fn depth(&self) -> [(Priority, usize); Priority::ALL.len()] {
+        Priority::ALL.map(|priority| (priority, self.depth[priority as usize]))
+    }
+
+    /// How many keys are running.
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// When the next delayed key is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.delayed.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    fn next_spot(&self) -> Option<Spot> {
+        let free = || self.lanes.iter().filter(|(_, keys)| keys.running < self.bounds.per_provider_config);
+        if (self.picks + 1).is_multiple_of(LONGEST_WAIT_EVERY) {
+            let spots = free().flat_map(|(lane, keys)| {
+                let each = move |priority: Priority| keys.waits_longest(priority).map(|it| (lane, priority, it));
+                Priority::ALL.into_iter().filter_map(each)
+            });
+            let (lane, priority, (namespace, arrival)) = spots.min_by_key(|(_, _, (_, arrival))| *arrival)?;
+            return Some(Spot { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival });
+        }
+        Priority::ALL.into_iter().find_map(|priority| {
+            // The arrival decides between those that were never served.
+            let waits = free().filter_map(|(lane, keys)| Some((lane, keys, keys.waits_longest(priority)?.1)));
+            let (lane, keys, _) = waits.min_by_key(|(_, keys, arrival)| (keys.served, *arrival))?;
+            let (namespace, arrival) = keys.next(priority)?;
+            Some(Spot { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival })
+        })
+    }
+
+    fn arrival(&mut self) -> u64 {
+        self.arrivals += 1;
+        self.arrivals
+    }
+
+    fn make_ready(&mut self, key: K, class: Class, arrival: u64) {
+        let Class { provider, namespace, priority } = &class;
+        self.depth[*priority as usize] += 1;
+        let keys = self.lanes.entry(provider.clone()).or_default();
+        keys.ready[*priority as usize].entry(namespace.clone()).or_default().insert(arrival, key.clone());
+        self.entries.insert(key, Entry::Ready { class, arrival });
+    }
+
+    /// Takes out a key that is not running; answers its class and arrival where it was ready.
+    fn take_out(&mut self, key: &K) -> Option<(Class, u64)> {
+        match self.entries.remove(key)? {
+            Entry::Ready { class, arrival } => {
+                self.depth[class.priority as usize] -= 1;
+                if let Some(keys) = self.lanes.get_mut(&class.provider) {
+                    keys.take(class.priority, &class.namespace, arrival);
+                }
+                Some((class, arrival))
+            }
+            Entry::Delayed(at, arrival) => {
+                self.delayed.remove(&(at, arrival));
+                None
+            }
+            running @ Entry::Running { .. } => {
+                self.entries.insert(key.clone(), running);
+                None
+            }
+        }
+    }
+
+    /// While nobody waits, nobody is owed a turn: whose turn was when is forgotten.
+    fn tidy(&mut self) {
+        if self.depth == [0; Priority::ALL.len()] {
+            self.lanes.retain(|_, keys| keys.running > 0);
+            self.lanes.values_mut().for_each(|keys| keys.namespaces.clear());
+        }
+    }
+}
+
+impl<K> Keys<K> {
+    fn take(&mut self, priority: Priority, namespace: &str, arrival: u64) -> Option<K> {
+        let namespaces = &mut self.ready[priority as usize];
+        let keys = namespaces.get_mut(namespace)?;
+        let key = keys.remove(&arrival);
+        if keys.is_empty() {
+            namespaces.remove(namespace);
+        }
+        key
+    }
+
+    /// The namespace that was served longest ago, with its first arrival.
+    fn next(&self, priority: Priority) -> Option<(&str, u64)> {
+        let served = |namespace: &str| self.namespaces.get(namespace).copied().unwrap_or_default();
+        self.first(priority).min_by_key(|(namespace, arrival)| (served(namespace), *arrival))
+    }
+
+    /// The first arrival of all, with its namespace.
+    fn waits_longest(&self, priority: Priority) -> Option<(&str, u64)> {
+        self.first(priority).min_by_key(|(_, arrival)| *arrival)
+    }
+
+    /// The first arrival of each namespace.
+    fn first(&self, priority: Priority) -> impl Iterator<Item = (&str, u64)> {
+        let namespaces = self.ready[priority as usize].iter();
+        namespaces.filter_map(|(namespace, keys)| Some((namespace.as_str(), *keys.first_key_value()?.0)))
+    }
+}
+
+impl<K> Default for Keys<K> {
+    fn default() -> Self {
+        Self { ready: Default::default(), running: 0, served: 0, namespaces: HashMap::new() }
+    }
+}
+
+/// The later class, with the higher priority of both.
+fn merged(before: Option<Class>, class: Class) -> Class {
+    let priority = before.map_or(class.priority, |before| before.priority.max(class.priority));
+    Class { priority, ..class }
+}
+
+#[cfg(test)]
+mod tests;

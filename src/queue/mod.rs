@@ -1,0 +1,144 @@
+//! The queue of the objects of one kind that are to be reconciled, and what runs the reconciles.
+
+pub mod class;
+mod driver;
+pub mod fair;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kube::Resource;
+use kube::runtime::reflector::ObjectRef;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub(crate) use driver::{Driver, run};
+
+use class::{Cause, Class, Priority};
+use fair::{Bounds, FairQueue};
+
+/// Classifies an object by what the stores have of it; `None` where they do not have it.
+type Classify<K> = Box<dyn Fn(&ObjectRef<K>, Cause) -> Option<Class> + Send + Sync>;
+
+/// The queue of one kind. A clone is the same queue.
+pub(crate) struct ReconcileQueue<K: Resource<DynamicType = ()>>(Arc<Shared<K>>);
+
+struct Shared<K: Resource<DynamicType = ()>> {
+    state: Mutex<State<K>>,
+    classify: Classify<K>,
+    /// Something is ready, due, or done. Only the driver waits for it.
+    changed: Notify,
+}
+
+struct State<K: Resource<DynamicType = ()>> {
+    queue: FairQueue<ObjectRef<K>>,
+    /// The objects that this process has reconciled.
+    reconciled: HashSet<ObjectRef<K>>,
+    /// Those of them whose last reconcile is to start over, since another writer came first.
+    starting_over: HashSet<ObjectRef<K>>,
+}
+
+impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
+    /// An empty one. `classify` looks an object up in the stores.
+    pub(crate) fn new(
+        bounds: Bounds,
+        classify: impl Fn(&ObjectRef<K>, Cause) -> Option<Class> + Send + Sync + 'static,
+    ) -> Self {
+        let state = State { queue: FairQueue::new(bounds), reconciled: HashSet::new(), starting_over: HashSet::new() };
+        Self(Arc::new(Shared { state: Mutex::new(state), classify: Box::new(classify), changed: Notify::new() }))
+    }
+
+    /// Enqueues an object that has changed, or for which something else has. One that the stores do not have is not queued.
+    pub(crate) fn enqueue(&self, object: ObjectRef<K>) {
+        let Shared { state, classify, changed } = &*self.0;
+        let mut state = state.lock();
+        if let Some(class) = classify(&object, state.cause(&object, Cause::Change)) {
+            state.queue.enqueue(object, class);
+            changed.notify_one();
+        }
+    }
+
+    /// An object is gone.
+    pub(crate) fn remove(&self, object: &ObjectRef<K>) {
+        let mut state = self.0.state.lock();
+        state.queue.remove(object);
+        state.reconciled.remove(object);
+        state.starting_over.remove(object);
+    }
+
+    /// How many objects wait for a reconcile that is due, by priority.
+    pub(crate) fn depth(&self) -> [(Priority, usize); Priority::ALL.len()] {
+        let mut state = self.0.state.lock();
+        self.promote(&mut state);
+        state.queue.depth()
+    }
+
+    /// Classifies all that wait anew. A standby queues objects for as long as another process leads, which may have done by
+    /// now what was urgent then.
+    fn reclassify(&self) {
+        let state = &mut *self.0.state.lock();
+        let State { queue, reconciled, .. } = state;
+        queue.reclassify(|object| (self.0.classify)(object, cause(reconciled, object, Cause::Change)));
+    }
+
+    /// The next objects to reconcile, and when more may be due.
+    fn begin(&self) -> (Vec<ObjectRef<K>>, Option<Instant>) {
+        let state = &mut *self.0.state.lock();
+        self.promote(state);
+        let mut next = Vec::new();
+        while let Some(object) = state.queue.start_next() {
+            state.reconciled.insert(object.clone());
+            state.starting_over.remove(&object);
+            next.push(object);
+        }
+        (next, state.queue.next_due())
+    }
+
+    /// The reconcile of an object has ended; it is to be reconciled again `at` that time.
+    fn done(&self, object: &ObjectRef<K>, at: Option<Instant>, starts_over: bool) {
+        let mut state = self.0.state.lock();
+        // Not of an object that went meanwhile.
+        if starts_over && state.reconciled.contains(object) {
+            state.starting_over.insert(object.clone());
+        }
+        state.queue.done(object, at);
+        self.0.changed.notify_one();
+    }
+
+    /// How many reconciles are running.
+    fn running(&self) -> usize {
+        self.0.state.lock().queue.running()
+    }
+
+    fn promote(&self, state: &mut State<K>) {
+        let State { queue, reconciled, starting_over } = state;
+        queue.promote(Instant::now(), |object| {
+            let requeue = if starting_over.contains(object) { Cause::Change } else { Cause::Requeue };
+            (self.0.classify)(object, cause(reconciled, object, requeue))
+        });
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> State<K> {
+    fn cause(&self, object: &ObjectRef<K>, otherwise: Cause) -> Cause {
+        cause(&self.reconciled, object, otherwise)
+    }
+}
+
+fn cause<K: Resource<DynamicType = ()>>(
+    reconciled: &HashSet<ObjectRef<K>>,
+    object: &ObjectRef<K>,
+    otherwise: Cause,
+) -> Cause {
+    if reconciled.contains(object) { otherwise } else { Cause::First }
+}
+
+impl<K: Resource<DynamicType = ()>> Clone for ReconcileQueue<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests;

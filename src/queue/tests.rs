@@ -1,0 +1,207 @@
+//! The queue with its driver, on a clock of its own.
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::time::Duration;
+
+use kube::ResourceExt;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::api::EnrollmentRequest;
+use crate::enrollment_request::testing::{concluded, request};
+use crate::metrics::Metrics;
+use crate::reconcile::{Ended, ReconcileResult};
+
+/// A driver, with what it runs and what it has run.
+struct Place {
+    queue: ReconcileQueue<EnrollmentRequest>,
+    there: Arc<Mutex<BTreeSet<String>>>,
+    log: Arc<Mutex<Vec<String>>>,
+    ending: CancellationToken,
+    driver: JoinHandle<()>,
+    metrics: Arc<Metrics>,
+}
+
+fn looked(again: impl Into<Option<Duration>>) -> ReconcileResult {
+    ReconcileResult { ended: Ended::Done, requeue_after: again.into() }
+}
+
+fn at(name: &str) -> ObjectRef<EnrollmentRequest> {
+    ObjectRef::new(name).within("identity")
+}
+
+impl Place {
+    /// With these objects, of which none but those in `there` are in the stores.
+    async fn new<F: Future<Output = ReconcileResult> + Send + 'static>(
+        names: &[&str],
+        reconcile: impl Fn(&str) -> F + Send + Sync + 'static,
+    ) -> Self {
+        let there = Arc::new(Mutex::new(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>()));
+        let (log, metrics, ending) =
+            (Arc::<Mutex<Vec<_>>>::default(), Arc::new(Metrics::new()), CancellationToken::new());
+        let (known, told) = (there.clone(), log.clone());
+        let queue = ReconcileQueue::new(Bounds { total: 2, per_provider_config: 2 }, move |object, cause| {
+            let class = Class { provider: None, namespace: "identity".to_owned(), priority: Priority::Routine };
+            known.lock().contains(&object.name).then(|| {
+                told.lock().push(format!("{cause:?} {}", object.name));
+                class
+            })
+        });
+        let known = there.clone();
+        let driver = Driver {
+            controller: "enrollmentrequest",
+            queue: queue.clone(),
+            get: move |object: &ObjectRef<_>| {
+                let mut found = request("uid", concluded());
+                found.metadata.name = Some(object.name.clone());
+                known.lock().contains(&object.name).then(|| Arc::new(found))
+            },
+            reconcile: {
+                let log = log.clone();
+                move |object: Arc<EnrollmentRequest>| {
+                    log.lock().push(format!("run {}", object.name_any()));
+                    reconcile(&object.name_any())
+                }
+            },
+            metrics: metrics.clone(),
+        };
+        let driver = tokio::spawn(run(driver, ending.clone()));
+        // It has started, and classified what waited: nothing.
+        tokio::task::yield_now().await;
+        Self { queue, there, log, ending, driver, metrics }
+    }
+
+    /// What was classified and run since this was asked last, once all that can happen by now has.
+    async fn told(&self) -> Vec<String> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        std::mem::take(&mut *self.log.lock())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_is_run_when_it_is_enqueued_and_again_when_its_delay_is_over() {
+    let place = Place::new(&["a"], |_| async { looked(Duration::from_secs(10)) }).await;
+    place.queue.enqueue(at("a"));
+    place.queue.enqueue(at("unknown"));
+    assert_eq!(place.told().await, ["First a", "run a"]);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(place.told().await, [""; 0]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(place.told().await, ["Requeue a", "run a"]);
+    place.queue.enqueue(at("a"));
+    assert_eq!(place.told().await, ["Change a", "run a"]);
+    assert!(place.metrics.text().contains("reconcile_total{controller=\"enrollmentrequest\",result=\"success\"} 3"));
+    place.queue.remove(&at("a"));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(place.told().await, [""; 0], "it is gone");
+    place.queue.enqueue(at("a"));
+    assert_eq!(place.told().await, ["First a", "run a"], "another one of its name");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconcile_that_starts_over_is_no_retry() {
+    let place = Place::new(&["a"], |_| async {
+        ReconcileResult { ended: Ended::Conflict, requeue_after: Some(Duration::from_millis(100)) }
+    })
+    .await;
+    place.queue.enqueue(at("a"));
+    place.told().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(place.told().await, ["Change a", "run a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_is_gone_when_its_turn_comes_is_not_run() {
+    let place = Place::new(&["a", "b", "c"], |_| async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        looked(None)
+    })
+    .await;
+    ["a", "b", "c"].into_iter().for_each(|name| place.queue.enqueue(at(name)));
+    place.told().await;
+    place.there.lock().remove("c");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(place.told().await, [""; 0]);
+    assert_eq!((place.queue.running(), place.queue.depth().map(|it| it.1)), (0, [0; 4]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_stops_no_other_and_is_tried_again_after_a_minute() {
+    let place = Place::new(&["a", "b"], |name| {
+        let is_mad = name == "a";
+        async move { if is_mad { panic!("out of its mind") } else { looked(None) } }
+    })
+    .await;
+    place.queue.enqueue(at("a"));
+    assert_eq!(place.told().await, ["First a", "run a"]);
+    place.queue.enqueue(at("b"));
+    assert_eq!(place.told().await, ["First b", "run b"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(place.told().await, ["Requeue a", "run a"]);
+    assert!(place.metrics.text().contains("active_workers{controller=\"enrollmentrequest\"} 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_it_ends_what_is_running_comes_to_its_end_and_nothing_begins() {
+    let place = Place::new(&["a", "b", "c"], |_| async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        looked(Duration::from_secs(1))
+    })
+    .await;
+    ["a", "b", "c"].into_iter().for_each(|name| place.queue.enqueue(at(name)));
+    place.told().await;
+    place.ending.cancel();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!place.driver.is_finished());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(place.driver.is_finished());
+    assert_eq!(place.told().await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconcile_comes_to_its_end_though_the_driver_is_dropped() {
+    let ended = Arc::new(Mutex::new(false));
+    let flag = ended.clone();
+    let place = Place::new(&["a"], move |_| {
+        let flag = flag.clone();
+        async move {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            *flag.lock() = true;
+            looked(None)
+        }
+    })
+    .await;
+    place.queue.enqueue(at("a"));
+    place.told().await;
+    place.driver.abort();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(*ended.lock());
+    assert_eq!(place.queue.running(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_while_another_process_led_is_classified_anew_when_the_driver_starts() {
+    let log = Arc::<Mutex<Vec<Cause>>>::default();
+    let priority = Arc::new(Mutex::new(Priority::Pending));
+    let (told, now) = (log.clone(), priority.clone());
+    let queue =
+        ReconcileQueue::<EnrollmentRequest>::new(Bounds { total: 1, per_provider_config: 1 }, move |_, cause| {
+            told.lock().push(cause);
+            Some(Class { provider: None, namespace: "identity".to_owned(), priority: *now.lock() })
+        });
+    ["running", "waiting"].into_iter().for_each(|name| queue.enqueue(at(name)));
+    *priority.lock() = Priority::Routine;
+    let driver = Driver {
+        controller: "enrollmentrequest",
+        queue: queue.clone(),
+        get: |_: &ObjectRef<_>| Some(Arc::new(request("uid", concluded()))),
+        reconcile: |_| pending(),
+        metrics: Arc::new(Metrics::new()),
+    };
+    tokio::spawn(run(driver, CancellationToken::new()));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(queue.depth().map(|it| it.1), [0, 0, 0, 1]);
+    assert_eq!(*log.lock(), [Cause::First; 4]);
+}

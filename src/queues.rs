@@ -1,0 +1,104 @@
+//! The queues of both kinds, and what feeds them: a change, by the rules of `triggers.rs`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
+use crate::enrollment_request::reservations::Holder;
+use crate::environment::wall_clock;
+use crate::kubernetes::stores::Stores;
+use crate::queue::fair::Bounds;
+use crate::queue::{ReconcileQueue, class};
+use crate::realm::limiter::Applicant;
+use crate::reconcile::{Kind, Options};
+use crate::triggers::{self, Cache, Enqueue};
+
+/// The queues of both kinds. A clone is the same queues.
+#[derive(Clone)]
+pub(crate) struct Queues {
+    pub(crate) configs: ReconcileQueue<AuthenticatorConfig>,
+    pub(crate) requests: ReconcileQueue<EnrollmentRequest>,
+    config_stores: Stores<AuthenticatorConfig>,
+    request_stores: Stores<EnrollmentRequest>,
+    options: Arc<Options>,
+}
+
+impl Queues {
+    /// Empty ones, for the objects of these stores.
+    pub(crate) fn new(
+        configs: &Stores<AuthenticatorConfig>,
+        requests: &Stores<EnrollmentRequest>,
+        bounds: Bounds,
+        options: Options,
+    ) -> Self {
+        let options = Arc::new(options);
+        let (stores, by) = (configs.clone(), options.clone());
+        let config_queue = ReconcileQueue::new(bounds, move |object, cause| {
+            let config = stores.get(object)?;
+            Some(class::of_config(&config, cause, &by, wall_clock()))
+        });
+        let (stores, named, by) = (requests.clone(), configs.clone(), options.clone());
+        let request_queue = ReconcileQueue::new(bounds, move |object, cause| {
+            let request = stores.get(object)?;
+            let namespace = request.metadata.namespace.clone().unwrap_or_default();
+            let config = |name: &str| named.get(&ObjectRef::new(name).within(&namespace));
+            Some(class::of_request(&request, config, cause, &by, wall_clock()))
+        });
+        Self {
+            configs: config_queue,
+            requests: request_queue,
+            config_stores: configs.clone(),
+            request_stores: requests.clone(),
+            options,
+        }
+    }
+
+    /// A person that this request waited for is free, or it may send to its identity now.
+    pub(crate) fn reservation_freed(&self, holder: &Holder) {
+        self.enqueue(triggers::reservation_freed(holder, self));
+    }
+
+    /// A provider config, or its Secret, has changed.
+    pub(crate) fn provider_config_changed(&self, provider: &ProviderConfigKey) {
+        self.enqueue(triggers::provider_config_changed(provider, self));
+    }
+
+    /// It is this object's turn to call its tenant.
+    pub(crate) fn turn_granted(&self, Applicant { kind, namespace, name }: &Applicant) {
+        if *kind == AuthenticatorConfig::CONTROLLER {
+            self.configs.enqueue(ObjectRef::new(name).within(namespace));
+        } else {
+            self.requests.enqueue(ObjectRef::new(name).within(namespace));
+        }
+    }
+
+    /// Enqueues what a change enqueues.
+    pub(crate) fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
+        configs.into_iter().for_each(|config| self.configs.enqueue(config));
+        requests.into_iter().for_each(|request| self.requests.enqueue(request));
+    }
+}
+
+impl Cache for Queues {
+    fn configs(&self) -> Vec<Arc<AuthenticatorConfig>> {
+        self.config_stores.state()
+    }
+
+    fn requests(&self) -> Vec<Arc<EnrollmentRequest>> {
+        self.request_stores.state()
+    }
+
+    fn has_request(&self, request: &ObjectRef<EnrollmentRequest>) -> bool {
+        self.request_stores.get(request).is_some()
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn now(&self) -> Timestamp {
+        wall_clock()
+    }
+}

@@ -1,0 +1,190 @@
+//! What is watched: the objects of each kind in each watched namespace, and the provider configs. The queues are fed by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::ListParams;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::{Api, Client, Resource};
+use tokio::task::JoinSet;
+
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
+use crate::enrollment_request::reservations::{Holder, Reservations};
+use crate::kubernetes::client::Server;
+use crate::kubernetes::lenient::Lenient;
+use crate::kubernetes::own_writes::OwnWrites;
+use crate::kubernetes::report::WatchReport;
+use crate::kubernetes::stores::Stores;
+use crate::kubernetes::watch::{Gone, watch};
+use crate::queue::ReconcileQueue;
+use crate::queues::Queues;
+use crate::realm::Providers;
+use crate::reconcile::Memories;
+use crate::runtime::cause;
+use crate::runtime::readiness::Readiness;
+use crate::settings::Settings;
+use crate::triggers;
+
+/// How long a list of all requests may take, and how long after it failed it is tried again.
+const LIST: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_secs(2);
+
+/// All that is watched.
+pub(crate) struct Watches {
+    pub(crate) configs: Watched<AuthenticatorConfig>,
+    pub(crate) requests: Watched<EnrollmentRequest>,
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) reservations: Arc<Reservations>,
+    pub(crate) own_writes: Arc<OwnWrites>,
+    pub(crate) queues: Queues,
+    /// The watched namespaces, or `None` for the whole cluster.
+    scopes: Vec<Option<String>>,
+}
+
+/// The objects of one kind, in all watched namespaces.
+pub(crate) struct Watched<K: Resource<DynamicType = ()> + 'static> {
+    pub(crate) stores: Stores<K>,
+    pub(crate) queue: ReconcileQueue<K>,
+    pub(crate) memories: Memories,
+}
+
+impl Watches {
+    /// Starts to watch what `settings` say.
+    pub(crate) fn start(
+        settings: &Settings,
+        server: &Server,
+        readiness: &Readiness,
+        watches: &mut JoinSet<()>,
+    ) -> Self {
+        let scopes = match &settings.watch_namespaces[..] {
+            [] => vec![None],
+            namespaces => namespaces.iter().cloned().map(Some).collect(),
+        };
+        let (config_stores, config_writers) = Stores::<AuthenticatorConfig>::new(&scopes);
+        let (request_stores, request_writers) = Stores::<EnrollmentRequest>::new(&scopes);
+
+        let queues = Queues::new(&config_stores, &request_stores, settings.bounds(), settings.options());
+        let freed = queues.clone();
+        let reservations = Arc::new(Reservations::new(move |holder: &Holder| freed.reservation_freed(holder)));
+        let changed = queues.clone();
+        let changed = move |provider: &ProviderConfigKey| changed.provider_config_changed(provider);
+        let providers = Providers::watch(server, readiness, &settings.operator_namespace, changed, watches);
+        let this = Self {
+            configs: Watched { stores: config_stores, queue: queues.configs.clone(), memories: Memories::default() },
+            requests: Watched { stores: request_stores, queue: queues.requests.clone(), memories: Memories::default() },
+            providers: Arc::new(providers),
+            reservations,
+            own_writes: Arc::default(),
+            queues,
+            scopes,
+        };
+        for ((scope, configs), requests) in this.scopes.iter().zip(config_writers).zip(request_writers) {
+            let report = WatchReport::new::<AuthenticatorConfig>(readiness, &server.url, scope.as_deref());
+            watches.spawn(this.watch_configs(api(&server.client, scope), report, configs));
+            let report = WatchReport::new::<EnrollmentRequest>(readiness, &server.url, scope.as_deref());
+            watches.spawn(this.watch_requests(api(&server.client, scope), report, requests));
+        }
+        this
+    }
+
+    fn watch_configs(
+        &self,
+        api: Api<Lenient<AuthenticatorConfig>>,
+        report: WatchReport,
+        writer: Writer<AuthenticatorConfig>,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (applied, went, own_writes) = (self.queues.clone(), self.queues.clone(), self.own_writes.clone());
+        let forget = self.configs.forget(&self.own_writes);
+        watch(
+            api,
+            report,
+            writer,
+            move |before, config| {
+                let edited = own_writes.hear(config);
+                applied.enqueue(triggers::config_applied(before, config, edited, &applied));
+            },
+            move |config| {
+                forget(config);
+                went.enqueue(triggers::config_deleted(Some(&config.namespace), &config.name, &went));
+            },
+        )
+    }
+
+    fn watch_requests(
+        &self,
+        api: Api<Lenient<EnrollmentRequest>>,
+        report: WatchReport,
+        writer: Writer<EnrollmentRequest>,
+    ) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (applied, went, own_writes) = (self.queues.clone(), self.queues.clone(), self.own_writes.clone());
+        let (forget, reservations) = (self.requests.forget(&self.own_writes), self.reservations.clone());
+        watch(
+            api,
+            report,
+            writer,
+            move |before, request| {
+                let edited = own_writes.hear(request);
+                applied.enqueue(triggers::request_applied(before, request, edited, &applied));
+            },
+            move |request| {
+                forget(request);
+                reservations.release(&holder(request));
+                went.enqueue(triggers::request_deleted(Some(&request.namespace), &went));
+            },
+        )
+    }
+
+    /// Waits until every store holds what there is.
+    pub(crate) async fn filled(&self) {
+        self.providers.filled().await;
+        self.configs.stores.filled().await;
+        self.requests.stores.filled().await;
+    }
+
+    /// All requests, as the API server has them now, not as the watches have them: tried until it answers.
+    pub(crate) async fn all_requests(&self, client: &Client) -> Vec<EnrollmentRequest> {
+        let mut requests = Vec::new();
+        for scope in &self.scopes {
+            let api: Api<Lenient<EnrollmentRequest>> = api(client, scope);
+            loop {
+                let why = match tokio::time::timeout(LIST, api.list(&ListParams::default())).await {
+                    Ok(Ok(listed)) => break requests.extend(listed.items.into_iter().map(|Lenient(request)| request)),
+                    Ok(Err(error)) => cause(&error),
+                    Err(_) => format!("no answer within {} s", LIST.as_secs()),
+                };
+                tracing::warn!("the EnrollmentRequests cannot be listed: {why}; it is tried again");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+        requests
+    }
+}
+
+impl<K: Resource<DynamicType = ()>> Watched<K> {
+    /// Forgets an object that is gone.
+    fn forget(&self, own_writes: &Arc<OwnWrites>) -> impl Fn(&Gone) + Send + 'static + use<K> {
+        let (queue, memories, own_writes) = (self.queue.clone(), self.memories.clone(), own_writes.clone());
+        move |object| {
+            own_writes.forget(&object.uid);
+            memories.forget(&object.uid);
+            queue.remove(&ObjectRef::new(&object.name).within(&object.namespace));
+        }
+    }
+}
+
+/// A request that is gone, as one that held a person.
+fn holder(Gone { uid, namespace, name }: &Gone) -> Holder {
+    Holder { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
+}
+
+fn api<K>(client: &Client, scope: &Option<String>) -> Api<Lenient<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
