@@ -43,6 +43,7 @@ mod many_links;
 mod metrics;
 mod moves;
 mod network;
+mod ordering;
 mod orphaning;
 mod outage;
 mod pausing;

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::kubernetes::{Change, Key, Kind, Objects};
 use crate::lease::Candidate;
 use crate::looks;
-use crate::waker::Waker;
+use crate::waker::{self, Waker};
 use crate::world::World;
 
 /// A process.
@@ -116,8 +116,8 @@ impl Process {
             }
         });
         world.say(format_args!("{} starts", process.name));
-        let configs = Waker::new(&process, looks::config_looks(&process));
-        let requests = Waker::new(&process, looks::request_looks(&process));
+        let configs = Waker::new(&process, looks::config_looks(&process), waker::class_of_config);
+        let requests = Waker::new(&process, looks::request_looks(&process), waker::class_of_request);
         _ = process.wakers.set(Wakers { configs, requests });
         process.watch(
             process.seen.1,
@@ -149,12 +149,12 @@ impl Process {
 
     /// Wakes the loop for a request that the cache has.
     pub fn wake_request(&self, key: &Key) {
-        self.wakers.get().iter().for_each(|wakers| wakers.requests.wake_known(key));
+        self.wakers.get().iter().for_each(|wakers| wakers.requests.wake(key));
     }
 
     /// Wakes the loop for a configuration that the cache has.
     pub fn wake_config(&self, key: &Key) {
-        self.wakers.get().iter().for_each(|wakers| wakers.configs.wake_known(key));
+        self.wakers.get().iter().for_each(|wakers| wakers.configs.wake(key));
     }
 
     /// Wakes the loops for what a change enqueues.

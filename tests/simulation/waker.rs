@@ -1,10 +1,15 @@
-//! One look at a time for each object, whenever it is woken or its time has come.
+//! One look at a time for each object, whenever it is woken or its time has come, in the order of the operator's own queue.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::queue::class::{self, Cause, Class};
+use beyond_identity_operator::queue::fair::{Bounds, FairQueue};
+use beyond_identity_operator::triggers::Cache;
+use kube::ResourceExt;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -18,67 +23,113 @@ pub type Looking = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
 /// Begins a look.
 pub type Look<K> = Arc<dyn Fn(K) -> Looking + Send + Sync>;
 
-/// Wakes the loops of one kind.
+/// Classifies an object, as the operator does.
+pub type Classify<K> = fn(&Process, &K, Cause) -> Class;
+
+/// The queue of one kind, and what runs the looks.
 pub struct Waker<K> {
     process: Arc<Process>,
     look: Look<K>,
-    woken: Mutex<BTreeMap<Key, Arc<Notify>>>,
+    classify: Classify<K>,
+    queue: Mutex<FairQueue<Key>>,
+    looked: Mutex<BTreeSet<Key>>,
+    changed: Notify,
 }
 
 impl<K: Kind> Waker<K> {
-    /// Wakes the loop for an object that the cache has.
-    pub fn wake_known(&self, key: &Key) {
-        let known = K::cache(&self.process).lock().contains_key(key);
-        if known {
-            self.wake(key);
+    /// With bounds that the seed decides, so small that objects wait for each other.
+    pub fn new(process: &Arc<Process>, look: Look<K>, classify: Classify<K>) -> Arc<Self> {
+        let bounds = {
+            let chance = &mut process.world.lock().chance;
+            let mut up_to = |most: u64| 1 + usize::try_from(chance.below(most)).unwrap_or(0);
+            Bounds { total: up_to(4), per_provider_config: up_to(3) }
+        };
+        let waker = Arc::new(Self {
+            process: process.clone(),
+            look,
+            classify,
+            queue: Mutex::new(FairQueue::new(bounds)),
+            looked: Mutex::default(),
+            changed: Notify::new(),
+        });
+        process.spawn(waker.clone().work());
+        waker
+    }
+
+    /// Wakes the loop for an object, where the cache has it.
+    pub fn wake(&self, key: &Key) {
+        if let Some(class) = self.class(key, Cause::Change) {
+            self.queue.lock().enqueue(key.clone(), class);
+            self.changed.notify_one();
         }
     }
 
-    pub fn new(process: &Arc<Process>, look: Look<K>) -> Arc<Self> {
-        Arc::new(Self { process: process.clone(), look, woken: Mutex::default() })
+    fn class(&self, key: &Key, cause: Cause) -> Option<Class> {
+        let object = K::cache(&self.process).lock().get(key).cloned()?;
+        let cause = if self.looked.lock().contains(key) { cause } else { Cause::First };
+        Some((self.classify)(&self.process, &object, cause))
     }
 
-    pub fn wake(&self, key: &Key) {
-        let mut woken = self.woken.lock();
-        let notify = woken.entry(key.clone()).or_insert_with(|| {
-            let notify = Arc::new(Notify::new());
-            let work = work(self.process.clone(), key.clone(), notify.clone(), self.look.clone());
-            self.process.spawn(work);
-            notify
-        });
-        notify.notify_one();
+    /// Begins looks for as long as the process lives.
+    async fn work(self: Arc<Self>) {
+        self.process.work_begins().await;
+        loop {
+            self.process.awake().await;
+            let due = self.begin();
+            let timer = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.changed.notified() => {}
+                () = timer => {}
+            }
+        }
+    }
+
+    /// Begins the looks whose turn it is; answers when there may be more.
+    fn begin(self: &Arc<Self>) -> Option<Instant> {
+        let mut queue = self.queue.lock();
+        queue.promote(Instant::now(), |key| self.class(key, Cause::Requeue));
+        while let Some(key) = queue.start_next() {
+            self.looked.lock().insert(key.clone());
+            self.process.spawn(self.clone().look_at(key));
+        }
+        queue.next_due()
+    }
+
+    async fn look_at(self: Arc<Self>, key: Key) {
+        self.process.awake().await;
+        let object = K::cache(&self.process).lock().get(&key).cloned();
+        let mut again = None;
+        if let Some(object) = object {
+            match self.process.spawn((self.look)(Arc::unwrap_or_clone(object))).await {
+                Ok(after) => again = after.map(|after| Instant::now() + after),
+                Err(error) if error.is_panic() => {
+                    let message = error.into_panic();
+                    let text = message.downcast_ref::<String>().cloned().unwrap_or_default();
+                    self.process.world.lock().violate(format!("a look at {key:?} panicked: {text}"));
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+        self.queue.lock().done(&key, again);
+        self.changed.notify_one();
     }
 }
 
-/// Looks at one object whenever it is woken, or its time has come.
-async fn work<K: Kind>(process: Arc<Process>, key: Key, woken: Arc<Notify>, look: Look<K>) {
-    process.work_begins().await;
-    let mut due: Option<Instant> = None;
-    loop {
-        let timer = async {
-            match due {
-                Some(due) => sleep_until(due).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = woken.notified() => {}
-            () = timer => {}
-        }
-        process.awake().await;
-        due = None;
-        let object = K::cache(&process).lock().get(&key).cloned();
-        let Some(object) = object else { continue };
-        match process.spawn(look(Arc::unwrap_or_clone(object))).await {
-            Ok(after) => due = after.map(|after| Instant::now() + after),
-            Err(error) if error.is_panic() => {
-                let message = error.into_panic();
-                let text = message.downcast_ref::<String>().cloned().unwrap_or_default();
-                process.world.lock().violate(format!("a look at {key:?} panicked: {text}"));
-                return;
-            }
-            Err(_) => return,
-        }
-    }
+/// The class of a request in this process.
+pub fn class_of_request(process: &Process, request: &EnrollmentRequest, cause: Cause) -> Class {
+    let namespace = request.namespace().unwrap_or_default();
+    let config = |name: &str| process.configs.lock().get(&(namespace, name.to_owned())).cloned();
+    class::of_request(request, config, cause, process.options(), process.now())
+}
+
+/// The class of a configuration.
+pub fn class_of_config(process: &Process, config: &AuthenticatorConfig, cause: Cause) -> Class {
+    class::of_config(config, cause, process.options(), process.now())
 }
