@@ -84,11 +84,28 @@ async fn a_provider_config_that_does_not_answer_leaves_workers_to_the_others() {
 async fn provider_configs_take_turns_however_many_objects_one_has() {
     let many = Fixture::new().await;
     let other = many.with_another_realm().await;
+    is_not_behind_many(&many, &other).await;
+}
+
+#[tokio::test]
+async fn namespaces_take_turns_however_many_objects_one_has() {
+    let many = Fixture::new().await;
+    let other = many.beside().await;
+    is_not_behind_many(&many, &other).await;
+}
+
+/// Makes one configuration of `other` while there are many of `many`, and sees that it does not wait for these.
+async fn is_not_behind_many(many: &Fixture, other: &Fixture) {
     slow_down(&many.realm, Duration::from_millis(200));
-    // No worker is free for one of them that the other could not have.
-    let _operator = many.start_with(|settings| workers(settings, 2, 2)).await;
-    let names = names();
-    create_configs(&many, &names).await;
+    let _operator = many
+        .start_with(|settings| {
+            settings.watch_namespaces = vec![many.namespace.clone(), other.namespace.clone()];
+            settings.watch_namespaces.dedup();
+            // No worker is free for one of them that the other could not have.
+            workers(settings, 2, 2);
+        })
+        .await;
+    create_configs(many, &names()).await;
     eventually("the first one is made", || !many.realm.configs().is_empty()).await;
     let before = many.realm.configs().len();
     other.create_config_named("other").await;
