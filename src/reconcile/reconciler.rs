@@ -98,7 +98,7 @@ where
         cached.is_some_and(|cached| cached.uid().as_ref() == Some(&uid))
     };
     let mut reconcile = Reconcile::begin(context, object);
-    let ended = reconcile.to_the_end().await;
+    let ended = reconcile.run_steps().await;
     reconcile.report_unwritable(&ended).await;
     K::finish(&mut reconcile);
     let Reconcile { held, mut memory, .. } = reconcile;
@@ -137,7 +137,7 @@ where
         reconcile
     }
 
-    async fn to_the_end(&mut self) -> Result<Until, Interrupted> {
+    async fn run_steps(&mut self) -> Result<Until, Interrupted> {
         for _ in 0..MOST_STEPS {
             let step = plan(&self.input());
             if let Some(until) = self.execute(step).await? {

@@ -23,7 +23,7 @@ impl<'a> Account<'a> {
         }
         let values = json!({ "clusterName": "test", "watchNamespaces": watched, "crds": { "install": false } });
         let rendered = chart::render(release, operator, &values).unwrap();
-        cluster.run_kubectl_with(&rendered, ["apply", "--server-side", "--filename", "-"]).unwrap();
+        cluster.apply(&rendered).unwrap();
         let name = format!("system:serviceaccount:{operator}:{release}-beyond-identity-operator");
         Self { cluster, name }
     }

@@ -44,5 +44,5 @@ pub fn copy(from: &Path, to: &Path) {
 /// Makes a namespace, unless it is there.
 pub fn namespace(cluster: &ControlPlane, name: &str) {
     let namespace = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    cluster.run_kubectl_with(&namespace.to_string(), ["apply", "--server-side", "--filename", "-"]).unwrap();
+    cluster.apply(&namespace.to_string()).unwrap();
 }

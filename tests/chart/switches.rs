@@ -151,7 +151,7 @@ fn the_api_server_takes_all_of_it() {
     for name in [NAMESPACE, "one", "2"] {
         namespace(cluster, name);
     }
-    cluster.run_kubectl_with(SERVICE_MONITORS, ["apply", "--server-side", "--filename", "-"]).unwrap();
+    cluster.apply(SERVICE_MONITORS).unwrap();
     let wait = ["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com", "--timeout=60s"];
     cluster.run_kubectl(wait).unwrap();
     let apply = ["apply", "--dry-run=server", "--validate=strict", "--filename", "-"];

@@ -24,10 +24,6 @@ fn logged(place: &Fixture, reason: &str) -> Vec<String> {
     log_about(&about).into_iter().filter(|line| line.contains(&reason)).collect()
 }
 
-fn sends(place: &Fixture) -> usize {
-    place.realm.requests_of(Operation::CreateJob).len()
-}
-
 #[tokio::test]
 async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent_without_them() {
     let (place, _operator) = Fixture::ready_with(|settings| {
@@ -69,7 +65,7 @@ async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent
     }
     assert_eq!((place.remote_state(&live), place.remote_state(in_doubt)), ("REVOKED".into(), "REVOKED".into()));
     // By now the new one would have sent.
-    assert_eq!((sends(&place), place.mailed().len()), (3, 2));
+    assert_eq!((place.calls(Operation::CreateJob), place.mailed().len()), (3, 2));
     let written = place.requests().get(NEW).await.unwrap();
     assert_eq!(written.status.and_then(|status| status.send), None);
 
@@ -107,10 +103,10 @@ async fn a_record_that_cannot_be_written_is_not_sent_for_and_that_is_said_with_t
     let request = place.request_says("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert!(message(&request).contains(REFUSAL), "{}", message(&request));
-    assert_eq!((sends(&place), request.status.unwrap().send), (0, None));
+    assert_eq!((place.calls(Operation::CreateJob), request.status.unwrap().send), (0, None));
     policy.lift().await;
     let job = job_of(&place.request_says("LinkSent").await);
-    assert_eq!((place.mailed(), sends(&place)), (vec![job], 1));
+    assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
 #[tokio::test]
@@ -126,7 +122,7 @@ async fn a_wish_that_is_withdrawn_when_its_record_was_refused_holds_up_nobody_el
     place.change_request(json!({"attempt": 1})).await.unwrap();
     place.create_request_with("second", json!({"authenticatorConfigRef": {"name": "other"}})).await;
     let second = job_of(&place.named_request_says("second", "LinkSent").await);
-    assert_eq!((place.mailed(), sends(&place)), (vec![first, second], 2));
+    assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![first, second], 2));
 }
 
 /// How often the operator of `place` was refused to take this request's finalizer off.

@@ -5,20 +5,14 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::conditions::REVOKE_REFUSED;
 use beyond_identity_operator::api::{EnrollmentRequest, HasStatus, PAUSED, RECONCILE_REQUESTED_AT};
-use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use kube::Api;
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, NEVER, REQUEST, annotate, conditions, eventually, job_of, reason, said_by, wait_for,
+    CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, never_by_itself, reason,
+    said_by, wait_for,
 };
-
-/// No pause ends within a test.
-fn never_by_itself(settings: &mut Settings) {
-    settings.grace_period = Duration::ZERO;
-    settings.resync_interval = NEVER;
-}
 
 /// Asks for a look, and waits until it was made.
 async fn ask<K>(api: Api<K>, name: &str, value: &'static str) -> K
@@ -30,10 +24,6 @@ where
     wait_for(api, name, format!("has handled {value}"), handled).await
 }
 
-fn reads(place: &Fixture) -> usize {
-    place.realm.requests_of(Operation::GetJob).len()
-}
-
 #[tokio::test]
 async fn what_is_settled_is_read_once_more_in_one_write() {
     let (place, _operator) = Fixture::ready().await;
@@ -41,15 +31,15 @@ async fn what_is_settled_is_read_once_more_in_one_write() {
     let job = job_of(&place.request_says("LinkSent").await);
     place.realm.set_job_state(&job, "COMPLETE");
     let request = ask(place.requests(), REQUEST, "one").await;
-    assert_eq!((reason(&request), reads(&place)), ("Complete", 1));
+    assert_eq!((reason(&request), place.calls(Operation::GetJob)), ("Complete", 1));
 
     let history = History::of(&place.requests(), REQUEST).await;
     let request = ask(place.requests(), REQUEST, "two").await;
-    assert_eq!((reason(&request), reads(&place)), ("Complete", 2), "also when it is final");
+    assert_eq!((reason(&request), place.calls(Operation::GetJob)), ("Complete", 2), "also when it is final");
     // What somebody did in the vendor's console.
     place.realm.set_job_state(&job, "REVOKED");
     let request = ask(place.requests(), REQUEST, "three").await;
-    assert_eq!((reason(&request), reads(&place)), ("Revoked", 3));
+    assert_eq!((reason(&request), place.calls(Operation::GetJob)), ("Revoked", 3));
     place.realm.set_job_state(&job, "COMPLETE");
     ask(place.requests(), REQUEST, "four").await;
     place.realm.remove_job(&job);

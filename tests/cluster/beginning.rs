@@ -67,11 +67,11 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     let requests = definitions.iter().position(|crd| crd["spec"]["names"]["plural"] == "enrollmentrequests").unwrap();
     let requests = definitions.remove(requests);
     for definition in &definitions {
-        install(&control_plane, definition);
+        control_plane.apply(&definition.to_string()).unwrap();
     }
     waits(&process, &[&all[2]]).await;
 
-    install(&control_plane, &loosened(requests.clone()));
+    control_plane.apply(&loosened(requests.clone()).to_string()).unwrap();
     is_ready_soon(&process).await;
     place.create_secret(&place.token).await;
     place.create_provider(|_| {}).await;
@@ -99,7 +99,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     let mut older = loosened(requests);
     let schema = &mut older["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     schema["properties"]["status"]["properties"].as_object_mut().unwrap().remove("send").unwrap();
-    install(&control_plane, &older);
+    control_plane.apply(&older.to_string()).unwrap();
     let served =
         || control_plane.run_kubectl(["get", "--raw", "/openapi/v3/apis/beyondidentity.dev/v1alpha1"]).unwrap();
     eventually("the older definition is served", || !served().contains("notBefore")).await;
@@ -119,11 +119,6 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
 
 /// What is said of a definition that lacks something.
 const LACKS: &str = "The installed CustomResourceDefinition";
-
-fn install(control_plane: &ControlPlane, definition: &Value) {
-    let apply = ["apply", "--server-side", "--filename", "-"];
-    control_plane.run_kubectl_with(&definition.to_string(), apply).unwrap();
-}
 
 /// The definition as an older version may have had it: anything is a spec.
 fn loosened(mut definition: Value) -> Value {

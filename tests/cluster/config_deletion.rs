@@ -157,7 +157,7 @@ async fn a_refusal_that_ends_in_time_lets_the_configuration_be_deleted() {
     place.delete_config().await;
     gone(&place).await;
     assert_eq!(place.realm.configs(), []);
-    assert_eq!(place.realm.requests_of(Operation::DeleteConfig).len(), 3);
+    assert_eq!(place.calls(Operation::DeleteConfig), 3);
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ async fn each_type_is_made_kept_and_deleted() {
         let before = remote(&place);
 
         patch(&place.configs(), CONFIG, json!({"spec": {"config": change}})).await.unwrap();
-        eventually("it is changed", || place.realm.requests_of(Operation::UpdateConfig).len() == 1).await;
+        eventually("it is changed", || place.calls(Operation::UpdateConfig) == 1).await;
         let [call] = &place.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
         assert_eq!(call.json(), json!({"authenticator_config": {"config": changed}}));
         eventually("it has changed", || remote(&place) != before).await;

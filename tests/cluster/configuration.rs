@@ -139,7 +139,7 @@ async fn a_configuration_goes_with_its_object() {
     place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     gone(&place).await;
     assert_eq!(place.realm.configs(), []);
-    assert_eq!(place.realm.requests_of(Operation::DeleteConfig).len(), 1);
+    assert_eq!(place.calls(Operation::DeleteConfig), 1);
 }
 
 #[tokio::test]

@@ -191,7 +191,7 @@ async fn nothing_is_sent_for_a_request_that_was_deleted_before_its_turn() {
     wait_until_gone(place.requests(), REQUEST).await;
     place.realm.resume();
     place.config_says("Available").await;
-    let calls = || place.realm.requests_of(Operation::CreateConfig).len();
+    let calls = || place.calls(Operation::CreateConfig);
     eventually("the configuration is there", || calls() == 1).await;
-    assert_eq!((place.mailed().len(), place.realm.requests_of(Operation::ListJobs).len()), (0, 0));
+    assert_eq!((place.mailed().len(), place.calls(Operation::ListJobs)), (0, 0));
 }

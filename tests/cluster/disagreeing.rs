@@ -44,7 +44,7 @@ async fn says_that_they_disagree(place: &Fixture, job: &str) {
 async fn is_adopted(place: &Fixture, job: &str) {
     let request = place.request_says("Adopted").await;
     assert_eq!((job_of(&request).as_str(), place.mailed()), (job, vec![job.to_owned()]));
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.calls(Operation::CreateJob), 1);
 }
 
 #[tokio::test]

@@ -8,14 +8,8 @@ use harness::simulator::{Effect, Job, Operation, Reply, Rule};
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, wait_until_gone,
+    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short, wait_until_gone,
 };
-
-/// After a call in doubt it is settled in 2 + 1 + 2 seconds.
-fn short(settings: &mut Settings) {
-    settings.request_timeout = Duration::from_secs(2);
-    settings.settle_time = Duration::from_secs(2);
-}
 
 /// A place with the request's history, and an operator with other times.
 async fn place(edit: impl FnOnce(&mut Settings)) -> (Fixture, Operator, History<EnrollmentRequest>) {
@@ -39,17 +33,13 @@ async fn with(effect: Effect) -> (Fixture, Operator, History<EnrollmentRequest>)
     (place, operator, history)
 }
 
-fn sends(place: &Fixture) -> usize {
-    place.realm.requests_of(Operation::CreateJob).len()
-}
-
 /// Waits for the email, then for the end of the request: in between nothing else was sent, or said.
 async fn assert_one_email(place: &Fixture, history: &History<EnrollmentRequest>, in_sends: usize) {
     let request = place.request_says("LinkSent").await;
     place.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
     wait_until_gone(place.requests(), REQUEST).await;
     let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
-    assert_eq!(sends(place), in_sends);
+    assert_eq!(place.calls(Operation::CreateJob), in_sends);
     let status = request.status.as_ref().unwrap();
     assert_eq!(status.job_id.as_ref(), Some(&email.job_id));
     assert_eq!(status.state.as_deref(), Some("LINK_SENT"));
@@ -93,7 +83,7 @@ async fn a_send_that_was_lost_on_its_way_is_made_again_once_that_is_sure() {
         place.create_request().await;
         let request = history.says("SendInDoubt").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
-        assert_eq!((sends(&place), place.realm.outbox().len()), (1, 0), "{effect:?}");
+        assert_eq!((place.calls(Operation::CreateJob), place.realm.outbox().len()), (1, 0), "{effect:?}");
         assert_one_email(&place, &history, 2).await;
 
         let calls = place.realm.requests_of(Operation::CreateJob);
@@ -201,7 +191,7 @@ async fn a_request_that_is_deleted_in_doubt_is_settled_before_it_goes() {
     let mut turns: Vec<_> = history.versions().iter().map(in_doubt).collect();
     turns.dedup();
     assert_eq!(turns, [false, true, false], "new, in doubt until it was marked, then settled and let go");
-    assert_eq!((sends(&place), place.realm.outbox().len()), (1, 0));
+    assert_eq!((place.calls(Operation::CreateJob), place.realm.outbox().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -212,7 +202,7 @@ async fn nor_does_a_refusal_hold_up_a_deletion() {
     place.request_says("SendInDoubt").await;
     place.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
     wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!((sends(&place), place.realm.outbox().len()), (1, 0));
+    assert_eq!((place.calls(Operation::CreateJob), place.realm.outbox().len()), (1, 0));
 }
 
 #[tokio::test]
@@ -233,7 +223,7 @@ async fn a_configuration_whose_answer_was_lost_is_found_by_its_mark() {
             let remotes = place.realm.configs();
             assert_eq!(remotes.len(), 1, "{effect:?}");
             assert_eq!(config.status.unwrap().id.as_ref(), Some(&remotes[0].id));
-            assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1, "{effect:?}");
+            assert_eq!(place.calls(Operation::CreateConfig), 1, "{effect:?}");
         }),
     )
     .await;

@@ -66,15 +66,15 @@ async fn the_same_in_another_order_is_no_difference() {
     let (place, _operator) = Fixture::ready_with(comparing).await;
     let origins = json!({"config": {"trustedOrigins": ["https://a.example.com", "https://b.example.com"]}});
     place.change_config(origins).await.unwrap();
-    eventually("it is changed", || place.realm.requests_of(Operation::UpdateConfig).len() == 1).await;
+    eventually("it is changed", || place.calls(Operation::UpdateConfig) == 1).await;
     let id = remote(&place).id;
     place.realm.edit_config(&id, |config| {
         config.config["trusted_origins"].as_array_mut().unwrap().reverse();
     });
-    let looks = || place.realm.requests_of(Operation::GetConfig).len();
+    let looks = || place.calls(Operation::GetConfig);
     let before = looks();
     eventually("it was compared", || looks() >= before + 3).await;
-    assert_eq!(place.realm.requests_of(Operation::UpdateConfig).len(), 1);
+    assert_eq!(place.calls(Operation::UpdateConfig), 1);
 }
 
 /// A service that does not keep what it is told.

@@ -21,7 +21,7 @@ fn sentence(other: &str) -> String {
 
 /// Sends, adopts, revokes: what a duplicate must not do.
 fn deeds(place: &Fixture) -> (usize, usize) {
-    (place.realm.requests_of(Operation::CreateJob).len(), place.revocations().len())
+    (place.calls(Operation::CreateJob), place.revocations().len())
 }
 
 #[tokio::test]

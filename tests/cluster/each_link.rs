@@ -163,7 +163,7 @@ async fn an_earlier_link_is_revoked_while_the_next_attempt_is_blocked() {
     let (place, _operator) = Fixture::ready().await;
     place.create_request().await;
     let first = sent(&place, 1).await;
-    let calls = || place.realm.requests_of(Operation::CreateJob).len();
+    let calls = || place.calls(Operation::CreateJob);
     let slow = Effect::DelayAnswer(Duration::from_secs(2));
     place.realm.fault(Rule::new(slow).on(Operation::CreateJob).once());
     place.change_request(json!({"attempt": 2})).await.unwrap();

@@ -235,5 +235,5 @@ async fn a_configuration_whose_id_is_edited_is_read_at_once_and_found_again_by_i
     edit(&theirs.id).await;
     place.config_says("ConfigurationInUse").await;
     assert_eq!(place.realm.config(&theirs.id), Some(theirs));
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
+    assert_eq!(place.calls(Operation::CreateConfig), 1);
 }

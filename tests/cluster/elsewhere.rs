@@ -11,14 +11,8 @@ use serde_json::json;
 
 use crate::fixture::{
     CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, following, job_of, message, patch,
-    reason, said_by, wait_for, wait_until_gone,
+    reason, said_by, short, wait_for, wait_until_gone,
 };
-
-/// After a call in doubt it is settled in 2 + 1 + 2 seconds.
-fn short(settings: &mut Settings) {
-    settings.request_timeout = Duration::from_secs(2);
-    settings.settle_time = Duration::from_secs(2);
-}
 
 /// Lets the provider config lead to another address.
 async fn lead_to(place: &Fixture, url: &str) {
@@ -99,7 +93,7 @@ async fn a_service_that_knows_nothing_of_the_realm_is_not_believed_that_nothing_
     let request = place.request_says("UnrecognizedService").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert!(request.status.as_ref().unwrap().send.is_some(), "its record stays");
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.calls(Operation::CreateJob), 1);
 
     place.realm.clear_faults();
     let request = place.request_says("LinkSent").await;

@@ -17,7 +17,7 @@ async fn each_turn_is_one_event() {
     let request = place.request_says("LinkSent").await;
     place.realm.set_job_state(&job_of(&request), "EXPIRED");
     place.request_says("LinkExpired").await;
-    let reads = || place.realm.requests_of(harness::simulator::Operation::GetJob).len();
+    let reads = || place.calls(harness::simulator::Operation::GetJob);
     let before = reads();
     eventually("it was looked at again", || reads() > before + 2).await;
 

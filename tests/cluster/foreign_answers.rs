@@ -8,14 +8,9 @@ use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Effect, Operation, Reply, Rule};
 
 use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, eventually, following, job_of, message, reason, wait_until_gone,
+    CONFIG, Fixture, History, REQUEST, conditions, eventually, following, job_of, message, reason, short,
+    wait_until_gone,
 };
-
-/// After a call in doubt it is settled in 2 + 1 + 2 seconds.
-fn short(settings: &mut Settings) {
-    settings.request_timeout = Duration::from_secs(2);
-    settings.settle_time = Duration::from_secs(2);
-}
 
 /// Jobs are looked at again and again, and configurations are compared every second.
 fn watching(settings: &mut Settings) {
@@ -26,10 +21,6 @@ fn watching(settings: &mut Settings) {
 /// What stands between answers, with this status.
 fn in_between(status: u16) -> [Effect; 2] {
     [Reply::proxy_page(status), Reply::gateway_error(status, "no Route matched")].map(Effect::Answer)
-}
-
-fn calls(place: &Fixture, operation: Operation) -> usize {
-    place.realm.requests_of(operation).len()
 }
 
 /// What was ever said of the object.
@@ -51,12 +42,12 @@ async fn a_send_that_a_proxy_answers_is_in_doubt_and_made_again_once_that_is_set
         let in_doubt = history.says("ServiceUnavailable").await;
         assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=False");
         assert!(in_doubt.status.unwrap().send.is_some(), "its record stays");
-        let listed = calls(&place, Operation::ListJobs);
-        eventually("it was looked for twice more", || calls(&place, Operation::ListJobs) >= listed + 2).await;
+        let listed = place.calls(Operation::ListJobs);
+        eventually("it was looked for twice more", || place.calls(Operation::ListJobs) >= listed + 2).await;
         assert_eq!((place.realm.fired(send), place.mailed().len()), (1, 0), "{effect:?}");
         place.realm.clear_faults();
         let request = place.request_says("LinkSent").await;
-        assert_eq!((place.mailed(), calls(&place, Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
+        assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
         let said = reasons(&history.versions());
         for other in ["Refused", "Unauthorized", "PermissionDenied"] {
             assert!(!said.iter().any(|reason| reason == other), "{effect:?}: {said:?}");
@@ -73,7 +64,7 @@ async fn an_email_that_went_out_behind_a_proxy_is_found_by_its_job() {
         place.realm.fault(Rule::new(answer).on(Operation::CreateJob).once());
         place.create_request().await;
         let request = place.request_says("LinkSent").await;
-        assert_eq!((place.mailed(), calls(&place, Operation::CreateJob)), (vec![job_of(&request)], 1), "{status}");
+        assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job_of(&request)], 1), "{status}");
     }
 }
 
@@ -90,7 +81,7 @@ async fn a_configuration_that_a_proxy_answers_for_is_in_doubt_and_made_once() {
         let config = place.config_says("Available").await;
         let remotes = place.realm.configs();
         assert_eq!((remotes.len(), config.status.unwrap().id.as_ref()), (1, Some(&remotes[0].id)), "{status}");
-        assert_eq!(calls(&place, Operation::CreateConfig), if made { 1 } else { 2 }, "{status}");
+        assert_eq!(place.calls(Operation::CreateConfig), if made { 1 } else { 2 }, "{status}");
         let said = reasons(&history.versions());
         assert!(!said.iter().any(|reason| reason == "Refused" || reason == "PermissionDenied"), "{said:?}");
     }
@@ -128,13 +119,13 @@ async fn a_configuration_that_a_proxy_hides_is_not_made_again() {
         let rule = place.realm.fault(Rule::new(effect).on(Operation::GetConfig));
         eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
         place.realm.remove_fault(rule);
-        let read = calls(&place, Operation::GetConfig);
-        eventually("it was found again", || calls(&place, Operation::GetConfig) > read).await;
+        let read = place.calls(Operation::GetConfig);
+        eventually("it was found again", || place.calls(Operation::GetConfig) > read).await;
         let config = place.config_says("Available").await;
         assert_eq!(config.status.unwrap().id, available.status.unwrap().id);
         let is_named = |config: &AuthenticatorConfig| config.status.as_ref().is_some_and(|status| status.id.is_some());
         assert!(history.versions().iter().all(is_named));
-        assert_eq!((calls(&place, Operation::CreateConfig), place.realm.configs().len()), (1, 1));
+        assert_eq!((place.calls(Operation::CreateConfig), place.realm.configs().len()), (1, 1));
     }))
     .await;
 }

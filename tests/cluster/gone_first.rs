@@ -102,7 +102,7 @@ async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_t
         })
         .await;
         assert_eq!(request.status.unwrap().attempt, Some(1));
-        assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), names.len());
+        assert_eq!(place.calls(Operation::CreateJob), names.len());
     }))
     .await;
 }
@@ -121,7 +121,7 @@ async fn a_configuration_goes_by_the_credentials_seen_last_too() {
         // And what is new is not made.
         place.create_config().await;
         place.config_says(goes.says()).await;
-        assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
+        assert_eq!(place.calls(Operation::CreateConfig), 1);
     }))
     .await;
 }
@@ -132,7 +132,7 @@ async fn what_is_only_followed_waits_until_the_way_is_there_again() {
     let jobs = enrolled(&place, &[REQUEST]).await;
     Goes::Secret.away(&place).await;
     known_to_be_gone(&place, Goes::Secret).await;
-    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let reads = || place.calls(Operation::GetJob);
     let before = reads();
     place.realm.set_job_state(&jobs[0], "LINK_OPENED");
     let asked = json!({

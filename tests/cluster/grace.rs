@@ -143,7 +143,7 @@ async fn an_outage_never_stalls() {
     let history = History::of(&place.requests(), REQUEST).await;
     place.create_request().await;
     place.request_says("ServiceUnavailable").await;
-    eventually("it was tried three times", || place.realm.requests_of(Operation::GetIdentity).len() >= 3).await;
+    eventually("it was tried three times", || place.calls(Operation::GetIdentity) >= 3).await;
     place.realm.resume();
     place.request_says("LinkSent").await;
     let rows: Vec<_> = history.versions().iter().map(conditions).collect();
@@ -182,7 +182,7 @@ async fn a_settled_request_keeps_its_row_when_looks_fail_and_moves_its_generatio
     place.create_request().await;
     let sent = place.request_says("LinkSent").await;
     place.realm.set_token("another");
-    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let reads = || place.calls(Operation::GetJob);
     let before = reads();
     eventually("the job was refused three times", || reads() >= before + 3).await;
     let now = place.request_says("LinkSent").await;

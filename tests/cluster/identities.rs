@@ -46,7 +46,7 @@ async fn an_identity_that_cannot_be_enrolled_is_waited_for() {
         (case.mend)(&place.realm);
         place.request_says("LinkSent").await;
         assert_eq!(place.realm.outbox().len(), 1, "{}", case.reason);
-        assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1, "{}", case.reason);
+        assert_eq!(place.calls(Operation::CreateJob), 1, "{}", case.reason);
     }))
     .await;
 }

@@ -165,7 +165,7 @@ async fn following_writes_nothing_while_nothing_changes() {
     place.create_request().await;
     let job = job_of(&place.request_says("LinkSent").await);
     let history = History::of(&place.requests(), REQUEST).await;
-    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let reads = || place.calls(Operation::GetJob);
     let before = reads();
     eventually("the job was read ten times", || reads() >= before + 10).await;
     place.realm.set_job_state(&job, "LINK_OPENED");
@@ -181,7 +181,7 @@ async fn a_look_that_fails_moves_nothing() {
     let sent = place.request_says("LinkSent").await;
     let history = History::of(&place.requests(), REQUEST).await;
     place.realm.set_token("another");
-    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let reads = || place.calls(Operation::GetJob);
     let before = reads();
     eventually("the job was refused twice", || reads() >= before + 2).await;
     place.realm.set_token(&place.token);

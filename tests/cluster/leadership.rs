@@ -125,7 +125,7 @@ async fn a_leader_killed_with_a_send_under_way_leaves_one_email() {
     eventually("the email went out", || place.realm.outbox().len() == 1).await;
     leader.kill();
     assert_one_email(&place).await;
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.calls(Operation::CreateJob), 1);
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn a_leader_whose_api_server_falls_silent_finishes_its_send_begins_no_othe
     // It is answered when the lease is lost, and the standby does not lead yet, or has just begun to.
     place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(14))).on(Operation::CreateJob).once());
     place.create_request().await;
-    eventually("it sends", || place.realm.requests_of(Operation::CreateJob).len() == 1).await;
+    eventually("it sends", || place.calls(Operation::CreateJob) == 1).await;
     place.realm.add_identity(Identity::active("joe", "joe@example.com"));
     let slow = Rule::new(Effect::Delay(Duration::from_secs(11))).on(Operation::ListJobs).about("joe").once();
     let slow = place.realm.fault(slow);
@@ -165,7 +165,7 @@ async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1()
     let (place, leader, standby) = two().await;
     place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(10))).on(Operation::ListJobs).once());
     place.create_request().await;
-    eventually("it is about to send", || place.realm.requests_of(Operation::ListJobs).len() == 1).await;
+    eventually("it is about to send", || place.calls(Operation::ListJobs) == 1).await;
     let theirs = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 20}});
     patch(&leases(&place), LEASE, theirs).await.unwrap();
     let (code, printed) = leader.end();

@@ -39,7 +39,7 @@ async fn nothing_is_sent_while_as_many_as_a_status_holds_cannot_be_revoked_and_a
     let stalled = history.first("stalled", |request| conditions(request).starts_with("Stalled=True")).await;
     let refused = said_by(&stalled, REVOKE_REFUSED);
     assert!(jobs.iter().any(|job| refused.contains(job)), "{refused}");
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), jobs.len());
+    assert_eq!(place.calls(Operation::CreateJob), jobs.len());
 
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;

@@ -49,7 +49,7 @@ async fn calls_that_fail_inside_the_service_are_made_again() {
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     place.request_says("LinkSent").await;
     assert_eq!(place.realm.outbox().len(), 1);
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.calls(Operation::CreateJob), 1);
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn what_is_settled_keeps_its_row_through_an_outage() {
     place.create_request().await;
     let sent = place.request_says("LinkSent").await;
     place.realm.pause();
-    let reads = || place.realm.requests_of(Operation::GetJob).len();
+    let reads = || place.calls(Operation::GetJob);
     let before = reads();
     eventually("two looks have failed", || reads() >= before + 2).await;
     let now = place.request_says("LinkSent").await;

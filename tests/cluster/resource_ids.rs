@@ -234,6 +234,6 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
         );
     }
     place.change_config(json!({"managementPolicy": "Observe"})).await.unwrap();
-    eventually("only one was written to", || place.realm.requests_of(Operation::UpdateConfig).len() == 1).await;
+    eventually("only one was written to", || place.calls(Operation::UpdateConfig) == 1).await;
     assert_eq!(place.realm.config(&console.id), Some(console));
 }

@@ -75,7 +75,7 @@ async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it
     place.config_says("Available").await;
     place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::CreateJob).once());
     place.create_request().await;
-    eventually("the call is made", || place.realm.requests_of(Operation::CreateJob).len() == 1).await;
+    eventually("the call is made", || place.calls(Operation::CreateJob) == 1).await;
     operator.kill().await;
     assert_eq!(place.realm.outbox(), [], "it is too late for this test");
 
@@ -96,7 +96,7 @@ async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it
     );
     place.realm.remove_fault(hidden);
     place.request_says("LinkSent").await;
-    assert_eq!(place.realm.requests_of(Operation::CreateJob).len(), 1);
+    assert_eq!(place.calls(Operation::CreateJob), 1);
     assert_eq!(place.realm.outbox().len(), 1);
 }
 

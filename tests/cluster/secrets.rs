@@ -1,13 +1,12 @@
 //! The Secret is watched: what becomes of it counts at once, whatever the pauses are, and takes no email with it.
 
-use std::time::Duration;
-
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Identity, Recorded};
 use serde_json::json;
 
-use crate::fixture::{CONFIG, Fixture, JANE, NEVER, Operator, conditions, eventually, patch, reason, wait_for};
+use crate::fixture::{
+    CONFIG, Fixture, JANE, Operator, conditions, eventually, never_by_itself, patch, reason, wait_for,
+};
 
 /// How many requests there are while the token is replaced.
 const MANY: usize = 30;
@@ -15,12 +14,6 @@ const MANY: usize = 30;
 const ROTATIONS: usize = 3;
 
 const STALLED: &str = "Stalled=True Ready=False";
-
-/// No pause ends within a test: only what changes in the cluster wakes anybody.
-fn never_by_itself(settings: &mut Settings) {
-    settings.grace_period = Duration::ZERO;
-    settings.resync_interval = NEVER;
-}
 
 /// A place where an AuthenticatorConfig and a request wait for a Secret that is not there, and will not look again by
 /// themselves.

@@ -28,10 +28,6 @@ fn calls_about(place: &Fixture, identity: &str) -> usize {
     place.realm.requests().iter().filter(|call| call.path.contains(&format!("identities/{identity}"))).count()
 }
 
-fn sends(place: &Fixture) -> usize {
-    place.realm.requests_of(Operation::CreateJob).len()
-}
-
 fn sends_to_jane(place: &Fixture) -> usize {
     let sends = place.realm.requests_of(Operation::CreateJob);
     sends.iter().filter(|call| call.path.contains(&format!("identities/{JANE}/"))).count()
@@ -63,12 +59,12 @@ async fn without_send(definitions: &Definitions) {
     assert_eq!(message(&request), remedy("status.send", "enrollmentrequests"));
     place.annotate_request(REQUEST, "one").await;
     is_not_tried_again_and_again(&place, &history).await;
-    assert_eq!((sends(&place), place.mailed().len()), (0, 0));
+    assert_eq!((place.calls(Operation::CreateJob), place.mailed().len()), (0, 0));
 
     definitions.install("EnrollmentRequest", None).await;
     ask(&place, "one").await;
     let job = job_of(&place.request_says("LinkSent").await);
-    assert_eq!((place.mailed(), sends(&place)), (vec![job], 1));
+    assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
 async fn without_endpoint(definitions: &Definitions) {
@@ -79,14 +75,18 @@ async fn without_endpoint(definitions: &Definitions) {
     let request = place.request_says("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(message(&request), remedy("status.send.endpoint", "enrollmentrequests"));
-    assert_eq!((sends(&place), request.status.unwrap().send), (0, None), "half a record is taken back");
+    assert_eq!(
+        (place.calls(Operation::CreateJob), request.status.unwrap().send),
+        (0, None),
+        "half a record is taken back"
+    );
     is_not_tried_again_and_again(&place, &history).await;
-    assert_eq!(sends(&place), 0);
+    assert_eq!(place.calls(Operation::CreateJob), 0);
 
     definitions.install("EnrollmentRequest", None).await;
     ask(&place, "one").await;
     let job = job_of(&place.request_says("LinkSent").await);
-    assert_eq!((place.mailed(), sends(&place)), (vec![job], 1));
+    assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
 async fn without_attempt(definitions: &Definitions) {
@@ -102,7 +102,7 @@ async fn without_attempt(definitions: &Definitions) {
     assert_eq!(message(&request), remedy("status.attempt", "enrollmentrequests"));
     is_not_tried_again_and_again(&place, &history).await;
     ask(&place, "one").await;
-    let lists = || place.realm.requests_of(Operation::ListJobs).len();
+    let lists = || place.calls(Operation::ListJobs);
     let before = lists();
     eventually("its job was looked for", || lists() > before).await;
     let to_jane = || place.realm.outbox().into_iter().filter(|email| email.identity_id == JANE).count();
@@ -150,7 +150,7 @@ async fn without_the_endpoint_of_a_create(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", None).await;
     annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
     place.config_says("Available").await;
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
+    assert_eq!(place.calls(Operation::CreateConfig), 1);
 }
 
 async fn without_create(definitions: &Definitions) {
@@ -165,7 +165,7 @@ async fn without_create(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", None).await;
     annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
     place.config_says("Available").await;
-    assert_eq!((place.realm.requests_of(Operation::CreateConfig).len(), place.realm.configs().len()), (1, 1));
+    assert_eq!((place.calls(Operation::CreateConfig), place.realm.configs().len()), (1, 1));
 }
 
 async fn without_id(definitions: &Definitions) {
@@ -182,7 +182,7 @@ async fn without_id(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", None).await;
     annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
     let config = place.config_says("Available").await;
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 1);
+    assert_eq!(place.calls(Operation::CreateConfig), 1);
     assert_eq!(config.status.unwrap().id, place.realm.configs().first().map(|config| config.id.clone()));
 }
 

@@ -148,7 +148,7 @@ async fn a_create_of_an_earlier_version_is_settled_and_there_is_one_configuratio
         let ids: Vec<_> = place.realm.configs().into_iter().map(|config| config.id).collect();
         let status = config.status.unwrap();
         assert_eq!((&[status.id.unwrap()][..], status.create), (&ids[..], None), "made: {made}");
-        let creates = place.realm.requests_of(Operation::CreateConfig).len();
+        let creates = place.calls(Operation::CreateConfig);
         assert_eq!((creates, ids[0] == there.id), (usize::from(!made), made));
     }))
     .await;
@@ -246,5 +246,5 @@ async fn a_configuration_of_an_earlier_version_is_kept_and_deleted() {
         assert_eq!(place.realm.configs().len(), 0, "{name}");
         operator.stop().await;
     }
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig).len(), 0);
+    assert_eq!(place.calls(Operation::CreateConfig), 0);
 }

@@ -1,19 +1,11 @@
 //! Who waits for another object is woken when that changes: under these settings nothing is looked at again by itself.
 
-use std::time::Duration;
-
-use beyond_identity_operator::operator::Settings;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::fixture::{CONFIG, Fixture, JANE, NEVER, Operator, REQUEST, conditions, patch, wait_for};
+use crate::fixture::{CONFIG, Fixture, JANE, Operator, REQUEST, conditions, never_by_itself, patch, wait_for};
 
 const STALLED: &str = "Stalled=True Ready=False";
-
-fn never_by_itself(settings: &mut Settings) {
-    settings.grace_period = Duration::ZERO;
-    settings.resync_interval = NEVER;
-}
 
 /// Waits until Jane's request is Stalled for this reason, and will not be looked at again by itself: the first look begins
 /// the grace period and comes back soon, and one after a change of the spec finds that it is over.

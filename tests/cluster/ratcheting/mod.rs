@@ -59,7 +59,7 @@ async fn a_stricter_rule_blocks_no_write_of_what_is_stored_already() {
         let mut definition = definition.clone();
         let schema = definition.pointer_mut(SCHEMA).unwrap();
         *schema = loosened(schema.take());
-        install(&control_plane, &definition);
+        control_plane.apply(&definition.to_string()).unwrap();
     }
     each(&cases, |case| until(case, "it is accepted", Result::is_ok)).await;
     each(&cases, store).await;
@@ -67,7 +67,7 @@ async fn a_stricter_rule_blocks_no_write_of_what_is_stored_already() {
     each(&clean, store).await;
 
     for definition in &definitions {
-        install(&control_plane, definition);
+        control_plane.apply(&definition.to_string()).unwrap();
     }
     let breaks = |case: &Case| case.change.is_none() && case.rule.path.first().is_some_and(|part| part == "spec");
     for kind in clean.iter().map(|clean| &clean.kind) {
@@ -131,11 +131,6 @@ fn schema_of<'a>(definitions: &'a [Value], kind: &str) -> &'a Value {
 /// Does this with each case.
 async fn each<'a, F: Future<Output = ()>>(cases: &'a [Case], act: impl Fn(&'a Case) -> F) {
     stream::iter(cases).for_each_concurrent(AT_ONCE, act).await;
-}
-
-fn install(control_plane: &ControlPlane, definition: &Value) {
-    let apply = ["apply", "--server-side", "--filename", "-"];
-    control_plane.run_kubectl_with(&definition.to_string(), apply).unwrap();
 }
 
 /// A case for each rule of a kind.

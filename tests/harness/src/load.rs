@@ -116,7 +116,7 @@ impl Load {
     }
 
     fn apply(&self, objects: &str) -> anyhow::Result<()> {
-        self.cluster.run_kubectl_with(objects, ["apply", "--server-side", "--filename", "-"]).map(drop)
+        self.cluster.apply(objects).map(drop)
     }
 
     /// Starts the operator with its own defaults, as its ServiceAccount, and waits until it is ready.

@@ -128,6 +128,11 @@ impl ControlPlane {
     {
         output_of(self.kubectl(args), input)
     }
+
+    /// Applies a manifest, as `kubectl apply --server-side` does, and returns what it printed.
+    pub fn apply(&self, manifest: &str) -> anyhow::Result<String> {
+        self.run_kubectl_with(manifest, ["apply", "--server-side", "--filename", "-"])
+    }
 }
 
 /// A line of progress. Straight to stderr, since the test runner swallows what `eprintln!` prints.
