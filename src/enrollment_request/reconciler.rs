@@ -129,6 +129,10 @@ impl<B: Backend> Request<'_, B> {
             return self.refuse_revoke(job, &said);
         }
         let Some(realm) = self.remote(reference) else { return };
+        if !self.context.environment.may_write() {
+            // The process has lost the lease, or is ending, since the revocation was planned: other requests were read meanwhile.
+            return;
+        }
         let now = self.context.environment.monotonic();
         let answer = realm.revoke_job(identity_id, job_id).await;
         let said = match answer {
