@@ -9,58 +9,28 @@ mod properties;
 mod resource_id;
 mod undecodable;
 
-use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use super::input::{Input, Step};
+use super::input::Step;
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, ProviderConfigRef, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::desired::Desired;
 use crate::authenticator_config::kind::Made;
 use crate::authenticator_config::mark::Mark;
-use crate::authenticator_config::observed::{Listed, Observed};
+use crate::authenticator_config::observed::Listed;
 use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::plan::plan;
-use crate::reconcile::testing::TIMES;
-use crate::reconcile::unwritable::Unwritable;
+use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
 use crate::reconcile::{Destination, Fact, Failure, Left, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait};
 
 /// What only a person can mend is tried again after this.
 const RESYNC: Until = Until::After(TIMES.resync);
 
-/// What is known of an object: its status, and the rest.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    status: AuthenticatorConfigStatus,
-    observed: Observed,
-}
-
-impl Deref for Known {
-    type Target = Observed;
-
-    fn deref(&self) -> &Observed {
-        &self.observed
-    }
-}
-
-impl DerefMut for Known {
-    fn deref_mut(&mut self) -> &mut Observed {
-        &mut self.observed
-    }
-}
+type Known = testing::Known<AuthenticatorConfig>;
 
 impl Known {
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-
     /// The realm behind the provider config, once it is known.
     fn realm(&mut self) -> &mut ResolvedRealm {
         let Some(Fact::Known(realm)) = self.object.realms.get_mut(&via()) else { panic!("it is not resolved") };
@@ -75,12 +45,8 @@ impl Desired {
     }
 }
 
-fn now() -> Timestamp {
-    "2026-01-01T12:00:03Z".parse().unwrap()
-}
-
 fn next_of(desired: &Desired, known: &Known) -> Step {
-    plan(&Input { desired, status: &known.status, observed: &known.observed, times: &TIMES, now: now() })
+    known.next(desired)
 }
 
 fn next(known: &Known) -> Step {
@@ -95,43 +61,13 @@ fn deleting() -> Desired {
     desired().with(|it| it.lifecycle.deleted_at = Some(now()))
 }
 
-/// The provider config of all tests.
-fn via() -> ProviderConfigRef {
-    ProviderConfigRef::default()
-}
-
-/// What was found of where the provider config leads.
-fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<ResolvedRealm>> {
-    let found = match found {
-        Fact::Unknown => Fact::Unknown,
-        Fact::Failed(failure) => Fact::Failed(failure),
-        Fact::Known(destination) => {
-            Fact::Known(ResolvedRealm { destination, not_allowed: None, no_resource_ids: None })
-        }
-    };
-    [(via(), found)].into()
-}
-
-fn home() -> RealmIds {
-    RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
-}
-
 fn elsewhere() -> RealmIds {
     RealmIds { realm_id: "elsewhere".to_owned(), ..home() }
 }
 
 /// A new object, just read from the API server, with its finalizer.
 fn fresh() -> Known {
-    Known::default().with(|it| {
-        let object = &mut it.object;
-        (object.fresh, object.finalizer, object.may_write) = (true, true, true);
-        (object.nonce, object.grace_remaining) = ("nonce".to_owned(), TIMES.grace);
-    })
-}
-
-/// The status cannot be written.
-fn unwritable() -> Unwritable {
-    Unwritable { why: "a policy refuses it".to_owned(), retry_in: Duration::from_secs(40) }
+    Known::default().with(|it| it.object = fresh_object())
 }
 
 /// Where the provider config leads.
@@ -257,12 +193,6 @@ fn made_of(id: &str) -> Change {
     Change::Take { create_id: Some("nonce".to_owned()), id, realm, endpoint, made_as: Some(1) }
 }
 
-/// Until when a step waits that leaves the conditions as they are.
-fn silent(step: &Step) -> Until {
-    let Step::Wait(Wait { say: None, until, .. }) = step else { panic!("it is not silent: {step:?}") };
-    *until
-}
-
 /// The record is taken off, and the step says this.
 fn withdrawn(step: &Step) -> Option<Reason> {
     let Step::Withdraw { record_id, say } = step else { panic!("it withdraws nothing: {step:?}") };
@@ -275,13 +205,6 @@ fn recorded(step: Step) -> (Change, Option<Reason>) {
     let Step::Record(change) = step else { panic!("it records nothing: {step:?}") };
     let phase = change.phase(1);
     (change, phase.map(|phase| phase.why().reason))
-}
-
-/// What a step that waits says.
-fn said(step: &Step) -> Phase {
-    let Step::Wait(Wait { say: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
-    assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
-    phase.clone()
 }
 
 /// The reason that a step that waits says, and until when it waits.

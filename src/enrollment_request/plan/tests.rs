@@ -12,14 +12,13 @@ mod send;
 mod undecodable;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::input::{Input, Step};
+use super::input::Step;
 use crate::api::enrollment_request::DeliveryMethod;
-use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::desired::{Desired, Who};
 use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
@@ -27,45 +26,10 @@ use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::enrollment_request::wishes::Wishes;
-use crate::reconcile::plan::plan;
-use crate::reconcile::testing::TIMES;
-use crate::reconcile::unwritable::Unwritable;
-use crate::reconcile::{
-    Destination, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait,
-};
+use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
+use crate::reconcile::{Destination, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, Sent, Until, Wait};
 
-/// What is known of a request: its status, and the rest.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    status: EnrollmentRequestStatus,
-    observed: Observed,
-}
-
-impl Deref for Known {
-    type Target = Observed;
-
-    fn deref(&self) -> &Observed {
-        &self.observed
-    }
-}
-
-impl DerefMut for Known {
-    fn deref_mut(&mut self) -> &mut Observed {
-        &mut self.observed
-    }
-}
-
-impl Known {
-    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
-        change(&mut self);
-        self
-    }
-
-    /// What the rules take.
-    fn input<'a>(&'a self, desired: &'a Desired) -> Input<'a> {
-        Input { desired, status: &self.status, observed: &self.observed, times: &TIMES, now: now() }
-    }
-}
+type Known = testing::Known<EnrollmentRequest>;
 
 impl Desired {
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -74,14 +38,8 @@ impl Desired {
     }
 }
 
-/// The moment at which all plans are made: three seconds after the list that [`super::super::testing::send`]
-/// was written after.
-fn now() -> Timestamp {
-    "2026-01-01T12:00:03Z".parse().unwrap()
-}
-
 fn next(desired: &Desired, known: &Known) -> Step {
-    plan(&known.input(desired))
+    known.next(desired)
 }
 
 /// Enrol the identity of the vendor's how-to.
@@ -108,38 +66,12 @@ fn wishes(annotation: &str, value: &str) -> Wishes {
     Wishes::of(&[(annotation.to_owned(), value.to_owned())].into())
 }
 
-fn home() -> RealmIds {
-    RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
-}
-
-/// The provider config of all tests.
-fn via() -> ProviderConfigRef {
-    ProviderConfigRef::default()
-}
-
 fn destination() -> Destination {
     Destination { realm: home(), endpoint: ENDPOINT.to_owned() }
 }
 
 fn there() -> Fact<Destination> {
     Fact::Known(destination())
-}
-
-/// What was found of where the provider config leads.
-fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<ResolvedRealm>> {
-    let found = match found {
-        Fact::Unknown => Fact::Unknown,
-        Fact::Failed(failure) => Fact::Failed(failure),
-        Fact::Known(destination) => {
-            Fact::Known(ResolvedRealm { destination, not_allowed: None, no_resource_ids: None })
-        }
-    };
-    [(via(), found)].into()
-}
-
-/// The status cannot be written.
-fn unwritable() -> Option<Unwritable> {
-    Some(Unwritable { why: "a policy refuses it".to_owned(), retry_in: Duration::from_secs(40) })
 }
 
 /// A job as it was read by its id, at 12:00:03 by the service's clock.
@@ -149,11 +81,7 @@ fn read(job: CredentialBindingJob) -> Option<ReadJob> {
 
 /// A new request, just read from the API server, with its finalizer.
 fn fresh() -> Known {
-    Known::default().with(|it| {
-        let object = &mut it.object;
-        (object.fresh, object.finalizer, object.may_write) = (true, true, true);
-        (object.nonce, object.grace_remaining) = ("nonce".to_owned(), TIMES.grace);
-    })
+    Known::default().with(|it| it.object = fresh_object())
 }
 
 /// A new request of which all is known that a send needs.
@@ -202,25 +130,12 @@ fn sent(outcome: Outcome<CredentialBindingJob>) -> Option<Sent<crate::api::Enrol
     Some(Sent { record: record(), outcome })
 }
 
-/// Until when a step waits that leaves the conditions as they are.
-fn silent(step: &Step) -> Until {
-    let Step::Wait(Wait { say: None, until, .. }) = step else { panic!("it is not silent: {step:?}") };
-    *until
-}
-
 fn is_pending(desired: &Desired, status: &EnrollmentRequestStatus) -> bool {
     super::pending::is_pending(&Known { status: status.clone(), ..Known::default() }.input(desired))
 }
 
 fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef> {
     super::to_revoke(&Known { status: status.clone(), ..Known::default() }.input(desired))
-}
-
-/// What a step that waits says.
-fn said(step: &Step) -> Phase {
-    let Step::Wait(Wait { say: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
-    assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
-    phase.clone()
 }
 
 fn reason(step: &Step) -> Reason {

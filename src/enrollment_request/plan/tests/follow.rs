@@ -360,7 +360,7 @@ fn what_cannot_be_written_down_is_not_tried_to_be_at_each_look() {
         &desired(),
         &following().with(|it| {
             it.read = read(Some(opened));
-            it.object.unwritable = unwritable();
+            it.object.unwritable = Some(unwritable());
         }),
     );
     assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));

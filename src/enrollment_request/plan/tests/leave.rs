@@ -101,7 +101,7 @@ fn a_deletion_names_every_job_that_cannot_be_revoked_and_waits_for_those_that_ca
 
 #[test]
 fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
-    let mut observed = three().with(|it| it.object.unwritable = unwritable());
+    let mut observed = three().with(|it| it.object.unwritable = Some(unwritable()));
     for id in ["b", "c", "job"] {
         assert_eq!(next(&deleting(), &observed), Step::Act(Action::Revoke(via(), reference(id))));
         observed.revoked.insert(id.to_owned());
@@ -109,7 +109,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
     }
     assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None });
     // A send in doubt, whose job a list shows.
-    let mut in_doubt = fresh().with(|it| it.object.unwritable = unwritable());
+    let mut in_doubt = fresh().with(|it| it.object.unwritable = Some(unwritable()));
     in_doubt.status.send = Some(send());
     in_doubt.object.realms = leads(there());
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 91));
@@ -122,7 +122,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
     // What is not deleted waits until it can be written down.
     let step = next(&desired(), &in_doubt);
     assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
-    let kept = prepared().with(|it| it.object.unwritable = unwritable());
+    let kept = prepared().with(|it| it.object.unwritable = Some(unwritable()));
     assert_eq!(reason(&next(&desired(), &kept)), Reason::StatusNotStored, "and nothing is sent");
 }
 
