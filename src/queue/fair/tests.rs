@@ -83,8 +83,9 @@ fn of_several_delays_the_earliest_counts_and_an_immediate_enqueue_overtakes_it()
     let routine = |_: &&str| Some(of(Priority::Routine));
     queue.enqueue("a", of(Priority::Pending));
     assert_eq!(all(&mut queue), ["a"]);
-    queue.enqueue_at("a", at(30));
-    queue.done(&"a", Some(at(20)));
+    queue.enqueue_at("a", at(20));
+    queue.enqueue_at("a", at(25));
+    queue.done(&"a", Some(at(30)));
     queue.enqueue_at("a", at(25));
     assert_eq!(queue.next_due(), Some(at(20)));
     queue.enqueue_at("a", at(10));
@@ -141,7 +142,7 @@ fn every_eighth_pick_goes_to_whoever_waits_longest() {
 
 #[test]
 fn no_more_run_than_the_bound_allows() {
-    let mut queue = FairQueue::new(Bounds { total: 2, per_provider_config: 2 });
+    let mut queue = FairQueue::new(Bounds { total: 2, ..AMPLE });
     for key in ["a", "b", "c"] {
         queue.enqueue(key, of(Priority::Pending));
     }
