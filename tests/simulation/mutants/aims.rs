@@ -17,6 +17,10 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         Mutant::SendsWhatIsHeldBack => {
             state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(Mishap::HeldBack));
         }
+        // A configuration was made before the cluster was lost, and only a list shows it.
+        Mutant::UnusableListIsEmpty => {
+            state.faults.aim = (Port::ListConfigs, Point::Before, Fault::Fail(Mishap::Garbage));
+        }
         // That the schema comes at the right moment takes thousands of seeds.
         Mutant::TrustsUnstored => state.cluster.old_schema = true,
         _ => {}
