@@ -65,7 +65,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     watches.spawn(health::serve(health, readiness.clone()));
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
     let watched = Watches::start(&settings, &server, &readiness, &mut watches);
-    metrics.count_requests(&watched.requests.stores);
+    let requests = watched.requests.stores.clone();
+    metrics.count_requests(move || requests.state());
     let providers = watched.providers.clone();
     metrics.tell_of_tokens(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();

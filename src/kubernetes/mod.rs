@@ -1,5 +1,5 @@
-//! The real Kubernetes API: the way there, the objects port, the watches that fill the stores, and the
-//! Secrets.
+//! The real Kubernetes API: the client, the watches and the stores they fill, the objects port and the events, the Secrets,
+//! what cannot be decoded, who uses what, and what the installed definitions lack.
 
 pub mod client;
 pub mod lenient;

@@ -28,7 +28,6 @@ use requests::Requests;
 
 use crate::api::{EnrollmentRequest, ProviderConfigKey, Reason};
 use crate::beyond_identity::{Error, Operation, Unsent};
-use crate::kubernetes::stores::Stores;
 use crate::reconcile::Ended;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -134,9 +133,9 @@ impl Metrics {
         self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
     }
 
-    /// Counts the requests of these stores from now on.
-    pub fn count_requests(&self, stores: &Stores<EnrollmentRequest>) {
-        self.requests.count(stores);
+    /// Counts from now on what `requests` gives: all that there are.
+    pub fn count_requests(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
+        self.requests.count(requests);
     }
 
     /// Tells from now on when tokens expire: `tokens` gives their provider configs. The namespace of a cluster-scoped one is

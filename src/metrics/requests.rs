@@ -8,7 +8,6 @@ use prometheus_client::registry::Registry;
 use super::computed::Computed;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::beyond_identity::types::JobState;
-use crate::kubernetes::stores::Stores;
 
 /// Of a request that has no job.
 const NONE: &str = "none";
@@ -32,21 +31,21 @@ impl Requests {
         }
     }
 
-    /// Counts the requests of these stores from now on.
-    pub(super) fn count(&self, stores: &Stores<EnrollmentRequest>) {
-        let requests = stores.clone();
+    /// Counts from now on what `requests` gives.
+    pub(super) fn count(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
+        let requests = Arc::new(requests);
+        let of_all = requests.clone();
         self.by_state.add(move || {
             let mut counts = BTreeMap::<&str, i64>::new();
-            for request in requests.state() {
+            for request in of_all() {
                 *counts.entry(request.status.as_ref().map_or(NONE, state)).or_default() += 1;
             }
             counts.into_iter().map(|(state, count)| (vec![("state", state.to_owned())], count)).collect()
         });
-        let requests = stores.clone();
         self.in_doubt.add(move || {
             let is_in_doubt =
                 |request: &Arc<EnrollmentRequest>| request.status.as_ref().is_some_and(|status| status.send.is_some());
-            let count = requests.state().iter().filter(|request| is_in_doubt(request)).count();
+            let count = requests().iter().filter(|request| is_in_doubt(request)).count();
             vec![(Vec::new(), i64::try_from(count).unwrap_or(i64::MAX))]
         });
     }
@@ -61,27 +60,24 @@ fn state(status: &EnrollmentRequestStatus) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::watcher::Event;
     use prometheus_client::encoding::text::encode;
 
     use super::*;
 
     #[test]
     fn requests_are_counted_by_the_states_that_are_known() {
-        let (stores, mut writers) = Stores::new(&[Some("a".to_owned()), Some("b".to_owned())]);
         let states = [None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com"), None];
-        for (number, state) in states.into_iter().enumerate() {
+        let request = |state: Option<&str>| {
             let request = serde_json::json!({
-                "metadata": {"name": format!("request-{number}"), "namespace": "identity"},
+                "metadata": {"name": "jane", "namespace": "identity"},
                 "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}},
                 "status": {"state": state},
             });
-            // In two namespaces.
-            writers[number % 2].apply_watcher_event(&Event::Apply(serde_json::from_value(request).unwrap()));
-        }
+            Arc::new(serde_json::from_value(request).unwrap())
+        };
         let mut registry = Registry::default();
         let requests = Requests::register(&mut registry);
-        requests.count(&stores);
+        requests.count(move || states.map(request).to_vec());
         let scrape = || {
             let mut text = String::new();
             encode(&mut text, &registry).unwrap();
