@@ -1,6 +1,5 @@
 //! The controllers: one for each kind in a process, across all watched namespaces, so that these share its workers fairly.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -10,7 +9,6 @@ use kube::{Client, Resource};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::HasStatus;
 use crate::backend::KubeBackend;
 use crate::beyond_identity::HttpClient;
 use crate::environment::SystemEnvironment;
@@ -22,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::queue::{self, Driver};
 use crate::realm::KubeRealms;
 use crate::realm::limiter::Limiters;
-use crate::reconcile::{Context, Objects, Reconciler, reconcile};
+use crate::reconcile::{Context, Kind, Objects, Reconciler, reconcile};
 use crate::settings::Settings;
 use crate::watches::{Watched, Watches};
 
@@ -67,13 +65,13 @@ fn start<K>(
     });
     let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());
     let depth = move || waiting.depth().into_iter().map(|(priority, depth)| (priority.label(), depth)).collect();
-    metrics.runs(K::CONTROLLER, settings.max_concurrent_reconciles, depth);
+    metrics.runs(K::NAME.controller(), settings.max_concurrent_reconciles, depth);
     let get = move |object: &ObjectRef<K>| stores.get(object);
     let reconcile = move |object: Arc<K>| {
         let context = context.clone();
         async move { reconcile(&context, Arc::unwrap_or_clone(object)).await }
     };
-    let driver = Driver { controller: K::CONTROLLER, queue, get, reconcile, metrics: metrics.clone() };
+    let driver = Driver { controller: K::NAME.controller(), queue, get, reconcile, metrics: metrics.clone() };
     controllers.spawn(queue::run(driver, ending.clone()));
 }
 
@@ -100,7 +98,7 @@ fn backend(world: &World) -> KubeBackend {
 /// The objects of one kind.
 fn objects<K>(world: &World, watched: &Watched<K>) -> KubeObjects<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + HasStatus + Debug + Send + Sync + 'static,
+    K: Kind + Resource<Scope = NamespaceResourceScope> + Salvage,
 {
     let World { client, recorder, metrics, watches, .. } = world;
     let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };

@@ -12,7 +12,7 @@ use crate::kubernetes::stores::Stores;
 use crate::queue::fair::Bounds;
 use crate::queue::{ReconcileQueue, class};
 use crate::realm::limiter::Applicant;
-use crate::reconcile::{Kind, Options};
+use crate::reconcile::{KindName, Options};
 use crate::triggers::{self, Cache, Enqueue};
 
 /// The queues of both kinds. A clone is the same queues.
@@ -67,10 +67,9 @@ impl Queues {
 
     /// It is this object's turn to call its tenant.
     pub(crate) fn turn_granted(&self, Applicant { kind, namespace, name }: &Applicant) {
-        if *kind == AuthenticatorConfig::CONTROLLER {
-            self.configs.enqueue(ObjectRef::new(name).within(namespace));
-        } else {
-            self.requests.enqueue(ObjectRef::new(name).within(namespace));
+        match kind {
+            KindName::AuthenticatorConfig => self.configs.grant_turn(ObjectRef::new(name).within(namespace)),
+            KindName::EnrollmentRequest => self.requests.grant_turn(ObjectRef::new(name).within(namespace)),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::kubernetes::watch::{Gone, watch};
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
 use crate::realm::Providers;
-use crate::reconcile::Memories;
+use crate::reconcile::{Kind, Memories};
 use crate::runtime::cause;
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
@@ -44,10 +44,10 @@ pub(crate) struct Watches {
 }
 
 /// The objects of one kind, in all watched namespaces.
-pub(crate) struct Watched<K: Resource<DynamicType = ()> + 'static> {
+pub(crate) struct Watched<K: Kind> {
     pub(crate) stores: Stores<K>,
     pub(crate) queue: ReconcileQueue<K>,
-    pub(crate) memories: Memories,
+    pub(crate) memories: Memories<K>,
 }
 
 impl Watches {
@@ -162,7 +162,7 @@ impl Watches {
     }
 }
 
-impl<K: Resource<DynamicType = ()>> Watched<K> {
+impl<K: Kind> Watched<K> {
     /// Forgets an object that is gone.
     fn forget(&self, own_writes: &Arc<OwnWrites>) -> impl Fn(&Gone) + Send + 'static + use<K> {
         let (queue, memories, own_writes) = (self.queue.clone(), self.memories.clone(), own_writes.clone());

@@ -60,6 +60,11 @@ impl Phase {
         }
     }
 
+    /// Whether it gets on only when somebody acts, here or elsewhere.
+    pub fn needs_a_person(&self) -> bool {
+        matches!(self, Self::Blocked(_) | Self::Refused(_))
+    }
+
     /// Whether a person should look at it: decides between Normal and Warning events.
     pub fn is_warning(&self) -> bool {
         match self {

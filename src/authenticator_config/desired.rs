@@ -8,7 +8,7 @@ use crate::api::authenticator_config::{DeletionPolicy, ManagementPolicy};
 use crate::api::config_spec::{ConfigSpec, OnboardingConfiguration, RoamingAuthConfig, VerificationMethod};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef};
 use crate::beyond_identity::types::{AuthenticatorConfigPatch, Fields, NewAuthenticatorConfig};
-use crate::reconcile::Lifecycle;
+use crate::reconcile::{Lifecycle, Options};
 
 /// What an AuthenticatorConfig asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,10 +39,10 @@ pub struct Desired {
 
 impl Desired {
     /// Reads what `config`, in the cluster of this name, asks for.
-    pub fn of(config: &AuthenticatorConfig, cluster: &str) -> Self {
+    pub fn of(config: &AuthenticatorConfig, options: &Options) -> Self {
         let (namespace, name) = (config.namespace().unwrap_or_default(), config.name_any());
         let spec = &config.spec;
-        let mark = Mark::of(cluster, &namespace, &name);
+        let mark = Mark::of(&options.cluster, &namespace, &name);
         Self {
             namespace,
             name,
@@ -56,7 +56,7 @@ impl Desired {
             observe: spec.management_policy == ManagementPolicy::Observe,
             lifecycle: Lifecycle::of(
                 config,
-                spec.deletion_policy == DeletionPolicy::Orphan,
+                spec.deletion_policy == DeletionPolicy::Orphan || options.orphan_on_delete,
                 spec.undecodable.as_ref().map(|undecodable| undecodable.why.as_str()),
             ),
         }
@@ -144,6 +144,7 @@ pub fn changed_fields(patch: &AuthenticatorConfigPatch) -> String {
 mod tests {
     use super::*;
     use crate::authenticator_config::testing::{desired, object_with};
+    use crate::reconcile::testing::options;
 
     #[test]
     fn what_is_sent_is_what_the_spec_sets_under_the_names_of_the_api() {
@@ -219,7 +220,7 @@ mod tests {
             ),
         ] {
             let object = object_with(json!({"config": config}));
-            assert_eq!(json!(Desired::of(&object, "demo").create().config), sent);
+            assert_eq!(json!(Desired::of(&object, &options()).create().config), sent);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The AuthenticatorConfig as a kind: its types and its rules, for the shared planner and the shared reconcile loop. Pure.
 
+use std::time::Duration;
+
 use super::change::Change;
 use super::desired::Desired;
 use super::observed::Observed;
@@ -9,10 +11,11 @@ use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::{Kind, Lifecycle, ObjectState, RealmIds, Rules, Sent, View};
+use crate::reconcile::write_ahead::{Record, seconds};
+use crate::reconcile::{Kind, KindName, Lifecycle, ObjectState, Options, RealmIds, Rules, Sent, View, WritesAhead};
 
 impl Kind for AuthenticatorConfig {
-    const CONTROLLER: &'static str = "authenticatorconfig";
+    const NAME: KindName = KindName::AuthenticatorConfig;
 
     type Desired = Desired;
     type Observed = Observed;
@@ -22,25 +25,23 @@ impl Kind for AuthenticatorConfig {
     type Created = Made;
     type Shared = ();
     type Published = ();
+    type Memory = ();
 
-    fn desired(&self, cluster: &str) -> Desired {
-        Desired::of(self, cluster)
+    fn desired(&self, options: &Options) -> Desired {
+        Desired::of(self, options)
     }
 
     fn lifecycle(desired: &Desired) -> &Lifecycle {
         &desired.lifecycle
     }
 
-    fn lifecycle_mut(desired: &mut Desired) -> &mut Lifecycle {
-        &mut desired.lifecycle
-    }
-
-    fn standing_record(status: &AuthenticatorConfigStatus) -> Option<&CreateRecord> {
-        status.create.as_ref()
-    }
-
     fn remote_id(status: &AuthenticatorConfigStatus) -> Option<&str> {
         status.id.as_deref()
+    }
+
+    fn recorded_realm(status: &AuthenticatorConfigStatus) -> Option<RealmIds> {
+        let AuthenticatorConfigStatus { tenant_id, realm_id, .. } = status;
+        Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
     }
 }
 
@@ -100,8 +101,30 @@ impl Rules for AuthenticatorConfig {
         change.apply(self.status.get_or_insert_default())
     }
 
-    fn phase_after(&self, change: &Change) -> Option<Phase> {
-        change.phase(self.metadata.generation.unwrap_or_default())
+    fn phase_after(input: &Input<'_>, change: &Change) -> Option<Phase> {
+        change.phase(input.lifecycle().generation)
+    }
+}
+
+impl WritesAhead for AuthenticatorConfig {
+    type Record = CreateRecord;
+
+    fn record(status: &AuthenticatorConfigStatus) -> Option<&CreateRecord> {
+        status.create.as_ref()
+    }
+
+    fn set_record(status: &mut AuthenticatorConfigStatus, record: Option<CreateRecord>) {
+        status.create = record;
+    }
+}
+
+impl Record for CreateRecord {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn timeout(&self) -> Duration {
+        seconds(self.timeout_seconds)
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::desired::Desired;
 use crate::api::AuthenticatorConfig;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::reconcile::testing::options;
 
 /// An AuthenticatorConfig with two methods and one origin.
 pub(crate) fn object() -> AuthenticatorConfig {
@@ -31,7 +32,7 @@ pub(crate) fn object_with(spec: Value) -> AuthenticatorConfig {
 
 /// What [`object`] asks for.
 pub(crate) fn desired() -> Desired {
-    Desired::of(&object(), "demo")
+    Desired::of(&object(), &options())
 }
 
 /// The remote configuration that is as [`desired`] asks.

@@ -3,11 +3,11 @@
 
 use jiff::Timestamp;
 
-use super::desired::Desired;
 use super::job_state::{is_expired, is_outstanding};
 use super::observed::ReadJob;
 use super::person::Person;
 use super::phase;
+use super::plan::input::Input;
 use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, text};
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
@@ -69,15 +69,15 @@ pub enum SettledBy {
 }
 
 impl Change {
-    /// What `desired` means for a status that this change has been applied to; `None` for a change that says
+    /// The phase of a request to which this change has been applied; `None` for a change that says
     /// nothing, and while the request is being deleted.
-    pub fn phase(&self, status: &EnrollmentRequestStatus, desired: &Desired) -> Option<Phase> {
+    pub fn phase(&self, input: &Input<'_>) -> Option<Phase> {
         let says = match self {
             Self::Conclude { .. } | Self::Settle { .. } => true,
-            Self::Follow(read) => status.job_id.as_ref() == Some(&read.item.id),
+            Self::Follow(read) => input.status.job_id.as_ref() == Some(&read.item.id),
             Self::Forget { .. } | Self::FoundAt { .. } => false,
         };
-        (says && !desired.lifecycle.is_deleting()).then(|| phase::of_request(status, desired))
+        (says && !input.is_deleting()).then(|| phase::of_request(input))
     }
 
     /// Whether the change would change this status.

@@ -1,11 +1,13 @@
 //! What a request asks for, taken from its spec and its metadata. Pure.
 
+use std::fmt;
+
 use kube::ResourceExt;
 
 use super::wishes::Wishes;
-use crate::api::EnrollmentRequest;
 use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
-use crate::reconcile::Lifecycle;
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use crate::reconcile::{Lifecycle, Options};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +33,7 @@ pub struct Desired {
 }
 
 /// How an identity is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Who {
     /// By its id.
     Id(String),
@@ -40,8 +42,13 @@ pub enum Who {
 }
 
 impl Desired {
+    /// Whether the link of the job that `status` names is to be dead.
+    pub fn wants_link_dead(&self, status: &EnrollmentRequestStatus) -> bool {
+        self.revoked || self.wishes.revoke(status)
+    }
+
     /// Reads what `request` asks for.
-    pub fn of(request: &EnrollmentRequest) -> Self {
+    pub fn of(request: &EnrollmentRequest, options: &Options) -> Self {
         let spec = &request.spec;
         let identity = match (&spec.identity.id, &spec.identity.username) {
             (None, Some(username)) => Who::Username(username.clone()),
@@ -59,9 +66,18 @@ impl Desired {
             wishes: Wishes::of(request.annotations()),
             lifecycle: Lifecycle::of(
                 request,
-                spec.deletion_policy == DeletionPolicy::Orphan,
+                spec.deletion_policy == DeletionPolicy::Orphan || options.orphan_on_delete,
                 spec.undecodable.as_ref().map(|undecodable| undecodable.why.as_str()),
             ),
+        }
+    }
+}
+
+impl fmt::Debug for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => f.debug_tuple("Id").field(id).finish(),
+            Self::Username(_) => f.write_str("Username(..)"),
         }
     }
 }

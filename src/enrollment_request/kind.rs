@@ -1,20 +1,25 @@
 //! The request as a kind: its types and its rules, for the shared planner and the shared reconcile loop. Pure.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::change::Change;
 use super::desired::Desired;
-use super::observed::{Observed, SendSlot};
+use super::observed::{Observed, ReadJob, SendSlot};
 use super::plan::input::{Input, Step};
 use super::plan::{self, doubt, leave, pending};
 use super::reservations::Reservations;
+use super::revocations::Revocations;
 use super::step::{Action, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
-use crate::reconcile::{Kind, Lifecycle, ObjectState, Rules, Sent, View};
+use crate::reconcile::write_ahead::{Record, seconds};
+use crate::reconcile::{Kind, KindName, Lifecycle, ObjectState, Options, RealmIds, Rules, Sent, View, WritesAhead};
 
 impl Kind for EnrollmentRequest {
-    const CONTROLLER: &'static str = "enrollmentrequest";
+    const NAME: KindName = KindName::EnrollmentRequest;
 
     type Desired = Desired;
     type Observed = Observed;
@@ -24,25 +29,27 @@ impl Kind for EnrollmentRequest {
     type Created = CredentialBindingJob;
     type Shared = Reservations;
     type Published = SendSlot;
+    type Memory = RequestMemory;
 
-    fn desired(&self, _cluster: &str) -> Desired {
-        Desired::of(self)
+    fn desired(&self, options: &Options) -> Desired {
+        Desired::of(self, options)
     }
 
     fn lifecycle(desired: &Desired) -> &Lifecycle {
         &desired.lifecycle
     }
 
-    fn lifecycle_mut(desired: &mut Desired) -> &mut Lifecycle {
-        &mut desired.lifecycle
-    }
-
-    fn standing_record(status: &EnrollmentRequestStatus) -> Option<&SendRecord> {
-        status.send.as_ref()
-    }
-
     fn remote_id(status: &EnrollmentRequestStatus) -> Option<&str> {
         status.job_id.as_deref()
+    }
+
+    fn recorded_realm(status: &EnrollmentRequestStatus) -> Option<RealmIds> {
+        let EnrollmentRequestStatus { tenant_id, realm_id, .. } = status;
+        Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
+    }
+
+    fn retry_now(memory: &mut RequestMemory) {
+        memory.revocations.retry_now();
     }
 }
 
@@ -109,7 +116,38 @@ impl Rules for EnrollmentRequest {
         change.apply(self.status.get_or_insert_default())
     }
 
-    fn phase_after(&self, change: &Change) -> Option<Phase> {
-        change.phase(self.status.as_ref()?, &Desired::of(self))
+    fn phase_after(input: &Input<'_>, change: &Change) -> Option<Phase> {
+        change.phase(input)
     }
+}
+
+impl WritesAhead for EnrollmentRequest {
+    type Record = SendRecord;
+
+    fn record(status: &EnrollmentRequestStatus) -> Option<&SendRecord> {
+        status.send.as_ref()
+    }
+
+    fn set_record(status: &mut EnrollmentRequestStatus, record: Option<SendRecord>) {
+        status.send = record;
+    }
+}
+
+impl Record for SendRecord {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn timeout(&self) -> Duration {
+        seconds(self.timeout_seconds)
+    }
+}
+
+/// What a process remembers of one request between two reconciles, beside what it remembers of any object.
+#[derive(Clone, Debug, Default)]
+pub struct RequestMemory {
+    /// What is known of the revocations of its jobs.
+    pub revocations: Revocations,
+    /// The jobs that were read by their ids while nothing was concluded yet, and could not be adopted.
+    pub read_before: BTreeMap<String, ReadJob>,
 }

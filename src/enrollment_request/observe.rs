@@ -23,7 +23,11 @@ impl Observed {
         let mut observed = Self {
             poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_poll_at.map(left) }),
             job_known_for: job_id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
-            read_before: if before.read_before.is_empty() { memory.read_before.clone() } else { before.read_before },
+            read_before: if before.read_before.is_empty() {
+                memory.own.read_before.clone()
+            } else {
+                before.read_before
+            },
             holds_send_slot,
             object,
             ..before
@@ -54,11 +58,15 @@ impl Observed {
 }
 
 /// The jobs that could not be revoked not long ago, and why.
-fn revoke_refused(input: &Input<'_>, memory: &Memory, monotonic: Instant) -> BTreeMap<String, String> {
+fn revoke_refused(
+    input: &Input<'_>,
+    memory: &Memory<EnrollmentRequest>,
+    monotonic: Instant,
+) -> BTreeMap<String, String> {
     let (deleting, resync) = (input.is_deleting(), input.times.resync);
     // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
     let again = if deleting { resync.min(RETRY_REVOCATION_OF_DELETED) } else { resync };
-    let mut refused = memory.revocations.refused_within(again, monotonic);
+    let mut refused = memory.own.revocations.refused_within(again, monotonic);
     let to_revoke = to_revoke(input);
     // Of a deletion, also what its send in doubt has made and what cannot be written down.
     refused.retain(|job_id, _| {

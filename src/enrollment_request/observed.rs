@@ -6,9 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::person::Person;
-use crate::api::{EnrollmentRequest, ProviderConfigRef};
+use crate::api::conditions::{is_ready, is_stalled};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
 use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
+use crate::reconcile::annotations::is_paused;
 use crate::reconcile::{Fact, Failure, ObjectState, RealmIds};
 
 /// What is known of a request in one reconcile. Facts that nobody fetched stay unknown, and cost nothing.
@@ -38,8 +40,8 @@ pub struct Observed {
     pub revoked: BTreeSet<String>,
     /// The jobs that another request's status names, too: they are not this one's to revoke.
     pub shared: BTreeSet<String>,
-    /// What the service said to the last revocation, where the job tells next what that means.
-    pub revoke_said: Option<String>,
+    /// What the service said to the revocation of a job, where the job tells next what that means: by the job.
+    pub revoke_said: BTreeMap<String, String>,
     /// The jobs that, not long ago, could not be revoked, and why.
     pub revoke_refused: BTreeMap<String, String>,
     /// Whether the request may send to its identity now, so that no other one may.
@@ -63,6 +65,28 @@ pub struct Config {
     pub stalled: bool,
     /// Whether an annotation has stopped all work on it.
     pub paused: bool,
+}
+
+impl From<&AuthenticatorConfig> for Config {
+    fn from(config: &AuthenticatorConfig) -> Self {
+        let status = config.status.as_ref();
+        // What its conditions say is of a spec that this version could decode.
+        let is_decoded = config.spec.undecodable.is_none();
+        let is_usable = is_decoded && config.metadata.deletion_timestamp.is_none();
+        let ready = status.filter(|status| is_usable && is_ready(&status.conditions));
+        Self {
+            provider_config_ref: config.spec.provider_config_ref.clone(),
+            leaving: config.metadata.deletion_timestamp.is_some(),
+            stalled: !is_decoded || status.is_some_and(|status| is_stalled(&status.conditions)),
+            paused: is_paused(config),
+            ready: ready.and_then(|status| {
+                Some(ReadyConfig {
+                    id: status.id.clone()?,
+                    realm: RealmIds { tenant_id: status.tenant_id.clone()?, realm_id: status.realm_id.clone()? },
+                })
+            }),
+        }
+    }
 }
 
 /// An authenticator configuration that is Ready.

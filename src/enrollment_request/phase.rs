@@ -2,34 +2,38 @@
 
 use super::desired::Desired;
 use super::job_state::is_outstanding;
+use super::plan::input::Input;
 use super::wishes::REVOKE;
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
 use crate::beyond_identity::types::JobState;
+use crate::reconcile::PlanInput;
 
 /// How another email is had.
 const AGAIN: &str = "raise spec.attempt to send another email";
 
 /// The phase of a request of which an attempt is concluded: what is still owed comes first.
-pub fn of_request(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
+pub fn of_request(input: &Input<'_>) -> Phase {
+    let PlanInput { desired, status, .. } = input;
     let Desired { attempt, revoked, wishes, .. } = desired;
     let is_out = status.job_id.is_some() && is_outstanding(status.state.as_deref());
-    if is_out && (*revoked || wishes.revoke(status)) {
+    if is_out && desired.wants_link_dead(status) {
         Phase::AtWork(why(Reason::Revoking, "the link is being revoked"))
     } else if *revoked {
-        of_status(status, desired)
+        of_status(input)
     } else if status.attempt < Some(*attempt) {
         Phase::AtWork(why(Reason::Sending, format!("attempt {attempt} is sent next")))
     } else if let Some(job) = wishes.resend_of(status) {
         Phase::AtWork(why(Reason::Sending, format!("another email is sent next, after that of job {job}")))
     } else {
-        of_status(status, desired)
+        of_status(input)
     }
 }
 
 /// The phase of a request whose attempt is concluded as `status` says.
-pub fn of_status(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
+pub fn of_status(input: &Input<'_>) -> Phase {
+    let PlanInput { desired, status, .. } = input;
     let revoked = desired.revoked;
     match status.skipped {
         Some(Skipped::AlreadyEnrolled) => {
@@ -116,7 +120,8 @@ fn revoked_phase(asked: bool, what: &str) -> Phase {
 }
 
 /// The phase of a request whose job the service does not know any more.
-pub fn of_missing_job(status: &EnrollmentRequestStatus, desired: &Desired) -> Phase {
+pub fn of_missing_job(input: &Input<'_>) -> Phase {
+    let PlanInput { desired, status, .. } = input;
     if desired.revoked {
         return revoked_phase(true, "the job is gone in Beyond Identity");
     }
@@ -133,19 +138,23 @@ pub fn of_missing_job(status: &EnrollmentRequestStatus, desired: &Desired) -> Ph
 mod tests {
     use super::*;
     use crate::enrollment_request::testing::{concluded, request};
+    use crate::reconcile::rules::judge;
+    use crate::reconcile::testing::{now, options};
 
-    /// What a request with this status asks for, whose spec says `revoked`.
-    fn asking(status: &EnrollmentRequestStatus, revoked: bool) -> Desired {
-        Desired { revoked, ..Desired::of(&request("request", status.clone())) }
+    /// What `phase` is of a request with this status, whose spec says `revoked`.
+    fn of(status: &EnrollmentRequestStatus, revoked: bool, phase: fn(&Input<'_>) -> Phase) -> Phase {
+        let mut request = request("request", status.clone());
+        request.spec.revoked = revoked;
+        judge(&request, &options(), now(), phase)
     }
 
     fn phase(state: Option<&str>, revoked: bool) -> Phase {
         let status = EnrollmentRequestStatus { state: state.map(str::to_owned), ..concluded() };
-        of_status(&status, &asking(&status, revoked))
+        of(&status, revoked, of_status)
     }
 
     fn phase_of(status: &EnrollmentRequestStatus) -> Phase {
-        of_status(status, &asking(status, false))
+        of(status, false, of_status)
     }
 
     #[test]
@@ -178,11 +187,8 @@ mod tests {
         for state in ["REVOKED", "EXPIRED", "FAILED_TO_SEND"] {
             assert!(matches!(phase(Some(state), true), Phase::Revoked { asked: true, .. }), "{state}");
         }
-        assert!(matches!(
-            of_missing_job(&concluded(), &asking(&concluded(), true)),
-            Phase::Revoked { asked: true, .. }
-        ));
-        assert!(matches!(of_missing_job(&concluded(), &asking(&concluded(), false)), Phase::JobGone(_)));
+        assert!(matches!(of(&concluded(), true, of_missing_job), Phase::Revoked { asked: true, .. }));
+        assert!(matches!(of(&concluded(), false, of_missing_job), Phase::JobGone(_)));
         assert!(matches!(phase(Some("COMPLETE"), true), Phase::Complete(_)));
         assert!(matches!(phase(Some("LINK_SENT"), true), Phase::Outstanding(_)), "until it is revoked");
     }
@@ -199,7 +205,7 @@ mod tests {
             let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
             let mut request = request("request", status.clone());
             request.metadata.annotations = Some([(REVOKE.to_owned(), named.to_owned())].into());
-            let phase = of_status(&status, &Desired::of(&request));
+            let phase = judge(&request, &options(), now(), of_status);
             assert!(phase.why().message.contains(says), "{state} {named}: {phase:?}");
             assert_eq!(phase.is_warning(), warns, "{state} {named}");
         }

@@ -96,9 +96,10 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 
     fn finish(request: &mut Request<'_, B>) {
         let delivery_method = request.desired.delivery_method.as_str();
-        let status = &request.status;
-        request.memory.revocations.retain(|job_id| names(status, job_id));
-        request.memory.read_before = request.observed.cannot_be_adopted(&request.status, delivery_method);
+        // As it is by now, which may be newer than what was planned for.
+        let status = request.held.object().status.clone().unwrap_or_default();
+        request.memory.own.revocations.retain(|job_id| names(&status, job_id));
+        request.memory.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
         if request.held.is_gone() {
             request.context.shared.release(&request.holder());
         } else if request.is_settled() {
@@ -136,8 +137,8 @@ impl<B: Backend> Request<'_, B> {
         let now = self.context.environment.monotonic();
         let answer = realm.revoke_job(identity_id, job_id).await;
         let said = match answer {
-            Ok(()) if self.memory.revocations.accepted_for(job_id, now) < self.context.options.times.settle => {
-                self.memory.revocations.clear_refusal(job_id);
+            Ok(()) if self.memory.own.revocations.accepted_for(job_id, now) < self.context.options.times.settle => {
+                self.memory.own.revocations.clear_refusal(job_id);
                 None
             }
             Ok(()) => Some("the service took the revocation, and the link is still out".to_owned()),
@@ -156,13 +157,13 @@ impl<B: Backend> Request<'_, B> {
         };
         self.observed.read.remove(job_id);
         self.observed.revoked.insert(job_id.clone());
-        self.observed.revoke_said = said;
+        self.observed.revoke_said.extend(said.map(|said| (job_id.clone(), said)));
     }
 
     /// Remembers that a job cannot be revoked.
     pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
         let said = format!("the link of credential binding job {} cannot be revoked: {said}", job.job_id);
-        if self.memory.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
+        if self.memory.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
             self.warn(Reason::RevokeRefused, said);
         }
     }
@@ -186,10 +187,9 @@ impl<B: Backend> Request<'_, B> {
     /// Remembers a poll of the current job that was answered with `job`, and when the next one is.
     pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
         let Some(of) = self.held.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
-        let (environment, times) = (&self.context.environment, &self.context.options.times);
-        let now = environment.monotonic();
+        let now = self.context.environment.monotonic();
         let known = self.memory.remote_known_for(&of, now);
-        let next_poll_at = poll::interval(job, known, times, environment.now()).and_then(|wait| now.checked_add(wait));
+        let next_poll_at = poll::interval(&self.input(), job, known).and_then(|wait| now.checked_add(wait));
         let generation = self.desired.lifecycle.generation;
         self.memory.polled(Poll { of, generation, found: job.is_some(), next_poll_at });
     }

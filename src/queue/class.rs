@@ -59,6 +59,8 @@ pub enum Cause {
     Change,
     /// The delay that its last reconcile asked for is over, and nothing has changed.
     Requeue,
+    /// It is its turn to call its tenant. The limiter has chosen it among all that wait, and keeps the turn only for a while.
+    Turn,
 }
 
 /// What is to be done for an object.
@@ -80,6 +82,7 @@ impl Work {
             (Self { removal: true, .. }, _) => Priority::Removal,
             (Self { pending: true, .. }, _) => Priority::Pending,
             (_, Cause::First) => Priority::First,
+            (_, Cause::Turn) => Priority::Pending,
             (_, Cause::Change | Cause::Requeue) => Priority::Routine,
         };
         if cause == Cause::Requeue { min(priority, Priority::First) } else { priority }
@@ -125,7 +128,7 @@ fn work_of<K: Rules>(object: &K, options: &Options, now: Timestamp) -> Work {
     let is_refused = object.conditions().iter().any(|condition| condition.type_ == REVOKE_REFUSED);
     judge(object, options, now, |input| Work {
         removal: input.is_deleting() || (!is_refused && K::is_removing(input)),
-        pending: K::is_pending(input),
+        pending: if is_refused { K::is_send_pending(input) } else { K::is_pending(input) },
     })
 }
 

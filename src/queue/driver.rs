@@ -74,7 +74,7 @@ where
         let Self { controller, queue, get, reconcile, metrics } = self;
         let Some(found) = get(&object) else {
             tracing::debug!("{object} is gone when its turn comes");
-            queue.remove(&object);
+            // Not removed: another one of its name may be enqueued by now.
             return queue.done(&object, None, false);
         };
         let reconcile = measured(controller, metrics.clone(), reconcile(found));

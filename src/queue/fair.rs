@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::class::{Class, Priority};
 use crate::api::ProviderConfigKey;
 
-/// Every so many picks, the ready key that waits longest is next, whatever its priority. Without it, a steady stream of
+/// Every so many picks, in all and of each provider config, the ready key that waits longest is next, whatever its priority.
+/// Without it, a steady stream of
 /// urgent work would hold up polls for ever, and nobody would see that a passkey was bound. At an eighth, a burst of urgent
 /// work takes a seventh longer than it had to.
 const LONGEST_WAIT_EVERY: u64 = 8;
@@ -55,6 +56,8 @@ enum Entry {
         again: Option<Class>,
         /// It was enqueued for this time meanwhile.
         at: Option<Instant>,
+        /// It went meanwhile: what its run asks for is of no more use.
+        gone: bool,
     },
 }
 
@@ -64,6 +67,8 @@ struct Keys<K> {
     /// The ready ones, by priority, namespace and arrival.
     ready: [BTreeMap<String, BTreeMap<u64, K>>; Priority::ALL.len()],
     running: usize,
+    /// How many of its keys were picked.
+    picks: u64,
     /// Its last pick, and that of each namespace.
     served: u64,
     namespaces: HashMap<String, u64>,
@@ -158,11 +163,12 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         let keys = self.lanes.get_mut(&lane)?;
         let key = keys.take(priority, &namespace, arrival)?;
         keys.running += 1;
+        keys.picks += 1;
         keys.served = self.picks;
         keys.namespaces.insert(namespace, self.picks);
         self.running += 1;
         self.depth[priority as usize] -= 1;
-        self.entries.insert(key.clone(), Entry::Running { lane, again: None, at: None });
+        self.entries.insert(key.clone(), Entry::Running { lane, again: None, at: None, gone: false });
         self.tidy();
         Some(key)
     }
@@ -171,7 +177,10 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
     /// time for which it was enqueued meanwhile, whichever is sooner.
     pub fn done(&mut self, key: &K, at: Option<Instant>) {
         let Some(Entry::Running { .. }) = self.entries.get(key) else { return };
-        let Some((key, Entry::Running { lane, again, at: meanwhile })) = self.entries.remove_entry(key) else { return };
+        let Some((key, Entry::Running { lane, again, at: meanwhile, gone })) = self.entries.remove_entry(key) else {
+            return;
+        };
+        let at = at.filter(|_| !gone);
         self.running -= 1;
         self.lanes.entry(lane).and_modify(|keys| keys.running -= 1);
         match (again, at.into_iter().chain(meanwhile).min()) {
@@ -182,10 +191,10 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         self.tidy();
     }
 
-    /// `key` is gone. Where it is running, it is not run again.
+    /// `key` is gone. Where it is running, it is not run again, unless another one of that name is enqueued.
     pub fn remove(&mut self, key: &K) {
-        if let Some(Entry::Running { again, at, .. }) = self.entries.get_mut(key) {
-            (*again, *at) = (None, None);
+        if let Some(Entry::Running { again, at, gone, .. }) = self.entries.get_mut(key) {
+            (*again, *at, *gone) = (None, None, true);
         } else {
             self.take_out(key);
             self.tidy();
@@ -221,7 +230,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
             // The arrival decides between those that were never served.
             let waits = free().filter_map(|(lane, keys)| Some((lane, keys, keys.waits_longest(priority)?.1)));
             let (lane, keys, _) = waits.min_by_key(|(_, keys, arrival)| (keys.served, *arrival))?;
-            let (namespace, arrival) = keys.next(priority)?;
+            let (priority, (namespace, arrival)) = keys.next(priority)?;
             Some(Spot { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival })
         })
     }
@@ -280,10 +289,16 @@ impl<K> Keys<K> {
         key
     }
 
-    /// The namespace that was served longest ago, with its first arrival.
-    fn next(&self, priority: Priority) -> Option<(&str, u64)> {
+    /// What is next where this is the highest priority: the namespace that was served longest ago, with its first arrival; every
+    /// so often what waits longest.
+    fn next(&self, priority: Priority) -> Option<(Priority, (&str, u64))> {
+        if (self.picks + 1).is_multiple_of(LONGEST_WAIT_EVERY) {
+            let each = |priority: Priority| Some((priority, self.waits_longest(priority)?));
+            return Priority::ALL.into_iter().filter_map(each).min_by_key(|(_, (_, arrival))| *arrival);
+        }
         let served = |namespace: &str| self.namespaces.get(namespace).copied().unwrap_or_default();
-        self.first(priority).min_by_key(|(namespace, arrival)| (served(namespace), *arrival))
+        let next = self.first(priority).min_by_key(|(namespace, arrival)| (served(namespace), *arrival))?;
+        Some((priority, next))
     }
 
     /// The first arrival of all, with its namespace.
@@ -300,7 +315,7 @@ impl<K> Keys<K> {
 
 impl<K> Default for Keys<K> {
     fn default() -> Self {
-        Self { ready: Default::default(), running: 0, served: 0, namespaces: HashMap::new() }
+        Self { ready: Default::default(), running: 0, picks: 0, served: 0, namespaces: HashMap::new() }
     }
 }
 

@@ -51,12 +51,21 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
 
     /// Enqueues an object that has changed, or for which something else has. One that the stores do not have is not queued.
     pub(crate) fn enqueue(&self, object: ObjectRef<K>) {
+        self.enqueue_for(object, Cause::Change);
+    }
+
+    fn enqueue_for(&self, object: ObjectRef<K>, cause: Cause) {
         let Shared { state, classify, changed } = &*self.0;
         let mut state = state.lock();
-        if let Some(class) = classify(&object, state.cause(&object, Cause::Change)) {
+        if let Some(class) = classify(&object, state.cause(&object, cause)) {
             state.queue.enqueue(object, class);
             changed.notify_one();
         }
+    }
+
+    /// It is this object's turn to call its tenant.
+    pub(crate) fn grant_turn(&self, object: ObjectRef<K>) {
+        self.enqueue_for(object, Cause::Turn);
     }
 
     /// An object is gone.
@@ -69,9 +78,7 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
 
     /// How many objects wait for a reconcile that is due, by priority.
     pub(crate) fn depth(&self) -> [(Priority, usize); Priority::ALL.len()] {
-        let mut state = self.0.state.lock();
-        self.promote(&mut state);
-        state.queue.depth()
+        self.0.state.lock().queue.depth()
     }
 
     /// Classifies all that wait anew. A standby queues objects for as long as another process leads, which may have done by
@@ -131,7 +138,7 @@ fn cause<K: Resource<DynamicType = ()>>(
     object: &ObjectRef<K>,
     otherwise: Cause,
 ) -> Cause {
-    if reconciled.contains(object) { otherwise } else { Cause::First }
+    if reconciled.contains(object) || otherwise == Cause::Turn { otherwise } else { Cause::First }
 }
 
 impl<K: Resource<DynamicType = ()>> Clone for ReconcileQueue<K> {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::{Environment, Memories, Times};
+use super::memory::Memories;
+use super::options::Options;
+use super::ports::Environment;
 
 /// What all reconciles of a kind in a process share.
 pub struct Context<K: Kind, B> {
@@ -14,18 +16,7 @@ pub struct Context<K: Kind, B> {
     /// What the kind's objects know of each other.
     pub shared: Arc<K::Shared>,
     /// What is remembered of each object.
-    pub memories: Memories,
+    pub memories: Memories<K>,
     /// How the operator is to run.
     pub options: Options,
-}
-
-/// How the operator is to run, as far as reconciles go by it.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The cluster's name, part of the mark of every remote object.
-    pub cluster: String,
-    /// Whether no deletion touches the remote side, whatever a deletion policy says.
-    pub orphan_on_delete: bool,
-    /// The times to go by.
-    pub times: Times,
 }

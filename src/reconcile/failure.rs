@@ -17,6 +17,8 @@ pub enum FailureKind {
     Blocked,
     /// Only a change of the object can mend it.
     Refused,
+    /// The provider config leads to another realm or endpoint than the object belongs to.
+    Mismatch,
 }
 
 /// A failure.
@@ -63,7 +65,7 @@ impl Failure {
         match self.kind {
             FailureKind::RateLimited | FailureKind::Transient => Phase::AtWork(why),
             FailureKind::Blocked => Phase::Blocked(why),
-            FailureKind::Refused => Phase::Refused(why),
+            FailureKind::Refused | FailureKind::Mismatch => Phase::Refused(why),
         }
     }
 }

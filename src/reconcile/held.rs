@@ -124,12 +124,15 @@ where
         }
     }
 
-    /// A write was not carried out. That the object is gone is no error: there is nothing more to do with it.
-    fn not_written(&mut self, error: WriteError) -> Result<(), Interrupted> {
+    /// A write was not carried out. That the object is gone is no error: there is nothing more to do with it. But only a read
+    /// says so: a 404 to a write may be about something else, such as a definition that is being replaced.
+    async fn not_written(&mut self, error: WriteError) -> Result<(), Interrupted> {
         match error {
             WriteError::Gone => {
-                self.gone = true;
-                Ok(())
+                self.refresh().await?;
+                let is_there =
+                    || Interrupted::Failed("the API server answered 404 to a write of what is there".to_owned());
+                if self.gone { Ok(()) } else { Err(is_there()) }
             }
             WriteError::Conflict => Err(Interrupted::Overtaken),
             WriteError::Refused(why) => Err(Interrupted::Refused(why)),
@@ -141,7 +144,7 @@ where
     pub async fn set_finalizer(&mut self, present: bool) -> Result<(), Interrupted> {
         match self.objects.set_finalizer(&self.object, present).await {
             Ok(object) => self.hold(object),
-            Err(error) => self.not_written(error)?,
+            Err(error) => self.not_written(error).await?,
         }
         Ok(())
     }
@@ -167,7 +170,7 @@ where
                     return if missing.is_empty() { Ok(true) } else { Err(self.take_back(&before, &missing).await) };
                 }
                 Err(WriteError::Conflict | WriteError::NoAnswer(_)) if tries > 0 => self.refresh().await?,
-                Err(error) => self.not_written(error)?,
+                Err(error) => self.not_written(error).await?,
             }
             if self.gone {
                 return Ok(false);
@@ -216,7 +219,7 @@ where
                 looked_at.set_conditions(conditions, Some(generation));
             }
         }
-        if wait.until.ends_a_look()
+        if wait.answers_a_request()
             && let Some(asked) = annotations::look_asked_for(&looked_at)
         {
             looked_at.set_last_handled_reconcile_at(asked);
@@ -239,7 +242,7 @@ where
             }
             Err(WriteError::Refused(why)) => return Err(Interrupted::Unsaid { why, until: wait.until }),
             Err(error) => {
-                self.not_written(error)?;
+                self.not_written(error).await?;
                 return Ok(true);
             }
         }
@@ -337,12 +340,12 @@ where
     ) -> Result<Option<Ticket<K::Record>>, Interrupted> {
         let begun: Instant = self.environment.monotonic();
         let mut object = self.object.clone();
-        *object.record_mut() = Some(record.clone());
+        K::set_record(object.status_mut().get_or_insert_default(), Some(record.clone()));
         self.voice().say(&mut object, phase);
         let stored = match self.objects.write_status(&object).await {
             Ok(stored) => stored,
             Err(error) => {
-                self.not_written(error)?;
+                self.not_written(error).await?;
                 return Ok(None);
             }
         };

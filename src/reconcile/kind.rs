@@ -5,7 +5,9 @@ use std::fmt::Debug;
 
 use kube::core::object;
 
+use super::destination::RealmIds;
 use super::lifecycle::Lifecycle;
+use super::options::Options;
 use super::write_ahead::WritesAhead;
 use crate::api::status::CommonStatus;
 
@@ -20,8 +22,8 @@ pub trait Kind:
     + Sync
     + 'static
 {
-    /// Its name in metrics and in the turns at a tenant: the kind, in lower case.
-    const CONTROLLER: &'static str;
+    /// Which kind it is.
+    const NAME: KindName;
 
     /// What its spec and its metadata ask for.
     type Desired: Clone + Debug + PartialEq + Send + Sync;
@@ -40,14 +42,36 @@ pub trait Kind:
     /// What that says of one object.
     type Published: Copy + Send;
 
-    /// What it asks for, where the cluster is of this name.
-    fn desired(&self, cluster: &str) -> Self::Desired;
+    /// What a process remembers of one object between two reconciles, beside what it remembers of all.
+    type Memory: Clone + Debug + Default + Send;
+
+    /// What it asks for.
+    fn desired(&self, options: &Options) -> Self::Desired;
     /// The part of what it asks for that all kinds have.
     fn lifecycle(desired: &Self::Desired) -> &Lifecycle;
-    /// The same, to be changed.
-    fn lifecycle_mut(desired: &mut Self::Desired) -> &mut Lifecycle;
-    /// The write-ahead record that stands in a status.
-    fn standing_record(status: &Self::Status) -> Option<&Self::Record>;
     /// The remote object that a status names.
     fn remote_id(status: &Self::Status) -> Option<&str>;
+    /// The realm that a status names.
+    fn recorded_realm(status: &Self::Status) -> Option<RealmIds>;
+    /// Forgets what would put off a reconcile that somebody asks for.
+    fn retry_now(_: &mut Self::Memory) {}
+}
+
+/// The kinds with a reconcile loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KindName {
+    /// The AuthenticatorConfig.
+    AuthenticatorConfig,
+    /// The EnrollmentRequest.
+    EnrollmentRequest,
+}
+
+impl KindName {
+    /// The name of its controller, in metrics.
+    pub const fn controller(self) -> &'static str {
+        match self {
+            Self::AuthenticatorConfig => "authenticatorconfig",
+            Self::EnrollmentRequest => "enrollmentrequest",
+        }
+    }
 }

@@ -1,23 +1,23 @@
 //! What this process remembers of each object between two looks. Nothing here is needed for safety: a
 //! restart forgets it all, and begins every wait anew.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::kind::Kind;
 use super::left::Left;
-use super::revocations::Revocations;
 use super::times::RETRY_REFUSED_WRITE;
 use super::unwritable::Unwritable;
-use crate::beyond_identity::Answer;
-use crate::beyond_identity::types::CredentialBindingJob;
 
 /// What is remembered of one object.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
+#[derive(Clone, Debug)]
+pub struct Memory<K: Kind> {
+    /// What only its kind remembers.
+    pub own: K::Memory,
     /// Failures in a row, for the backoff.
     pub failures: u32,
     /// Looks in a row in which somebody else wrote first.
@@ -28,10 +28,6 @@ pub struct Memory {
     doubt: Option<(String, Instant)>,
     /// The remote object that the status names, and since when it has been known.
     in_status: Option<(String, Instant)>,
-    /// What is known of the revocations of its jobs.
-    pub revocations: Revocations,
-    /// The jobs that were read by their ids while nothing was concluded yet, and could not be adopted.
-    pub read_before: BTreeMap<String, Answer<CredentialBindingJob>>,
     /// Since when writes of the operator's are refused or not stored whole, and why the last one was.
     refused_writes: Option<RefusedWrites>,
     /// The value of the annotation by which somebody asked for a look last.
@@ -79,7 +75,24 @@ pub struct Poll {
     pub next_poll_at: Option<Instant>,
 }
 
-impl Memory {
+impl<K: Kind> Default for Memory<K> {
+    fn default() -> Self {
+        Self {
+            own: K::Memory::default(),
+            failures: 0,
+            overtaken: 0,
+            poll: None,
+            doubt: None,
+            in_status: None,
+            refused_writes: None,
+            heeded: None,
+            told: None,
+            refusal: None,
+        }
+    }
+}
+
+impl<K: Kind> Memory<K> {
     /// What the service said when it refused what stands in the record `record_id`, or where none stands what the
     /// spec of this generation asks for.
     pub fn refusal(&self, record_id: Option<&str>, generation: i64) -> Option<String> {
@@ -115,7 +128,7 @@ impl Memory {
         self.heeded = Some(asked.to_owned());
         self.poll = None;
         self.refused_writes = None;
-        self.revocations.retry_now();
+        K::retry_now(&mut self.own);
     }
 
     /// A write of the operator's was refused, or was `not_stored` whole, as `why` says. Answers whether that is news.
@@ -184,13 +197,25 @@ fn known_for(seen: &Option<(String, Instant)>, id: &str, now: Instant) -> Durati
 }
 
 /// The memories of all objects of a kind, by uid. A clone is the same memories.
-#[derive(Clone, Debug, Default)]
-pub struct Memories(Arc<Mutex<HashMap<String, Memory>>>);
+#[derive(Debug)]
+pub struct Memories<K: Kind>(Arc<Mutex<HashMap<String, Memory<K>>>>);
 
-impl Memories {
+impl<K: Kind> Default for Memories<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Kind> Clone for Memories<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K: Kind> Memories<K> {
     /// The memory of one object. A controller looks at an object in one place at a time, so what is taken
     /// here and put back with [`Memories::keep`] cannot be overtaken.
-    pub fn recall(&self, uid: &str) -> Memory {
+    pub fn recall(&self, uid: &str) -> Memory<K> {
         self.lock().get(uid).cloned().unwrap_or_default()
     }
 
@@ -200,7 +225,7 @@ impl Memories {
     /// An object that is gone is not brought back. The watch takes it out of the cache first, and calls
     /// [`Memories::forget`] afterwards. Here the cache is asked under the lock that `forget` takes, too: so either it
     /// has the object no more, and nothing is kept, or `forget` is still to come, and takes out what is kept.
-    pub fn keep(&self, uid: &str, memory: Memory, is_there: impl FnOnce() -> bool) {
+    pub fn keep(&self, uid: &str, memory: Memory<K>, is_there: impl FnOnce() -> bool) {
         let mut memories = self.lock();
         if is_there() {
             memories.insert(uid.to_owned(), memory);
@@ -214,7 +239,7 @@ impl Memories {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Memory>> {
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Memory<K>>> {
         self.0.lock()
     }
 }
@@ -222,6 +247,10 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::EnrollmentRequest;
+
+    type Memory = super::Memory<EnrollmentRequest>;
+    type Memories = super::Memories<EnrollmentRequest>;
 
     #[test]
     fn a_record_is_known_since_it_was_first_seen_and_another_one_starts_anew() {
@@ -244,11 +273,11 @@ mod tests {
         memory.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_poll_at: None });
         assert!(memory.poll_of(Some("one")).is_some());
         assert!(memory.poll_of(Some("another")).is_none() && memory.poll_of(None).is_none());
-        memory.revocations.refuse("job", start, "403");
+        memory.own.revocations.refuse("job", start, "403");
         memory.write_refused("a policy", false, start);
         memory.look_now("at noon");
         assert!(memory.poll_of(Some("one")).is_none() && memory.refused_for(start).is_none());
-        assert!(memory.revocations.refused_within(Duration::MAX, start).is_empty());
+        assert!(memory.own.revocations.refused_within(Duration::MAX, start).is_empty());
         memory.write_refused("a policy", false, start);
         memory.look_now("at noon");
         assert!(memory.refused_for(start).is_some(), "it was heeded, though that could not be written down");

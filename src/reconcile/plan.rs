@@ -2,9 +2,8 @@
 //! same input gives the same step, and conditions are no part of it.
 
 use super::failure::Failure;
-use super::input::PlanInput;
 use super::outcome::Outcome;
-use super::rules::Rules;
+use super::rules::{PlanInput, Rules};
 use super::state::Sent;
 use super::step::Step;
 use super::wait::{Until, Wait};
@@ -47,7 +46,7 @@ fn sent<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     if object.ticket {
         return Some(Step::Send);
     }
-    let standing = K::standing_record(input.status).map(Record::id);
+    let standing = K::record(input.status).map(Record::id);
     if let Some(sent @ Sent { record, outcome }) = &object.sent {
         match outcome {
             Outcome::Done(created) => return Some(Step::Record(K::conclude(sent, created))),
@@ -71,7 +70,7 @@ pub fn refused(refusal: &str) -> Failure {
 
 /// The write-ahead record stands, so the call may have been made: look for what it made, and never make it again.
 fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
-    let record = K::standing_record(input.status)?;
+    let record = K::record(input.status)?;
     let object = input.object();
     let step = if object.fresh { K::settle_doubt(input, record).unwrap_or_else(|step| step) } else { Step::Refresh };
     if !input.is_deleting() {

@@ -9,6 +9,7 @@ use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
 use super::failure::Failure;
+use super::kind::KindName;
 use super::remote::Remote;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 
@@ -82,8 +83,8 @@ pub trait Realms: Send + Sync {
 /// The object that calls are made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller<'a> {
-    /// Its kind, in lower case.
-    pub kind: &'static str,
+    /// Its kind.
+    pub kind: KindName,
     /// Its namespace.
     pub namespace: &'a str,
     /// Its name.

@@ -8,21 +8,19 @@ use kube::ResourceExt;
 
 use super::context::Context;
 use super::held::Interrupted;
-use super::home::Destination;
-use super::input::PlanInput;
 use super::kind::Kind;
 use super::memory::Refusal;
 use super::outcome::{Outcome, refusal};
 use super::plan::plan;
 use super::ports::{Backend, Caller, Objects, Resolved};
 use super::remote::Remote;
-use super::result::ReconcileResult;
-use super::rules::{Rules, View};
+use super::result::{Ended, ReconcileResult};
+use super::rules::{PlanInput, Rules, View, judge};
 use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
-use super::{Fact, Failure, Held, Memory, Ticket, Until};
+use super::{Failure, Held, Memory, Ticket, Until};
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::Error;
 
@@ -64,7 +62,7 @@ pub struct Reconcile<'a, K: Kind, B: Backend> {
     /// The object.
     pub held: Held<'a, K, B>,
     /// What this process remembers of it.
-    pub memory: Memory,
+    pub memory: Memory<K>,
     /// What it asks for.
     pub desired: K::Desired,
     /// Its status.
@@ -72,7 +70,7 @@ pub struct Reconcile<'a, K: Kind, B: Backend> {
     /// What is known besides.
     pub observed: K::Observed,
     /// The realms behind the provider configs that were asked for.
-    sessions: BTreeMap<ProviderConfigRef, Fact<Session<B::Remote>>>,
+    sessions: BTreeMap<ProviderConfigRef, Result<Session<B::Remote>, Failure>>,
     ticket: Option<Ticket<K::Record>>,
     sent: Option<Sent<K>>,
     /// Whether a record may stand that nobody has seen: its write was not answered.
@@ -102,12 +100,12 @@ where
     reconcile.report_unwritable(&ended).await;
     K::finish(&mut reconcile);
     let Reconcile { held, mut memory, .. } = reconcile;
-    let result = ReconcileResult::of(ended, &mut memory, context.environment.chance(), &uid);
     if held.is_gone() {
         context.memories.forget(&uid);
-    } else {
-        context.memories.keep(&uid, memory, is_there);
+        return ReconcileResult { ended: Ended::Done, requeue_after: None };
     }
+    let result = ReconcileResult::of(ended, &mut memory, context.environment.chance(), &uid);
+    context.memories.keep(&uid, memory, is_there);
     result
 }
 
@@ -122,7 +120,7 @@ where
         let (backend, environment, grace) = (&*context.backend, &*context.environment, context.options.times.grace);
         let mut reconcile = Self {
             context,
-            desired: desired(context, &object),
+            desired: object.desired(&context.options),
             held: Held::cached(backend, environment, grace, object),
             memory,
             status: K::Status::default(),
@@ -186,11 +184,14 @@ where
                 K::withdrawn(self);
             }
             Step::Record(change) => {
-                let phase = |object: &K| object.phase_after(&change);
+                let (options, now) = (&self.context.options, self.context.environment.now());
+                let phase = |object: &K| judge(object, options, now, |input| K::phase_after(input, &change));
                 let applied = self.held.record_saying(phase, |object| object.apply(&change)).await?;
                 self.memory.write_stored();
                 self.sent = self.sent.take().filter(|sent| !is_concluded_by(sent, &change));
-                K::recorded(self, &change, applied);
+                if !self.held.is_gone() {
+                    K::recorded(self, &change, applied);
+                }
             }
             Step::Act(action) => K::act(self, action).await,
             Step::SetPaused => {
@@ -199,11 +200,13 @@ where
             }
             Step::Wait(wait) => {
                 if self.held.conclude(&wait).await? {
-                    if K::standing_record(&self.status).is_none() {
+                    if K::record(&self.status).is_none() {
                         // Its condition is set; the next reconcile tries again.
                         self.memory.refusal = None;
                     }
-                    K::concluded(self, wait.say.as_ref());
+                    if !self.held.is_gone() {
+                        K::concluded(self, wait.say.as_ref());
+                    }
                     return Ok(Some(wait.until));
                 }
             }
@@ -220,7 +223,7 @@ where
 
     /// Brings up to date what is known of the object.
     fn observe(&mut self) {
-        let desired = desired(self.context, self.held.object());
+        let desired = self.held.object().desired(&self.context.options);
         if desired != self.desired {
             // What was fetched for another spec says nothing about this one.
             self.desired = desired;
@@ -229,7 +232,7 @@ where
         }
         self.status = self.held.object().status().cloned().unwrap_or_default();
         let now = self.context.environment.monotonic();
-        self.memory.note_record(K::standing_record(&self.status).map(Record::id), now);
+        self.memory.note_record(K::record(&self.status).map(Record::id), now);
         self.memory.note_remote(K::remote_id(&self.status), now);
         let published = K::publish(self);
         let view = View {
@@ -252,7 +255,7 @@ where
         let now = environment.monotonic();
         let unwritable = self.memory.unwritable(self.context.options.times.resync, lifecycle.is_deleting(), now);
         let refused_for = unwritable.as_ref().and_then(|_| self.memory.refused_for(now));
-        let record_id = K::standing_record(&self.status).map(Record::id);
+        let record_id = K::record(&self.status).map(Record::id);
         ObjectState {
             fresh: self.held.fresh(),
             finalizer: self.held.has_finalizer(),
@@ -262,9 +265,17 @@ where
             ticket: self.ticket.is_some(),
             sent: self.sent.clone(),
             refusal: self.memory.refusal(record_id, lifecycle.generation),
-            realms: self.sessions.iter().map(|(reference, found)| (reference.clone(), facts(found))).collect(),
+            realms: self.realms(),
             nonce: environment.nonce(),
         }
+    }
+
+    fn realms(&self) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
+        let facts = |session: &Session<_>| session.facts.clone();
+        let sessions = self.sessions.iter();
+        sessions
+            .map(|(reference, found)| (reference.clone(), found.as_ref().map(facts).map_err(Clone::clone)))
+            .collect()
     }
 
     /// Makes everything unknown that was fetched from outside, but for what came of a call.
@@ -275,17 +286,15 @@ where
 
     /// What calls through this provider config are made on, once it is resolved.
     pub fn remote(&self, reference: &ProviderConfigRef) -> Option<&B::Remote> {
-        match self.sessions.get(reference) {
-            Some(Fact::Known(session)) => Some(&session.remote),
-            Some(Fact::Unknown | Fact::Failed(_)) | None => None,
-        }
+        let session = self.sessions.get(reference)?.as_ref().ok()?;
+        Some(&session.remote)
     }
 
     async fn resolve(&mut self, reference: ProviderConfigRef) {
         let (namespace, name) = (self.held.object().namespace().unwrap_or_default(), self.held.object().name_any());
         let input = self.input();
         let caller = Caller {
-            kind: K::CONTROLLER,
+            kind: K::NAME,
             namespace: &namespace,
             name: &name,
             is_owed: K::is_pending(&input),
@@ -293,10 +302,10 @@ where
         };
         let resolved = self.context.backend.resolve(caller, &reference).await;
         let session = resolved.map(|Resolved { remote, not_allowed, no_resource_ids }| {
-            let destination: Destination = remote.destination();
+            let destination = remote.destination();
             Session { remote, facts: ResolvedRealm { destination, not_allowed, no_resource_ids } }
         });
-        self.sessions.insert(reference, session.into());
+        self.sessions.insert(reference, session);
     }
 
     /// Writes a record ahead, for a ticket. Without one no call is made.
@@ -351,7 +360,9 @@ where
 
     /// Whether nothing of the object is in doubt or in flight, as far as this process can say.
     pub fn is_settled(&self) -> bool {
-        self.held.fresh() && K::standing_record(&self.status).is_none() && !self.may_be_written
+        // As the object is by now, which may be newer than what was planned for.
+        let in_doubt = self.held.object().status().is_some_and(|status| K::record(status).is_some());
+        self.held.fresh() && !in_doubt && !self.may_be_written
     }
 
     /// Says, and remembers, that a write of the operator's did not come through. It must never be silent, and a deletion goes
@@ -362,21 +373,6 @@ where
             let is_news = self.memory.write_refused(why, not_stored, self.context.environment.monotonic());
             self.held.say_unwritable(why, is_news).await;
         }
-    }
-}
-
-/// What `object` asks for. The operator may be told that no deletion touches the remote side.
-fn desired<K: Kind, B>(context: &Context<K, B>, object: &K) -> K::Desired {
-    let mut desired = object.desired(&context.options.cluster);
-    K::lifecycle_mut(&mut desired).orphan |= context.options.orphan_on_delete;
-    desired
-}
-
-fn facts<R>(found: &Fact<Session<R>>) -> Fact<ResolvedRealm> {
-    match found {
-        Fact::Unknown => Fact::Unknown,
-        Fact::Known(session) => Fact::Known(session.facts.clone()),
-        Fact::Failed(failure) => Fact::Failed(failure.clone()),
     }
 }
 

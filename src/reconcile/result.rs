@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::held::Interrupted;
+use super::kind::Kind;
 use super::memory::Memory;
 use super::times::{FIRST_CONFLICT, LONGEST_CONFLICT, RETRY_CONDITIONS};
 use super::wait::{Until, pause};
@@ -32,7 +33,7 @@ pub enum Ended {
 impl ReconcileResult {
     /// From how the reconcile of the object `uid` has ended. Counts failures and conflicts in `memory`; `chance` (0 to 1)
     /// spreads what failed together.
-    pub fn of(ended: Result<Until, Interrupted>, memory: &mut Memory, chance: f64, uid: &str) -> Self {
+    pub fn of<K: Kind>(ended: Result<Until, Interrupted>, memory: &mut Memory<K>, chance: f64, uid: &str) -> Self {
         let until = match ended {
             Ok(until) => until,
             Err(Interrupted::Overtaken) => {

@@ -1,16 +1,14 @@
-//! The rules of a kind, for the shared planner, and what they say most. Pure.
+//! The rules of a kind, for the shared planner; what every rule takes, and what rules say most. Pure.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::context::Options;
-use super::fact::Fact;
+use super::destination::{Destination, RealmIds};
 use super::failure::Failure;
-use super::home::{Away, Destination, Home, RealmIds, at_home};
-use super::input::PlanInput;
 use super::kind::Kind;
 use super::lifecycle::Lifecycle;
 use super::memory::Memory;
+use super::options::Options;
 use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::Times;
@@ -18,6 +16,28 @@ use super::wait::{Until, Wait};
 use crate::api::phase::{Why, why};
 use crate::api::status::CommonStatus;
 use crate::api::{Phase, ProviderConfigRef, Reason};
+
+/// What every pure rule takes.
+pub struct PlanInput<'a, K: Kind> {
+    /// What the object asks for.
+    pub desired: &'a K::Desired,
+    /// Its status.
+    pub status: &'a K::Status,
+    /// What is known besides. Facts that nobody fetched are unknown.
+    pub observed: &'a K::Observed,
+    /// The times to go by.
+    pub times: &'a Times,
+    /// The wall clock.
+    pub now: Timestamp,
+}
+
+impl<K: Kind> Clone for PlanInput<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: Kind> Copy for PlanInput<'_, K> {}
 
 /// The rules of a kind.
 pub trait Rules: Kind {
@@ -57,8 +77,9 @@ pub trait Rules: Kind {
 
     /// Applies a change to the status. `false`: it does not apply any more, and nothing was changed.
     fn apply(&mut self, change: &Self::Change) -> bool;
-    /// What the object's phase is once `change` was applied to it; `None` for a change that leaves the conditions as they are.
-    fn phase_after(&self, change: &Self::Change) -> Option<Phase>;
+    /// The phase of an object to which `change` has just been applied; `None` for a change that leaves the conditions as they
+    /// are. Nothing is fetched yet for what the object asks for by then.
+    fn phase_after(input: &PlanInput<'_, Self>, change: &Self::Change) -> Option<Phase>;
 }
 
 /// What an observation is made of.
@@ -70,7 +91,7 @@ pub struct View<'a, K: Kind> {
     /// Its status.
     pub status: &'a K::Status,
     /// What this process remembers of it.
-    pub memory: &'a Memory,
+    pub memory: &'a Memory<K>,
     /// What the kind's shared state says of it.
     pub published: K::Published,
     /// The times to go by.
@@ -95,6 +116,11 @@ impl<'a, K: Rules> PlanInput<'a, K> {
     /// Whether the object is being deleted.
     pub fn is_deleting(&self) -> bool {
         self.lifecycle().is_deleting()
+    }
+
+    /// The realm that the status names.
+    pub fn recorded_realm(&self) -> Option<RealmIds> {
+        K::recorded_realm(self.status)
     }
 
     /// Waits, setting conditions from what failed.
@@ -130,10 +156,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// The realm behind `reference`, as it was resolved in this reconcile.
     pub fn resolved(&self, reference: &ProviderConfigRef) -> Option<&'a ResolvedRealm> {
-        match self.object().realms.get(reference) {
-            Some(Fact::Known(realm)) => Some(realm),
-            Some(Fact::Unknown | Fact::Failed(_)) | None => None,
-        }
+        self.object().realms.get(reference)?.as_ref().ok()
     }
 
     /// `Ok` when `reference` leads to the realm and the endpoint that are given, as far as they are; otherwise what to do
@@ -144,16 +167,15 @@ impl<'a, K: Rules> PlanInput<'a, K> {
         realm: Option<&RealmIds>,
         endpoint: Option<&str>,
     ) -> Result<&'a Destination, Step<K>> {
-        let found = match self.object().realms.get(reference) {
-            None | Some(Fact::Unknown) => Fact::Unknown,
-            Some(Fact::Known(realm)) => Fact::Known(&realm.destination),
-            Some(Fact::Failed(failure)) => Fact::Failed(failure.clone()),
+        let destination = match self.object().realms.get(reference) {
+            None => return Err(Step::Resolve(reference.clone())),
+            Some(Err(failure)) => return Err(self.failed(failure)),
+            Some(Ok(realm)) => &realm.destination,
         };
-        at_home(found, reference, Home { realm, endpoint }, self.times.resync).map_err(|away| match away {
-            Away::Unknown => Step::Resolve(reference.clone()),
-            Away::Failed(failure) => self.failed(&failure),
-            Away::Wait(wait) => Step::Wait(wait),
-        })
+        match destination.mismatch(reference, realm, endpoint) {
+            None => Ok(destination),
+            Some(failure) => Err(self.failed(&failure)),
+        }
     }
 
     /// Nothing new is made, changed or sent for a namespace that the provider config does not allow.
@@ -172,7 +194,7 @@ pub fn judge<K: Kind, T>(
     now: Timestamp,
     rule: impl FnOnce(&PlanInput<'_, K>) -> T,
 ) -> T {
-    let (desired, observed) = (object.desired(&options.cluster), K::Observed::default());
+    let (desired, observed) = (object.desired(options), K::Observed::default());
     let empty = K::Status::default();
     let status = object.status().unwrap_or(&empty);
     rule(&PlanInput { desired: &desired, status, observed: &observed, times: &options.times, now })

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::fact::Fact;
+use super::destination::Destination;
 use super::failure::Failure;
-use super::home::Destination;
 use super::kind::Kind;
 use super::outcome::Outcome;
 use super::unwritable::Unwritable;
@@ -32,7 +31,7 @@ pub struct ObjectState<K: Kind> {
     /// What the service said when it refused the call that is now in doubt.
     pub refusal: Option<String>,
     /// The realms behind the provider configs that were asked for.
-    pub realms: BTreeMap<ProviderConfigRef, Fact<ResolvedRealm>>,
+    pub realms: BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>>,
     /// A fresh random identifier.
     pub nonce: String,
 }

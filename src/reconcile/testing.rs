@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use super::plan::plan;
 use super::unwritable::Unwritable;
 use super::{
-    Destination, Fact, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Rules, Step, Times, Until, Wait,
+    Destination, Fact, Failure, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Rules, Step, Times, Until,
+    Wait,
 };
 use crate::api::{Phase, ProviderConfigRef};
 
@@ -94,15 +95,13 @@ pub(crate) fn home() -> RealmIds {
 }
 
 /// What was found of where the provider config leads.
-pub(crate) fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Fact<ResolvedRealm>> {
-    let found = match found {
-        Fact::Unknown => Fact::Unknown,
-        Fact::Failed(failure) => Fact::Failed(failure),
-        Fact::Known(destination) => {
-            Fact::Known(ResolvedRealm { destination, not_allowed: None, no_resource_ids: None })
-        }
-    };
-    [(via(), found)].into()
+pub(crate) fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
+    let resolved = |destination| ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
+    match found {
+        Fact::Unknown => BTreeMap::new(),
+        Fact::Failed(failure) => [(via(), Err(failure))].into(),
+        Fact::Known(destination) => [(via(), Ok(resolved(destination)))].into(),
+    }
 }
 
 /// Of an object just read from the API server, with its finalizer.

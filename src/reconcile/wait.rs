@@ -44,11 +44,6 @@ impl Until {
             (Self::After(one), Self::After(other)) => Self::After(one.min(other)),
         }
     }
-
-    /// Whether the look that waits so was made. One that failed, or had to wait for its turn, is still to be made.
-    pub fn ends_a_look(self) -> bool {
-        matches!(self, Self::Change | Self::After(_))
-    }
 }
 
 impl Wait {
@@ -60,6 +55,12 @@ impl Wait {
     /// Leaves the conditions as they are, and waits until `until`.
     pub fn silent(until: Until) -> Self {
         Self { say: None, until, failure: None }
+    }
+
+    /// Whether the reconcile that somebody asked for was made. One that met an outage, or has to wait for its turn, is still to be
+    /// made; one that needs somebody's help was.
+    pub fn answers_a_request(&self) -> bool {
+        matches!(self.until, Until::Change | Until::After(_)) || self.failure == Some(FailureKind::Blocked)
     }
 
     /// This version cannot decode the object, for the reason given. Nothing is polled: it waits until somebody acts.
@@ -85,7 +86,7 @@ impl Wait {
         let after = failure.after.unwrap_or_default();
         let until = match failure.kind {
             FailureKind::RateLimited => Until::Turn(after + MISSED_TURN),
-            FailureKind::Refused => Until::After(resync),
+            FailureKind::Refused | FailureKind::Mismatch => Until::After(resync),
             FailureKind::Blocked if overdue => Until::After(resync.max(after)),
             FailureKind::Blocked | FailureKind::Transient => Until::Backoff(failure.after),
         };

@@ -6,21 +6,27 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::authenticator_config::CreateRecord;
-use crate::api::enrollment_request::SendRecord;
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus};
+use crate::api::HasStatus;
 
 /// A kind that writes ahead.
 pub trait WritesAhead: HasStatus {
     /// The record.
     type Record: Record;
 
-    /// The record in the status.
-    fn record_mut(&mut self) -> &mut Option<Self::Record>;
+    /// The record that stands in a status.
+    fn record(status: &Self::Status) -> Option<&Self::Record>;
+
+    /// Puts a record into a status, or takes it off.
+    fn set_record(status: &mut Self::Status, record: Option<Self::Record>);
 
     /// Takes the record of this id off the status. `false`: it does not stand there any more.
     fn withdraw(&mut self, record_id: &str) -> bool {
-        self.record_mut().take_if(|record| record.id() == record_id).is_some()
+        let Some(status) = self.status_mut() else { return false };
+        let stands = Self::record(status).is_some_and(|record| record.id() == record_id);
+        if stands {
+            Self::set_record(status, None);
+        }
+        stands
     }
 }
 
@@ -59,50 +65,15 @@ impl<R: Record> Ticket<R> {
     }
 }
 
-impl Record for SendRecord {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn timeout(&self) -> Duration {
-        seconds(self.timeout_seconds)
-    }
-}
-
-impl WritesAhead for EnrollmentRequest {
-    type Record = SendRecord;
-
-    fn record_mut(&mut self) -> &mut Option<SendRecord> {
-        &mut self.status.get_or_insert_default().send
-    }
-}
-
-impl Record for CreateRecord {
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn timeout(&self) -> Duration {
-        seconds(self.timeout_seconds)
-    }
-}
-
-impl WritesAhead for AuthenticatorConfig {
-    type Record = CreateRecord;
-
-    fn record_mut(&mut self) -> &mut Option<CreateRecord> {
-        &mut self.status.get_or_insert_default().create
-    }
-}
-
 /// A number of seconds from a status, which a person may have edited.
-fn seconds(n: i64) -> Duration {
+pub fn seconds(n: i64) -> Duration {
     Duration::from_secs(u64::try_from(n).unwrap_or(0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::authenticator_config::CreateRecord;
 
     fn record(timeout_seconds: i64) -> CreateRecord {
         let empty = String::new;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::actors::{self, Act, Object, Recreation, Who};
 use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
-use crate::looks::CLUSTER;
+use crate::looks::{SETTLE, options};
 use crate::remote::Remote;
 use crate::service::{Moment, Person};
 use crate::specs;
@@ -98,7 +98,7 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
     }
     let State { remote: Remote { service, .. }, chance, .. } = state;
     (aim != Port::CreateConfig && chance.happens(0.5)).then(|| {
-        let mut new = Desired::of(&specs::config(key), CLUSTER).create();
+        let mut new = Desired::of(&specs::config(key), &options(SETTLE)).create();
         if chance.happens(0.5) {
             new.config.remove("trusted_origins");
         }

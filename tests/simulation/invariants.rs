@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::faults::Port;
 use crate::kubernetes::{Kind, key};
-use crate::looks::{CLUSTER, GRACE};
+use crate::looks::{GRACE, SETTLE, options};
 use crate::process::Process;
 use crate::record::Announcement;
 use crate::service::{Job, is_live, is_over};
@@ -267,7 +267,7 @@ pub fn unsettled(state: &State) -> Option<String> {
         if status.create.is_some() || status.id.is_none() {
             return Some(format!("the configuration {} is not established", config.name_any()));
         }
-        let wanted = Desired::of(config, CLUSTER);
+        let wanted = Desired::of(config, &options(SETTLE));
         let remote = status.id.and_then(|id| state.remote.service.config(&id).ok());
         if remote.is_none_or(|remote| !wanted.is_ours(&remote) || wanted.patch(&remote).is_some()) {
             return Some(format!("the configuration {} is not as the spec says", config.name_any()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 use beyond_identity_operator::beyond_identity::{Error, Unsent};
-use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, Kind as _, Realms, Resolved};
+use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, KindName, Realms, Resolved};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
@@ -31,7 +31,7 @@ impl Realms for SimBackend {
         _reference: &ProviderConfigRef,
     ) -> Result<Resolved<SimRemote>, Failure> {
         let Self(seat) = self;
-        let of_configs = caller.kind == AuthenticatorConfig::CONTROLLER;
+        let of_configs = caller.kind == KindName::AuthenticatorConfig;
         let key = (caller.namespace.to_owned(), caller.name.to_owned());
         let turn = Turn { seat: seat.clone(), key, of_configs };
         {

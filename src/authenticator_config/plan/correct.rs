@@ -14,7 +14,7 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 }
 
 fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
-    let home = input.home();
+    let home = input.recorded_realm();
     if let (Some(left), Some(home)) = (input.observed.compared, &home) {
         return Ok(Step::Wait(Wait::saying(available(home), Until::After(left))));
     }
@@ -40,6 +40,10 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     let Some(patch) = patch else { return Ok(done(input, realm)) };
     input.allowed(&input.desired.provider_config_ref)?;
     input.resource_id_allowed()?;
+    if !input.object().fresh {
+        // The watch may be behind: the object may be paused by now, or ask for something else.
+        return Ok(Step::Refresh);
+    }
     if !input.object().may_write {
         return Ok(input.shutting_down(Reason::Correcting));
     }
@@ -54,10 +58,9 @@ fn done(input: &Input<'_>, realm: &RealmIds) -> Step {
 /// knows yet that any work is pending. What somebody has to mend enqueues it, or it comes right unseen.
 fn settled(input: &Input<'_>, step: Step) -> Step {
     let Step::Wait(Wait { failure: Some(kind), until, .. }) = step else { return step };
-    if !input.is_seen() {
-        return step;
-    }
     let until = match kind {
+        FailureKind::Mismatch => return step,
+        _ if !input.is_seen() => return step,
         FailureKind::Blocked | FailureKind::Refused => Until::After(input.times.resync),
         FailureKind::Transient | FailureKind::RateLimited => until,
     };

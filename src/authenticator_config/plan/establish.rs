@@ -19,7 +19,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     if !input.object().fresh {
         return Ok(Step::Refresh);
     }
-    let Destination { realm, endpoint } = input.destination(input.home().as_ref())?;
+    let Destination { realm, endpoint } = input.destination(input.recorded_realm().as_ref())?;
     input.allowed(&input.desired.provider_config_ref)?;
     let found = match &input.desired.resource_id {
         Some(id) => Some(named(input, id)?),

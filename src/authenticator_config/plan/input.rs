@@ -59,12 +59,6 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The realm that the status names.
-    pub(super) fn home(&self) -> Option<RealmIds> {
-        let status = &self.status;
-        Some(RealmIds { tenant_id: status.tenant_id.clone()?, realm_id: status.realm_id.clone()? })
-    }
-
     pub(super) fn listed(&self) -> Result<&'a Listed, Step> {
         match &self.observed.listed {
             Fact::Unknown => Err(Step::Fetch(Query::Configs)),

@@ -18,12 +18,12 @@ const NAMED: usize = 3;
 pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
     let id = input.status.id.as_deref().unwrap_or_default();
     let what = format!("the authenticator configuration {id} is still to be deleted in Beyond Identity");
-    leave(input).unwrap_or_else(|step| holding_up(input, step, &what))
+    leave(input).unwrap_or_else(|step| held_up(input, step, &what))
 }
 
 /// What a step that settles a doubt means to an object that is being deleted.
 pub(in crate::authenticator_config) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
-    holding_up(input, step, "it is not known whether the authenticator configuration was made")
+    held_up(input, step, "it is not known whether the authenticator configuration was made")
 }
 
 fn leave(input: &Input<'_>) -> Result<Step, Step> {
@@ -54,7 +54,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
         None => {}
     }
     unused(input)?;
-    input.destination(input.home().as_ref())?;
+    input.destination(input.recorded_realm().as_ref())?;
     input.resource_id_allowed()?;
     let Some(current) = input.current(id)? else {
         input.confirmed_gone(id)?;
@@ -63,6 +63,10 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     if input.desired.stranger_on(current).is_some() {
         // Another object has taken it over: it is not this one's to delete.
         return Ok(RELEASE);
+    }
+    if !input.object().fresh {
+        // The watch may be behind: the object may be paused by now, or what it stands for may be to stay.
+        return Ok(Step::Refresh);
     }
     if !input.object().may_write {
         return Err(input.shutting_down(Reason::Deleting));
@@ -124,13 +128,4 @@ fn shown(input: &Input<'_>) -> Result<(), Step> {
     let message = "the deletion waits until every list must show the configuration that is left in Beyond Identity";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
     Err(Step::Wait(Wait::saying(phase, Until::After(left))))
-}
-
-/// Says of a wait that it holds up the deletion, and what is still to be done.
-fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
-    let Step::Wait(wait) = step else { return step };
-    match held_up(wait, input.object().grace_remaining, what) {
-        Ok(wait) => Step::Wait(wait),
-        Err(left) => Step::RemoveFinalizer { left: Some(left) },
-    }
 }

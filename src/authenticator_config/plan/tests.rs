@@ -33,7 +33,7 @@ type Known = testing::Known<AuthenticatorConfig>;
 impl Known {
     /// The realm behind the provider config, once it is known.
     fn realm(&mut self) -> &mut ResolvedRealm {
-        let Some(Fact::Known(realm)) = self.object.realms.get_mut(&via()) else { panic!("it is not resolved") };
+        let Some(Ok(realm)) = self.object.realms.get_mut(&via()) else { panic!("it is not resolved") };
         realm
     }
 }

@@ -8,7 +8,7 @@ use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastPoll;
 use crate::enrollment_request::step::Query;
 use crate::enrollment_request::{job_state, phase};
-use crate::reconcile::{Until, Wait};
+use crate::reconcile::{FailureKind, Until, Wait};
 
 pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
     if is_send_pending(input) {
@@ -26,7 +26,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     let is_final = job_state::is_final(status.state.as_deref());
     // What is final is read once more for who asks for it.
     if status.skipped.is_some() || (is_final && input.lifecycle().reconcile_requested.is_none()) {
-        return Ok(Step::Wait(Wait::saying(input.settled_phase(), Until::Change)));
+        return Ok(Step::Wait(Wait::saying(phase::of_status(input), Until::Change)));
     }
     let Some(job) = revoke::named(status) else {
         // Somebody has edited the status: there is nothing to follow, and sending again would be worse.
@@ -42,7 +42,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     Ok(match input.observed.read.get(&job.job_id) {
         None => Step::Fetch(Query::Job(reference.clone(), job)),
         // A passkey stays a passkey.
-        Some(None) if is_final => Step::Wait(Wait::saying(input.settled_phase(), Until::Change)),
+        Some(None) if is_final => Step::Wait(Wait::saying(phase::of_status(input), Until::Change)),
         Some(None) => {
             // Another endpoint may be that of another service, which never had the job.
             input.same_realm(reference, None, status.endpoint.as_deref())?;
@@ -57,28 +57,31 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
             if change.changes(status) {
                 Step::Record(change)
             } else {
-                Step::Wait(Wait::saying(input.settled_phase(), next_poll(input)))
+                Step::Wait(Wait::saying(phase::of_status(input), next_poll(input)))
             }
         }
     })
 }
 
 fn missing(input: &Input<'_>, until: Until) -> Step {
-    Step::Wait(Wait::saying(phase::of_missing_job(input.status, input.desired), until))
+    Step::Wait(Wait::saying(phase::of_missing_job(input), until))
 }
 
 /// A poll that failed changes nothing of the conditions of a settled request: one expired token would otherwise turn thousands
 /// of them red. Only for a spec that no condition is about yet they are set from the status.
 fn unmoved(input: &Input<'_>, step: Step) -> Step {
-    let Step::Wait(wait @ Wait { failure: Some(_), .. }) = step else { return step };
+    let Step::Wait(wait @ Wait { failure: Some(kind), .. }) = step else { return step };
+    if kind == FailureKind::Mismatch {
+        return Step::Wait(wait);
+    }
     Step::Wait(Wait { say: (!input.is_seen()).then(|| as_last_seen(input)), ..wait })
 }
 
 /// What the last poll has found.
 fn as_last_seen(input: &Input<'_>) -> Phase {
     match input.observed.poll {
-        Some(LastPoll { found: false, .. }) => phase::of_missing_job(input.status, input.desired),
-        _ => input.settled_phase(),
+        Some(LastPoll { found: false, .. }) => phase::of_missing_job(input),
+        _ => phase::of_status(input),
     }
 }
 

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
+use crate::api::{EnrollmentRequest, ProviderConfigRef, Reason};
 use crate::enrollment_request::observed::Listed;
-use crate::enrollment_request::phase;
 use crate::enrollment_request::step::Query;
-use crate::reconcile::{self, Fact, PlanInput, RealmIds};
+use crate::reconcile::{self, Fact, PlanInput};
 
 /// What the rules of a request take.
 pub type Input<'a> = PlanInput<'a, EnrollmentRequest>;
@@ -19,18 +18,6 @@ pub type Step = reconcile::Step<EnrollmentRequest>;
 pub const SERVICE_CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
 impl Input<'_> {
-    /// The phase of a concluded attempt.
-    pub(super) fn settled_phase(&self) -> Phase {
-        // A pending revocation that the service refuses is a condition beside it.
-        phase::of_status(self.status, self.desired)
-    }
-
-    /// The realm that the status names.
-    pub(super) fn home(&self) -> Option<RealmIds> {
-        let EnrollmentRequestStatus { tenant_id, realm_id, .. } = self.status;
-        Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
-    }
-
     /// Waits, since the service lists a job and does not find it by its id. One of the two may come from another one.
     pub(super) fn disagreeing(&self, job_id: &str) -> Step {
         self.blocked(

@@ -69,7 +69,7 @@ fn waited_for(input: &Input<'_>, waits: Vec<Wait>, refused: &[String]) -> Option
         waits.push(wait);
     }
     let until = waits.iter().map(|wait| wait.until).reduce(Until::or_sooner)?;
-    let needs_a_person = |wait: &Wait| matches!(wait.say, Some(Phase::Blocked(_) | Phase::Refused(_)));
+    let needs_a_person = |wait: &Wait| wait.say.as_ref().is_some_and(Phase::needs_a_person);
     let first = waits.iter().position(|wait| !needs_a_person(wait)).unwrap_or(0);
     Some(Wait { until, ..waits.swap_remove(first) })
 }
@@ -137,8 +137,7 @@ fn every_list_must_show_it(left: Duration) -> Step {
 
 /// Says of a wait that it holds up the deletion, and what is still to be done.
 fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
-    let Step::Wait(wait) = step else { return step };
-    if let Some(Phase::JobGone(_) | Phase::Revoked { .. }) = &wait.say {
+    if let Step::Wait(Wait { say: Some(Phase::JobGone(_) | Phase::Revoked { .. }), .. }) = step {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();
         let left = format!(
             "the status does not say in which realm its jobs are, so nothing was revoked, and the link of credential binding job \
@@ -147,8 +146,5 @@ fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
         );
         return Step::RemoveFinalizer { left: Some(Left::Behind(left)) };
     }
-    match held_up(wait, input.object().grace_remaining, what) {
-        Ok(wait) => Step::Wait(wait),
-        Err(left) => Step::RemoveFinalizer { left: Some(left) },
-    }
+    held_up(input, step, what)
 }

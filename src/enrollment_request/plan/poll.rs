@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::input::Input;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 use crate::enrollment_request::job_state;
-use crate::reconcile::Times;
+use crate::reconcile::PlanInput;
 
 /// In how long to read a job again that was just read as `job`: after a tenth of its age, since people click within minutes or
 /// after days, and once more when its link expires; `None`: when something changes. One that is gone (`job` is none) is looked
 /// for at the resync interval. Without a create time it is as old as this process has `known` it.
-pub fn interval(
-    job: Option<&CredentialBindingJob>,
-    known: Duration,
-    times: &Times,
-    now: Timestamp,
-) -> Option<Duration> {
+pub fn interval(input: &Input<'_>, job: Option<&CredentialBindingJob>, known: Duration) -> Option<Duration> {
+    let PlanInput { times, now, .. } = *input;
     let Some(job) = job else { return Some(times.resync) };
     if job_state::is_final(job.state.as_ref().map(JobState::as_str)) {
         return None;

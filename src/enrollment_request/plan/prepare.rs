@@ -31,7 +31,7 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     let (reference, config) = ready_config(input)?;
     input.same_realm(reference, Some(&config.realm), None)?;
     // What was sent in one realm is not followed by a send in another.
-    let destination = input.same_realm(reference, input.home().as_ref(), None)?;
+    let destination = input.same_realm(reference, input.recorded_realm().as_ref(), None)?;
     input.allowed(reference)?;
     let identity = checked_identity(input, reference)?;
     let person = Person {

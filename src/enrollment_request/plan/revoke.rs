@@ -39,7 +39,7 @@ pub(super) fn current(status: &EnrollmentRequestStatus) -> Option<JobRef> {
 
 /// The job in status, where its link is out and the spec or an annotation asks for its end.
 fn unwanted(input: &Input<'_>) -> Option<JobRef> {
-    current(input.status).filter(|_| input.desired.revoked || input.desired.wishes.revoke(input.status))
+    current(input.status).filter(|_| input.desired.wants_link_dead(input.status))
 }
 
 /// The jobs whose links are out and should not be.
@@ -58,9 +58,9 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
         match until_dead(input, job.clone()) {
             Ok(UntilDead::Dead) => {}
             Ok(UntilDead::Refused(_)) => refused = true,
-            Err(Step::Wait(Wait { say: Some(Phase::Blocked(why) | Phase::Refused(why)), .. })) => {
+            Err(Step::Wait(Wait { say: Some(phase), .. })) if phase.needs_a_person() => {
                 // What is said of the request stays; that a link is out which should not be stands beside it.
-                return Err(Step::Act(Action::CannotRevoke(job, why.message)));
+                return Err(Step::Act(Action::CannotRevoke(job, phase.why().message.clone())));
             }
             Err(Step::Wait(wait)) => again = again.or_sooner(wait.until),
             Err(step) => return Err(step),
@@ -196,13 +196,13 @@ fn being_revoked() -> Step {
 /// the send in doubt.
 pub(super) fn open<'a>(input: &Input<'a>) -> Result<&'a ProviderConfigRef, Step> {
     let status = &input.status;
-    let concluded = status.provider_config_ref.as_ref().zip(input.home());
+    let concluded = status.provider_config_ref.as_ref().zip(input.recorded_realm());
     let in_doubt = status.send.as_ref().map(|send| {
         (&send.provider_config_ref, RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() })
     });
     let Some((reference, home)) = concluded.or(in_doubt) else {
         // Somebody has edited the status: there is no way to the job, and sending again would be worse.
-        let phase = phase::of_missing_job(status, input.desired);
+        let phase = phase::of_missing_job(input);
         return Err(Step::Wait(Wait::saying(phase, Until::Change)));
     };
     input.same_realm(reference, Some(&home), None)?;

@@ -138,6 +138,12 @@ fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef>
     super::to_revoke(&Known { status: status.clone(), ..Known::default() }.input(desired))
 }
 
+/// Whether it counts as the reconcile that somebody asked for.
+fn answers(step: &Step) -> bool {
+    let Step::Wait(wait) = step else { panic!("it does not wait: {step:?}") };
+    wait.answers_a_request()
+}
+
 fn reason(step: &Step) -> Reason {
     said(step).why().reason
 }

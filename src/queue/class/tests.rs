@@ -63,7 +63,19 @@ fn a_revocation_that_the_service_refuses_is_not() {
     let mut said = conditions(&Phase::Outstanding(why(Reason::LinkSent, "text")), 1, &[], jiff::Timestamp::UNIX_EPOCH);
     said[0].type_ = REVOKE_REFUSED.to_owned();
     revoked.set_conditions(said, Some(1));
-    assert_eq!(priorities(&revoked), [Priority::Pending, Priority::Pending, Priority::First]);
+    assert_eq!(priorities(&revoked), [Priority::First, Priority::Routine, Priority::Routine]);
+    revoked.spec.attempt = 7;
+    assert_eq!(
+        priorities(&revoked),
+        [Priority::First, Priority::Routine, Priority::Routine],
+        "it is revoked, nothing is sent"
+    );
+    revoked.spec.revoked = false;
+    assert_eq!(
+        priorities(&revoked),
+        [Priority::Pending, Priority::Pending, Priority::First],
+        "another email is to be sent"
+    );
 }
 
 #[test]

@@ -4,13 +4,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::reconcile::KindName;
+
 /// An object that waits. It waits once, however often it asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Applicant {
     /// Its namespace.
     pub namespace: String,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: KindName,
     /// Its name.
     pub name: String,
 }

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::beyond_identity::{CREATE_JOB, Doubt};
+use crate::reconcile::KindName;
 
 /// What was woken.
 type Woken = Arc<Mutex<Vec<String>>>;
 
 fn applicant(name: &str) -> Applicant {
-    Applicant { namespace: "namespace".to_owned(), kind: "kind", name: name.to_owned() }
+    Applicant { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
 }
 
 fn waking() -> (Woken, Wake) {

@@ -32,7 +32,7 @@ where
                     self.hold(written);
                     self.tell(EventType::Normal, &why);
                 }
-                Err(error) => self.not_written(error)?,
+                Err(error) => self.not_written(error).await?,
             }
         }
         Ok(())

@@ -19,8 +19,9 @@ use beyond_identity_operator::enrollment_request::person::Person;
 use beyond_identity_operator::enrollment_request::step::Query;
 use beyond_identity_operator::reconcile::outcome::failure;
 use beyond_identity_operator::reconcile::plan::plan;
+use beyond_identity_operator::reconcile::rules::judge;
 use beyond_identity_operator::reconcile::{
-    Destination, Fact, Kind, ObjectState, PlanInput, RealmIds, ResolvedRealm, Step, Times, Wait,
+    Destination, Fact, Kind, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Step, Times, Wait,
 };
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use jiff::Timestamp;
@@ -138,10 +139,15 @@ fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
         fresh: true,
         finalizer: true,
         may_write: true,
-        realms: BTreeMap::from([(ProviderConfigRef::default(), Fact::Known(realm))]),
+        realms: BTreeMap::from([(ProviderConfigRef::default(), Ok(realm))]),
         nonce: "nonce".to_owned(),
         ..ObjectState::default()
     }
+}
+
+/// How the operator of these tests is to run.
+fn options() -> Options {
+    Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times: TIMES }
 }
 
 const TIMES: Times = Times {
@@ -171,7 +177,7 @@ async fn settle(
     let mut facts = observed(place, &listed);
     let jobs: BTreeMap<_, _> = listed.items.iter().map(|job| (job.id.clone(), job.clone())).collect();
     for _ in 0..40 {
-        let (status, desired) = (request.status.clone().unwrap_or_default(), request.desired(CLUSTER));
+        let (status, desired) = (request.status.clone().unwrap_or_default(), request.desired(&options()));
         let input: PlanInput<'_, EnrollmentRequest> =
             PlanInput { desired: &desired, status: &status, observed: &facts, times: &TIMES, now: now() };
         match plan(&input) {
@@ -182,7 +188,7 @@ async fn settle(
             }
             Step::Record(change) => {
                 assert!(change.apply(request.status.get_or_insert_default()));
-                let phase = change.phase(request.status.as_ref().unwrap(), &desired);
+                let phase = judge(&*request, &options(), now(), |input| change.phase(input));
                 write(&api, request, phase.as_ref()).await?;
             }
             // The job that it makes is one that nobody expects, too.
@@ -244,7 +250,7 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
     place.realm.allow_any_answer();
     let realm = realm_of(&place);
     let mut config: AuthenticatorConfig = place.create_config().await;
-    let desired = config.desired(CLUSTER);
+    let desired = config.desired(&options());
     let home = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
     let (mut decoded, mut failed) = (0, 0);
     let answers = strategies::reply("authenticator_config", strategies::config(&desired.display_name));

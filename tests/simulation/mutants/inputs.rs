@@ -59,16 +59,16 @@ impl Mutation {
     }
 
     /// What is remembered of a request, before it is looked at.
-    pub fn remember(&self, memories: &Memories, request: &EnrollmentRequest) {
+    pub fn remember(&self, memories: &Memories<EnrollmentRequest>, request: &EnrollmentRequest) {
         let uid = request.uid().unwrap_or_default();
         let mut memory = memories.recall(&uid);
         match self.mutant {
             Some(Mutant::SharesRefusals) => {
                 let status = request.status.clone().unwrap_or_default();
-                let refused = memory.revocations.refused_within(Duration::from_secs(3600), Instant::now());
+                let refused = memory.own.revocations.refused_within(Duration::from_secs(3600), Instant::now());
                 if let Some(said) = refused.values().next() {
                     let named = status.job_id.into_iter().chain(status.previous_jobs.into_iter().map(|job| job.id));
-                    named.for_each(|id| _ = memory.revocations.refuse(&id, Instant::now(), said));
+                    named.for_each(|id| _ = memory.own.revocations.refuse(&id, Instant::now(), said));
                 }
             }
             Some(Mutant::ForgetsRefusedWrites) => memory.write_stored(),

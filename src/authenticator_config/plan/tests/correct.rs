@@ -42,6 +42,13 @@ fn what_differs_is_changed_once() {
 }
 
 #[test]
+fn before_a_change_and_before_a_deletion_the_object_is_read_since_the_watch_may_be_behind() {
+    let cached = || made(Some(changed("4e129fc8"))).with(|it| it.object.fresh = false);
+    assert_eq!(next(&cached()), Step::Refresh);
+    assert_eq!(next_in_deletion(&cached()), Step::Refresh);
+}
+
+#[test]
 fn one_whose_mark_somebody_took_out_gets_it_back() {
     let current = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("4e129fc8") };
     let Step::Act(Action::Patch(_, patch)) = next(&made(Some(current))) else { panic!("nothing is changed") };

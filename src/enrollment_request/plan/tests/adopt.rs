@@ -103,7 +103,11 @@ fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
     let mut status = EnrollmentRequestStatus::default();
     assert!(change.apply(&mut status));
     assert_eq!((status.attempt, status.adopted, status.job_id.as_deref()), (Some(4), Some(true), Some("a")));
-    assert!(change.phase(&status, &desired).is_some_and(|phase| phase.why().reason == Reason::Adopted));
+    assert!(
+        change
+            .phase(&Known { status: status.clone(), ..Known::default() }.input(&desired))
+            .is_some_and(|phase| phase.why().reason == Reason::Adopted)
+    );
     assert!(!change.apply(&mut concluded()), "not over an attempt that was concluded meanwhile");
 }
 

@@ -118,7 +118,7 @@ fn a_look_that_failed_is_still_to_be_made() {
             it.status = in_state("COMPLETE");
         }),
     );
-    assert!(!until(&step).ends_a_look(), "{step:?}");
+    assert!(!answers(&step), "{step:?}");
     let not_its_turn = Fact::Failed(Failure::not_its_turn(Duration::from_secs(7)));
     let step = next(
         &asking,
@@ -127,7 +127,7 @@ fn a_look_that_failed_is_still_to_be_made() {
             it.status = in_state("COMPLETE");
         }),
     );
-    assert!(!until(&step).ends_a_look(), "{step:?}");
+    assert!(!answers(&step), "{step:?}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expi
     let pause = |create: &str, expire: &str| {
         let (create_time, expire_time) = (Some(create.to_owned()), Some(expire.to_owned()));
         let job = CredentialBindingJob { create_time, expire_time, ..job("job") };
-        poll::interval(Some(&job), Duration::ZERO, &TIMES, now()).unwrap().as_secs()
+        poll::interval(&following().input(&desired()), Some(&job), Duration::ZERO).unwrap().as_secs()
     };
     let next_week = "2026-01-08T12:00:00Z";
     assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
@@ -161,7 +161,8 @@ fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expi
     assert_eq!(pause("2026-01-01T12:00:00Z", "9999-12-30T22:00:00Z"), 5, "never expires");
     assert_eq!(pause("nonsense", "nonsense"), 5);
     assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "from the future");
-    let interval = |job: Option<&CredentialBindingJob>, known| poll::interval(job, known, &TIMES, now());
+    let interval =
+        |job: Option<&CredentialBindingJob>, known| poll::interval(&following().input(&desired()), job, known);
     let ageless = CredentialBindingJob { create_time: None, ..job("job") };
     let minute = Duration::from_secs(60);
     assert_eq!(interval(Some(&ageless), 10 * minute), Some(minute), "as old as this process has known it");

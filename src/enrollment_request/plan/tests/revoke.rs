@@ -68,7 +68,7 @@ fn a_job_is_revoked_then_read_then_written_down() {
         observed.read.insert("job".to_owned(), read(dead("job")));
         let Step::Record(change) = next(&desired, &observed) else { panic!() };
         assert!(change.apply(&mut observed.status));
-        let phase = change.phase(&observed.status, &desired);
+        let phase = change.phase(&observed.input(&desired));
         assert!(
             matches!(phase, Some(Phase::Revoked { asked: true, .. })) != desired.lifecycle.is_deleting(),
             "{phase:?}"
@@ -292,7 +292,7 @@ fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
     observed.read.insert("job".to_owned(), read(dead("job")));
     let Step::Record(change) = next(&asked("job"), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
-    let phase = change.phase(&observed.status, &asked("job"));
+    let phase = change.phase(&observed.input(&asked("job")));
     assert!(matches!(phase, Some(Phase::Revoked { asked: true, .. })), "{phase:?}");
 }
 

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::reconcile::KindName;
 
 fn applicant(namespace: &str, name: impl ToString) -> Applicant {
-    Applicant { namespace: namespace.to_owned(), kind: "kind", name: name.to_string() }
+    Applicant { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
 fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
@@ -93,9 +94,13 @@ fn an_object_waits_once_and_keeps_its_place() {
     let mut queue = queue(&[("a", 3)]);
     queue.join(applicant("a", 0), (), true, false);
     queue.join(applicant("a", 2), (), true, true);
-    queue.join(Applicant { kind: "other", ..applicant("a", 0) }, (), true, false);
+    queue.join(Applicant { kind: KindName::AuthenticatorConfig, ..applicant("a", 0) }, (), true, false);
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| (it.kind, it.name)).collect();
-    assert_eq!(taken, [("kind", "0"), ("kind", "1"), ("kind", "2"), ("other", "0")].map(|(k, n)| (k, n.to_owned())));
+    let (requests, configs) = (KindName::EnrollmentRequest, KindName::AuthenticatorConfig);
+    assert_eq!(
+        taken,
+        [(requests, "0"), (requests, "1"), (requests, "2"), (configs, "0")].map(|(k, n)| (k, n.to_owned()))
+    );
     assert!(queue.is_empty());
 }
 

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::reconcile::KindName;
 
 fn applicant(namespace: &str, name: impl ToString) -> Applicant {
-    Applicant { namespace: namespace.to_owned(), kind: "kind", name: name.to_string() }
+    Applicant { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
 fn s(seconds: f64) -> Duration {

@@ -1,0 +1,104 @@
+//! The other requests: who of them is about the same person, and whose job is whose.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::person::Person;
+use super::reconciler::Request;
+use super::reservations::{Holder, Taken};
+use crate::api::conditions::{PAUSED, STALLED};
+use crate::api::{EnrollmentRequest, HasStatus, Reason};
+use crate::beyond_identity::types::CredentialBindingJob;
+use crate::reconcile::{Backend, Fact, Failure, Objects};
+
+impl<B: Backend> Request<'_, B> {
+    /// Takes the person, unless another request has it.
+    pub(super) async fn reserve(&mut self, person: Person) {
+        let reservations = self.context.shared.clone();
+        let mut taken = reservations.take(&person, &self.holder());
+        if let Err(Taken::By(other) | Taken::Busy(other)) = &taken
+            && !self.is_there(other).await
+        {
+            reservations.release(other);
+            taken = reservations.take(&person, &self.holder());
+        }
+        let request = self.held.object();
+        self.observed.reservation = match taken {
+            Ok(()) => Fact::Known(person),
+            Err(Taken::NotFilled) => {
+                Fact::Failed(Failure::transient(Reason::Sending, "waiting until all EnrollmentRequests have been read"))
+            }
+            Err(Taken::Busy(other)) => Fact::Failed(self.busy(&other)),
+            Err(Taken::By(other)) => {
+                let same_namespace = request.namespace().as_deref() == Some(&other.namespace);
+                let other =
+                    if same_namespace { format!(" {}", other.name) } else { " in another namespace".to_owned() };
+                Fact::Failed(Failure::blocked(
+                    Reason::DuplicateRequest,
+                    format!(
+                        "the EnrollmentRequest{other} is about the same identity and authenticator configuration, so \
+                         this one sends nothing: delete this one, and raise spec.attempt of the other one to send again"
+                    ),
+                ))
+            }
+        };
+    }
+
+    /// What is said while another request's email to the same identity is under way or in doubt. Where that one does not get
+    /// on by itself, somebody has to act.
+    fn busy(&self, other: &Holder) -> Failure {
+        let request = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &other.namespace, &other.name);
+        let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
+        let here = other.namespace == self.desired.namespace;
+        let named = if here { format!("EnrollmentRequest {}", other.name) } else { "another namespace".to_owned() };
+        let what = format!("waiting until it is known what became of an email to the same identity from {named}");
+        let has = |type_: &str| conditions.iter().any(|condition| condition.type_ == type_);
+        if has(PAUSED) || has(STALLED) {
+            let remedy = "it is paused or stalled: its conditions say what is to be done";
+            return Failure::blocked(Reason::WaitingForAnotherSend, format!("{what}; {remedy}"));
+        }
+        Failure::transient(Reason::WaitingForAnotherSend, what)
+    }
+
+    /// The ids of those of `jobs` that a send in doubt must not take for its own: those that another request names,
+    /// and while another one is in doubt about the same person, and has it, all of them.
+    pub(super) async fn not_ours(&self, jobs: &[CredentialBindingJob]) -> BTreeSet<String> {
+        if let Some(rival) = self.context.shared.rival_in_doubt(&self.holder(), &self.status)
+            && self.is_there(&rival).await
+        {
+            return jobs.iter().map(|job| job.id.clone()).collect();
+        }
+        self.named_elsewhere(jobs.iter().map(|job| job.id.as_str())).await
+    }
+
+    /// The ids of those of `jobs` that another request names.
+    pub(super) async fn named_elsewhere(&self, jobs: impl IntoIterator<Item = &str>) -> BTreeSet<String> {
+        let named = self.context.shared.named_elsewhere(&self.holder(), jobs.into_iter());
+        let mut elsewhere = BTreeSet::new();
+        for (job, others) in named {
+            for other in &others {
+                if self.is_there(other).await {
+                    elsewhere.insert(job);
+                    break;
+                }
+                self.context.shared.release(other);
+            }
+        }
+        elsewhere
+    }
+
+    /// Whether another request is there. Only the API server can say that it is not: a watch cache may not have it
+    /// yet, and the watch may not have told yet of what is gone.
+    async fn is_there(&self, other: &Holder) -> bool {
+        let backend = &*self.context.backend;
+        let same = |uid: Option<String>| uid.as_deref() == Some(&other.uid);
+        if Objects::<EnrollmentRequest>::cached(backend, &other.namespace, &other.name)
+            .is_some_and(|cached| same(cached.uid()))
+        {
+            return true;
+        }
+        let read = Objects::<EnrollmentRequest>::read(backend, &other.namespace, &other.name).await;
+        read.map_or(true, |read| read.is_some_and(|read| same(read.uid())))
+    }
+}

@@ -1,0 +1,89 @@
+//! Where calls go, and where they have to go: the realm that an object belongs to, as long as it lives. Pure.
+
+use super::failure::{Failure, FailureKind};
+use crate::api::{ProviderConfigRef, Reason};
+use crate::beyond_identity::RealmClient;
+
+/// A tenant and a realm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealmIds {
+    /// The tenant's id.
+    pub tenant_id: String,
+    /// The realm's id.
+    pub realm_id: String,
+}
+
+/// Where calls go: the realm, and the base URL of the API that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// The realm.
+    pub realm: RealmIds,
+    /// The base URL of the API, without a slash at the end.
+    pub endpoint: String,
+}
+
+impl From<&RealmClient> for Destination {
+    fn from(client: &RealmClient) -> Self {
+        let realm = RealmIds { tenant_id: client.tenant_id().to_owned(), realm_id: client.realm_id().to_owned() };
+        Self { realm, endpoint: client.endpoint().to_owned() }
+    }
+}
+
+impl Destination {
+    /// Why `reference`, which leads here, does not lead to the realm and the endpoint that are given, as far as they are.
+    pub fn mismatch(
+        &self,
+        reference: &ProviderConfigRef,
+        realm: Option<&RealmIds>,
+        endpoint: Option<&str>,
+    ) -> Option<Failure> {
+        let mismatch = |reason, message: String| Some(Failure::new(FailureKind::Mismatch, reason, message));
+        let RealmIds { tenant_id, realm_id } = &self.realm;
+        if let Some(recorded) = realm.filter(|recorded| **recorded != self.realm) {
+            return mismatch(
+                Reason::RealmChanged,
+                format!(
+                    "{reference} leads to realm {realm_id} of tenant {tenant_id}, but this object belongs to realm {} of tenant \
+                     {}: nothing is sent, made or deleted; let {reference} lead there again, or delete this object and create it \
+                     again",
+                    recorded.realm_id, recorded.tenant_id
+                ),
+            );
+        }
+        let recorded = endpoint.filter(|recorded| *recorded != self.endpoint)?;
+        mismatch(
+            Reason::EndpointChanged,
+            format!(
+                "{reference} leads to {}, but what this object has sent or made went to {recorded}, and only there can be found \
+                 out what became of it: let {reference} lead there again, until that is found out",
+                self.endpoint
+            ),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(realm: &str) -> RealmIds {
+        RealmIds { tenant_id: "tenant".to_owned(), realm_id: realm.to_owned() }
+    }
+
+    #[test]
+    fn an_object_stays_in_its_realm_and_a_call_in_doubt_at_its_endpoint() {
+        let (reference, a, b) = (ProviderConfigRef::default(), ids("a"), ids("b"));
+        let here = Destination { realm: a.clone(), endpoint: "https://one".to_owned() };
+        let mismatch = |realm: Option<&RealmIds>, endpoint: Option<&str>| {
+            let failure = here.mismatch(&reference, realm, endpoint)?;
+            assert_eq!(failure.kind, FailureKind::Mismatch);
+            Some(failure.why.reason)
+        };
+        for (realm, endpoint) in [(None, None), (Some(&a), None), (Some(&a), Some("https://one"))] {
+            assert_eq!(mismatch(realm, endpoint), None, "{realm:?} {endpoint:?}");
+        }
+        assert_eq!(mismatch(Some(&b), None), Some(Reason::RealmChanged));
+        assert_eq!(mismatch(Some(&b), Some("https://two")), Some(Reason::RealmChanged));
+        assert_eq!(mismatch(Some(&a), Some("https://two")), Some(Reason::EndpointChanged));
+    }
+}
