@@ -112,7 +112,12 @@ impl Load {
             },
         });
         self.apply(&secret.to_string())?;
-        self.apply(&provider.to_string())
+        self.apply(&provider.to_string())?;
+        // For a moment after a definition is installed it answers 429: what it costs to try again is not the operator's.
+        let watch = "/apis/beyondidentity.dev/v1alpha1/enrollmentrequests?watch=true&timeoutSeconds=1";
+        wait(PATIENCE.1, "the API server can watch EnrollmentRequests", || {
+            Ok(cluster.run_kubectl(["get", "--raw", watch]).is_ok())
+        })
     }
 
     fn apply(&self, objects: &str) -> anyhow::Result<()> {
