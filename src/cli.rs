@@ -167,7 +167,7 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let settings = args.settings()?;
     let signal = shutdown::requested().map_err(Error::Runtime)?;
     let cluster = client::configuration().await?;
-    tracing::info!(cluster = settings.cluster_name, version = env!("CARGO_PKG_VERSION"), "starting");
+    tracing::info!(cluster = settings.cluster_name, version = env!("CARGO_PKG_VERSION"), "Starting");
     Ok(operator::run(settings, cluster, signal).await?)
 }
 

@@ -37,13 +37,13 @@ pub enum RunError {
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
     /// The HTTP client could not be made.
-    #[error("the HTTP client could not be made: {0}")]
+    #[error("cannot build the HTTP client: {0}")]
     Http(#[from] BuildError),
     /// Another process may lead by now.
     #[error("{0}")]
     LostLease(String),
     /// A watch, a controller, or another task that never ends, has ended.
-    #[error("a task that never ends has ended, which is a mistake in the operator{0}")]
+    #[error("a background task ended unexpectedly, which is a bug in the operator{0}")]
     Broken(String),
 }
 
@@ -53,13 +53,13 @@ pub enum RunError {
 /// # Errors
 /// When it could not start, when it lost its Lease, and when a watch, a controller or a server that never ends has ended.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-    let health = listen(settings.health_address, "--health-address", "/healthz and /readyz").await?;
-    let metrics_listener = listen(settings.metrics_address, "--metrics-address", "/metrics").await?;
+    let health = listen(settings.health_address, "--health-address", "health probes").await?;
+    let metrics_listener = listen(settings.metrics_address, "--metrics-address", "metrics").await?;
     let metrics = Arc::new(Metrics::new());
     metrics.leads(false);
     let server = Server::new(config)?;
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
-    let readiness = Readiness::waiting_for(&format!("the first answer of the Kubernetes API at {}", server.url));
+    let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
     // Dropped at the end of this function, and ended with that.
     let mut watches = JoinSet::new();
     watches.spawn(health::serve(health, readiness.clone()));
@@ -73,7 +73,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let turns = limiters.clone();
     watches.spawn(async move { turns.take_turns().await });
     let lease = settings.lease_holder.as_ref().map(|holder| (lease(&settings, &server, holder), readiness.part(false)));
-    tracing::info!("waiting for the Kubernetes API at {}", server.url);
+    tracing::info!(server = server.url, "Waiting for the Kubernetes API");
     let mut shutdown = pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => return Ok(()),
@@ -81,7 +81,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         () = watched.filled() => {}
     }
 
-    tracing::info!("the watches have told of all that there is");
+    tracing::info!("Caches synced");
     let (election, leadership) = match lease.map(|(lease, report)| Election::join(lease, report)) {
         Some((election, leadership)) => (Some(election), leadership),
         None => (None, Leadership::always()),
@@ -152,19 +152,19 @@ async fn lead(
 /// process leads and says that it is ready: a new process starts all of them anew.
 async fn keep_up(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
     start(controllers);
-    tracing::info!("at work");
+    tracing::info!("Controllers started");
     broken(controllers).await
 }
 
 /// Lets what is under way come to its end, and begins nothing any more.
 async fn end(world: &World, ending: &CancellationToken, mut controllers: JoinSet<()>) {
-    tracing::info!("ending: what is under way comes to its end first");
+    tracing::info!("Shutting down: draining in-flight reconciles");
     world.environment.end();
     world.metrics.leads(false);
     ending.cancel();
     let all_ended = async { while controllers.join_next().await.is_some() {} };
     if tokio::time::timeout(world.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
-        tracing::warn!("not everything came to its end in time; the next process goes on from what was written");
+        tracing::warn!("Shutdown deadline exceeded; the next process resumes from the recorded status");
     }
 }
 

@@ -152,9 +152,9 @@ impl Watches {
                 let why = match tokio::time::timeout(LIST, api.list(&ListParams::default())).await {
                     Ok(Ok(listed)) => break requests.extend(listed.items.into_iter().map(|Lenient(request)| request)),
                     Ok(Err(error)) => cause(&error),
-                    Err(_) => format!("no answer within {} s", LIST.as_secs()),
+                    Err(_) => format!("no response within {} s", LIST.as_secs()),
                 };
-                tracing::warn!("the EnrollmentRequests cannot be listed: {why}; it is tried again");
+                tracing::warn!(error = why, "Listing EnrollmentRequests failed; retrying");
                 tokio::time::sleep(RETRY).await;
             }
         }

@@ -114,7 +114,7 @@ where
         let (recorder, reference) = (self.events.recorder.clone(), object.object_ref(&()));
         tokio::spawn(async move {
             if let Err(error) = answered(recorder.publish(&event, &reference)).await {
-                tracing::debug!("an event was not published: {error}");
+                tracing::debug!(%error, "Publishing an event failed");
             }
         });
     }
@@ -131,7 +131,7 @@ pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    #[error("the Kubernetes API did not answer within {} s", TIMEOUT.as_secs())]
+    #[error("no response from the Kubernetes API within {} s", TIMEOUT.as_secs())]
     Late,
     #[error("{0}")]
     Kube(kube::Error),

@@ -44,21 +44,20 @@ impl WatchReport {
             watcher::Error::WatchStartFailed(error) => ("watch", error),
             // An end that every watch comes to. What keeps it from starting anew is said then.
             watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
-                return tracing::debug!("the watch of {resource} broke off: {error}");
+                return tracing::debug!(resource, %error, "Watch ended; restarting it");
             }
         };
         let kube::Error::Api(status) = error else {
-            return report.trouble(format!("the Kubernetes API at {server} does not answer"), cause(error));
+            return report.trouble(format!("requests to the Kubernetes API at {server} fail"), cause(error));
         };
         match status.code {
-            401 => report.denied(format!(
-                "the Kubernetes API at {server} does not know who the operator is (401): its credentials have to be renewed"
-            )),
+            401 => report
+                .denied(format!("the Kubernetes API at {server} rejects the operator's credentials (401): renew them")),
             403 => report.denied(self.lacks(verb)),
             404 => report.denied(format!("the CustomResourceDefinition {resource} is not installed")),
             code => report.trouble(
                 format!("the Kubernetes API at {server} does not {verb} {resource}"),
-                format!("it answers with {code}: {}", status.message),
+                format!("{code}: {}", status.message),
             ),
         }
     }
@@ -66,9 +65,11 @@ impl WatchReport {
     fn lacks(&self, verb: &str) -> String {
         let Self { resource, .. } = self;
         match &self.namespace {
-            None => format!("the operator may not {verb} {resource}: its ClusterRole must let it list and watch them"),
+            None => {
+                format!("the operator is not allowed to {verb} {resource}: grant it list and watch in its ClusterRole")
+            }
             Some(namespace) => format!(
-                "the operator may not {verb} {resource} in namespace {namespace}: its Role there must let it list and watch them"
+                "the operator is not allowed to {verb} {resource} in namespace {namespace}: grant it list and watch in its Role there"
             ),
         }
     }

@@ -33,15 +33,16 @@ pub async fn check(client: Client) {
     }
     match found {
         Ok(lacking) => lacking.iter().for_each(|Lacking { kind, fields }| {
-            let fields = fields.join(", ");
             tracing::warn!(
                 %kind,
-                "The installed CustomResourceDefinition of {kind} lacks {fields}, which the API server therefore drops: apply \
-                 the CustomResourceDefinitions of this version with `beyond-identity-operator crds | kubectl apply \
-                 --server-side -f -`"
+                fields = fields.join(", "),
+                "Installed CustomResourceDefinition lacks fields of this version, and the API server drops them; run \
+                 `beyond-identity-operator crds | kubectl apply --server-side -f -`"
             );
         }),
-        Err(why) => tracing::warn!("The installed CustomResourceDefinitions cannot be compared with this version's: {why}"),
+        Err(why) => {
+            tracing::warn!(error = why, "Comparing the installed CustomResourceDefinitions with this version failed")
+        }
     }
 }
 
@@ -58,8 +59,8 @@ async fn lacking(client: &Client) -> Result<Vec<Lacking>, String> {
     let request = request.map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(TIMEOUT, client.request::<Value>(request)).await;
     let document =
-        answer.map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))?.map_err(|error| match error {
-            Error::Api(status) => format!("the Kubernetes API answers with {}: {}", status.code, status.message),
+        answer.map_err(|_| format!("no response within {} s", TIMEOUT.as_secs()))?.map_err(|error| match error {
+            Error::Api(status) => format!("{}: {}", status.code, status.message),
             error => cause(&error),
         })?;
     compared(&crds::schemas(), &document)
@@ -79,7 +80,7 @@ fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<Lacking>
     };
     let mut all = Vec::new();
     for (kind, needed) in needed {
-        let served = served(kind).ok_or_else(|| format!("the Kubernetes API describes no {kind}"))?;
+        let served = served(kind).ok_or_else(|| format!("the OpenAPI document of the Kubernetes API has no {kind}"))?;
         let mut fields = Vec::new();
         for part in ["spec", "status"] {
             match (&needed["properties"][part], &served["properties"][part]) {
@@ -181,7 +182,7 @@ mod tests {
     fn a_document_without_a_kind_says_nothing_about_it() {
         for document in [json!({}), json!("x"), document(&crds::schemas()[..1])] {
             let why = compared(&crds::schemas(), &document).unwrap_err();
-            assert!(why.starts_with("the Kubernetes API describes no "), "{why}");
+            assert!(why.starts_with("the OpenAPI document of the Kubernetes API has no "), "{why}");
         }
     }
 }

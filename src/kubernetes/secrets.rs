@@ -130,7 +130,7 @@ async fn follow(
             }
             Err(error) => {
                 if !std::mem::replace(&mut disturbed, true) {
-                    tracing::warn!("the Secret {secret} cannot be watched, which is tried again: {}", cause(&error));
+                    tracing::warn!(%secret, error = cause(&error), "Watching a Secret failed; retrying");
                 }
                 if is_forbidden(&error) { Seen::Forbidden } else { Seen::Unknown(cause(&error)) }
             }

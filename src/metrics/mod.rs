@@ -228,7 +228,7 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
         ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
     };
     if let Err(error) = axum::serve(listener, Router::new().route("/metrics", get(text))).await {
-        tracing::error!("the metrics server ended: {error}");
+        tracing::error!(%error, "Metrics server stopped");
     }
 }
 

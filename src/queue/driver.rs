@@ -73,7 +73,7 @@ where
     fn start(&self, object: ObjectRef<K>) {
         let Self { controller, queue, get, reconcile, metrics } = self;
         let Some(found) = get(&object) else {
-            tracing::debug!("{object} is gone when its turn comes");
+            tracing::debug!(%object, "Object is gone; nothing to reconcile");
             // Not removed: another one of its name may be enqueued by now.
             return queue.done(&object, None, false);
         };
@@ -83,8 +83,7 @@ where
             let (again, starts_over) = match AssertUnwindSafe(reconcile).catch_unwind().await {
                 Ok(ReconcileResult { requeue_after, ended }) => (requeue_after, ended == Ended::Conflict),
                 Err(panic) => {
-                    let why = said(panic.as_ref());
-                    tracing::error!("The reconcile of {object} panicked, which is a bug of the operator: {why}");
+                    tracing::error!(%object, panic = said(panic.as_ref()), "Reconcile panicked (operator bug)");
                     (Some(RETRY_AFTER_BUG), false)
                 }
             };
@@ -109,5 +108,5 @@ async fn measured(
 /// What a panic said.
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text")
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

@@ -112,10 +112,11 @@ impl Providers {
                     // What was meant for it before may not be meant for it now.
                     kept.forget(&key);
                     tracing::warn!(
+                        kind = key.kind.as_str(),
                         namespace = key.namespace,
                         name = key.name,
-                        "The {} cannot be decoded by this version and is not used: {why}",
-                        key.kind.as_str()
+                        error = why,
+                        "Ignoring provider config: it cannot be decoded by this version"
                     );
                 }
             }
@@ -144,8 +145,13 @@ impl Providers {
     /// Tells, once, that credentials are used which are gone: `why` says how.
     pub(super) fn tell_of_use(&self, provider: &ProviderConfigKey, why: &Failure) {
         if self.last_seen.tells_of_use(provider) {
-            let gone = &why.why.message;
-            tracing::warn!("by the token that was seen last, links are revoked and configurations deleted: {gone}");
+            tracing::warn!(
+                kind = provider.kind.as_str(),
+                namespace = provider.namespace,
+                name = provider.name,
+                error = why.why.message,
+                "Credentials are gone; using the last known token for revocation and deletion only"
+            );
         }
     }
 

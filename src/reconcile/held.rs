@@ -131,7 +131,7 @@ where
             WriteError::Gone => {
                 self.refresh().await?;
                 let is_there =
-                    || Interrupted::Failed("the API server answered 404 to a write of what is there".to_owned());
+                    || Interrupted::Failed("the API server answered 404 to a write of an existing object".to_owned());
                 if self.gone { Ok(()) } else { Err(is_there()) }
             }
             WriteError::Conflict => Err(Interrupted::Overtaken),
@@ -192,7 +192,8 @@ where
                 }
                 Err(error) => error,
             };
-            tracing::warn!("a status that was not stored whole cannot be taken back: {error}");
+            let (kind, namespace, name) = (K::kind(&()), object.namespace(), object.name_any());
+            tracing::warn!(%kind, namespace, name, %error, "Reverting a partially stored status failed");
             let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_))
                 && self.refresh().await.is_ok()
                 && !self.gone;

@@ -148,7 +148,8 @@ where
         }
         let what =
             "the operator does not come to an end with this object, which is a bug in it: report it, with its log";
-        tracing::error!("{what}");
+        let (kind, namespace, name) = (K::kind(&()), self.held.object().namespace(), self.held.object().name_any());
+        tracing::error!(%kind, namespace, name, "Reconcile did not converge (operator bug)");
         self.held.say_bug(what).await?;
         Ok(Until::After(RETRY_AFTER_BUG))
     }

@@ -45,7 +45,7 @@ impl ReconcileResult {
             Err(Interrupted::Unsaid { until, .. }) => until.or_sooner(Until::After(RETRY_CONDITIONS)),
             Err(Interrupted::Refused(_) | Interrupted::NotStored(_)) => Until::Backoff(None),
             Err(Interrupted::Failed(why)) => {
-                tracing::warn!(uid, "The reconcile was broken off and will be made again: {why}");
+                tracing::warn!(uid, error = %why, "Reconcile failed; retrying");
                 Until::Backoff(None)
             }
         };

@@ -17,6 +17,6 @@ pub struct ListenError {
 pub async fn listen(address: SocketAddr, flag: &'static str, serving: &str) -> Result<TcpListener, ListenError> {
     let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, flag, source })?;
     // With the port that the system chose, where it was to choose one.
-    tracing::info!(address = %listener.local_addr().unwrap_or(address), "serving {serving}");
+    tracing::info!(address = %listener.local_addr().unwrap_or(address), "Serving {serving}");
     Ok(listener)
 }

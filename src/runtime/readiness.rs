@@ -113,7 +113,7 @@ impl Report {
         }
         drop(parts);
         if let Some(line) = line {
-            tracing::warn!("{line}; it is tried again");
+            tracing::warn!(error = line, "Kubernetes API request failed; retrying");
         }
     }
 }

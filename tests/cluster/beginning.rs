@@ -16,7 +16,7 @@ use crate::fixture::{Access, Fixture, Process, REQUEST, cluster, eventually, obj
 
 /// Waits until `/readyz` says that it waits for this.
 async fn waits(process: &Process, sentences: &[&str]) {
-    let (since, expected) = (Instant::now(), (503, format!("waiting: {}", sentences.join("; "))));
+    let (since, expected) = (Instant::now(), (503, format!("not ready: {}", sentences.join("; "))));
     loop {
         let answer = process.get("/readyz");
         if answer == expected {
@@ -39,8 +39,8 @@ async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
     let place = Fixture::new().await;
     let (access, proxy) = Access::shared().through(Way::Cut);
     let process = place.spawn(&access, &[]).await;
-    let silence = format!("the Kubernetes API at {} does not answer", access.server());
-    let says = |why: &str| process.get("/readyz").1.starts_with(&format!("waiting: {silence}: {why}"));
+    let silence = format!("requests to the Kubernetes API at {} fail", access.server());
+    let says = |why: &str| process.get("/readyz").1.starts_with(&format!("not ready: {silence}: {why}"));
     eventually("it says that there is no answer", || says("")).await;
     proxy.set(Way::Silent);
     eventually("it says that this takes too long", || says("deadline has elapsed")).await;
@@ -105,20 +105,22 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     eventually("the older definition is served", || !served().contains("notBefore")).await;
     let last = place.spawn(&access, &["--leader-elect"]).await;
     eventually("it warns of what is missing", || !last.said(LACKS).is_empty()).await;
-    let warned = last.said(LACKS);
+    let log = last.log();
+    let warned = |line: &&Value| line["message"].as_str().is_some_and(|message| message.contains(LACKS));
+    let warned: Vec<_> = log.iter().filter(warned).collect();
+    let [line] = &warned[..] else { panic!("not one line: {warned:?}") };
+    assert_eq!((line["level"].as_str(), line["kind"].as_str()), (Some("WARN"), Some("EnrollmentRequest")));
+    assert_eq!(line["fields"], "status.send");
     assert_eq!(
-        warned,
-        [
-            "The installed CustomResourceDefinition of EnrollmentRequest lacks status.send, which the API server therefore \
-          drops: apply the CustomResourceDefinitions of this version with `beyond-identity-operator crds | kubectl apply \
-          --server-side -f -`"
-        ]
+        line["message"],
+        "Installed CustomResourceDefinition lacks fields of this version, and the API server drops them; run \
+         `beyond-identity-operator crds | kubectl apply --server-side -f -`"
     );
     assert_eq!(last.get("/readyz").0, 200);
 }
 
 /// What is said of a definition that lacks something.
-const LACKS: &str = "The installed CustomResourceDefinition";
+const LACKS: &str = "Installed CustomResourceDefinition";
 
 /// The definition as an older version may have had it: anything is a spec.
 fn loosened(mut definition: Value) -> Value {
@@ -159,12 +161,12 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     let Fixture { namespace, operator_namespace, .. } = &place;
     let in_namespace = |verb: &str, plural: &str| {
         format!(
-            "the operator may not {verb} {plural}.beyondidentity.dev in namespace {namespace}: its Role there must let \
-             it list and watch them"
+            "the operator is not allowed to {verb} {plural}.beyondidentity.dev in namespace {namespace}: grant it list \
+             and watch in its Role there"
         )
     };
-    let providers = "the operator may not list clusterproviderconfigs.beyondidentity.dev: its ClusterRole must let it \
-                     list and watch them";
+    let providers = "the operator is not allowed to list clusterproviderconfigs.beyondidentity.dev: grant it list and \
+                     watch in its ClusterRole";
     let configs = in_namespace("list", "authenticatorconfigs");
     waits(&process, &[&configs, providers, &in_namespace("list", "enrollmentrequests")]).await;
 
@@ -172,8 +174,8 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
     grant(&place, namespace, "list", vec![rule("beyondidentity.dev", &kinds, &["list"])]).await;
     let lease = format!(
-        "the Lease {operator_namespace}/beyond-identity-operator cannot be taken: a Role in namespace \
-         {operator_namespace} must let it get and update the Lease beyond-identity-operator and create leases"
+        "the Lease {operator_namespace}/beyond-identity-operator cannot be acquired: grant the operator get and update \
+         on Lease beyond-identity-operator and create on leases in a Role of namespace {operator_namespace}"
     );
     let [watch_configs, watch_requests] = kinds.map(|kind| in_namespace("watch", kind));
     waits(&process, &[&lease, &watch_configs, &watch_requests]).await;

@@ -200,7 +200,7 @@ async fn a_namespace_that_is_deleted_whole_goes_and_takes_its_links_with_it() {
     assert_eq!(states(1), ["REVOKED"; 3]);
     assert_eq!(first.realm.requests_of(Operation::DeleteConfig).len(), 2);
 
-    assert_eq!(process.said("by the token that was seen last").len(), 1, "it is told once, and not of each object");
+    assert_eq!(process.said("using the last known token").len(), 1, "it is told once, and not of each object");
 
     // The next process has never seen the credentials.
     assert_eq!(process.stop().0, Some(0));

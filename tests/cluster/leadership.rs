@@ -27,7 +27,8 @@ async fn two_with(access: &Access<'_>) -> (Fixture, Process, Process) {
     place.create_config().await;
     place.config_says("Available").await;
     let standby = place.spawn(&Access::shared(), &LEADER_ELECT).await;
-    eventually("the other one stands by", || standby.said("this process stands by").len() == 1).await;
+    eventually("the other one stands by", || standby.said("Standing by: another process is the leader").len() == 1)
+        .await;
     (place, leader, standby)
 }
 
@@ -40,7 +41,7 @@ async fn lease(place: &Fixture) -> LeaseSpec {
 }
 
 fn leads(process: &Process) -> bool {
-    !process.said("this process leads since").is_empty()
+    !process.said("Became the leader").is_empty()
 }
 
 /// The record of the next leader, and how long it took from the last time that the one before had renewed its own.
@@ -76,7 +77,11 @@ async fn a_standby_is_ready_and_acts_when_the_lease_of_a_leader_that_was_killed_
     eventually("it is ready", || standby.get("/readyz") == (200, "ok".to_owned())).await;
     assert_eq!(leader.get("/readyz"), (200, "ok".to_owned()));
     let before = lease(&place).await;
-    assert!(standby.said(&format!("{} leads", before.holder_identity.clone().unwrap())).len() == 1);
+    let log = standby.log();
+    let named = log
+        .iter()
+        .filter(|line| line["holder"].is_string() && line["holder"].as_str() == before.holder_identity.as_deref());
+    assert_eq!(named.count(), 1, "{log:?}");
     leader.kill();
     place.create_request().await;
     let (after, took) = taken_over(&place, &before).await;
@@ -147,8 +152,8 @@ async fn a_leader_whose_api_server_falls_silent_finishes_its_send_begins_no_othe
     let sends = place.realm.requests_of(Operation::CreateJob);
     assert!(matches!(sends[0].outcome, Outcome::Answered(_)), "it did not wait for the answer: {sends:?}");
     let said = format!(
-        "error: the Lease {}/{LEASE} was not renewed within 10 s (the Kubernetes API did not answer within 3 s): \
-         another process may lead now\n",
+        "error: leader election lost: the Lease {}/{LEASE} was not renewed within 10 s (no response from the Kubernetes \
+         API within 3 s); another process may be the leader now\n",
         place.operator_namespace
     );
     assert!(printed.ends_with(&said), "{printed}");
@@ -171,7 +176,7 @@ async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1()
     let (code, printed) = leader.end();
     assert_eq!(code, Some(1), "{printed}");
     let said = format!(
-        "error: the Lease {}/{LEASE} is held by somebody-else now: this process leads no more\n",
+        "error: leader election lost: the Lease {}/{LEASE} is now held by somebody-else\n",
         place.operator_namespace
     );
     assert!(printed.ends_with(&said), "{printed}");

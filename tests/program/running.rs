@@ -123,8 +123,8 @@ fn it_waits_for_an_api_server_that_is_not_there_and_ends_with_0_when_asked_to() 
     let (folder, server) = (TempDir::new().unwrap(), nobody());
     let operator = start(&folder, server);
     assert_eq!(operator.get("/healthz"), (200, "ok".to_owned()));
-    let answer = format!("the Kubernetes API at http://{server} does not answer: Connection refused (os error 111)");
-    until("it says what it waits for", || (operator.get("/readyz").1 == format!("waiting: {answer}")).then_some(()));
+    let answer = format!("requests to the Kubernetes API at http://{server} fail: Connection refused (os error 111)");
+    until("it says what it waits for", || (operator.get("/readyz").1 == format!("not ready: {answer}")).then_some(()));
     assert_eq!(operator.get("/readyz").0, 503);
     assert_eq!(operator.get("/healthz").0, 200, "and goes on waiting");
     let log = stop(operator);
@@ -137,7 +137,7 @@ fn an_api_server_that_never_answers_does_not_keep_it_from_ending() {
     let server = silent.local_addr().unwrap();
     let operator = start(&folder, server);
     let (_connection, _) = silent.accept().unwrap();
-    let waiting = format!("waiting: the first answer of the Kubernetes API at http://{server}");
+    let waiting = format!("not ready: waiting for the Kubernetes API at http://{server}");
     assert_eq!(operator.get("/readyz"), (503, waiting));
     stop(operator);
 }

@@ -152,7 +152,7 @@ impl Gate for Admission {
                         tenant_id,
                         calls_per_second = turns.pace.rate(),
                         pause_seconds = turns.pace.quiet_for(now).as_secs_f64(),
-                        "the service asked for fewer calls (429): slowing down"
+                        "Rate limited by the Beyond Identity API (429); slowing down"
                     );
                 }
             }

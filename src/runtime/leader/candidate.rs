@@ -33,10 +33,10 @@ impl Candidate {
     pub(super) async fn run(mut self) {
         let until = self.campaign().await;
         tracing::info!(
-            "this process leads since {}: it took the {} as {}",
-            (self.lease.clock)(),
-            self.lease,
-            self.lease.holder
+            lease = %self.lease,
+            identity = self.lease.holder,
+            acquired_at = %(self.lease.clock)(),
+            "Became the leader"
         );
         let why = self.hold(until).await;
         self.standing.send_replace(Standing::Lost(why));
@@ -49,7 +49,7 @@ impl Candidate {
                 Ok(Round::Ours(until)) => return until,
                 Ok(Round::Left(Decision::Wait { holder, left })) => {
                     if leader.as_ref() != Some(&holder) {
-                        tracing::info!("{holder} leads by the {}; this process stands by", self.lease);
+                        tracing::info!(lease = %self.lease, holder, "Standing by: another process is the leader");
                         leader = Some(holder);
                     }
                     left.min(RETRY)
@@ -72,7 +72,7 @@ impl Candidate {
                 }
                 Ok(Ok(Round::Left(decision))) => {
                     let by = if let Decision::Wait { holder, .. } = decision { holder } else { "nobody".to_owned() };
-                    return format!("the {} is held by {by} now: this process leads no more", self.lease);
+                    return format!("leader election lost: the {} is now held by {by}", self.lease);
                 }
                 Ok(Err(error)) => Some(error),
                 Ok(Ok(Round::Ours(_))) | Err(_) => None,
@@ -81,7 +81,8 @@ impl Candidate {
                 let why = failed.unwrap_or(LeaseError::Late);
                 let within = RENEW_DEADLINE.as_secs();
                 return format!(
-                    "the {} was not renewed within {within} s ({why}): another process may lead now",
+                    "leader election lost: the {} was not renewed within {within} s ({why}); another process may be the \
+                     leader now",
                     self.lease
                 );
             }
@@ -91,7 +92,7 @@ impl Candidate {
     /// Looks at the lease once, and makes it ours where that is `wanted`.
     async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
         let result = self.look(wanted).await;
-        let untaken = format!("the {} cannot be taken", self.lease);
+        let untaken = format!("the {} cannot be acquired", self.lease);
         match &result {
             Ok(_) => self.report.ready(),
             // The next look tells by whom.

@@ -32,13 +32,15 @@ pub struct Lease {
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// A right is missing.
-    #[error("a Role in namespace {namespace} must let it get and update the Lease {name} and create leases")]
+    #[error(
+        "grant the operator get and update on Lease {name} and create on leases in a Role of namespace {namespace}"
+    )]
     Forbidden { namespace: String, name: String },
     /// Somebody else wrote first.
-    #[error("somebody else wrote it first")]
+    #[error("another client changed it first")]
     Conflict,
     /// No answer.
-    #[error("the Kubernetes API did not answer within {} s", TIMEOUT.as_secs())]
+    #[error("no response from the Kubernetes API within {} s", TIMEOUT.as_secs())]
     Late,
     /// The API server says no.
     #[error("{0}")]

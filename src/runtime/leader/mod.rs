@@ -72,7 +72,7 @@ impl Leadership {
         match self.wait(why).await {
             Some(why) => why,
             None if matches!(*self.0.borrow(), Standing::Always) => future::pending().await,
-            None => "the leader election ended by a mistake of the operator's own".to_owned(),
+            None => "the leader election ended unexpectedly, which is a bug in the operator".to_owned(),
         }
     }
 
@@ -115,10 +115,12 @@ impl Election {
         self.task.abort();
         _ = self.task.await;
         match tokio::time::timeout(RELEASE, self.lease.release()).await {
-            Ok(Ok(true)) => tracing::info!("gave the {} up", self.lease),
+            Ok(Ok(true)) => tracing::info!(lease = %self.lease, "Released the leader election lease"),
             Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::warn!("the {} was not given up: {error}", self.lease),
-            Err(_) => tracing::warn!("the {} was not given up within {} s", self.lease, RELEASE.as_secs()),
+            Ok(Err(error)) => tracing::warn!(lease = %self.lease, %error, "Releasing the leader election lease failed"),
+            Err(_) => {
+                tracing::warn!(lease = %self.lease, timeout = ?RELEASE, "Releasing the leader election lease timed out")
+            }
         }
     }
 }

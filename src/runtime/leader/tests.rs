@@ -132,7 +132,7 @@ async fn leadership_ends_by_itself_when_nobody_renews_it() {
     assert!(!leadership.is_held());
     standing.send_replace(Standing::Until(Instant::now() + RENEW_DEADLINE));
     drop(standing);
-    assert!(leadership.lost().await.contains("mistake"), "nobody is there to renew it");
+    assert!(leadership.lost().await.contains("a bug in the operator"), "nobody is there to renew it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,7 +66,7 @@ impl Running {
         let log = home.join("log");
         command.args(["--health-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", "--log-format", "json"]);
         let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
-        let [health, metrics] = ["serving /healthz and /readyz", "serving /metrics"].map(|what| {
+        let [health, metrics] = ["Serving health probes", "Serving metrics"].map(|what| {
             until(what, || {
                 assert!(process.ended().unwrap().is_none(), "it ended: {}", text(&log));
                 let lines = lines(&log);
@@ -119,11 +119,15 @@ impl Running {
         lines(&self.log)
     }
 
-    /// The messages of its log so far in which this stands.
+    /// The lines of its log so far, each as its message and its error, in which this stands.
     #[must_use]
     pub fn said(&self, text: &str) -> Vec<String> {
-        let messages = self.log().into_iter().filter_map(|line| line["message"].as_str().map(str::to_owned));
-        messages.filter(|message| message.contains(text)).collect()
+        let field = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
+        let lines = self.log().into_iter().filter_map(|line| {
+            let message = field(&line, "message")?;
+            Some(field(&line, "error").map_or(message.clone(), |error| format!("{message}: {error}")))
+        });
+        lines.filter(|line| line.contains(text)).collect()
     }
 }
 
