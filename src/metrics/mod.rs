@@ -65,39 +65,51 @@ impl Metrics {
             (Family::new_with_constructor(histogram), Family::new_with_constructor(histogram));
         registry.register(
             "leader_election_master_status",
-            "Whether this process leads: 1, or stands by: 0",
+            "Whether this process is the leader (1) or a standby (0)",
             Family::clone(&leader),
         );
         let of_loops = registry.sub_registry_with_prefix("controller_runtime");
-        of_loops.register("reconcile", "Looks at objects, by how they ended", Family::clone(&reconciles));
-        of_loops.register("reconcile_errors", "Looks at objects that failed", Family::clone(&reconcile_errors));
+        of_loops.register("reconcile", "Reconciles, by controller and result", Family::clone(&reconciles));
+        of_loops.register(
+            "reconcile_errors",
+            "Reconciles that failed, by controller",
+            Family::clone(&reconcile_errors),
+        );
         of_loops.register_with_unit(
             "reconcile_time",
-            "How long looks at objects took",
+            "Duration of reconciles, by controller",
             Unit::Seconds,
             Family::clone(&reconcile_time),
         );
-        of_loops.register("active_workers", "Looks that are under way", Family::clone(&active_workers));
-        of_loops.register("max_concurrent_reconciles", "How many looks may be under way", Family::clone(&max_workers));
-        let help = "Objects that wait for a reconcile that is due, by priority";
+        of_loops.register("active_workers", "Reconciles in flight, by controller", Family::clone(&active_workers));
+        of_loops.register(
+            "max_concurrent_reconciles",
+            "Maximum number of concurrent reconciles, by controller",
+            Family::clone(&max_workers),
+        );
+        let help = "Objects waiting in the reconcile queue, by controller and priority";
         let queue_depth = Computed::register(&mut registry, "workqueue_depth", help, None);
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        own.register("build", "The version of this program", version);
+        own.register("build", "Version of the operator", version);
         let (emails, duplicates, left_behind, calls) =
             (Counter::default(), Family::default(), Family::default(), Family::default());
-        own.register("emails_sent", "Jobs made that email somebody, once they were written down", emails.clone());
-        let help = "Jobs and configurations that there are once too often, and are left alone";
+        own.register("emails_sent", "Emails sent, counted once their job is recorded in status", emails.clone());
+        let help = "Duplicate jobs and configurations found on the remote side and left unchanged";
         own.register("duplicates", help, Family::clone(&duplicates));
-        let help = "Objects let go though something of theirs was left on the remote side against their wish";
+        let help = "Objects deleted although their remote resource could not be removed";
         own.register("left_behind", help, Family::clone(&left_behind));
         let requests = Requests::register(own);
-        let help = "When the API token of a provider config expires, where the token tells: a Unix time";
+        let help = "Expiration of a provider config's API token as Unix time, if the token states one";
         let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
-        own.register("api_requests", "Calls to the Beyond Identity API, by what came of them", Family::clone(&calls));
+        own.register(
+            "api_requests",
+            "Requests to the Beyond Identity API, by method, path and outcome",
+            Family::clone(&calls),
+        );
         own.register_with_unit(
             "api_request_duration",
-            "How long calls to the Beyond Identity API took",
+            "Duration of requests to the Beyond Identity API, by method and path",
             Unit::Seconds,
             Family::clone(&call_time),
         );

@@ -23,8 +23,8 @@ pub(super) struct Requests {
 
 impl Requests {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let by_state = "EnrollmentRequests, by the state of their jobs";
-        let in_doubt = "EnrollmentRequests of which nobody knows yet whether an email was sent";
+        let by_state = "EnrollmentRequests, by state of their job";
+        let in_doubt = "EnrollmentRequests with a send whose outcome is not yet known";
         Self {
             by_state: Computed::register(registry, "enrollment_requests", by_state, None),
             in_doubt: Computed::register(registry, "sends_in_doubt", in_doubt, None),
