@@ -30,9 +30,9 @@ pub struct Cli {
 enum Command {
     /// Run the operator.
     Run(Box<RunArgs>),
-    /// Print all CustomResourceDefinitions as YAML, or write them as one file each.
+    /// Print the CustomResourceDefinitions as YAML, or write one file per definition.
     Crds {
-        /// Write one file for each into this folder, instead of all of them to stdout.
+        /// Write one file per definition to this directory instead of printing to stdout.
         #[arg(long, value_name = "DIR")]
         output: Option<PathBuf>,
     },
@@ -40,61 +40,73 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Namespace to watch; may be given several times, or in the environment with commas between [default: all].
+    /// Namespace to watch; repeat the flag, or separate namespaces by commas [default: all namespaces].
     #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_WATCH_NAMESPACE", value_delimiter = ',', value_parser = dns_label)]
     watch_namespace: Vec<String>,
     /// Namespace of the Lease and of the Secrets of ClusterProviderConfigs [default: the pod's own, POD_NAMESPACE].
     #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_OPERATOR_NAMESPACE", value_parser = dns_label)]
     operator_namespace: Option<String>,
-    /// This cluster's name: part of the mark of what is made, so the same for life, and after a rebuild.
+    /// Name of this cluster: part of the ownership mark of every remote object; must never change.
     #[arg(long, value_name = "NAME", env = "BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", value_parser = cluster_name)]
     cluster_name: String,
-    /// Act only while holding the Lease of the operator's namespace, so that of several replicas one is active.
+    /// Enable leader election by a Lease, so that only one of several replicas is active.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_LEADER_ELECT")]
     leader_elect: bool,
-    /// Where /metrics is served.
-    #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_METRICS_ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Address that serves /metrics.
+    #[arg(
+        long,
+        visible_alias = "metrics-bind-address",
+        value_name = "ADDR",
+        env = "BEYOND_IDENTITY_OPERATOR_METRICS_ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
     metrics_address: SocketAddr,
-    /// Where /healthz and /readyz are served.
-    #[arg(long, value_name = "ADDR", env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS", default_value = "0.0.0.0:8081")]
+    /// Address that serves /healthz and /readyz.
+    #[arg(
+        long,
+        visible_alias = "health-probe-bind-address",
+        value_name = "ADDR",
+        env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS",
+        default_value = "0.0.0.0:8081"
+    )]
     health_address: SocketAddr,
-    /// File with certificates, in PEM form, of authorities that the Beyond Identity API may go by beside the system's.
+    /// PEM file with certificate authorities to trust for the Beyond Identity API in addition to the system's.
     #[arg(long, value_name = "FILE", env = "BEYOND_IDENTITY_OPERATOR_CA_BUNDLE")]
     ca_bundle: Option<PathBuf>,
-    /// How long after a call in doubt a list may still miss what it made, from 1s to 1h.
+    /// Time after a call in doubt until its effect is visible in lists for certain, from 1s to 1h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_SETTLE_TIME", default_value = "60s", value_parser = duration::settle_time)]
     settle_time: Duration,
-    /// How long what may come right by itself is in progress, before it is stalled; at most 168h.
+    /// How long a recoverable problem is reported as Reconciling before it becomes Stalled; at most 168h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_GRACE_PERIOD", default_value = "10m", value_parser = duration::grace_period)]
     grace_period: Duration,
-    /// How long one call to the Beyond Identity API may take, from 1s to 30m.
+    /// Timeout of one call to the Beyond Identity API, from 1s to 30m.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration::request_timeout)]
     request_timeout: Duration,
-    /// An outstanding job is looked at after a tenth of its age, but not sooner than this; from 1s to 24h.
+    /// Minimum poll interval of a pending job (otherwise 10% of its age), from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MIN", default_value = "5s", value_parser = duration::interval)]
     job_poll_min: Duration,
-    /// An outstanding job is looked at after a tenth of its age, but not later than this; from 1s to 24h.
+    /// Maximum poll interval of a pending job (otherwise 10% of its age), from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = duration::interval)]
     job_poll_max: Duration,
-    /// Interval for retrying what needs a person, and for comparing configurations with their specs, from 1s to 24h.
+    /// Interval for drift detection, and for retrying problems that need manual action, from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = duration::interval)]
     resync_interval: Duration,
-    /// No deletion touches the remote side, whatever a deletion policy says: to move or retire a cluster.
+    /// Keep remote resources on every deletion and ignore deletion policies: to move or retire a cluster.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ORPHAN_ON_DELETE")]
     orphan_on_delete: bool,
-    /// How many objects of each kind are reconciled at the same time, in all.
+    /// Maximum number of concurrent reconciles of each kind.
     #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
-    /// How many of these may go through one provider config: a slow one does not hold up others [default: 16, or all].
+    /// Maximum number of these for each provider config, so that a slow one does not block others [default: 16, or all].
     #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES_PER_PROVIDER_CONFIG", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles_per_provider_config: Option<u16>,
-    /// Allow http:// and any port in spec.endpoint, to loopback addresses only: for tests and the demo.
+    /// Allow http:// and any port in spec.endpoint for loopback addresses: for tests and the demo.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ALLOW_LOOPBACK_ENDPOINTS")]
     allow_loopback_endpoints: bool,
-    /// How a log line is written [default: text at a terminal, json elsewhere].
+    /// Log format [default: text on a terminal, json elsewhere].
     #[arg(long, value_enum, value_name = "FORMAT", env = "BEYOND_IDENTITY_OPERATOR_LOG_FORMAT")]
     log_format: Option<LogFormat>,
-    /// What is logged: a level, or directives as RUST_LOG takes them; RUST_LOG itself comes first.
+    /// Log level, or directives in the syntax of RUST_LOG, which takes precedence.
     #[arg(long, value_name = "LEVEL", env = "BEYOND_IDENTITY_OPERATOR_LOG_LEVEL", default_value = "info", value_parser = telemetry::directives)]
     log_level: String,
 }
@@ -132,7 +144,7 @@ pub enum Error {
     #[error("cannot write the CustomResourceDefinitions to {0}: {1}")]
     Write(String, std::io::Error),
     /// The runtime or its signal handlers cannot be started.
-    #[error("starting: {0}")]
+    #[error("cannot start: {0}")]
     Runtime(std::io::Error),
 }
 
@@ -218,8 +230,8 @@ fn pod_namespace() -> String {
             .unwrap_or_else(|what| wrong(ErrorKind::InvalidValue, &format!("POD_NAMESPACE is {what}"))),
         _ => wrong(
             ErrorKind::MissingRequiredArgument,
-            "neither --operator-namespace nor POD_NAMESPACE is given: say in which namespace the Secrets of \
-             ClusterProviderConfigs lie",
+            "neither --operator-namespace nor POD_NAMESPACE is set: set one to the namespace of the Lease and of the \
+             Secrets of ClusterProviderConfigs",
         ),
     }
 }
@@ -243,14 +255,15 @@ fn dns_label(text: &str) -> Result<String, String> {
     if fits {
         Ok(text.to_owned())
     } else {
-        Err("not a DNS label: lower-case letters, digits and inner hyphens".to_owned())
+        Err("not a DNS label: use lowercase letters and digits, with hyphens only in between, at most 63 characters"
+            .to_owned())
     }
 }
 
 /// A DNS label that leaves room for the rest of a mark.
 fn cluster_name(text: &str) -> Result<String, String> {
     match dns_label(text)? {
-        name if name.len() > 32 => Err(format!("it has {} characters, and may have 32", name.len())),
+        name if name.len() > 32 => Err(format!("must have at most 32 characters, but has {}", name.len())),
         name => Ok(name),
     }
 }

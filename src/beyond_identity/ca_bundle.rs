@@ -10,10 +10,10 @@ pub struct CaBundle(Vec<Certificate>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CaBundleError {
     /// No PEM block that is a certificate.
-    #[error("it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")]
+    #[error("the file contains no PEM certificate (-----BEGIN CERTIFICATE-----)")]
     NoCertificate,
     /// A block that says so and is none.
-    #[error("it holds something that is called a certificate and cannot be used as one")]
+    #[error("the file contains a certificate that cannot be parsed")]
     Unusable,
 }
 

@@ -33,16 +33,16 @@ fn within([(least, at_least), (most, at_most)]: Bounds, text: &str) -> Result<Du
     if (at_least..=at_most).contains(&duration) {
         Ok(duration)
     } else {
-        Err(format!("it must be between {least} and {most}"))
+        Err(format!("must be between {least} and {most}"))
     }
 }
 
 /// Reads a duration as Kubernetes writes it, such as 90s or 1h30m. One that is too long to be counted is as long as
 /// can be. Kube's own parser panics at that, so it is not used here.
 fn parse(text: &str) -> Result<Duration, String> {
-    let malformed = || "it must be a duration, such as 90s or 10m".to_owned();
+    let malformed = || "must be a duration, such as 90s or 10m".to_owned();
     if text.starts_with('-') {
-        return Err("it must not be negative".to_owned());
+        return Err("must not be negative".to_owned());
     }
     let (mut total, mut rest) = (Duration::ZERO, text);
     loop {
@@ -111,7 +111,7 @@ mod tests {
             assert!(parse(text).is_err_and(|why| why.contains("such as 90s or 10m")), "{text}");
         }
         for text in ["-1s", "-", "-1e9h"] {
-            assert_eq!(parse(text), Err("it must not be negative".to_owned()), "{text}");
+            assert_eq!(parse(text), Err("must not be negative".to_owned()), "{text}");
         }
         let endless = format!("{}h", "9".repeat(400));
         for text in
@@ -131,10 +131,10 @@ mod tests {
         ] {
             assert!(read(least).is_ok() && read(most).is_ok(), "{least} {most}");
             for beyond in [short, long, "5124095576030431h"] {
-                assert_eq!(read(beyond), Err(format!("it must be between {least} and {most}")), "{beyond}");
+                assert_eq!(read(beyond), Err(format!("must be between {least} and {most}")), "{beyond}");
             }
         }
         assert_eq!(grace_period("0s"), Ok(Duration::ZERO));
-        assert_eq!(grace_period("169h"), Err("it must be between 0s and 168h".to_owned()));
+        assert_eq!(grace_period("169h"), Err("must be between 0s and 168h".to_owned()));
     }
 }

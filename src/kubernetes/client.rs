@@ -13,7 +13,7 @@ use crate::beyond_identity::is_loopback;
 
 /// Why there is no way to the Kubernetes API: one sentence, and nothing of what a kubeconfig holds.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no way to the Kubernetes API: {0}")]
+#[error("cannot connect to the Kubernetes API: {0}")]
 pub struct ConnectError(String);
 
 /// How long a connection may take: a server that is there takes no second.
@@ -54,7 +54,7 @@ pub async fn configuration() -> Result<Config, ConnectError> {
     match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
         Ok(config) => Ok(heed_no_proxy(config)),
         // Whoever names one wants that one, and no other cluster.
-        Err(error) if is_set("KUBECONFIG") => Err(unusable(&error, "that KUBECONFIG names")),
+        Err(error) if is_set("KUBECONFIG") => Err(unusable(&error, "named by KUBECONFIG")),
         Err(error) => Config::incluster().map_err(|in_cluster| neither(&error, &in_cluster)),
     }
 }
@@ -75,13 +75,13 @@ fn heed_no_proxy(mut config: Config) -> Config {
 fn neither(kubeconfig: &KubeconfigError, in_cluster: &InClusterError) -> ConnectError {
     if is_set("KUBERNETES_SERVICE_HOST") {
         return ConnectError(format!(
-            "the service account of this pod cannot be used: {}; does the pod mount its token?",
+            "the service account of this pod cannot be used: {}; check that the pod mounts its token",
             first_line(in_cluster)
         ));
     }
     match kubeconfig {
         KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath => ConnectError(
-            "KUBECONFIG is not set, ~/.kube/config cannot be read, and this is no pod of a cluster".to_owned(),
+            "KUBECONFIG is not set, ~/.kube/config cannot be read, and this process does not run in a pod".to_owned(),
         ),
         error => unusable(error, "~/.kube/config"),
     }

@@ -13,9 +13,9 @@ const KUBE: [&str; 2] = ["kube_client::client=off", "kube_runtime::watcher=off"]
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
-    /// Text.
+    /// Human-readable text.
     Text,
 }
 

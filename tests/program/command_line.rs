@@ -24,12 +24,14 @@ fn the_clusters_name_is_a_dns_label_of_at_most_32_characters() {
     let named =
         |name: &str| wrong(&["run", "--operator-namespace=beyond-identity", &format!("--cluster-name={name}")], &[]);
     let long = named(&"c".repeat(33));
-    assert!(long.contains("--cluster-name") && long.ends_with("it has 33 characters, and may have 32"), "{long}");
+    assert!(long.contains("--cluster-name") && long.ends_with("must have at most 32 characters, but has 33"), "{long}");
     for name in ["Prod", "prod_1", "prod.eu", "-prod", "prod-", ""] {
         let said = named(name);
         assert!(said.contains("--cluster-name"), "{said}");
     }
-    assert!(named("Prod").ends_with("not a DNS label: lower-case letters, digits and inner hyphens"));
+    assert!(named("Prod").ends_with(
+        "not a DNS label: use lowercase letters and digits, with hyphens only in between, at most 63 characters"
+    ));
 }
 
 #[test]
@@ -37,8 +39,8 @@ fn the_operators_namespace_is_required_where_the_pod_does_not_say_it() {
     for empty in [&[][..], &[("POD_NAMESPACE", "")]] {
         assert_eq!(
             wrong(&WHOLE[..3], empty),
-            "error: neither --operator-namespace nor POD_NAMESPACE is given: say in which namespace the Secrets of \
-             ClusterProviderConfigs lie"
+            "error: neither --operator-namespace nor POD_NAMESPACE is set: set one to the namespace of the Lease and of the \
+             Secrets of ClusterProviderConfigs"
         );
     }
     let said = wrong(&WHOLE[..3], &[("POD_NAMESPACE", "Not A Label")]);
@@ -49,20 +51,20 @@ fn the_operators_namespace_is_required_where_the_pod_does_not_say_it() {
 #[test]
 fn a_value_that_cannot_be_read_is_named_with_its_flag() {
     for (flag, value, remedy) in [
-        ("--settle-time", "5", "it must be a duration, such as 90s or 10m"),
-        ("--settle-time", "", "it must be a duration, such as 90s or 10m"),
-        ("--settle-time", "-5s", "it must not be negative"),
-        ("--settle-time", "0s", "it must be between 1s and 1h"),
-        ("--settle-time", "61m", "it must be between 1s and 1h"),
-        ("--grace-period", "169h", "it must be between 0s and 168h"),
-        ("--request-timeout", "500ms", "it must be between 1s and 30m"),
-        ("--request-timeout", "31m", "it must be between 1s and 30m"),
-        ("--job-poll-min", "999ms", "it must be between 1s and 24h"),
-        ("--job-poll-max", "25h", "it must be between 1s and 24h"),
-        ("--resync-interval", "0s", "it must be between 1s and 24h"),
-        ("--resync-interval", "5124095576030431h", "it must be between 1s and 24h"),
-        ("--resync-interval", "99999999999999999999h", "it must be between 1s and 24h"),
-        ("--resync-interval", "1e9h", "it must be a duration, such as 90s or 10m"),
+        ("--settle-time", "5", "must be a duration, such as 90s or 10m"),
+        ("--settle-time", "", "must be a duration, such as 90s or 10m"),
+        ("--settle-time", "-5s", "must not be negative"),
+        ("--settle-time", "0s", "must be between 1s and 1h"),
+        ("--settle-time", "61m", "must be between 1s and 1h"),
+        ("--grace-period", "169h", "must be between 0s and 168h"),
+        ("--request-timeout", "500ms", "must be between 1s and 30m"),
+        ("--request-timeout", "31m", "must be between 1s and 30m"),
+        ("--job-poll-min", "999ms", "must be between 1s and 24h"),
+        ("--job-poll-max", "25h", "must be between 1s and 24h"),
+        ("--resync-interval", "0s", "must be between 1s and 24h"),
+        ("--resync-interval", "5124095576030431h", "must be between 1s and 24h"),
+        ("--resync-interval", "99999999999999999999h", "must be between 1s and 24h"),
+        ("--resync-interval", "1e9h", "must be a duration, such as 90s or 10m"),
         ("--health-address", "8081", "invalid socket address syntax"),
         ("--watch-namespace", "a,B", "not a DNS label"),
         ("--max-concurrent-reconciles", "0", "0 is not in 1..=1000"),
@@ -93,7 +95,7 @@ fn a_provider_config_cannot_have_more_reconciles_than_there_are_and_has_no_more_
 fn a_variable_stands_for_a_flag_and_the_flag_comes_first() {
     let long = "c".repeat(33);
     let variable = [("BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", long.as_str())];
-    assert!(wrong(&["run", "--operator-namespace", "beyond-identity"], &variable).contains("33 characters"));
+    assert!(wrong(&["run", "--operator-namespace", "beyond-identity"], &variable).contains("but has 33"));
     assert_eq!(end_of(&WHOLE, &variable).code, 1, "it gets as far as the cluster");
     let both = [
         ("BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", "test"),

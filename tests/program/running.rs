@@ -60,8 +60,8 @@ fn could_not_start(arguments: &[&str], environment: &[(&str, &str)]) -> String {
 fn without_a_cluster_it_says_where_it_looked_for_one() {
     assert_eq!(
         could_not_start(&[], &[]),
-        "error: there is no way to the Kubernetes API: KUBECONFIG is not set, ~/.kube/config cannot be read, and this \
-         is no pod of a cluster"
+        "error: cannot connect to the Kubernetes API: KUBECONFIG is not set, ~/.kube/config cannot be read, and this \
+         process does not run in a pod"
     );
     let said = could_not_start(&[], &[("KUBERNETES_SERVICE_HOST", "10.0.0.1"), ("KUBERNETES_SERVICE_PORT", "443")]);
     assert!(said.contains("the service account of this pod cannot be used"), "{said}");
@@ -85,10 +85,12 @@ fn an_address_that_is_taken_is_named_with_its_flag() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let kubeconfig = kubeconfig(folder.path(), nobody());
-    let flags = ["--health-address", "--metrics-address"];
-    for flag in flags {
-        let other = flags.into_iter().find(|other| *other != flag).unwrap();
-        let arguments = [flag, &address, other, "127.0.0.1:0"];
+    let aliases = [
+        ["--health-address", "--health-probe-bind-address", "--metrics-address"],
+        ["--metrics-address", "--metrics-bind-address", "--health-address"],
+    ];
+    for ([flag, _, other], given) in aliases.into_iter().flat_map(|names| [(names, names[0]), (names, names[1])]) {
+        let arguments = [given, &address, other, "127.0.0.1:0"];
         let said = could_not_start(&arguments, &[("KUBECONFIG", kubeconfig.to_str().unwrap())]);
         assert!(said.starts_with(&format!("error: cannot listen on {address} ({flag}): ")), "{said}");
     }
@@ -103,9 +105,9 @@ fn a_ca_bundle_that_is_none_is_named_with_its_flag() {
         could_not_start(&["--ca-bundle", file.to_str().unwrap()], &[])
     };
     let named = format!("error: --ca-bundle {}: ", file.display());
-    assert_eq!(said("nonsense"), format!("{named}it holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)"));
+    assert_eq!(said("nonsense"), format!("{named}the file contains no PEM certificate (-----BEGIN CERTIFICATE-----)"));
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let unusable = "it holds something that is called a certificate and cannot be used as one";
+    let unusable = "the file contains a certificate that cannot be parsed";
     assert_eq!(said(nonsense), format!("{named}{unusable}"));
     fs::remove_file(&file).unwrap();
     let said = could_not_start(&["--ca-bundle", file.to_str().unwrap()], &[]);
