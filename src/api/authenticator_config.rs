@@ -28,8 +28,8 @@ use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
              && self.spec.providerConfigRef == oldSelf.spec.providerConfigRef \
              && has(self.spec.resourceID) == has(oldSelf.spec.resourceID) \
              && (!has(self.spec.resourceID) || self.spec.resourceID == oldSelf.spec.resourceID))"
-    ).message("spec.config.type, spec.providerConfigRef and spec.resourceID cannot change once the configuration was made or \
-               taken over: make another AuthenticatorConfig"),
+    ).message("spec.config.type, spec.providerConfigRef and spec.resourceID are immutable once the configuration was created \
+               or adopted: create another AuthenticatorConfig"),
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
     printcolumn(json_path = ".spec.config.type", name = "Type", type_ = "string"),
     printcolumn(json_path = ".status.id", name = "ID", type_ = "string"),
@@ -39,34 +39,34 @@ use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.managementPolicy != 'Observe' || has(self.resourceID)")
-        .message("managementPolicy Observe needs resourceID: the id of the configuration to observe"),
+        .message("managementPolicy Observe requires resourceID, the id of the configuration to observe"),
     validation = Rule::new("self.managementPolicy == 'Observe' || self.config.type != 'embedded' \
                             || (has(self.config.invokeURL) && has(self.config.trustedOrigins))")
-        .message("config.type embedded needs config.invokeURL and config.trustedOrigins"),
+        .message("config.type embedded requires config.invokeURL and config.trustedOrigins"),
     validation = Rule::new("self.managementPolicy == 'Observe' || self.config.type != 'console' \
                             || has(self.config.onboardingConfiguration)")
-        .message("config.type console needs config.onboardingConfiguration")
+        .message("config.type console requires config.onboardingConfiguration")
 )]
 pub struct AuthenticatorConfigSpec {
-    /// The provider config to go through.
+    /// The provider config to use.
     #[serde(default)]
     pub provider_config_ref: ProviderConfigRef,
-    /// A name for people, shown in the Admin Console. A mark that names this object is added at its end.
+    /// Display name in the Admin Console. The operator appends an ownership mark that names this object.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\x00-\x1f]*$"))]
     #[x_kube(validation = Rule::new(r"!self.matches('[(){}\\[\\]<>;:?\\\\/|*^%$#=~`!]')").message(
-        r"must have none of (){}[]<>;:?\/|*^%$#=~`! (the service refuses them, and parentheses are the mark's)"
+        r"must not contain any of (){}[]<>;:?\/|*^%$#=~`! (rejected by the API; parentheses are reserved for the ownership mark)"
     ))]
     pub display_name: Option<String>,
-    /// The settings of the configuration, written as the Beyond Identity API writes their values.
+    /// Settings of the configuration, with the values of the Beyond Identity API.
     pub config: ConfigSpec,
-    /// The id of a configuration that exists already, to take it over or to observe it. Absent: one is made.
+    /// Id of an existing configuration to adopt or to observe. If unset, a configuration is created.
     #[serde(rename = "resourceID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
     pub resource_id: Option<String>,
-    /// Whether the configuration is kept as this object says, or only observed.
+    /// Whether the operator manages the configuration or only observes it.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// What becomes of the configuration when this object is deleted. One that is only observed stays in any case.
+    /// What happens to the configuration when this object is deleted. An observed configuration is never deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
@@ -77,59 +77,59 @@ pub struct AuthenticatorConfigSpec {
 /// Whether the operator writes to the remote side.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum ManagementPolicy {
-    /// It makes the configuration or takes it over, keeps it as the spec says, and deletes it.
+    /// The operator creates or adopts the configuration, keeps it in line with the spec, and deletes it.
     #[default]
     Manage,
-    /// It only looks whether the configuration of `resourceID` is there.
+    /// The operator only checks that the configuration `resourceID` exists.
     Observe,
 }
 
-/// What becomes of the remote configuration when its object is deleted.
+/// What happens to the remote configuration when its object is deleted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum DeletionPolicy {
-    /// It is deleted.
+    /// The configuration is deleted.
     #[default]
     Delete,
-    /// It stays, with its mark.
+    /// The configuration remains, with its ownership mark.
     Orphan,
 }
 
-/// What the operator knows of the configuration.
+/// Observed state of the configuration.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthenticatorConfigStatus {
-    /// The generation of the spec that the conditions are about. −1: nobody has looked yet.
+    /// The generation that the conditions describe. −1 means not reconciled yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
-    /// The configuration's id in the realm.
+    /// Id of the configuration in the realm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub id: Option<String>,
-    /// The base URL of the API that has the configuration. What answers at another one is not believed that it is gone.
+    /// Base URL of the API that has the configuration. A 404 from any other URL does not count as its deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub endpoint: Option<String>,
-    /// The realm that the configuration was made in.
+    /// Id of the realm that has the configuration.
     #[serde(rename = "realmID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub realm_id: Option<String>,
-    /// The tenant that the configuration was made in.
+    /// Id of the tenant that has the configuration.
     #[serde(rename = "tenantID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub tenant_id: Option<String>,
-    /// The write-ahead record of a create. While it is there, the create may have happened.
+    /// Write-ahead record of a create. While it is present, the configuration may have been created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<CreateRecord>,
-    /// Since when something is owed that could come right without a change of this object (RFC 3339).
+    /// When the current recoverable failure began (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub failing_since: Option<String>,
-    /// The value of the annotation `beyondidentity.dev/reconcile-requested-at` that was handled last.
+    /// The last handled value of the annotation `beyondidentity.dev/reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub last_handled_reconcile_at: Option<String>,
-    /// What is so, by the Kubernetes conventions for conditions.
+    /// Current conditions, by the Kubernetes API conventions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -142,23 +142,23 @@ pub struct AuthenticatorConfigStatus {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateRecord {
-    /// Drawn anew for each create.
+    /// Random id of this create.
     #[schemars(length(max = 64))]
     pub id: String,
-    /// The base URL of the API that it is sent to. Only there can be found out whether the configuration was made. Absent in
-    /// a record of an earlier version: the provider config leads there.
+    /// Base URL of the API that receives the create. Only that API knows whether the configuration was created. If unset, as
+    /// in records of earlier versions, it is the URL of the provider config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub endpoint: Option<String>,
-    /// The tenant.
+    /// Id of the tenant.
     #[serde(rename = "tenantID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub tenant_id: String,
-    /// The realm.
+    /// Id of the realm.
     #[serde(rename = "realmID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub realm_id: String,
-    /// For how many seconds, from just before this record was written, the call may run.
+    /// Timeout of the call in seconds, counted from just before this record was written.
     #[schemars(range(min = 0, max = 3600))]
     pub timeout_seconds: i64,
 }

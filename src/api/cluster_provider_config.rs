@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
 
-/// A tenant and realm of Beyond Identity, how to reach it, and which namespaces may use it.
+/// Connection to a Beyond Identity realm: tenant, API, credentials, and the namespaces that may use it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "beyondidentity.dev",
@@ -15,7 +15,7 @@ use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
     plural = "clusterproviderconfigs",
     shortname = "cpc",
     category = "beyondidentity",
-    doc = "A tenant and realm of Beyond Identity, how to reach it, and which namespaces may use it.",
+    doc = "Connection to a Beyond Identity realm: tenant, API, credentials, and the namespaces that may use it.",
     printcolumn(json_path = ".spec.tenantID", name = "Tenant", type_ = "string"),
     printcolumn(json_path = ".spec.realmID", name = "Realm", type_ = "string"),
     printcolumn(json_path = ".spec.region", name = "Region", type_ = "string"),
@@ -24,30 +24,30 @@ use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("has(self.region) != has(self.endpoint)")
-        .message("give exactly one of region and endpoint"),
+        .message("exactly one of region and endpoint must be set"),
     validation = Rule::new("self.tenantID == oldSelf.tenantID && self.realmID == oldSelf.realmID")
-        .message("tenantID and realmID are immutable: make another ClusterProviderConfig for another realm")
+        .message("tenantID and realmID are immutable: create another ClusterProviderConfig for another realm")
 )]
 pub struct ClusterProviderConfigSpec {
-    /// The tenant's id, as the Admin Console shows it.
+    /// Id of the tenant, as shown in the Admin Console.
     #[serde(rename = "tenantID")]
     #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
     pub tenant_id: String,
-    /// The realm's id, as the Admin Console shows it.
+    /// Id of the realm, as shown in the Admin Console.
     #[serde(rename = "realmID")]
     #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
     pub realm_id: String,
-    /// The region in which the tenant is hosted. Give this, or `endpoint`.
+    /// Region that hosts the tenant. Mutually exclusive with `endpoint`.
     pub region: Option<Region>,
-    /// Where the API is served, instead of `region`.
+    /// Endpoint of the API. Mutually exclusive with `region`.
     pub endpoint: Option<EndpointSpec>,
-    /// How the operator authenticates.
+    /// Credentials of the operator.
     pub credentials: Credentials,
-    /// Which namespaces may refer to this provider config. Absent or empty: none.
+    /// Namespaces that may refer to this provider config. If unset or empty, none may.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
-    /// Whether these namespaces may take over any configuration of the realm by its id (`resourceID`), and so change or
-    /// delete it.
+    /// Whether these namespaces may adopt any configuration of the realm by its id (`resourceID`), and so change or delete
+    /// it.
     #[serde(rename = "allowResourceIDs", default)]
     pub allow_resource_ids: bool,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
@@ -55,7 +55,7 @@ pub struct ClusterProviderConfigSpec {
     pub undecodable: Option<Undecodable>,
 }
 
-/// The vendor's regions, each with fixed hosts.
+/// Region that hosts the tenant. Mutually exclusive with `endpoint`.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum Region {
     /// United States.
@@ -66,45 +66,45 @@ pub enum Region {
     USFedRAMP,
 }
 
-/// Where the API is served.
+/// Endpoint of the API.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 pub struct EndpointSpec {
-    /// Base URL of the API: https, a host, perhaps a port, and no path.
+    /// Base URL of the API: https, a host and an optional port, without a path.
     #[schemars(length(min = 1, max = 512))]
     pub api: String,
 }
 
-/// How the operator authenticates.
+/// Credentials of the operator.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// A token made in the Admin Console.
+    /// An API token created in the Admin Console.
     pub api_token: ApiTokenCredentials,
 }
 
-/// A token made in the Admin Console.
+/// An API token created in the Admin Console.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiTokenCredentials {
-    /// The Secret that holds the token. It lies in the operator's namespace.
+    /// Secret in the operator's namespace that holds the token.
     pub secret_ref: SecretKeyRef,
 }
 
 /// A key of a Secret in the operator's namespace.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 pub struct SecretKeyRef {
-    /// The Secret's name.
+    /// Name of the Secret.
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
     pub name: String,
-    /// The key in the Secret's data.
+    /// Key in the data of the Secret.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
 
-/// Which namespaces may use a provider config.
+/// Namespaces that may use a provider config.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 pub struct AllowedNamespaces {
-    /// The namespaces by name.
+    /// Names of the namespaces.
     #[serde(default)]
     #[schemars(length(max = 1024), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     pub names: Vec<String>,

@@ -6,65 +6,65 @@ use serde::{Deserialize, Serialize};
 
 use super::ID_PATTERN;
 
-/// The settings of an authenticator configuration. Which of them there can be depends on the type.
+/// Settings of an authenticator configuration. The type decides which of them are allowed.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.authenticationMethods) || self.type in ['hosted_web', 'embedded']")
-        .message("authenticationMethods belongs to the types hosted_web and embedded: take it out, or correct type"),
+        .message("authenticationMethods is only allowed for the types hosted_web and embedded: remove it or correct type"),
     validation = Rule::new("!has(self.trustedOrigins) || self.type in ['hosted_web', 'embedded', 'platform']")
-        .message("trustedOrigins belongs to the types hosted_web, embedded and platform: take it out, or correct type"),
+        .message("trustedOrigins is only allowed for the types hosted_web, embedded and platform: remove it or correct type"),
     validation = Rule::new("!has(self.invokeURL) || self.type == 'embedded'")
-        .message("invokeURL belongs to the type embedded: take it out, or correct type"),
+        .message("invokeURL is only allowed for the type embedded: remove it or correct type"),
     validation = Rule::new("!has(self.invocationType) || self.type == 'embedded'")
-        .message("invocationType belongs to the type embedded: take it out, or correct type"),
+        .message("invocationType is only allowed for the type embedded: remove it or correct type"),
     validation = Rule::new("!has(self.onboardingConfiguration) || self.type == 'console'")
-        .message("onboardingConfiguration belongs to the type console: take it out, or correct type"),
+        .message("onboardingConfiguration is only allowed for the type console: remove it or correct type"),
     validation = Rule::new("!has(self.roamingAuthConfig) || self.type == 'platform'")
-        .message("roamingAuthConfig belongs to the type platform: take it out, or correct type")
+        .message("roamingAuthConfig is only allowed for the type platform: remove it or correct type")
 )]
 pub struct ConfigSpec {
-    /// The type of the configuration.
+    /// Type of the configuration.
     #[serde(rename = "type")]
     pub type_: ConfigType,
-    /// How a person may authenticate. For `hosted_web` and `embedded`.
+    /// Allowed authentication methods. Only for `hosted_web` and `embedded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 8),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub authentication_methods: Option<Vec<AuthenticationMethod>>,
-    /// Origins that may call the API from a browser: scheme, host, and perhaps a port. For `hosted_web`, `embedded`
-    /// (which needs it) and `platform`.
+    /// Origins that may call the API from a browser: scheme, host, and optional port. Required for `embedded`, optional for
+    /// `hosted_web` and `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set"))]
     pub trusted_origins: Option<Vec<String>>,
-    /// The URL of the native or web app that is invoked to authenticate. For `embedded`, which needs it.
+    /// URL of the native or web app that is invoked to authenticate. Required for `embedded`, and only allowed there.
     #[serde(rename = "invokeURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub invoke_url: Option<String>,
-    /// Whether the person is redirected to `invokeURL`, or the challenge is handed to whoever asked. For `embedded`.
+    /// How `invokeURL` is invoked. Only for `embedded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invocation_type: Option<InvocationType>,
-    /// How somebody comes to a passkey for the Admin Console. For `console`, which needs it.
+    /// How a passkey for the Admin Console is enrolled. Required for `console`, and only allowed there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onboarding_configuration: Option<OnboardingConfiguration>,
-    /// Whether, and to whom, authentication by another device is offered. For `platform`.
+    /// Authentication by another device (roaming). Only for `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roaming_auth_config: Option<RoamingAuthConfig>,
 }
 
-/// The types of configuration.
+/// Type of an authenticator configuration.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum ConfigType {
-    /// The vendor's hosted web page: what enrolment emails lead to.
+    /// The web page hosted by Beyond Identity, which enrolment emails link to.
     HostedWeb,
-    /// The vendor's SDK in an app of one's own.
+    /// An app of your own with the Beyond Identity SDK.
     Embedded,
     /// The Admin Console.
     Console,
-    /// The vendor's authenticator on the device.
+    /// The Beyond Identity authenticator on the device.
     Platform,
 }
 
@@ -80,15 +80,15 @@ impl ConfigType {
     }
 }
 
-/// One way to authenticate.
+/// An authentication method.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 pub struct AuthenticationMethod {
-    /// The method, as the API writes it.
+    /// Type of the method.
     #[serde(rename = "type")]
     pub type_: AuthenticationMethodType,
 }
 
-/// The ways to authenticate that there are.
+/// Type of an authentication method.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationMethodType {
@@ -100,62 +100,62 @@ pub enum AuthenticationMethodType {
     EmailOneTimePassword,
 }
 
-/// How `invokeURL` is invoked.
+/// How `invokeURL` is invoked: `automatic` redirects the user, `manual` returns the challenge to the caller.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum InvocationType {
-    /// The person is redirected there.
+    /// The user is redirected there.
     Automatic,
-    /// Whoever asked is told the challenge, and takes it there.
+    /// The challenge is returned to the caller, which takes it there.
     Manual,
 }
 
-/// How somebody comes to a passkey for the Admin Console.
+/// How a passkey for the Admin Console is enrolled.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct OnboardingConfiguration {
-    /// How it is verified who that is.
+    /// How the identity is verified.
     pub verification_method: VerificationMethod,
 }
 
-/// How it is verified who enrols.
+/// How the identity is verified.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.idpID) == (self.type == 'idp')")
-    .message("give idpID with the type idp, and only with it"))]
+    .message("idpID is required for the type idp, and only allowed there"))]
 pub struct VerificationMethod {
-    /// By an identity provider, or not at all.
+    /// Verification by an identity provider, or none.
     #[serde(rename = "type")]
     pub type_: VerificationMethodType,
-    /// The id of the identity provider. For `idp`, which needs it.
+    /// Id of the identity provider. Required for `idp`, and only allowed there.
     #[serde(rename = "idpID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
     pub idp_id: Option<String>,
 }
 
-/// The ways to verify who enrols.
+/// Type of the verification.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub enum VerificationMethodType {
     /// By an identity provider.
     Idp,
-    /// Not at all.
+    /// No verification.
     None,
 }
 
-/// Whether, and to whom, authentication by another device is offered.
+/// Authentication by another device (roaming).
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RoamingAuthConfig {
-    /// Whether it is offered at all.
+    /// Whether roaming authentication is enabled.
     pub enabled: bool,
-    /// Whether it is offered where it is not known who is about to authenticate.
+    /// Whether roaming authentication is offered before the user is known.
     pub allow_unknown_user: bool,
-    /// Addresses or ranges of addresses; where there are any, it is offered from these alone.
+    /// IP addresses or CIDR ranges that roaming authentication is restricted to. If unset, any address is allowed.
     #[serde(rename = "allowedSourceIPs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_source_ips: Option<Vec<String>>,
-    /// Groups; where there are any, it is offered to their members alone.
+    /// Ids of groups that roaming authentication is restricted to.
     #[serde(rename = "allowedUserGroupIDs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 256),
@@ -163,7 +163,7 @@ pub struct RoamingAuthConfig {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub allowed_user_group_ids: Option<Vec<String>>,
-    /// Identities; where there are any, it is offered to these alone.
+    /// Ids of identities that roaming authentication is restricted to.
     #[serde(rename = "allowedUserIDs", default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 256),

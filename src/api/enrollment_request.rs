@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::status::{Common, CommonMut, CommonStatus};
 use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
 
-/// Asks for one enrolment email to one identity.
+/// A request for one enrolment email to one identity.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
     group = "beyondidentity.dev",
@@ -20,7 +20,7 @@ use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodabl
     namespaced,
     status = "EnrollmentRequestStatus",
     derive = "PartialEq",
-    doc = "Asks for one enrolment email to one identity.",
+    doc = "A request for one enrolment email to one identity.",
     validation = Rule::new(
         "!has(self.status) || !(has(self.status.send) || has(self.status.attempt)) \
          || (self.spec.identity == oldSelf.spec.identity \
@@ -29,8 +29,8 @@ use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodabl
              && has(self.spec.postBindingRedirectURI) == has(oldSelf.spec.postBindingRedirectURI) \
              && (!has(self.spec.postBindingRedirectURI) \
                  || self.spec.postBindingRedirectURI == oldSelf.spec.postBindingRedirectURI))"
-    ).message("identity, authenticatorConfigRef, deliveryMethod and postBindingRedirectURI cannot change once the email was sent, \
-               or may have been: raise attempt to send again to the same identity, make another EnrollmentRequest for anything else"),
+    ).message("identity, authenticatorConfigRef, deliveryMethod and postBindingRedirectURI are immutable once the email was or \
+               may have been sent: increase attempt to send again to the same identity, otherwise create another EnrollmentRequest"),
     selectable = ".spec.authenticatorConfigRef.name",
     selectable = ".status.state",
     printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
@@ -42,26 +42,26 @@ use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodabl
 )]
 #[serde(rename_all = "camelCase")]
 pub struct EnrollmentRequestSpec {
-    /// The AuthenticatorConfig of this namespace by which the passkey will be bound.
+    /// AuthenticatorConfig in the same namespace that the passkey is enrolled with.
     pub authenticator_config_ref: AuthenticatorConfigRef,
-    /// Who is to be enrolled.
+    /// The identity to enrol.
     pub identity: IdentityRef,
-    /// How the enrolment link reaches the person.
+    /// How the enrolment link is delivered.
     #[serde(default)]
     pub delivery_method: DeliveryMethod,
-    /// Where the person is led to after the passkey was bound.
+    /// URI that the user is redirected to after the passkey was bound.
     #[serde(rename = "postBindingRedirectURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 9, max = 2048))]
     #[x_kube(validation = Rule::new("self.startsWith('https://')").message("must be an https URI"))]
     pub post_binding_redirect_uri: Option<String>,
-    /// Raise it to send again, for a further device too. A lower value than one that was sent for sends nothing.
+    /// Increase it to send again, for example to enrol another device. A value below a sent attempt sends nothing.
     #[serde(default = "first_attempt")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub attempt: i64,
-    /// True revokes a link that is out, and sends nothing. False again brings nothing back.
+    /// Set to true to revoke an active link and to send nothing. Setting it back to false does not restore the link.
     #[serde(default)]
     pub revoked: bool,
-    /// What becomes of a link that is out when this object is deleted.
+    /// What happens to an active link when this object is deleted.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
@@ -73,39 +73,39 @@ fn first_attempt() -> i64 {
     1
 }
 
-/// What becomes of a link that is out when its request is deleted.
+/// What happens to an active link when its request is deleted.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum DeletionPolicy {
-    /// It is revoked.
+    /// The link is revoked.
     #[default]
     Revoke,
-    /// It stays valid until it expires.
+    /// The link remains valid until it expires.
     Orphan,
 }
 
-/// An AuthenticatorConfig of the same namespace.
+/// Reference to an AuthenticatorConfig in the same namespace.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 pub struct AuthenticatorConfigRef {
-    /// Its name.
+    /// Name of the AuthenticatorConfig.
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
     pub name: String,
 }
 
-/// An identity of the realm: by its id, or by its username.
+/// Reference to an identity of the realm by its id or username.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
-#[x_kube(validation = Rule::new("has(self.id) != has(self.username)").message("give exactly one of id and username"))]
+#[x_kube(validation = Rule::new("has(self.id) != has(self.username)").message("exactly one of id and username must be set"))]
 pub struct IdentityRef {
-    /// The identity's id, as the Admin Console shows it.
+    /// Id of the identity, as shown in the Admin Console.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
     pub id: Option<String>,
-    /// The identity's username, without regard to case. It must lead to exactly one identity.
+    /// Username of the identity, case-insensitive. It must match exactly one identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r#"^[^"\\\x00-\x1f\x7f]+$"#))]
     pub username: Option<String>,
 }
 
-/// How the enrolment link reaches the person.
+/// How the enrolment link is delivered.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum DeliveryMethod {
@@ -123,95 +123,94 @@ impl DeliveryMethod {
     }
 }
 
-/// What became of the request.
+/// Observed state of the request.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct EnrollmentRequestStatus {
-    /// The generation of the spec that the conditions are about. −1: nobody has looked yet.
+    /// The generation that the conditions describe. −1 means not reconciled yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = -1))]
     pub observed_generation: Option<i64>,
-    /// The credential binding job that sent the email.
+    /// Id of the credential binding job that sent the email.
     #[serde(rename = "jobID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub job_id: Option<String>,
-    /// The job's state, as the API wrote it. The set is open.
+    /// State of the job as returned by the API. New values may appear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub state: Option<String>,
-    /// When the link expires, as the API wrote it.
+    /// When the link expires, as returned by the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub expire_time: Option<String>,
-    /// When the job was made, as the API wrote it.
+    /// When the job was created, as returned by the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub create_time: Option<String>,
-    /// When the job last changed, as the API wrote it.
+    /// When the job last changed, as returned by the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub update_time: Option<String>,
-    /// True once the link's expire time has passed by the service's own clock, while the service still shows the job in a
-    /// state in which its link works.
+    /// True once the expiry time has passed by the clock of the API while the job is still in a state with an active link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<bool>,
-    /// The job's delivery method as the API wrote it, where this version does not know it. Such a job is never revoked.
+    /// Delivery method of the job, if this version does not know it. Such a job is never revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub delivery_method: Option<String>,
-    /// The credential that was bound, once the job is COMPLETE.
+    /// Id of the credential that was bound, once the job is COMPLETE.
     #[serde(rename = "credentialID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub credential_id: Option<String>,
-    /// The provider config that was gone through.
+    /// The provider config that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_config_ref: Option<ProviderConfigRef>,
-    /// The base URL of the API that has the job. What answers at another one is not believed that it is gone.
+    /// Base URL of the API that has the job. A 404 from any other URL does not count as its deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub endpoint: Option<String>,
-    /// The tenant of the job.
+    /// Id of the tenant that has the job.
     #[serde(rename = "tenantID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub tenant_id: Option<String>,
-    /// The realm of the job.
+    /// Id of the realm that has the job.
     #[serde(rename = "realmID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub realm_id: Option<String>,
-    /// The identity that was enrolled.
+    /// Id of the identity to enrol.
     #[serde(rename = "identityID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub identity_id: Option<String>,
-    /// The authenticator configuration of the job.
+    /// Id of the authenticator configuration of the job.
     #[serde(rename = "authenticatorConfigID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub authenticator_config_id: Option<String>,
-    /// The highest attempt that is concluded, to which `jobID` belongs.
+    /// The highest concluded attempt. `jobID` is the job of this attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub attempt: Option<i64>,
-    /// The job was there already when this request was first looked at. Gone once a later attempt was sent.
+    /// True if the job already existed when this request was first reconciled. Unset once a later attempt was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<bool>,
     /// Why the attempt was concluded without a job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
-    /// The jobs of earlier attempts, the newest first. One whose link is out is still to be revoked.
+    /// Jobs of earlier attempts, newest first. Their active links are still to be revoked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["id"]))]
     pub previous_jobs: Vec<PreviousJob>,
-    /// Since when something is owed that could come right without a change of this object (RFC 3339).
+    /// When the current recoverable failure began (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub failing_since: Option<String>,
-    /// The write-ahead record of a send. While it is there, the email may have been sent.
+    /// Write-ahead record of a send. While it is present, the email may have been sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub send: Option<SendRecord>,
-    /// The value of the annotation `beyondidentity.dev/reconcile-requested-at` that was handled last.
+    /// The last handled value of the annotation `beyondidentity.dev/reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub last_handled_reconcile_at: Option<String>,
-    /// What is so, by the Kubernetes conventions for conditions.
+    /// Current conditions, by the Kubernetes API conventions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -223,7 +222,7 @@ pub struct EnrollmentRequestStatus {
 /// Why an attempt was concluded without a job.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum Skipped {
-    /// The identity had a passkey already when this request was first looked at.
+    /// The identity already had a passkey when this request was first reconciled.
     AlreadyEnrolled,
     /// The request was revoked before anything was sent.
     Revoked,
@@ -233,25 +232,25 @@ pub enum Skipped {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviousJob {
-    /// Its id.
+    /// Id of the job.
     #[schemars(length(max = STATUS_TEXT))]
     pub id: String,
-    /// The identity that it belongs to.
+    /// Id of the identity of the job.
     #[serde(rename = "identityID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub identity_id: String,
-    /// The base URL of the API that has it.
+    /// Base URL of the API that has the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub endpoint: Option<String>,
-    /// Its state when it was last looked at, as the API wrote it.
+    /// State of the job when it was last observed, as returned by the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub state: Option<String>,
-    /// True once the time of its link was over by the service's own clock.
+    /// True once the link has expired by the clock of the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<bool>,
-    /// Its delivery method as the API wrote it, where this version does not know it. Such a job is never revoked.
+    /// Delivery method of the job, if this version does not know it. Such a job is never revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub delivery_method: Option<String>,
@@ -262,54 +261,54 @@ pub struct PreviousJob {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SendRecord {
-    /// Drawn anew for each send.
+    /// Random id of this send.
     #[schemars(length(max = 64))]
     pub id: String,
-    /// The attempt that is sent for.
+    /// The attempt of this send.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub attempt: i64,
-    /// The job that an annotation asked to be followed by another email. The attempt stays as it is.
+    /// Id of the job that an annotation requested to resend. The attempt stays unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub resend_of: Option<String>,
-    /// The provider config that is gone through.
+    /// The provider config that is used.
     pub provider_config_ref: ProviderConfigRef,
-    /// The base URL of the API that it is sent to. Only there can be found out whether it was sent. Absent in a record of an
-    /// earlier version: the provider config leads there.
+    /// Base URL of the API that receives the send. Only that API knows whether the email was sent. If unset, as in records
+    /// of earlier versions, it is the URL of the provider config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]
     pub endpoint: Option<String>,
-    /// The tenant.
+    /// Id of the tenant.
     #[serde(rename = "tenantID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub tenant_id: String,
-    /// The realm.
+    /// Id of the realm.
     #[serde(rename = "realmID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub realm_id: String,
-    /// The identity.
+    /// Id of the identity.
     #[serde(rename = "identityID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub identity_id: String,
-    /// The authenticator configuration.
+    /// Id of the authenticator configuration.
     #[serde(rename = "authenticatorConfigID")]
     #[schemars(length(max = STATUS_TEXT))]
     pub authenticator_config_id: String,
-    /// The delivery method.
+    /// Delivery method of the email.
     pub delivery_method: DeliveryMethod,
-    /// Where the person is led to afterwards.
+    /// URI that the user is redirected to afterwards.
     #[serde(rename = "postBindingRedirectURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub post_binding_redirect_uri: Option<String>,
-    /// A job of this send was made at this time or later (RFC 3339): the service's own time when its jobs
-    /// were last listed, less a margin for clocks.
+    /// Earliest creation time of a job of this send (RFC 3339): the time of the API when its jobs were last listed, minus a
+    /// margin for clock skew.
     #[schemars(length(max = 64))]
     pub not_before: String,
-    /// Matching jobs that were there already, made at `notBefore` or later or at an unknown time.
+    /// Ids of matching jobs that already existed, created at `notBefore` or later or at an unknown time.
     #[serde(rename = "existingJobIDs", default)]
     #[schemars(length(max = 1000), inner(length(max = STATUS_TEXT)), extend("x-kubernetes-list-type" = "set"))]
     pub existing_job_ids: Vec<String>,
-    /// For how many seconds, from just before this record was written, the call may run.
+    /// Timeout of the call in seconds, counted from just before this record was written.
     #[schemars(range(min = 0, max = 3600))]
     pub timeout_seconds: i64,
 }

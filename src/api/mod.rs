@@ -48,13 +48,13 @@ pub(crate) const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 /// client takes no id that is longer), so that the API server never refuses to record what exists.
 pub(crate) const STATUS_TEXT: u32 = 1024;
 
-/// Which provider config an object goes through.
+/// Reference to a provider config.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProviderConfigRef {
-    /// The kind of the provider config.
+    /// Kind of the provider config.
     #[serde(default)]
     pub kind: ProviderConfigKind,
-    /// The name of the provider config.
+    /// Name of the provider config.
     #[serde(default = "default_name")]
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
     pub name: String,
@@ -82,7 +82,7 @@ pub struct ProviderConfigKey {
     pub name: String,
 }
 
-/// The kinds of provider config.
+/// Kind of a provider config.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ProviderConfigKind {
     /// The cluster-scoped kind.

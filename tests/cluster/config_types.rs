@@ -78,7 +78,7 @@ async fn a_field_belongs_to_its_types_and_is_refused_for_any_other() {
                 _ => "the type platform",
             };
             let sentence =
-                format!("spec.config: Invalid value: {field} belongs to {types}: take it out, or correct type");
+                format!("spec.config: Invalid value: {field} is only allowed for {types}: remove it or correct type");
             assert!(message.contains(&sentence), "{type_}: {message}");
         }
     }
@@ -87,10 +87,10 @@ async fn a_field_belongs_to_its_types_and_is_refused_for_any_other() {
 #[tokio::test]
 async fn what_a_type_needs_is_asked_for() {
     let place = Fixture::new().await;
-    let embedded = "spec: Invalid value: config.type embedded needs config.invokeURL and config.trustedOrigins";
-    let console = "spec: Invalid value: config.type console needs config.onboardingConfiguration";
-    let idp = "spec.config.onboardingConfiguration.verificationMethod: Invalid value: give idpID with the type idp, and only \
-               with it";
+    let embedded = "spec: Invalid value: config.type embedded requires config.invokeURL and config.trustedOrigins";
+    let console = "spec: Invalid value: config.type console requires config.onboardingConfiguration";
+    let idp = "spec.config.onboardingConfiguration.verificationMethod: Invalid value: idpID is required for the type idp, \
+               and only allowed there";
     let method = |method: Value| json!({"type": "console", "onboardingConfiguration": {"verificationMethod": method}});
     for (config, sentence) in [
         (json!({"type": "embedded", "invokeURL": "https://app.example.com"}), embedded),

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, cluster, job_of, patch, refusal, wait_for};
 
-const SENTENCE: &str = "identity, authenticatorConfigRef, deliveryMethod and postBindingRedirectURI cannot change once \
-                        the email was sent, or may have been: raise attempt to send again to the same identity, make \
-                        another EnrollmentRequest for anything else";
+const SENTENCE: &str = "identity, authenticatorConfigRef, deliveryMethod and postBindingRedirectURI are immutable once \
+                        the email was or may have been sent: increase attempt to send again to the same identity, \
+                        otherwise create another EnrollmentRequest";
 
 /// All that decides what is sent, each changed in each way. (There is one delivery method.)
 fn changes() -> [Value; 5] {

@@ -150,7 +150,7 @@ async fn what_is_observed_is_shared_enrolled_with_and_never_written() {
 #[tokio::test]
 async fn to_observe_one_has_to_say_which() {
     const SENTENCE: &str =
-        "spec: Invalid value: managementPolicy Observe needs resourceID: the id of the configuration to observe";
+        "spec: Invalid value: managementPolicy Observe requires resourceID, the id of the configuration to observe";
     let place = Fixture::new().await;
     let message = refusal(place.try_create_config_with(json!({"managementPolicy": "Observe"})).await);
     assert!(message.contains(SENTENCE), "{message}");
@@ -229,7 +229,7 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
     {
         let message = refusal(place.change_config(other).await);
         assert!(
-            message.contains("spec.resourceID cannot change once the configuration was made or taken over"),
+            message.contains("spec.resourceID are immutable once the configuration was created or adopted"),
             "{message}"
         );
     }

@@ -44,7 +44,7 @@ async fn a_sentence_names_the_field_and_what_it_may_hold() {
 
 #[tokio::test]
 async fn an_identity_is_named_in_one_way() {
-    const SENTENCE: &str = "give exactly one of id and username";
+    const SENTENCE: &str = "exactly one of id and username must be set";
     let place = Fixture::new().await;
     for identity in [json!({"id": "jane", "username": "jane"}), json!({"id": null})] {
         let message = refusal(place.try_create_request_with(REQUEST, json!({"identity": identity})).await);
@@ -95,7 +95,7 @@ async fn refusal_of(place: &Fixture, spec: Value) -> String {
 
 #[tokio::test]
 async fn a_provider_config_has_either_a_region_or_an_endpoint() {
-    const SENTENCE: &str = "give exactly one of region and endpoint";
+    const SENTENCE: &str = "exactly one of region and endpoint must be set";
     let message = provider(|spec| spec["region"] = json!("EU")).await;
     assert!(message.contains(SENTENCE), "{message}");
     let message = provider(|spec| _ = spec.as_object_mut().unwrap().remove("endpoint")).await;
@@ -109,7 +109,7 @@ async fn a_provider_config_stays_with_its_realm() {
         let message = refusal(patch(&place.providers(), &place.provider, change).await);
         assert!(
             message
-                .contains("tenantID and realmID are immutable: make another ClusterProviderConfig for another realm"),
+                .contains("tenantID and realmID are immutable: create another ClusterProviderConfig for another realm"),
             "{message}"
         );
     }
@@ -125,8 +125,7 @@ async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_
     };
     for character in r"(){}[]<>;:?\/|*^%$#=~`!".chars() {
         let message = refusal(create(&format!("Hosted {character} web")).await);
-        let sentence =
-            r"must have none of (){}[]<>;:?\/|*^%$#=~`! (the service refuses them, and parentheses are the mark's)";
+        let sentence = r"must not contain any of (){}[]<>;:?\/|*^%$#=~`! (rejected by the API; parentheses are reserved for the ownership mark)";
         let said = format!("spec.displayName: Invalid value: \"Hosted {character} web\": {sentence}");
         assert!(message.replace(r"\\", r"\").contains(&said), "{character}: {message}");
     }
@@ -141,8 +140,8 @@ async fn a_configuration_stays_with_its_provider_config() {
     let message = refusal(patch(&place.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": "a"}}})).await);
     assert!(
         message.contains(
-            "spec.config.type, spec.providerConfigRef and spec.resourceID cannot change once the configuration was made or \
-             taken over: make another AuthenticatorConfig"
+            "spec.config.type, spec.providerConfigRef and spec.resourceID are immutable once the configuration was created \
+             or adopted: create another AuthenticatorConfig"
         ),
         "{message}"
     );

@@ -11,8 +11,8 @@ use crate::page::up_to_date;
 const INTRODUCTION: &str = "\
 # Reference
 
-The fields of each kind of `beyondidentity.dev/v1alpha1`. This page is made of the CustomResourceDefinitions in
-[crds](../crds), with `UPDATE=1 cargo test --test program reference`.
+The fields of each kind of `beyondidentity.dev/v1alpha1`. This page is generated from the CustomResourceDefinitions in
+[crds](../crds) by `UPDATE=1 cargo test --test program reference`.
 ";
 
 #[test]
@@ -36,12 +36,12 @@ fn section(definition: &Value) -> String {
     let mut text = String::new();
     let scope = if spec["scope"] == "Cluster" { "cluster-scoped" } else { "namespaced" };
     let short = names["shortNames"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let short: String = short.map(|name| format!(", short `{name}`")).collect();
+    let short: String = short.map(|name| format!(", short name `{name}`")).collect();
     writeln!(text, "\n## {}\n", names["kind"].as_str().unwrap()).unwrap();
     writeln!(text, "{} It is {scope}{short}.", schema["description"].as_str().unwrap()).unwrap();
     let rules = rules(schema);
     if !rules.is_empty() {
-        writeln!(text, "\nWhat the API server refuses besides:\n").unwrap();
+        writeln!(text, "\nValidation rules:\n").unwrap();
         for (path, message) in rules {
             let of = if path.is_empty() { String::new() } else { format!("`{path}`: ") };
             writeln!(text, "- {of}{message}").unwrap();
@@ -49,7 +49,7 @@ fn section(definition: &Value) -> String {
     }
     for part in ["spec", "status"] {
         if schema["properties"][part]["properties"].is_object() {
-            writeln!(text, "\n| `{part}` | Type | Meaning |\n|---|---|---|").unwrap();
+            writeln!(text, "\n| `{part}` | Type | Description |\n|---|---|---|").unwrap();
             rows(&mut text, "", &schema["properties"][part]);
         }
     }

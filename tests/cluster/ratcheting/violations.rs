@@ -51,7 +51,7 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
     };
     let starts = |beginning: &str| message.starts_with(beginning);
     match kind {
-        "EnrollmentRequest" if starts("give exactly one of id and username") => {
+        "EnrollmentRequest" if starts("exactly one of id and username must be set") => {
             stored(json!({"spec": {"identity": {"username": "jane"}}}))
         }
         "EnrollmentRequest" if starts("must be an https URI") => {
@@ -60,37 +60,39 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "EnrollmentRequest" if starts("identity, authenticatorConfigRef, deliveryMethod and") => {
             Violation::Change(json!({"spec": {"identity": {"id": "joe"}}}))
         }
-        "AuthenticatorConfig" if starts("spec.config.type, spec.providerConfigRef and spec.resourceID cannot") => {
+        "AuthenticatorConfig" if starts("spec.config.type, spec.providerConfigRef and spec.resourceID are") => {
             Violation::Change(json!({"spec": {"providerConfigRef": {"name": "another"}}}))
         }
-        "AuthenticatorConfig" if starts("managementPolicy Observe needs resourceID") => {
+        "AuthenticatorConfig" if starts("managementPolicy Observe requires resourceID") => {
             stored(json!({"spec": {"managementPolicy": "Observe"}}))
         }
-        "AuthenticatorConfig" if starts("config.type embedded needs") => stored(config(json!({"type": "embedded"}))),
-        "AuthenticatorConfig" if starts("config.type console needs") => stored(config(json!({"type": "console"}))),
-        "AuthenticatorConfig" if starts("must have none of") => stored(json!({"spec": {"displayName": "Web (old)"}})),
-        "AuthenticatorConfig" if starts("authenticationMethods belongs") => {
+        "AuthenticatorConfig" if starts("config.type embedded requires") => stored(config(json!({"type": "embedded"}))),
+        "AuthenticatorConfig" if starts("config.type console requires") => stored(config(json!({"type": "console"}))),
+        "AuthenticatorConfig" if starts("must not contain any of") => {
+            stored(json!({"spec": {"displayName": "Web (old)"}}))
+        }
+        "AuthenticatorConfig" if starts("authenticationMethods is only allowed") => {
             stored(config(json!({"type": "platform", "authenticationMethods": methods})))
         }
-        "AuthenticatorConfig" if starts("trustedOrigins belongs") => stored(config(json!({
+        "AuthenticatorConfig" if starts("trustedOrigins is only allowed") => stored(config(json!({
             "type": "console", "onboardingConfiguration": onboarding("none"), "trustedOrigins": ["https://a.example.com"],
         }))),
-        "AuthenticatorConfig" if starts("invokeURL belongs") => {
+        "AuthenticatorConfig" if starts("invokeURL is only allowed") => {
             stored(config(json!({"invokeURL": "https://app.example.com"})))
         }
-        "AuthenticatorConfig" if starts("invocationType belongs") => {
+        "AuthenticatorConfig" if starts("invocationType is only allowed") => {
             stored(config(json!({"invocationType": "automatic"})))
         }
-        "AuthenticatorConfig" if starts("onboardingConfiguration belongs") => {
+        "AuthenticatorConfig" if starts("onboardingConfiguration is only allowed") => {
             stored(config(json!({"onboardingConfiguration": onboarding("none")})))
         }
-        "AuthenticatorConfig" if starts("roamingAuthConfig belongs") => {
+        "AuthenticatorConfig" if starts("roamingAuthConfig is only allowed") => {
             stored(config(json!({"roamingAuthConfig": {"enabled": true, "allowUnknownUser": true}})))
         }
-        "AuthenticatorConfig" if starts("give idpID with the type idp") => {
+        "AuthenticatorConfig" if starts("idpID is required for the type idp") => {
             stored(config(json!({"type": "console", "onboardingConfiguration": onboarding("idp")})))
         }
-        "ClusterProviderConfig" if starts("give exactly one of region and endpoint") => {
+        "ClusterProviderConfig" if starts("exactly one of region and endpoint must be set") => {
             stored(json!({"spec": {"region": "EU"}}))
         }
         "ClusterProviderConfig" if starts("tenantID and realmID are immutable") => {
