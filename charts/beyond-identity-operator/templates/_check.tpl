@@ -1,17 +1,17 @@
-{{/* Refuses what the schema of the values cannot say, or says in riddles. */}}
+{{/* Rejects values that the schema cannot reject, or only with an unclear message. */}}
 {{- define "operator.check" -}}
 {{- with .Values }}
 {{- if not .clusterName }}
-  {{- fail "clusterName is required: name this cluster with lower-case letters, digits and inner hyphens, at most 32, as no other cluster is named, and keep the name for life, also when the cluster is rebuilt: by it the operator finds again what it made at Beyond Identity" }}
+  {{- fail "clusterName is required: set it to a DNS label of at most 32 characters that is unique among your clusters. It is part of the ownership mark of every remote object and must never change, even when the cluster is rebuilt" }}
 {{- end }}
 {{- if gt (len .clusterName) 32 }}
-  {{- fail (printf "clusterName has %d characters, and may have 32" (len .clusterName)) }}
+  {{- fail (printf "clusterName must have at most 32 characters, but has %d" (len .clusterName)) }}
 {{- end }}
 {{- if not (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" .clusterName) }}
-  {{- fail (printf "clusterName is %q, and may consist of lower-case letters, digits and inner hyphens only" .clusterName) }}
+  {{- fail (printf "clusterName is %q, but must be a DNS label: lowercase letters and digits, with hyphens only in between" .clusterName) }}
 {{- end }}
 {{- if and (gt (int .replicas) 1) (not .leaderElection) }}
-  {{- fail "replicas is more than 1 and leaderElection is false, so that each pod would send: set leaderElection to true, or replicas to 1" }}
+  {{- fail "replicas is more than 1 and leaderElection is false, so every pod would send emails: set leaderElection to true, or replicas to 1" }}
 {{- end }}
 {{- range $bounds := list
   (list "requestTimeout" "1s" "30m") (list "settleTime" "1s" "1h") (list "gracePeriod" "0s" "168h")
@@ -19,10 +19,10 @@
   {{- $name := index $bounds 0 }}
   {{- $value := get $.Values $name }}
   {{- if not (regexMatch "^([0-9]+(ms|s|m|h))+$" $value) }}
-    {{- fail (printf "%s is %q, and must be a duration, such as 90s or 10m" $name $value) }}
+    {{- fail (printf "%s is %q, but must be a duration, such as 90s or 10m" $name $value) }}
   {{- end }}
   {{- $within := false }}
-  {{- /* What has more digits is beyond any of the bounds, and may be beyond what a template can count. */}}
+  {{- /* More digits exceed every bound, and may overflow. */}}
   {{- if regexMatch "^([0-9]{1,9}ms|[0-9]{1,6}[sm]|[0-9]{1,5}h){1,8}$" $value }}
     {{- $seconds := include "operator.seconds" $value | int }}
     {{- $least := include "operator.seconds" (index $bounds 1) | int }}
@@ -30,26 +30,26 @@
     {{- $within = and (ge $seconds $least) (le $seconds $most) }}
   {{- end }}
   {{- if not $within }}
-    {{- fail (printf "%s is %s, and must be from %s to %s" $name $value (index $bounds 1) (index $bounds 2)) }}
+    {{- fail (printf "%s is %s, but must be between %s and %s" $name $value (index $bounds 1) (index $bounds 2)) }}
   {{- end }}
 {{- end }}
 {{- if gt (include "operator.seconds" .jobPollMin | int) (include "operator.seconds" .jobPollMax | int) }}
-  {{- fail (printf "jobPollMin is %s, and must not be longer than jobPollMax, which is %s" .jobPollMin .jobPollMax) }}
+  {{- fail (printf "jobPollMin is %s, but must not exceed jobPollMax, which is %s" .jobPollMin .jobPollMax) }}
 {{- end }}
 {{- if gt (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles) }}
-  {{- fail (printf "maxConcurrentReconcilesPerProviderConfig is %d, and must not exceed maxConcurrentReconciles, which is %d" (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles)) }}
+  {{- fail (printf "maxConcurrentReconcilesPerProviderConfig is %d, but must not exceed maxConcurrentReconciles, which is %d" (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles)) }}
 {{- end }}
 {{- if and .image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .image.digest)) }}
-  {{- fail (printf "image.digest is %q, and must be sha256: and 64 digits" .image.digest) }}
+  {{- fail (printf "image.digest is %q, but must be sha256: and 64 hexadecimal digits" .image.digest) }}
 {{- end }}
 {{- if and (not .serviceAccount.create) (not .serviceAccount.name) }}
-  {{- fail "serviceAccount.name is required where serviceAccount.create is false: or the operator's rights would go to every pod that names no ServiceAccount" }}
+  {{- fail "serviceAccount.name is required if serviceAccount.create is false: otherwise every pod that uses the default ServiceAccount would get the operator's permissions" }}
 {{- end }}
 {{- if and .rbac.tenantsMayEnroll (not .rbac.aggregate) }}
-  {{- fail "rbac.tenantsMayEnroll is true, and does nothing where rbac.aggregate is false: set both, or neither" }}
+  {{- fail "rbac.tenantsMayEnroll has no effect if rbac.aggregate is false: set both to true, or rbac.tenantsMayEnroll to false" }}
 {{- end }}
 {{- if and .metrics.serviceMonitor.enabled (not .metrics.service.enabled) }}
-  {{- fail "metrics.serviceMonitor.enabled is true, and needs the Service: set metrics.service.enabled to true" }}
+  {{- fail "metrics.serviceMonitor.enabled requires the Service: set metrics.service.enabled to true" }}
 {{- end }}
 {{- end }}
 {{- end -}}
