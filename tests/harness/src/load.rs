@@ -30,14 +30,14 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 /// How long after a start of the operator its calls and writes count as those of the start.
 const START: Duration = Duration::from_secs(30);
 
-/// What is measured.
+/// Measures the API calls, writes, CPU and memory of the operator under load, at rest, and at a restart.
 #[derive(Debug, clap::Parser)]
 #[command(name = "load", bin_name = "cargo load")]
 pub struct Arguments {
-    /// How many EnrollmentRequests there are: half of them end LINK_SENT, half COMPLETE
+    /// Number of EnrollmentRequests: half of them reach LINK_SENT, half COMPLETE
     #[arg(long, default_value_t = 1000)]
     requests: usize,
-    /// For how many seconds it is measured at rest
+    /// Duration of the measurement at rest, in seconds
     #[arg(long, default_value_t = 60)]
     rest: u64,
 }
@@ -57,10 +57,10 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     load.enrol()?;
     load.rest(Duration::from_secs(arguments.rest))?;
     ended_well(operator)?;
-    let operator = load.measure("at a start", || {
+    let operator = load.measure("At a restart", || {
         let begun = Instant::now();
         let operator = load.start(&program)?;
-        row("ready after, s", begun.elapsed().as_secs_f64());
+        row("time to ready, s", begun.elapsed().as_secs_f64());
         thread::sleep(START.saturating_sub(begun.elapsed()));
         Ok(operator)
     })?;
@@ -70,7 +70,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// Asks the operator to end, and holds it to having done so in order.
 fn ended_well(operator: Running) -> anyhow::Result<()> {
     let (status, log) = operator.stop();
-    ensure!(status.success(), "the operator ended with {status}:\n{log}");
+    ensure!(status.success(), "the operator exited with {status}:\n{log}");
     Ok(())
 }
 
@@ -142,7 +142,7 @@ impl Load {
         fs::write(&file, kubeconfig.to_string())?;
         let arguments = ["run", "--cluster-name", "load", "--operator-namespace", OPERATOR_NAMESPACE, "--leader-elect"];
         let all = [&arguments[..], &["--allow-loopback-endpoints"]].concat();
-        let program = program.to_str().context("the program's path is no text")?;
+        let program = program.to_str().context("the path of the program is not valid UTF-8")?;
         let mut command = program::command(program, home.path(), &all);
         command.env("KUBECONFIG", file);
         let operator = Running::start(command, home.path());
@@ -174,10 +174,14 @@ impl Load {
         wait(patience, "all emails are sent", || Ok(self.in_state("LINK_SENT")? == self.requests))?;
         let (took, counts) = (begun.0.elapsed(), self.counts()?);
         let each = |count: usize| count as f64 / self.requests.max(1) as f64;
-        row("all sent after, s", took.as_secs_f64());
-        row("calls for each", each(counts.calls - begun.1.calls));
-        row("writes for each", each(counts.writes - begun.1.writes));
-        ensure!(self.realm.outbox().len() == self.requests, "{} emails were sent", self.realm.outbox().len());
+        row("time until all emails are sent, s", took.as_secs_f64());
+        row("API calls per request", each(counts.calls - begun.1.calls));
+        row("writes per request", each(counts.writes - begun.1.writes));
+        ensure!(
+            self.realm.outbox().len() == self.requests,
+            "{} emails were sent, expected one per request",
+            self.realm.outbox().len()
+        );
         let complete: Vec<String> = self.realm.jobs().into_iter().map(|job| job.id).step_by(2).collect();
         for job in &complete {
             self.realm.set_job_state(job, "COMPLETE");
@@ -195,7 +199,7 @@ impl Load {
     fn rest(&self, window: Duration) -> anyhow::Result<()> {
         let pid = pid_of(self.home.path())?;
         let cpu = cpu_of(pid)?;
-        self.measure("at rest", || {
+        self.measure("At rest", || {
             thread::sleep(window);
             Ok(())
         })?;
@@ -211,10 +215,10 @@ impl Load {
         let done = what()?;
         let after = self.counts()?;
         let minute = |count: usize| count as f64 * 60.0 / begun.elapsed().as_secs_f64();
-        row("calls a minute", minute(after.calls - before.calls));
-        row("calls a minute about COMPLETE jobs", minute(after.complete - before.complete));
+        row("API calls per minute", minute(after.calls - before.calls));
+        row("API calls per minute for COMPLETE jobs", minute(after.complete - before.complete));
         row("writes", (after.writes - before.writes) as f64);
-        row("writes of the Lease a minute", minute(after.leases - before.leases));
+        row("Lease writes per minute", minute(after.leases - before.leases));
         Ok(done)
     }
 
@@ -258,7 +262,7 @@ fn wait(patience: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>
     let begun = Instant::now();
     while !holds()? {
         if begun.elapsed() > patience {
-            bail!("waited in vain until {what}");
+            bail!("timed out waiting until {what}");
         }
         thread::sleep(Duration::from_millis(200));
     }
@@ -277,14 +281,14 @@ fn pid_of(home: &Path) -> anyhow::Result<u32> {
             return Ok(pid);
         }
     }
-    bail!("the operator is no process of this machine")
+    bail!("cannot find the process of the operator")
 }
 
 /// Seconds that a process has used.
 fn cpu_of(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name before it may hold anything but a closing bracket that is the last.
-    let (_, fields) = stat.rsplit_once(") ").context("no such line as proc(5) describes")?;
+    let (_, fields) = stat.rsplit_once(") ").context("unexpected format of /proc/PID/stat")?;
     let ticks = |index: usize| fields.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok());
     // Linux counts hundredths, whatever its own clock does.
     Ok((ticks(11).unwrap_or_default() + ticks(12).unwrap_or_default()) / 100.0)
@@ -293,6 +297,6 @@ fn cpu_of(pid: u32) -> anyhow::Result<f64> {
 /// Megabytes that a process has in memory.
 fn rss_of(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc/PID/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0)
 }

@@ -21,7 +21,7 @@ pub fn output_of(mut command: Command, input: &str) -> anyhow::Result<String> {
         // A program that ends early says why on stderr, which is worth more than our broken pipe.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().with_context(|| format!("lost {name}"))?;
+    let output = child.wait_with_output().with_context(|| format!("cannot wait for {name}"))?;
     if !output.status.success() {
         bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

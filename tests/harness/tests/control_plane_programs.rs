@@ -68,7 +68,7 @@ fn a_build_that_breaks_off_is_one_sentence_and_leaves_a_clean_cache() {
     let error = the_error(&output);
     assert!(error.contains("building etcd in "), "{error}");
     assert!(error.contains(place.cache().to_str().unwrap()), "{error}");
-    assert!(error.contains("said last: head: "), "{error}");
+    assert!(error.contains("its last output line: head: "), "{error}");
     assert_eq!(names_in(&place.cache()), ["lock"]);
 }
 
@@ -93,7 +93,7 @@ fn processes_that_start_at_once_build_once() {
     assert_eq!(built.lines().count(), 3, "{built}");
     let said = outputs.map(|output| String::from_utf8(output.stderr).unwrap()).concat();
     assert!(said.contains("etcd: building with go1.0 fake/fake"), "{said}");
-    assert!(said.contains("waiting for another process that is building"), "{said}");
+    assert!(said.contains("waiting for a build in another process"), "{said}");
     assert!(!rubbish.exists());
 }
 
@@ -105,7 +105,7 @@ fn a_server_that_ends_is_quoted() {
     place.script("kubectl", "");
     let output = place.start().output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
-    assert!(error.contains("kube-apiserver ended. kube-apiserver said last:\nno such flag"), "{error}");
+    assert!(error.contains("kube-apiserver exited. Last log lines of kube-apiserver:\nno such flag"), "{error}");
     assert_eq!(names_in(place.home()), ["scripts"]);
 }
 
@@ -116,7 +116,7 @@ fn a_taken_port_is_tried_again() {
     place.script("kube-apiserver", "exec sleep 600");
     place.script("kubectl", "");
     let error = the_error(&place.start().output().unwrap());
-    assert!(error.contains("5 times somebody else took a port"), "{error}");
+    assert!(error.contains("another process took the free port 5 times"), "{error}");
     assert_eq!(fs::read_to_string(place.home().join("attempts")).unwrap(), "\n".repeat(5));
     assert_eq!(names_in(place.home()), ["attempts", "scripts"]);
 }

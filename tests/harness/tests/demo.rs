@@ -18,14 +18,14 @@ fn the_real_service_needs_to_know_whom_to_enrol() {
 fn the_real_service_needs_a_token() {
     let (code, error) = demo(&REAL, "");
     assert_eq!(code, 1);
-    assert_eq!(error, "error: put an API token of tenant t into the environment variable BEYOND_IDENTITY_API_TOKEN\n");
+    assert_eq!(error, "error: set the environment variable BEYOND_IDENTITY_API_TOKEN to an API token of tenant t\n");
 }
 
 #[test]
 fn the_real_service_needs_a_yes() {
     let (code, error) = demo(&REAL, "token");
     assert_eq!(code, 1);
-    assert_eq!(error, "error: nothing was sent, since the answer was not yes (--yes says so beforehand)\n");
+    assert_eq!(error, "error: not confirmed, nothing was sent (use --yes to skip the confirmation)\n");
 }
 
 #[test]

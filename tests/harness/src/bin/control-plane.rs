@@ -7,13 +7,13 @@ use harness::control_plane::{
     ControlPlane, ETCD, HELM, HELM_DOCS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate,
 };
 
-/// Starts a Kubernetes API server of this machine's own, until Ctrl-C or the end of standard input.
+/// Runs a local Kubernetes API server until Ctrl-C or the end of standard input.
 #[derive(Parser)]
 struct Arguments {
-    /// Only find or build its programs, and print where they are
+    /// Only locate or build the required programs and print their paths
     #[arg(long)]
     prepare: bool,
-    /// Those too that only some tests need: kube-controller-manager, helm and helm-docs
+    /// Include the programs that only some tests need: kube-controller-manager, helm and helm-docs
     #[arg(long, requires = "prepare")]
     all: bool,
 }

@@ -7,22 +7,22 @@ use std::time::Duration;
 use clap::Parser;
 use harness::simulator::{Identity, RealmHandle, Simulator};
 
-/// Plays the Beyond Identity API on this machine: no email leaves it.
+/// Simulates the Beyond Identity API on this machine. Sends no real email.
 #[derive(Parser)]
 struct Arguments {
-    /// The port to listen on; 0 takes a free one.
+    /// Port to listen on; 0 selects a free port
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// The tenant's id.
+    /// Id of the tenant
     #[arg(long, default_value = "00010f21d92c5114")]
     tenant: String,
-    /// The realm's id.
+    /// Id of the realm
     #[arg(long, default_value = "1893ca3144993842")]
     realm: String,
-    /// The API token that is accepted.
+    /// API token that the simulator accepts
     #[arg(long, env = "API_TOKEN", hide_env_values = true)]
     token: String,
-    /// An identity that can be enrolled; may be given several times.
+    /// Identity that can be enrolled; repeat the flag for several
     #[arg(long = "identity", value_name = "ID=EMAIL", value_parser = identity)]
     identities: Vec<Identity>,
 }
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     let simulator = match Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
         Ok(simulator) => simulator,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -55,7 +55,7 @@ async fn report(realm: &RealmHandle) {
     let mut reported = 0;
     loop {
         for email in realm.outbox().iter().skip(reported) {
-            println!("email to {} for identity {}, job {}", email.address, email.identity_id, email.job_id);
+            println!("Email to {}: identity {}, job {}", email.address, email.identity_id, email.job_id);
             reported += 1;
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -65,6 +65,6 @@ async fn report(realm: &RealmHandle) {
 fn identity(text: &str) -> Result<Identity, String> {
     match text.split_once('=') {
         Some((id, email)) if !id.is_empty() && email.contains('@') => Ok(Identity::active(id, email)),
-        _ => Err("it is written ID=EMAIL".to_owned()),
+        _ => Err("must have the form ID=EMAIL".to_owned()),
     }
 }

@@ -60,8 +60,8 @@ fn look_up(folder: &Path, tools: &[&'static Tool]) -> anyhow::Result<()> {
     let missing: Vec<&str> = wanted.filter(|name| !folder.join(name).is_file()).collect();
     if !missing.is_empty() {
         bail!(
-            "{ASSETS_VARIABLE} is {}, where {} missing: name a folder that `setup-envtest use -p path` prints, or unset \
-             it to build the control plane with Go",
+            "{ASSETS_VARIABLE} is {}, where {} missing: set it to the path that `setup-envtest use -p path` prints, or \
+             unset it to build the control plane with Go",
             folder.display(),
             Missing(&missing),
         );
@@ -81,6 +81,6 @@ impl fmt::Display for Missing<'_> {
 
 fn cache_folder() -> anyhow::Result<PathBuf> {
     let cache = dirs::cache_dir()
-        .context("there is no cache folder for the control plane's programs: set HOME or XDG_CACHE_HOME")?;
+        .context("no cache directory for the programs of the control plane: set HOME or XDG_CACHE_HOME")?;
     Ok(cache.join("beyond-identity-operator/control-plane"))
 }

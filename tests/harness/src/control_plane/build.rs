@@ -47,7 +47,8 @@ impl Builder {
         if path.is_file() {
             return Ok(path);
         }
-        fs::create_dir_all(&self.cache).with_context(|| format!("cannot make the folder {}", self.cache.display()))?;
+        fs::create_dir_all(&self.cache)
+            .with_context(|| format!("cannot create the directory {}", self.cache.display()))?;
         let _lock = self.lock(tool)?;
         if !path.is_file() {
             self.remove_rubbish();
@@ -83,7 +84,7 @@ impl Builder {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                say(format_args!("{}: waiting for another process that is building", tool.name));
+                say(format_args!("{}: waiting for a build in another process", tool.name));
                 file.lock().with_context(context)?;
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(context),
@@ -110,10 +111,10 @@ impl Builder {
         let building = tempfile::Builder::new()
             .prefix(BUILDING)
             .tempdir_in(&self.cache)
-            .with_context(|| format!("cannot make a folder in {}", self.cache.display()))?;
+            .with_context(|| format!("cannot create a directory in {}", self.cache.display()))?;
         let output = building.path().join(tool.name);
         say(format_args!(
-            "{}: building with {} (minutes, the first time) into {}",
+            "{}: building with {} into {} (the first build takes minutes)",
             tool.name,
             self.go.trim_start_matches("go version "),
             folder.display()
@@ -126,9 +127,8 @@ impl Builder {
             .args(FLAGS)
             .args(["-ldflags", tool.ldflags, "-o"])
             .args([output.as_os_str(), tool.package.as_ref()]);
-        let broke_off = |why: &dyn std::fmt::Display| {
-            anyhow!("building {} in {} broke off: {why}", tool.name, self.cache.display())
-        };
+        let broke_off =
+            |why: &dyn std::fmt::Display| anyhow!("building {} in {} failed: {why}", tool.name, self.cache.display());
         run(command, tool).map_err(|why| broke_off(&why))?;
         File::open(&output)
             .and_then(|file| file.sync_all()) // or a power cut after the rename could leave an empty program
@@ -169,7 +169,7 @@ fn run(mut command: Command, tool: &Tool) -> Result<(), String> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("cannot run go ({error})"))?;
+        .map_err(|error| format!("cannot run go: {error}"))?;
     let (sender, lines) = mpsc::channel();
     if let Some(stderr) = child.stderr.take() {
         thread::spawn(move || {
@@ -199,6 +199,6 @@ fn run(mut command: Command, tool: &Tool) -> Result<(), String> {
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    let status = child.wait().map_err(|error| format!("lost go ({error})"))?;
-    if status.success() { Ok(()) } else { Err(format!("go ended with {status} and said last: {last}")) }
+    let status = child.wait().map_err(|error| format!("cannot wait for go: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("go exited with {status}; its last output line: {last}")) }
 }

@@ -29,7 +29,7 @@ pub fn start(control_plane: &ControlPlane, program: &Path) -> anyhow::Result<Lea
         .arg(format!("--root-ca-file={}", folder.join("pki/apiserver.crt").display()))
         .args(["--bind-address=127.0.0.1", "--secure-port=0", "--leader-elect=false"]);
     let mut process = Leashed::spawn(&command, File::create(&log).context("cannot write the log")?)
-        .context("cannot run sh, which looks after the controller manager")?;
+        .context("cannot run sh to supervise the controller manager")?;
     let last_lines = || {
         let log = fs::read_to_string(&log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
@@ -38,10 +38,14 @@ pub fn start(control_plane: &ControlPlane, program: &Path) -> anyhow::Result<Lea
     let started = Instant::now();
     while !has_begun(control_plane)? {
         if let Some(status) = process.ended()? {
-            bail!("kube-controller-manager ended with {status}. It said last:\n{}", last_lines());
+            bail!("kube-controller-manager exited with {status}. Its last log lines:\n{}", last_lines());
         }
         if started.elapsed() > TIMEOUT {
-            bail!("kube-controller-manager did nothing for {} s. It said last:\n{}", TIMEOUT.as_secs(), last_lines());
+            bail!(
+                "kube-controller-manager was not ready after {} s. Its last log lines:\n{}",
+                TIMEOUT.as_secs(),
+                last_lines()
+            );
         }
         thread::sleep(Duration::from_millis(50));
     }

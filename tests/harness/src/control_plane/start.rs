@@ -66,7 +66,7 @@ impl Supervisor {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .context("cannot run sh, which looks after the control plane's servers")?;
+            .context("cannot run sh to supervise the servers of the control plane")?;
         Ok(Self { folder: folder.keep(), process })
     }
 
@@ -92,7 +92,7 @@ impl Supervisor {
     fn last_lines(&self, name: &str) -> String {
         let log = self.log(name);
         let lines: Vec<&str> = log.lines().collect();
-        format!("{name} said last:\n{}", lines[lines.len().saturating_sub(10)..].join("\n"))
+        format!("Last log lines of {name}:\n{}", lines[lines.len().saturating_sub(10)..].join("\n"))
     }
 }
 
@@ -123,7 +123,7 @@ pub fn start(etcd: &Path, apiserver: &Path, kubectl: PathBuf) -> anyhow::Result<
             Err(Failure::Other(error)) => return Err(error),
         }
     }
-    bail!("the control plane did not start: {ATTEMPTS} times somebody else took a port that had just been free")
+    bail!("the control plane did not start: another process took the free port {ATTEMPTS} times")
 }
 
 fn attempt(etcd: &Path, apiserver: &Path, kubectl: &Path) -> Result<ControlPlane, Failure> {
@@ -131,7 +131,7 @@ fn attempt(etcd: &Path, apiserver: &Path, kubectl: &Path) -> Result<ControlPlane
         .prefix("control-plane-")
         .permissions(fs::Permissions::from_mode(0o700))
         .tempdir()
-        .context("cannot make a folder for the control plane")?;
+        .context("cannot create a directory for the control plane")?;
     let [etcd_port, api_port] = free_ports().context("no port is free")?;
     let server_url = format!("https://127.0.0.1:{api_port}");
     let token = Alphanumeric.sample_string(&mut rand::rng(), 32);
@@ -210,7 +210,7 @@ fn wait_until_ready(control_plane: &ControlPlane, api_port: u16) -> Result<(), F
                 return Err(Failure::PortTaken);
             }
             return Err(
-                anyhow!("the control plane did not start: {name} ended. {}", supervisor.last_lines(name)).into()
+                anyhow!("the control plane did not start: {name} exited. {}", supervisor.last_lines(name)).into()
             );
         }
         if is_listening(api_port) && control_plane.folder().join(CA).exists() {

@@ -4,42 +4,42 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Runs the operator as its own process on a real Kubernetes API server, applies the manifests under `examples/`, shows
-/// each phase, and checks the outcome.
+/// Runs the operator against a real Kubernetes API server, applies the manifests in `examples/`, prints each status change,
+/// and verifies the result.
 ///
-/// The Beyond Identity API is a simulator, from which no email leaves this machine. With --tenant, --realm, --region and
-/// --identity it is the real service, which sends a real email; its API token is read from BEYOND_IDENTITY_API_TOKEN.
+/// By default, the Beyond Identity API is simulated and no email is sent. With --tenant, --realm, --region and --identity,
+/// the demo uses the real API, which sends a real email. It reads the API token from BEYOND_IDENTITY_API_TOKEN.
 #[derive(Debug, Parser)]
 #[command(name = "demo", bin_name = "cargo demo")]
 pub struct Arguments {
-    /// Leave all running in the end, to try it by hand until Ctrl-C
+    /// Keep everything running until Ctrl-C, to experiment with it
     #[arg(long)]
     pub stay: bool,
-    /// A program of the operator, instead of building it
+    /// Use this operator binary instead of building one
     #[arg(long, value_name = "FILE")]
     pub operator: Option<PathBuf>,
-    /// The real service instead of the simulator
+    /// The real API instead of the simulator
     #[command(flatten)]
     pub service: Option<ServiceArguments>,
 }
 
-/// Where in the real service, and whom to enrol.
+/// The realm of the real API, and the identity to enrol.
 #[derive(Clone, Debug, clap::Args)]
 #[group(requires_all = ["tenant", "realm", "region", "identity"])]
 pub struct ServiceArguments {
-    /// The tenant's id in the real service
+    /// Id of the tenant in the real API
     #[arg(long, required = false)]
     pub tenant: String,
-    /// The realm's id
+    /// Id of the realm
     #[arg(long, required = false)]
     pub realm: String,
-    /// Where the tenant lives
+    /// Region that hosts the tenant
     #[arg(long, required = false, value_parser = ["US", "EU", "USFedRAMP"])]
     pub region: String,
-    /// The id of the person who gets the email
+    /// Id of the identity that receives the email
     #[arg(long, required = false)]
     pub identity: String,
-    /// Do not ask before the email is sent
+    /// Send the email without asking for confirmation
     #[arg(long)]
     pub yes: bool,
 }

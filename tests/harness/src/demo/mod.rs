@@ -49,15 +49,15 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let program = match program {
         Some(program) => std::path::absolute(program)?,
         None => {
-            say(started, "building the operator");
+            say(started, "Building the operator");
             operator::build(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).arg("build"))?
         }
     };
-    say(started, "starting a Kubernetes API server");
+    say(started, "Starting a Kubernetes API server");
     let control_plane = ControlPlane::start()?;
-    say(started, "installing the CustomResourceDefinitions");
+    say(started, "Installing the CustomResourceDefinitions");
     install(&control_plane)?;
-    say(started, "starting the operator");
+    say(started, "Starting the operator");
     let operator = Operator::start(&program, &control_plane, service.realm().is_some())?;
     let log = operator.log().to_owned();
     Demo { started, service, control_plane: &control_plane }
@@ -101,12 +101,12 @@ impl Demo<'_> {
         if stay {
             self.stay(&mut operator)?;
         }
-        say(self.started, "ending the operator");
+        say(self.started, "Stopping the operator");
         operator.stop()?;
         if !stay {
             self.check_outbox(&outcome.job)?;
         }
-        println!("\nAll is right: {outcome}");
+        println!("\nSuccess: {outcome}");
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Demo<'_> {
 
     /// Applies a file of `examples/` with these differences.
     fn apply_example(&self, name: &str, patch: &Value) -> anyhow::Result<()> {
-        say(self.started, format_args!("applying examples/{name}.yaml"));
+        say(self.started, format_args!("Applying examples/{name}.yaml"));
         let file = root().join(format!("examples/{name}.yaml"));
         let (file, patch) = (file.to_string_lossy(), patch.to_string());
         let patched = self.control_plane.run_kubectl([
@@ -158,12 +158,12 @@ impl Demo<'_> {
             operator.check()?;
             if Instant::now() > deadline {
                 let last: Vec<String> = last.iter().map(|(name, text)| format!("{name} is {text}")).collect();
-                bail!("the operator is not done after {} s: {}", PATIENCE.as_secs(), last.join("; "));
+                bail!("timed out after {} s: {}", PATIENCE.as_secs(), last.join("; "));
             }
             let object = match watch.changes.recv_timeout(Duration::from_millis(200)) {
                 Ok(object) => object,
                 Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => bail!("kubectl does not watch any more"),
+                Err(RecvTimeoutError::Disconnected) => bail!("kubectl get --watch ended unexpectedly"),
             };
             let phase = Phase::of(&object);
             let (name, text) = (phase.name(), phase.text());
@@ -188,9 +188,9 @@ impl Demo<'_> {
         let command = ["get", "authenticatorconfigs,enrollmentrequests", "--namespace", NAMESPACE];
         println!("\n$ kubectl {}\n{}", command.join(" "), self.control_plane.run_kubectl(command)?);
         if let Some(realm) = self.service.realm() {
-            println!("Outbox of the simulator:");
+            println!("Emails sent by the simulator:");
             for email in realm.outbox() {
-                println!("  to {}: enrol as identity {}, job {}", email.address, email.identity_id, email.job_id);
+                println!("  to {}: identity {}, job {}", email.address, email.identity_id, email.job_id);
             }
             println!();
         }
@@ -208,11 +208,15 @@ impl Demo<'_> {
         let outcome = Outcome { job: field("jobID")?, state: field("state")?, expires: field("expireTime")? };
         self.check_outbox(&outcome.job)?;
         if let Some(realm) = self.service.realm() {
-            let job = realm.job(&outcome.job).context("the simulator has lost the job")?;
+            let job = realm.job(&outcome.job).context("the simulator does not have the job")?;
             let (state, expires) = (job.state.unwrap_or_default(), job.expire_time.unwrap_or_default());
-            ensure!(outcome.state == "LINK_SENT", "the state is {}, and should be LINK_SENT", outcome.state);
-            ensure!(outcome.state == state, "the status says {}, and the service {state}", outcome.state);
-            ensure!(outcome.expires == expires, "the status says {}, and the service {expires}", outcome.expires);
+            ensure!(outcome.state == "LINK_SENT", "status.state is {}, expected LINK_SENT", outcome.state);
+            ensure!(outcome.state == state, "status.state is {}, but the API returns {state}", outcome.state);
+            ensure!(
+                outcome.expires == expires,
+                "status.expireTime is {}, but the API returns {expires}",
+                outcome.expires
+            );
         }
         Ok(outcome)
     }
@@ -221,11 +225,11 @@ impl Demo<'_> {
     fn check_outbox(&self, job: &str) -> anyhow::Result<()> {
         let Some(realm) = self.service.realm() else { return Ok(()) };
         let outbox = realm.outbox();
-        let [email] = outbox.as_slice() else { bail!("{} emails were sent instead of one", outbox.len()) };
-        ensure!(email.job_id == job, "the email is of job {}, and the status says {job}", email.job_id);
+        let [email] = outbox.as_slice() else { bail!("{} emails were sent, expected 1", outbox.len()) };
+        ensure!(email.job_id == job, "the email belongs to job {}, but status.jobID is {job}", email.job_id);
         ensure!(
             email.identity_id == self.service.identity,
-            "the email went to identity {} instead of {}",
+            "the email was sent to identity {}, expected {}",
             email.identity_id,
             self.service.identity
         );
@@ -240,7 +244,7 @@ impl Demo<'_> {
             // An error means that there is no such signal to be had, which ends the wait, too.
             let _ = sender.send(runtime.block_on(tokio::signal::ctrl_c()));
         });
-        println!("It is all yours until Ctrl-C; the operator's log is {}", operator.log().display());
+        println!("Everything keeps running until Ctrl-C. Operator log: {}", operator.log().display());
         if let Some(folder) = Path::new(self.control_plane.kubectl([""; 0]).get_program()).parent() {
             println!("export PATH=\"{}:$PATH\"", folder.display());
         }

@@ -34,14 +34,14 @@ pub fn build(cargo: &mut Command) -> anyhow::Result<PathBuf> {
         .output()
         .context("cannot run cargo to build the operator")?;
     if !output.status.success() {
-        bail!("the operator does not build: cargo says above why");
+        bail!("building the operator failed, see the output of cargo above");
     }
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == NAME)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo built the operator and did not say where")
+        .context("cargo did not report the path of the operator binary")
 }
 
 impl Operator {
@@ -85,7 +85,7 @@ impl Operator {
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.process.ended()? {
             None => Ok(()),
-            Some(status) => bail!("the operator ended by itself, with {status}"),
+            Some(status) => bail!("the operator exited unexpectedly ({status})"),
         }
     }
 
@@ -93,7 +93,7 @@ impl Operator {
     pub fn stop(self) -> anyhow::Result<()> {
         let status = self.process.stop()?;
         if !status.success() {
-            bail!("the operator was asked to end, and ended with {status}");
+            bail!("the operator did not shut down cleanly ({status})");
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ pub fn last_lines(log: &Path) -> String {
     let log = String::from_utf8_lossy(&log);
     let lines: Vec<&str> = log.lines().collect();
     if lines.is_empty() {
-        return "The operator's log is empty.".to_owned();
+        return "The operator log is empty.".to_owned();
     }
-    format!("The operator's log ends with:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+    format!("Last lines of the operator log:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
 }

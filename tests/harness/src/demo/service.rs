@@ -32,7 +32,7 @@ impl Service {
         let (tenant, realm, identity) = ("00010f21d92c5114", "1893ca3144993842", "9ca7716e846cfa97");
         let token = "a-token-of-the-demo".to_owned();
         let simulator =
-            Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).context("the simulator did not start")?;
+            Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).context("cannot start the simulator")?;
         let handle = simulator.realm(tenant, realm, &token);
         handle.add_identity(Identity::active(identity, "jane@example.com"));
         Ok(Self {
@@ -52,13 +52,10 @@ impl Service {
     pub fn real(arguments: ServiceArguments) -> anyhow::Result<Self> {
         let ServiceArguments { tenant, realm, region, identity, yes } = arguments;
         let token = env::var(TOKEN_VARIABLE).unwrap_or_default().trim().to_owned();
-        ensure!(
-            !token.is_empty(),
-            "put an API token of tenant {tenant} into the environment variable {TOKEN_VARIABLE}"
-        );
+        ensure!(!token.is_empty(), "set the environment variable {TOKEN_VARIABLE} to an API token of tenant {tenant}");
         println!(
-            "This is the real service: identity {identity} of tenant {tenant}, realm {realm}, gets a real email. The \
-             authenticator configuration and the link stay there when the demo ends."
+            "The demo uses the real Beyond Identity API: it sends an email to identity {identity} of tenant {tenant}, realm \
+             {realm}. The authenticator configuration and the link remain when the demo ends."
         );
         if !yes {
             confirm()?;
@@ -78,12 +75,12 @@ impl Service {
 }
 
 fn confirm() -> anyhow::Result<()> {
-    print!("Send it? Type yes: ");
+    print!("Send the email? Type yes to confirm: ");
     io::stdout().flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
     if answer.trim() != "yes" {
-        bail!("nothing was sent, since the answer was not yes (--yes says so beforehand)");
+        bail!("not confirmed, nothing was sent (use --yes to skip the confirmation)");
     }
     Ok(())
 }

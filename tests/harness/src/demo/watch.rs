@@ -96,7 +96,7 @@ impl<'a> Phase<'a> {
 
     /// One line: the state of Ready, its reason and its message.
     pub fn text(&self) -> String {
-        let Some(ready) = self.condition("Ready") else { return "not looked at yet".to_owned() };
+        let Some(ready) = self.condition("Ready") else { return "not reconciled yet".to_owned() };
         let part = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
         let mut text = format!("Ready={} {}", part("status"), part("reason"));
         if let Some(state) = self.field("state") {

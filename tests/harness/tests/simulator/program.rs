@@ -20,7 +20,7 @@ fn a_port_that_is_taken_is_one_sentence() {
     let Output { status, stdout, stderr } = program(&["--port", &port]).output().unwrap();
     assert_eq!(status.code(), Some(1));
     assert_eq!(String::from_utf8(stdout).unwrap(), "");
-    assert_eq!(String::from_utf8(stderr).unwrap(), format!("{error}\n"));
+    assert_eq!(String::from_utf8(stderr).unwrap(), format!("error: {error}\n"));
 }
 
 #[tokio::test]
