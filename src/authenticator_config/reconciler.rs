@@ -69,8 +69,9 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
             Change::Take { .. } => config.observed.read.clear(),
             Change::Forget { id } => {
                 if applied && config.desired.resource_id.is_none() {
-                    let note =
-                        format!("the authenticator configuration {id} is gone in Beyond Identity: another one is made");
+                    let note = format!(
+                        "Authenticator configuration {id} no longer exists in Beyond Identity; another one is created"
+                    );
                     config.held.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
                 }
                 config.forget_lists();
@@ -120,7 +121,7 @@ impl<B: Backend> Config<'_, B> {
                 self.observed.patched = Some(Ok(()));
                 self.compared();
                 let fields = changed_fields(patch);
-                let note = format!("changed in the authenticator configuration {id}, as the spec says: {fields}");
+                let note = format!("Updated authenticator configuration {id} to match the spec: {fields}");
                 self.held.tell(EventType::Normal, &why(Reason::Corrected, note));
             }
             Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
@@ -146,8 +147,8 @@ impl<B: Backend> Config<'_, B> {
     fn check_mark(&self, config: &RemoteConfig) {
         if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_on(name)) {
             let note = format!(
-                "the service answered without the display name that marks the configuration {} as this object's: \
-                 after a loss of status, or in a cluster rebuilt from Git, another one would be made",
+                "The service did not store the ownership mark in the display name of authenticator configuration {}; \
+                 if status is lost, or the cluster is rebuilt from Git, another one is created",
                 config.id
             );
             self.held.tell(EventType::Warning, &why(Reason::MarkNotKept, note));
@@ -161,7 +162,7 @@ impl<B: Backend> Config<'_, B> {
             return;
         }
         let note = format!(
-            "the authenticator configuration {id} was made for this object, but its status does not name it: look in \
+            "Authenticator configuration {id} was created for this object, but status does not name it; check in \
              Beyond Identity which one is used, and delete the other"
         );
         self.held.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));

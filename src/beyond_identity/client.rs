@@ -125,9 +125,9 @@ impl HttpClient {
     async fn attempt(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
         let Call { operation, url, token, body, timeout, limit } = call;
         let method = Method::from_bytes(operation.method.as_bytes())
-            .map_err(|_| outcome::local(operation, "its method is not one of HTTP"))?;
+            .map_err(|_| outcome::local(operation, "the method is not an HTTP method"))?;
         let authorization =
-            token.header().ok_or_else(|| outcome::local(operation, "the token cannot stand in a header"))?;
+            token.header().ok_or_else(|| outcome::local(operation, "the token is not a valid header value"))?;
         let client = if endpoint.is_loopback() { &self.loopback } else { &self.outward };
         let proxied = !endpoint.is_loopback() && self.is_proxied(&url);
         let mut request = client
@@ -163,7 +163,7 @@ impl HttpClient {
         match read(&mut response, limit).await {
             Ok(body) => Ok(Success { status, server_time, body }),
             Err(Unread::TooLarge) => {
-                Err(outcome::unusable(operation, status, &format!("it has more than {limit} bytes")))
+                Err(outcome::unusable(operation, status, &format!("the body is larger than {limit} bytes")))
             }
             Err(Unread::Broken(error)) => {
                 Err(outcome::broken(operation, Some(status), &error, timeout, token.expose()))

@@ -30,18 +30,18 @@ impl Object for AuthenticatorConfig {
 
 /// Reads one object, in its envelope or without. The error says what is wrong, without a word of the answer.
 pub(super) fn object_of<T: Object>(body: &[u8]) -> Result<T, &'static str> {
-    let value: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON")?;
+    let value: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON")?;
     let Value::Object(mut fields) = value else {
-        return Err("it is not a JSON object");
+        return Err("the body is not a JSON object");
     };
     let fields = match fields.remove(T::ENVELOPE) {
         Some(Value::Object(inner)) => inner,
         _ => fields,
     };
     if !fields.get("id").and_then(Value::as_str).is_some_and(usable_id) {
-        return Err("it has no usable `id`");
+        return Err("the object has no usable `id`");
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|_| "it has another shape than documented")
+    serde_json::from_value(Value::Object(fields)).map_err(|_| "the object does not match the documented schema")
 }
 
 /// One page of a list.
@@ -90,8 +90,10 @@ impl Listed for AuthenticatorConfig {
 /// are a count or a token of another type, without which nobody can tell whether there is more.
 pub(super) fn page_of<T: Listed>(body: &[u8]) -> Result<Page<T>, &'static str> {
     let page: Page<T> = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => "it is not a whole page of a list, or an item in it has no usable `id`",
-        _ => "it is not JSON",
+        serde_json::error::Category::Data => {
+            "the body is not a complete page of a list, or one of its items has no usable `id`"
+        }
+        _ => "the body is not JSON",
     })?;
     Ok(page)
 }

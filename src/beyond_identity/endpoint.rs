@@ -37,21 +37,21 @@ pub struct Endpoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Not an absolute `http` or `https` URL.
-    #[error("the endpoint is not a URL: write it as https://HOST or https://HOST:PORT")]
+    #[error("the endpoint is not a URL; write it as https://HOST or https://HOST:PORT")]
     NotAUrl,
     /// A user name or a password in the URL.
-    #[error("the endpoint holds a user name or password: take it out, credentials belong in a Secret")]
+    #[error("the endpoint contains a user name or password; remove it, since credentials belong in a Secret")]
     UserInfo,
     /// Something after the port.
-    #[error("the endpoint has a path, query or fragment: write nothing but scheme, host and port")]
+    #[error("the endpoint has a path, query or fragment; give only the scheme, host and port")]
     Path,
     /// `http` to another machine.
-    #[error("the endpoint is plain http to another machine, where anybody could read the token: use https")]
+    #[error("the endpoint uses plain http to another machine, which would expose the token; use https")]
     PlainHttp,
     /// `http` to this machine, which was not allowed.
     #[error(
-        "the endpoint is plain http to this machine: use https, or, for a simulator on this machine, start the operator \
-         with --allow-loopback-endpoints"
+        "the endpoint uses plain http to this machine; use https or, for a local simulator, start the operator with \
+         --allow-loopback-endpoints"
     )]
     LoopbackNotAllowed,
 }

@@ -9,11 +9,13 @@ pub(super) fn by_username(username: &str) -> Result<String, &'static str> {
         return Err("the username is empty");
     }
     if username.contains(['"', '\\']) {
-        return Err("the username has a quotation mark or a backslash in it, which a filter cannot hold: give the id \
-                    of the identity instead");
+        return Err(
+            "the username contains a quotation mark or a backslash, which a filter cannot express; use the id of the \
+             identity instead",
+        );
     }
     if username.contains(char::is_control) {
-        return Err("the username has a control character in it, such as a newline or a tab: take it out");
+        return Err("the username contains a control character, such as a newline or a tab; remove it");
     }
     Ok(format!("traits.username eq \"{username}\""))
 }

@@ -65,7 +65,12 @@ where
         for page in 0.. {
             let left = allowed.saturating_sub(started.elapsed());
             if left.is_zero() {
-                return Err(outcome::in_doubt(operation, Doubt::Timeout, None, "took too long for a whole list"));
+                return Err(outcome::in_doubt(
+                    operation,
+                    Doubt::Timeout,
+                    None,
+                    "did not return the complete list in time",
+                ));
             }
             let success = fetch(next.take(), page_timeout.min(left)).await?;
             if read == 0 && page == 0 {
@@ -74,17 +79,17 @@ where
             let unusable = |why: &str| outcome::unusable(operation, success.status, why);
             bytes = bytes.saturating_add(success.body.len());
             if bytes > LIST_LIMIT {
-                return Err(unusable(&format!("the whole list has more than {LIST_LIMIT} bytes")));
+                return Err(unusable(&format!("the complete list is larger than {LIST_LIMIT} bytes")));
             }
             let Page { items, total_size, next_page_token } = decode::page_of::<T>(&success.body).map_err(&unusable)?;
             found.extend(items.into_iter().map(|item| (item.id().to_owned(), item)));
             total = total_size.or(total);
             let Some(token) = next_page_token else { break };
             if page + 1 >= PAGES {
-                return Err(unusable(&format!("the list does not end after {PAGES} pages")));
+                return Err(unusable(&format!("the list has more than {PAGES} pages")));
             }
             if !seen.insert(token.clone()) {
-                return Err(unusable("the list leads back to a page that was read"));
+                return Err(unusable("the list repeats a page token"));
             }
             next = Some(token);
             has_pages = true;

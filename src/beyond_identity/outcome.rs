@@ -14,49 +14,52 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
     let Operation { scope, .. } = operation;
     let said = body.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
     let sentence = |answer: &str| format!("{operation} {answer}{said}");
-    let refusal = |cause, answer: &str| Error::Refused { cause, message: sentence(answer) };
+    let refusal = |cause, answer: &str, remedy: &str| {
+        let message = sentence(answer);
+        Error::Refused { cause, message: format!("{message}{remedy}") }
+    };
     let doubt = |cause, answer: String| {
-        let doubt = if operation.is_read() { "" } else { ", and may have been carried out all the same" };
+        let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
         Error::InDoubt { cause, status: Some(status), after, message: format!("{operation} {answer}{doubt}{said}") }
     };
     match status {
         429 => Error::Retry {
             cause: Unsent::TooManyCalls,
             after,
-            message: sentence("was refused because there are too many calls (429), and may be made again later"),
+            message: sentence("was rate limited (429) and can be retried later"),
         },
         400..500 if !body.is_from_api() => {
-            let doubt = if operation.is_read() { "" } else { "; it may have been carried out" };
-            let said = body.detail.as_ref().map(|text| format!("; the answer says: {text}")).unwrap_or_default();
+            let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
+            let said = body.detail.as_ref().map(|text| format!("; the response says: {text}")).unwrap_or_default();
             let message = format!(
-                "{operation} was answered with {status}, but not in the form of the Beyond Identity API: check the \
-                 endpoint, and proxies and load balancers on the way{doubt}{said}"
+                "{operation} returned {status}, but not in the form of the Beyond Identity API; check the endpoint, \
+                 and any proxy or load balancer in between{doubt}{said}"
             );
             Error::InDoubt { cause: Doubt::Foreign, status: Some(status), after, message }
         }
-        400 => refusal(Refusal::BadRequest, "was refused as invalid (400)"),
+        400 => refusal(Refusal::BadRequest, "was refused as invalid (400)", ""),
         401 => refusal(
             Refusal::Unauthorized,
-            "was refused (401): check that the token has not expired and belongs to this tenant and region",
+            "was refused (401)",
+            "; check that the token has not expired and belongs to this tenant and region",
         ),
         403 => refusal(
             Refusal::Forbidden,
-            &format!(
-                "was refused (403): check that the token belongs to this tenant and realm and has the scope {scope}"
-            ),
+            "was refused (403)",
+            &format!("; check that the token belongs to this tenant and realm and has the scope {scope}"),
         ),
         404 if body.names_realm() => refusal(
             Refusal::UnknownRealm,
-            "found no such realm (404): check tenantID, realmID and the region or endpoint of the provider config",
+            "found no such realm (404)",
+            "; check tenantID, realmID and the region or endpoint of the provider config",
         ),
-        404 => Error::Gone { message: sentence("found nothing under this id (404)") },
-        422 => refusal(Refusal::Unprocessable, "was refused as impossible for now (422)"),
-        300..400 => doubt(
-            Doubt::Redirect,
-            format!("was answered with a redirect ({status}), which is not followed: check the endpoint"),
-        ),
-        500.. => doubt(Doubt::Server, format!("failed inside the service ({status})")),
-        _ => doubt(Doubt::Status, format!("was answered with {status}")),
+        404 => Error::Gone { message: sentence("found no object with this id (404)") },
+        422 => refusal(Refusal::Unprocessable, "was refused as unprocessable (422)", ""),
+        300..400 => {
+            doubt(Doubt::Redirect, format!("returned a redirect ({status}), which is not followed; check the endpoint"))
+        }
+        500.. => doubt(Doubt::Server, format!("failed with a server error ({status})")),
+        _ => doubt(Doubt::Status, format!("returned {status}")),
     }
 }
 
@@ -69,12 +72,12 @@ pub(super) fn unanswered(
     token: &str,
 ) -> Error {
     if error.is_builder() {
-        return local(operation, "it cannot be written as a request");
+        return local(operation, "the request cannot be built");
     }
     let reason = reason(error, token);
     if error.is_connect() {
-        let way = if proxied { " through the proxy that HTTPS_PROXY names" } else { "" };
-        let message = format!("{operation} was not sent, no connection was made{way}: {reason}");
+        let way = if proxied { " through the proxy in HTTPS_PROXY" } else { "" };
+        let message = format!("{operation} was not sent because no connection was made{way}: {reason}");
         return Error::Retry { cause: Unsent::NoConnection, after: None, message };
     }
     broken(operation, None, error, timeout, token)
@@ -89,16 +92,16 @@ pub(super) fn broken(
     token: &str,
 ) -> Error {
     let (cause, what) = if error.is_timeout() {
-        (Doubt::Timeout, format!("got no whole answer within {} ms", timeout.as_millis()))
+        (Doubt::Timeout, format!("got no complete response within {} ms", timeout.as_millis()))
     } else {
-        (Doubt::Connection, format!("lost its connection ({})", reason(error, token)))
+        (Doubt::Connection, format!("lost the connection ({})", reason(error, token)))
     };
     in_doubt(operation, cause, status, &what)
 }
 
 /// The error for a success whose answer cannot be used.
 pub(super) fn unusable(operation: Operation, status: u16, why: &str) -> Error {
-    in_doubt(operation, Doubt::Unusable, Some(status), &format!("was answered with {status}, but not usably: {why}"))
+    in_doubt(operation, Doubt::Unusable, Some(status), &format!("returned {status} with an unusable response: {why}"))
 }
 
 /// The error for a call that was not sent, since this client refuses it.
@@ -108,13 +111,13 @@ pub(super) fn local(operation: Operation, why: &str) -> Error {
 
 /// The error for a call that was not sent, since the service asked to be left alone.
 pub(super) fn held_back(operation: Operation, after: Duration) -> Error {
-    let message = format!("{operation} was not sent, since the service asked to be left alone for a while");
+    let message = format!("{operation} was not sent because the rate limit of the service is still in effect");
     Error::Retry { cause: Unsent::TooManyCalls, after: Some(after), message }
 }
 
 /// Something went wrong on the way to or from the service.
 pub(super) fn in_doubt(operation: Operation, cause: Doubt, status: Option<u16>, what: &str) -> Error {
-    let doubt = if operation.is_read() { "" } else { "; it may have been carried out" };
+    let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
     Error::InDoubt { cause, status, after: None, message: format!("{operation} {what}{doubt}") }
 }
 
@@ -210,8 +213,8 @@ mod tests {
             assert!(matches!(refusal, Error::Refused { cause: Refusal::UnknownRealm, .. }), "{refusal:?}");
             assert_eq!(
                 refusal.to_string(),
-                "GET credential-binding-jobs found no such realm (404): check tenantID, realmID and the region or endpoint \
-                 of the provider config: realm not found"
+                "GET credential-binding-jobs found no such realm (404): realm not found; check tenantID, realmID and \
+                 the region or endpoint of the provider config"
             );
             // With another status it is about something else.
             assert_eq!(class(403, &error(body)), "refused");
@@ -224,29 +227,29 @@ mod tests {
         assert_eq!(
             refused(CREATE_JOB, 422, None, &error(r#"{"code":"x","message":"Identity missing email address"}"#))
                 .to_string(),
-            "POST credential-binding-jobs was refused as impossible for now (422): Identity missing email address"
+            "POST credential-binding-jobs was refused as unprocessable (422): Identity missing email address"
         );
         let forbidden = refused(LIST_JOBS, 403, None, &ours()).to_string();
         assert!(forbidden.contains("the scope credential-binding-jobs:read"), "{forbidden}");
         assert_eq!(
             refused(CREATE_JOB, 503, None, &ours()).to_string(),
-            "POST credential-binding-jobs failed inside the service (503), and may have been carried out all the same"
+            "POST credential-binding-jobs failed with a server error (503); the request may have taken effect"
         );
         // Nothing is carried out by a read.
         assert_eq!(
             refused(LIST_JOBS, 503, None, &ours()).to_string(),
-            "GET credential-binding-jobs failed inside the service (503)"
+            "GET credential-binding-jobs failed with a server error (503)"
         );
         assert_eq!(
             refused(LIST_JOBS, 404, None, &error("<html>")).to_string(),
-            "GET credential-binding-jobs was answered with 404, but not in the form of the Beyond Identity API: check the \
-             endpoint, and proxies and load balancers on the way"
+            "GET credential-binding-jobs returned 404, but not in the form of the Beyond Identity API; check the \
+             endpoint, and any proxy or load balancer in between"
         );
         assert_eq!(
             refused(CREATE_JOB, 404, None, &error(r#"{"message":"no Route matched"}"#)).to_string(),
-            "POST credential-binding-jobs was answered with 404, but not in the form of the Beyond Identity API: check the \
-             endpoint, and proxies and load balancers on the way; it may have been carried out; the answer says: no Route \
-             matched"
+            "POST credential-binding-jobs returned 404, but not in the form of the Beyond Identity API; check the \
+             endpoint, and any proxy or load balancer in between; the request may have taken effect; the response \
+             says: no Route matched"
         );
     }
 }

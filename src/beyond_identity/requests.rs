@@ -224,7 +224,8 @@ impl RealmClient {
         timeout: Duration,
     ) -> Result<Answer<T>, Error> {
         let url = self.url(operation, path)?;
-        let body = serde_json::to_vec(body).map_err(|_| outcome::local(operation, "its body is not JSON"))?;
+        let body = serde_json::to_vec(body)
+            .map_err(|_| outcome::local(operation, "the request body cannot be written as JSON"))?;
         let success = self.send(operation, url, Some(body), timeout, OBJECT_LIMIT).await?;
         answer(operation, &success)
     }
@@ -277,11 +278,11 @@ impl RealmClient {
             // A dot segment would lead out of the realm. A dash stands for every object in this API, so that a list
             // of one person's jobs would be the list of everybody's.
             if matches!(*segment, "" | "." | ".." | "-") {
-                return Err(outcome::local(operation, "an id is empty, `.`, `..` or `-`"));
+                return Err(outcome::local(operation, "an id in the path is empty, `.`, `..` or `-`"));
             }
             let _ = write!(url, "/{}", utf8_percent_encode(segment, SEGMENT));
         }
-        Url::parse(&url).map_err(|_| outcome::local(operation, "its ids make no URL"))
+        Url::parse(&url).map_err(|_| outcome::local(operation, "the ids do not form a valid URL"))
     }
 }
 

@@ -23,13 +23,13 @@ pub enum TokenError {
     #[error("the API token is empty")]
     Empty,
     /// A newline that is not at the end.
-    #[error("the API token has a newline in it: store the token alone, on one line")]
+    #[error("the API token contains a newline; store only the token, on one line")]
     Newline,
     /// A blank or a tab.
-    #[error("the API token has a blank in it: store the token alone, without `Bearer` before it and without quotes")]
+    #[error("the API token contains whitespace; store only the token, without a `Bearer` prefix and without quotes")]
     Blank,
     /// A control character, or one outside ASCII.
-    #[error("the API token has a character in it that no token has (a control character, or one outside ASCII)")]
+    #[error("the API token contains a control character or a character outside ASCII")]
     Character,
 }
 

@@ -107,7 +107,8 @@ async fn identity(realm: &impl Remote, who: &Who, provider: &ProviderConfigRef) 
         (identity, None) => Ok(identity),
         (_, Some(_)) => Err(Failure::blocked(
             Reason::IdentityAmbiguous,
-            "spec.identity.username: it leads to more than one identity of the realm: give spec.identity.id instead",
+            "The username in spec.identity.username matches more than one identity of the realm; set \
+             spec.identity.id instead",
         )),
     }
 }

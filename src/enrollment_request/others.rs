@@ -27,18 +27,21 @@ impl<B: Backend> Request<'_, B> {
         self.observed.reservation = match taken {
             Ok(()) => Fact::Known(person),
             Err(Taken::NotFilled) => {
-                Fact::Failed(Failure::transient(Reason::Sending, "waiting until all EnrollmentRequests have been read"))
+                Fact::Failed(Failure::transient(Reason::Sending, "Waiting until all EnrollmentRequests are loaded"))
             }
             Err(Taken::Busy(other)) => Fact::Failed(self.busy(&other)),
             Err(Taken::By(other)) => {
                 let same_namespace = request.namespace().as_deref() == Some(&other.namespace);
-                let other =
-                    if same_namespace { format!(" {}", other.name) } else { " in another namespace".to_owned() };
+                let other = if same_namespace {
+                    format!("EnrollmentRequest {}", other.name)
+                } else {
+                    "An EnrollmentRequest in another namespace".to_owned()
+                };
                 Fact::Failed(Failure::blocked(
                     Reason::DuplicateRequest,
                     format!(
-                        "the EnrollmentRequest{other} is about the same identity and authenticator configuration, so \
-                         this one sends nothing: delete this one, and raise spec.attempt of the other one to send again"
+                        "{other} is for the same identity and authenticator configuration, so this one sends nothing; \
+                         delete this one, and raise spec.attempt of the other one to send again"
                     ),
                 ))
             }
@@ -51,12 +54,18 @@ impl<B: Backend> Request<'_, B> {
         let request = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &other.namespace, &other.name);
         let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
         let here = other.namespace == self.desired.namespace;
-        let named = if here { format!("EnrollmentRequest {}", other.name) } else { "another namespace".to_owned() };
-        let what = format!("waiting until it is known what became of an email to the same identity from {named}");
+        let named = if here {
+            format!("EnrollmentRequest {}", other.name)
+        } else {
+            "an EnrollmentRequest in another namespace".to_owned()
+        };
+        let what = format!("Waiting for the outcome of an email to the same identity from {named}");
         let has = |type_: &str| conditions.iter().any(|condition| condition.type_ == type_);
         if has(PAUSED) || has(STALLED) {
-            let remedy = "it is paused or stalled: its conditions say what is to be done";
-            return Failure::blocked(Reason::WaitingForAnotherSend, format!("{what}; {remedy}"));
+            return Failure::blocked(
+                Reason::WaitingForAnotherSend,
+                format!("{what}, which is paused or stalled; see its conditions"),
+            );
         }
         Failure::transient(Reason::WaitingForAnotherSend, what)
     }

@@ -19,13 +19,16 @@ pub fn of_request(input: &Input<'_>) -> Phase {
     let Desired { attempt, revoked, wishes, .. } = desired;
     let is_out = status.job_id.is_some() && is_outstanding(status.state.as_deref());
     if is_out && desired.wants_link_dead(status) {
-        Phase::AtWork(why(Reason::Revoking, "the link is being revoked"))
+        Phase::AtWork(why(Reason::Revoking, "The link is being revoked"))
     } else if *revoked {
         of_status(input)
     } else if status.attempt < Some(*attempt) {
-        Phase::AtWork(why(Reason::Sending, format!("attempt {attempt} is sent next")))
+        Phase::AtWork(why(Reason::Sending, format!("Attempt {attempt} is about to be sent")))
     } else if let Some(job) = wishes.resend_of(status) {
-        Phase::AtWork(why(Reason::Sending, format!("another email is sent next, after that of job {job}")))
+        Phase::AtWork(why(
+            Reason::Sending,
+            format!("Another email is about to be sent after the one of credential binding job {job}"),
+        ))
     } else {
         of_status(input)
     }
@@ -39,10 +42,10 @@ pub fn of_status(input: &Input<'_>) -> Phase {
         Some(Skipped::AlreadyEnrolled) => {
             return Phase::Complete(why(
                 Reason::AlreadyEnrolled,
-                format!("the identity had a passkey already, so nothing was sent: {AGAIN}, for a further device"),
+                format!("The identity already had a passkey, so nothing was sent; {AGAIN} for another device"),
             ));
         }
-        Some(Skipped::Revoked) => return revoked_phase(true, "nothing was sent, since spec.revoked was true"),
+        Some(Skipped::Revoked) => return revoked_phase(true, "Nothing was sent because spec.revoked was true"),
         None => {}
     }
     let state = status.state.as_deref().map(JobState::from);
@@ -51,24 +54,25 @@ pub fn of_status(input: &Input<'_>) -> Phase {
             Some(true) => why(
                 Reason::Adopted,
                 format!(
-                    "the person has bound a passkey by a job that was there already: {AGAIN}, for a further device"
+                    "The user has bound a passkey through a job that existed before this request; {AGAIN} for \
+                     another device"
                 ),
             ),
-            _ => why(Reason::Complete, "the person has bound a passkey"),
+            _ => why(Reason::Complete, "The user has bound a passkey"),
         }),
         Some(JobState::Revoked) if !revoked && desired.wishes.name_for_revocation(status) => Phase::Revoked {
-            why: why(Reason::Revoked, format!("the job was revoked, as the annotation {REVOKE} asks for: {AGAIN}")),
+            why: why(Reason::Revoked, format!("The job was revoked, as the annotation {REVOKE} requests; {AGAIN}")),
             asked: true,
         },
-        Some(JobState::Revoked) => revoked_phase(revoked, "the job was revoked"),
-        Some(JobState::Expired) if revoked => revoked_phase(true, "the link expired before it was revoked"),
-        Some(JobState::FailedToSend) if revoked => revoked_phase(true, "the email was never sent"),
+        Some(JobState::Revoked) => revoked_phase(revoked, "The job was revoked"),
+        Some(JobState::Expired) if revoked => revoked_phase(true, "The link expired before it was revoked"),
+        Some(JobState::FailedToSend) if revoked => revoked_phase(true, "The email was never sent"),
         Some(JobState::Expired) => {
-            Phase::Expired(why(Reason::LinkExpired, format!("the link expired before a passkey was bound: {AGAIN}")))
+            Phase::Expired(why(Reason::LinkExpired, format!("The link expired before a passkey was bound; {AGAIN}")))
         }
         Some(JobState::FailedToSend) => Phase::FailedToSend(why(
             Reason::FailedToSend,
-            format!("the service could not send the email: check the identity's primary email address, then {AGAIN}"),
+            format!("The service could not send the email; check the identity's primary email address, then {AGAIN}"),
         )),
         _ if status.expired == Some(true) => Phase::Expired(why(Reason::LinkExpired, still_shown(status))),
         state => Phase::Outstanding(outstanding(status, state, desired)),
@@ -77,31 +81,32 @@ pub fn of_status(input: &Input<'_>) -> Phase {
 
 /// What is said of a link whose time is over, while the service shows its job as if it worked.
 fn still_shown(status: &EnrollmentRequestStatus) -> String {
-    let shown = status.state.as_deref().map(|state| format!(", though the job is still in state {state}"));
+    let shown = status.state.as_deref().map(|state| format!(", although the job is still in state {state}"));
     let (at, shown) = (status.expire_time.as_deref().unwrap_or("an unknown time"), shown.unwrap_or_default());
-    format!("the link expired at {at}{shown}: {AGAIN}")
+    format!("The link expired at {at}{shown}; {AGAIN}")
 }
 
 fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>, desired: &Desired) -> Why {
     let (reason, what) = match state {
-        Some(JobState::LinkSent) => (Reason::LinkSent, "the enrolment email was sent".to_owned()),
-        Some(JobState::LinkOpened) => (Reason::LinkOpened, "the person has opened the link".to_owned()),
+        Some(JobState::LinkSent) => (Reason::LinkSent, "The enrolment email was sent".to_owned()),
+        Some(JobState::LinkOpened) => (Reason::LinkOpened, "The user has opened the link".to_owned()),
         Some(JobState::RequestDelivered) => {
-            (Reason::RequestDelivered, "the link has reached the person's authenticator".to_owned())
+            (Reason::RequestDelivered, "The link has reached the user's authenticator".to_owned())
         }
-        Some(state) => (Reason::UnknownState, format!("the job is in state {state}, which this version does not know")),
-        None => (Reason::UnknownState, "the service does not say in which state the job is".to_owned()),
+        Some(state) => (Reason::UnknownState, format!("The job is in state {state}, which this version does not know")),
+        None => (Reason::UnknownState, "The service does not report the state of the job".to_owned()),
     };
-    let expires = status.expire_time.as_deref().map(|at| format!(", the link expires at {at}")).unwrap_or_default();
+    let expires = status.expire_time.as_deref().map(|at| format!("; the link expires at {at}")).unwrap_or_default();
     match status.adopted {
         Some(true) => why(
             Reason::Adopted,
             format!(
-                "nothing was sent, since an earlier link is still valid ({what}{expires}): {AGAIN}; {}",
+                "Nothing was sent because an earlier link is still valid. {what}{expires}. To send another email, \
+                 raise spec.attempt. {}.",
                 if desired.lifecycle.orphan {
-                    "that link stays valid when this request is deleted"
+                    "Deleting this request leaves that link valid"
                 } else {
-                    "deleting this request revokes that link"
+                    "Deleting this request revokes that link"
                 }
             ),
         ),
@@ -114,7 +119,7 @@ fn revoked_phase(asked: bool, what: &str) -> Phase {
         format!("{what}; to enrol again, set spec.revoked to false and raise spec.attempt")
     } else {
         // It may have been this spec that asked for it, before that was taken back.
-        format!("{what}, which spec.revoked does not ask for: {AGAIN}")
+        format!("{what}, but spec.revoked does not request it; {AGAIN}")
     };
     Phase::Revoked { why: why(Reason::Revoked, message), asked }
 }
@@ -123,14 +128,15 @@ fn revoked_phase(asked: bool, what: &str) -> Phase {
 pub fn of_missing_job(input: &Input<'_>) -> Phase {
     let PlanInput { desired, status, .. } = input;
     if desired.revoked {
-        return revoked_phase(true, "the job is gone in Beyond Identity");
+        return revoked_phase(true, "The job was not found in Beyond Identity");
     }
-    let job = status.job_id.as_deref().filter(|id| !id.is_empty()).unwrap_or("that status.jobID should name");
+    let job = match status.job_id.as_deref() {
+        None | Some("") => "The job of this request".to_owned(),
+        Some(id) => format!("Credential binding job {id}"),
+    };
     Phase::JobGone(why(
         Reason::JobNotFound,
-        format!(
-            "the credential binding job {job} is gone in Beyond Identity, and nothing is sent again for it: {AGAIN}"
-        ),
+        format!("{job} was not found in Beyond Identity, and nothing is sent again for it; {AGAIN}"),
     ))
 }
 
@@ -196,11 +202,11 @@ mod tests {
     #[test]
     fn a_revocation_that_an_annotation_asks_for_by_the_jobs_name_is_no_warning() {
         for (state, named, says, warns) in [
-            ("REVOKED", "job", "as the annotation beyondidentity.dev/revoke asks for", false),
-            ("REVOKED", "another", "which spec.revoked does not ask for", true),
-            ("EXPIRED", "job", "the link expired before a passkey was bound", true),
-            ("FAILED_TO_SEND", "job", "the service could not send the email", true),
-            ("COMPLETE", "job", "the person has bound a passkey", false),
+            ("REVOKED", "job", "as the annotation beyondidentity.dev/revoke requests", false),
+            ("REVOKED", "another", "but spec.revoked does not request it", true),
+            ("EXPIRED", "job", "The link expired before a passkey was bound", true),
+            ("FAILED_TO_SEND", "job", "The service could not send the email", true),
+            ("COMPLETE", "job", "The user has bound a passkey", false),
         ] {
             let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
             let mut request = request("request", status.clone());

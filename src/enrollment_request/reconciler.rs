@@ -124,8 +124,8 @@ impl<B: Backend> Request<'_, B> {
         }
         if let Some(method) = unknown_method(&self.status, &self.observed, job_id) {
             let said = format!(
-                "its delivery method {method} is not known to this version, so that it may be somebody else's: if it is \
-                 this request's, revoke it in Beyond Identity"
+                "this version does not know its delivery method {method}, so the job may belong to somebody else; if \
+                 it belongs to this request, revoke it in Beyond Identity"
             );
             return self.refuse_revoke(job, &said);
         }
@@ -141,7 +141,7 @@ impl<B: Backend> Request<'_, B> {
                 self.memory.own.revocations.clear_refusal(job_id);
                 None
             }
-            Ok(()) => Some("the service took the revocation, and the link is still out".to_owned()),
+            Ok(()) => Some("the API accepted the revocation, but the link is still active".to_owned()),
             Err(
                 error @ (Error::Retry { .. }
                 | Error::InDoubt {
@@ -162,7 +162,7 @@ impl<B: Backend> Request<'_, B> {
 
     /// Remembers that a job cannot be revoked.
     pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
-        let said = format!("the link of credential binding job {} cannot be revoked: {said}", job.job_id);
+        let said = format!("The link of credential binding job {} cannot be revoked: {said}", job.job_id);
         if self.memory.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
             self.warn(Reason::RevokeRefused, said);
         }
@@ -174,8 +174,8 @@ impl<B: Backend> Request<'_, B> {
         self.warn(
             Reason::DuplicateJob,
             format!(
-                "credential binding job {jobs} may have been made for this request, but its status names another one: \
-                 look in Beyond Identity which of them is wanted"
+                "Credential binding job {jobs} may have been created for this request, but status names another one; \
+                 check in Beyond Identity which of them is needed"
             ),
         );
     }
@@ -217,7 +217,8 @@ fn clock_skew(answer: &Answer<CredentialBindingJob>) -> Option<String> {
     let apart = created.duration_since(answer.server_time?).unsigned_abs();
     (apart > SERVICE_CLOCK_MARGIN).then(|| {
         format!(
-            "the service dated job {} {} s apart from its own answer: a send whose answer is lost may not be found again",
+            "The service reported a create time of job {} that is {} s off its own clock; if the response to a send \
+             is lost, its job may not be found",
             answer.item.id,
             apart.as_secs()
         )

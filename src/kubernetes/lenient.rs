@@ -161,7 +161,7 @@ mod tests {
     fn a_spec_that_does_not_decode_keeps_what_others_go_by_and_nothing_that_could_be_done() {
         let object: EnrollmentRequest = read(&request(&newer_spec(), &json!({"jobID": "job", "attempt": 7})));
         let undecodable = object.undecodable().unwrap();
-        assert_eq!(undecodable.why, "in spec.deliveryMethod `EMAIL` was expected");
+        assert_eq!(undecodable.why, "spec.deliveryMethod: expected `EMAIL`");
         assert_eq!(object.spec.authenticator_config_ref.name, "hosted-web");
         assert_eq!((object.spec.identity.username.as_ref(), object.spec.revoked), (None, false));
         assert_eq!(object.status.as_ref().unwrap().job_id.as_deref(), Some("job"));
@@ -269,7 +269,7 @@ mod tests {
             },
         });
         let ClusterProviderConfig { spec, .. } = read(&provider);
-        assert_eq!(spec.undecodable.unwrap().why, "in spec.region one of `US`, `EU`, `USFedRAMP` was expected");
+        assert_eq!(spec.undecodable.unwrap().why, "spec.region: expected one of `US`, `EU`, `USFedRAMP`");
         assert!(spec.tenant_id.is_empty() && spec.allowed_namespaces.names.is_empty() && !spec.allow_resource_ids);
         assert_eq!(spec.credentials.api_token.secret_ref.name, "");
     }

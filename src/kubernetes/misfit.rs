@@ -7,21 +7,21 @@ pub(super) fn misfit(error: &Error<serde_json::Error>) -> String {
     // Below spec and status, a path consists of the names of fields. Elsewhere it may hold somebody's own keys.
     let path = error.path().to_string();
     let is_named = ["spec", "status"].iter().any(|part| path == *part || path.starts_with(&format!("{part}.")));
-    let path = if is_named { path } else { "the object".to_owned() };
+    let path = if is_named { path } else { "object".to_owned() };
     let error = error.inner().to_string();
     let starts = |with: &[&str]| with.iter().any(|start| error.starts_with(start));
     // Only the names of fields follow.
     for problem in ["missing", "duplicate"] {
         if let Some(field) = error.strip_prefix(&format!("{problem} field ")) {
-            return format!("in {path} the field {field} is {problem}");
+            return format!("{path}: {problem} field {field}");
         }
     }
     if starts(&["invalid type: ", "invalid value: ", "invalid length ", "unknown variant ", "unknown field "])
         && let Some((_value, expected)) = error.rsplit_once(", expected ")
     {
-        return format!("in {path} {expected} was expected");
+        return format!("{path}: expected {expected}");
     }
-    format!("{path} has a value that cannot be read")
+    format!("{path}: value cannot be decoded")
 }
 
 #[cfg(test)]
@@ -43,19 +43,19 @@ mod tests {
     fn what_does_not_fit_is_said_without_its_value() {
         let config = json!({"name": "hosted-web"});
         for (spec, expected) in [
-            (json!("jane, expected jane"), "in spec struct EnrollmentRequestSpec was expected"),
-            (json!({"identity": {"id": "jane"}}), "in spec the field `authenticatorConfigRef` is missing"),
+            (json!("jane, expected jane"), "spec: expected struct EnrollmentRequestSpec"),
+            (json!({"identity": {"id": "jane"}}), "spec: missing field `authenticatorConfigRef`"),
             (
                 json!({"identity": "jane", "authenticatorConfigRef": config}),
-                "in spec.identity struct IdentityRef was expected",
+                "spec.identity: expected struct IdentityRef",
             ),
             (
                 json!({"identity": {"id": "jane"}, "authenticatorConfigRef": config, "attempt": "jane"}),
-                "in spec.attempt i64 was expected",
+                "spec.attempt: expected i64",
             ),
             (
                 json!({"identity": {"id": "jane"}, "authenticatorConfigRef": config, "deliveryMethod": "jane"}),
-                "in spec.deliveryMethod `EMAIL` was expected",
+                "spec.deliveryMethod: expected `EMAIL`",
             ),
         ] {
             assert_eq!(said(&spec), expected);
@@ -77,7 +77,7 @@ mod tests {
             let object = Value::Object(serde_json::Map::from_iter(jane));
             type Object = std::collections::HashMap<String, Never>;
             let said = misfit(&serde_path_to_error::deserialize::<_, Object>(&object).unwrap_err());
-            assert_eq!(said, "the object has a value that cannot be read");
+            assert_eq!(said, "object: value cannot be decoded");
         }
     }
 }

@@ -66,7 +66,7 @@ where
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
         let read = answered(self.api(namespace).get_opt(name)).await;
-        let read = read.map_err(|error| format!("reading {}: {error}", K::kind(&())))?;
+        let read = read.map_err(|error| format!("Cannot read {}: {error}", K::kind(&())))?;
         Ok(read.map(|Lenient(object)| object))
     }
 
@@ -141,10 +141,10 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
     let status = match &error {
         CallError::Kube(kube::Error::Api(status)) => status,
         CallError::Kube(kube::Error::SerdeError(_) | kube::Error::BuildRequest(_)) => {
-            return WriteError::Refused(format!("writing {}: {error}", K::kind(&())));
+            return WriteError::Refused(format!("Cannot write {}: {error}", K::kind(&())));
         }
         CallError::Late | CallError::Kube(_) => {
-            return WriteError::NoAnswer(format!("writing {}: {error}", K::kind(&())));
+            return WriteError::NoAnswer(format!("Cannot write {}: {error}", K::kind(&())));
         }
     };
     match status.code {
@@ -152,13 +152,16 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
         409 => WriteError::Conflict,
         // In RBAC's words; an admission policy may answer with 403, too.
         403 if status.message.contains(" cannot ") => WriteError::Refused(format!(
-            "the operator lacks a right: {}; its ClusterRole or Role needs update on {}/status and patch on {}",
+            "The operator lacks permission: {}; grant it update on {}/status and patch on {} in its ClusterRole or \
+             Role",
             status.message,
             K::plural(&()),
             K::plural(&())
         )),
-        400..=499 if status.code != 429 => WriteError::Refused(format!("writing {}: {}", K::kind(&()), status.message)),
-        _ => WriteError::NoAnswer(format!("writing {}: {}", K::kind(&()), status.message)),
+        400..=499 if status.code != 429 => {
+            WriteError::Refused(format!("Cannot write {}: {}", K::kind(&()), status.message))
+        }
+        _ => WriteError::NoAnswer(format!("Cannot write {}: {}", K::kind(&()), status.message)),
     }
 }
 
@@ -187,10 +190,10 @@ mod tests {
             }
         };
         let rbac = r#"enrollmentrequests.beyondidentity.dev "a" is forbidden: User "b" cannot update resource"#;
-        assert!(refused(rbac).contains("needs update on enrollmentrequests/status"));
+        assert!(refused(rbac).contains("grant it update on enrollmentrequests/status"));
         assert_eq!(
             refused("policy x denied request: frozen"),
-            "writing EnrollmentRequest: policy x denied request: frozen"
+            "Cannot write EnrollmentRequest: policy x denied request: frozen"
         );
         for code in [429, 500, 503, 504] {
             assert!(matches!(sorted(code), WriteError::NoAnswer(_)), "{code}");

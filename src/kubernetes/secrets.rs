@@ -80,8 +80,8 @@ impl Secrets {
             watched.entry(secret.clone()).or_insert_with(|| self.watch(secret)).seen.clone()
         };
         match tokio::time::timeout(TIMEOUT, seen.wait_for(Option::is_some)).await {
-            Ok(Ok(seen)) => seen.clone().unwrap_or_else(|| Seen::Unknown("nothing is known of it yet".to_owned())),
-            Ok(Err(_)) => Seen::Unknown("it is not watched any more".to_owned()),
+            Ok(Ok(seen)) => seen.clone().unwrap_or_else(|| Seen::Unknown("not observed yet".to_owned())),
+            Ok(Err(_)) => Seen::Unknown("no longer watched".to_owned()),
             Err(_) => Seen::Unknown(format!("no answer within {} s", TIMEOUT.as_secs())),
         }
     }

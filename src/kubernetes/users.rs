@@ -32,7 +32,7 @@ impl Users for KubeUsers {
         let api: Api<EnrollmentRequest> = Api::namespaced(self.client.clone(), namespace);
         let selector = format!("spec.authenticatorConfigRef.name={name}");
         let listed = answered(api.list_metadata(&ListParams::default().fields(&selector))).await;
-        let listed = listed.map_err(|error| format!("the EnrollmentRequests cannot be listed: {error}"))?;
+        let listed = listed.map_err(|error| format!("Cannot list EnrollmentRequests: {error}"))?;
         let there =
             listed.items.iter().map(|request| &request.metadata).filter(|meta| meta.deletion_timestamp.is_none());
         Ok(first(there.map(named).collect()))

@@ -84,10 +84,7 @@ fn not_allowed(provider: &ProviderConfig, namespace: &str) -> Option<Failure> {
     let key = &provider.key;
     Some(Failure::blocked(
         Reason::NamespaceNotAllowed,
-        format!(
-            "{key} does not allow the namespace {namespace}: add it there with \
-             spec: {{allowedNamespaces: {{names: [{namespace}]}}}}"
-        ),
+        format!("{key} does not allow namespace {namespace}; add it there to spec.allowedNamespaces.names"),
     ))
 }
 
@@ -99,22 +96,22 @@ fn no_resource_ids(provider: &ProviderConfig) -> Option<Failure> {
     Some(Failure::blocked(
         Reason::ResourceIDNotAllowed,
         format!(
-            "{key} does not let a configuration be taken over by its id, which could be another tenant's: set \
-             managementPolicy: Observe here, or allow it there for all namespaces with spec: {{allowResourceIDs: true}}"
+            "{key} does not allow adopting a configuration by its id, which could belong to another namespace; set \
+             spec.managementPolicy to Observe here, or spec.allowResourceIDs to true there for all its namespaces"
         ),
     ))
 }
 
 fn endpoint(provider: &ProviderConfig, allow_loopback: bool) -> Result<Endpoint, Failure> {
-    let invalid = |what: String| Failure::blocked(Reason::InvalidEndpoint, format!("{}: {what}", provider.key));
+    let (key, invalid) = (&provider.key, |what: String| Failure::blocked(Reason::InvalidEndpoint, what));
     match (provider.region, &provider.endpoint) {
         (Some(RegionSpec::US), None) => Ok(Region::US.into()),
         (Some(RegionSpec::EU), None) => Ok(Region::EU.into()),
         (Some(RegionSpec::USFedRAMP), None) => Ok(Region::USFedRAMP.into()),
         (None, Some(endpoint)) => Endpoint::parse(&endpoint.api, allow_loopback)
-            .map_err(|error| invalid(format!("spec.endpoint.api: {error}"))),
+            .map_err(|error| invalid(format!("{key} has an invalid spec.endpoint.api: {error}"))),
         (Some(_), Some(_)) | (None, None) => {
-            Err(invalid("give exactly one of spec.region and spec.endpoint".to_owned()))
+            Err(invalid(format!("{key} must set exactly one of spec.region and spec.endpoint")))
         }
     }
 }

@@ -185,7 +185,7 @@ pub(super) struct Missing {
 fn not_found(provider: &ProviderConfigKey) -> Failure {
     Failure::blocked(
         Reason::ProviderConfigNotFound,
-        format!("there is no {provider}: create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
+        format!("{provider} does not exist; create it, or correct spec.providerConfigRef of the AuthenticatorConfig"),
     )
 }
 
@@ -193,8 +193,8 @@ fn not_decodable(provider: &ProviderConfigKey, what: &str) -> Failure {
     Failure::blocked(
         Reason::NotDecodable,
         format!(
-            "this version of the operator cannot read the {provider}, so nothing goes through it: {what}; upgrade the \
-             operator again, or correct that field"
+            "This version of the operator cannot decode {provider} and does not use it: {what}; upgrade the \
+             operator, or correct that field"
         ),
     )
 }

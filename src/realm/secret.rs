@@ -19,14 +19,15 @@ pub(super) fn is_gone(seen: &Seen, key: &str) -> bool {
 pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, Failure> {
     let ProviderConfig { key: provider, secret, secret_key: key, .. } = provider;
     let (namespace, name) = (secret.namespace.as_deref().unwrap_or_default(), &secret.name);
-    let named = format!("{provider}, spec.credentials.apiToken.secretRef");
+    let named = format!("spec.credentials.apiToken.secretRef of {provider}");
     let data = match seen {
         Seen::Present(data) => data,
         Seen::Absent => {
             return Err(Failure::blocked(
                 Reason::SecretNotFound,
                 format!(
-                    "{named}: there is no Secret {name} in namespace {namespace}: create it, with the token under the key {key}"
+                    "Secret {name} does not exist in namespace {namespace}; create it with the token under the key \
+                     {key}, or correct {named}"
                 ),
             ));
         }
@@ -34,28 +35,33 @@ pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, F
             return Err(Failure::blocked(
                 Reason::Forbidden,
                 format!(
-                    "{named}: the operator lacks a right: a Role in namespace {namespace} must let it list and watch the \
-                     Secret {name}"
+                    "The operator lacks permission to read Secret {name}, to which {provider} refers; grant it list \
+                     and watch on that Secret by a Role in namespace {namespace}"
                 ),
             ));
         }
         Seen::Unknown(what) => {
             return Err(Failure::transient(
                 Reason::KubernetesUnavailable,
-                format!("the Secret {namespace}/{name} cannot be read: {what}"),
+                format!("Secret {name} in namespace {namespace} cannot be read: {what}"),
             ));
         }
     };
     let Some(value) = data.get(key) else {
         return Err(Failure::blocked(
             Reason::SecretKeyNotFound,
-            format!("{named}: the Secret {namespace}/{name} has no key {key}: put the token there, or correct the key"),
+            format!(
+                "Secret {name} in namespace {namespace} has no key {key}; store the token under that key, or correct \
+                 {named}"
+            ),
         ));
     };
     ApiToken::parse(&value.0).map_err(|error| {
         Failure::blocked(
             Reason::InvalidToken,
-            format!("{named}: the key {key} of the Secret {namespace}/{name}: {error}"),
+            format!(
+                "The key {key} of Secret {name} in namespace {namespace} is not a valid token for {provider}: {error}"
+            ),
         )
     })
 }

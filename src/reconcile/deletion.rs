@@ -17,11 +17,11 @@ pub fn held_up<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) ->
     let (blocked, patience) = (phase.needs_a_person(), input.object().grace_remaining);
     let Why { reason, message } = phase.why().clone();
     if blocked && patience.is_zero() {
-        let left = Left::Behind(format!("it was let go although {what}: {message}"));
+        let left = Left::Behind(format!("Finalizer removed after the grace period, but {what}: {message}"));
         return Step::RemoveFinalizer { left: Some(left) };
     }
     let reason = if blocked { Reason::DeletionBlocked } else { reason };
-    let phase = Phase::Deleting { why: why(reason, format!("the deletion waits, since {what}: {message}")), blocked };
+    let phase = Phase::Deleting { why: why(reason, format!("Deletion is waiting because {what}: {message}")), blocked };
     let until = match until {
         Until::After(pause) if blocked => Until::After(pause.min(patience)),
         until => until,

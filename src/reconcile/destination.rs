@@ -43,9 +43,9 @@ impl Destination {
             return mismatch(
                 Reason::RealmChanged,
                 format!(
-                    "{reference} leads to realm {realm_id} of tenant {tenant_id}, but this object belongs to realm {} of tenant \
-                     {}: nothing is sent, made or deleted; let {reference} lead there again, or delete this object and create it \
-                     again",
+                    "{reference} points to realm {realm_id} of tenant {tenant_id}, but this object belongs to realm \
+                     {} of tenant {}, so nothing is sent, created or deleted; point {reference} back to that realm, \
+                     or delete and recreate this object",
                     recorded.realm_id, recorded.tenant_id
                 ),
             );
@@ -54,8 +54,8 @@ impl Destination {
         mismatch(
             Reason::EndpointChanged,
             format!(
-                "{reference} leads to {}, but what this object has sent or made went to {recorded}, and only there can be found \
-                 out what became of it: let {reference} lead there again, until that is found out",
+                "{reference} points to {}, but the requests for this object went to {recorded}, and only that \
+                 endpoint knows their outcome; point {reference} back to it until the outcome is known",
                 self.endpoint
             ),
         )

@@ -55,7 +55,8 @@ impl Failure {
 
     /// The object has to wait for its turn to call the service, which asked to be left alone for `after`.
     pub fn not_its_turn(after: Duration) -> Self {
-        let message = "the service limits the calls of its tenant: this object is reconciled when it is its turn";
+        let message = "The service limits the request rate of the tenant; this object is queued until it may send \
+                       requests";
         Self { after: Some(after), ..Self::new(FailureKind::RateLimited, Reason::RateLimited, message) }
     }
 

@@ -130,8 +130,9 @@ where
         match error {
             WriteError::Gone => {
                 self.refresh().await?;
-                let is_there =
-                    || Interrupted::Failed("the API server answered 404 to a write of an existing object".to_owned());
+                let is_there = || {
+                    Interrupted::Failed("the API server returned 404 for a write to an object that exists".to_owned())
+                };
                 if self.gone { Ok(()) } else { Err(is_there()) }
             }
             WriteError::Conflict => Err(Interrupted::Overtaken),
@@ -385,8 +386,8 @@ impl Voice {
 /// Why a status that was accepted cannot be relied on.
 fn not_stored<K: kube::Resource<DynamicType = ()>>(missing: &[String]) -> Interrupted {
     Interrupted::NotStored(format!(
-        "the API server did not store {} as it was written: install the CustomResourceDefinition {}.{} of this version, and look \
-         for an admission policy that changes statuses; nothing is sent or made that could not be written down",
+        "The API server did not store {} as written, so nothing is sent or created; install the \
+         CustomResourceDefinition {}.{} of this version, and check for an admission policy that changes statuses",
         missing.join(", "),
         K::plural(&()),
         K::group(&())

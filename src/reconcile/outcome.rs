@@ -27,7 +27,7 @@ impl<T> Outcome<T> {
 
     /// A call that was not made, because its time was over or the process is ending. `reason` says what is under way.
     pub fn not_made(reason: Reason) -> Self {
-        Self::NotDone(Failure::transient(reason, "not done yet: trying again"))
+        Self::NotDone(Failure::transient(reason, "The request was not sent yet; it is retried"))
     }
 }
 
@@ -45,7 +45,8 @@ pub fn refusal(error: &Error) -> Option<String> {
 /// What a call that failed means for the object it was made for.
 pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
     let said = error.to_string();
-    let of_the_token = |said| format!("{said}; the token is in the Secret that {provider} names in spec.credentials");
+    let of_the_token =
+        |said| format!("{said}; the token is in the Secret that spec.credentials of {provider} refers to");
     let failure = match error {
         Error::Retry { cause: Unsent::TooManyCalls, .. } => {
             Failure::new(FailureKind::RateLimited, Reason::RateLimited, said)
@@ -61,7 +62,7 @@ pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
             Failure::blocked(Reason::PermissionDenied, of_the_token(said))
         }
         Error::Refused { cause: Refusal::UnknownRealm, .. } => {
-            Failure::blocked(Reason::RealmNotFound, format!("{said}; it is {provider} that leads there"))
+            Failure::blocked(Reason::RealmNotFound, format!("{said}; the provider config is {provider}"))
         }
         Error::Refused { cause: Refusal::Local | Refusal::BadRequest | Refusal::Unprocessable, .. }
         | Error::Gone { .. } => Failure::refused(Reason::Refused, said),

@@ -146,8 +146,8 @@ where
             }
             self.observe();
         }
-        let what =
-            "the operator does not come to an end with this object, which is a bug in it: report it, with its log";
+        let what = "The reconcile of this object does not terminate, which is an operator bug; report it with the \
+                    operator's log";
         let (kind, namespace, name) = (K::kind(&()), self.held.object().namespace(), self.held.object().name_any());
         tracing::error!(%kind, namespace, name, "Reconcile did not converge (operator bug)");
         self.held.say_bug(what).await?;

@@ -140,7 +140,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// Waits until the next process does what this one may not begin any more.
     pub fn shutting_down(&self, reason: Reason) -> Step<K> {
-        let phase = Phase::AtWork(why(reason, "the operator is ending; the next one goes on"));
+        let phase = Phase::AtWork(why(reason, "The operator is shutting down; the next process continues"));
         Step::Wait(Wait::saying(phase, Until::Backoff(None)))
     }
 

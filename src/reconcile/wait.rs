@@ -66,8 +66,8 @@ impl Wait {
     /// This version cannot decode the object, for the reason given. Nothing is polled: it waits until somebody acts.
     pub fn undecodable(what: &str) -> Self {
         let message = format!(
-            "this version of the operator cannot read the object, so nothing is done by it: {what}; upgrade the operator \
-             again, or correct that field"
+            "This version of the operator cannot decode the object and does not act on it: {what}; upgrade the \
+             operator, or correct that field"
         );
         Self::saying(Phase::Refused(why(Reason::NotDecodable, message)), Until::Change)
     }

@@ -36,11 +36,11 @@ async fn second_attempt(place: &Fixture) -> EnrollmentRequest {
 #[tokio::test]
 async fn a_link_that_is_out_is_adopted_whatever_its_state() {
     let table = [
-        (Some("LINK_SENT"), "the enrolment email was sent"),
-        (Some("LINK_OPENED"), "the person has opened the link"),
-        (Some("REQUEST_DELIVERED"), "the link has reached the person's authenticator"),
-        (Some("SOMETHING_NEW"), "the job is in state SOMETHING_NEW, which this version does not know"),
-        (None, "the service does not say in which state the job is"),
+        (Some("LINK_SENT"), "The enrolment email was sent"),
+        (Some("LINK_OPENED"), "The user has opened the link"),
+        (Some("REQUEST_DELIVERED"), "The link has reached the user's authenticator"),
+        (Some("SOMETHING_NEW"), "The job is in state SOMETHING_NEW, which this version does not know"),
+        (None, "The service does not report the state of the job"),
     ];
     futures::future::join_all(table.map(|(state, what)| async move {
         let (place, _operator) = Fixture::ready().await;
@@ -56,8 +56,8 @@ async fn a_link_that_is_out_is_adopted_whatever_its_state() {
         assert_eq!(
             message(&request),
             format!(
-                "nothing was sent, since an earlier link is still valid ({what}, the link expires at {}): raise \
-                 spec.attempt to send another email; deleting this request revokes that link",
+                "Nothing was sent because an earlier link is still valid. {what}; the link expires at {}. To send \
+                 another email, raise spec.attempt. Deleting this request revokes that link.",
                 job.expire_time.as_ref().unwrap()
             )
         );
@@ -88,8 +88,8 @@ async fn a_passkey_by_such_a_job_is_adopted_and_a_further_device_gets_its_email(
     assert_eq!(conditions(&request), "Ready=True Succeeded=True");
     assert_eq!(
         message(&request),
-        "the person has bound a passkey by a job that was there already: raise spec.attempt to send another email, for \
-         a further device"
+        "The user has bound a passkey through a job that existed before this request; raise spec.attempt to send \
+         another email for another device"
     );
     assert_eq!(place.mailed().len(), 0);
     let request = second_attempt(&place).await;
@@ -105,8 +105,8 @@ async fn somebody_enrolled_by_other_means_gets_no_email_unless_the_attempt_is_ra
     assert_eq!(conditions(&request), "Ready=True Succeeded=True");
     assert_eq!(
         message(&request),
-        "the identity had a passkey already, so nothing was sent: raise spec.attempt to send another email, for a \
-         further device"
+        "The identity already had a passkey, so nothing was sent; raise spec.attempt to send another email for \
+         another device"
     );
     let status = request.status.unwrap();
     assert_eq!((json!(status.skipped), status.attempt, status.job_id), (json!("AlreadyEnrolled"), Some(1), None));

@@ -46,8 +46,8 @@ async fn who_waits_for_a_paused_request_in_doubt_is_stalled_and_told_what_to_loo
     create_second(&place).await;
     let request = history.says("WaitingForAnotherSend").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    let said = "waiting until it is known what became of an email to the same identity from EnrollmentRequest request; it is \
-                paused or stalled: its conditions say what is to be done";
+    let said = "Waiting for the outcome of an email to the same identity from EnrollmentRequest request, which is \
+                paused or stalled; see its conditions";
     assert_eq!(message(&request), said);
     history.first("stalled", |request| conditions(request) == STALLED).await;
     assert_eq!(place.mailed().len(), 1);

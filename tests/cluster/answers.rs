@@ -37,7 +37,7 @@ async fn whatever_the_service_says_of_a_job_can_be_recorded() {
         request.status.as_ref().unwrap().state.is_none()
     })
     .await;
-    assert_eq!(message(&request), "the service does not say in which state the job is");
+    assert_eq!(message(&request), "The service does not report the state of the job");
     place.realm.set_job_state(&id, "COMPLETE");
     place.request_says("Complete").await;
 }
@@ -76,8 +76,8 @@ async fn without_a_whole_list_nothing_is_sent() {
         let request = place.request_says("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         let sentence = match effect {
-            Effect::CutAnswer => "GET credential-binding-jobs lost its connection (",
-            _ => "GET credential-binding-jobs was answered with 200, but not usably: ",
+            Effect::CutAnswer => "GET credential-binding-jobs lost the connection (",
+            _ => "GET credential-binding-jobs returned 200 with an unusable response: ",
         };
         assert!(message(&request).starts_with(sentence), "{effect:?}: {}", message(&request));
         eventually("it was listed again", || place.realm.fired(rule) >= 2).await;
@@ -102,7 +102,7 @@ async fn an_answer_that_is_far_too_long_is_none_and_nothing_is_lost_by_it() {
     let request = place.request_says("ServiceUnavailable").await;
     assert_eq!(
         message(&request),
-        "GET credential-binding-jobs was answered with 200, but not usably: it has more than 16777216 bytes"
+        "GET credential-binding-jobs returned 200 with an unusable response: the body is larger than 16777216 bytes"
     );
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     let job = long("credential_binding_job", json!({"id": "57d73b5909ede35a"}));
@@ -148,7 +148,7 @@ async fn a_bare_job_is_as_good_as_one_in_an_envelope() {
     place.create_request().await;
     let request = place.request_says("LinkSent").await;
     assert_eq!(request.status.unwrap().job_id.as_deref(), Some("57d73b5909ede35a"));
-    assert_eq!(message(&request_of(&place).await), "the enrolment email was sent");
+    assert_eq!(message(&request_of(&place).await), "The enrolment email was sent");
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ async fn what_is_taken_back_is_accepted_and_nothing_happens() {
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=False", "Revoked"));
     assert_eq!(
         message(&request),
-        "the job was revoked, which spec.revoked does not ask for: raise spec.attempt to send another email"
+        "The job was revoked, but spec.revoked does not request it; raise spec.attempt to send another email"
     );
     assert_eq!((place.mailed(), place.revocations()), (vec![job_of(&sent)], vec![job_of(&sent)]));
     place.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;

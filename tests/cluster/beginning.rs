@@ -149,7 +149,7 @@ async fn assert_not_decodable(place: &Fixture, process: &Process) {
     place.told("of-old", "Warning NotDecodable").await;
     let line = process.log().into_iter().find(|line| line["name"] == "of-old").unwrap();
     let said = line["message"].as_str().unwrap();
-    assert!(said.contains("in spec.identity struct IdentityRef was expected"), "{said}");
+    assert!(said.contains("spec.identity: expected struct IdentityRef"), "{said}");
     assert!(!line.to_string().contains("jane@example.com"), "{line}");
 }
 

@@ -31,11 +31,11 @@ async fn blocked_then_left(place: &Fixture, history: &History<AuthenticatorConfi
     let config = history.says("DeletionBlocked").await;
     assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
     assert!(config.status.as_ref().unwrap().failing_since.is_some());
-    let what = format!("the authenticator configuration {id} is still to be deleted in Beyond Identity: ");
-    let said = message(&config).strip_prefix("the deletion waits, since ").unwrap().strip_prefix(&what).unwrap();
+    let what = format!("authenticator configuration {id} is not deleted in Beyond Identity yet: ");
+    let said = message(&config).strip_prefix("Deletion is waiting because ").unwrap().strip_prefix(&what).unwrap();
     gone(place).await;
     let told = place.tells_config("Warning LeftBehind").await;
-    assert_eq!(told.note, format!("it was let go although {what}{said}"));
+    assert_eq!(told.note, format!("Finalizer removed after the grace period, but {what}{said}"));
     assert_eq!(remote(place), id);
     assert!(log_about(&told.note).iter().any(|line| line.contains(&format!("namespace=\"{}\"", place.namespace))));
     said.to_owned()
@@ -53,8 +53,9 @@ async fn a_configuration_that_is_in_use_stays_until_the_last_of_its_users_goes()
     assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
     assert_eq!(
         message(&config),
-        "the deletion waits while this AuthenticatorConfig is referred to by EnrollmentRequest another, request: delete what \
-         refers to it first, or set deletionPolicy: Orphan to leave the configuration in Beyond Identity"
+        "Deletion is waiting because this AuthenticatorConfig is referenced by EnrollmentRequest another, request; \
+         delete what refers to it first, or set spec.deletionPolicy to Orphan to leave the configuration in Beyond \
+         Identity"
     );
     assert_eq!(config.status.unwrap().failing_since, None, "it may take as long as it takes");
     place.delete_request(REQUEST).await;
@@ -113,7 +114,7 @@ async fn an_orphan_is_in_every_list_before_its_object_goes() {
     let config = history.says("Deleting").await;
     assert_eq!(
         message(&config),
-        "the deletion waits until every list must show the configuration that is left in Beyond Identity"
+        "Waiting until the configuration that stays in Beyond Identity is visible in configuration lists"
     );
     gone(&place).await;
     assert_eq!(place.realm.configs().len(), 1);
@@ -176,9 +177,12 @@ async fn a_deletion_does_not_hang_when_the_secret_or_the_provider_config_went_fi
         let _next = place.start_with(|settings| settings.grace_period = GRACE).await;
         place.delete_config().await;
         let said = blocked_then_left(&place, &history).await;
-        let sentence =
-            if provider_too { "there is no ClusterProviderConfig" } else { "there is no Secret beyond-identity" };
-        assert!(said.contains(sentence), "{said}");
+        let sentence = if provider_too {
+            format!("ClusterProviderConfig {} does not exist", place.provider)
+        } else {
+            "Secret beyond-identity does not exist".to_owned()
+        };
+        assert!(said.contains(&sentence), "{said}");
         assert_eq!(place.realm.requests_of(Operation::DeleteConfig), []);
     }
 }
@@ -209,7 +213,8 @@ async fn nor_does_a_create_in_doubt_that_nobody_can_settle_any_more() {
     let _next = place.start_with(|settings| settings.grace_period = GRACE).await;
     gone(&place).await;
     let told = place.tells_config("Warning LeftBehind").await;
-    let sentence = "it was let go although it is not known whether the authenticator configuration was made: ";
+    let sentence = "Finalizer removed after the grace period, but it is not known whether the authenticator \
+                    configuration was created: ";
     assert!(told.note.starts_with(sentence), "{told:?}");
     assert_eq!(place.realm.configs().len(), 1);
 }

@@ -44,7 +44,7 @@ async fn a_configuration_is_made_with_its_mark() {
     assert_eq!(conditions(&config), "Ready=True");
     assert_eq!(
         message(&config),
-        format!("the configuration stands in realm {} of tenant {}", place.realm.realm(), place.realm.tenant())
+        format!("Configuration exists in realm {} of tenant {}", place.realm.realm(), place.realm.tenant())
     );
     assert_eq!(config.finalizers(), ["beyondidentity.dev/finalizer"]);
     let calls = place.realm.requests();
@@ -162,8 +162,8 @@ async fn a_deletion_that_the_service_refuses_says_so_and_is_tried_again() {
     assert_eq!(
         message(&config),
         format!(
-            "the deletion waits, since the authenticator configuration {} is still to be deleted in Beyond Identity: DELETE \
-             authenticator-configs/{{id}} was refused as invalid (400): an application still uses it",
+            "Deletion is waiting because authenticator configuration {} is not deleted in Beyond Identity yet: \
+             DELETE authenticator-configs/{{id}} was refused as invalid (400): an application still uses it",
             place.realm.configs()[0].id
         )
     );
@@ -184,7 +184,7 @@ async fn a_configuration_that_bears_anothers_mark_is_left_alone() {
     let change = json!({"spec": {"displayName": "Another name"}});
     patch(&place.configs(), CONFIG, change).await.unwrap();
     let config = place.config_says("ConfigurationInUse").await;
-    assert!(message(&config).contains(&format!("the authenticator configuration {id} bears the mark {stranger}")));
+    assert!(message(&config).contains(&format!("Authenticator configuration {id} has the ownership mark {stranger}")));
     place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     gone(&place).await;
     assert_eq!(place.realm.configs().len(), 1);

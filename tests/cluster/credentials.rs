@@ -45,19 +45,19 @@ impl Broken {
 
     fn sentence(self, place: &Fixture) -> String {
         let Fixture { provider, operator_namespace, .. } = place;
-        let named = format!("ClusterProviderConfig {provider}, spec.credentials.apiToken.secretRef:");
+        let named = format!("spec.credentials.apiToken.secretRef of ClusterProviderConfig {provider}");
         match self {
             Self::NoSecret => format!(
-                "{named} there is no Secret beyond-identity in namespace {operator_namespace}: create it, with the token \
-                 under the key token"
+                "Secret beyond-identity does not exist in namespace {operator_namespace}; create it with the token \
+                 under the key token, or correct {named}"
             ),
             Self::NoKey => format!(
-                "{named} the Secret {operator_namespace}/beyond-identity has no key token: put the token there, or \
-                 correct the key"
+                "Secret beyond-identity in namespace {operator_namespace} has no key token; store the token under that \
+                 key, or correct {named}"
             ),
             Self::Newline => format!(
-                "{named} the key token of the Secret {operator_namespace}/beyond-identity: the API token has a newline \
-                 in it: store the token alone, on one line"
+                "The key token of Secret beyond-identity in namespace {operator_namespace} is not a valid token for \
+                 ClusterProviderConfig {provider}: the API token contains a newline; store only the token, on one line"
             ),
         }
     }
@@ -116,8 +116,8 @@ async fn a_token_that_the_service_does_not_take_says_where_it_is() {
     assert_eq!(
         message(&request),
         format!(
-            "GET identities/{{id}} was refused (401): check that the token has not expired and belongs to this tenant and \
-             region: unauthorized; the token is in the Secret that ClusterProviderConfig {} names in spec.credentials",
+            "GET identities/{{id}} was refused (401): unauthorized; check that the token has not expired and belongs to this \
+             tenant and region; the token is in the Secret that spec.credentials of ClusterProviderConfig {} refers to",
             place.provider
         )
     );
@@ -138,9 +138,9 @@ async fn a_token_of_another_realm_is_said_to_be_one() {
     assert_eq!(
         message(&config),
         format!(
-            "GET authenticator-configs was refused (403): check that the token belongs to this tenant and realm and has \
-             the scope authenticator-configs:read: forbidden; the token is in the Secret that ClusterProviderConfig {} \
-             names in spec.credentials",
+            "GET authenticator-configs was refused (403): forbidden; check that the token belongs to this tenant and realm \
+             and has the scope authenticator-configs:read; the token is in the Secret that spec.credentials of \
+             ClusterProviderConfig {} refers to",
             place.provider
         )
     );
@@ -160,7 +160,7 @@ async fn a_provider_config_that_is_missing_is_named_and_waited_for() {
     assert_eq!(
         message(&config),
         format!(
-            "there is no ClusterProviderConfig {}: create it, or correct spec.providerConfigRef of the \
+            "ClusterProviderConfig {} does not exist; create it, or correct spec.providerConfigRef of the \
              AuthenticatorConfig",
             place.provider
         )
@@ -197,8 +197,8 @@ async fn a_namespace_that_is_not_allowed_reads_what_to_add() {
     assert_eq!(
         message(&config),
         format!(
-            "ClusterProviderConfig {} does not allow the namespace {namespace}: add it there with spec: \
-             {{allowedNamespaces: {{names: [{namespace}]}}}}",
+            "ClusterProviderConfig {} does not allow namespace {namespace}; add it there to \
+             spec.allowedNamespaces.names",
             place.provider,
             namespace = place.namespace
         )
@@ -232,8 +232,8 @@ async fn plain_http_needs_the_flag() {
     assert_eq!(
         message(&config),
         format!(
-            "ClusterProviderConfig {}: spec.endpoint.api: the endpoint is plain http to this machine: use https, or, for \
-             a simulator on this machine, start the operator with --allow-loopback-endpoints",
+            "ClusterProviderConfig {} has an invalid spec.endpoint.api: the endpoint uses plain http to this \
+             machine; use https or, for a local simulator, start the operator with --allow-loopback-endpoints",
             place.provider
         )
     );
@@ -259,7 +259,7 @@ async fn an_endpoint_where_nobody_listens_is_waited_for() {
     let config = place.config_says("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert!(
-        message(&config).starts_with("GET authenticator-configs was not sent, no connection was made: "),
+        message(&config).starts_with("GET authenticator-configs was not sent because no connection was made: "),
         "{}",
         message(&config)
     );

@@ -50,7 +50,7 @@ async fn an_orphaned_link_is_shown_by_every_list_before_its_request_goes() {
     let history = History::of(&place.requests(), REQUEST).await;
     place.delete_request(REQUEST).await;
     let request = history.says("Deleting").await;
-    assert_eq!(message(&request), "the deletion waits until every list of jobs must show the last one");
+    assert_eq!(message(&request), "Waiting until the last job is visible in job lists");
     assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True");
     wait_until_gone(place.requests(), REQUEST).await;
     place.create_request().await;
@@ -95,7 +95,7 @@ async fn a_refused_revocation_blocks_the_deletion_and_after_the_grace_period_wha
             "being deleted, it keeps its row"
         );
         let said = format!(
-            "the deletion waits, since the link of credential binding job {job} is not revoked yet: the link of \
+            "Deletion is waiting because the link of credential binding job {job} is not revoked yet: The link of \
              credential binding job {job} cannot be revoked: POST credential-binding-jobs/{{id}}:revoke was refused \
              ({status}): "
         );
@@ -134,7 +134,7 @@ async fn a_secret_that_a_process_has_never_seen_blocks_a_deletion_for_the_grace_
     let history = History::of(&place.requests(), REQUEST).await;
     place.delete_request(REQUEST).await;
     let request = history.says("DeletionBlocked").await;
-    assert!(message(&request).contains("there is no Secret beyond-identity"), "{}", message(&request));
+    assert!(message(&request).contains("Secret beyond-identity does not exist"), "{}", message(&request));
     wait_until_gone(place.requests(), REQUEST).await;
     let told = place.told(REQUEST, "Warning LeftBehind").await;
     assert!(told.note.contains(&job), "{told:?}");
@@ -153,14 +153,19 @@ async fn nor_does_a_send_in_doubt_that_nobody_can_settle_any_more_hold_up_a_dele
     let history = History::of(&place.requests(), REQUEST).await;
     place.delete_request(REQUEST).await;
     let blocked = |request: &EnrollmentRequest| {
-        request.metadata.deletion_timestamp.is_some() && message(request).contains("there is no Secret beyond-identity")
+        request.metadata.deletion_timestamp.is_some()
+            && message(request).contains("Secret beyond-identity does not exist")
     };
     let request = history.first("what blocks the deletion", blocked).await;
-    let sentence = "the deletion waits, since it is not known whether the email was sent: ";
+    let sentence = "Deletion is waiting because it is not known whether the email was sent: ";
     assert!(message(&request).starts_with(sentence), "{}", message(&request));
     wait_until_gone(place.requests(), REQUEST).await;
     let told = place.told(REQUEST, "Warning LeftBehind").await;
-    assert!(told.note.starts_with("it was let go although it is not known whether the email was sent: "), "{told:?}");
+    assert!(
+        told.note
+            .starts_with("Finalizer removed after the grace period, but it is not known whether the email was sent: "),
+        "{told:?}"
+    );
     assert_eq!(place.mailed().len(), 1);
 }
 

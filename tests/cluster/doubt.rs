@@ -123,7 +123,7 @@ async fn while_its_job_cannot_be_looked_for_nothing_is_sent() {
     place.create_request().await;
     let request = place.request_says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert_eq!(message(&request), "GET credential-binding-jobs failed inside the service (503): service unavailable");
+    assert_eq!(message(&request), "GET credential-binding-jobs failed with a server error (503): service unavailable");
     eventually("it was looked for three times", || place.realm.fired(rule) >= 3).await;
     place.realm.remove_fault(rule);
     assert_one_email(&place, &history, 1).await;
@@ -155,8 +155,7 @@ async fn a_refusal_that_left_a_doubt_is_said_once_it_is_settled() {
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(
         message(&request),
-        "POST credential-binding-jobs was answered with 409, and may have been carried out all the same: a job is under \
-         way already"
+        "POST credential-binding-jobs returned 409; the request may have taken effect: a job is under way already"
     );
     // It is tried again at the resync interval.
     assert_one_email(&place, &history, 2).await;
@@ -239,8 +238,8 @@ async fn a_configuration_that_was_not_made_is_made_once_that_is_sure() {
     assert_eq!(conditions(&config), "Reconciling=True Ready=Unknown");
     assert_eq!(
         message(&config),
-        "the service did not answer clearly when the configuration was to be made, so it may have been; it is being \
-         looked for by its mark, and none is made meanwhile"
+        "The service did not clearly confirm or refuse the create, so the configuration may exist; it is being \
+         looked up by its ownership mark, and none is created meanwhile"
     );
     place.config_says("Available").await;
     assert_eq!(place.realm.configs().len(), 1);

@@ -47,7 +47,7 @@ async fn what_somebody_changed_is_put_right_and_the_event_names_the_fields() {
     assert_eq!(
         events.note,
         format!(
-            "changed in the authenticator configuration {}, as the spec says: displayName, config.trustedOrigins",
+            "Updated authenticator configuration {} to match the spec: displayName, config.trustedOrigins",
             made.id
         )
     );
@@ -131,7 +131,7 @@ async fn what_was_removed_is_made_again_and_requests_go_by_the_new_one() {
     let told = place.tells_config("Warning ConfigurationNotFound").await;
     assert_eq!(
         told.note,
-        format!("the authenticator configuration {} is gone in Beyond Identity: another one is made", gone.id)
+        format!("Authenticator configuration {} no longer exists in Beyond Identity; another one is created", gone.id)
     );
     let is_known = |config: &beyond_identity_operator::api::AuthenticatorConfig| {
         config.status.as_ref().unwrap().id.as_ref() == Some(&made.id) && conditions(config) == "Ready=True"

@@ -14,8 +14,8 @@ const SECOND: &str = "second";
 /// What the second request says, where the first is called `other`.
 fn sentence(other: &str) -> String {
     format!(
-        "the EnrollmentRequest {other} is about the same identity and authenticator configuration, so this one sends \
-         nothing: delete this one, and raise spec.attempt of the other one to send again"
+        "{other} is for the same identity and authenticator configuration, so this one sends \
+         nothing; delete this one, and raise spec.attempt of the other one to send again"
     )
 }
 
@@ -33,13 +33,13 @@ async fn the_second_request_of_a_namespace_names_the_first_and_waits_until_it_is
     place.create_request_of(SECOND, JANE).await;
     let request = history.says("DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert_eq!(message(&request), sentence(REQUEST));
+    assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
     let status = request.status.unwrap();
     assert_eq!((status.job_id, status.attempt, status.send), (None, None, None));
     // It lasts longer than the grace period.
     let stalled = |request: &EnrollmentRequest| conditions(request) == "Stalled=True Ready=False";
     let request = history.first("stalled", stalled).await;
-    assert_eq!(message(&request), sentence(REQUEST));
+    assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
     assert_eq!((deeds(&place), place.mailed()), ((1, 0), vec![first.clone()]));
 
     // Nothing but the first one's going wakes it now.
@@ -70,7 +70,7 @@ async fn an_id_and_a_username_may_lead_to_the_same_person() {
     let first = job_of(&place.request_says("LinkSent").await);
     place.create_request_of(SECOND, JANE).await;
     let request = place.named_request_says(SECOND, "DuplicateRequest").await;
-    assert_eq!(message(&request), sentence(REQUEST));
+    assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
     assert_eq!((deeds(&place), place.mailed()), ((1, 0), vec![first]));
 }
 
@@ -159,9 +159,9 @@ async fn the_second_request_of_another_namespace_does_not_name_the_first() {
     other.create_request_of(SECOND, JANE).await;
     let request = other.named_request_says(SECOND, "DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert_eq!(message(&request), sentence("in another namespace"));
+    assert_eq!(message(&request), sentence("An EnrollmentRequest in another namespace"));
     let told = other.told(SECOND, "Warning DuplicateRequest").await;
-    assert_eq!(told.note, sentence("in another namespace"));
+    assert_eq!(told.note, sentence("An EnrollmentRequest in another namespace"));
     assert_eq!((deeds(&place), place.mailed()), ((1, 0), vec![first.clone()]));
 
     place.delete_request(REQUEST).await;

@@ -146,7 +146,7 @@ async fn revocations_that_are_taken_and_never_show_are_each_named_after_the_sett
     let [first, second, third] = &jobs[..] else { panic!("there are three") };
     let request = refused_are(&place, &[first, second], &[third]).await;
     let said = said_by(&request, REVOKE_REFUSED);
-    assert_eq!(said.matches("the service took the revocation, and the link is still out").count(), 2, "{said}");
+    assert_eq!(said.matches("the API accepted the revocation, but the link is still active").count(), 2, "{said}");
     assert_eq!(reason(&request), "LinkSent", "the current link is as it was");
     place.realm.clear_faults();
     annotate(&place.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;

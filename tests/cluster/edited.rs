@@ -103,14 +103,14 @@ async fn a_job_of_another_identity_is_not_this_requests_to_follow_or_to_revoke()
     let request = place.request_says("Revoked").await;
     assert_eq!(
         message(&request),
-        "the job is gone in Beyond Identity; to enrol again, set spec.revoked to false and raise spec.attempt"
+        "The job was not found in Beyond Identity; to enrol again, set spec.revoked to false and raise spec.attempt"
     );
     place.change_request(json!({"revoked": false})).await.unwrap();
     let request = place.request_says("JobNotFound").await;
     assert_eq!(
         message(&request),
         format!(
-            "the credential binding job {joes} is gone in Beyond Identity, and nothing is sent again for it: raise \
+            "Credential binding job {joes} was not found in Beyond Identity, and nothing is sent again for it; raise \
              spec.attempt to send another email"
         )
     );
@@ -189,8 +189,9 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
         assert_eq!(
             message(&request),
             format!(
-                "somebody has edited status.send.{field}, so nobody can tell whether the email was sent, and none is: with \
-                 kubectl edit --subresource=status put back what stood there, or take status.send out where none was sent"
+                "The field status.send.{field} was modified outside the operator, so the outcome of the send is \
+                 unknown and nothing is sent; with kubectl edit --subresource=status restore the field, or remove \
+                 status.send if no email was sent"
             )
         );
         assert_eq!(conditions(&request), "Stalled=True Ready=False");

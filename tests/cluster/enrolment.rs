@@ -32,7 +32,7 @@ async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
     assert_eq!(
         message(&request),
-        format!("the enrolment email was sent, the link expires at {}", job.expire_time.unwrap())
+        format!("The enrolment email was sent; the link expires at {}", job.expire_time.unwrap())
     );
     assert_eq!(request.finalizers(), ["beyondidentity.dev/finalizer"]);
 }
@@ -76,7 +76,7 @@ async fn an_enrolment_costs_three_calls_and_three_writes() {
         .collect();
     assert_eq!(written, [(0, false, false), (1, false, false), (1, true, false), (1, false, true)]);
     assert_eq!(conditions(&versions[2]), "Reconciling=True Ready=Unknown");
-    assert_eq!(message(&versions[2]), "sending the enrolment email");
+    assert_eq!(message(&versions[2]), "Sending the enrolment email");
 }
 
 #[tokio::test]
@@ -89,8 +89,8 @@ async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready()
     assert_eq!(
         message(&request),
         format!(
-            "spec.authenticatorConfigRef: there is no AuthenticatorConfig {CONFIG} in namespace {}: create it, or correct \
-             the name",
+            "AuthenticatorConfig {CONFIG} does not exist in namespace {}; create it, or correct \
+             spec.authenticatorConfigRef",
             place.namespace
         )
     );
@@ -100,7 +100,7 @@ async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready()
     place.create_config().await;
     let request = place.request_says("AuthenticatorConfigNotReady").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert_eq!(message(&request), format!("waiting for AuthenticatorConfig {CONFIG} to become Ready"));
+    assert_eq!(message(&request), format!("Waiting for AuthenticatorConfig {CONFIG} to become Ready"));
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
 
     // What is tried again by the clock is never due here: only being woken sends the email.

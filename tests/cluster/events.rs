@@ -23,8 +23,8 @@ async fn each_turn_is_one_event() {
 
     let turns = ["Normal AuthenticatorConfigNotReady", "Normal LinkSent", "Warning LinkExpired"];
     let events = place.tells("EnrollmentRequest", REQUEST, &turns).await;
-    assert!(events.last().unwrap().note.starts_with("the link expired before a passkey was bound"), "{events:?}");
+    assert!(events.last().unwrap().note.starts_with("The link expired before a passkey was bound"), "{events:?}");
     let turns = ["Warning SecretNotFound", "Normal Available"];
     let events = place.tells("AuthenticatorConfig", CONFIG, &turns).await;
-    assert!(events[0].note.contains("there is no Secret beyond-identity in namespace"), "{events:?}");
+    assert!(events[0].note.contains("Secret beyond-identity does not exist in namespace"), "{events:?}");
 }

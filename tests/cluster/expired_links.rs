@@ -54,7 +54,7 @@ async fn one_that_is_followed_is_said_to_be_expired_can_be_sent_again_and_is_rev
     let over = expire(&place, &first);
     let request = place.request_says("LinkExpired").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-    let said = format!("the link expired at {over}, though the job is still in state LINK_SENT");
+    let said = format!("The link expired at {over}, although the job is still in state LINK_SENT");
     assert!(message(&request).starts_with(&said), "{}", message(&request));
     let status = request.status.unwrap();
     assert_eq!((status.expired, status.state.as_deref()), (Some(true), Some("LINK_SENT")));

@@ -144,8 +144,8 @@ async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
         assert_eq!(
             message(&request),
             format!(
-                "GET identities/{{id}} was answered with {status}, but not in the form of the Beyond Identity API: check \
-                 the endpoint, and proxies and load balancers on the way"
+                "GET identities/{{id}} returned {status}, but not in the form of the Beyond Identity API; check the \
+                 endpoint, and any proxy or load balancer in between"
             )
         );
         // By then the grace period is over.
@@ -169,7 +169,7 @@ async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
         place.delete_request(REQUEST).await;
         let request = place.request_says("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
-        let sentence = format!("was answered with {status}, but not in the form of the Beyond Identity API");
+        let sentence = format!("returned {status}, but not in the form of the Beyond Identity API");
         assert!(message(&request).contains(&sentence), "{}", message(&request));
         let revocations = place.revocations().len();
         eventually("it was tried twice more", || place.revocations().len() >= revocations + 2).await;
@@ -209,8 +209,8 @@ async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_somethin
     assert_eq!(
         message(&request),
         format!(
-            "GET identities/{{id}} found no such realm (404): check tenantID, realmID and the region or endpoint of the \
-             provider config: realm not found; it is ClusterProviderConfig {} that leads there",
+            "GET identities/{{id}} found no such realm (404): realm not found; check tenantID, realmID and the region or \
+             endpoint of the provider config; the provider config is ClusterProviderConfig {}",
             place.provider
         )
     );
@@ -235,7 +235,11 @@ async fn a_deletion_of_a_configuration_that_a_page_takes_is_believed_once_its_id
     let page = place.realm.fault(Rule::new(page).on(Operation::DeleteConfig));
     place.delete_config().await;
     let config = place.config_says("DeletionBlocked").await;
-    assert!(message(&config).contains(&id) && message(&config).contains("still has it"), "{}", message(&config));
+    assert!(
+        message(&config).contains(&id) && message(&config).contains("but the configuration still exists"),
+        "{}",
+        message(&config)
+    );
     eventually("it was tried again", || place.realm.fired(page) >= 2).await;
     assert!(place.configs().get_opt(CONFIG).await.unwrap().is_some(), "it is still there");
     place.realm.remove_fault(page);

@@ -43,10 +43,7 @@ async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
     assert_eq!(stalled.status.unwrap().failing_since, Some(begun));
 
     let request = requests.says("AuthenticatorConfigStalled").await;
-    assert_eq!(
-        message(&request),
-        format!("AuthenticatorConfig {CONFIG} is Stalled: its condition says what is to be done")
-    );
+    assert_eq!(message(&request), format!("AuthenticatorConfig {CONFIG} is Stalled; see its conditions"));
     requests.first("stalled", |request| conditions(request) == STALLED).await;
     assert_eq!(place.realm.requests(), []);
 

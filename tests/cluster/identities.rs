@@ -16,19 +16,20 @@ const CASES: [Case; 3] = [
     Case {
         before: |realm| realm.remove_identity(JANE),
         reason: "IdentityNotFound",
-        sentence: "spec.identity.id: the realm has no identity jane: correct it, or create the identity in Beyond Identity",
+        sentence: "Identity jane of spec.identity.id does not exist in the realm; correct that field, or create the \
+                   identity in Beyond Identity",
         mend: |realm| realm.add_identity(Identity::active(JANE, "jane@example.com")),
     },
     Case {
         before: |realm| realm.set_identity_status(JANE, "suspended"),
         reason: "IdentityNotActive",
-        sentence: "spec.identity.id: the identity jane is suspended, not active: activate it in Beyond Identity",
+        sentence: "Identity jane of spec.identity.id is suspended, not active; activate it in Beyond Identity",
         mend: |realm| realm.set_identity_status(JANE, "active"),
     },
     Case {
         before: |realm| realm.edit_identity(JANE, |jane| jane.email = None),
         reason: "NoEmailAddress",
-        sentence: "spec.identity.id: the identity jane has no primary email address: give it one in Beyond Identity",
+        sentence: "Identity jane of spec.identity.id has no primary email address; add one in Beyond Identity",
         mend: |realm| realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned())),
     },
 ];

@@ -18,38 +18,38 @@ async fn every_state_is_shown_as_it_came_and_has_its_row() {
             "LINK_OPENED",
             "LinkOpened",
             "Ready=True Succeeded=Unknown",
-            "the person has opened the link, the link expires at ",
+            "The user has opened the link; the link expires at ",
         ),
         (
             "REQUEST_DELIVERED",
             "RequestDelivered",
             "Ready=True Succeeded=Unknown",
-            "the link has reached the person's authenticator, the link expires at ",
+            "The link has reached the user's authenticator; the link expires at ",
         ),
         (
             "SOMETHING_NEW",
             "UnknownState",
             "Ready=True Succeeded=Unknown",
-            "the job is in state SOMETHING_NEW, which this version does not know, the link expires at ",
+            "The job is in state SOMETHING_NEW, which this version does not know; the link expires at ",
         ),
-        ("COMPLETE", "Complete", "Ready=True Succeeded=True", "the person has bound a passkey"),
+        ("COMPLETE", "Complete", "Ready=True Succeeded=True", "The user has bound a passkey"),
         (
             "EXPIRED",
             "LinkExpired",
             "Ready=True Succeeded=False",
-            &format!("the link expired before a passkey was bound: {AGAIN}"),
+            &format!("The link expired before a passkey was bound; {AGAIN}"),
         ),
         (
             "REVOKED",
             "Revoked",
             "Ready=True Succeeded=False",
-            &format!("the job was revoked, which spec.revoked does not ask for: {AGAIN}"),
+            &format!("The job was revoked, but spec.revoked does not request it; {AGAIN}"),
         ),
         (
             "FAILED_TO_SEND",
             "FailedToSend",
             "Stalled=True Ready=False Succeeded=False",
-            &format!("the service could not send the email: check the identity's primary email address, then {AGAIN}"),
+            &format!("The service could not send the email; check the identity's primary email address, then {AGAIN}"),
         ),
     ];
     let name = |state: &str| state.to_lowercase().replace('_', "-");
@@ -117,7 +117,7 @@ async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
     assert_eq!(
         message(&request),
         format!(
-            "the credential binding job {id} is gone in Beyond Identity, and nothing is sent again for it: raise \
+            "Credential binding job {id} was not found in Beyond Identity, and nothing is sent again for it; raise \
              spec.attempt to send another email"
         )
     );

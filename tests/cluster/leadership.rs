@@ -181,7 +181,7 @@ async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1()
     );
     assert!(printed.ends_with(&said), "{printed}");
     let request = place.requests().get(REQUEST).await.unwrap();
-    assert_eq!(message(&request), "the operator is ending; the next one goes on");
+    assert_eq!(message(&request), "The operator is shutting down; the next process continues");
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     // That somebody never renews it.
     assert_one_email(&place).await;

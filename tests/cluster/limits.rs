@@ -71,7 +71,7 @@ async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_t
     assert_eq!(conditions(&waiting), "Reconciling=True Ready=False");
     assert_eq!(
         message(&waiting),
-        "the service limits the calls of its tenant: this object is reconciled when it is its turn"
+        "The service limits the request rate of the tenant; this object is queued until it may send requests"
     );
     beside.create_request().await;
     beside.request_says("RateLimited").await;

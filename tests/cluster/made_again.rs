@@ -50,7 +50,7 @@ async fn a_job_that_is_old_by_the_services_own_clock_is_not_waited_for_also_afte
     // By the service's clock it is not old enough yet, and this process does not know it for longer.
     place.delete_request(REQUEST).await;
     let request = place.request_says("Deleting").await;
-    assert_eq!(message(&request), "the deletion waits until every list of jobs must show the last one");
+    assert_eq!(message(&request), "Waiting until the last job is visible in job lists");
     assert_eq!(place.remote_state(&job), "REVOKED");
     place.realm.set_clock_skew(SignedDuration::from_secs(600 + 60));
     // A change wakes it; by this machine's clock it would wait for the settle time.

@@ -32,7 +32,7 @@ async fn nothing_is_sent_while_as_many_as_a_status_holds_cannot_be_revoked_and_a
     place.change_request(json!({"attempt": EARLIER + 2})).await.unwrap();
     let request = history.says("TooManyActiveLinks").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False RevokeRefused=True");
-    let said = "17 links of earlier attempts still work and cannot be revoked, so no further email is sent";
+    let said = "17 links of earlier attempts are still valid and cannot be revoked, so no further email is sent";
     assert!(message(&request).starts_with(said), "{}", message(&request));
     let status = request.status.as_ref().unwrap();
     assert_eq!((status.attempt, status.previous_jobs.len()), (Some(EARLIER + 1), 16));

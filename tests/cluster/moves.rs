@@ -54,7 +54,7 @@ async fn a_request_that_is_orphaned_first_moves_without_an_email() {
         place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
         move_elsewhere(&place, made_first).await;
         let request = place.named_request_says(ELSEWHERE, "Adopted").await;
-        assert!(message(&request).starts_with("nothing was sent, since an earlier link is still valid"));
+        assert!(message(&request).starts_with("Nothing was sent because an earlier link is still valid"));
         assert_eq!((job_of(&request), place.remote_state(&job).as_str()), (job.clone(), "LINK_SENT"));
         assert_eq!((place.mailed(), place.revocations().len()), (vec![job.clone()], 0));
         place.told(REQUEST, "Normal LeftBehind").await;

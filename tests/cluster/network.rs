@@ -46,7 +46,7 @@ impl Behind {
 
     /// Waits until the AuthenticatorConfig says that nothing was sent, and why.
     async fn unreachable(&self, way: &str, why: &str) {
-        let begun = format!("GET authenticator-configs was not sent, no connection was made{way}: ");
+        let begun = format!("GET authenticator-configs was not sent because no connection was made{way}: ");
         let config = self.place.config_says("ServiceUnavailable").await;
         let message = message(&config);
         assert!(message.starts_with(&begun) && message.contains(why), "{message}");
@@ -92,5 +92,5 @@ async fn a_proxy_that_is_down_is_said_and_waited_for() {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let [flag, file] = behind.ca_bundle();
     let _operator = behind.start(&[("HTTPS_PROXY", &format!("http://{nobody}"))], &[&flag, &file]).await;
-    behind.unreachable(" through the proxy that HTTPS_PROXY names", "Connection refused").await;
+    behind.unreachable(" through the proxy in HTTPS_PROXY", "Connection refused").await;
 }

@@ -32,12 +32,13 @@ async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
 
     let told = place.told(REQUEST, "Normal LeftBehind").await;
     let link = format!(
-        "the link of credential binding job {job} stays valid, as spec.deletionPolicy or --orphan-on-delete says"
+        "The link of credential binding job {job} stays valid because of spec.deletionPolicy or --orphan-on-delete"
     );
     assert_eq!(told.note, link);
     let told = place.told_of("AuthenticatorConfig", CONFIG, "Normal LeftBehind").await;
     let config = format!(
-        "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
+        "Authenticator configuration {id} stays in Beyond Identity because of spec.deletionPolicy or \
+         --orphan-on-delete"
     );
     assert_eq!(told.note, config);
     let (_, log) = process.stop();
@@ -68,7 +69,7 @@ async fn it_needs_no_token_and_what_is_in_doubt_is_settled_first() {
     place.create_request_of("joe", "joe").await;
     place.named_request_says("joe", "ServiceUnavailable").await;
     place.delete_request("joe").await;
-    let message = "the deletion waits, since it is not known whether the email was sent";
+    let message = "Deletion is waiting because it is not known whether the email was sent";
     crate::fixture::wait_for(place.requests(), "joe", "waits", |request| {
         crate::fixture::message(request).starts_with(message)
     })

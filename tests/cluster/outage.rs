@@ -16,7 +16,7 @@ async fn a_service_that_is_down_from_the_start_is_waited_for() {
     place.create_request().await;
     let config = place.config_says("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
-    assert!(message(&config).starts_with("GET authenticator-configs lost its connection ("), "{}", message(&config));
+    assert!(message(&config).starts_with("GET authenticator-configs lost the connection ("), "{}", message(&config));
     place.request_says("AuthenticatorConfigNotReady").await;
     place.realm.resume();
     place.request_says("LinkSent").await;
@@ -30,7 +30,7 @@ async fn a_request_waits_for_a_service_that_is_down() {
     place.create_request().await;
     let request = place.request_says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert!(message(&request).starts_with("GET identities/{id} lost its connection ("), "{}", message(&request));
+    assert!(message(&request).starts_with("GET identities/{id} lost the connection ("), "{}", message(&request));
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     place.realm.resume();
     place.request_says("LinkSent").await;
@@ -64,8 +64,7 @@ async fn too_many_calls_leave_no_doubt_and_the_pause_that_is_asked_for_is_kept()
     assert_eq!(request.status.as_ref().unwrap().send, None);
     assert_eq!(
         message(&request),
-        "POST credential-binding-jobs was refused because there are too many calls (429), and may be made again later: \
-         too many requests"
+        "POST credential-binding-jobs was rate limited (429) and can be retried later: too many requests"
     );
     place.request_says("LinkSent").await;
     assert_eq!(place.realm.outbox().len(), 1);
@@ -99,9 +98,7 @@ async fn a_configuration_waits_for_the_service_before_it_goes() {
     place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     let config = place.config_says("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
-    assert!(
-        message(&config).contains("is still to be deleted in Beyond Identity: GET authenticator-configs/{id} lost")
-    );
+    assert!(message(&config).contains("is not deleted in Beyond Identity yet: GET authenticator-configs/{id} lost"));
     place.realm.resume();
     wait_until_gone(place.configs(), CONFIG).await;
     assert_eq!(place.realm.configs(), []);
@@ -117,7 +114,7 @@ async fn a_request_waits_for_the_service_to_revoke_its_link_before_it_goes() {
     let request = place.request_says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
     assert_eq!(request.status.as_ref().unwrap().failing_since, None, "an outage is waited for, however long it takes");
-    let sentence = "is not revoked yet: POST credential-binding-jobs/{id}:revoke lost its connection (";
+    let sentence = "is not revoked yet: POST credential-binding-jobs/{id}:revoke lost the connection (";
     assert!(message(&request).contains(sentence), "{}", message(&request));
     place.realm.resume();
     wait_until_gone(place.requests(), REQUEST).await;

@@ -14,8 +14,8 @@ use crate::fixture::{
     wait_for, wait_until_gone,
 };
 
-const SENTENCE: &str = "all work on this object has stopped, its deletion included: take the annotation \
-                        beyondidentity.dev/paused off to go on";
+const SENTENCE: &str = "Reconciliation of this object is paused, including its deletion; remove the annotation \
+                        beyondidentity.dev/paused to resume";
 
 fn is_paused(object: &impl HasStatus) -> bool {
     said_by(object, CONDITION) == SENTENCE

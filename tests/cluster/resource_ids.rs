@@ -93,8 +93,8 @@ async fn another_resources_configuration_is_not_taken_until_its_mark_is_taken_ou
     assert_eq!(
         message(&says),
         format!(
-            "the authenticator configuration {} bears the mark {} of another object, so it is neither changed nor deleted; \
-             if that object is gone, take the mark out of the display name in Beyond Identity",
+            "Authenticator configuration {} has the ownership mark {} of another object, so it is neither changed \
+             nor deleted; if that object no longer exists, remove the mark from the display name in Beyond Identity",
             first.id,
             mark(&place, CONFIG)
         )
@@ -173,8 +173,9 @@ async fn a_provider_config_for_many_namespaces_has_to_allow_it() {
     assert_eq!(
         message(&config),
         format!(
-            "ClusterProviderConfig {} does not let a configuration be taken over by its id, which could be another tenant's: \
-             set managementPolicy: Observe here, or allow it there for all namespaces with spec: {{allowResourceIDs: true}}",
+            "ClusterProviderConfig {} does not allow adopting a configuration by its id, which could belong to \
+             another namespace; set spec.managementPolicy to Observe here, or spec.allowResourceIDs to true there \
+             for all its namespaces",
             place.provider
         )
     );
@@ -188,7 +189,7 @@ async fn a_provider_config_for_many_namespaces_has_to_allow_it() {
     place.config_says("ResourceIDNotAllowed").await;
     place.delete_config().await;
     let config = place.config_says("DeletionBlocked").await;
-    assert!(message(&config).contains("does not let a configuration be taken over by its id"), "{}", message(&config));
+    assert!(message(&config).contains("does not allow adopting a configuration by its id"), "{}", message(&config));
     assert_eq!(place.realm.requests_of(Operation::DeleteConfig), []);
 }
 
@@ -207,8 +208,8 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
-        "there is no authenticator configuration mistyped in Beyond Identity, and spec.resourceID names it: correct that, or \
-         take it out, and one is made"
+        "Authenticator configuration mistyped does not exist in Beyond Identity; correct spec.resourceID, or remove \
+         it to have one created"
     );
     place.change_config(json!({"resourceID": console.id})).await.unwrap();
     let config = place.config_says("TypeMismatch").await;
@@ -216,8 +217,8 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
     assert_eq!(
         message(&config),
         format!(
-            "the authenticator configuration {} is of the type console, and spec.config.type says hosted_web: correct that, or \
-             make another AuthenticatorConfig",
+            "Authenticator configuration {} has the type console, but spec.config.type is hosted_web; correct \
+             spec.config.type, or create another AuthenticatorConfig",
             console.id
         )
     );

@@ -91,8 +91,8 @@ async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it
     assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
     assert_eq!(
         message(&request),
-        "the service did not answer clearly when the email was to be sent, so it may have been; its job is being looked \
-         for, and nothing is sent meanwhile"
+        "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is being \
+         looked up, and nothing is sent meanwhile"
     );
     place.realm.remove_fault(hidden);
     place.request_says("LinkSent").await;
@@ -137,7 +137,7 @@ async fn one_asked_to_end_begins_no_send() {
     assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "it came to its end");
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     let request = place.request_says("Sending").await;
-    assert_eq!(message(&request), "the operator is ending; the next one goes on");
+    assert_eq!(message(&request), "The operator is shutting down; the next process continues");
     assert_eq!(request.status.unwrap().send, None);
     let _next = place.start().await;
     place.request_says("LinkSent").await;

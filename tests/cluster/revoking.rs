@@ -20,7 +20,7 @@ async fn a_link_that_is_out_is_revoked() {
     place.change_request(json!({"revoked": true})).await.unwrap();
     let request = place.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-    assert_eq!(message(&request), format!("the job was revoked; {AGAIN}"));
+    assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
     assert_eq!(request.status.unwrap().state.as_deref(), Some("REVOKED"));
     assert_eq!(place.remote_state(&job), "REVOKED");
     assert_eq!((place.revocations(), place.mailed()), (vec![job.clone()], vec![job]));
@@ -31,13 +31,13 @@ async fn a_link_that_is_out_is_revoked() {
 #[tokio::test]
 async fn what_is_dead_needs_no_revocation_and_a_passkey_stays() {
     let (place, _operator) = Fixture::ready_with(following).await;
-    let passkey = ("Complete", "Ready=True Succeeded=True", "the person has bound a passkey".to_owned());
+    let passkey = ("Complete", "Ready=True Succeeded=True", "The user has bound a passkey".to_owned());
     let dead = |what: &str| ("Revoked", "Ready=True Succeeded=False", format!("{what}; {AGAIN}"));
     let table = [
         ("complete", "COMPLETE", "Complete", passkey),
-        ("expired", "EXPIRED", "LinkExpired", dead("the link expired before it was revoked")),
-        ("failed", "FAILED_TO_SEND", "FailedToSend", dead("the email was never sent")),
-        ("revoked", "REVOKED", "Revoked", dead("the job was revoked")),
+        ("expired", "EXPIRED", "LinkExpired", dead("The link expired before it was revoked")),
+        ("failed", "FAILED_TO_SEND", "FailedToSend", dead("The email was never sent")),
+        ("revoked", "REVOKED", "Revoked", dead("The job was revoked")),
     ];
     for (name, state, before, (reason, row, sentence)) in table {
         place.realm.add_identity(Identity::active(name, "someone@example.com"));
@@ -77,7 +77,7 @@ async fn a_job_that_is_gone_counts_as_revoked() {
     place.change_request(json!({"revoked": true})).await.unwrap();
     let request = place.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-    assert_eq!(message(&request), format!("the job is gone in Beyond Identity; {AGAIN}"));
+    assert_eq!(message(&request), format!("The job was not found in Beyond Identity; {AGAIN}"));
     assert_eq!(place.mailed().len(), 1);
 }
 
@@ -92,7 +92,7 @@ async fn a_revocation_whose_answer_is_lost_is_asked_about() {
     let request = history.says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False", "it is owed");
     let request = place.request_says("Revoked").await;
-    assert_eq!(message(&request), format!("the job was revoked; {AGAIN}"));
+    assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
     assert_eq!(place.remote_state(&job), "REVOKED");
 }
 
@@ -102,7 +102,7 @@ async fn what_is_revoked_before_anything_was_sent_sends_nothing() {
     place.create_request_with(REQUEST, json!({"revoked": true})).await;
     let request = place.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-    assert_eq!(message(&request), format!("nothing was sent, since spec.revoked was true; {AGAIN}"));
+    assert_eq!(message(&request), format!("Nothing was sent because spec.revoked was true; {AGAIN}"));
     let status = request.status.unwrap();
     assert_eq!((status.attempt, status.job_id), (Some(1), None));
     assert_eq!(json!(status.skipped), json!("Revoked"));
@@ -136,7 +136,7 @@ async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
         assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown RevokeRefused=True");
         assert_eq!(reason(&request), "LinkSent", "the link is out");
         let sentence = format!(
-            "the link of credential binding job {job} cannot be revoked: POST \
+            "The link of credential binding job {job} cannot be revoked: POST \
              credential-binding-jobs/{{id}}:revoke was refused ({status}): "
         );
         assert!(said_by(&request, REVOKE_REFUSED).starts_with(&sentence), "{}", said_by(&request, REVOKE_REFUSED));

@@ -85,8 +85,8 @@ async fn a_right_to_a_secret_that_is_missing_is_named_and_counts_when_it_comes()
     assert_eq!(
         message(&request),
         format!(
-            "ClusterProviderConfig {}, spec.credentials.apiToken.secretRef: the operator lacks a right: a Role in namespace \
-             {} must let it list and watch the Secret another",
+            "The operator lacks permission to read Secret another, to which ClusterProviderConfig {} refers; grant it \
+             list and watch on that Secret by a Role in namespace {}",
             place.provider, place.operator_namespace
         )
     );
@@ -107,7 +107,7 @@ async fn a_right_to_write_a_status_that_is_missing_is_named_in_the_log_and_nothi
     less.rules = Some(rules);
     patch_rules(&roles, &less).await;
     place.create_request().await;
-    let sentence = "needs update on enrollmentrequests/status";
+    let sentence = "grant it update on enrollmentrequests/status";
     eventually("the log names the right", || {
         log_about(sentence).iter().any(|line| line.contains(&format!("namespace \"{}\"", place.namespace)))
     })

@@ -18,9 +18,9 @@ const CALLS: usize = 8;
 
 fn remedy(field: &str, plural: &str) -> String {
     format!(
-        "the API server did not store {field} as it was written: install the CustomResourceDefinition \
-         {plural}.beyondidentity.dev of this version, and look for an admission policy that changes statuses; nothing is sent \
-         or made that could not be written down"
+        "The API server did not store {field} as written, so nothing is sent or created; install the \
+         CustomResourceDefinition {plural}.beyondidentity.dev of this version, and check for an admission policy \
+         that changes statuses"
     )
 }
 

@@ -127,8 +127,8 @@ async fn what_cannot_be_decoded_says_so_and_nothing_is_sent() {
     let message = condition(&said, "Stalled").unwrap()["message"].as_str().unwrap();
     assert_eq!(
         message,
-        "this version of the operator cannot read the object, so nothing is done by it: in spec.deliveryMethod `EMAIL` was \
-         expected; upgrade the operator again, or correct that field"
+        "This version of the operator cannot decode the object and does not act on it: spec.deliveryMethod: expected \
+         `EMAIL`; upgrade the operator, or correct that field"
     );
     assert_eq!(condition(&said, "Ready").unwrap()["status"], "False");
     let told = place.told(REQUEST, "Warning NotDecodable").await;

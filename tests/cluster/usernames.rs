@@ -62,8 +62,8 @@ async fn a_username_that_leads_to_nobody_sends_nothing_until_it_does() {
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
-        "spec.identity.username: the realm has no identity of this username: correct it, or create the identity in \
-         Beyond Identity"
+        "The identity of spec.identity.username does not exist in the realm; correct that field, or create the \
+         identity in Beyond Identity"
     );
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     place.realm.edit_identity(JANE, |jane| jane.username = Some(username.clone()));
@@ -82,7 +82,8 @@ async fn a_username_that_leads_to_two_sends_to_neither() {
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
-        "spec.identity.username: it leads to more than one identity of the realm: give spec.identity.id instead"
+        "The username in spec.identity.username matches more than one identity of the realm; set spec.identity.id \
+         instead"
     );
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     place.change_request(json!({"identity": {"id": JANE, "username": null}})).await.unwrap();
@@ -104,7 +105,7 @@ async fn somebody_else_in_the_answer_gets_no_email() {
     let history = History::of(&place.requests(), REQUEST).await;
     create(&place, &username).await;
     let request = place.request_says("IdentityNotFound").await;
-    assert!(message(&request).starts_with("spec.identity.username: the realm has no identity of this username"));
+    assert!(message(&request).starts_with("The identity of spec.identity.username does not exist in the realm"));
     assert_eq!(place.realm.requests_of(Operation::ListJobs), []);
     place.realm.remove_fault(rule);
     let request = place.request_says("LinkSent").await;
@@ -128,15 +129,14 @@ async fn what_is_wrong_with_the_identity_or_the_answer_is_said_without_the_usern
     let request = history.says("IdentityNotActive").await;
     assert_eq!(
         message(&request),
-        "spec.identity.username: the identity of this username is suspended, not active: activate it in Beyond Identity"
+        "The identity of spec.identity.username is suspended, not active; activate it in Beyond Identity"
     );
     place.realm.set_identity_status(JANE, "active");
     place.realm.edit_identity(JANE, |jane| jane.email = None);
     let request = history.says("NoEmailAddress").await;
     assert_eq!(
         message(&request),
-        "spec.identity.username: the identity of this username has no primary email address: give it one in Beyond \
-         Identity"
+        "The identity of spec.identity.username has no primary email address; add one in Beyond Identity"
     );
     assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
     place.realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned()));

@@ -188,8 +188,8 @@ async fn a_link_is_revoked_by_its_jobs_name_and_that_is_no_warning() {
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(
         message(&request),
-        "the job was revoked, as the annotation beyondidentity.dev/revoke asks for: raise spec.attempt to send another \
-         email"
+        "The job was revoked, as the annotation beyondidentity.dev/revoke requests; raise spec.attempt to send \
+         another email"
     );
     assert_eq!((place.remote_state(&job).as_str(), place.revocations()), ("REVOKED", vec![job.clone()]));
     place.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;

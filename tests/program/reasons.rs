@@ -10,13 +10,13 @@ use beyond_identity_operator::api::reason::{REASONS, Shown};
 use crate::page::up_to_date;
 
 const INTRODUCTION: &str = "\
-# What can be said of an object, and what to do
+# Reasons of conditions and events
 
-Each condition has one of these reasons, and so has each event. The message beside it names the object, the field and
-the remedy, as far as they are known. This page is made of [the registry](../src/api/reason.rs), with
+Each condition and each event has one of these reasons. Its message names the object, the field and the remedy, where
+they are known. This page is generated from [the registry](../src/api/reason.rs) by
 `UPDATE=1 cargo test --test program reasons`.
 
-| How it shows | What it means |
+| Shown as | Meaning |
 |---|---|
 ";
 
@@ -28,24 +28,30 @@ fn name(shown: Shown) -> &'static str {
         Shown::Waiting => "waiting",
         Shown::Stalled => "stalled",
         Shown::Deleting => "deleting",
-        Shown::Beside => "beside",
+        Shown::Beside => "additional",
         Shown::Event => "event",
     }
 }
 
 const MEANINGS: [(Shown, &str); 7] = [
-    (Shown::Ready, "`Ready` is True: the API has accepted what was asked for. Flux says Current, Argo CD Healthy."),
-    (Shown::InProgress, "`Reconciling` is True: under way, or it comes right by itself. InProgress; Progressing."),
+    (Shown::Ready, "`Ready` is True: the API has accepted the request. Flux shows Current, Argo CD shows Healthy."),
+    (
+        Shown::InProgress,
+        "`Reconciling` is True: work is in progress, or the problem resolves by itself. Flux shows InProgress, Argo CD shows Progressing.",
+    ),
     (
         Shown::Waiting,
-        "`Reconciling` is True for `--grace-period`, then `Stalled`: it comes right when somebody acts elsewhere. InProgress, then Failed; Progressing, then Degraded. What is settled keeps what it said.",
+        "`Reconciling` is True for `--grace-period`, then `Stalled`: the problem must be fixed in another object or system. Flux shows InProgress, then Failed; Argo CD shows Progressing, then Degraded. An object that has already reached its goal keeps its conditions.",
     ),
-    (Shown::Stalled, "`Stalled` is True: it takes a change of this object. Failed; Degraded."),
-    (Shown::Deleting, "The object is being deleted, and `Ready` says what that waits for. Terminating; Progressing."),
-    (Shown::Beside, "A condition type of this name, beside the others, for as long as it is so."),
+    (Shown::Stalled, "`Stalled` is True: this object must be changed. Flux shows Failed, Argo CD shows Degraded."),
+    (
+        Shown::Deleting,
+        "The object is being deleted, and `Ready` names what the deletion waits for. Flux shows Terminating, Argo CD shows Progressing.",
+    ),
+    (Shown::Beside, "An additional condition of this type, present only while it is True."),
     (
         Shown::Event,
-        "An event of this reason. What shows as a condition is told by an event, too, when it begins, save `Sending` and `Creating`.",
+        "An event with this reason. When a reason first appears in a condition, an event reports it too, except for `Sending` and `Creating`.",
     ),
 ];
 
@@ -59,11 +65,7 @@ fn the_page_is_up_to_date() {
     for entry in REASONS {
         if entry.of != heading {
             heading = entry.of;
-            writeln!(
-                page,
-                "\n## {heading}\n\n| Reason | How it shows | What it means | What to do |\n|---|---|---|---|"
-            )
-            .unwrap();
+            writeln!(page, "\n## {heading}\n\n| Reason | Shown as | Meaning | Remedy |\n|---|---|---|---|").unwrap();
         }
         let shown: Vec<_> = entry.shown.iter().copied().map(name).collect();
         writeln!(page, "| `{}` | {} | {} | {} |", entry.reason, shown.join(", "), entry.meaning, entry.remedy).unwrap();

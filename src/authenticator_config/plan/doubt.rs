@@ -27,8 +27,8 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
         Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
             Phase::InDoubt(why(
                 Reason::CreateInDoubt,
-                "the service did not answer clearly when the configuration was to be made, so it may have been; it is \
-                 being looked for by its mark, and none is made meanwhile",
+                "The service did not clearly confirm or refuse the create, so the configuration may exist; it is \
+                 being looked up by its ownership mark, and none is created meanwhile",
             )),
             Until::After(pause),
         )),

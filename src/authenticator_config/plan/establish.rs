@@ -47,7 +47,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
         realm_id: realm.realm_id.clone(),
         timeout_seconds: input.times.record_timeout_seconds(),
     };
-    let phase = Phase::InDoubt(why(Reason::Creating, "making the authenticator configuration"));
+    let phase = Phase::InDoubt(why(Reason::Creating, "Creating the authenticator configuration"));
     Ok(Step::WriteAhead(Box::new(record), phase))
 }
 
@@ -64,8 +64,8 @@ fn not_found(input: &Input<'_>, id: &str) -> Step {
     input.blocked(
         Reason::ConfigurationNotFound,
         format!(
-            "there is no authenticator configuration {id} in Beyond Identity, and spec.resourceID names it: correct that, or \
-             take it out, and one is made"
+            "Authenticator configuration {id} does not exist in Beyond Identity; correct spec.resourceID, or remove \
+             it to have one created"
         ),
     )
 }

@@ -41,8 +41,8 @@ impl<'a> Input<'a> {
             return Err(self.refused(
                 Reason::TypeMismatch,
                 format!(
-                    "the authenticator configuration {id} is of the type {type_}, and spec.config.type says {}: correct \
-                     that, or make another AuthenticatorConfig",
+                    "Authenticator configuration {id} has the type {type_}, but spec.config.type is {}; correct \
+                     spec.config.type, or create another AuthenticatorConfig",
                     self.desired.type_
                 ),
             ));
@@ -52,8 +52,9 @@ impl<'a> Input<'a> {
             Some(stranger) => Err(self.blocked(
                 Reason::ConfigurationInUse,
                 format!(
-                    "the authenticator configuration {id} bears the mark {stranger} of another object, so it is neither \
-                     changed nor deleted; if that object is gone, take the mark out of the display name in Beyond Identity"
+                    "Authenticator configuration {id} has the ownership mark {stranger} of another object, so it is \
+                     neither changed nor deleted; if that object no longer exists, remove the mark from the display \
+                     name in Beyond Identity"
                 ),
             )),
         }
@@ -87,8 +88,8 @@ impl<'a> Input<'a> {
         Err(self.blocked(
             Reason::InconsistentAnswers,
             format!(
-                "the service lists the authenticator configuration {id}, and does not find it by its id: nothing is done until \
-                 its answers agree; if they never do, tell the vendor"
+                "The service lists authenticator configuration {id} but does not find it by its id, so nothing is \
+                 done until its answers agree; if they never do, report it to the vendor"
             ),
         ))
     }

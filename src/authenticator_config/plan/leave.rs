@@ -17,13 +17,13 @@ const NAMED: usize = 3;
 
 pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
     let id = input.status.id.as_deref().unwrap_or_default();
-    let what = format!("the authenticator configuration {id} is still to be deleted in Beyond Identity");
+    let what = format!("authenticator configuration {id} is not deleted in Beyond Identity yet");
     leave(input).unwrap_or_else(|step| held_up(input, step, &what))
 }
 
 /// What a step that settles a doubt means to an object that is being deleted.
 pub(in crate::authenticator_config) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
-    held_up(input, step, "it is not known whether the authenticator configuration was made")
+    held_up(input, step, "it is not known whether the authenticator configuration was created")
 }
 
 fn leave(input: &Input<'_>) -> Result<Step, Step> {
@@ -32,8 +32,8 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     if input.desired.observe && input.lifecycle().undecodable.is_some() {
         // Whether it was only to be observed cannot be read.
         let what = format!(
-            "the authenticator configuration {id} stays in Beyond Identity, since this version cannot read whether it is to be \
-             deleted: if it is not needed any more, delete it there"
+            "Authenticator configuration {id} stays in Beyond Identity because this version cannot decode whether to \
+             delete it; delete it there if it is no longer needed"
         );
         return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
     }
@@ -43,7 +43,8 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     if input.lifecycle().orphan {
         shown(input)?;
         let what = format!(
-            "the authenticator configuration {id} stays in Beyond Identity, as spec.deletionPolicy or --orphan-on-delete says"
+            "Authenticator configuration {id} stays in Beyond Identity because of spec.deletionPolicy or \
+             --orphan-on-delete"
         );
         return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
     }
@@ -75,7 +76,9 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
 }
 
 fn still_there(input: &Input<'_>, id: &str) -> Step {
-    let message = format!("the service accepted to delete the authenticator configuration {id}, and still has it");
+    let message = format!(
+        "The API accepted the deletion of authenticator configuration {id}, but the configuration still exists"
+    );
     input.blocked(Reason::InconsistentAnswers, message)
 }
 
@@ -102,8 +105,9 @@ fn unused(input: &Input<'_>) -> Result<(), Step> {
     let named = users.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = if users.len() > NAMED { " and others" } else { "" };
     let message = format!(
-        "the deletion waits while this AuthenticatorConfig is referred to by EnrollmentRequest {named}{more}: delete what \
-         refers to it first, or set deletionPolicy: Orphan to leave the configuration in Beyond Identity"
+        "Deletion is waiting because this AuthenticatorConfig is referenced by EnrollmentRequest {named}{more}; \
+         delete what refers to it first, or set spec.deletionPolicy to Orphan to leave the configuration in Beyond \
+         Identity"
     );
     let phase = Phase::Deleting { why: why(Reason::InUse, message), blocked: false };
     Err(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))))
@@ -125,7 +129,7 @@ fn shown(input: &Input<'_>) -> Result<(), Step> {
     if left.is_zero() {
         return Ok(());
     }
-    let message = "the deletion waits until every list must show the configuration that is left in Beyond Identity";
+    let message = "Waiting until the configuration that stays in Beyond Identity is visible in configuration lists";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
     Err(Step::Wait(Wait::saying(phase, Until::After(left))))
 }

@@ -46,7 +46,7 @@ async fn what_is_held_back_is_not_sent_and_may_be_made_again() {
     assert_eq!(after, Some(PAUSE));
     assert_eq!(
         message,
-        "POST credential-binding-jobs was not sent, since the service asked to be left alone for a while"
+        "POST credential-binding-jobs was not sent because the rate limit of the service is still in effect"
     );
     assert!(server.requests().is_empty());
 }

@@ -93,8 +93,7 @@ async fn whatever_says_neither_yes_nor_no_is_in_doubt() {
     }
     assert_eq!(
         revoke(Reply::Send(answer("409 Conflict", conflict))).await.unwrap_err().to_string(),
-        "POST credential-binding-jobs/{id}:revoke was answered with 409, and may have been carried out all the same: \
-         it is complete"
+        "POST credential-binding-jobs/{id}:revoke returned 409; the request may have taken effect: it is complete"
     );
 }
 

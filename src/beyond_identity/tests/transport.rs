@@ -76,7 +76,7 @@ async fn the_timeout_of_the_client_holds_for_reads() {
     let server = Server::start([Reply::Hang(vec![])]).await;
     let error = client(server.address, Duration::from_millis(100)).identity("jane").await.unwrap_err();
     assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
-    assert_eq!(error.to_string(), "GET identities/{id} got no whole answer within 100 ms");
+    assert_eq!(error.to_string(), "GET identities/{id} got no complete response within 100 ms");
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn configurations_are_made_changed_and_deleted() {
     let gone = client.delete_authenticator_config("c").await.unwrap_err();
     assert_eq!(
         gone.to_string(),
-        "DELETE authenticator-configs/{id} found nothing under this id (404): It is not there."
+        "DELETE authenticator-configs/{id} found no object with this id (404): It is not there."
     );
     let requests = server.requests();
     assert!(requests[0].ends_with(r#"{"authenticator_config":{"config":{"type":"hosted_web"}}}"#));

@@ -64,7 +64,7 @@ fn read(input: &Input<'_>, reference: &ProviderConfigRef, person: &Person, job_i
         return input.failed(failure);
     }
     if input.observed.read.len() >= READS {
-        let message = "reading the identity's existing credential binding jobs, to see whether one of them still works";
+        let message = "Reading the identity's existing credential binding jobs to find one whose link is still valid";
         return Step::Wait(Wait::saying(Phase::AtWork(why(Reason::Sending, message)), Until::After(NEXT_READS)));
     }
     let job =

@@ -39,8 +39,8 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
         Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
             Phase::InDoubt(why(
                 Reason::SendInDoubt,
-                "the service did not answer clearly when the email was to be sent, so it may have been; its job is \
-                 being looked for, and nothing is sent meanwhile",
+                "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is \
+                 being looked up, and nothing is sent meanwhile",
             )),
             Until::After(pause),
         )),
@@ -85,8 +85,8 @@ fn unreadable(field: &str) -> Phase {
     Phase::Refused(why(
         Reason::StatusEdited,
         format!(
-            "this version cannot read status.send.{field}, which another version wrote, so it cannot tell whether the email was \
-             sent, and sends none: run that version until the email is settled"
+            "This version cannot decode status.send.{field}, which another version wrote, so the outcome of the send \
+             is unknown and nothing is sent; run that version until the outcome is known"
         ),
     ))
 }
@@ -95,8 +95,9 @@ fn edited(field: &str) -> Phase {
     Phase::Refused(why(
         Reason::StatusEdited,
         format!(
-            "somebody has edited status.send.{field}, so nobody can tell whether the email was sent, and none is: with \
-             kubectl edit --subresource=status put back what stood there, or take status.send out where none was sent"
+            "The field status.send.{field} was modified outside the operator, so the outcome of the send is unknown \
+             and nothing is sent; with kubectl edit --subresource=status restore the field, or remove status.send if \
+             no email was sent"
         ),
     ))
 }

@@ -23,8 +23,8 @@ impl Input<'_> {
         self.blocked(
             Reason::InconsistentAnswers,
             format!(
-                "the service lists credential binding job {job_id}, and does not find it by its id: nothing is done until its \
-                 answers agree; if they never do, tell the vendor"
+                "The service lists credential binding job {job_id} but does not find it by its id, so nothing is \
+                 done until its answers agree; if they never do, report it to the vendor"
             ),
         )
     }

@@ -34,7 +34,7 @@ fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
         Step::RemoveFinalizer { left: None } => Step::RemoveFinalizer { left: Some(unknown.clone()) },
         Step::RemoveFinalizer { left: Some(Left::Kept(what) | Left::Behind(what)) } => {
             let (Left::Kept(unknown) | Left::Behind(unknown)) = unknown;
-            Step::RemoveFinalizer { left: Some(Left::Behind(format!("{unknown}; {what}"))) }
+            Step::RemoveFinalizer { left: Some(Left::Behind(format!("{unknown}. {what}."))) }
         }
         step => step,
     }
@@ -53,7 +53,8 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     let left = (!kept.is_empty()).then(|| {
         let jobs = kept.join(", ");
         Left::Kept(format!(
-            "the link of credential binding job {jobs} stays valid, as spec.deletionPolicy or --orphan-on-delete says"
+            "The link of credential binding job {jobs} stays valid because of spec.deletionPolicy or \
+             --orphan-on-delete"
         ))
     });
     Ok(Step::RemoveFinalizer { left })
@@ -130,7 +131,7 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
 }
 
 fn every_list_must_show_it(left: Duration) -> Step {
-    let message = "the deletion waits until every list of jobs must show the last one";
+    let message = "Waiting until the last job is visible in job lists";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
     Step::Wait(Wait::saying(phase, Until::After(left)))
 }
@@ -140,8 +141,8 @@ fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
     if let Step::Wait(Wait { say: Some(Phase::JobGone(_) | Phase::Revoked { .. }), .. }) = step {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();
         let left = format!(
-            "the status does not say in which realm its jobs are, so nothing was revoked, and the link of credential binding job \
-             {} may still work: revoke it in Beyond Identity",
+            "The status does not name the realm of its jobs, so nothing was revoked, and the link of credential \
+             binding job {} may still be valid; revoke it in Beyond Identity",
             jobs.join(", ")
         );
         return Step::RemoveFinalizer { left: Some(Left::Behind(left)) };

@@ -67,8 +67,8 @@ fn room_for_another_link(input: &Input<'_>) -> Result<(), Step> {
     Err(input.blocked(
         Reason::TooManyActiveLinks,
         format!(
-            "{active} links of earlier attempts still work and cannot be revoked, so no further email is sent: see the \
-             condition RevokeRefused, or revoke their jobs in Beyond Identity"
+            "{active} links of earlier attempts are still valid and cannot be revoked, so no further email is sent; \
+             see the condition RevokeRefused, or revoke their jobs in Beyond Identity"
         ),
     ))
 }
@@ -81,8 +81,8 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
         Fact::Known(None) => Err(input.blocked(
             Reason::AuthenticatorConfigNotFound,
             format!(
-                "spec.authenticatorConfigRef: there is no AuthenticatorConfig {name} in namespace {}: create it, or \
-                 correct the name",
+                "AuthenticatorConfig {name} does not exist in namespace {}; create it, or correct \
+                 spec.authenticatorConfigRef",
                 input.desired.namespace
             ),
         )),
@@ -91,24 +91,24 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
         Fact::Known(Some(Config { leaving: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigNotFound,
             format!(
-                "AuthenticatorConfig {name} is being deleted, and waits for this request: delete this request too, or correct \
-                 spec.authenticatorConfigRef"
+                "AuthenticatorConfig {name} is being deleted and waits for this request; delete this request too, or \
+                 correct spec.authenticatorConfigRef"
             ),
         )),
         Fact::Known(Some(Config { stalled: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigStalled,
-            format!("AuthenticatorConfig {name} is Stalled: its condition says what is to be done"),
+            format!("AuthenticatorConfig {name} is Stalled; see its conditions"),
         )),
         // Nobody works on it until somebody takes the annotation off.
         Fact::Known(Some(Config { paused: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigNotReady,
-            format!("AuthenticatorConfig {name} is not Ready, and is paused: take the annotation {PAUSED} off it"),
+            format!("AuthenticatorConfig {name} is not Ready and is paused; remove the annotation {PAUSED} from it"),
         )),
         // Its becoming Ready wakes this request; the long wait is for a watch that missed it.
         Fact::Known(Some(_)) => Err(Step::Wait(Wait::saying(
             Phase::AtWork(why(
                 Reason::AuthenticatorConfigNotReady,
-                format!("waiting for AuthenticatorConfig {name} to become Ready"),
+                format!("Waiting for AuthenticatorConfig {name} to become Ready"),
             )),
             Until::After(input.times.resync),
         ))),
@@ -118,29 +118,28 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
 /// What the vendor demands of an identity: it exists, is active, and has an address for the email.
 fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Result<&'a Identity, Step> {
     // A username is often an address, and is not to be shown.
-    let (field, name) = match &input.desired.identity {
-        Who::Id(id) => ("spec.identity.id", format!("identity {id}")),
-        Who::Username(_) => ("spec.identity.username", "identity of this username".to_owned()),
+    let name = match &input.desired.identity {
+        Who::Id(id) => format!("Identity {id} of spec.identity.id"),
+        Who::Username(_) => "The identity of spec.identity.username".to_owned(),
     };
-    let blocked = |reason, what: &str| Err(input.blocked(reason, format!("{field}: {what}")));
+    let blocked = |reason, what: &str| Err(input.blocked(reason, format!("{name} {what}")));
     match &input.observed.identity {
         Fact::Unknown => Err(Step::Fetch(Query::Identity(reference.clone(), input.desired.identity.clone()))),
         Fact::Failed(failure) => Err(input.failed(failure)),
         Fact::Known(None) => blocked(
             Reason::IdentityNotFound,
-            &format!("the realm has no {name}: correct it, or create the identity in Beyond Identity"),
+            "does not exist in the realm; correct that field, or create the identity in Beyond Identity",
         ),
         Fact::Known(Some(identity)) if !is_active(identity) => blocked(
             Reason::IdentityNotActive,
             &format!(
-                "the {name} is {}, not active: activate it in Beyond Identity",
+                "is {}, not active; activate it in Beyond Identity",
                 text::status_text(identity.status.as_ref().map_or("", IdentityStatus::as_str))
             ),
         ),
-        Fact::Known(Some(identity)) if identity.primary_email_address().is_none() => blocked(
-            Reason::NoEmailAddress,
-            &format!("the {name} has no primary email address: give it one in Beyond Identity"),
-        ),
+        Fact::Known(Some(identity)) if identity.primary_email_address().is_none() => {
+            blocked(Reason::NoEmailAddress, "has no primary email address; add one in Beyond Identity")
+        }
         Fact::Known(Some(identity)) => Ok(identity),
     }
 }
@@ -189,12 +188,14 @@ fn write_ahead(
     };
     let existing: Vec<String> = matching::existing(&listed.jobs, &send).map(|job| job.id.clone()).collect();
     if existing.len() > MAX_EXISTING_JOBS {
-        let message =
-            format!("the identity has {} jobs that cannot be told from a new one: nothing is sent", existing.len());
+        let message = format!(
+            "The identity has {} jobs that cannot be distinguished from a new one, so nothing is sent",
+            existing.len()
+        );
         return Err(input.refused(Reason::Refused, message));
     }
     send.existing_job_ids = existing;
-    let phase = Phase::InDoubt(why(Reason::Sending, "sending the enrolment email"));
+    let phase = Phase::InDoubt(why(Reason::Sending, "Sending the enrolment email"));
     Ok(Step::WriteAhead(Box::new(send), phase))
 }
 

@@ -18,17 +18,16 @@ pub(super) fn service(
 ) -> Result<Recognized, Step> {
     match input.observed.recognized.get(identity_id).unwrap_or(&Fact::Unknown) {
         Fact::Unknown => {
-            let known =
-                Known { identity_id: identity_id.to_owned(), authenticator_config_id: config_id.to_owned() };
+            let known = Known { identity_id: identity_id.to_owned(), authenticator_config_id: config_id.to_owned() };
             Err(Step::Fetch(Query::Recognize(reference.clone(), known)))
         }
         Fact::Failed(failure) => Err(input.failed(failure)),
         Fact::Known(Recognized { identity: false, config: false }) => Err(input.blocked(
             Reason::UnrecognizedService,
             format!(
-                "what answers behind {reference} knows neither identity {identity_id} nor authenticator configuration \
-                 {config_id}, so it may be another service, and its answers are not relied on: check the name resolution, \
-                 the proxies and the endpoint"
+                "The service behind {reference} knows neither identity {identity_id} nor authenticator configuration \
+                 {config_id}, so it may be another service and its answers are not trusted; check the name \
+                 resolution, the proxies and the endpoint"
             ),
         )),
         Fact::Known(recognized) => Ok(*recognized),

@@ -188,7 +188,7 @@ fn confirmed_gone(input: &Input<'_>, job: &JobRef) -> Result<(), Step> {
 }
 
 fn being_revoked() -> Step {
-    let phase = Phase::AtWork(why(Reason::Revoking, "the link is being revoked"));
+    let phase = Phase::AtWork(why(Reason::Revoking, "The link is being revoked"));
     Step::Wait(Wait::saying(phase, Until::Backoff(None)))
 }
 

@@ -19,7 +19,8 @@ where
         let why = why(
             Reason::Paused,
             format!(
-                "all work on this object has stopped, its deletion included: take the annotation {PAUSED} off to go on"
+                "Reconciliation of this object is paused, including its deletion; remove the annotation {PAUSED} to \
+                 resume"
             ),
         );
         let (generation, observed) = (generation_of(&self.object), self.object.observed_generation());

@@ -33,7 +33,7 @@ where
         self.gone = true;
         if left.is_none() {
             // No event: the object is gone, and all is as it should be.
-            let done = why(Reason::Deleting, "the object goes, and nothing is left to be revoked or deleted");
+            let done = why(Reason::Deleting, "Finalizer removed; nothing is left to revoke or delete");
             self.log(EventType::Normal, &done);
         }
         Ok(())

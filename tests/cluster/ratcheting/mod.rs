@@ -266,11 +266,11 @@ async fn writes(case: &Case) -> Result<(), String> {
         };
         merge(&mut moved["status"], change);
         put_status(case, moved).await.map_err(|error| format!("another state in status: {error}"))?;
-        say(case, &Phase::Outstanding(why(Reason::LinkSent, "the enrolment email was sent"))).await?;
+        say(case, &Phase::Outstanding(why(Reason::LinkSent, "The enrolment email was sent"))).await?;
     }
     case.api.delete(&case.name, &DeleteParams::default()).await.map_err(|error| format!("deletion: {error}"))?;
     if has_status {
-        let why = why(Reason::Deleting, "the link is being revoked");
+        let why = why(Reason::Deleting, "The link is being revoked");
         say(case, &Phase::Deleting { why, blocked: false }).await?;
     }
     finalizer(case, json!([])).await?;

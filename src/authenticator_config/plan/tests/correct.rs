@@ -93,7 +93,7 @@ fn what_bears_anothers_mark_is_not_touched() {
     assert_eq!(waits(&step), (Reason::ConfigurationInUse, Until::Backoff(None)));
     let stranger = Mark::of("demo", "identity", "another").to_string();
     let message = said(&step).why().message.clone();
-    assert!(message.contains(&stranger) && message.contains("take the mark out of the display name"), "{message}");
+    assert!(message.contains(&stranger) && message.contains("remove the mark from the display name"), "{message}");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
     }
     let step = next_in_deletion(&made().with(|it| it.deleted = Some(Err(refused()))));
     let message = said(&step).why().message.clone();
-    assert!(message.ends_with("in Beyond Identity: an application still uses it"), "{message}");
+    assert!(message.ends_with("in Beyond Identity yet: an application still uses it"), "{message}");
 }
 
 #[test]
@@ -105,8 +105,9 @@ fn what_blocks_a_deletion_is_tried_again_when_the_grace_period_is_over_at_the_la
 #[test]
 fn when_the_grace_period_is_over_the_object_is_let_go_and_it_is_said_what_is_left() {
     let made = || made(Some(ours("4e129fc8")));
-    let standing = "it was let go although the authenticator configuration 4e129fc8 is still to be deleted";
-    let doubt = "it was let go although it is not known whether the authenticator configuration was made";
+    let standing = "Finalizer removed after the grace period, but authenticator configuration 4e129fc8 is not deleted";
+    let doubt = "Finalizer removed after the grace period, but it is not known whether the authenticator \
+                 configuration was created";
     for (observed, begin, end) in [
         (made().with(|it| it.deleted = Some(Err(refused()))), standing, "an application still uses it"),
         (made().with(|it| it.object.realms = leads(Fact::Failed(blocked()))), standing, "no Secret"),
@@ -148,9 +149,9 @@ fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() 
     assert_eq!(next_in_deletion(&unknown), Step::Fetch(Query::Users));
     assert_eq!(next_in_deletion(&used_by(&[])), ask_realm());
     for (users, named) in [
-        (&["jane"][..], "referred to by EnrollmentRequest jane:"),
-        (&["a", "b", "c"], "referred to by EnrollmentRequest a, b, c:"),
-        (&["a", "b", "c", "d"], "referred to by EnrollmentRequest a, b, c and others:"),
+        (&["jane"][..], "referenced by EnrollmentRequest jane;"),
+        (&["a", "b", "c"], "referenced by EnrollmentRequest a, b, c;"),
+        (&["a", "b", "c", "d"], "referenced by EnrollmentRequest a, b, c and others;"),
     ] {
         let step = next_in_deletion(&used_by(users));
         assert_eq!(waits(&step), (Reason::InUse, RESYNC));

@@ -3,7 +3,7 @@
 use super::*;
 
 fn undecodable() -> Desired {
-    desired().with(|it| it.lifecycle.undecodable = Some("in spec.x y was expected".to_owned()))
+    desired().with(|it| it.lifecycle.undecodable = Some("spec.x: expected y".to_owned()))
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_list_that_failed_settles_nothing() {
 #[test]
 fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
     let step = next(&deleting(), &in_doubt(vec![], 0));
-    assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("the deletion waits")));
+    assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("Deletion is waiting")));
     assert_eq!(found(&next(&deleting(), &in_doubt(vec![job("a")], 0))), "a");
     assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { left: None });
 }
@@ -174,7 +174,10 @@ fn from_a_record_that_somebody_has_edited_nothing_is_concluded() {
             observed.status.send.iter_mut().for_each(edit);
             let step = next(&desired(), &observed);
             assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::StatusEdited), "{field}");
-            assert!(said(&step).why().message.contains(&format!("status.send.{field},")), "{step:?}");
+            assert!(
+                said(&step).why().message.contains(&format!("status.send.{field} was modified outside the operator,")),
+                "{step:?}"
+            );
             assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }), "{field}");
             observed.object.grace_remaining = Duration::ZERO;
             assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { left: Some(_) }), "{field}");

@@ -295,7 +295,7 @@ fn a_link_whose_time_is_over_by_the_services_own_clock_is_shown_as_expired_and_m
     let said = said(&step).why().message.clone();
     assert_eq!(reason(&step), Reason::LinkExpired);
     assert!(
-        said.starts_with("the link expired at 2025-12-29T12:00:00Z, though the job is still in state LINK_SENT"),
+        said.starts_with("The link expired at 2025-12-29T12:00:00Z, although the job is still in state LINK_SENT"),
         "{said}"
     );
 

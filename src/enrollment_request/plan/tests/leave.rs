@@ -10,7 +10,7 @@ use crate::enrollment_request::testing::{concluded, job, send};
 fn what_is_orphaned_is_let_go_with_its_link() {
     let orphan = deleting().with(|it| it.lifecycle.orphan = true);
     let Step::RemoveFinalizer { left: Some(Left::Kept(kept)) } = next(&orphan, &settled()) else { panic!() };
-    assert!(kept.starts_with("the link of credential binding job job stays valid"), "{kept}");
+    assert!(kept.starts_with("The link of credential binding job job stays valid"), "{kept}");
     let dead =
         settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
     assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { left: None }, "nothing is left");

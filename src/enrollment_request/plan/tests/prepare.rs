@@ -61,13 +61,13 @@ fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
 fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
     let missing = next(&desired(), &prepared().with(|it| it.config = Fact::Known(None)));
     assert!(matches!(said(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
-        && why.message.contains("AuthenticatorConfig hosted-web in namespace identity")));
+        && why.message.contains("AuthenticatorConfig hosted-web does not exist in namespace identity")));
     let unready = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(config(None)))));
     assert!(matches!(said(&unready), Phase::AtWork(why) if why.reason == Reason::AuthenticatorConfigNotReady));
     let leaving = Config { leaving: true, ..config(None) };
     let step = next(&desired(), &fresh().with(|it| it.config = Fact::Known(Some(leaving))));
     assert_eq!(reason(&step), Reason::AuthenticatorConfigNotFound);
-    assert!(said(&step).why().message.contains("is being deleted, and waits for this request"), "{step:?}");
+    assert!(said(&step).why().message.contains("is being deleted and waits for this request"), "{step:?}");
     let stalled = Config { stalled: true, ..config(None) };
     let stalled = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(stalled))));
     assert!(matches!(said(&stalled), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigStalled));
@@ -86,7 +86,7 @@ fn an_identity_has_to_be_there_active_and_to_have_an_address() {
     for (identity, wanted) in cases {
         let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(identity)));
         assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == wanted
-            && why.message.starts_with("spec.identity.id: ") && !why.message.contains("example.com")));
+            && why.message.contains(" of spec.identity.id ") && !why.message.contains("example.com")));
     }
     let silent: Identity =
         serde_json::from_str(&format!(r#"{{"id": "9ca7716e846cfa97", "traits": {address}}}"#)).unwrap();
@@ -161,7 +161,10 @@ fn a_username_is_never_shown() {
     for identity in [None, Some(identity("{}", "active")), Some(identity("{}", "suspended"))] {
         let step = next(&desired, &prepared().with(|it| it.identity = Fact::Known(identity)));
         let message = said(&step).why().message.clone();
-        assert!(message.starts_with("spec.identity.username: the ") && !message.contains("jane"), "{message}");
+        assert!(
+            message.starts_with("The identity of spec.identity.username ") && !message.contains("jane"),
+            "{message}"
+        );
     }
 }
 

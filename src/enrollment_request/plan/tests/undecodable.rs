@@ -7,7 +7,7 @@ use crate::enrollment_request::testing::{concluded, job, send};
 fn undecodable() -> Desired {
     // By this, if it counted, a link would be revoked, and an email sent.
     desired().with(|it| {
-        it.lifecycle.undecodable = Some("in spec.x y was expected".to_owned());
+        it.lifecycle.undecodable = Some("spec.x: expected y".to_owned());
         it.revoked = true;
         it.attempt = 7;
     })
