@@ -130,9 +130,9 @@ reasons! {
     "AuthenticatorConfig" {
         Available [Ready] "The configuration exists and matches the spec." "";
         Creating [InProgress] "The configuration is about to be created." "";
-        Correcting [InProgress] "The configuration is about to be updated to match the spec." "";
+        Updating [InProgress] "The configuration is about to be updated to match the spec." "";
         CreateInDoubt [InProgress] "The configuration may have been created. The operator looks for it, and creates none meanwhile." "";
-        Corrected [Event] "The configuration differed from the spec, and was updated to match it."
+        DriftCorrected [Event] "The configuration differed from the spec, and was updated to match it."
             "If this repeats, find out who changes the configuration outside the operator.";
         ConfigurationNotFound [Waiting, Event] "No configuration has the id `spec.resourceID`. As an event: the configuration no longer exists, and is created again."
             "Correct `spec.resourceID`, or remove it.";
@@ -144,7 +144,7 @@ reasons! {
             "Set `spec.managementPolicy: Observe`, or `spec.allowResourceIDs: true` in the provider config.";
         DuplicateConfiguration [Event] "Several configurations have the ownership mark of this object. One is used, and the others are left alone."
             "Delete the surplus ones in Beyond Identity.";
-        MarkNotKept [Event] "The service did not store the ownership mark in the display name, so a rebuilt cluster would create another configuration."
+        OwnershipMarkNotStored [Event] "The service did not store the ownership mark in the display name, so a rebuilt cluster would create another configuration."
             "Check whether something in Beyond Identity renames configurations.";
     }
     "Both kinds" {
@@ -188,7 +188,7 @@ reasons! {
         InUse [Deleting] "An EnrollmentRequest refers to the AuthenticatorConfig." "Delete it first, or set `spec.deletionPolicy: Orphan`.";
         DeletionBlocked [Deleting] "The remote resource cannot be revoked or deleted. The finalizer is removed after the grace period."
             "Fix the cause that the message names, or set `spec.deletionPolicy: Orphan`.";
-        LeftBehind [Event] "The object is deleted, but its remote resource stays in Beyond Identity. A Normal event: as requested. A Warning event: it could not be removed."
+        RemoteResourceRetained [Event] "The object is deleted, but its remote resource stays in Beyond Identity. A Normal event: as requested. A Warning event: it could not be removed."
             "After a Warning, remove it in Beyond Identity.";
     }
 }

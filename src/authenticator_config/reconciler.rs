@@ -122,7 +122,7 @@ impl<B: Backend> Config<'_, B> {
                 self.compared();
                 let fields = changed_fields(patch);
                 let note = format!("Updated authenticator configuration {id} to match the spec: {fields}");
-                self.held.tell(EventType::Normal, &why(Reason::Corrected, note));
+                self.held.tell(EventType::Normal, &why(Reason::DriftCorrected, note));
             }
             Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
             Err(failure) => self.observed.patched = Some(Err(failure)),
@@ -151,7 +151,7 @@ impl<B: Backend> Config<'_, B> {
                  if status is lost, or the cluster is rebuilt from Git, another one is created",
                 config.id
             );
-            self.held.tell(EventType::Warning, &why(Reason::MarkNotKept, note));
+            self.held.tell(EventType::Warning, &why(Reason::OwnershipMarkNotStored, note));
         }
     }
 

@@ -195,7 +195,7 @@ impl Metrics {
         let family = match (type_, reason) {
             (_, Reason::DuplicateJob | Reason::DuplicateConfiguration) => &self.duplicates,
             // What stays because its object is to be orphaned is told by a normal event.
-            (EventType::Warning, Reason::LeftBehind) => &self.left_behind,
+            (EventType::Warning, Reason::RemoteResourceRetained) => &self.left_behind,
             _ => return,
         };
         family.get_or_create(&[("controller", controller.to_owned())]).inc();
@@ -264,9 +264,9 @@ mod tests {
         metrics.looked("enrollmentrequest", Ended::RequeueAfter, Duration::from_millis(7));
         metrics.called(CREATE_JOB, None, Duration::from_secs(1));
         metrics.email_sent();
-        for reason in [Reason::DuplicateJob, Reason::LeftBehind, Reason::Refused] {
+        for reason in [Reason::DuplicateJob, Reason::RemoteResourceRetained, Reason::Refused] {
             metrics.announced("enrollmentrequest", EventType::Warning, reason);
-            metrics.announced("authenticatorconfig", EventType::Normal, Reason::LeftBehind);
+            metrics.announced("authenticatorconfig", EventType::Normal, Reason::RemoteResourceRetained);
         }
         metrics.announced("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
         let token = |namespace: Option<&str>, expires| {

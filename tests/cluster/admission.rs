@@ -61,7 +61,7 @@ async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent
     for name in [REQUEST, DOUBT, LOST] {
         wait_until_gone(place.requests(), name).await;
         let told = place.events("EnrollmentRequest", name).await;
-        assert!(!told.iter().any(|told| told.turn == "Warning LeftBehind"), "{told:#?}");
+        assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
     }
     assert_eq!((place.remote_state(&live), place.remote_state(in_doubt)), ("REVOKED".into(), "REVOKED".into()));
     // By now the new one would have sent.
@@ -89,7 +89,7 @@ async fn a_deletion_without_statuses_says_of_no_revoked_link_that_it_is_left() {
     let _policy = place.refuse(Refused::Statuses).await;
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&first) && !left.contains(&second), "{left}");
     assert_eq!((place.remote_state(&first), place.remote_state(&second)), ("LINK_SENT".into(), "REVOKED".into()));
 }
@@ -145,7 +145,7 @@ async fn what_is_left_behind_is_told_once_and_before_the_finalizer_goes() {
     place.realm.refuse_revoke(403);
     let policy = place.refuse(Refused::FinalizerRemoval).await;
     place.delete_request(REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await;
     assert!(left.note.contains(&job), "{left:?}");
     eventually("it was tried three times to let it go", || refused_removals(&place) >= 3).await;
     let requests: Api<EnrollmentRequest> = place.requests();
@@ -155,8 +155,8 @@ async fn what_is_left_behind_is_told_once_and_before_the_finalizer_goes() {
     // A change wakes it; by the clock it would be tried again after up to a minute.
     patch(&requests, REQUEST, json!({"metadata": {"annotations": {"example.com/woken": "one"}}})).await.unwrap();
     wait_until_gone(requests, REQUEST).await;
-    assert_eq!(logged(&place, "LeftBehind").len(), 1, "{:#?}", logged(&place, "LeftBehind"));
+    assert_eq!(logged(&place, "RemoteResourceRetained").len(), 1, "{:#?}", logged(&place, "RemoteResourceRetained"));
     let told = place.events("EnrollmentRequest", REQUEST).await;
-    assert_eq!(told.iter().filter(|told| told.turn == "Warning LeftBehind").count(), 1, "{told:#?}");
+    assert_eq!(told.iter().filter(|told| told.turn == "Warning RemoteResourceRetained").count(), 1, "{told:#?}");
     assert_eq!(place.remote_state(&job), "LINK_SENT");
 }

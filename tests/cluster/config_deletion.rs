@@ -34,7 +34,7 @@ async fn blocked_then_left(place: &Fixture, history: &History<AuthenticatorConfi
     let what = format!("authenticator configuration {id} is not deleted in Beyond Identity yet: ");
     let said = message(&config).strip_prefix("Deletion is waiting because ").unwrap().strip_prefix(&what).unwrap();
     gone(place).await;
-    let told = place.tells_config("Warning LeftBehind").await;
+    let told = place.tells_config("Warning RemoteResourceRetained").await;
     assert_eq!(told.note, format!("Finalizer removed after the grace period, but {what}{said}"));
     assert_eq!(remote(place), id);
     assert!(log_about(&told.note).iter().any(|line| line.contains(&format!("namespace=\"{}\"", place.namespace))));
@@ -212,7 +212,7 @@ async fn nor_does_a_create_in_doubt_that_nobody_can_settle_any_more() {
     place.delete_config().await;
     let _next = place.start_with(|settings| settings.grace_period = GRACE).await;
     gone(&place).await;
-    let told = place.tells_config("Warning LeftBehind").await;
+    let told = place.tells_config("Warning RemoteResourceRetained").await;
     let sentence = "Finalizer removed after the grace period, but it is not known whether the authenticator \
                     configuration was created: ";
     assert!(told.note.starts_with(sentence), "{told:?}");

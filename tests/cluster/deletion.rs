@@ -103,7 +103,7 @@ async fn a_refused_revocation_blocks_the_deletion_and_after_the_grace_period_wha
         assert!(request.status.unwrap().failing_since.is_some());
 
         wait_until_gone(place.requests(), REQUEST).await;
-        let told = place.told(REQUEST, "Warning LeftBehind").await;
+        let told = place.told(REQUEST, "Warning RemoteResourceRetained").await;
         assert!(told.note.contains(&job) && told.note.contains(&format!("({status})")), "{told:?}");
         assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("LINK_SENT", vec![job]));
     }))
@@ -136,7 +136,7 @@ async fn a_secret_that_a_process_has_never_seen_blocks_a_deletion_for_the_grace_
     let request = history.says("DeletionBlocked").await;
     assert!(message(&request).contains("Secret beyond-identity does not exist"), "{}", message(&request));
     wait_until_gone(place.requests(), REQUEST).await;
-    let told = place.told(REQUEST, "Warning LeftBehind").await;
+    let told = place.told(REQUEST, "Warning RemoteResourceRetained").await;
     assert!(told.note.contains(&job), "{told:?}");
     assert_eq!((place.remote_state(&job).as_str(), place.revocations().len()), ("LINK_SENT", 0));
 }
@@ -160,7 +160,7 @@ async fn nor_does_a_send_in_doubt_that_nobody_can_settle_any_more_hold_up_a_dele
     let sentence = "Deletion is waiting because it is not known whether the email was sent: ";
     assert!(message(&request).starts_with(sentence), "{}", message(&request));
     wait_until_gone(place.requests(), REQUEST).await;
-    let told = place.told(REQUEST, "Warning LeftBehind").await;
+    let told = place.told(REQUEST, "Warning RemoteResourceRetained").await;
     assert!(
         told.note
             .starts_with("Finalizer removed after the grace period, but it is not known whether the email was sent: "),

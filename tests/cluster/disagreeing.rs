@@ -79,7 +79,7 @@ async fn a_deletion_waits_no_longer_than_the_grace_period_for_answers_to_agree_a
     let request = place.request_says("DeletionBlocked").await;
     assert!(message(&request).contains(&job), "{}", message(&request));
     wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&job), "{left}");
     assert_eq!(place.mailed(), [job]);
 }

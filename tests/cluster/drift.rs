@@ -43,7 +43,7 @@ async fn what_somebody_changed_is_put_right_and_the_event_names_the_fields() {
     let [call] = &place.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
     let config = json!({"type": "hosted_web", "trusted_origins": ["https://app.example.com"]});
     assert_eq!(call.json(), json!({"authenticator_config": {"display_name": made.display_name, "config": config}}));
-    let events = place.tells_config("Normal Corrected").await;
+    let events = place.tells_config("Normal DriftCorrected").await;
     assert_eq!(
         events.note,
         format!(

@@ -76,7 +76,7 @@ async fn a_deletion_revokes_the_current_link_at_once_though_an_earlier_one_canno
     assert!(request.deletion_timestamp.is_some());
     place.request_says("DeletionBlocked").await;
     wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&first) && !left.contains(&second), "{left}");
     assert_eq!(place.remote_state(&first), "LINK_SENT");
     assert_eq!(place.revocations().iter().filter(|job| **job == second).count(), 1);
@@ -127,7 +127,7 @@ async fn a_link_whose_revocation_always_fails_inside_the_service_shields_no_othe
     wait_until_gone(place.requests(), REQUEST).await;
     assert_eq!(place.remote_state(&second), "REVOKED");
     let told = place.events("EnrollmentRequest", REQUEST).await;
-    assert!(!told.iter().any(|told| told.turn == "Warning LeftBehind"), "{told:#?}");
+    assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
 }
 
 #[tokio::test]
@@ -204,7 +204,7 @@ async fn a_link_that_cannot_be_revoked_and_expires_is_said_no_more_and_holds_up_
     place.realm.set_job_state(&job, "EXPIRED");
     wait_until_gone(place.requests(), REQUEST).await;
     let told = place.events("EnrollmentRequest", REQUEST).await;
-    assert!(!told.iter().any(|told| told.turn == "Warning LeftBehind"), "{told:#?}");
+    assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn nothing_is_sent_while_as_many_as_a_status_holds_cannot_be_revoked_and_a
 
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&jobs[0]), "{left}");
     assert_eq!(place.mailed(), jobs);
 }

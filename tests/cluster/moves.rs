@@ -57,7 +57,7 @@ async fn a_request_that_is_orphaned_first_moves_without_an_email() {
         assert!(message(&request).starts_with("Nothing was sent because an earlier link is still valid"));
         assert_eq!((job_of(&request), place.remote_state(&job).as_str()), (job.clone(), "LINK_SENT"));
         assert_eq!((place.mailed(), place.revocations().len()), (vec![job.clone()], 0));
-        place.told(REQUEST, "Normal LeftBehind").await;
+        place.told(REQUEST, "Normal RemoteResourceRetained").await;
 
         // It is the new one's from here on.
         place.delete_request(ELSEWHERE).await;

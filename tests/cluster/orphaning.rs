@@ -30,12 +30,12 @@ async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
     let later = place.realm.requests().split_off(calls);
     assert!(later.iter().all(|call| call.method == "GET"), "{later:?}");
 
-    let told = place.told(REQUEST, "Normal LeftBehind").await;
+    let told = place.told(REQUEST, "Normal RemoteResourceRetained").await;
     let link = format!(
         "The link of credential binding job {job} stays valid because of spec.deletionPolicy or --orphan-on-delete"
     );
     assert_eq!(told.note, link);
-    let told = place.told_of("AuthenticatorConfig", CONFIG, "Normal LeftBehind").await;
+    let told = place.told_of("AuthenticatorConfig", CONFIG, "Normal RemoteResourceRetained").await;
     let config = format!(
         "Authenticator configuration {id} stays in Beyond Identity because of spec.deletionPolicy or \
          --orphan-on-delete"

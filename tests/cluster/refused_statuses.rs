@@ -49,7 +49,7 @@ async fn a_deletion_without_statuses_ends_though_it_is_looked_at_every_second_or
         wait_until_gone(place.requests(), REQUEST).await;
         assert_eq!(place.remote_state(&job), "REVOKED", "asked for: {asked:?}");
         let told = place.events("EnrollmentRequest", REQUEST).await;
-        assert!(!told.iter().any(|told| told.turn == "Warning LeftBehind"), "{told:#?}");
+        assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
     }))
     .await;
 }
@@ -93,7 +93,7 @@ async fn a_send_in_doubt_whose_link_cannot_be_revoked_holds_up_a_deletion_for_th
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;
     let [job] = &place.mailed()[..] else { panic!("there is one email") };
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(job), "{left}");
     assert!(place.revocations().contains(job), "it was tried");
     assert_eq!(place.remote_state(job), "LINK_SENT");
@@ -112,7 +112,7 @@ async fn a_job_of_an_unknown_delivery_method_is_not_revoked_though_a_list_shows_
     place.realm.remove_fault(down);
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&job.id) && left.contains("CARRIER_PIGEON"), "{left}");
     assert_eq!((place.revocations().len(), place.remote_state(&job.id).as_str()), (0, "LINK_SENT"));
 }

@@ -125,7 +125,7 @@ async fn without_failing_since(definitions: &Definitions) {
     place.realm.refuse_revoke(403);
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning LeftBehind").await.note;
+    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&job), "{left}");
     definitions.install("EnrollmentRequest", None).await;
 }

@@ -88,7 +88,7 @@ impl<K: Kind> Objects<K> for SimBackend {
         if reason == Reason::InternalError {
             self.0.0.world.lock().violate(format!("{:?}: {note}", key(object)));
         }
-        if reason == Reason::LeftBehind {
+        if reason == Reason::RemoteResourceRetained {
             invariants::told(&mut self.0.0.world.lock(), object, &note);
             if type_ == EventType::Warning {
                 invariants::left_behind(&self.0.0.world, object, &note);

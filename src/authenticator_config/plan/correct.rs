@@ -45,7 +45,7 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         return Ok(Step::Refresh);
     }
     if !input.object().may_write {
-        return Ok(input.shutting_down(Reason::Correcting));
+        return Ok(input.shutting_down(Reason::Updating));
     }
     Ok(Step::Act(Action::Patch(id.to_owned(), Box::new(patch))))
 }

@@ -24,8 +24,8 @@ where
                 return Ok(());
             }
             match left {
-                Left::Kept(what) => self.tell(EventType::Normal, &why(Reason::LeftBehind, what)),
-                Left::Behind(what) => self.tell(EventType::Warning, &why(Reason::LeftBehind, what)),
+                Left::Kept(what) => self.tell(EventType::Normal, &why(Reason::RemoteResourceRetained, what)),
+                Left::Behind(what) => self.tell(EventType::Warning, &why(Reason::RemoteResourceRetained, what)),
             }
             *told = Some(left.clone());
         }

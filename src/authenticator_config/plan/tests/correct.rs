@@ -67,7 +67,7 @@ fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
 #[test]
 fn the_operator_that_is_ending_changes_nothing() {
     let step = next(&made(Some(changed("4e129fc8"))).with(|it| it.object.may_write = false));
-    assert_eq!(waits(&step), (Reason::Correcting, Until::Backoff(None)));
+    assert_eq!(waits(&step), (Reason::Updating, Until::Backoff(None)));
 }
 
 #[test]
