@@ -27,8 +27,7 @@ fn the_chart_has_the_definitions_that_the_operator_prints() {
     assert!(made.success());
     assert!(
         files(folder.path()) == files(&chart::folder().join("files/crds")),
-        "the chart's definitions are stale: run `cargo run --bin beyond-identity-operator -- crds --output \
-         charts/beyond-identity-operator/files/crds`"
+        "the chart's definitions are stale: run `cargo gen`"
     );
 }
 
@@ -63,7 +62,6 @@ fn the_table_of_the_values_is_up_to_date() {
     assert!(!made.contains("|  |"), "a value has no description:\n{made}");
     assert!(
         made == fs::read_to_string(chart::folder().join("README.md")).unwrap(),
-        "the chart's README is stale: run `helm-docs --chart-search-root charts --sort-values-order file`, of which \
-         `cargo run --bin control-plane -- --prepare --all` prints the path"
+        "the chart's README is stale: run `cargo gen`"
     );
 }

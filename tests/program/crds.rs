@@ -30,10 +30,7 @@ fn the_files_that_are_checked_in_are_up_to_date() {
     let output = folder.path().join("new/crds");
     let ended = end_of(&["crds", "--output", output.to_str().unwrap()], &[]);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{}", ended.stderr);
-    assert!(
-        files(&output) == checked_in(),
-        "crds/ is stale: run `cargo run --bin beyond-identity-operator crds --output crds`"
-    );
+    assert!(files(&output) == checked_in(), "crds/ is stale: run `cargo gen`");
 }
 
 #[test]

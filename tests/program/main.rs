@@ -1,12 +1,13 @@
-//! The program as its user meets it: the command line, what it says when it cannot start, and how it ends.
+//! The program as its user meets it: the command line, what it says when it cannot start, and how it ends. And the
+//! repository as its reader meets it: generated files are up to date.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
 mod command_line;
 mod crds;
-mod page;
+mod generated;
 mod reasons;
-mod reference;
 mod running;
+mod stale;
 mod statuses;
 mod support;

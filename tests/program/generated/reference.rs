@@ -1,34 +1,26 @@
-//! `docs/reference.md`: every field of every kind, as `crds/` has them.
+//! `docs/reference.md`: every field of every kind, from the CustomResourceDefinitions.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use serde_json::Value;
-
-use crate::page::up_to_date;
 
 const INTRODUCTION: &str = "\
 # Reference
 
-The fields of each kind of `beyondidentity.dev/v1alpha1`. This page is generated from the CustomResourceDefinitions in
-[crds](../crds) by `UPDATE=1 cargo test --test program reference`.
+This page lists the fields of each kind of `beyondidentity.dev/v1alpha1`. `cargo gen` generates it from the
+CustomResourceDefinitions. Do not edit it.
 ";
 
-#[test]
-fn the_reference_is_up_to_date() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<_> = fs::read_dir(root.join("crds")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
+/// The page, from the definitions as YAML.
+pub fn page(definitions: &[(String, String)]) -> String {
     let mut page = INTRODUCTION.to_owned();
-    for file in files {
-        let definition: Value = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
-        page.push_str(&section(&definition));
+    for (_, yaml) in definitions {
+        page.push_str(&section(&serde_saphyr::from_str(yaml).unwrap()));
     }
-    up_to_date("docs/reference.md", &page);
+    page
 }
 
-/// What is said of a kind.
+/// The section of one kind.
 fn section(definition: &Value) -> String {
     let spec = &definition["spec"];
     let names = &spec["names"];
@@ -56,7 +48,7 @@ fn section(definition: &Value) -> String {
     text
 }
 
-/// The messages of all rules below `schema`, with where they stand.
+/// The messages of all validation rules below `schema`, each with its path.
 fn rules(schema: &Value) -> Vec<(String, String)> {
     fn walk(schema: &Value, path: &str, found: &mut Vec<(String, String)>) {
         for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {

@@ -1,0 +1,47 @@
+//! `cargo gen`: writes every generated file of the repository. Tests fail while one of them is stale.
+//!
+//! It is an example target of the operator's package, so that it uses the same dependencies, with the same features, as
+//! the tests.
+
+#![allow(clippy::unwrap_used)] // a generator that cannot go on says where, and ends
+
+mod generated;
+
+use std::fs;
+use std::process::{Command, ExitCode};
+
+use generated::{DEFINITIONS, files, root};
+use harness::control_plane::{HELM_DOCS, locate};
+use harness::process::output_of;
+
+fn main() -> ExitCode {
+    for folder in DEFINITIONS {
+        let folder = root().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        // A kind that was removed or renamed leaves no file behind.
+        for entry in fs::read_dir(folder).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+    for (path, content) in files() {
+        fs::write(root().join(&path), content).unwrap();
+        println!("{}", path.display());
+    }
+    match chart_readme() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: all files but the chart's README were written: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Has helm-docs write the table of the chart's values, as `tests/chart` checks it.
+fn chart_readme() -> Result<(), Box<dyn std::error::Error>> {
+    let [helm_docs] = locate([&HELM_DOCS])?;
+    let mut command = Command::new(helm_docs);
+    command.args(["--sort-values-order", "file", "--chart-search-root"]).arg(root().join("charts"));
+    output_of(command, "")?;
+    println!("charts/beyond-identity-operator/README.md");
+    Ok(())
+}

@@ -1,0 +1,31 @@
+//! The files of the repository that are generated from the code, and what they must contain.
+
+mod reasons;
+mod reference;
+
+use std::path::{Path, PathBuf};
+
+use beyond_identity_operator::api::crds;
+
+/// The folders with the CustomResourceDefinitions. The chart has a copy, since Helm reads no file outside of a chart.
+pub const DEFINITIONS: [&str; 2] = ["crds", "charts/beyond-identity-operator/files/crds"];
+
+/// The top of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Each generated file, as a path from the top of the repository, with its content.
+///
+/// The chart's README is not among them: helm-docs generates it, and `tests/chart` checks it.
+pub fn files() -> Vec<(PathBuf, String)> {
+    let definitions = crds::files();
+    let mut files = vec![
+        (PathBuf::from("docs/reasons.md"), reasons::page()),
+        (PathBuf::from("docs/reference.md"), reference::page(&definitions)),
+    ];
+    for folder in DEFINITIONS {
+        files.extend(definitions.iter().map(|(name, yaml)| (Path::new(folder).join(name), yaml.clone())));
+    }
+    files
+}
