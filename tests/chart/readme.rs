@@ -16,7 +16,7 @@ fn what_the_readme_says_to_type_works() {
     let cluster = Cluster::empty();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let (_, section) = readme.split_once("## Installing it").unwrap();
+    let (_, section) = readme.split_once("## Install\n").unwrap();
     let block = section.split("```").nth(1).unwrap().strip_prefix("console\n").unwrap();
     let lines: Vec<&str> = block.lines().map(|line| line.strip_prefix("$ ").unwrap()).collect();
     assert_eq!(lines.len(), 4);
