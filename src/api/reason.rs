@@ -175,7 +175,7 @@ reasons! {
     }
     "Responses of the service" {
         Unauthorized [Waiting] "401: the service does not accept the token." "Store a new token in the Secret.";
-        PermissionDenied [Waiting] "403: the token lacks a scope, or belongs to another tenant." "Create a token with the scopes that the README lists.";
+        PermissionDenied [Waiting] "403: the token lacks a scope, or belongs to another tenant." "Create a token with the scopes that [Install and upgrade](install.md#before-you-begin) lists.";
         Refused [Stalled] "The service refused the request as invalid. It is retried at `--resync-interval`."
             "Correct the spec as the message says.";
         RateLimited [InProgress] "The service limits the request rate, and the object is queued." "";

@@ -7,11 +7,11 @@ use beyond_identity_operator::api::reason::{REASONS, Shown};
 const INTRODUCTION: &str = "\
 # Reasons
 
-Each condition and each event has one of these reasons. The message beside it names the object, the field and the
-remedy, as far as they are known. `cargo gen` generates this page from [the registry](../src/api/reason.rs). Do not
+Each condition and each event has one of these reasons. Its message names the object, the field and the
+remedy, where they are known. `cargo gen` generates this page from [the registry](../src/api/reason.rs). Do not
 edit it.
 
-| How it shows | What it means |
+| Shown as | Meaning |
 |---|---|
 ";
 
@@ -23,7 +23,7 @@ fn name(shown: Shown) -> &'static str {
         Shown::Waiting => "waiting",
         Shown::Stalled => "stalled",
         Shown::Deleting => "deleting",
-        Shown::Beside => "beside",
+        Shown::Beside => "additional",
         Shown::Event => "event",
     }
 }
@@ -36,17 +36,17 @@ const MEANINGS: [(Shown, &str); 7] = [
     ),
     (
         Shown::Waiting,
-        "`Reconciling` is True for `--grace-period`, and `Stalled` from then on: somebody has to act elsewhere. Flux reports InProgress, then Failed. A settled object keeps its conditions.",
+        "`Reconciling` is True for `--grace-period`, then `Stalled`: the problem must be fixed in another object or system. Flux reports InProgress, then Failed. An object that has already reached its goal keeps its conditions.",
     ),
-    (Shown::Stalled, "`Stalled` is True: this object has to be changed. Flux reports Failed."),
+    (Shown::Stalled, "`Stalled` is True: this object must be changed. Flux reports Failed."),
     (
         Shown::Deleting,
-        "The object is being deleted, and the message of `Ready` says what the deletion waits for. Flux reports Terminating.",
+        "The object is being deleted, and `Ready` names what the deletion waits for. Flux reports Terminating.",
     ),
-    (Shown::Beside, "A condition type of this name is True, in addition to the other conditions."),
+    (Shown::Beside, "An additional condition of this type, present only while it is True."),
     (
         Shown::Event,
-        "An event has this reason. Each condition reason emits an event too when it begins, except `Sending` and `Creating`.",
+        "An event with this reason. When a reason first appears in a condition, an event reports it too, except for `Sending` and `Creating`.",
     ),
 ];
 
@@ -60,11 +60,7 @@ pub fn page() -> String {
     for entry in REASONS {
         if entry.of != heading {
             heading = entry.of;
-            writeln!(
-                page,
-                "\n## {heading}\n\n| Reason | How it shows | What it means | What to do |\n|---|---|---|---|"
-            )
-            .unwrap();
+            writeln!(page, "\n## {heading}\n\n| Reason | Shown as | Meaning | Remedy |\n|---|---|---|---|").unwrap();
         }
         let shown: Vec<_> = entry.shown.iter().copied().map(name).collect();
         writeln!(page, "| `{}` | {} | {} | {} |", entry.reason, shown.join(", "), entry.meaning, entry.remedy).unwrap();
