@@ -72,7 +72,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
                     let note = format!(
                         "Authenticator configuration {id} no longer exists in Beyond Identity; another one is created"
                     );
-                    config.held.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
+                    config.handle.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
                 }
                 config.forget_lists();
             }
@@ -122,7 +122,7 @@ impl<B: Backend> Config<'_, B> {
                 self.compared();
                 let fields = changed_fields(patch);
                 let note = format!("Updated authenticator configuration {id} to match the spec: {fields}");
-                self.held.tell(EventType::Normal, &why(Reason::DriftCorrected, note));
+                self.handle.tell(EventType::Normal, &why(Reason::DriftCorrected, note));
             }
             Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
             Err(failure) => self.observed.patched = Some(Err(failure)),
@@ -151,13 +151,13 @@ impl<B: Backend> Config<'_, B> {
                  if status is lost, or the cluster is rebuilt from Git, another one is created",
                 config.id
             );
-            self.held.tell(EventType::Warning, &why(Reason::OwnershipMarkNotStored, note));
+            self.handle.tell(EventType::Warning, &why(Reason::OwnershipMarkNotStored, note));
         }
     }
 
     /// The configuration of this id was made, and is in status, or else there is now one too many.
     fn made(&mut self, id: &str) {
-        if self.held.object().status.as_ref().and_then(|status| status.id.as_deref()) == Some(id) {
+        if self.handle.object().status.as_ref().and_then(|status| status.id.as_deref()) == Some(id) {
             self.compared();
             return;
         }
@@ -165,12 +165,12 @@ impl<B: Backend> Config<'_, B> {
             "Authenticator configuration {id} was created for this object, but status does not name it; check in \
              Beyond Identity which one is used, and delete the other"
         );
-        self.held.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
+        self.handle.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
     }
 
     /// Remembers that the remote side is as this generation of the spec says.
     fn compared(&mut self) {
-        let Some(of) = self.held.object().status.as_ref().and_then(|status| status.id.clone()) else { return };
+        let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.id.clone()) else { return };
         let next_poll_at = self.context.environment.monotonic().checked_add(self.context.options.times.resync);
         self.memory.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_poll_at });
     }

@@ -3,7 +3,7 @@
 //! The rules that the promise rests on, and where each is:
 //!
 //! - **A ticket only for a record that is stored.** The status that the API server answers has to equal the one that was
-//!   written, for the write-ahead record and for every conclusion (`api/stored.rs`, `reconcile/held.rs`). A conclusion that is
+//!   written, for the write-ahead record and for every conclusion (`api/stored.rs`, `reconcile/object_handle.rs`). A conclusion that is
 //!   not stored whole is taken back, so that the attempt stays in doubt. After such a write, and after one that is refused,
 //!   nothing is sent for a while, and a deletion goes on by what was read (`reconcile/unwritable.rs`).
 //! - **A doubt is settled where the send went.** The record holds the endpoint. "None" needs two lists after the settle time, the
@@ -18,7 +18,7 @@
 //!   read after a refusal, and one that may be somebody else's is never revoked.
 //! - **A link ends when its time is over by the service's own clock**, whatever state its job is shown in (`phase.rs`).
 //! - **The finalizer stays for the settle time of the last job**, or until the service tells that the job is older
-//!   (`plan/leave.rs`). What is left is told before the finalizer goes (`reconcile/held/leave.rs`).
+//!   (`plan/leave.rs`). What is left is told before the finalizer goes (`reconcile/object_handle/leave.rs`).
 //! - **What came of a send can always be written down**: beyond a bound of active earlier links nothing is sent
 //!   (`plan/prepare.rs`).
 //! - **Nobody waits for another request in silence.** The turn to send to an identity is given back when it is not needed

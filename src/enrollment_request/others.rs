@@ -23,7 +23,7 @@ impl<B: Backend> Request<'_, B> {
             reservations.release(other);
             taken = reservations.take(&person, &self.holder());
         }
-        let request = self.held.object();
+        let request = self.handle.object();
         self.observed.reservation = match taken {
             Ok(()) => Fact::Known(person),
             Err(Taken::NotFilled) => {

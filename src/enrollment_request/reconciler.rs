@@ -62,7 +62,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
                 if applied {
                     request.context.environment.email_sent();
                 }
-                let status = request.held.object().status.as_ref();
+                let status = request.handle.object().status.as_ref();
                 let named = status.and_then(|status| status.job_id.as_deref());
                 if !applied && named != Some(job.id.as_str()) {
                     request.warn_of_duplicates(std::slice::from_ref(&job.id));
@@ -85,11 +85,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 
     fn publish(request: &Request<'_, B>) -> SendSlot {
         let (reservations, holder) = (&request.context.shared, request.holder());
-        if Self::lifecycle(&request.desired).is_deleting() && !request.held.has_finalizer() {
+        if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
             // It was let go, and only others keep it: its jobs are whoever's comes next.
             reservations.release(&holder);
         } else {
-            reservations.note(&holder, &request.status, request.held.fresh());
+            reservations.note(&holder, &request.status, request.handle.fresh());
         }
         SendSlot(reservations.holds_send_slot(&holder))
     }
@@ -97,10 +97,10 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     fn finish(request: &mut Request<'_, B>) {
         let delivery_method = request.desired.delivery_method.as_str();
         // As it is by now, which may be newer than what was planned for.
-        let status = request.held.object().status.clone().unwrap_or_default();
+        let status = request.handle.object().status.clone().unwrap_or_default();
         request.memory.own.revocations.retain(|job_id| names(&status, job_id));
         request.memory.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
-        if request.held.is_gone() {
+        if request.handle.is_gone() {
             request.context.shared.release(&request.holder());
         } else if request.is_settled() {
             request.context.shared.settled(&request.holder());
@@ -111,7 +111,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 impl<B: Backend> Request<'_, B> {
     /// The request, as one that holds a person.
     pub(super) fn holder(&self) -> Holder {
-        Holder::of(self.held.object())
+        Holder::of(self.handle.object())
     }
 
     /// Asks the service to revoke a job. Whatever it says, the job is read next; unless this is not the operator's to
@@ -181,12 +181,12 @@ impl<B: Backend> Request<'_, B> {
     }
 
     fn warn(&self, reason: Reason, note: String) {
-        self.held.tell(EventType::Warning, &why(reason, note));
+        self.handle.tell(EventType::Warning, &why(reason, note));
     }
 
     /// Remembers a poll of the current job that was answered with `job`, and when the next one is.
     pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
-        let Some(of) = self.held.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
+        let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
         let now = self.context.environment.monotonic();
         let known = self.memory.remote_known_for(&of, now);
         let next_poll_at = poll::interval(&self.input(), job, known).and_then(|wait| now.checked_add(wait));

@@ -7,9 +7,9 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::held::Interrupted;
 use super::kind::Kind;
 use super::memory::Refusal;
+use super::object_handle::Interrupted;
 use super::outcome::{Outcome, refusal};
 use super::plan::plan;
 use super::ports::{Backend, Caller, Objects, Resolved};
@@ -20,7 +20,7 @@ use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
-use super::{Failure, Held, Memory, Ticket, Until};
+use super::{Failure, Memory, ObjectHandle, Ticket, Until};
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::Error;
 
@@ -60,7 +60,7 @@ pub struct Reconcile<'a, K: Kind, B: Backend> {
     /// What all reconciles of the kind share.
     pub context: &'a Context<K, B>,
     /// The object.
-    pub held: Held<'a, K, B>,
+    pub handle: ObjectHandle<'a, K, B>,
     /// What this process remembers of it.
     pub memory: Memory<K>,
     /// What it asks for.
@@ -99,8 +99,8 @@ where
     let ended = reconcile.run_steps().await;
     reconcile.report_unwritable(&ended).await;
     K::finish(&mut reconcile);
-    let Reconcile { held, mut memory, .. } = reconcile;
-    if held.is_gone() {
+    let Reconcile { handle, mut memory, .. } = reconcile;
+    if handle.is_gone() {
         context.memories.forget(&uid);
         return ReconcileResult { ended: Ended::Done, requeue_after: None };
     }
@@ -121,7 +121,7 @@ where
         let mut reconcile = Self {
             context,
             desired: object.desired(&context.options),
-            held: Held::cached(backend, environment, grace, object),
+            handle: ObjectHandle::cached(backend, environment, grace, object),
             memory,
             status: K::Status::default(),
             observed: K::Observed::default(),
@@ -141,16 +141,16 @@ where
             if let Some(until) = self.execute(step).await? {
                 return Ok(until);
             }
-            if self.held.is_gone() {
+            if self.handle.is_gone() {
                 return Ok(Until::Change);
             }
             self.observe();
         }
         let what = "The reconcile of this object does not terminate, which is an operator bug; report it with the \
                     operator's log";
-        let (kind, namespace, name) = (K::kind(&()), self.held.object().namespace(), self.held.object().name_any());
+        let (kind, namespace, name) = (K::kind(&()), self.handle.object().namespace(), self.handle.object().name_any());
         tracing::error!(%kind, namespace, name, "Reconcile did not converge (operator bug)");
-        self.held.say_bug(what).await?;
+        self.handle.say_bug(what).await?;
         Ok(Until::After(RETRY_AFTER_BUG))
     }
 
@@ -168,11 +168,11 @@ where
     /// Carries a step out. `Some` is the end of the reconcile.
     async fn execute(&mut self, step: Step<K>) -> Result<Option<Until>, Interrupted> {
         match step {
-            Step::Refresh => self.held.refresh().await?,
+            Step::Refresh => self.handle.refresh().await?,
             Step::Resolve(reference) => self.resolve(reference).await,
             Step::Fetch(query) => K::fetch(self, query).await,
-            Step::AddFinalizer => self.held.set_finalizer(true).await?,
-            Step::RemoveFinalizer { left } => self.held.let_go(left, &mut self.memory.told).await?,
+            Step::AddFinalizer => self.handle.set_finalizer(true).await?,
+            Step::RemoveFinalizer { left } => self.handle.let_go(left, &mut self.memory.told).await?,
             Step::WriteAhead(record, phase) => self.write_ahead(*record, &phase).await?,
             Step::Send => {
                 if let Some(ticket) = self.ticket.take() {
@@ -180,32 +180,32 @@ where
                 }
             }
             Step::Withdraw { record_id, say } => {
-                let phase = self.held.planned(say);
-                self.held.record_saying(phase, |object| object.withdraw(&record_id)).await?;
+                let phase = self.handle.planned(say);
+                self.handle.record_saying(phase, |object| object.withdraw(&record_id)).await?;
                 K::withdrawn(self);
             }
             Step::Record(change) => {
                 let (options, now) = (&self.context.options, self.context.environment.now());
                 let phase = |object: &K| judge(object, options, now, |input| K::phase_after(input, &change));
-                let applied = self.held.record_saying(phase, |object| object.apply(&change)).await?;
+                let applied = self.handle.record_saying(phase, |object| object.apply(&change)).await?;
                 self.memory.write_stored();
                 self.sent = self.sent.take().filter(|sent| !is_concluded_by(sent, &change));
-                if !self.held.is_gone() {
+                if !self.handle.is_gone() {
                     K::recorded(self, &change, applied);
                 }
             }
             Step::Act(action) => K::act(self, action).await,
             Step::SetPaused => {
-                self.held.say_paused().await?;
+                self.handle.say_paused().await?;
                 return Ok(Some(Until::Change));
             }
             Step::Wait(wait) => {
-                if self.held.conclude(&wait).await? {
+                if self.handle.conclude(&wait).await? {
                     if K::record(&self.status).is_none() {
                         // Its condition is set; the next reconcile tries again.
                         self.memory.refusal = None;
                     }
-                    if !self.held.is_gone() {
+                    if !self.handle.is_gone() {
                         K::concluded(self, wait.say.as_ref());
                     }
                     return Ok(Some(wait.until));
@@ -224,14 +224,14 @@ where
 
     /// Brings up to date what is known of the object.
     fn observe(&mut self) {
-        let desired = self.held.object().desired(&self.context.options);
+        let desired = self.handle.object().desired(&self.context.options);
         if desired != self.desired {
             // What was fetched for another spec says nothing about this one.
             self.desired = desired;
             self.forget_fetched();
             self.apply_reconcile_request();
         }
-        self.status = self.held.object().status().cloned().unwrap_or_default();
+        self.status = self.handle.object().status().cloned().unwrap_or_default();
         let now = self.context.environment.monotonic();
         self.memory.note_record(K::record(&self.status).map(Record::id), now);
         self.memory.note_remote(K::remote_id(&self.status), now);
@@ -248,7 +248,7 @@ where
         };
         self.observed = K::observe(std::mem::take(&mut self.observed), view);
         let refused = K::revoke_refused(&self.input());
-        self.held.set_revoke_refused(refused);
+        self.handle.set_revoke_refused(refused);
     }
 
     fn object_state(&self) -> ObjectState<K> {
@@ -258,10 +258,10 @@ where
         let refused_for = unwritable.as_ref().and_then(|_| self.memory.refused_for(now));
         let record_id = K::record(&self.status).map(Record::id);
         ObjectState {
-            fresh: self.held.fresh(),
-            finalizer: self.held.has_finalizer(),
+            fresh: self.handle.fresh(),
+            finalizer: self.handle.has_finalizer(),
             may_write: environment.may_write(),
-            grace_remaining: self.held.patience(lifecycle.deleted_at, refused_for),
+            grace_remaining: self.handle.patience(lifecycle.deleted_at, refused_for),
             unwritable,
             ticket: self.ticket.is_some(),
             sent: self.sent.clone(),
@@ -292,7 +292,7 @@ where
     }
 
     async fn resolve(&mut self, reference: ProviderConfigRef) {
-        let (namespace, name) = (self.held.object().namespace().unwrap_or_default(), self.held.object().name_any());
+        let (namespace, name) = (self.handle.object().namespace().unwrap_or_default(), self.handle.object().name_any());
         let input = self.input();
         let caller = Caller {
             kind: K::NAME,
@@ -315,7 +315,7 @@ where
         // Whatever is asked about the record later counts from before it was written.
         self.memory.note_record(Some(record.id()), now);
         self.may_be_written = true;
-        let written = self.held.write_ahead(record.clone(), phase).await;
+        let written = self.handle.write_ahead(record.clone(), phase).await;
         self.may_be_written = matches!(written, Err(Interrupted::Overtaken | Interrupted::Failed(_)));
         match written {
             Ok(ticket) => {
@@ -362,8 +362,8 @@ where
     /// Whether nothing of the object is in doubt or in flight, as far as this process can say.
     pub fn is_settled(&self) -> bool {
         // As the object is by now, which may be newer than what was planned for.
-        let in_doubt = self.held.object().status().is_some_and(|status| K::record(status).is_some());
-        self.held.fresh() && !in_doubt && !self.may_be_written
+        let in_doubt = self.handle.object().status().is_some_and(|status| K::record(status).is_some());
+        self.handle.fresh() && !in_doubt && !self.may_be_written
     }
 
     /// Says, and remembers, that a write of the operator's did not come through. It must never be silent, and a deletion goes
@@ -372,7 +372,7 @@ where
         if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = ended {
             let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
             let is_news = self.memory.write_refused(why, not_stored, self.context.environment.monotonic());
-            self.held.say_unwritable(why, is_news).await;
+            self.handle.say_unwritable(why, is_news).await;
         }
     }
 }

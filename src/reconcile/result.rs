@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::held::Interrupted;
 use super::kind::Kind;
 use super::memory::Memory;
+use super::object_handle::Interrupted;
 use super::times::{FIRST_CONFLICT, LONGEST_CONFLICT, RETRY_CONDITIONS};
 use super::wait::{Until, pause};
 

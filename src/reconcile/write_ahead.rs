@@ -39,7 +39,7 @@ pub trait Record: Clone + Debug + PartialEq + Send + Sync {
 }
 
 /// The right to make, once, the one call that a written record announces. It cannot be copied, and only
-/// [`super::Held::write_ahead`] makes it.
+/// [`super::ObjectHandle::write_ahead`] makes it.
 #[derive(Debug)]
 pub struct Ticket<R> {
     record: R,

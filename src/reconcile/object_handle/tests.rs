@@ -63,34 +63,36 @@ impl Objects<AuthenticatorConfig> for Ahead {
 #[tokio::test]
 async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
     let (objects, environment) = (Ahead, SystemEnvironment::new(Leadership::default(), Arc::default()));
-    let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
+    let mut handle =
+        ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let available = Wait::saying(Phase::Available(why(Reason::Available, "text")), Until::Change);
-    assert_eq!(held.conclude(&available).await, Ok(false), "it has to be planned anew");
-    assert!(held.fresh());
-    assert!(held.object().conditions().is_empty());
-    assert_eq!(held.conclude(&available).await, Ok(true));
-    assert_eq!(held.object().status.as_ref().and_then(|status| status.observed_generation), Some(2));
+    assert_eq!(handle.conclude(&available).await, Ok(false), "it has to be planned anew");
+    assert!(handle.fresh());
+    assert!(handle.object().conditions().is_empty());
+    assert_eq!(handle.conclude(&available).await, Ok(true));
+    assert_eq!(handle.object().status.as_ref().and_then(|status| status.observed_generation), Some(2));
 }
 
 #[tokio::test]
 async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_ends() {
     let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
-    let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-    let seen = |held: &Held<'_, AuthenticatorConfig, Agreeable>| {
-        held.object().status.as_ref().and_then(|status| status.observed_generation)
+    let mut handle =
+        ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
+    let seen = |handle: &ObjectHandle<'_, AuthenticatorConfig, Agreeable>| {
+        handle.object().status.as_ref().and_then(|status| status.observed_generation)
     };
     let id = |config: &mut AuthenticatorConfig| {
         config.status.get_or_insert_default().id = Some("a".to_owned());
         true
     };
-    assert_eq!(held.record_saying(|_| None, id).await, Ok(true));
-    assert_eq!(seen(&held), None, "a change alone says nothing of the object");
-    held.conclude(&Wait::silent(Until::Change)).await.unwrap();
-    assert_eq!(seen(&held), Some(1));
-    assert!(held.object().conditions().is_empty());
+    assert_eq!(handle.record_saying(|_| None, id).await, Ok(true));
+    assert_eq!(seen(&handle), None, "a change alone says nothing of the object");
+    handle.conclude(&Wait::silent(Until::Change)).await.unwrap();
+    assert_eq!(seen(&handle), Some(1));
+    assert!(handle.object().conditions().is_empty());
     let available = Phase::Available(why(Reason::Available, "text"));
-    held.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
-    assert_eq!(spoken(held.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
+    handle.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
+    assert_eq!(spoken(handle.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
 }
 
 /// An API server that drops the id from each status, and somebody who annotates the object right after that.
@@ -144,26 +146,27 @@ async fn half_a_status_is_taken_back_also_when_the_object_was_changed_meanwhile(
         timeout_seconds: 1,
     };
     object.status.get_or_insert_default().create = Some(create.clone());
-    let mut held = Held::cached(&objects, &environment, Duration::ZERO, object);
+    let mut handle = ObjectHandle::cached(&objects, &environment, Duration::ZERO, object);
     let concluded = |config: &mut AuthenticatorConfig| {
         let status = config.status.get_or_insert_default();
         (status.create, status.id) = (None, Some("made".to_owned()));
         true
     };
-    let recorded = held.record_saying(|_| None, concluded).await;
+    let recorded = handle.record_saying(|_| None, concluded).await;
     assert!(matches!(recorded, Err(Interrupted::NotStored(what)) if what.contains("status.id")));
     let records: Vec<_> = objects.stored().into_iter().map(|object| object.status.unwrap().create).collect();
     assert_eq!(records, [None, Some(create)], "the record stands again");
-    assert!(held.object().status.as_ref().is_some_and(|status| status.create.is_some()));
+    assert!(handle.object().status.as_ref().is_some_and(|status| status.create.is_some()));
 }
 
 #[tokio::test]
 async fn what_is_gone_though_the_watch_does_not_know_is_not_told_of_once_more() {
     let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
-    let mut held = Held::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
+    let mut handle =
+        ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let mut told = None;
     let left = Some(Left::Behind("text".to_owned()));
-    assert_eq!(held.let_go(left, &mut told).await, Ok(()));
-    assert!(held.is_gone());
+    assert_eq!(handle.let_go(left, &mut told).await, Ok(()));
+    assert!(handle.is_gone());
     assert_eq!(told, None);
 }

@@ -3,12 +3,12 @@
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
-use super::{Held, Interrupted};
+use super::{Interrupted, ObjectHandle};
 use crate::api::phase::why;
 use crate::api::{HasStatus, Reason};
 use crate::reconcile::{Left, Objects};
 
-impl<K, O> Held<'_, K, O>
+impl<K, O> ObjectHandle<'_, K, O>
 where
     K: kube::Resource<DynamicType = ()> + HasStatus,
     O: Objects<K>,

@@ -3,12 +3,12 @@
 
 use kube::runtime::events::EventType;
 
-use super::{Held, Interrupted, generation_of};
+use super::{Interrupted, ObjectHandle, generation_of};
 use crate::api::phase::why;
 use crate::api::{HasStatus, PAUSED, Phase, Reason, conditions};
 use crate::reconcile::{Objects, Until, Wait};
 
-impl<K, O> Held<'_, K, O>
+impl<K, O> ObjectHandle<'_, K, O>
 where
     K: kube::Resource<DynamicType = ()> + HasStatus + Send + Sync,
     O: Objects<K>,

@@ -28,7 +28,7 @@ use crate::beyond_identity::TraceId;
 const WRITES: usize = 5;
 
 /// The object in hand.
-pub struct Held<'a, K, O> {
+pub struct ObjectHandle<'a, K, O> {
     objects: &'a O,
     environment: &'a dyn Environment,
     object: K,
@@ -62,7 +62,7 @@ pub enum Interrupted {
     Failed(String),
 }
 
-impl<'a, K, O> Held<'a, K, O>
+impl<'a, K, O> ObjectHandle<'a, K, O>
 where
     K: kube::Resource<DynamicType = ()> + HasStatus,
     O: Objects<K>,
@@ -327,7 +327,7 @@ where
     }
 }
 
-impl<K, O> Held<'_, K, O>
+impl<K, O> ObjectHandle<'_, K, O>
 where
     K: kube::Resource<DynamicType = ()> + WritesAhead,
     O: Objects<K>,
