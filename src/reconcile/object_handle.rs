@@ -46,7 +46,7 @@ pub struct ObjectHandle<'a, K, O> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupted {
     /// Somebody else wrote first: start over.
-    Overtaken,
+    Conflict,
     /// The API server refused a write: the sentence says why.
     Refused(String),
     /// The API server accepted a status and did not store all of it: the sentence says what, and the remedy.
@@ -135,7 +135,7 @@ where
                 };
                 if self.gone { Ok(()) } else { Err(is_there()) }
             }
-            WriteError::Conflict => Err(Interrupted::Overtaken),
+            WriteError::Conflict => Err(Interrupted::Conflict),
             WriteError::Refused(why) => Err(Interrupted::Refused(why)),
             WriteError::NoAnswer(why) => Err(Interrupted::Failed(why)),
         }

@@ -316,7 +316,7 @@ where
         self.memory.note_record(Some(record.id()), now);
         self.may_be_written = true;
         let written = self.handle.write_ahead(record.clone(), phase).await;
-        self.may_be_written = matches!(written, Err(Interrupted::Overtaken | Interrupted::Failed(_)));
+        self.may_be_written = matches!(written, Err(Interrupted::Conflict | Interrupted::Failed(_)));
         match written {
             Ok(ticket) => {
                 self.memory.write_stored();

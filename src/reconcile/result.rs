@@ -36,7 +36,7 @@ impl ReconcileResult {
     pub fn of<K: Kind>(ended: Result<Until, Interrupted>, memory: &mut Memory<K>, chance: f64, uid: &str) -> Self {
         let until = match ended {
             Ok(until) => until,
-            Err(Interrupted::Overtaken) => {
+            Err(Interrupted::Conflict) => {
                 memory.overtaken = memory.overtaken.saturating_add(1);
                 let doubled = FIRST_CONFLICT.saturating_mul(2_u32.saturating_pow(memory.overtaken - 1));
                 let requeue_after = pause(Until::After(doubled.min(LONGEST_CONFLICT)), 0, chance);

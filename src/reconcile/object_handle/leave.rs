@@ -46,6 +46,6 @@ where
         }
         let planned_for = self.object.resource_version();
         self.refresh().await?;
-        if self.gone || self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Overtaken) }
+        if self.gone || self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Conflict) }
     }
 }
