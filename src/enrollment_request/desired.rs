@@ -4,7 +4,7 @@ use std::fmt;
 
 use kube::ResourceExt;
 
-use super::wishes::Wishes;
+use super::annotation_actions::AnnotationActions;
 use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::reconcile::{Lifecycle, Options};
@@ -27,7 +27,7 @@ pub struct Desired {
     /// Whether a link that is out is to be revoked, and none to be sent.
     pub revoked: bool,
     /// What its annotations ask for.
-    pub wishes: Wishes,
+    pub annotation_actions: AnnotationActions,
     /// What objects of every kind ask for.
     pub lifecycle: Lifecycle,
 }
@@ -44,7 +44,7 @@ pub enum Who {
 impl Desired {
     /// Whether the link of the job that `status` names is to be dead.
     pub fn wants_link_dead(&self, status: &EnrollmentRequestStatus) -> bool {
-        self.revoked || self.wishes.revoke(status)
+        self.revoked || self.annotation_actions.revoke(status)
     }
 
     /// Reads what `request` asks for.
@@ -63,7 +63,7 @@ impl Desired {
             post_binding_redirect_uri: spec.post_binding_redirect_uri.clone(),
             attempt: spec.attempt,
             revoked: spec.revoked,
-            wishes: Wishes::of(request.annotations()),
+            annotation_actions: AnnotationActions::of(request.annotations()),
             lifecycle: Lifecycle::of(
                 request,
                 spec.deletion_policy == DeletionPolicy::Orphan || options.orphan_on_delete,

@@ -24,6 +24,7 @@
 //! - **Nobody waits for another request in silence.** The turn to send to an identity is given back when it is not needed
 //!   (`reservations.rs`, `plan/follow.rs`), and a wait for a request that does not get on is Stalled (`others.rs`).
 
+pub mod annotation_actions;
 pub mod change;
 pub mod desired;
 mod fetch;
@@ -42,4 +43,3 @@ pub mod revocations;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod wishes;

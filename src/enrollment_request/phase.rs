@@ -1,9 +1,9 @@
 //! From the state of a request's job to a phase: here a job's state becomes what is said in the conditions. Pure.
 
+use super::annotation_actions::REVOKE;
 use super::desired::Desired;
 use super::job_state::is_outstanding;
 use super::plan::input::Input;
-use super::wishes::REVOKE;
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};
@@ -16,7 +16,7 @@ const AGAIN: &str = "raise spec.attempt to send another email";
 /// The phase of a request of which an attempt is concluded: what is still owed comes first.
 pub fn of_request(input: &Input<'_>) -> Phase {
     let PlanInput { desired, status, .. } = input;
-    let Desired { attempt, revoked, wishes, .. } = desired;
+    let Desired { attempt, revoked, annotation_actions, .. } = desired;
     let is_out = status.job_id.is_some() && is_outstanding(status.state.as_deref());
     if is_out && desired.wants_link_dead(status) {
         Phase::AtWork(why(Reason::Revoking, "The link is being revoked"))
@@ -24,7 +24,7 @@ pub fn of_request(input: &Input<'_>) -> Phase {
         of_status(input)
     } else if status.attempt < Some(*attempt) {
         Phase::AtWork(why(Reason::Sending, format!("Attempt {attempt} is about to be sent")))
-    } else if let Some(job) = wishes.resend_of(status) {
+    } else if let Some(job) = annotation_actions.resend_of(status) {
         Phase::AtWork(why(
             Reason::Sending,
             format!("Another email is about to be sent after the one of credential binding job {job}"),
@@ -60,10 +60,12 @@ pub fn of_status(input: &Input<'_>) -> Phase {
             ),
             _ => why(Reason::Complete, "The user has bound a passkey"),
         }),
-        Some(JobState::Revoked) if !revoked && desired.wishes.name_for_revocation(status) => Phase::Revoked {
-            why: why(Reason::Revoked, format!("The job was revoked, as the annotation {REVOKE} requests; {AGAIN}")),
-            asked: true,
-        },
+        Some(JobState::Revoked) if !revoked && desired.annotation_actions.name_for_revocation(status) => {
+            Phase::Revoked {
+                why: why(Reason::Revoked, format!("The job was revoked, as the annotation {REVOKE} requests; {AGAIN}")),
+                asked: true,
+            }
+        }
         Some(JobState::Revoked) => revoked_phase(revoked, "The job was revoked"),
         Some(JobState::Expired) if revoked => revoked_phase(true, "The link expired before it was revoked"),
         Some(JobState::FailedToSend) if revoked => revoked_phase(true, "The email was never sent"),

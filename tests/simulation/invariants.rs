@@ -8,7 +8,7 @@ use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord}
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus};
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
-use beyond_identity_operator::enrollment_request::wishes::{RESEND, Wishes};
+use beyond_identity_operator::enrollment_request::annotation_actions::{AnnotationActions, RESEND};
 use beyond_identity_operator::reconcile::annotations::{is_paused, look_asked_for};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -291,8 +291,8 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
     if look_asked_for(request).is_some() {
         return Some("was not looked at, though somebody asks");
     }
-    let wishes = Wishes::of(request.annotations());
-    let again = status.attempt < Some(spec.attempt) || wishes.resend_of(&status).is_some();
+    let actions = AnnotationActions::of(request.annotations());
+    let again = status.attempt < Some(spec.attempt) || actions.resend_of(&status).is_some();
     let owed = status.attempt.is_none() || (again && !spec.revoked);
     if owed {
         let person = person_of(state, request);
@@ -308,7 +308,7 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
         let duplicate = has("DuplicateRequest") && state.cluster.requests.objects.values().any(|other| rival(other));
         return (!duplicate).then_some("is not concluded");
     }
-    let named = spec.revoked || wishes.revoke(&status);
+    let named = spec.revoked || actions.revoke(&status);
     let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| named));
     // What cannot be revoked, or is not certainly its own, stays; and so does what is at a service that nothing leads to.
     let can_be = |id: &&String| !state.remote.service.stuck.contains_key(*id) && !state.remote.service.odd_method;

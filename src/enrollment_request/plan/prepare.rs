@@ -169,7 +169,7 @@ fn write_ahead(
     // A raised attempt takes a resend with it; alone, that leaves the attempt as it is.
     let status = input.status;
     let concluded = status.attempt.filter(|concluded| *concluded >= input.desired.attempt);
-    let resend_of = input.desired.wishes.resend_of(status).filter(|_| concluded.is_some());
+    let resend_of = input.desired.annotation_actions.resend_of(status).filter(|_| concluded.is_some());
     let mut send = SendRecord {
         id: input.object().nonce.clone(),
         attempt: concluded.unwrap_or(input.desired.attempt),

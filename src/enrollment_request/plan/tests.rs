@@ -20,12 +20,12 @@ use super::input::Step;
 use crate::api::enrollment_request::DeliveryMethod;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
+use crate::enrollment_request::annotation_actions::AnnotationActions;
 use crate::enrollment_request::desired::{Desired, Who};
 use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
 use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
-use crate::enrollment_request::wishes::Wishes;
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
 use crate::reconcile::{Destination, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, Sent, Until, Wait};
 
@@ -52,7 +52,7 @@ fn desired() -> Desired {
         post_binding_redirect_uri: None,
         attempt: 1,
         revoked: false,
-        wishes: Wishes::default(),
+        annotation_actions: AnnotationActions::default(),
         lifecycle: Lifecycle { generation: 1, ..Lifecycle::default() },
     }
 }
@@ -62,8 +62,8 @@ fn deleting() -> Desired {
 }
 
 /// What this annotation asks for.
-fn wishes(annotation: &str, value: &str) -> Wishes {
-    Wishes::of(&[(annotation.to_owned(), value.to_owned())].into())
+fn actions(annotation: &str, value: &str) -> AnnotationActions {
+    AnnotationActions::of(&[(annotation.to_owned(), value.to_owned())].into())
 }
 
 fn destination() -> Destination {

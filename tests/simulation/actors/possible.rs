@@ -1,7 +1,7 @@
 //! Which things can be done as the world is now, so that what comes of them is what is promised.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::enrollment_request::wishes::{RESEND, REVOKE};
+use beyond_identity_operator::enrollment_request::annotation_actions::{RESEND, REVOKE};
 use kube::ResourceExt;
 use tokio::time::Instant;
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
+use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastPoll;
 use crate::enrollment_request::plan::poll;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
-use crate::enrollment_request::wishes::RESEND;
 
 /// A request whose job is outstanding, and about to be looked at.
 fn following() -> Known {
@@ -299,7 +299,7 @@ fn a_link_whose_time_is_over_by_the_services_own_clock_is_shown_as_expired_and_m
         "{said}"
     );
 
-    let again = |value: &str| Desired { wishes: wishes(RESEND, value), ..desired() };
+    let again = |value: &str| Desired { annotation_actions: actions(RESEND, value), ..desired() };
     assert!(is_pending(&again("job/EXPIRED"), &observed.status));
     assert!(!is_pending(&again("job/LINK_SENT"), &observed.status), "it may have been meant for a link that works");
     let revoked = Desired { revoked: true, ..desired() };

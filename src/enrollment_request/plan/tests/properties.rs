@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
+use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::testing::{concluded, job, send};
-use crate::enrollment_request::wishes::RESEND;
 
 /// Every combination of what a request can look like.
 fn all() -> Vec<(Desired, Known)> {
@@ -31,13 +31,13 @@ fn all() -> Vec<(Desired, Known)> {
                         it.object.finalizer = bit(2);
                         it.object.may_write = bit(3);
                     });
-                    let wishes = if bit(7) { wishes(RESEND, "job/EXPIRED") } else { Wishes::default() };
+                    let actions = if bit(7) { actions(RESEND, "job/EXPIRED") } else { AnnotationActions::default() };
                     let attempt = 1 + i64::from(bit(6));
                     let desired = desired().with(|it| {
                         it.lifecycle.deleted_at = bit(4).then(now);
                         it.revoked = bit(5);
                         it.attempt = attempt;
-                        it.wishes = wishes;
+                        it.annotation_actions = actions;
                     });
                     all.push((desired, observed));
                 }
@@ -58,7 +58,7 @@ fn nothing_is_written_ahead_unless_all_is_in_order() {
             assert!(!desired.lifecycle.is_deleting(), "not for what is being deleted: {context}");
             assert!(observed.object.finalizer && observed.object.fresh && observed.object.may_write, "{context}");
             assert_eq!(observed.status.send, None, "not while another is in doubt: {context}");
-            let again = desired.wishes.resend_of(&observed.status).is_some();
+            let again = desired.annotation_actions.resend_of(&observed.status).is_some();
             let raised = observed.status.attempt < Some(desired.attempt);
             assert!(raised || again, "not for an attempt that is concluded: {context}");
             assert!(!desired.revoked, "not while it is to be revoked: {context}");

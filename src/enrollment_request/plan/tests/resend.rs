@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
+use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::testing::{concluded, job};
-use crate::enrollment_request::wishes::RESEND;
 
 /// A request whose link has expired, of which all is known that a send needs.
 fn expired() -> Known {
@@ -13,7 +13,7 @@ fn expired() -> Known {
 }
 
 fn asking(value: &str) -> Desired {
-    Desired { wishes: wishes(RESEND, value), ..desired() }
+    Desired { annotation_actions: actions(RESEND, value), ..desired() }
 }
 
 #[test]

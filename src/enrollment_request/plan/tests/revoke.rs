@@ -3,11 +3,11 @@
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::PreviousJob;
+use crate::enrollment_request::annotation_actions::REVOKE;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
-use crate::enrollment_request::wishes::REVOKE;
 
 pub(super) fn reference(id: &str) -> JobRef {
     JobRef {
@@ -274,7 +274,7 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
 
 #[test]
 fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
-    let asked = |job: &str| Desired { wishes: wishes(REVOKE, job), ..desired() };
+    let asked = |job: &str| Desired { annotation_actions: actions(REVOKE, job), ..desired() };
     assert_eq!(next(&asked("job"), &settled()), Step::Act(Action::Revoke(via(), reference("job"))));
     assert_eq!(next(&asked("another"), &settled()), Step::Fetch(Query::Job(via(), reference("job"))));
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
@@ -298,7 +298,7 @@ fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
 
 #[test]
 fn a_link_that_an_annotation_names_dies_before_a_raised_attempt_is_sent_and_does_not_keep_it_from_that() {
-    let both = Desired { wishes: wishes(REVOKE, "job"), attempt: 2, ..desired() };
+    let both = Desired { annotation_actions: actions(REVOKE, "job"), attempt: 2, ..desired() };
     let mut observed = prepared().with(|it| it.status = concluded());
     assert_eq!(next(&both, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
     observed.revoke_refused = refused(&["job"]);

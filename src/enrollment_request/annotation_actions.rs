@@ -14,12 +14,12 @@ pub const REVOKE: &str = "beyondidentity.dev/revoke";
 
 /// What the annotations of a request ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
+pub struct AnnotationActions {
     resend: Option<String>,
     revoke: Option<String>,
 }
 
-impl Wishes {
+impl AnnotationActions {
     /// Reads them.
     pub fn of(annotations: &BTreeMap<String, String>) -> Self {
         Self { resend: annotations.get(RESEND).cloned(), revoke: annotations.get(REVOKE).cloned() }
@@ -58,43 +58,47 @@ mod tests {
         EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() }
     }
 
-    fn wishes(annotation: &str, value: &str) -> Wishes {
-        Wishes::of(&BTreeMap::from([(annotation.to_owned(), value.to_owned())]))
+    fn actions(annotation: &str, value: &str) -> AnnotationActions {
+        AnnotationActions::of(&BTreeMap::from([(annotation.to_owned(), value.to_owned())]))
     }
 
     #[test]
     fn a_resend_acts_exactly_while_job_and_state_are_those_of_a_status_whose_link_is_dead() {
         for state in ["EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
-            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), Some("job"));
-            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&in_state("LINK_SENT")), None, "too early");
-            assert_eq!(wishes(RESEND, &format!("earlier/{state}")).resend_of(&in_state(state)), None, "a second click");
-            assert_eq!(wishes(REVOKE, &format!("job/{state}")).resend_of(&in_state(state)), None);
+            assert_eq!(actions(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), Some("job"));
+            assert_eq!(actions(RESEND, &format!("job/{state}")).resend_of(&in_state("LINK_SENT")), None, "too early");
+            assert_eq!(
+                actions(RESEND, &format!("earlier/{state}")).resend_of(&in_state(state)),
+                None,
+                "a second click"
+            );
+            assert_eq!(actions(REVOKE, &format!("job/{state}")).resend_of(&in_state(state)), None);
             let unconcluded = EnrollmentRequestStatus { attempt: None, ..in_state(state) };
-            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&unconcluded), None);
+            assert_eq!(actions(RESEND, &format!("job/{state}")).resend_of(&unconcluded), None);
         }
         for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW", ""] {
-            assert_eq!(wishes(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), None, "{state}");
+            assert_eq!(actions(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), None, "{state}");
         }
         for nonsense in ["", "/", "job", "job/", "/EXPIRED", "EXPIRED", "job/EXPIRED/", " job/EXPIRED", "job/expired"] {
-            assert_eq!(wishes(RESEND, nonsense).resend_of(&in_state("EXPIRED")), None, "{nonsense}");
+            assert_eq!(actions(RESEND, nonsense).resend_of(&in_state("EXPIRED")), None, "{nonsense}");
         }
-        assert_eq!(wishes(RESEND, "/").resend_of(&EnrollmentRequestStatus::default()), None);
+        assert_eq!(actions(RESEND, "/").resend_of(&EnrollmentRequestStatus::default()), None);
         let slashed = EnrollmentRequestStatus { job_id: Some("a/b".to_owned()), ..in_state("EXPIRED") };
-        assert_eq!(wishes(RESEND, "a/b/EXPIRED").resend_of(&slashed), Some("a/b"));
+        assert_eq!(actions(RESEND, "a/b/EXPIRED").resend_of(&slashed), Some("a/b"));
     }
 
     #[test]
     fn a_revocation_acts_while_its_job_is_the_current_one_and_outstanding() {
         for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "SOMETHING_NEW"] {
-            assert!(wishes(REVOKE, "job").revoke(&in_state(state)), "{state}");
-            assert!(!wishes(REVOKE, "earlier").revoke(&in_state(state)), "{state}");
-            assert!(!wishes(RESEND, "job").revoke(&in_state(state)), "{state}");
+            assert!(actions(REVOKE, "job").revoke(&in_state(state)), "{state}");
+            assert!(!actions(REVOKE, "earlier").revoke(&in_state(state)), "{state}");
+            assert!(!actions(RESEND, "job").revoke(&in_state(state)), "{state}");
         }
         for state in ["COMPLETE", "EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
-            assert!(!wishes(REVOKE, "job").revoke(&in_state(state)), "{state}");
-            assert!(wishes(REVOKE, "job").name_for_revocation(&in_state(state)), "what is dead was asked to be");
+            assert!(!actions(REVOKE, "job").revoke(&in_state(state)), "{state}");
+            assert!(actions(REVOKE, "job").name_for_revocation(&in_state(state)), "what is dead was asked to be");
         }
-        assert!(!wishes(REVOKE, "").name_for_revocation(&EnrollmentRequestStatus::default()));
-        assert!(!Wishes::default().name_for_revocation(&EnrollmentRequestStatus::default()));
+        assert!(!actions(REVOKE, "").name_for_revocation(&EnrollmentRequestStatus::default()));
+        assert!(!AnnotationActions::default().name_for_revocation(&EnrollmentRequestStatus::default()));
     }
 }
