@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
+use super::enrollment_key::EnrollmentKey;
 use super::job_state::{is_expired, is_outstanding};
 use super::observed::ReadJob;
-use super::person::Person;
 use super::phase;
 use super::plan::input::Input;
 use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
@@ -39,7 +39,7 @@ pub enum Change {
         /// The base URL of the API that it leads to.
         endpoint: String,
         /// Who it is about.
-        person: Person,
+        key: EnrollmentKey,
         /// By what.
         by: SettledBy,
     },
@@ -95,12 +95,12 @@ impl Change {
                 status.delivery_method = unknown_method(job).filter(|_| !answered);
                 true
             }
-            Self::Settle { attempt, provider_config_ref, endpoint, person, by } => {
+            Self::Settle { attempt, provider_config_ref, endpoint, key, by } => {
                 if status.attempt.is_some() || status.send.is_some() {
                     return false;
                 }
                 status.attempt = Some(*attempt);
-                about(status, provider_config_ref.clone(), Some(endpoint.clone()), person.clone());
+                about(status, provider_config_ref.clone(), Some(endpoint.clone()), key.clone());
                 match by {
                     SettledBy::Adopted(read) => {
                         status.job_id = Some(read.item.id.clone());
@@ -175,7 +175,12 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     status.attempt = Some(attempt);
     status.adopted = None;
     status.skipped = None;
-    about(status, provider_config_ref, endpoint, Person { tenant_id, realm_id, identity_id, authenticator_config_id });
+    about(
+        status,
+        provider_config_ref,
+        endpoint,
+        EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id },
+    );
     status.job_id = Some(job.id.clone());
     status.expired = None;
     mirror(status, job, None);
@@ -186,9 +191,9 @@ fn about(
     status: &mut EnrollmentRequestStatus,
     provider_config_ref: ProviderConfigRef,
     endpoint: Option<String>,
-    person: Person,
+    key: EnrollmentKey,
 ) {
-    let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
+    let EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id } = key;
     status.provider_config_ref = Some(provider_config_ref);
     status.endpoint = endpoint;
     status.tenant_id = Some(tenant_id);

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::enrollment_key::EnrollmentKey;
 use super::job_state;
 use super::observed::Listed;
-use super::person::Person;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::SendRecord;
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
@@ -70,10 +70,10 @@ pub fn made_by<'a>(
 /// a link or a passkey already, the newest first, those without a create time last.
 pub fn adoptable<'a>(
     listed: &'a Listed,
-    person: &Person,
+    key: &EnrollmentKey,
     delivery_method: &str,
 ) -> impl Iterator<Item = &'a CredentialBindingJob> {
-    let fits = |job: &&CredentialBindingJob| is_adoptable(job, person, delivery_method, listed.server_time);
+    let fits = |job: &&CredentialBindingJob| is_adoptable(job, key, delivery_method, listed.server_time);
     let free = |job: &&CredentialBindingJob| !listed.named_elsewhere.contains(&job.id);
     let mut jobs: Vec<_> = listed.jobs.iter().filter(fits).filter(free).collect();
     jobs.sort_by_key(|job| (created(job), job.id.clone()));
@@ -84,13 +84,13 @@ pub fn adoptable<'a>(
 /// passkey.
 pub fn is_adoptable(
     job: &CredentialBindingJob,
-    person: &Person,
+    key: &EnrollmentKey,
     delivery_method: &str,
     server_time: Option<Timestamp>,
 ) -> bool {
     let state = job.state.as_ref().map(JobState::as_str);
-    agrees(&job.identity_id, &person.identity_id)
-        && agrees(&job.authenticator_config_id, &person.authenticator_config_id)
+    agrees(&job.identity_id, &key.identity_id)
+        && agrees(&job.authenticator_config_id, &key.authenticator_config_id)
         && delivered_by(job, delivery_method)
         && (job_state::is_final(state)
             || (job_state::is_outstanding(state) && !job_state::is_expired(job, server_time)))
@@ -142,10 +142,10 @@ mod tests {
     #[test]
     fn a_delivery_method_that_nobody_knows_does_not_speak_against_a_job_and_another_one_does() {
         let SendRecord { tenant_id, realm_id, identity_id, authenticator_config_id, .. } = send();
-        let person = Person { tenant_id, realm_id, identity_id, authenticator_config_id };
+        let key = EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id };
         let delivered = |method: Option<&str>| {
             let job = CredentialBindingJob { delivery_method: method.map(DeliveryMethod::from), ..job("job") };
-            (!made(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &person, "EMAIL", None))
+            (!made(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &key, "EMAIL", None))
         };
         for method in [None, Some("EMAIL"), Some("email"), Some("DELIVERY_METHOD_EMAIL")] {
             assert_eq!(delivered(method), (true, true), "{method:?}");

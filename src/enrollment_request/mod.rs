@@ -27,6 +27,7 @@
 pub mod annotation_actions;
 pub mod change;
 pub mod desired;
+pub mod enrollment_key;
 mod fetch;
 pub mod job_state;
 mod kind;
@@ -34,7 +35,6 @@ mod matching;
 mod observe;
 pub mod observed;
 mod others;
-pub mod person;
 mod phase;
 pub mod plan;
 mod reconciler;

@@ -48,8 +48,8 @@ impl Observed {
         if status.attempt.is_some() {
             return BTreeMap::new();
         }
-        if let Fact::Known(person) = &self.reservation {
-            let dead = |job: &ReadJob| !matching::is_adoptable(&job.item, person, delivery_method, job.server_time);
+        if let Fact::Known(key) = &self.reservation {
+            let dead = |job: &ReadJob| !matching::is_adoptable(&job.item, key, delivery_method, job.server_time);
             let known = std::mem::take(&mut self.read).into_iter();
             read.extend(known.filter_map(|(id, job)| Some((id, job.filter(&dead)?))));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::person::Person;
+use super::enrollment_key::EnrollmentKey;
 use crate::api::conditions::{is_ready, is_stalled};
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
 use crate::beyond_identity::Answer;
@@ -23,7 +23,7 @@ pub struct Observed {
     /// The identity; `None` when the realm has none of this name.
     pub identity: Fact<Option<Identity>>,
     /// Whether the person is this request's.
-    pub reservation: Fact<Person>,
+    pub reservation: Fact<EnrollmentKey>,
     /// The identity's jobs, all of them.
     pub jobs: Fact<Listed>,
     /// The jobs that were read by id in this reconcile; `None` for one that the service does not know.

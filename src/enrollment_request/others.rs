@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 
-use super::person::Person;
+use super::enrollment_key::EnrollmentKey;
 use super::reconciler::Request;
 use super::reservations::{Holder, Taken};
 use crate::api::conditions::{PAUSED, STALLED};
@@ -14,18 +14,18 @@ use crate::reconcile::{Backend, Fact, Failure, Objects};
 
 impl<B: Backend> Request<'_, B> {
     /// Takes the person, unless another request has it.
-    pub(super) async fn reserve(&mut self, person: Person) {
+    pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
         let reservations = self.context.shared.clone();
-        let mut taken = reservations.take(&person, &self.holder());
+        let mut taken = reservations.take(&key, &self.holder());
         if let Err(Taken::By(other) | Taken::Busy(other)) = &taken
             && !self.is_there(other).await
         {
             reservations.release(other);
-            taken = reservations.take(&person, &self.holder());
+            taken = reservations.take(&key, &self.holder());
         }
         let request = self.handle.object();
         self.observed.reservation = match taken {
-            Ok(()) => Fact::Known(person),
+            Ok(()) => Fact::Known(key),
             Err(Taken::NotFilled) => {
                 Fact::Failed(Failure::transient(Reason::Sending, "Waiting until all EnrollmentRequests are loaded"))
             }

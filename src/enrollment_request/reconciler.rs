@@ -29,7 +29,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 
     async fn act(request: &mut Request<'_, B>, action: Action) {
         match action {
-            Action::Reserve(person) => request.reserve(person).await,
+            Action::Reserve(key) => request.reserve(key).await,
             Action::Revoke(reference, job) => request.revoke(&reference, &job).await,
             Action::CannotRevoke(job, why) => request.refuse_revoke(&job, &why),
         }

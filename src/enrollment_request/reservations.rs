@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use kube::ResourceExt;
 use parking_lot::Mutex;
 
-use super::person::Person;
+use super::enrollment_key::EnrollmentKey;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
 
 /// A request that holds a person, or waits for one.
@@ -60,8 +60,8 @@ pub struct Reservations {
 #[derive(Default)]
 struct State {
     filled: bool,
-    holders: BTreeMap<Person, Holder>,
-    waiting: BTreeMap<Person, BTreeSet<Holder>>,
+    holders: BTreeMap<EnrollmentKey, Holder>,
+    waiting: BTreeMap<EnrollmentKey, BTreeSet<Holder>>,
     /// The request that may send to an identity now, or whose send to it is in doubt.
     sending: BTreeMap<Identity, Holder>,
     /// Those that wait for their turn to send to an identity.
@@ -97,11 +97,11 @@ impl Reservations {
                 continue;
             }
             let holder = Holder::of(request);
-            if let Some(person) = person_of(status) {
+            if let Some(key) = key_of(status) {
                 if status.send.is_some() {
-                    state.sending.entry(identity_of(&person)).or_insert_with(|| holder.clone());
+                    state.sending.entry(identity_of(&key)).or_insert_with(|| holder.clone());
                 }
-                state.holders.entry(person).or_insert_with(|| holder.clone());
+                state.holders.entry(key).or_insert_with(|| holder.clone());
             }
             state.set_doubt(&holder, status.send.is_some());
             state.set_names(&holder, named_by(status));
@@ -112,25 +112,25 @@ impl Reservations {
     /// Reserves `person` for `holder`. Where another one has it, whoever asks may find that one gone, and release
     /// it. Whoever else `holder` held is given up: its spec leads to `person` now, and nothing of it is in doubt,
     /// or it would not ask.
-    pub fn take(&self, person: &Person, holder: &Holder) -> Result<(), Taken> {
+    pub fn take(&self, key: &EnrollmentKey, holder: &Holder) -> Result<(), Taken> {
         let freed = {
             let mut state = self.lock();
             if !state.filled {
                 return Err(Taken::NotFilled);
             }
-            if let Some(other) = state.holders.get(person).filter(|other| other.uid != holder.uid) {
+            if let Some(other) = state.holders.get(key).filter(|other| other.uid != holder.uid) {
                 let other = other.clone();
-                state.waiting.entry(person.clone()).or_default().insert(holder.clone());
+                state.waiting.entry(key.clone()).or_default().insert(holder.clone());
                 return Err(Taken::By(other));
             }
-            let identity = identity_of(person);
+            let identity = identity_of(key);
             if let Some(other) = state.sending.get(&identity).filter(|other| other.uid != holder.uid) {
                 let other = other.clone();
                 state.next.entry(identity).or_default().insert(holder.clone());
                 return Err(Taken::Busy(other));
             }
-            let freed = state.give_up(&holder.uid, Some(person));
-            state.holders.insert(person.clone(), holder.clone());
+            let freed = state.give_up(&holder.uid, Some(key));
+            state.holders.insert(key.clone(), holder.clone());
             state.sending.insert(identity, holder.clone());
             freed
         };
@@ -169,7 +169,7 @@ impl Reservations {
     pub fn rival_in_doubt(&self, holder: &Holder, status: &EnrollmentRequestStatus) -> Option<Holder> {
         status.send.as_ref()?;
         let state = self.lock();
-        let rival = state.holders.get(&person_of(status)?).filter(|other| other.uid != holder.uid)?;
+        let rival = state.holders.get(&key_of(status)?).filter(|other| other.uid != holder.uid)?;
         state.in_doubt.contains(rival).then(|| rival.clone())
     }
 
@@ -261,13 +261,13 @@ impl State {
     }
 
     /// Frees whom `uid` holds, except `keep`. Answers those that waited for them.
-    fn give_up(&mut self, uid: &str, keep: Option<&Person>) -> Vec<Holder> {
+    fn give_up(&mut self, uid: &str, keep: Option<&EnrollmentKey>) -> Vec<Holder> {
         let Self { holders, waiting, .. } = self;
         let mut freed = Vec::new();
-        holders.retain(|person, holder| {
-            let given_up = holder.uid == uid && keep != Some(person);
+        holders.retain(|key, holder| {
+            let given_up = holder.uid == uid && keep != Some(key);
             if given_up {
-                freed.extend(waiting.remove(person).into_iter().flatten());
+                freed.extend(waiting.remove(key).into_iter().flatten());
             }
             !given_up
         });
@@ -275,21 +275,21 @@ impl State {
     }
 }
 
-fn identity_of(person: &Person) -> Identity {
-    [&person.tenant_id, &person.realm_id, &person.identity_id].map(Clone::clone)
+fn identity_of(key: &EnrollmentKey) -> Identity {
+    [&key.tenant_id, &key.realm_id, &key.identity_id].map(Clone::clone)
 }
 
 /// Whom a status is about: the send in doubt, or what the last attempt was concluded for.
-fn person_of(status: &EnrollmentRequestStatus) -> Option<Person> {
+fn key_of(status: &EnrollmentRequestStatus) -> Option<EnrollmentKey> {
     if let Some(send) = &status.send {
-        return Some(Person {
+        return Some(EnrollmentKey {
             tenant_id: send.tenant_id.clone(),
             realm_id: send.realm_id.clone(),
             identity_id: send.identity_id.clone(),
             authenticator_config_id: send.authenticator_config_id.clone(),
         });
     }
-    Some(Person {
+    Some(EnrollmentKey {
         tenant_id: status.tenant_id.clone()?,
         realm_id: status.realm_id.clone()?,
         identity_id: status.identity_id.clone()?,

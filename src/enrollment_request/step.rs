@@ -1,7 +1,7 @@
 //! What can be fetched for a request, and what only requests do. Pure.
 
 use super::desired::Who;
-use super::person::Person;
+use super::enrollment_key::EnrollmentKey;
 use crate::api::ProviderConfigRef;
 
 /// What can be fetched from outside.
@@ -26,7 +26,7 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Make sure that no other request is about this person.
-    Reserve(Person),
+    Reserve(EnrollmentKey),
     /// Revoke a job, through this provider config.
     Revoke(ProviderConfigRef, JobRef),
     /// Remember, and set beside everything else, that a job cannot be revoked, and why.

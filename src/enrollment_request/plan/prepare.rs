@@ -11,9 +11,9 @@ use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
 use crate::beyond_identity::types::{Identity, IdentityStatus};
 use crate::enrollment_request::change::PREVIOUS_JOBS;
 use crate::enrollment_request::desired::Who;
+use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Config, Listed, ReadyConfig};
-use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{Action, Query};
 use crate::reconcile::{Destination, Fact, Until, Wait};
 
@@ -34,15 +34,15 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     let destination = input.same_realm(reference, input.recorded_realm().as_ref(), None)?;
     input.allowed(reference)?;
     let identity = checked_identity(input, reference)?;
-    let person = Person {
+    let key = EnrollmentKey {
         tenant_id: config.realm.tenant_id.clone(),
         realm_id: config.realm.realm_id.clone(),
         identity_id: identity.id.clone(),
         authenticator_config_id: config.id.clone(),
     };
-    reserved(input, &person)?;
-    let listed = input.jobs(reference, &person.identity_id)?;
-    if let Some(step) = adopt::instead_of_sending(input, (reference, destination), &person, identity, listed) {
+    reserved(input, &key)?;
+    let listed = input.jobs(reference, &key.identity_id)?;
+    if let Some(step) = adopt::instead_of_sending(input, (reference, destination), &key, identity, listed) {
         return Ok(step);
     }
     if !input.object().may_write {
@@ -53,7 +53,7 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     if let Some(unwritable) = &input.object().unwritable {
         return Ok(Step::Wait(Wait::unwritable(unwritable)));
     }
-    write_ahead(input, reference, destination, person, listed)
+    write_ahead(input, reference, destination, key, listed)
 }
 
 /// The link that is out now becomes one of an earlier attempt. Where as many as the status holds cannot be revoked, no
@@ -150,11 +150,11 @@ fn is_active(identity: &Identity) -> bool {
 }
 
 /// No other request is about this person.
-fn reserved(input: &Input<'_>, person: &Person) -> Result<(), Step> {
+fn reserved(input: &Input<'_>, key: &EnrollmentKey) -> Result<(), Step> {
     match &input.observed.reservation {
-        Fact::Known(held) if held == person => Ok(()),
+        Fact::Known(held) if held == key => Ok(()),
         Fact::Failed(failure) => Err(input.failed(failure)),
-        Fact::Known(_) | Fact::Unknown => Err(Step::Act(Action::Reserve(person.clone()))),
+        Fact::Known(_) | Fact::Unknown => Err(Step::Act(Action::Reserve(key.clone()))),
     }
 }
 
@@ -162,10 +162,10 @@ fn write_ahead(
     input: &Input<'_>,
     reference: &ProviderConfigRef,
     destination: &Destination,
-    person: Person,
+    key: EnrollmentKey,
     listed: &Listed,
 ) -> Result<Step, Step> {
-    let Person { tenant_id, realm_id, identity_id, authenticator_config_id } = person;
+    let EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id } = key;
     // A raised attempt takes a resend with it; alone, that leaves the attempt as it is.
     let status = input.status;
     let concluded = status.attempt.filter(|concluded| *concluded >= input.desired.attempt);

@@ -22,8 +22,8 @@ use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConf
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::annotation_actions::AnnotationActions;
 use crate::enrollment_request::desired::{Desired, Who};
+use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
-use crate::enrollment_request::person::Person;
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
@@ -91,7 +91,7 @@ fn prepared() -> Known {
         it.config = Fact::Known(Some(config(Some(ready))));
         it.object.realms = leads(there());
         it.identity = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "active")));
-        it.reservation = Fact::Known(person());
+        it.reservation = Fact::Known(key());
         it.jobs = Fact::Known(listed(Vec::new(), 0));
     })
 }
@@ -100,10 +100,10 @@ fn config(ready: Option<ReadyConfig>) -> Config {
     Config { provider_config_ref: ProviderConfigRef::default(), ready, leaving: false, stalled: false, paused: false }
 }
 
-fn person() -> Person {
+fn key() -> EnrollmentKey {
     let RealmIds { tenant_id, realm_id } = home();
     let identity_id = "9ca7716e846cfa97".to_owned();
-    Person { tenant_id, realm_id, identity_id, authenticator_config_id: "4e129fc8".to_owned() }
+    EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id: "4e129fc8".to_owned() }
 }
 
 /// A list of 12:00:00, asked for when this process had known the record for `age` seconds.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::enrollment_request::testing::{concluded, request, send};
 
-fn person(identity: &str) -> Person {
-    Person { identity_id: identity.to_owned(), ..person_of(&concluded()).unwrap() }
+fn key(identity: &str) -> EnrollmentKey {
+    EnrollmentKey { identity_id: identity.to_owned(), ..key_of(&concluded()).unwrap() }
 }
 
 fn holder(uid: &str) -> Holder {
@@ -25,27 +25,27 @@ fn filled(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String
 #[test]
 fn nobody_is_reserved_before_it_is_known_who_has_whom() {
     let reservations = Reservations::new(|_| {});
-    assert_eq!(reservations.take(&person("a"), &holder("1")), Err(Taken::NotFilled));
+    assert_eq!(reservations.take(&key("a"), &holder("1")), Err(Taken::NotFilled));
 }
 
 #[test]
 fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
     let (reservations, woken) = filled(&[]);
-    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
-    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()), "again");
-    assert_eq!(reservations.take(&person("a"), &holder("2")), Err(Taken::By(holder("1"))));
-    assert_eq!(reservations.take(&person("b"), &holder("3")), Ok(()));
+    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
+    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()), "again");
+    assert_eq!(reservations.take(&key("a"), &holder("2")), Err(Taken::By(holder("1"))));
+    assert_eq!(reservations.take(&key("b"), &holder("3")), Ok(()));
     reservations.release(&holder("1"));
     assert_eq!(*woken.lock(), ["2"]);
-    assert_eq!(reservations.take(&person("a"), &holder("2")), Ok(()));
+    assert_eq!(reservations.take(&key("a"), &holder("2")), Ok(()));
 }
 
 #[test]
 fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
     let (reservations, woken) = filled(&[]);
-    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
-    assert!(reservations.take(&person("a"), &holder("2")).is_err());
-    assert_eq!(reservations.take(&person("b"), &holder("1")), Ok(()));
+    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
+    assert!(reservations.take(&key("a"), &holder("2")).is_err());
+    assert_eq!(reservations.take(&key("b"), &holder("1")), Ok(()));
     assert_eq!(*woken.lock(), ["2"]);
 }
 
@@ -60,7 +60,7 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let has = |requests: &[EnrollmentRequest]| {
         let (reservations, _) = filled(requests);
-        match reservations.take(&person("9ca7716e846cfa97"), &holder("another")) {
+        match reservations.take(&key("9ca7716e846cfa97"), &holder("another")) {
             Err(Taken::By(holder)) => holder.uid,
             other => panic!("{other:?}"),
         }
@@ -73,17 +73,13 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
 #[test]
 fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
     let (reservations, woken) = filled(&[]);
-    let other = Person { authenticator_config_id: "another".to_owned(), ..person("a") };
-    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
+    let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
+    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
     assert_eq!(reservations.take(&other, &holder("2")), Err(Taken::Busy(holder("1"))));
     reservations.settled(&holder("1"));
     assert_eq!(*woken.lock(), ["2"]);
     assert_eq!(reservations.take(&other, &holder("2")), Ok(()));
-    assert_eq!(
-        reservations.take(&person("a"), &holder("3")),
-        Err(Taken::By(holder("1"))),
-        "it is still the first one's"
-    );
+    assert_eq!(reservations.take(&key("a"), &holder("3")), Err(Taken::By(holder("1"))), "it is still the first one's");
 }
 
 #[test]
@@ -123,10 +119,10 @@ fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
 #[test]
 fn a_request_that_is_gone_waits_for_nobody_any_more() {
     let (reservations, woken) = filled(&[]);
-    let other = Person { authenticator_config_id: "another".to_owned(), ..person("a") };
-    assert_eq!(reservations.take(&person("a"), &holder("1")), Ok(()));
+    let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
+    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
     for uid in ["2", "3"] {
-        assert_eq!(reservations.take(&person("a"), &holder(uid)), Err(Taken::By(holder("1"))));
+        assert_eq!(reservations.take(&key("a"), &holder(uid)), Err(Taken::By(holder("1"))));
         assert_eq!(reservations.take(&other, &holder(uid)), Err(Taken::Busy(holder("1"))));
     }
     reservations.release(&holder("2"));

@@ -14,8 +14,8 @@ use beyond_identity_operator::beyond_identity::types::CredentialBindingJob;
 use beyond_identity_operator::beyond_identity::{
     Answer, ApiToken, CaBundle, Endpoint, Error, HttpClient, Listing, RealmClient,
 };
+use beyond_identity_operator::enrollment_request::enrollment_key::EnrollmentKey;
 use beyond_identity_operator::enrollment_request::observed::{Config, Listed, Observed, ReadyConfig};
-use beyond_identity_operator::enrollment_request::person::Person;
 use beyond_identity_operator::enrollment_request::step::Query;
 use beyond_identity_operator::reconcile::outcome::failure;
 use beyond_identity_operator::reconcile::plan::plan;
@@ -108,7 +108,7 @@ fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed
         paused: false,
     };
     let identity = json!({"id": JANE, "traits": {"primary_email_address": "jane@example.com"}});
-    let person = Person {
+    let person = EnrollmentKey {
         tenant_id: realm.tenant_id.clone(),
         realm_id: realm.realm_id.clone(),
         identity_id: JANE.to_owned(),

@@ -22,7 +22,7 @@ fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
         Step::Fetch(Query::Config("hosted-web".to_owned())),
         Step::Resolve(ProviderConfigRef::default()),
         Step::Fetch(Query::Identity(via(), desired().identity)),
-        Step::Act(Action::Reserve(person())),
+        Step::Act(Action::Reserve(key())),
         Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())),
     ];
     let known = prepared();
@@ -170,9 +170,9 @@ fn a_username_is_never_shown() {
 
 #[test]
 fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
-    let other = Person { identity_id: "somebody-else".to_owned(), ..person() };
+    let other = EnrollmentKey { identity_id: "somebody-else".to_owned(), ..key() };
     let step = next(&desired(), &prepared().with(|it| it.reservation = Fact::Known(other)));
-    assert_eq!(step, Step::Act(Action::Reserve(person())));
+    assert_eq!(step, Step::Act(Action::Reserve(key())));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn nothing_is_written_ahead_unless_all_is_in_order() {
             let raised = observed.status.attempt < Some(desired.attempt);
             assert!(raised || again, "not for an attempt that is concluded: {context}");
             assert!(!desired.revoked, "not while it is to be revoked: {context}");
-            assert_eq!(observed.reservation, Fact::Known(person()), "{context}");
+            assert_eq!(observed.reservation, Fact::Known(key()), "{context}");
             assert!(matches!(observed.jobs, Fact::Known(_)), "not without a list: {context}");
             assert_eq!(record.resend_of.is_some(), !raised, "{context}");
             assert_eq!(record.attempt, desired.attempt);

@@ -1,8 +1,8 @@
-//! Who is enrolled, and by which configuration. Pure.
+//! The key of an enrolment: which identity, and which configuration. Pure.
 
-/// Who is enrolled, and by which configuration: no two requests may be about the same.
+/// Which identity of which realm is enrolled, and by which configuration. No two requests may have the same key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Person {
+pub struct EnrollmentKey {
     /// The tenant's id.
     pub tenant_id: String,
     /// The realm's id.
