@@ -10,15 +10,15 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, ProviderConf
 use crate::beyond_identity::RealmClient;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::lenient::Salvage;
-use crate::kubernetes::users::KubeUsers;
+use crate::kubernetes::referrers::KubeReferrers;
 use crate::realm::KubeRealms;
-use crate::reconcile::{Announcement, Caller, Failure, Objects, Realms, Resolved, Users, WriteError};
+use crate::reconcile::{Announcement, Caller, Failure, Objects, Realms, Referrers, Resolved, WriteError};
 
 /// The real ports, in one place.
 pub(crate) struct KubeBackend {
     pub(crate) configs: KubeObjects<AuthenticatorConfig>,
     pub(crate) requests: KubeObjects<EnrollmentRequest>,
-    pub(crate) users: KubeUsers,
+    pub(crate) referrers: KubeReferrers,
     pub(crate) realms: KubeRealms,
 }
 
@@ -65,9 +65,9 @@ where
     }
 }
 
-impl Users for KubeBackend {
-    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
-        self.users.users_of(namespace, name).await
+impl Referrers for KubeBackend {
+    async fn referrers_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        self.referrers.referrers_of(namespace, name).await
     }
 }
 

@@ -15,7 +15,7 @@ use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::lenient::Salvage;
 use crate::kubernetes::objects::Events;
-use crate::kubernetes::users::KubeUsers;
+use crate::kubernetes::referrers::KubeReferrers;
 use crate::metrics::Metrics;
 use crate::queue::{self, Driver};
 use crate::realm::KubeRealms;
@@ -47,7 +47,7 @@ pub(crate) fn start_all(world: &World, ending: &CancellationToken, controllers: 
 /// Starts the controller of a kind.
 fn start<K>(
     World { settings, metrics, environment, .. }: &World,
-    Watched { stores, queue, memories }: &Watched<K>,
+    Watched { stores, queue, local_states }: &Watched<K>,
     backend: &Arc<KubeBackend>,
     shared: Arc<K::Shared>,
     ending: &CancellationToken,
@@ -60,7 +60,7 @@ fn start<K>(
         backend: backend.clone(),
         environment: environment.clone(),
         shared,
-        memories: memories.clone(),
+        local_states: local_states.clone(),
         options: settings.options(),
     });
     let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());
@@ -82,7 +82,7 @@ fn backend(world: &World) -> KubeBackend {
     KubeBackend {
         configs: objects(world, &watches.configs),
         requests: objects(world, &watches.requests),
-        users: KubeUsers { client: client.clone(), requests: watches.requests.stores.clone() },
+        referrers: KubeReferrers { client: client.clone(), requests: watches.requests.stores.clone() },
         realms: KubeRealms {
             providers: watches.providers.clone(),
             http: http.clone(),

@@ -21,7 +21,7 @@ use crate::kubernetes::watch::{Gone, watch};
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
 use crate::realm::Providers;
-use crate::reconcile::{Kind, Memories};
+use crate::reconcile::{Kind, LocalStates};
 use crate::runtime::cause;
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
@@ -47,7 +47,7 @@ pub(crate) struct Watches {
 pub(crate) struct Watched<K: Kind> {
     pub(crate) stores: Stores<K>,
     pub(crate) queue: ReconcileQueue<K>,
-    pub(crate) memories: Memories<K>,
+    pub(crate) local_states: LocalStates<K>,
 }
 
 impl Watches {
@@ -72,8 +72,16 @@ impl Watches {
         let changed = move |provider: &ProviderConfigKey| changed.provider_config_changed(provider);
         let providers = Providers::watch(server, readiness, &settings.operator_namespace, changed, watches);
         let this = Self {
-            configs: Watched { stores: config_stores, queue: queues.configs.clone(), memories: Memories::default() },
-            requests: Watched { stores: request_stores, queue: queues.requests.clone(), memories: Memories::default() },
+            configs: Watched {
+                stores: config_stores,
+                queue: queues.configs.clone(),
+                local_states: LocalStates::default(),
+            },
+            requests: Watched {
+                stores: request_stores,
+                queue: queues.requests.clone(),
+                local_states: LocalStates::default(),
+            },
             providers: Arc::new(providers),
             reservations,
             own_writes: Arc::default(),
@@ -165,10 +173,10 @@ impl Watches {
 impl<K: Kind> Watched<K> {
     /// Forgets an object that is gone.
     fn forget(&self, own_writes: &Arc<OwnWrites>) -> impl Fn(&Gone) + Send + 'static + use<K> {
-        let (queue, memories, own_writes) = (self.queue.clone(), self.memories.clone(), own_writes.clone());
+        let (queue, local_states, own_writes) = (self.queue.clone(), self.local_states.clone(), own_writes.clone());
         move |object| {
             own_writes.forget(&object.uid);
-            memories.forget(&object.uid);
+            local_states.remove(&object.uid);
             queue.remove(&ObjectRef::new(&object.name).within(&object.namespace));
         }
     }

@@ -25,7 +25,7 @@ impl Kind for AuthenticatorConfig {
     type Created = Made;
     type Shared = ();
     type Published = ();
-    type Memory = ();
+    type LocalState = ();
 
     fn desired(&self, options: &Options) -> Desired {
         Desired::of(self, options)

@@ -19,7 +19,7 @@ pub struct Observed {
     /// How long this process has known the configuration in status.
     pub known_for: Duration,
     /// The EnrollmentRequests that refer to the object, and are not being deleted.
-    pub users: Fact<Vec<String>>,
+    pub referrers: Fact<Vec<String>>,
     /// The realm's configurations.
     pub listed: Fact<Listed>,
     /// What the realm has under an id, for each that was read; `None` when there is none.
@@ -33,13 +33,13 @@ pub struct Observed {
 impl Observed {
     /// What is known now: what was fetched `before`, and what `view` shows.
     pub fn from(before: Self, view: View<'_, AuthenticatorConfig>) -> Self {
-        let View { object, desired, status, memory, published: (), times: _, now: _, monotonic } = view;
+        let View { object, desired, status, local_state, published: (), times: _, now: _, monotonic } = view;
         let id = status.id.as_deref();
-        let poll = memory.poll_of(id).filter(|poll| poll.generation == desired.lifecycle.generation);
+        let poll = local_state.poll_of(id).filter(|poll| poll.generation == desired.lifecycle.generation);
         let left = |at: Instant| at.saturating_duration_since(monotonic);
         Self {
             compared: poll.and_then(|poll| poll.next_poll_at).map(left).filter(|left| !left.is_zero()),
-            known_for: id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
+            known_for: id.map(|id| local_state.remote_known_for(id, monotonic)).unwrap_or_default(),
             object,
             ..before
         }

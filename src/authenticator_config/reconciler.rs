@@ -13,7 +13,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Phase, Reason};
 use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch};
-use crate::reconcile::memory::Poll;
+use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Failure, Reconcile, Reconciler, Remote, Ticket};
 
@@ -23,7 +23,7 @@ type Config<'a, B> = Reconcile<'a, AuthenticatorConfig, B>;
 impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
     async fn fetch(config: &mut Config<'_, B>, query: Query) {
         match query {
-            Query::Users => config.fetch_users().await,
+            Query::Referrers => config.fetch_referrers().await,
             Query::Configs => config.list().await,
             Query::Config(id) => {
                 let provider = &config.desired.provider_config_ref;
@@ -95,9 +95,10 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
 }
 
 impl<B: Backend> Config<'_, B> {
-    async fn fetch_users(&mut self) {
-        let users = self.context.backend.users_of(&self.desired.namespace, &self.desired.name).await;
-        self.observed.users = users.map_err(|what| Failure::transient(Reason::KubernetesUnavailable, what)).into();
+    async fn fetch_referrers(&mut self) {
+        let referrers = self.context.backend.referrers_of(&self.desired.namespace, &self.desired.name).await;
+        self.observed.referrers =
+            referrers.map_err(|what| Failure::transient(Reason::KubernetesUnavailable, what)).into();
     }
 
     /// Lists the realm's configurations. What a list before has shown stays, since either can miss one that is there.
@@ -105,7 +106,7 @@ impl<B: Backend> Config<'_, B> {
         let provider = &self.desired.provider_config_ref;
         let Some(realm) = self.remote(provider) else { return };
         let age = match &self.status.create {
-            Some(record) => self.memory.record_known_for(&record.id, self.context.environment.monotonic()),
+            Some(record) => self.local_state.record_known_for(&record.id, self.context.environment.monotonic()),
             None => Duration::ZERO,
         };
         let listed = realm.configs().await.map_err(|error| outcome::failure(&error, provider));
@@ -172,12 +173,12 @@ impl<B: Backend> Config<'_, B> {
     fn compared(&mut self) {
         let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.id.clone()) else { return };
         let next_poll_at = self.context.environment.monotonic().checked_add(self.context.options.times.resync);
-        self.memory.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_poll_at });
+        self.local_state.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_poll_at });
     }
 
     /// The remote side is listed and read anew.
     fn forget_lists(&mut self) {
-        self.memory.forget_poll();
+        self.local_state.forget_poll();
         self.observed.listed = Fact::Unknown;
         self.observed.read.clear();
     }

@@ -6,7 +6,7 @@ use crate::beyond_identity::types::AuthenticatorConfigPatch;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     /// Who refers to the object.
-    Users,
+    Referrers,
     /// All configurations of the realm.
     Configs,
     /// The configuration of this id.

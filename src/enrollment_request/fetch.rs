@@ -50,7 +50,7 @@ impl<B: Backend> Request<'_, B> {
     async fn list_jobs(&mut self, reference: &ProviderConfigRef, identity_id: &str) {
         let Some(realm) = self.remote(reference) else { return };
         let age = match &self.status.send {
-            Some(send) => self.memory.record_known_for(&send.id, self.context.environment.monotonic()),
+            Some(send) => self.local_state.record_known_for(&send.id, self.context.environment.monotonic()),
             None => Duration::ZERO,
         };
         let Listing { items, server_time } = match realm.jobs(identity_id).await {

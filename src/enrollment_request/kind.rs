@@ -29,7 +29,7 @@ impl Kind for EnrollmentRequest {
     type Created = CredentialBindingJob;
     type Shared = Reservations;
     type Published = SendSlot;
-    type Memory = RequestMemory;
+    type LocalState = RequestState;
 
     fn desired(&self, options: &Options) -> Desired {
         Desired::of(self, options)
@@ -48,8 +48,8 @@ impl Kind for EnrollmentRequest {
         Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
     }
 
-    fn retry_now(memory: &mut RequestMemory) {
-        memory.revocations.retry_now();
+    fn retry_now(state: &mut RequestState) {
+        state.revocations.retry_now();
     }
 }
 
@@ -145,7 +145,7 @@ impl Record for SendRecord {
 
 /// What a process remembers of one request between two reconciles, beside what it remembers of any object.
 #[derive(Clone, Debug, Default)]
-pub struct RequestMemory {
+pub struct RequestState {
     /// What is known of the revocations of its jobs.
     pub revocations: Revocations,
     /// The jobs that were read by their ids while nothing was concluded yet, and could not be adopted.

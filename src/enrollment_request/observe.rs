@@ -10,21 +10,21 @@ use super::plan::input::Input;
 use super::plan::to_revoke;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::reconcile::times::RETRY_REVOCATION_OF_DELETED;
-use crate::reconcile::{Fact, Memory, PlanInput, View};
+use crate::reconcile::{Fact, LocalState, PlanInput, View};
 
 impl Observed {
     /// What is known now: what was fetched `before`, and what `view` shows.
     pub fn from(before: Self, view: View<'_, EnrollmentRequest>) -> Self {
-        let View { object, desired, status, memory, published: SendSlot(holds_send_slot), times, now, monotonic } =
+        let View { object, desired, status, local_state, published: SendSlot(holds_send_slot), times, now, monotonic } =
             view;
         let job_id = status.job_id.as_deref();
         let left = |at: Instant| at.saturating_duration_since(monotonic);
-        let poll = memory.poll_of(job_id);
+        let poll = local_state.poll_of(job_id);
         let mut observed = Self {
             poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_poll_at.map(left) }),
-            job_known_for: job_id.map(|id| memory.remote_known_for(id, monotonic)).unwrap_or_default(),
+            job_known_for: job_id.map(|id| local_state.remote_known_for(id, monotonic)).unwrap_or_default(),
             read_before: if before.read_before.is_empty() {
-                memory.own.read_before.clone()
+                local_state.own.read_before.clone()
             } else {
                 before.read_before
             },
@@ -33,7 +33,7 @@ impl Observed {
             ..before
         };
         let input = PlanInput { desired, status, observed: &observed, times, now };
-        observed.revoke_refused = revoke_refused(&input, memory, monotonic);
+        observed.revoke_refused = revoke_refused(&input, local_state, monotonic);
         observed
     }
 
@@ -60,13 +60,13 @@ impl Observed {
 /// The jobs that could not be revoked not long ago, and why.
 fn revoke_refused(
     input: &Input<'_>,
-    memory: &Memory<EnrollmentRequest>,
+    local_state: &LocalState<EnrollmentRequest>,
     monotonic: Instant,
 ) -> BTreeMap<String, String> {
     let (deleting, resync) = (input.is_deleting(), input.times.resync);
     // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
     let again = if deleting { resync.min(RETRY_REVOCATION_OF_DELETED) } else { resync };
-    let mut refused = memory.own.revocations.refused_within(again, monotonic);
+    let mut refused = local_state.own.revocations.refused_within(again, monotonic);
     let to_revoke = to_revoke(input);
     // Of a deletion, also what its send in doubt has made and what cannot be written down.
     refused.retain(|job_id, _| {

@@ -15,7 +15,7 @@ use crate::api::phase::why;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::beyond_identity::{Answer, Doubt, Error};
-use crate::reconcile::memory::Poll;
+use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Kind, Reconcile, Reconciler, Remote, Ticket};
 
@@ -98,8 +98,8 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         let delivery_method = request.desired.delivery_method.as_str();
         // As it is by now, which may be newer than what was planned for.
         let status = request.handle.object().status.clone().unwrap_or_default();
-        request.memory.own.revocations.retain(|job_id| names(&status, job_id));
-        request.memory.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
+        request.local_state.own.revocations.retain(|job_id| names(&status, job_id));
+        request.local_state.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
         if request.handle.is_gone() {
             request.context.shared.release(&request.holder());
         } else if request.is_settled() {
@@ -137,8 +137,10 @@ impl<B: Backend> Request<'_, B> {
         let now = self.context.environment.monotonic();
         let answer = realm.revoke_job(identity_id, job_id).await;
         let said = match answer {
-            Ok(()) if self.memory.own.revocations.accepted_for(job_id, now) < self.context.options.times.settle => {
-                self.memory.own.revocations.clear_refusal(job_id);
+            Ok(())
+                if self.local_state.own.revocations.accepted_for(job_id, now) < self.context.options.times.settle =>
+            {
+                self.local_state.own.revocations.clear_refusal(job_id);
                 None
             }
             Ok(()) => Some("the API accepted the revocation, but the link is still active".to_owned()),
@@ -163,7 +165,7 @@ impl<B: Backend> Request<'_, B> {
     /// Remembers that a job cannot be revoked.
     pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
         let said = format!("The link of credential binding job {} cannot be revoked: {said}", job.job_id);
-        if self.memory.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
+        if self.local_state.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
             self.warn(Reason::RevokeRefused, said);
         }
     }
@@ -188,10 +190,10 @@ impl<B: Backend> Request<'_, B> {
     pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
         let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
         let now = self.context.environment.monotonic();
-        let known = self.memory.remote_known_for(&of, now);
+        let known = self.local_state.remote_known_for(&of, now);
         let next_poll_at = poll::interval(&self.input(), job, known).and_then(|wait| now.checked_add(wait));
         let generation = self.desired.lifecycle.generation;
-        self.memory.polled(Poll { of, generation, found: job.is_some(), next_poll_at });
+        self.local_state.polled(Poll { of, generation, found: job.is_some(), next_poll_at });
     }
 }
 

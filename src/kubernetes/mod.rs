@@ -6,12 +6,12 @@ pub mod lenient;
 mod misfit;
 pub mod objects;
 pub mod own_writes;
+pub mod referrers;
 pub mod report;
 mod salvage;
 pub mod schema;
 pub mod secrets;
 pub mod stores;
-pub mod users;
 pub mod watch;
 
 pub use objects::KubeObjects;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::memory::Memories;
+use super::local_state::LocalStates;
 use super::options::Options;
 use super::ports::Environment;
 
@@ -16,7 +16,7 @@ pub struct Context<K: Kind, B> {
     /// What the kind's objects know of each other.
     pub shared: Arc<K::Shared>,
     /// What is remembered of each object.
-    pub memories: Memories<K>,
+    pub local_states: LocalStates<K>,
     /// How the operator is to run.
     pub options: Options,
 }

@@ -43,7 +43,7 @@ pub trait Kind:
     type Published: Copy + Send;
 
     /// What a process remembers of one object between two reconciles, beside what it remembers of all.
-    type Memory: Clone + Debug + Default + Send;
+    type LocalState: Clone + Debug + Default + Send;
 
     /// What it asks for.
     fn desired(&self, options: &Options) -> Self::Desired;
@@ -54,7 +54,7 @@ pub trait Kind:
     /// The realm that a status names.
     fn recorded_realm(status: &Self::Status) -> Option<RealmIds>;
     /// Forgets what would put off a reconcile that somebody asks for.
-    fn retry_now(_: &mut Self::Memory) {}
+    fn retry_now(_: &mut Self::LocalState) {}
 }
 
 /// The kinds with a reconcile loop.

@@ -33,9 +33,9 @@ pub trait Objects<K>: Send + Sync {
 }
 
 /// Who refers to an AuthenticatorConfig.
-pub trait Users: Send + Sync {
+pub trait Referrers: Send + Sync {
     /// The EnrollmentRequests that refer to it and are not being deleted, or some of them where there are many, by name.
-    fn users_of(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Vec<String>, String>> + Send;
+    fn referrers_of(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }
 
 /// An event about an object.
@@ -110,12 +110,12 @@ pub struct Resolved<R> {
 
 /// The way to the world outside: all ports but clocks and chance.
 pub trait Backend:
-    Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Users + Realms + Send + Sync + 'static
+    Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Referrers + Realms + Send + Sync + 'static
 {
 }
 
 impl<B> Backend for B where
-    B: Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Users + Realms + Send + Sync + 'static
+    B: Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Referrers + Realms + Send + Sync + 'static
 {
 }
 

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::context::Context;
 use super::kind::Kind;
-use super::memory::Refusal;
+use super::local_state::Refusal;
 use super::object_handle::Interrupted;
 use super::outcome::{Outcome, refusal};
 use super::plan::plan;
@@ -20,7 +20,7 @@ use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
-use super::{Failure, Memory, ObjectHandle, Ticket, Until};
+use super::{Failure, LocalState, ObjectHandle, Ticket, Until};
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::Error;
 
@@ -62,7 +62,7 @@ pub struct Reconcile<'a, K: Kind, B: Backend> {
     /// The object.
     pub handle: ObjectHandle<'a, K, B>,
     /// What this process remembers of it.
-    pub memory: Memory<K>,
+    pub local_state: LocalState<K>,
     /// What it asks for.
     pub desired: K::Desired,
     /// Its status.
@@ -99,13 +99,13 @@ where
     let ended = reconcile.run_steps().await;
     reconcile.report_unwritable(&ended).await;
     K::finish(&mut reconcile);
-    let Reconcile { handle, mut memory, .. } = reconcile;
+    let Reconcile { handle, mut local_state, .. } = reconcile;
     if handle.is_gone() {
-        context.memories.forget(&uid);
+        context.local_states.remove(&uid);
         return ReconcileResult { ended: Ended::Done, requeue_after: None };
     }
-    let result = ReconcileResult::of(ended, &mut memory, context.environment.chance(), &uid);
-    context.memories.keep(&uid, memory, is_there);
+    let result = ReconcileResult::of(ended, &mut local_state, context.environment.chance(), &uid);
+    context.local_states.insert(&uid, local_state, is_there);
     result
 }
 
@@ -116,13 +116,13 @@ where
 {
     /// Begins a reconcile of `object`, as the watch cache has it.
     fn begin(context: &'a Context<K, B>, object: K) -> Self {
-        let memory = context.memories.recall(&object.uid().unwrap_or_default());
+        let local_state = context.local_states.get(&object.uid().unwrap_or_default());
         let (backend, environment, grace) = (&*context.backend, &*context.environment, context.options.times.grace);
         let mut reconcile = Self {
             context,
             desired: object.desired(&context.options),
             handle: ObjectHandle::cached(backend, environment, grace, object),
-            memory,
+            local_state,
             status: K::Status::default(),
             observed: K::Observed::default(),
             sessions: BTreeMap::new(),
@@ -172,7 +172,7 @@ where
             Step::Resolve(reference) => self.resolve(reference).await,
             Step::Fetch(query) => K::fetch(self, query).await,
             Step::AddFinalizer => self.handle.set_finalizer(true).await?,
-            Step::RemoveFinalizer { left } => self.handle.let_go(left, &mut self.memory.told).await?,
+            Step::RemoveFinalizer { left } => self.handle.let_go(left, &mut self.local_state.told).await?,
             Step::WriteAhead(record, phase) => self.write_ahead(*record, &phase).await?,
             Step::Send => {
                 if let Some(ticket) = self.ticket.take() {
@@ -188,7 +188,7 @@ where
                 let (options, now) = (&self.context.options, self.context.environment.now());
                 let phase = |object: &K| judge(object, options, now, |input| K::phase_after(input, &change));
                 let applied = self.handle.record_saying(phase, |object| object.apply(&change)).await?;
-                self.memory.write_stored();
+                self.local_state.write_stored();
                 self.sent = self.sent.take().filter(|sent| !is_concluded_by(sent, &change));
                 if !self.handle.is_gone() {
                     K::recorded(self, &change, applied);
@@ -203,7 +203,7 @@ where
                 if self.handle.conclude(&wait).await? {
                     if K::record(&self.status).is_none() {
                         // Its condition is set; the next reconcile tries again.
-                        self.memory.refusal = None;
+                        self.local_state.refusal = None;
                     }
                     if !self.handle.is_gone() {
                         K::concluded(self, wait.say.as_ref());
@@ -218,7 +218,7 @@ where
     /// Somebody who asks for a reconcile is not put off.
     fn apply_reconcile_request(&mut self) {
         if let Some(requested) = &K::lifecycle(&self.desired).reconcile_requested {
-            self.memory.look_now(requested);
+            self.local_state.look_now(requested);
         }
     }
 
@@ -233,14 +233,14 @@ where
         }
         self.status = self.handle.object().status().cloned().unwrap_or_default();
         let now = self.context.environment.monotonic();
-        self.memory.note_record(K::record(&self.status).map(Record::id), now);
-        self.memory.note_remote(K::remote_id(&self.status), now);
+        self.local_state.note_record(K::record(&self.status).map(Record::id), now);
+        self.local_state.note_remote(K::remote_id(&self.status), now);
         let published = K::publish(self);
         let view = View {
             object: self.object_state(),
             desired: &self.desired,
             status: &self.status,
-            memory: &self.memory,
+            local_state: &self.local_state,
             published,
             times: &self.context.options.times,
             now: self.context.environment.now(),
@@ -254,8 +254,8 @@ where
     fn object_state(&self) -> ObjectState<K> {
         let (environment, lifecycle) = (&self.context.environment, K::lifecycle(&self.desired));
         let now = environment.monotonic();
-        let unwritable = self.memory.unwritable(self.context.options.times.resync, lifecycle.is_deleting(), now);
-        let refused_for = unwritable.as_ref().and_then(|_| self.memory.refused_for(now));
+        let unwritable = self.local_state.unwritable(self.context.options.times.resync, lifecycle.is_deleting(), now);
+        let refused_for = unwritable.as_ref().and_then(|_| self.local_state.refused_for(now));
         let record_id = K::record(&self.status).map(Record::id);
         ObjectState {
             fresh: self.handle.fresh(),
@@ -265,7 +265,7 @@ where
             unwritable,
             ticket: self.ticket.is_some(),
             sent: self.sent.clone(),
-            refusal: self.memory.refusal(record_id, lifecycle.generation),
+            refusal: self.local_state.refusal(record_id, lifecycle.generation),
             realms: self.realms(),
             nonce: environment.nonce(),
         }
@@ -313,17 +313,17 @@ where
     async fn write_ahead(&mut self, record: K::Record, phase: &Phase) -> Result<(), Interrupted> {
         let now = self.context.environment.monotonic();
         // Whatever is asked about the record later counts from before it was written.
-        self.memory.note_record(Some(record.id()), now);
+        self.local_state.note_record(Some(record.id()), now);
         self.may_be_written = true;
         let written = self.handle.write_ahead(record.clone(), phase).await;
         self.may_be_written = matches!(written, Err(Interrupted::Conflict | Interrupted::Failed(_)));
         match written {
             Ok(ticket) => {
-                self.memory.write_stored();
+                self.local_state.write_stored();
                 self.ticket = ticket;
             }
             Err(Interrupted::NotStored(what)) => {
-                self.memory.write_refused(&what, true, now);
+                self.local_state.write_refused(&what, true, now);
                 // Whatever stands of the record, it announces nothing.
                 let failure = Failure::refused(Reason::StatusNotStored, what);
                 self.sent = Some(Sent { record, outcome: Outcome::NotDone(failure) });
@@ -350,7 +350,7 @@ where
     ) -> Outcome<T> {
         let (record_id, generation) = (record.id().to_owned(), K::lifecycle(&self.desired).generation);
         let said = result.as_ref().err().and_then(refusal);
-        self.memory.refusal = said.map(|said| Refusal { record_id, generation, said });
+        self.local_state.refusal = said.map(|said| Refusal { record_id, generation, said });
         Outcome::of(result, provider)
     }
 
@@ -371,7 +371,7 @@ where
     async fn report_unwritable(&mut self, ended: &Result<Until, Interrupted>) {
         if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = ended {
             let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
-            let is_news = self.memory.write_refused(why, not_stored, self.context.environment.monotonic());
+            let is_news = self.local_state.write_refused(why, not_stored, self.context.environment.monotonic());
             self.handle.say_unwritable(why, is_news).await;
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::kind::Kind;
-use super::memory::Memory;
+use super::local_state::LocalState;
 use super::object_handle::Interrupted;
 use super::times::{FIRST_CONFLICT, LONGEST_CONFLICT, RETRY_CONDITIONS};
 use super::wait::{Until, pause};
@@ -31,14 +31,19 @@ pub enum Ended {
 }
 
 impl ReconcileResult {
-    /// From how the reconcile of the object `uid` has ended. Counts failures and conflicts in `memory`; `chance` (0 to 1)
+    /// From how the reconcile of the object `uid` has ended. Counts failures and conflicts in `local_state`; `chance` (0 to 1)
     /// spreads what failed together.
-    pub fn of<K: Kind>(ended: Result<Until, Interrupted>, memory: &mut Memory<K>, chance: f64, uid: &str) -> Self {
+    pub fn of<K: Kind>(
+        ended: Result<Until, Interrupted>,
+        local_state: &mut LocalState<K>,
+        chance: f64,
+        uid: &str,
+    ) -> Self {
         let until = match ended {
             Ok(until) => until,
             Err(Interrupted::Conflict) => {
-                memory.overtaken = memory.overtaken.saturating_add(1);
-                let doubled = FIRST_CONFLICT.saturating_mul(2_u32.saturating_pow(memory.overtaken - 1));
+                local_state.overtaken = local_state.overtaken.saturating_add(1);
+                let doubled = FIRST_CONFLICT.saturating_mul(2_u32.saturating_pow(local_state.overtaken - 1));
                 let requeue_after = pause(Until::After(doubled.min(LONGEST_CONFLICT)), 0, chance);
                 return Self { ended: Ended::Conflict, requeue_after };
             }
@@ -49,9 +54,9 @@ impl ReconcileResult {
                 Until::Backoff(None)
             }
         };
-        memory.overtaken = 0;
-        memory.failures = match until {
-            Until::Backoff(_) => memory.failures.saturating_add(1),
+        local_state.overtaken = 0;
+        local_state.failures = match until {
+            Until::Backoff(_) => local_state.failures.saturating_add(1),
             Until::Change | Until::After(_) | Until::Turn(_) => 0,
         };
         let ended = match until {
@@ -59,6 +64,6 @@ impl ReconcileResult {
             Until::After(_) | Until::Turn(_) => Ended::RequeueAfter,
             Until::Backoff(_) => Ended::Failed,
         };
-        Self { ended, requeue_after: pause(until, memory.failures, chance) }
+        Self { ended, requeue_after: pause(until, local_state.failures, chance) }
     }
 }

@@ -7,7 +7,7 @@ use super::destination::{Destination, RealmIds};
 use super::failure::Failure;
 use super::kind::Kind;
 use super::lifecycle::Lifecycle;
-use super::memory::Memory;
+use super::local_state::LocalState;
 use super::options::Options;
 use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
@@ -43,7 +43,7 @@ impl<K: Kind> Copy for PlanInput<'_, K> {}
 pub trait Rules: Kind {
     /// The part of what is known that all kinds have.
     fn object_state(observed: &Self::Observed) -> &ObjectState<Self>;
-    /// What is known now: what was fetched `before` in this reconcile, and what the object, the memory of this process and
+    /// What is known now: what was fetched `before` in this reconcile, and what the object, the local state of this process and
     /// its clocks say.
     fn observe(before: Self::Observed, view: View<'_, Self>) -> Self::Observed;
     /// What stays known when the object asks for something else.
@@ -91,7 +91,7 @@ pub struct View<'a, K: Kind> {
     /// Its status.
     pub status: &'a K::Status,
     /// What this process remembers of it.
-    pub memory: &'a Memory<K>,
+    pub local_state: &'a LocalState<K>,
     /// What the kind's shared state says of it.
     pub published: K::Published,
     /// The times to go by.

@@ -90,7 +90,7 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
         state.plans.acts.extend([1, 2, 3].map(|_| recreate(key, Recreation::Orphan)));
     }
     match aim {
-        Port::DeleteConfig | Port::ListUsers => {
+        Port::DeleteConfig | Port::ListReferrers => {
             state.plans.acts.extend([1, 2].map(|_| recreate(key, Recreation::WithUsers)))
         }
         Port::PatchConfig => state.plans.acts.extend((0..3).map(|number| edit(key, number))),

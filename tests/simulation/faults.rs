@@ -10,7 +10,7 @@ use crate::mishap::Mishap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Port {
     ListRequests,
-    ListUsers,
+    ListReferrers,
     ReadRequest,
     WriteRequest,
     FinalizeRequest,
@@ -34,7 +34,7 @@ pub enum Port {
 impl Port {
     pub const ALL: [Self; 20] = [
         Self::ListRequests,
-        Self::ListUsers,
+        Self::ListReferrers,
         Self::ReadRequest,
         Self::WriteRequest,
         Self::FinalizeRequest,
@@ -58,7 +58,7 @@ impl Port {
     /// Whether it writes to the Kubernetes API, to the service, or not at all.
     fn class(self) -> Class {
         match self {
-            Self::ListRequests | Self::ListUsers | Self::ReadRequest | Self::ReadConfig | Self::OpenRealm => {
+            Self::ListRequests | Self::ListReferrers | Self::ReadRequest | Self::ReadConfig | Self::OpenRealm => {
                 Class::KubernetesRead
             }
             Self::WriteRequest | Self::FinalizeRequest | Self::WriteConfig | Self::FinalizeConfig => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::reconcile::{Context, Kind, Memories, Options, Times, reconcile};
+use beyond_identity_operator::reconcile::{Context, Kind, LocalStates, Options, Times, reconcile};
 
 use crate::faults::Port;
 use crate::mutants::{Mutated, Mutation};
@@ -37,7 +37,7 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
     Arc::new(move |request| {
         let context = contexts[mutation.share_of(&request)].clone();
         let request = mutation.looked_at(request);
-        mutation.remember(&context.memories, &request);
+        mutation.remember(&context.local_states, &request);
         Box::pin(async move { reconcile(&context, request).await.requeue_after })
     })
 }
@@ -59,7 +59,7 @@ fn context<K: Kind>(process: &Arc<Process>, shared: Arc<K::Shared>) -> Context<K
         backend: Arc::new(mutation.around(SimBackend(Seat(process.clone())))),
         environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
         shared,
-        memories: Memories::default(),
+        local_states: LocalStates::default(),
         options: options(mutation.settle(SETTLE)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{EnrollmentRequest, Reason};
-use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, Users, WriteError};
+use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, Referrers, WriteError};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
@@ -99,19 +99,19 @@ impl<K: Kind> Objects<K> for SimBackend {
 }
 
 /// Who refers to a configuration: as the cache has it, and where it has nobody, as the API server does.
-impl Users for SimBackend {
-    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
-        let cached = users(&self.0.0.requests.lock(), namespace, name);
+impl Referrers for SimBackend {
+    async fn referrers_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        let cached = referrers(&self.0.0.requests.lock(), namespace, name);
         if !cached.is_empty() {
             return Ok(cached);
         }
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        let list = move |state: &mut State, _, _| Ok(users(&state.cluster.requests.objects, &namespace, &name));
-        self.0.call(Port::ListUsers, KUBERNETES, list).await
+        let list = move |state: &mut State, _, _| Ok(referrers(&state.cluster.requests.objects, &namespace, &name));
+        self.0.call(Port::ListReferrers, KUBERNETES, list).await
     }
 }
 
-fn users(requests: &Known<EnrollmentRequest>, namespace: &str, name: &str) -> Vec<String> {
+fn referrers(requests: &Known<EnrollmentRequest>, namespace: &str, name: &str) -> Vec<String> {
     let refers = |request: &&Arc<EnrollmentRequest>| {
         request.metadata.deletion_timestamp.is_none()
             && request.namespace().as_deref() == Some(namespace)

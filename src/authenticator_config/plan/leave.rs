@@ -96,14 +96,14 @@ fn to_leave<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
 
 /// Waits while a request refers to the object that is not being deleted itself; the last one that goes wakes it.
 fn unused(input: &Input<'_>) -> Result<(), Step> {
-    let users = match &input.observed.users {
-        Fact::Unknown => return Err(Step::Fetch(Query::Users)),
+    let referrers = match &input.observed.referrers {
+        Fact::Unknown => return Err(Step::Fetch(Query::Referrers)),
         Fact::Failed(failure) => return Err(input.failed(failure)),
-        Fact::Known(users) if users.is_empty() => return Ok(()),
-        Fact::Known(users) => users,
+        Fact::Known(referrers) if referrers.is_empty() => return Ok(()),
+        Fact::Known(referrers) => referrers,
     };
-    let named = users.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    let more = if users.len() > NAMED { " and others" } else { "" };
+    let named = referrers.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if referrers.len() > NAMED { " and others" } else { "" };
     let message = format!(
         "Deletion is waiting because this AuthenticatorConfig is referenced by EnrollmentRequest {named}{more}; \
          delete what refers to it first, or set spec.deletionPolicy to Orphan to leave the configuration in Beyond \

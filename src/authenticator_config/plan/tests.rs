@@ -96,12 +96,12 @@ fn in_doubt(configs: &[RemoteConfig], age: u64) -> Known {
 
 /// An object whose configuration is known, and is this one when it is read by id.
 fn made(current: Option<RemoteConfig>) -> Known {
-    let users = Fact::Known(Vec::new());
+    let referrers = Fact::Known(Vec::new());
     fresh()
         .with(|it| {
             it.status = known();
             it.object.realms = leads(at(home()));
-            it.users = users;
+            it.referrers = referrers;
             it.known_for = TIMES.settle;
         })
         .reading("4e129fc8", current)

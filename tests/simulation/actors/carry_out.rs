@@ -120,9 +120,9 @@ pub fn carry_out(world: &World, act: Act) {
                 let refers = |(user, request): &(&Key, &Arc<EnrollmentRequest>)| {
                     user.0 == key.0 && request.metadata.deletion_timestamp.is_none()
                 };
-                let users = state.cluster.requests.objects.iter().filter(refers);
-                let users: Vec<_> = users.map(|(key, user)| (key.clone(), who(&state, user))).collect();
-                for (key, who) in users {
+                let referrers = state.cluster.requests.objects.iter().filter(refers);
+                let referrers: Vec<_> = referrers.map(|(key, user)| (key.clone(), who(&state, user))).collect();
+                for (key, who) in referrers {
                     state.delete::<EnrollmentRequest>(&key, wall);
                     state.plans.acts.push(Act::CreateRequest { key, who });
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use beyond_identity_operator::api::{EnrollmentRequest, PAUSED};
 use beyond_identity_operator::enrollment_request::reservations::Reservations;
-use beyond_identity_operator::reconcile::Memories;
+use beyond_identity_operator::reconcile::LocalStates;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -59,21 +59,21 @@ impl Mutation {
     }
 
     /// What is remembered of a request, before it is looked at.
-    pub fn remember(&self, memories: &Memories<EnrollmentRequest>, request: &EnrollmentRequest) {
+    pub fn remember(&self, local_states: &LocalStates<EnrollmentRequest>, request: &EnrollmentRequest) {
         let uid = request.uid().unwrap_or_default();
-        let mut memory = memories.recall(&uid);
+        let mut local_state = local_states.get(&uid);
         match self.mutant {
             Some(Mutant::SharesRefusals) => {
                 let status = request.status.clone().unwrap_or_default();
-                let refused = memory.own.revocations.refused_within(Duration::from_secs(3600), Instant::now());
+                let refused = local_state.own.revocations.refused_within(Duration::from_secs(3600), Instant::now());
                 if let Some(said) = refused.values().next() {
                     let named = status.job_id.into_iter().chain(status.previous_jobs.into_iter().map(|job| job.id));
-                    named.for_each(|id| _ = memory.own.revocations.refuse(&id, Instant::now(), said));
+                    named.for_each(|id| _ = local_state.own.revocations.refuse(&id, Instant::now(), said));
                 }
             }
-            Some(Mutant::ForgetsRefusedWrites) => memory.write_stored(),
+            Some(Mutant::ForgetsRefusedWrites) => local_state.write_stored(),
             _ => return,
         }
-        memories.keep(&uid, memory, || true);
+        local_states.insert(&uid, local_state, || true);
     }
 }

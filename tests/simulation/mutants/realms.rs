@@ -1,7 +1,7 @@
 //! Around the way to a realm, and around who refers to what.
 
 use beyond_identity_operator::api::ProviderConfigRef;
-use beyond_identity_operator::reconcile::{Caller, Failure, Realms, Resolved, Users};
+use beyond_identity_operator::reconcile::{Caller, Failure, Realms, Referrers, Resolved};
 
 use super::{Mutant, Mutated};
 use crate::calls::SimRemote;
@@ -23,8 +23,8 @@ impl Realms for Mutated<SimBackend> {
     }
 }
 
-impl<U: Users> Users for Mutated<U> {
-    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
-        self.port.users_of(namespace, name).await
+impl<U: Referrers> Referrers for Mutated<U> {
+    async fn referrers_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+        self.port.referrers_of(namespace, name).await
     }
 }

@@ -81,7 +81,7 @@ fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
         (in_doubt(&[], 0).with(|it| it.listed = Fact::Failed(down())), Reason::ServiceUnavailable, backoff),
         (in_doubt(&[], 0).with(|it| it.object.realms = leads(at(elsewhere()))), Reason::DeletionBlocked, RESYNC),
         (made().with(|it| it.object.realms = leads(Fact::Failed(blocked()))), Reason::DeletionBlocked, backoff),
-        (made().with(|it| it.users = Fact::Failed(down())), Reason::ServiceUnavailable, backoff),
+        (made().with(|it| it.referrers = Fact::Failed(down())), Reason::ServiceUnavailable, backoff),
     ] {
         let step = next_in_deletion(&observed);
         assert!(matches!(said(&step), Phase::Deleting { .. }), "{step:?}");
@@ -125,11 +125,11 @@ fn when_the_grace_period_is_over_the_object_is_let_go_and_it_is_said_what_is_lef
 #[test]
 fn an_outage_holds_up_a_deletion_for_as_long_as_it_lasts_and_so_do_users() {
     let made = || made(Some(ours("4e129fc8"))).with(|it| it.object.grace_remaining = Duration::ZERO);
-    let users = Fact::Known(vec!["jane".to_owned()]);
+    let referrers = Fact::Known(vec!["jane".to_owned()]);
     for observed in [
         made().with(|it| it.deleted = Some(Err(down()))),
         made().with(|it| it.object.realms = leads(Fact::Failed(down()))),
-        made().with(|it| it.users = users),
+        made().with(|it| it.referrers = referrers),
     ] {
         assert!(matches!(said(&next_in_deletion(&observed)), Phase::Deleting { blocked: false, .. }), "{observed:?}");
     }
@@ -138,15 +138,15 @@ fn an_outage_holds_up_a_deletion_for_as_long_as_it_lasts_and_so_do_users() {
 #[test]
 fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() {
     let used_by = |users: &[&str]| {
-        let users = Fact::Known(users.iter().map(|user| (*user).to_owned()).collect());
+        let referrers = Fact::Known(users.iter().map(|user| (*user).to_owned()).collect());
         made(None).with(|it| {
-            it.users = users;
+            it.referrers = referrers;
             it.object.realms = leads(Fact::Unknown);
             it.read = Default::default();
         })
     };
-    let unknown = used_by(&[]).with(|it| it.users = Fact::Unknown);
-    assert_eq!(next_in_deletion(&unknown), Step::Fetch(Query::Users));
+    let unknown = used_by(&[]).with(|it| it.referrers = Fact::Unknown);
+    assert_eq!(next_in_deletion(&unknown), Step::Fetch(Query::Referrers));
     assert_eq!(next_in_deletion(&used_by(&[])), ask_realm());
     for (users, named) in [
         (&["jane"][..], "referenced by EnrollmentRequest jane;"),
@@ -165,7 +165,7 @@ fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() 
 fn orphan_and_observe_let_go_at_once_whoever_refers_to_it() {
     let used = || {
         made(None).with(|it| {
-            it.users = Fact::Unknown;
+            it.referrers = Fact::Unknown;
             it.object.realms = leads(Fact::Unknown);
             it.object.may_write = false;
         })
@@ -189,7 +189,7 @@ fn what_is_left_has_to_be_in_every_list_first_or_the_next_of_that_name_would_mak
 #[test]
 fn a_create_in_doubt_is_settled_first_and_what_it_made_is_deleted() {
     let mut observed = in_doubt(&[ours("a")], 0).reading("a", Some(ours("a")));
-    observed.users = Fact::Known(Vec::new());
+    observed.referrers = Fact::Known(Vec::new());
     let (change, _) = recorded(next_in_deletion(&observed));
     assert!(change.apply(&mut observed.status));
     assert_eq!(next_in_deletion(&observed), Step::Act(Action::Delete("a".to_owned())));
@@ -206,10 +206,10 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_found() {
     assert!(matches!(next_in_deletion(&found()), Step::Record(..)));
     let kept = found().with(|it| it.object.unwritable = Some(unwritable()));
     assert_eq!(waits(&next(&kept)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
-    let users = Fact::Known(Vec::new());
+    let referrers = Fact::Known(Vec::new());
     let unwritable = found().with(|it| {
         it.object.unwritable = Some(unwritable());
-        it.users = users;
+        it.referrers = referrers;
     });
     assert_eq!(next_in_deletion(&unwritable), Step::Act(Action::Delete("4e129fc8".to_owned())));
     let mut gone = unwritable.with(|it| it.deleted = Some(Ok(()))).reading("4e129fc8", None);

@@ -36,7 +36,7 @@ fn all() -> Vec<(Desired, Known)> {
                                 (it.object.fresh, it.object.finalizer, it.object.may_write) = (bit(0), bit(1), bit(2));
                                 it.compared = (bit(3) && status.id.is_some()).then_some(TIMES.resync);
                                 // Whether it was read has nothing to do with who refers to it.
-                                it.users = Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() });
+                                it.referrers = Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() });
                                 it.object.realms = leads(destination.clone());
                                 it.listed = listed.clone();
                                 it.read = read.iter().map(|read| ("4e129fc8".to_owned(), read.clone())).collect();
@@ -115,7 +115,7 @@ fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to
         assert_eq!(observed.object.realms, leads(at(home())), "{step:?}");
         assert!(!desired.observe, "what is observed is not written: {step:?}");
         assert!(observed.object.fresh, "the watch may be behind: {step:?}");
-        assert!(!is_deletion || observed.users == Fact::Known(Vec::new()), "{step:?} of what is used");
+        assert!(!is_deletion || observed.referrers == Fact::Known(Vec::new()), "{step:?} of what is used");
     }
 }
 

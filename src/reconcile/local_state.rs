@@ -15,9 +15,9 @@ use super::unwritable::Unwritable;
 
 /// What is remembered of one object.
 #[derive(Clone, Debug)]
-pub struct Memory<K: Kind> {
+pub struct LocalState<K: Kind> {
     /// What only its kind remembers.
-    pub own: K::Memory,
+    pub own: K::LocalState,
     /// Failures in a row, for the backoff.
     pub failures: u32,
     /// Looks in a row in which somebody else wrote first.
@@ -75,10 +75,10 @@ pub struct Poll {
     pub next_poll_at: Option<Instant>,
 }
 
-impl<K: Kind> Default for Memory<K> {
+impl<K: Kind> Default for LocalState<K> {
     fn default() -> Self {
         Self {
-            own: K::Memory::default(),
+            own: K::LocalState::default(),
             failures: 0,
             overtaken: 0,
             poll: None,
@@ -92,7 +92,7 @@ impl<K: Kind> Default for Memory<K> {
     }
 }
 
-impl<K: Kind> Memory<K> {
+impl<K: Kind> LocalState<K> {
     /// What the service said when it refused what stands in the record `record_id`, or where none stands what the
     /// spec of this generation asks for.
     pub fn refusal(&self, record_id: Option<&str>, generation: i64) -> Option<String> {
@@ -196,50 +196,50 @@ fn known_for(seen: &Option<(String, Instant)>, id: &str, now: Instant) -> Durati
     seen.as_ref().filter(|(known, _)| known == id).map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
 }
 
-/// The memories of all objects of a kind, by uid. A clone is the same memories.
+/// The local_states of all objects of a kind, by uid. A clone is the same local_states.
 #[derive(Debug)]
-pub struct Memories<K: Kind>(Arc<Mutex<HashMap<String, Memory<K>>>>);
+pub struct LocalStates<K: Kind>(Arc<Mutex<HashMap<String, LocalState<K>>>>);
 
-impl<K: Kind> Default for Memories<K> {
+impl<K: Kind> Default for LocalStates<K> {
     fn default() -> Self {
         Self(Arc::default())
     }
 }
 
-impl<K: Kind> Clone for Memories<K> {
+impl<K: Kind> Clone for LocalStates<K> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<K: Kind> Memories<K> {
-    /// The memory of one object. A controller looks at an object in one place at a time, so what is taken
-    /// here and put back with [`Memories::keep`] cannot be overtaken.
-    pub fn recall(&self, uid: &str) -> Memory<K> {
+impl<K: Kind> LocalStates<K> {
+    /// The local state of one object. A controller looks at an object in one place at a time, so what is taken
+    /// here and put back with [`LocalStates::keep`] cannot be overtaken.
+    pub fn get(&self, uid: &str) -> LocalState<K> {
         self.lock().get(uid).cloned().unwrap_or_default()
     }
 
-    /// Puts the memory of one object back, unless the object is gone: `is_there` says whether the cache still has it,
+    /// Puts the local state of one object back, unless the object is gone: `is_there` says whether the cache still has it,
     /// under this uid.
     ///
     /// An object that is gone is not brought back. The watch takes it out of the cache first, and calls
-    /// [`Memories::forget`] afterwards. Here the cache is asked under the lock that `forget` takes, too: so either it
-    /// has the object no more, and nothing is kept, or `forget` is still to come, and takes out what is kept.
-    pub fn keep(&self, uid: &str, memory: Memory<K>, is_there: impl FnOnce() -> bool) {
-        let mut memories = self.lock();
+    /// [`LocalStates::remove`] afterwards. Here the cache is asked under the lock that `remove` takes, too: so either it
+    /// has the object no more, and nothing is kept, or `remove` is still to come, and takes out what is kept.
+    pub fn insert(&self, uid: &str, local_state: LocalState<K>, is_there: impl FnOnce() -> bool) {
+        let mut local_states = self.lock();
         if is_there() {
-            memories.insert(uid.to_owned(), memory);
+            local_states.insert(uid.to_owned(), local_state);
         } else {
-            memories.remove(uid);
+            local_states.remove(uid);
         }
     }
 
     /// Forgets an object that is gone. The watch calls it when the cache has the object no more.
-    pub fn forget(&self, uid: &str) {
+    pub fn remove(&self, uid: &str) {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Memory<K>>> {
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, LocalState<K>>> {
         self.0.lock()
     }
 }
@@ -249,82 +249,83 @@ mod tests {
     use super::*;
     use crate::api::EnrollmentRequest;
 
-    type Memory = super::Memory<EnrollmentRequest>;
-    type Memories = super::Memories<EnrollmentRequest>;
+    type LocalState = super::LocalState<EnrollmentRequest>;
+    type LocalStates = super::LocalStates<EnrollmentRequest>;
 
     #[test]
     fn a_record_is_known_since_it_was_first_seen_and_another_one_starts_anew() {
-        let (mut memory, start) = (Memory::default(), Instant::now());
+        let (mut local_state, start) = (LocalState::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(memory.record_known_for("a", after(60)), Duration::ZERO, "a restart");
-        memory.note_record(Some("a"), start);
-        memory.note_record(Some("a"), after(1));
-        memory.note_record(None, after(2));
-        assert_eq!(memory.record_known_for("a", after(5)), Duration::from_secs(5));
-        memory.note_record(Some("b"), after(6));
-        assert_eq!(memory.record_known_for("b", after(6)), Duration::ZERO);
-        assert_eq!(memory.record_known_for("a", after(7)), Duration::ZERO, "what nobody knows has no age");
+        assert_eq!(local_state.record_known_for("a", after(60)), Duration::ZERO, "a restart");
+        local_state.note_record(Some("a"), start);
+        local_state.note_record(Some("a"), after(1));
+        local_state.note_record(None, after(2));
+        assert_eq!(local_state.record_known_for("a", after(5)), Duration::from_secs(5));
+        local_state.note_record(Some("b"), after(6));
+        assert_eq!(local_state.record_known_for("b", after(6)), Duration::ZERO);
+        assert_eq!(local_state.record_known_for("a", after(7)), Duration::ZERO, "what nobody knows has no age");
     }
 
     #[test]
     fn who_asks_for_a_look_is_not_put_off_and_what_is_in_doubt_is_not_forgotten() {
-        let (mut memory, start) = (Memory::default(), Instant::now());
-        memory.note_record(Some("a"), start);
-        memory.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_poll_at: None });
-        assert!(memory.poll_of(Some("one")).is_some());
-        assert!(memory.poll_of(Some("another")).is_none() && memory.poll_of(None).is_none());
-        memory.own.revocations.refuse("job", start, "403");
-        memory.write_refused("a policy", false, start);
-        memory.look_now("at noon");
-        assert!(memory.poll_of(Some("one")).is_none() && memory.refused_for(start).is_none());
-        assert!(memory.own.revocations.refused_within(Duration::MAX, start).is_empty());
-        memory.write_refused("a policy", false, start);
-        memory.look_now("at noon");
-        assert!(memory.refused_for(start).is_some(), "it was heeded, though that could not be written down");
-        memory.look_now("at one");
-        assert!(memory.refused_for(start).is_none());
-        assert_eq!(memory.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
+        let (mut local_state, start) = (LocalState::default(), Instant::now());
+        local_state.note_record(Some("a"), start);
+        local_state.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_poll_at: None });
+        assert!(local_state.poll_of(Some("one")).is_some());
+        assert!(local_state.poll_of(Some("another")).is_none() && local_state.poll_of(None).is_none());
+        local_state.own.revocations.refuse("job", start, "403");
+        local_state.write_refused("a policy", false, start);
+        local_state.look_now("at noon");
+        assert!(local_state.poll_of(Some("one")).is_none() && local_state.refused_for(start).is_none());
+        assert!(local_state.own.revocations.refused_within(Duration::MAX, start).is_empty());
+        local_state.write_refused("a policy", false, start);
+        local_state.look_now("at noon");
+        assert!(local_state.refused_for(start).is_some(), "it was heeded, though that could not be written down");
+        local_state.look_now("at one");
+        assert!(local_state.refused_for(start).is_none());
+        assert_eq!(local_state.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
     }
 
     #[test]
     fn writes_are_refused_since_the_first_one_until_one_is_stored_and_another_reason_is_news() {
-        let (mut memory, start) = (Memory::default(), Instant::now());
+        let (mut local_state, start) = (LocalState::default(), Instant::now());
         let later = start + Duration::from_secs(5);
         let resync = Duration::from_secs(600);
-        assert!(memory.write_refused("no right", false, start));
-        assert!(!memory.write_refused("no right", false, later));
-        assert!(memory.write_refused("a policy", false, later));
-        assert_eq!(memory.refused_for(later), Some(Duration::from_secs(5)));
-        let retry = |memory: &Memory, deleting| memory.unwritable(resync, deleting, later).map(|it| it.retry_in);
-        assert_eq!(retry(&memory, false), Some(RETRY_REFUSED_WRITE));
-        assert!(memory.unwritable(resync, false, later + RETRY_REFUSED_WRITE).is_none());
-        memory.write_refused("an old schema", true, later);
-        assert_eq!((retry(&memory, false), retry(&memory, true)), (Some(resync), Some(RETRY_REFUSED_WRITE)));
-        memory.write_stored();
-        assert_eq!((memory.refused_for(later), retry(&memory, true)), (None, None));
-        assert!(memory.write_refused("a policy", false, later));
+        assert!(local_state.write_refused("no right", false, start));
+        assert!(!local_state.write_refused("no right", false, later));
+        assert!(local_state.write_refused("a policy", false, later));
+        assert_eq!(local_state.refused_for(later), Some(Duration::from_secs(5)));
+        let retry =
+            |local_state: &LocalState, deleting| local_state.unwritable(resync, deleting, later).map(|it| it.retry_in);
+        assert_eq!(retry(&local_state, false), Some(RETRY_REFUSED_WRITE));
+        assert!(local_state.unwritable(resync, false, later + RETRY_REFUSED_WRITE).is_none());
+        local_state.write_refused("an old schema", true, later);
+        assert_eq!((retry(&local_state, false), retry(&local_state, true)), (Some(resync), Some(RETRY_REFUSED_WRITE)));
+        local_state.write_stored();
+        assert_eq!((local_state.refused_for(later), retry(&local_state, true)), (None, None));
+        assert!(local_state.write_refused("a policy", false, later));
     }
 
     #[test]
     fn an_object_is_remembered_until_it_is_forgotten() {
-        let memories = Memories::default();
-        memories.keep("uid", Memory { failures: 3, ..Memory::default() }, || true);
-        assert_eq!(memories.recall("uid").failures, 3);
-        memories.forget("uid");
-        assert_eq!(memories.recall("uid").failures, 0);
+        let local_states = LocalStates::default();
+        local_states.insert("uid", LocalState { failures: 3, ..LocalState::default() }, || true);
+        assert_eq!(local_states.get("uid").failures, 3);
+        local_states.remove("uid");
+        assert_eq!(local_states.get("uid").failures, 0);
     }
 
     #[test]
-    fn the_memory_of_an_object_that_is_gone_does_not_come_back() {
-        let memories = Memories::default();
-        memories.keep("uid", Memory::default(), || true);
+    fn the_local_state_of_an_object_that_is_gone_does_not_come_back() {
+        let local_states = LocalStates::default();
+        local_states.insert("uid", LocalState::default(), || true);
         // The answer to the call that took the finalizer off is lost: the reconcile fails after the watch has told.
-        memories.clone().forget("uid");
-        memories.keep("uid", Memory { failures: 1, ..Memory::default() }, || false);
-        assert!(memories.lock().is_empty());
+        local_states.clone().remove("uid");
+        local_states.insert("uid", LocalState { failures: 1, ..LocalState::default() }, || false);
+        assert!(local_states.lock().is_empty());
         // And the other way round: the cache has it no more, and the watch has not told yet.
-        memories.keep("uid", Memory::default(), || true);
-        memories.keep("uid", Memory { failures: 1, ..Memory::default() }, || false);
-        assert!(memories.lock().is_empty());
+        local_states.insert("uid", LocalState::default(), || true);
+        local_states.insert("uid", LocalState { failures: 1, ..LocalState::default() }, || false);
+        assert!(local_states.lock().is_empty());
     }
 }

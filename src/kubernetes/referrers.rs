@@ -7,21 +7,21 @@ use kube::{Api, Client, ResourceExt};
 use super::objects::answered;
 use super::stores::Stores;
 use crate::api::EnrollmentRequest;
-use crate::reconcile::Users;
+use crate::reconcile::Referrers;
 
 /// As many as anybody asks for: a deletion waits for a first one as for many.
 const MOST: usize = 10;
 
 /// The EnrollmentRequests of the cluster.
-pub struct KubeUsers {
+pub struct KubeReferrers {
     /// The API server.
     pub client: Client,
     /// The requests as the watches have them.
     pub requests: Stores<EnrollmentRequest>,
 }
 
-impl Users for KubeUsers {
-    async fn users_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
+impl Referrers for KubeReferrers {
+    async fn referrers_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
         let requests = self.requests.state();
         let refers = |request: &&_| is_user(request, namespace, name);
         let cached = requests.iter().map(AsRef::as_ref).filter(refers).map(|request| named(&request.metadata));
