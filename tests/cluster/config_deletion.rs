@@ -60,7 +60,7 @@ async fn a_configuration_that_is_in_use_stays_until_the_last_of_its_users_goes()
     assert_eq!(config.status.unwrap().failing_since, None, "it may take as long as it takes");
     place.delete_request(REQUEST).await;
     wait_until_gone(place.requests(), REQUEST).await;
-    let only_one = |config: &AuthenticatorConfig| message(config).contains("by EnrollmentRequest another:");
+    let only_one = |config: &AuthenticatorConfig| message(config).contains("by EnrollmentRequest another;");
     crate::fixture::wait_for(place.configs(), CONFIG, "names the other one", only_one).await;
     assert_eq!(place.realm.configs().len(), 1);
     // One that leads elsewhere by now does not count; by the clock nobody would look again here.
