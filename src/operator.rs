@@ -144,7 +144,7 @@ async fn lead(
     // Beside all work: what it finds is a warning.
     tokio::spawn(schema::check(world.client.clone()));
     // Only now, and not from the stores: what the one before has written last must not be missed.
-    world.watches.reservations.fill(&world.watches.all_requests(&world.client).await);
+    world.watches.reservations.seed(&world.watches.all_requests(&world.client).await);
     keep_up(controllers, |controllers| controllers::start_all(world, ending, controllers)).await
 }
 

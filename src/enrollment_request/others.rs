@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::enrollment_key::EnrollmentKey;
 use super::reconciler::Request;
-use super::reservations::{Holder, Taken};
+use super::reservations::{Holder, ReserveError};
 use crate::api::conditions::{PAUSED, STALLED};
 use crate::api::{EnrollmentRequest, HasStatus, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
@@ -16,21 +16,21 @@ impl<B: Backend> Request<'_, B> {
     /// Takes the person, unless another request has it.
     pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
         let reservations = self.context.shared.clone();
-        let mut taken = reservations.take(&key, &self.holder());
-        if let Err(Taken::By(other) | Taken::Busy(other)) = &taken
+        let mut taken = reservations.reserve(&key, &self.holder());
+        if let Err(ReserveError::By(other) | ReserveError::Busy(other)) = &taken
             && !self.is_there(other).await
         {
             reservations.release(other);
-            taken = reservations.take(&key, &self.holder());
+            taken = reservations.reserve(&key, &self.holder());
         }
         let request = self.handle.object();
         self.observed.reservation = match taken {
             Ok(()) => Fact::Known(key),
-            Err(Taken::NotFilled) => {
+            Err(ReserveError::NotSeeded) => {
                 Fact::Failed(Failure::transient(Reason::Sending, "Waiting until all EnrollmentRequests are loaded"))
             }
-            Err(Taken::Busy(other)) => Fact::Failed(self.busy(&other)),
-            Err(Taken::By(other)) => {
+            Err(ReserveError::Busy(other)) => Fact::Failed(self.busy(&other)),
+            Err(ReserveError::By(other)) => {
                 let same_namespace = request.namespace().as_deref() == Some(&other.namespace);
                 let other = if same_namespace {
                     format!("EnrollmentRequest {}", other.name)

@@ -36,14 +36,14 @@ impl Holder {
 
 /// Why a person cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum ReserveError {
     /// Another request has it.
     By(Holder),
     /// A send of another request to the same identity, by another configuration, is under way or in doubt. A list
     /// may not tell which of two such sends a job is of, so there is one at a time.
     Busy(Holder),
     /// Nobody knows yet who has whom.
-    NotFilled,
+    NotSeeded,
 }
 
 /// Tenant, realm and identity.
@@ -59,7 +59,7 @@ pub struct Reservations {
 
 #[derive(Default)]
 struct State {
-    filled: bool,
+    seeded: bool,
     holders: BTreeMap<EnrollmentKey, Holder>,
     waiting: BTreeMap<EnrollmentKey, BTreeSet<Holder>>,
     /// The request that may send to an identity now, or whose send to it is in doubt.
@@ -82,7 +82,7 @@ impl Reservations {
 
     /// Takes over what all statuses say. Of two requests with one person it goes to the one in doubt, then to the
     /// older object, then to the lower uid.
-    pub fn fill(&self, requests: &[EnrollmentRequest]) {
+    pub fn seed(&self, requests: &[EnrollmentRequest]) {
         let mut requests: Vec<_> = requests.iter().collect();
         requests.sort_by_key(|request| {
             let in_doubt = request.status.as_ref().is_some_and(|status| status.send.is_some());
@@ -106,28 +106,28 @@ impl Reservations {
             state.set_doubt(&holder, status.send.is_some());
             state.set_names(&holder, named_by(status));
         }
-        state.filled = true;
+        state.seeded = true;
     }
 
     /// Reserves `person` for `holder`. Where another one has it, whoever asks may find that one gone, and release
     /// it. Whoever else `holder` held is given up: its spec leads to `person` now, and nothing of it is in doubt,
     /// or it would not ask.
-    pub fn take(&self, key: &EnrollmentKey, holder: &Holder) -> Result<(), Taken> {
+    pub fn reserve(&self, key: &EnrollmentKey, holder: &Holder) -> Result<(), ReserveError> {
         let freed = {
             let mut state = self.lock();
-            if !state.filled {
-                return Err(Taken::NotFilled);
+            if !state.seeded {
+                return Err(ReserveError::NotSeeded);
             }
             if let Some(other) = state.holders.get(key).filter(|other| other.uid != holder.uid) {
                 let other = other.clone();
                 state.waiting.entry(key.clone()).or_default().insert(holder.clone());
-                return Err(Taken::By(other));
+                return Err(ReserveError::By(other));
             }
             let identity = identity_of(key);
             if let Some(other) = state.sending.get(&identity).filter(|other| other.uid != holder.uid) {
                 let other = other.clone();
                 state.next.entry(identity).or_default().insert(holder.clone());
-                return Err(Taken::Busy(other));
+                return Err(ReserveError::Busy(other));
             }
             let freed = state.give_up(&holder.uid, Some(key));
             state.holders.insert(key.clone(), holder.clone());

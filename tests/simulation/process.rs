@@ -140,7 +140,7 @@ impl Process {
         }
         let filling = process.clone();
         process.spawn(async move {
-            filling.reservations.fill(&looks::all_requests(&filling).await);
+            filling.reservations.seed(&looks::all_requests(&filling).await);
             filling.filled.store(true, Ordering::SeqCst);
             filling.at_work.notify_waiters();
         });

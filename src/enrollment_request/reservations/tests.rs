@@ -18,34 +18,34 @@ fn filled(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String
     let woken = Arc::new(Mutex::new(Vec::new()));
     let log = woken.clone();
     let reservations = Reservations::new(move |holder| log.lock().push(holder.uid.clone()));
-    reservations.fill(requests);
+    reservations.seed(requests);
     (reservations, woken)
 }
 
 #[test]
 fn nobody_is_reserved_before_it_is_known_who_has_whom() {
     let reservations = Reservations::new(|_| {});
-    assert_eq!(reservations.take(&key("a"), &holder("1")), Err(Taken::NotFilled));
+    assert_eq!(reservations.reserve(&key("a"), &holder("1")), Err(ReserveError::NotSeeded));
 }
 
 #[test]
 fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
     let (reservations, woken) = filled(&[]);
-    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
-    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()), "again");
-    assert_eq!(reservations.take(&key("a"), &holder("2")), Err(Taken::By(holder("1"))));
-    assert_eq!(reservations.take(&key("b"), &holder("3")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()), "again");
+    assert_eq!(reservations.reserve(&key("a"), &holder("2")), Err(ReserveError::By(holder("1"))));
+    assert_eq!(reservations.reserve(&key("b"), &holder("3")), Ok(()));
     reservations.release(&holder("1"));
     assert_eq!(*woken.lock(), ["2"]);
-    assert_eq!(reservations.take(&key("a"), &holder("2")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &holder("2")), Ok(()));
 }
 
 #[test]
 fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
     let (reservations, woken) = filled(&[]);
-    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
-    assert!(reservations.take(&key("a"), &holder("2")).is_err());
-    assert_eq!(reservations.take(&key("b"), &holder("1")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
+    assert!(reservations.reserve(&key("a"), &holder("2")).is_err());
+    assert_eq!(reservations.reserve(&key("b"), &holder("1")), Ok(()));
     assert_eq!(*woken.lock(), ["2"]);
 }
 
@@ -60,8 +60,8 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let has = |requests: &[EnrollmentRequest]| {
         let (reservations, _) = filled(requests);
-        match reservations.take(&key("9ca7716e846cfa97"), &holder("another")) {
-            Err(Taken::By(holder)) => holder.uid,
+        match reservations.reserve(&key("9ca7716e846cfa97"), &holder("another")) {
+            Err(ReserveError::By(holder)) => holder.uid,
             other => panic!("{other:?}"),
         }
     };
@@ -74,12 +74,16 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
 fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
     let (reservations, woken) = filled(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
-    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
-    assert_eq!(reservations.take(&other, &holder("2")), Err(Taken::Busy(holder("1"))));
+    assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
+    assert_eq!(reservations.reserve(&other, &holder("2")), Err(ReserveError::Busy(holder("1"))));
     reservations.settled(&holder("1"));
     assert_eq!(*woken.lock(), ["2"]);
-    assert_eq!(reservations.take(&other, &holder("2")), Ok(()));
-    assert_eq!(reservations.take(&key("a"), &holder("3")), Err(Taken::By(holder("1"))), "it is still the first one's");
+    assert_eq!(reservations.reserve(&other, &holder("2")), Ok(()));
+    assert_eq!(
+        reservations.reserve(&key("a"), &holder("3")),
+        Err(ReserveError::By(holder("1"))),
+        "it is still the first one's"
+    );
 }
 
 #[test]
@@ -120,10 +124,10 @@ fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
 fn a_request_that_is_gone_waits_for_nobody_any_more() {
     let (reservations, woken) = filled(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
-    assert_eq!(reservations.take(&key("a"), &holder("1")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
     for uid in ["2", "3"] {
-        assert_eq!(reservations.take(&key("a"), &holder(uid)), Err(Taken::By(holder("1"))));
-        assert_eq!(reservations.take(&other, &holder(uid)), Err(Taken::Busy(holder("1"))));
+        assert_eq!(reservations.reserve(&key("a"), &holder(uid)), Err(ReserveError::By(holder("1"))));
+        assert_eq!(reservations.reserve(&other, &holder(uid)), Err(ReserveError::Busy(holder("1"))));
     }
     reservations.release(&holder("2"));
     let state = reservations.lock();

@@ -32,7 +32,7 @@ impl Mutation {
     pub fn reservations(&self, shared: &Arc<Reservations>) -> Vec<Arc<Reservations>> {
         let alone = || {
             let none = Reservations::new(|_| {});
-            none.fill(&[]);
+            none.seed(&[]);
             Arc::new(none)
         };
         if self.is(Mutant::NoReservations) { vec![alone(), alone()] } else { vec![shared.clone()] }
