@@ -78,7 +78,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     tokio::select! {
         () = &mut shutdown => return Ok(()),
         error = broken(&mut watches) => return Err(error),
-        () = watched.filled() => {}
+        () = watched.synced() => {}
     }
 
     tracing::info!("Caches synced");

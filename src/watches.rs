@@ -145,10 +145,10 @@ impl Watches {
     }
 
     /// Waits until every store holds what there is.
-    pub(crate) async fn filled(&self) {
-        self.providers.filled().await;
-        self.configs.stores.filled().await;
-        self.requests.stores.filled().await;
+    pub(crate) async fn synced(&self) {
+        self.providers.synced().await;
+        self.configs.stores.synced().await;
+        self.requests.stores.synced().await;
     }
 
     /// All requests, as the API server has them now, not as the watches have them: tried until it answers.

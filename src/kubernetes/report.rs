@@ -32,7 +32,7 @@ impl WatchReport {
     }
 
     /// The store holds what there is.
-    pub fn filled(&self) {
+    pub fn synced(&self) {
         self.report.ready();
     }
 

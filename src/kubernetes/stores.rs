@@ -8,7 +8,7 @@ use kube::Resource;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
-use super::watch::filled;
+use super::watch::synced;
 
 /// The stores of one kind, as if they were one. A clone is the same stores.
 pub struct Stores<K: Resource<DynamicType = ()> + 'static>(Arc<BTreeMap<Option<String>, Store<K>>>);
@@ -38,8 +38,8 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
     }
 
     /// Waits until the stores hold what there is.
-    pub async fn filled(&self) {
-        join_all(self.0.values().map(filled)).await;
+    pub async fn synced(&self) {
+        join_all(self.0.values().map(synced)).await;
     }
 }
 

@@ -32,7 +32,7 @@ pub async fn watch<K>(
     K: Salvage + Debug + Send + Sync + 'static,
 {
     let events = watcher(api, watcher::Config::default().timeout(WATCH)).backoff(Pauses).inspect(|event| match event {
-        Ok(Event::InitDone) => report.filled(),
+        Ok(Event::InitDone) => report.synced(),
         Ok(_) => {}
         Err(error) => report.failed(error),
     });
@@ -114,7 +114,7 @@ impl Gone {
 }
 
 /// Waits until a store holds what there is. A store whose watch has ended never does.
-pub async fn filled<K>(store: &Store<K>)
+pub async fn synced<K>(store: &Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {

@@ -16,7 +16,7 @@ use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{Secrets, Seen};
-use crate::kubernetes::watch::{filled, watch};
+use crate::kubernetes::watch::{synced, watch};
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
 use crate::triggers::Fingerprint;
@@ -129,8 +129,8 @@ impl Providers {
     }
 
     /// Waits until all that there are are known.
-    pub async fn filled(&self) {
-        filled(&self.stores.cluster).await;
+    pub async fn synced(&self) {
+        synced(&self.stores.cluster).await;
     }
 
     /// When the tokens that are in use expire, where they tell: with their provider configs.

@@ -14,7 +14,7 @@ fn holder(uid: &str) -> Holder {
 }
 
 /// Filled reservations, and the uids that were woken.
-fn filled(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String>>>) {
+fn seeded(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String>>>) {
     let woken = Arc::new(Mutex::new(Vec::new()));
     let log = woken.clone();
     let reservations = Reservations::new(move |holder| log.lock().push(holder.uid.clone()));
@@ -30,7 +30,7 @@ fn nobody_is_reserved_before_it_is_known_who_has_whom() {
 
 #[test]
 fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
-    let (reservations, woken) = filled(&[]);
+    let (reservations, woken) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
     assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()), "again");
     assert_eq!(reservations.reserve(&key("a"), &holder("2")), Err(ReserveError::By(holder("1"))));
@@ -42,7 +42,7 @@ fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
 
 #[test]
 fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
-    let (reservations, woken) = filled(&[]);
+    let (reservations, woken) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
     assert!(reservations.reserve(&key("a"), &holder("2")).is_err());
     assert_eq!(reservations.reserve(&key("b"), &holder("1")), Ok(()));
@@ -59,7 +59,7 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
     };
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let has = |requests: &[EnrollmentRequest]| {
-        let (reservations, _) = filled(requests);
+        let (reservations, _) = seeded(requests);
         match reservations.reserve(&key("9ca7716e846cfa97"), &holder("another")) {
             Err(ReserveError::By(holder)) => holder.uid,
             other => panic!("{other:?}"),
@@ -72,7 +72,7 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
 
 #[test]
 fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
-    let (reservations, woken) = filled(&[]);
+    let (reservations, woken) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
     assert_eq!(reservations.reserve(&other, &holder("2")), Err(ReserveError::Busy(holder("1"))));
@@ -90,7 +90,7 @@ fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
 fn of_two_in_doubt_about_one_person_the_one_that_has_it_comes_first() {
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let first = request("1", in_doubt.clone());
-    let (reservations, _) = filled(std::slice::from_ref(&first));
+    let (reservations, _) = seeded(std::slice::from_ref(&first));
     let first = Holder::of(&first);
     reservations.note(&holder("2"), &in_doubt, true);
     assert_eq!(reservations.rival_in_doubt(&holder("2"), &in_doubt), Some(first.clone()));
@@ -105,7 +105,7 @@ fn of_two_in_doubt_about_one_person_the_one_that_has_it_comes_first() {
 #[test]
 fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
     let named = request("1", concluded());
-    let (reservations, _) = filled(std::slice::from_ref(&named));
+    let (reservations, _) = seeded(std::slice::from_ref(&named));
     let first = Holder::of(&named);
     let elsewhere = |holder: &Holder| reservations.named_elsewhere(holder, ["job", "free"].into_iter());
     assert_eq!(elsewhere(&holder("2")), BTreeMap::from([("job".to_owned(), BTreeSet::from([first.clone()]))]));
@@ -122,7 +122,7 @@ fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
 
 #[test]
 fn a_request_that_is_gone_waits_for_nobody_any_more() {
-    let (reservations, woken) = filled(&[]);
+    let (reservations, woken) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &holder("1")), Ok(()));
     for uid in ["2", "3"] {
