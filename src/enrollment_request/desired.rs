@@ -17,7 +17,7 @@ pub struct Desired {
     /// The name of the AuthenticatorConfig.
     pub authenticator_config: String,
     /// Who is to be enrolled.
-    pub identity: Who,
+    pub identity: IdentitySelector,
     /// How the link reaches the person.
     pub delivery_method: DeliveryMethod,
     /// Where the person is led to afterwards.
@@ -34,7 +34,7 @@ pub struct Desired {
 
 /// How an identity is named.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Who {
+pub enum IdentitySelector {
     /// By its id.
     Id(String),
     /// By its username, which is not to be shown.
@@ -51,9 +51,9 @@ impl Desired {
     pub fn of(request: &EnrollmentRequest, options: &Options) -> Self {
         let spec = &request.spec;
         let identity = match (&spec.identity.id, &spec.identity.username) {
-            (None, Some(username)) => Who::Username(username.clone()),
+            (None, Some(username)) => IdentitySelector::Username(username.clone()),
             // The API server sees to it that there is exactly one of the two.
-            (id, _) => Who::Id(id.clone().unwrap_or_default()),
+            (id, _) => IdentitySelector::Id(id.clone().unwrap_or_default()),
         };
         Self {
             namespace: request.namespace().unwrap_or_default(),
@@ -73,7 +73,7 @@ impl Desired {
     }
 }
 
-impl fmt::Debug for Who {
+impl fmt::Debug for IdentitySelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => f.debug_tuple("Id").field(id).finish(),

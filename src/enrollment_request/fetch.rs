@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::desired::Who;
+use super::desired::IdentitySelector;
 use super::job_state::is_outstanding;
 use super::observed::{Config, Listed, Recognized};
 use super::reconciler::Request;
@@ -95,10 +95,14 @@ impl<B: Backend> Request<'_, B> {
 }
 
 /// The identity that `who` leads to; `None` when it leads to none.
-async fn identity(realm: &impl Remote, who: &Who, provider: &ProviderConfigRef) -> Result<Option<Identity>, Failure> {
+async fn identity(
+    realm: &impl Remote,
+    who: &IdentitySelector,
+    provider: &ProviderConfigRef,
+) -> Result<Option<Identity>, Failure> {
     let username = match who {
-        Who::Id(id) => return found(realm.identity(id).await, provider),
-        Who::Username(username) => username,
+        IdentitySelector::Id(id) => return found(realm.identity(id).await, provider),
+        IdentitySelector::Username(username) => username,
     };
     let found = realm.identities_by_username(username).await.map_err(|error| failure(&error, provider))?;
     // The filter is the service's; whom it leads to is decided here.

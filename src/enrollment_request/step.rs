@@ -1,6 +1,6 @@
 //! What can be fetched for a request, and what only requests do. Pure.
 
-use super::desired::Who;
+use super::desired::IdentitySelector;
 use super::enrollment_key::EnrollmentKey;
 use crate::api::ProviderConfigRef;
 
@@ -10,7 +10,7 @@ pub enum Query {
     /// The AuthenticatorConfig of this name.
     Config(String),
     /// The identity of this name, through this provider config.
-    Identity(ProviderConfigRef, Who),
+    Identity(ProviderConfigRef, IdentitySelector),
     /// All jobs of this identity, through this provider config. Where they were listed before in this reconcile, what that
     /// list showed stays.
     Jobs(ProviderConfigRef, String),

@@ -10,7 +10,7 @@ use crate::api::phase::why;
 use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
 use crate::beyond_identity::types::{Identity, IdentityStatus};
 use crate::enrollment_request::change::PREVIOUS_JOBS;
-use crate::enrollment_request::desired::Who;
+use crate::enrollment_request::desired::IdentitySelector;
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Config, Listed, ReadyConfig};
@@ -119,8 +119,8 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
 fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Result<&'a Identity, Step> {
     // A username is often an address, and is not to be shown.
     let name = match &input.desired.identity {
-        Who::Id(id) => format!("Identity {id} of spec.identity.id"),
-        Who::Username(_) => "The identity of spec.identity.username".to_owned(),
+        IdentitySelector::Id(id) => format!("Identity {id} of spec.identity.id"),
+        IdentitySelector::Username(_) => "The identity of spec.identity.username".to_owned(),
     };
     let blocked = |reason, what: &str| Err(input.blocked(reason, format!("{name} {what}")));
     match &input.observed.identity {

@@ -21,7 +21,7 @@ use crate::api::enrollment_request::DeliveryMethod;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::annotation_actions::AnnotationActions;
-use crate::enrollment_request::desired::{Desired, Who};
+use crate::enrollment_request::desired::{Desired, IdentitySelector};
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
 use crate::enrollment_request::step::{Action, JobRef};
@@ -47,7 +47,7 @@ fn desired() -> Desired {
     Desired {
         namespace: "identity".to_owned(),
         authenticator_config: "hosted-web".to_owned(),
-        identity: Who::Id("9ca7716e846cfa97".to_owned()),
+        identity: IdentitySelector::Id("9ca7716e846cfa97".to_owned()),
         delivery_method: DeliveryMethod::Email,
         post_binding_redirect_uri: None,
         attempt: 1,

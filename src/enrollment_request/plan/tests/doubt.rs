@@ -25,7 +25,7 @@ fn found(step: &Step) -> &str {
 fn the_record_is_read_fresh_and_the_jobs_of_its_own_identity_are_listed() {
     assert_eq!(next(&desired(), &in_doubt(vec![], 0).with(|it| it.object.fresh = false)), Step::Refresh);
     let unknown = in_doubt(vec![], 0).with(|it| it.jobs = Fact::Unknown);
-    let elsewhere = Desired { identity: Who::Id("somebody-else".to_owned()), ..desired() };
+    let elsewhere = Desired { identity: IdentitySelector::Id("somebody-else".to_owned()), ..desired() };
     assert_eq!(next(&elsewhere, &unknown), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
     let unopened = unknown.with(|it| it.object.realms = BTreeMap::new());
     assert_eq!(next(&desired(), &unopened), Step::Resolve(ProviderConfigRef::default()));

@@ -155,7 +155,7 @@ fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
 
 #[test]
 fn a_username_is_never_shown() {
-    let desired = Desired { identity: Who::Username("jane@example.com".to_owned()), ..desired() };
+    let desired = Desired { identity: IdentitySelector::Username("jane@example.com".to_owned()), ..desired() };
     let unknown = prepared().with(|it| it.identity = Fact::Unknown);
     assert_eq!(next(&desired, &unknown), Step::Fetch(Query::Identity(via(), desired.identity.clone())));
     for identity in [None, Some(identity("{}", "active")), Some(identity("{}", "suspended"))] {
