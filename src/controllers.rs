@@ -102,5 +102,5 @@ where
 {
     let World { client, recorder, metrics, watches, .. } = world;
     let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
-    KubeObjects::new(client.clone(), watched.stores.clone(), events, watches.own_writes.clone())
+    KubeObjects::new(client.clone(), watched.stores.clone(), events, watches.self_writes.clone())
 }

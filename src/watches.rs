@@ -14,8 +14,8 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
 use crate::enrollment_request::reservations::{Holder, Reservations};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
-use crate::kubernetes::own_writes::OwnWrites;
 use crate::kubernetes::report::WatchReport;
+use crate::kubernetes::self_writes::SelfWriteFilter;
 use crate::kubernetes::stores::Stores;
 use crate::kubernetes::watch::{Gone, watch};
 use crate::queue::ReconcileQueue;
@@ -37,7 +37,7 @@ pub(crate) struct Watches {
     pub(crate) requests: Watched<EnrollmentRequest>,
     pub(crate) providers: Arc<Providers>,
     pub(crate) reservations: Arc<Reservations>,
-    pub(crate) own_writes: Arc<OwnWrites>,
+    pub(crate) self_writes: Arc<SelfWriteFilter>,
     pub(crate) queues: Queues,
     /// The watched namespaces, or `None` for the whole cluster.
     scopes: Vec<Option<String>>,
@@ -84,7 +84,7 @@ impl Watches {
             },
             providers: Arc::new(providers),
             reservations,
-            own_writes: Arc::default(),
+            self_writes: Arc::default(),
             queues,
             scopes,
         };
@@ -103,14 +103,14 @@ impl Watches {
         report: WatchReport,
         writer: Writer<AuthenticatorConfig>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let (applied, went, own_writes) = (self.queues.clone(), self.queues.clone(), self.own_writes.clone());
-        let forget = self.configs.forget(&self.own_writes);
+        let (applied, went, self_writes) = (self.queues.clone(), self.queues.clone(), self.self_writes.clone());
+        let forget = self.configs.forget(&self.self_writes);
         watch(
             api,
             report,
             writer,
             move |before, config| {
-                let edited = own_writes.hear(config);
+                let edited = self_writes.delivered(config);
                 applied.enqueue(triggers::config_applied(before, config, edited, &applied));
             },
             move |config| {
@@ -126,14 +126,14 @@ impl Watches {
         report: WatchReport,
         writer: Writer<EnrollmentRequest>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let (applied, went, own_writes) = (self.queues.clone(), self.queues.clone(), self.own_writes.clone());
-        let (forget, reservations) = (self.requests.forget(&self.own_writes), self.reservations.clone());
+        let (applied, went, self_writes) = (self.queues.clone(), self.queues.clone(), self.self_writes.clone());
+        let (forget, reservations) = (self.requests.forget(&self.self_writes), self.reservations.clone());
         watch(
             api,
             report,
             writer,
             move |before, request| {
-                let edited = own_writes.hear(request);
+                let edited = self_writes.delivered(request);
                 applied.enqueue(triggers::request_applied(before, request, edited, &applied));
             },
             move |request| {
@@ -172,10 +172,10 @@ impl Watches {
 
 impl<K: Kind> Watched<K> {
     /// Forgets an object that is gone.
-    fn forget(&self, own_writes: &Arc<OwnWrites>) -> impl Fn(&Gone) + Send + 'static + use<K> {
-        let (queue, local_states, own_writes) = (self.queue.clone(), self.local_states.clone(), own_writes.clone());
+    fn forget(&self, self_writes: &Arc<SelfWriteFilter>) -> impl Fn(&Gone) + Send + 'static + use<K> {
+        let (queue, local_states, self_writes) = (self.queue.clone(), self.local_states.clone(), self_writes.clone());
         move |object| {
-            own_writes.forget(&object.uid);
+            self_writes.forget(&object.uid);
             local_states.remove(&object.uid);
             queue.remove(&ObjectRef::new(&object.name).within(&object.namespace));
         }

@@ -5,12 +5,12 @@ pub mod client;
 pub mod lenient;
 mod misfit;
 pub mod objects;
-pub mod own_writes;
 pub mod referrers;
 pub mod report;
 mod salvage;
 pub mod schema;
 pub mod secrets;
+pub mod self_writes;
 pub mod stores;
 pub mod watch;
 

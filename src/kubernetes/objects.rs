@@ -12,7 +12,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
 use super::lenient::{Lenient, Salvage};
-use super::own_writes::OwnWrites;
+use super::self_writes::SelfWriteFilter;
 use super::stores::Stores;
 use crate::api::{FINALIZER, HasStatus, text};
 use crate::metrics::Metrics;
@@ -29,7 +29,7 @@ where
     client: Client,
     stores: Stores<K>,
     events: Events,
-    own_writes: Arc<OwnWrites>,
+    self_writes: Arc<SelfWriteFilter>,
 }
 
 /// Where events go.
@@ -45,9 +45,9 @@ impl<K> KubeObjects<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + 'static,
 {
-    /// The objects that `stores` hold, whose watches hear of `own_writes`.
-    pub fn new(client: Client, stores: Stores<K>, events: Events, own_writes: Arc<OwnWrites>) -> Self {
-        Self { client, stores, events, own_writes }
+    /// The objects that `stores` hold, whose watches hear of `self_writes`.
+    pub fn new(client: Client, stores: Stores<K>, events: Events, self_writes: Arc<SelfWriteFilter>) -> Self {
+        Self { client, stores, events, self_writes }
     }
 
     /// Lenient, since the client logs the whole of an answer that does not decode, usernames and all.
@@ -74,11 +74,11 @@ where
         let api = self.api(&object.namespace().unwrap_or_default());
         let (name, lenient) = (object.name_any(), Lenient(object.clone()));
         // Before the write: the watch may be sooner than its answer.
-        self.own_writes.writes(object);
+        self.self_writes.expect_write(object);
         let written = answered(api.replace_status(&name, &PostParams::default(), &lenient)).await;
         written.map(|Lenient(object)| object).map_err(write_error::<K>).inspect_err(|error| {
             if !matches!(error, WriteError::NoAnswer(_)) {
-                self.own_writes.takes_back(object);
+                self.self_writes.revert(object);
             }
         })
     }

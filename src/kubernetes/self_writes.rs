@@ -1,5 +1,5 @@
-//! Tells a status that somebody else has written from those that this process writes itself: the one is to be looked at
-//! at once, the others are not.
+//! The self-write filter: tells statuses that this process wrote from those that anybody else wrote. Only the latter are
+//! enqueued. (client-go has expectations for the same purpose.)
 
 use std::collections::HashMap;
 
@@ -11,21 +11,21 @@ use crate::api::HasStatus;
 /// As many of an object's own writes as a watch can be behind.
 const WRITES: usize = 16;
 
-/// What this process has written of each object, and its watch has not told of yet.
+/// The statuses that this process wrote, and that the watch has not delivered yet, by object.
 #[derive(Debug, Default)]
-pub struct OwnWrites(Mutex<HashMap<String, Known>>);
+pub struct SelfWriteFilter(Mutex<HashMap<String, Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// What the watch has told of last.
+    /// The last status that the watch delivered.
     seen: Option<u64>,
-    /// What was, or is about to be, written since.
+    /// The statuses that were, or are about to be, written since.
     written: Vec<u64>,
 }
 
-impl OwnWrites {
-    /// This status is about to be written by this process.
-    pub fn writes<K: ResourceExt + HasStatus>(&self, object: &K) {
+impl SelfWriteFilter {
+    /// This process is about to write this status.
+    pub fn expect_write<K: ResourceExt + HasStatus>(&self, object: &K) {
         let mut all = self.0.lock();
         let written = &mut all.entry(object.uid().unwrap_or_default()).or_default().written;
         if written.len() == WRITES {
@@ -34,30 +34,30 @@ impl OwnWrites {
         written.push(object.remembered());
     }
 
-    /// The watch tells of `object`. Answers whether that is a status which this process has not written; where it tells of an
-    /// object for the first time, nobody can say, and the answer is no.
-    pub fn hear<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
+    /// The watch delivered `object`. Returns whether another writer wrote its status. The first time that an object is delivered
+    /// this is unknown, and the answer is no.
+    pub fn delivered<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
         let now = object.remembered();
         let mut all = self.0.lock();
         let Known { seen, written } = all.entry(object.uid().unwrap_or_default()).or_default();
         let before = seen.replace(now);
         if let Some(own) = written.iter().position(|own| *own == now) {
-            // What came before it, the watch has passed over, or it never came to be.
+            // The watch skipped the ones before it, or they were never stored.
             written.drain(..=own);
             return false;
         }
         before.is_some_and(|before| before != now)
     }
 
-    /// This status was not written after all.
-    pub fn takes_back<K: ResourceExt + HasStatus>(&self, object: &K) {
+    /// This status was not written: the request failed.
+    pub fn revert<K: ResourceExt + HasStatus>(&self, object: &K) {
         let uid = object.uid().unwrap_or_default();
         let mut all = self.0.lock();
         let Some(Known { seen, written }) = all.get_mut(&uid) else { return };
         if let Some(last) = written.iter().rposition(|own| *own == object.remembered()) {
             written.remove(last);
         }
-        // An object that was gone by then: its watch has told so, and will not again.
+        // The object was deleted meanwhile: the watch has delivered that already.
         if seen.is_none() && written.is_empty() {
             all.remove(&uid);
         }
@@ -81,33 +81,33 @@ mod tests {
 
     #[test]
     fn what_this_process_writes_is_its_own_however_far_the_watch_is_behind_and_whatever_it_passes_over() {
-        let own = OwnWrites::default();
-        assert!(!own.hear(&in_state("LINK_SENT")), "told of for the first time");
-        own.writes(&in_state("LINK_OPENED"));
-        own.writes(&in_state("REQUEST_DELIVERED"));
-        own.writes(&in_state("COMPLETE"));
-        assert!(!own.hear(&in_state("LINK_OPENED")));
-        assert!(!own.hear(&in_state("LINK_OPENED")), "a label has changed");
-        assert!(!own.hear(&in_state("COMPLETE")), "the one in between was passed over");
-        assert!(own.hear(&in_state("REQUEST_DELIVERED")), "so this comes from somebody else");
-        assert!(own.hear(&in_state("COMPLETE")), "who takes it back");
+        let own = SelfWriteFilter::default();
+        assert!(!own.delivered(&in_state("LINK_SENT")), "told of for the first time");
+        own.expect_write(&in_state("LINK_OPENED"));
+        own.expect_write(&in_state("REQUEST_DELIVERED"));
+        own.expect_write(&in_state("COMPLETE"));
+        assert!(!own.delivered(&in_state("LINK_OPENED")));
+        assert!(!own.delivered(&in_state("LINK_OPENED")), "a label has changed");
+        assert!(!own.delivered(&in_state("COMPLETE")), "the one in between was passed over");
+        assert!(own.delivered(&in_state("REQUEST_DELIVERED")), "so this comes from somebody else");
+        assert!(own.delivered(&in_state("COMPLETE")), "who takes it back");
         for write in 0..100 {
-            own.writes(&in_state(&write.to_string()));
+            own.expect_write(&in_state(&write.to_string()));
         }
-        assert!(!own.hear(&in_state("99")), "of many, the last ones are known");
-        own.writes(&in_state("EXPIRED"));
-        own.takes_back(&in_state("EXPIRED"));
-        assert!(own.hear(&in_state("EXPIRED")), "what was refused is not its own");
+        assert!(!own.delivered(&in_state("99")), "of many, the last ones are known");
+        own.expect_write(&in_state("EXPIRED"));
+        own.revert(&in_state("EXPIRED"));
+        assert!(own.delivered(&in_state("EXPIRED")), "what was refused is not its own");
         own.forget("uid");
-        own.writes(&in_state("99"));
-        own.takes_back(&in_state("99"));
+        own.expect_write(&in_state("99"));
+        own.revert(&in_state("99"));
         assert!(own.0.lock().is_empty(), "of an object that is gone, nothing stays");
-        assert!(!own.hear(&in_state("1")), "one that was made anew");
+        assert!(!own.delivered(&in_state("1")), "one that was made anew");
     }
 
     #[test]
     fn what_is_only_said_is_nobodys_but_a_status_that_says_nothing_any_more_is() {
-        let own = OwnWrites::default();
+        let own = SelfWriteFilter::default();
         let mut said = in_state("LINK_SENT");
         let spoken = |said: &mut EnrollmentRequest, reason| {
             let phase = crate::api::Phase::Outstanding(crate::api::phase::why(reason, "text"));
@@ -117,11 +117,11 @@ mod tests {
             );
         };
         spoken(&mut said, crate::api::Reason::LinkSent);
-        assert!(!own.hear(&said));
+        assert!(!own.delivered(&said));
         spoken(&mut said, crate::api::Reason::Adopted);
         said.set_failing_since(Some("2026-01-01T12:00:00Z".to_owned()));
-        assert!(!own.hear(&said), "two processes that do not agree on what to say do not wake each other");
+        assert!(!own.delivered(&said), "two processes that do not agree on what to say do not wake each other");
         said.set_conditions(Vec::new(), Some(1));
-        assert!(own.hear(&said));
+        assert!(own.delivered(&said));
     }
 }
