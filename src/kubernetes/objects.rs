@@ -103,7 +103,7 @@ where
 
     fn announce(&self, object: &K, announcement: Announcement) {
         let Announcement { type_, reason, note } = announcement;
-        self.events.metrics.announced(&K::kind(&()).to_lowercase(), type_, reason);
+        self.events.metrics.event_emitted(&K::kind(&()).to_lowercase(), type_, reason);
         let event = Event {
             type_,
             reason: reason.to_string(),

@@ -46,7 +46,7 @@ pub struct Metrics {
     queue_depth: Computed,
     emails: Counter,
     duplicates: Family<[(&'static str, String); 1], Counter>,
-    left_behind: Family<[(&'static str, String); 1], Counter>,
+    retained: Family<[(&'static str, String); 1], Counter>,
     requests: Requests,
     token_expiration: Computed,
     calls: Family<Labels<3>, Counter>,
@@ -92,13 +92,13 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         own.register("build", "Version of the operator", version);
-        let (emails, duplicates, left_behind, calls) =
+        let (emails, duplicates, retained, calls) =
             (Counter::default(), Family::default(), Family::default(), Family::default());
         own.register("emails_sent", "Emails sent, counted once their job is recorded in status", emails.clone());
         let help = "Duplicate jobs and configurations found on the remote side and left unchanged";
         own.register("duplicates", help, Family::clone(&duplicates));
         let help = "Objects deleted although their remote resource could not be removed";
-        own.register("left_behind", help, Family::clone(&left_behind));
+        own.register("retained_remote_resources", help, Family::clone(&retained));
         let requests = Requests::register(own);
         let help = "Expiration of a provider config's API token as Unix time, if the token states one";
         let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
@@ -124,7 +124,7 @@ impl Metrics {
             queue_depth,
             emails,
             duplicates,
-            left_behind,
+            retained,
             requests,
             token_expiration,
             calls,
@@ -181,7 +181,7 @@ impl Metrics {
     }
 
     /// A look begins, and is under way for as long as what is given back lives.
-    pub fn looks(&self, controller: &'static str) -> AtWork {
+    pub fn reconcile_started(&self, controller: &'static str) -> AtWork {
         AtWork::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
     }
 
@@ -191,18 +191,18 @@ impl Metrics {
     }
 
     /// An event was published about an object of the kind `controller`, in lower case.
-    pub fn announced(&self, controller: &str, type_: EventType, reason: Reason) {
+    pub fn event_emitted(&self, controller: &str, type_: EventType, reason: Reason) {
         let family = match (type_, reason) {
             (_, Reason::DuplicateJob | Reason::DuplicateConfiguration) => &self.duplicates,
             // What stays because its object is to be orphaned is told by a normal event.
-            (EventType::Warning, Reason::RemoteResourceRetained) => &self.left_behind,
+            (EventType::Warning, Reason::RemoteResourceRetained) => &self.retained,
             _ => return,
         };
         family.get_or_create(&[("controller", controller.to_owned())]).inc();
     }
 
     /// A look at an object of the kind `controller`, in lower case, has ended.
-    pub fn looked(&self, controller: &'static str, ended: Ended, took: Duration) {
+    pub fn reconcile_finished(&self, controller: &'static str, ended: Ended, took: Duration) {
         let result = match ended {
             Ended::Done => "success",
             Ended::RequeueAfter => "requeue_after",
@@ -260,15 +260,15 @@ mod tests {
     fn the_names_are_those_of_the_field_and_what_is_counted_is_there() {
         let metrics = Metrics::new();
         metrics.leads(true);
-        metrics.looked("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
-        metrics.looked("enrollmentrequest", Ended::RequeueAfter, Duration::from_millis(7));
+        metrics.reconcile_finished("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
+        metrics.reconcile_finished("enrollmentrequest", Ended::RequeueAfter, Duration::from_millis(7));
         metrics.called(CREATE_JOB, None, Duration::from_secs(1));
         metrics.email_sent();
         for reason in [Reason::DuplicateJob, Reason::RemoteResourceRetained, Reason::Refused] {
-            metrics.announced("enrollmentrequest", EventType::Warning, reason);
-            metrics.announced("authenticatorconfig", EventType::Normal, Reason::RemoteResourceRetained);
+            metrics.event_emitted("enrollmentrequest", EventType::Warning, reason);
+            metrics.event_emitted("authenticatorconfig", EventType::Normal, Reason::RemoteResourceRetained);
         }
-        metrics.announced("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
+        metrics.event_emitted("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
         let token = |namespace: Option<&str>, expires| {
             let (kind, name) = (ProviderConfigKind::ClusterProviderConfig, "default".to_owned());
             let key = ProviderConfigKey { kind, namespace: namespace.map(str::to_owned), name };
@@ -277,8 +277,8 @@ mod tests {
         let tokens = [(None, 1_800_000_000), (Some("a"), 1_900_000_000), (Some("b"), 1_950_000_000)];
         metrics.tell_of_tokens(move || tokens.map(|(namespace, expires)| token(namespace, expires)).to_vec());
         metrics.runs("enrollmentrequest", 64, || vec![("200", 0), ("100", 3), ("-100", 4)]);
-        drop(metrics.looks("enrollmentrequest"));
-        let _look = metrics.looks("enrollmentrequest");
+        drop(metrics.reconcile_started("enrollmentrequest"));
+        let _running = metrics.reconcile_started("enrollmentrequest");
         metrics.text();
         let text = metrics.text();
         let expires = |namespace: &str, at: i64| {
@@ -291,7 +291,7 @@ mod tests {
             "beyond_identity_operator_emails_sent_total 1",
             "beyond_identity_operator_duplicates_total{controller=\"enrollmentrequest\"} 1",
             "beyond_identity_operator_duplicates_total{controller=\"authenticatorconfig\"} 1",
-            "beyond_identity_operator_left_behind_total{controller=\"enrollmentrequest\"} 1",
+            "beyond_identity_operator_retained_remote_resources_total{controller=\"enrollmentrequest\"} 1",
             "leader_election_master_status{name=\"beyond-identity-operator\"} 1",
             "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"error\"} 1",
             "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"requeue_after\"} 1",
@@ -312,7 +312,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }
-        let orphan = "beyond_identity_operator_left_behind_total{controller=\"authenticatorconfig\"}";
+        let orphan = "beyond_identity_operator_retained_remote_resources_total{controller=\"authenticatorconfig\"}";
         assert!(!text.contains(orphan), "what is orphaned is not left behind:\n{text}");
         assert!(text.ends_with("# EOF\n"));
     }

@@ -99,9 +99,9 @@ async fn measured(
     metrics: Arc<Metrics>,
     reconcile: impl Future<Output = ReconcileResult>,
 ) -> ReconcileResult {
-    let (begun, _at_work) = (Instant::now(), metrics.looks(controller));
+    let (begun, _at_work) = (Instant::now(), metrics.reconcile_started(controller));
     let result = TraceId::random().run(reconcile).await;
-    metrics.looked(controller, result.ended, begun.elapsed());
+    metrics.reconcile_finished(controller, result.ended, begun.elapsed());
     result
 }
 

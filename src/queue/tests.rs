@@ -24,7 +24,7 @@ struct Place {
     metrics: Arc<Metrics>,
 }
 
-fn looked(again: impl Into<Option<Duration>>) -> ReconcileResult {
+fn result(again: impl Into<Option<Duration>>) -> ReconcileResult {
     ReconcileResult { ended: Ended::Done, requeue_after: again.into() }
 }
 
@@ -82,7 +82,7 @@ impl Place {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_is_run_when_it_is_enqueued_and_again_when_its_delay_is_over() {
-    let place = Place::new(&["a"], |_| async { looked(Duration::from_secs(10)) }).await;
+    let place = Place::new(&["a"], |_| async { result(Duration::from_secs(10)) }).await;
     place.queue.enqueue(at("a"));
     place.queue.enqueue(at("unknown"));
     assert_eq!(place.told().await, ["First a", "run a"]);
@@ -116,7 +116,7 @@ async fn a_reconcile_that_starts_over_is_no_retry() {
 async fn an_object_that_is_gone_when_its_turn_comes_is_not_run() {
     let place = Place::new(&["a", "b", "c"], |_| async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        looked(None)
+        result(None)
     })
     .await;
     ["a", "b", "c"].into_iter().for_each(|name| place.queue.enqueue(at(name)));
@@ -131,7 +131,7 @@ async fn an_object_that_is_gone_when_its_turn_comes_is_not_run() {
 async fn a_panic_stops_no_other_and_is_tried_again_after_a_minute() {
     let place = Place::new(&["a", "b"], |name| {
         let is_mad = name == "a";
-        async move { if is_mad { panic!("out of its mind") } else { looked(None) } }
+        async move { if is_mad { panic!("out of its mind") } else { result(None) } }
     })
     .await;
     place.queue.enqueue(at("a"));
@@ -147,7 +147,7 @@ async fn a_panic_stops_no_other_and_is_tried_again_after_a_minute() {
 async fn when_it_ends_what_is_running_comes_to_its_end_and_nothing_begins() {
     let place = Place::new(&["a", "b", "c"], |_| async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        looked(Duration::from_secs(1))
+        result(Duration::from_secs(1))
     })
     .await;
     ["a", "b", "c"].into_iter().for_each(|name| place.queue.enqueue(at(name)));
@@ -169,7 +169,7 @@ async fn a_reconcile_comes_to_its_end_though_the_driver_is_dropped() {
         async move {
             tokio::time::sleep(Duration::from_secs(5)).await;
             *flag.lock() = true;
-            looked(None)
+            result(None)
         }
     })
     .await;
