@@ -30,7 +30,7 @@ pub enum Error {
     /// 404, in the form of the API: surely not carried out, since the object, or one that it belongs to, does not exist.
     /// It is never about the realm: that is [`Refusal::UnknownRealm`].
     #[error("{message}")]
-    Gone {
+    NotFound {
         /// The sentence that `Display` gives.
         message: String,
     },
@@ -104,7 +104,7 @@ impl Error {
             Self::Refused { cause: Refusal::Unauthorized, .. } => Some(401),
             Self::Refused { cause: Refusal::Forbidden, .. } => Some(403),
             Self::Refused { cause: Refusal::Unprocessable, .. } => Some(422),
-            Self::Gone { .. } | Self::Refused { cause: Refusal::UnknownRealm, .. } => Some(404),
+            Self::NotFound { .. } | Self::Refused { cause: Refusal::UnknownRealm, .. } => Some(404),
             Self::InDoubt { status, .. } => *status,
         }
     }
@@ -114,7 +114,7 @@ impl Error {
     pub fn after(&self) -> Option<Duration> {
         match self {
             Self::Retry { after, .. } | Self::InDoubt { after, .. } => *after,
-            Self::Refused { .. } | Self::Gone { .. } => None,
+            Self::Refused { .. } | Self::NotFound { .. } => None,
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
             "found no such realm (404)",
             "; check tenantID, realmID and the region or endpoint of the provider config",
         ),
-        404 => Error::Gone { message: sentence("found no object with this id (404)") },
+        404 => Error::NotFound { message: sentence("found no object with this id (404)") },
         422 => refusal(Refusal::Unprocessable, "was refused as unprocessable (422)", ""),
         300..400 => {
             doubt(Doubt::Redirect, format!("returned a redirect ({status}), which is not followed; check the endpoint"))
@@ -153,7 +153,7 @@ mod tests {
         match refused(CREATE_JOB, status, None, body) {
             Error::Retry { .. } => "retry",
             Error::Refused { .. } => "refused",
-            Error::Gone { .. } => "gone",
+            Error::NotFound { .. } => "not found",
             Error::InDoubt { .. } => "in doubt",
         }
     }

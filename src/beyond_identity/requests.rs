@@ -98,7 +98,7 @@ impl RealmClient {
     /// Reads an identity.
     ///
     /// # Errors
-    /// [`Error::Gone`] where there is none with this id.
+    /// [`Error::NotFound`] where there is none with this id.
     pub async fn identity(&self, id: &str) -> Result<Identity, Error> {
         Ok(self.read(operation::GET_IDENTITY, &["identities", id]).await?.item)
     }
@@ -126,7 +126,7 @@ impl RealmClient {
     /// Reads one job.
     ///
     /// # Errors
-    /// [`Error::Gone`] where there is none with this id.
+    /// [`Error::NotFound`] where there is none with this id.
     pub async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
         self.read(operation::GET_JOB, &["identities", identity_id, "credential-binding-jobs", job_id]).await
     }
@@ -149,7 +149,7 @@ impl RealmClient {
     /// Revokes a job, so that its link leads nowhere. It is sent once, and a body of the answer is not read.
     ///
     /// # Errors
-    /// [`Error::Gone`] where there is none with this id. The service refuses it with 409, which is [`Error::InDoubt`],
+    /// [`Error::NotFound`] where there is none with this id. The service refuses it with 409, which is [`Error::InDoubt`],
     /// where the job is not outstanding any more. In either case, and after any other doubt, a read tells where it stands.
     pub async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
         let operation = operation::REVOKE_JOB;
@@ -169,7 +169,7 @@ impl RealmClient {
     /// Reads one authenticator configuration.
     ///
     /// # Errors
-    /// [`Error::Gone`] where there is none with this id.
+    /// [`Error::NotFound`] where there is none with this id.
     pub async fn authenticator_config(&self, id: &str) -> Result<AuthenticatorConfig, Error> {
         Ok(self.read(operation::GET_CONFIG, &["authenticator-configs", id]).await?.item)
     }
@@ -190,7 +190,7 @@ impl RealmClient {
     /// Changes what the patch names, and leaves the rest as it is.
     ///
     /// # Errors
-    /// [`Error::Gone`] where there is none with this id; after [`Error::InDoubt`] it may be changed.
+    /// [`Error::NotFound`] where there is none with this id; after [`Error::InDoubt`] it may be changed.
     pub async fn patch_authenticator_config(
         &self,
         id: &str,
@@ -204,7 +204,7 @@ impl RealmClient {
     /// Deletes an authenticator configuration. The answer has no body (the OpenAPI document says so), and none is read.
     ///
     /// # Errors
-    /// [`Error::Gone`] where there was none with this id; after [`Error::InDoubt`] it may be gone.
+    /// [`Error::NotFound`] where there was none with this id; after [`Error::InDoubt`] it may be gone.
     pub async fn delete_authenticator_config(&self, id: &str) -> Result<(), Error> {
         let url = self.url(operation::DELETE_CONFIG, &["authenticator-configs", id])?;
         self.send(operation::DELETE_CONFIG, url, None, self.inner.request_timeout, 0).await.map(drop)

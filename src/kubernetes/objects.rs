@@ -148,7 +148,7 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
         }
     };
     match status.code {
-        404 => WriteError::Gone,
+        404 => WriteError::NotFound,
         409 => WriteError::Conflict,
         // In RBAC's words; an admission policy may answer with 403, too.
         403 if status.message.contains(" cannot ") => WriteError::Refused(format!(
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn what_may_have_been_written_is_told_from_what_was_surely_not() {
-        assert_eq!(sorted(404), WriteError::Gone);
+        assert_eq!(sorted(404), WriteError::NotFound);
         assert_eq!(sorted(409), WriteError::Conflict);
         assert!(matches!(sorted(422), WriteError::Refused(_)));
         let refused = |message: &str| {

@@ -180,7 +180,7 @@ impl Metrics {
         });
     }
 
-    /// A look begins, and is under way for as long as what is given back lives.
+    /// A reconcile starts. It counts as active until the returned guard is dropped.
     pub fn reconcile_started(&self, controller: &'static str) -> AtWork {
         AtWork::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
     }
@@ -225,7 +225,7 @@ impl Metrics {
             Some(Error::Retry { cause: Unsent::NoConnection, .. }) => "no_connection",
             Some(Error::Retry { cause: Unsent::TooManyCalls, .. }) => "too_many_requests",
             Some(Error::Refused { .. }) => "refused",
-            Some(Error::Gone { .. }) => "not_found",
+            Some(Error::NotFound { .. }) => "not_found",
             Some(Error::InDoubt { .. }) => "in_doubt",
         };
         let Operation { method, path, .. } = operation;

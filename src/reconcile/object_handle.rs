@@ -128,7 +128,7 @@ where
     /// says so: a 404 to a write may be about something else, such as a definition that is being replaced.
     async fn not_written(&mut self, error: WriteError) -> Result<(), Interrupted> {
         match error {
-            WriteError::Gone => {
+            WriteError::NotFound => {
                 self.refresh().await?;
                 let is_there = || {
                     Interrupted::Failed("the API server returned 404 for a write to an object that exists".to_owned())

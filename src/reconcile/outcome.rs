@@ -65,7 +65,7 @@ pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
             Failure::blocked(Reason::RealmNotFound, format!("{said}; the provider config is {provider}"))
         }
         Error::Refused { cause: Refusal::Local | Refusal::BadRequest | Refusal::Unprocessable, .. }
-        | Error::Gone { .. } => Failure::refused(Reason::Refused, said),
+        | Error::NotFound { .. } => Failure::refused(Reason::Refused, said),
     };
     Failure { after: error.after(), ..failure }
 }
@@ -74,7 +74,7 @@ pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
 pub fn found<T>(result: Result<T, Error>, provider: &ProviderConfigRef) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(Error::Gone { .. }) => Ok(None),
+        Err(Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(failure(&error, provider)),
     }
 }
@@ -107,7 +107,7 @@ mod tests {
             refused(Refusal::Forbidden),
             refused(Refusal::Unprocessable),
             refused(Refusal::UnknownRealm),
-            Error::Gone { message: "said".to_owned() },
+            Error::NotFound { message: "said".to_owned() },
         ] {
             assert!(matches!(sorted(error.clone()), Outcome::NotDone(_)), "{error:?}");
         }

@@ -57,7 +57,7 @@ pub enum WriteError {
     Conflict,
     /// The object is gone.
     #[error("the object is gone")]
-    Gone,
+    NotFound,
     /// The API server refused, surely without an effect.
     #[error("{0}")]
     Refused(String),

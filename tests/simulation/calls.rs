@@ -80,7 +80,7 @@ impl SimRemote {
 }
 
 fn unknown<T>() -> Result<T, Error> {
-    Err(Error::Gone { message: "another service knows nothing of this".to_owned() })
+    Err(Error::NotFound { message: "another service knows nothing of this".to_owned() })
 }
 
 impl Remote for SimRemote {

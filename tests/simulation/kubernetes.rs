@@ -233,7 +233,7 @@ impl State {
     }
 
     fn current<K: Kind>(&mut self, object: &K, anyhow: bool) -> Result<K, WriteError> {
-        let current = K::table(self).objects.get(&key(object)).ok_or(WriteError::Gone)?;
+        let current = K::table(self).objects.get(&key(object)).ok_or(WriteError::NotFound)?;
         let same = current.uid() == object.uid() && current.resource_version() == object.resource_version();
         if same || anyhow { Ok((**current).clone()) } else { Err(WriteError::Conflict) }
     }

@@ -95,7 +95,7 @@ pub fn anybody(id: &str) -> Identity {
 }
 
 fn gone(what: &str) -> Error {
-    Error::Gone { message: format!("there is no such {what}") }
+    Error::NotFound { message: format!("there is no such {what}") }
 }
 
 fn as_of<T>(history: &History<T>, shown: Option<Instant>) -> Option<&T> {

@@ -57,7 +57,7 @@ async fn a_failure_has_the_class_of_its_status() {
         (400, refused(Refusal::BadRequest)),
         (401, refused(Refusal::Unauthorized)),
         (403, refused(Refusal::Forbidden)),
-        (404, Error::Gone { message: String::new() }),
+        (404, Error::NotFound { message: String::new() }),
         (429, Error::Retry { cause: Unsent::TooManyCalls, after: None, message: String::new() }),
     ] {
         let body = r#"{"code":"x","message":"no"}"#;

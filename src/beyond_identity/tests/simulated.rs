@@ -37,7 +37,7 @@ async fn a_job_is_made_found_and_revoked() {
     assert_eq!(client.job("jane", &made.item.id).await.unwrap().item.state, Some(JobState::Revoked));
     let again = client.revoke_job("jane", &made.item.id).await.unwrap_err();
     assert!(matches!(again, Error::InDoubt { cause: Doubt::Status, status: Some(409), .. }), "{again:?}");
-    assert!(matches!(client.revoke_job("jane", "gone").await, Err(Error::Gone { .. })));
+    assert!(matches!(client.revoke_job("jane", "gone").await, Err(Error::NotFound { .. })));
     realm.refuse_revoke(403);
     assert_eq!(client.revoke_job("jane", &made.item.id).await.unwrap_err().status(), Some(403));
     assert_eq!(realm.requests_of(Operation::RevokeJob).len(), 4);
@@ -81,7 +81,7 @@ async fn what_stands_between_is_not_the_service() {
 #[tokio::test]
 async fn a_realm_that_does_not_exist_is_told_from_an_identity_that_does_not() {
     let (_simulator, realm, client) = start();
-    assert!(matches!(client.identity("nobody").await, Err(Error::Gone { .. })));
+    assert!(matches!(client.identity("nobody").await, Err(Error::NotFound { .. })));
     let elsewhere = super::client_of(realm.url().trim_start_matches("http://").parse().unwrap(), "mistyped", TIMEOUT);
     for error in [
         elsewhere.identity("jane").await.unwrap_err(),

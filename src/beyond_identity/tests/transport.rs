@@ -133,7 +133,7 @@ async fn a_refusal_is_believed_in_the_form_of_the_api_alone() {
         (401, Error::Refused { cause: Refusal::Unauthorized, message: String::new() }),
         (403, Error::Refused { cause: Refusal::Forbidden, message: String::new() }),
         (422, Error::Refused { cause: Refusal::Unprocessable, message: String::new() }),
-        (404, Error::Gone { message: String::new() }),
+        (404, Error::NotFound { message: String::new() }),
     ] {
         let said = |body: &str| create(Reply::Send(answer(&format!("{status} No"), body)));
         for body in [r#"{"code":"x","message":"no"}"#, r#"{"resource_type":"Identity","id":"1","description":"no"}"#] {

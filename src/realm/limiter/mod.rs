@@ -164,7 +164,7 @@ impl Gate for Admission {
                     turns.pace.answered(begun, now);
                 }
             }
-            None | Some(Error::Refused { .. } | Error::Gone { .. }) => turns.pace.answered(begun, now),
+            None | Some(Error::Refused { .. } | Error::NotFound { .. }) => turns.pace.answered(begun, now),
         }
     }
 }

@@ -70,6 +70,6 @@ impl<O> Mutated<O> {
         O: Objects<K>,
     {
         let (namespace, name) = key(object);
-        self.port.read(&namespace, &name).await.map_err(WriteError::NoAnswer)?.ok_or(WriteError::Gone)
+        self.port.read(&namespace, &name).await.map_err(WriteError::NoAnswer)?.ok_or(WriteError::NotFound)
     }
 }

@@ -27,7 +27,7 @@ impl Remote for Mutated<SimRemote> {
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
         match self.port.identity(id).await {
-            Err(Error::Gone { .. }) if self.mutation.is(Mutant::RecognizesAnyService) => Ok(service::anybody(id)),
+            Err(Error::NotFound { .. }) if self.mutation.is(Mutant::RecognizesAnyService) => Ok(service::anybody(id)),
             identity => identity,
         }
     }
