@@ -12,7 +12,7 @@ use crate::kubernetes::KubeObjects;
 use crate::kubernetes::lenient::Salvage;
 use crate::kubernetes::referrers::KubeReferrers;
 use crate::realm::KubeRealms;
-use crate::reconcile::{Announcement, Caller, Failure, Objects, Realms, Referrers, Resolved, WriteError};
+use crate::reconcile::{Caller, EventToEmit, Failure, Objects, Realms, Referrers, Resolved, WriteError};
 
 /// The real ports, in one place.
 pub(crate) struct KubeBackend {
@@ -60,8 +60,8 @@ where
         self.objects().set_finalizer(object, present).await
     }
 
-    fn announce(&self, object: &K, announcement: Announcement) {
-        self.objects().announce(object, announcement);
+    fn emit_event(&self, object: &K, event: EventToEmit) {
+        self.objects().emit_event(object, event);
     }
 }
 

@@ -164,7 +164,7 @@ mod tests {
             let expected = match status {
                 429 => "retry",
                 400 | 401 | 403 | 422 => "refused",
-                404 => "gone",
+                404 => "not found",
                 _ => "in doubt",
             };
             assert_eq!(class(status, &ours()), expected, "{status}");

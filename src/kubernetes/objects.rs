@@ -16,7 +16,7 @@ use super::self_writes::SelfWriteFilter;
 use super::stores::Stores;
 use crate::api::{FINALIZER, HasStatus, text};
 use crate::metrics::Metrics;
-use crate::reconcile::{Announcement, Objects, WriteError};
+use crate::reconcile::{EventToEmit, Objects, WriteError};
 
 /// How long one call to the API server may take. Its client has no bound of its own on an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,8 +101,8 @@ where
         patched.map(|Lenient(object)| object).map_err(write_error::<K>)
     }
 
-    fn announce(&self, object: &K, announcement: Announcement) {
-        let Announcement { type_, reason, note } = announcement;
+    fn emit_event(&self, object: &K, event: EventToEmit) {
+        let EventToEmit { type_, reason, note } = event;
         self.events.metrics.event_emitted(&K::kind(&()).to_lowercase(), type_, reason);
         let event = Event {
             type_,

@@ -42,7 +42,7 @@ pub use local_state::{LocalState, LocalStates};
 pub use object_handle::{Interrupted, ObjectHandle};
 pub use options::Options;
 pub use outcome::Outcome;
-pub use ports::{Announcement, Backend, Caller, Environment, Objects, Realms, Referrers, Resolved, WriteError};
+pub use ports::{Backend, Caller, Environment, EventToEmit, Objects, Realms, Referrers, Resolved, WriteError};
 pub use reconciler::{Reconcile, Reconciler, reconcile};
 pub use remote::Remote;
 pub use result::{Ended, ReconcileResult};

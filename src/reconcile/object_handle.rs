@@ -14,7 +14,7 @@ use kube::runtime::events::EventType;
 use tokio::time::Instant;
 use tracing::field::display;
 
-use super::ports::{Announcement, Environment, Objects, WriteError};
+use super::ports::{Environment, EventToEmit, Objects, WriteError};
 use super::wait::{Until, Wait};
 use super::write_ahead::{Ticket, WritesAhead};
 use super::{annotations, grace};
@@ -303,7 +303,7 @@ where
 
     fn publish(&self, type_: EventType, why: &Why) {
         self.log(type_, why);
-        self.objects.announce(&self.object, Announcement { type_, reason: why.reason, note: why.message.clone() });
+        self.objects.emit_event(&self.object, EventToEmit { type_, reason: why.reason, note: why.message.clone() });
     }
 
     fn log(&self, type_: EventType, why: &Why) {

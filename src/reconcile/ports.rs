@@ -29,7 +29,7 @@ pub trait Objects<K>: Send + Sync {
     fn set_finalizer(&self, object: &K, present: bool) -> impl Future<Output = Result<K, WriteError>> + Send;
 
     /// Publishes an event about the object. Nothing waits for it, and a refusal is no error.
-    fn announce(&self, object: &K, announcement: Announcement);
+    fn emit_event(&self, object: &K, event: EventToEmit);
 }
 
 /// Who refers to an AuthenticatorConfig.
@@ -40,7 +40,7 @@ pub trait Referrers: Send + Sync {
 
 /// An event about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Announcement {
+pub struct EventToEmit {
     /// Normal, or Warning where a person should look.
     pub type_: EventType,
     /// The reason, as in a condition.

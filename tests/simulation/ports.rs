@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{EnrollmentRequest, Reason};
-use beyond_identity_operator::reconcile::{Announcement, Environment, Objects, Referrers, WriteError};
+use beyond_identity_operator::reconcile::{Environment, EventToEmit, Objects, Referrers, WriteError};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
@@ -83,8 +83,8 @@ impl<K: Kind> Objects<K> for SimBackend {
         self.0.call(K::FINALIZE, KUBERNETES, patch).await
     }
 
-    fn announce(&self, object: &K, announcement: Announcement) {
-        let Announcement { type_, reason, note } = announcement;
+    fn emit_event(&self, object: &K, event: EventToEmit) {
+        let EventToEmit { type_, reason, note } = event;
         if reason == Reason::InternalError {
             self.0.0.world.lock().violate(format!("{:?}: {note}", key(object)));
         }

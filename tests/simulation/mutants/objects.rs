@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use beyond_identity_operator::reconcile::{Announcement, Objects, WriteError};
+use beyond_identity_operator::reconcile::{EventToEmit, Objects, WriteError};
 
 use super::kinds::Mutable;
 use super::{Mutant, Mutated};
@@ -58,8 +58,8 @@ impl<K: Mutable, O: Objects<K>> Objects<K> for Mutated<O> {
         patched.map(|object| self.mutation.seen(object))
     }
 
-    fn announce(&self, object: &K, announcement: Announcement) {
-        self.port.announce(object, announcement);
+    fn emit_event(&self, object: &K, event: EventToEmit) {
+        self.port.emit_event(object, event);
     }
 }
 
