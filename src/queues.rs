@@ -11,7 +11,7 @@ use crate::environment::wall_clock;
 use crate::kubernetes::stores::Stores;
 use crate::queue::fair::Bounds;
 use crate::queue::{ReconcileQueue, class};
-use crate::realm::limiter::Applicant;
+use crate::realm::limiter::Waiter;
 use crate::reconcile::{KindName, Options};
 use crate::triggers::{self, Cache, Enqueue};
 
@@ -66,7 +66,7 @@ impl Queues {
     }
 
     /// It is this object's turn to call its tenant.
-    pub(crate) fn turn_granted(&self, Applicant { kind, namespace, name }: &Applicant) {
+    pub(crate) fn turn_granted(&self, Waiter { kind, namespace, name }: &Waiter) {
         match kind {
             KindName::AuthenticatorConfig => self.configs.grant_turn(ObjectRef::new(name).within(namespace)),
             KindName::EnrollmentRequest => self.requests.grant_turn(ObjectRef::new(name).within(namespace)),

@@ -16,7 +16,7 @@ use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Realms, Resolved};
 use last_seen::Credentials;
-use limiter::{Applicant, Limiters, Wake};
+use limiter::{Limiters, Waiter, Wake};
 use metered::Metered;
 use provider_config::ProviderConfig;
 use providers::Missing;
@@ -62,9 +62,9 @@ impl Realms for KubeRealms {
             },
         };
         let endpoint = endpoint(&provider, self.allow_loopback)?;
-        let applicant = Applicant { namespace: namespace.to_owned(), kind, name: name.to_owned() };
+        let waiter = Waiter { namespace: namespace.to_owned(), kind, name: name.to_owned() };
         let tenant_id = &provider.tenant_id;
-        let admission = self.limiters.admit(endpoint.as_str(), tenant_id, applicant, is_owed, self.wake.clone());
+        let admission = self.limiters.admit(endpoint.as_str(), tenant_id, waiter, is_owed, self.wake.clone());
         let admission = admission.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);

@@ -15,13 +15,13 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-pub use queue::Applicant;
+pub use queue::Waiter;
 use turns::Turns;
 
 use crate::beyond_identity::{Error, Gate, Operation, Refusal, Unsent};
 
 /// Wakes the loop of an object's kind for the object.
-pub type Wake = Arc<dyn Fn(&Applicant) + Send + Sync>;
+pub type Wake = Arc<dyn Fn(&Waiter) + Send + Sync>;
 
 /// The limiters of a process. They live as long as it does.
 #[derive(Default)]
@@ -43,7 +43,7 @@ struct Limiter {
 /// A look that was admitted: what its calls pass through.
 pub struct Admission {
     limiter: Arc<Limiter>,
-    applicant: Applicant,
+    waiter: Waiter,
     owes: bool,
     wake: Wake,
     /// The call that was charged with the admission, and was not made yet.
@@ -51,24 +51,24 @@ pub struct Admission {
 }
 
 impl Limiters {
-    /// Admits a look of `applicant`, which `owes` something or only wants to know, at this tenant. Otherwise the object
+    /// Admits a look of `waiter`, which `owes` something or only wants to know, at this tenant. Otherwise the object
     /// is woken when its turn comes, and the answer is how long the service asked to be left alone.
     pub fn admit(
         &self,
         endpoint: &str,
         tenant_id: &str,
-        applicant: Applicant,
+        waiter: Waiter,
         owes: bool,
         wake: Wake,
     ) -> Result<Admission, Duration> {
         let limiter = self.of(endpoint, tenant_id);
         let admitted = {
             let mut turns = limiter.turns();
-            let admitted = turns.admit(&applicant, owes, wake.clone(), Instant::now());
+            let admitted = turns.admit(&waiter, owes, wake.clone(), Instant::now());
             limiter.changed(&turns);
             admitted
         };
-        admitted.map(|()| Admission { limiter, applicant, owes, wake, prepaid: AtomicBool::new(true) })
+        admitted.map(|()| Admission { limiter, waiter, owes, wake, prepaid: AtomicBool::new(true) })
     }
 
     /// Wakes those whose turn it is, for ever.
@@ -88,7 +88,7 @@ impl Limiters {
     fn pass(&self, now: Instant) -> Option<Instant> {
         let limiters: Vec<_> = self.limiters.lock().values().cloned().collect();
         let passed = limiters.iter().map(|limiter| limiter.turns().pass(now)).map(|next| {
-            next.woken.iter().for_each(|(applicant, wake)| wake(applicant));
+            next.woken.iter().for_each(|(waiter, wake)| wake(waiter));
             next.look_again
         });
         passed.flatten().min()
@@ -127,12 +127,12 @@ impl Gate for Admission {
         let now = Instant::now();
         let quiet_for = turns.pace.quiet_for(now);
         if !quiet_for.is_zero() {
-            turns.wait(&self.applicant, self.owes, self.wake.clone());
+            turns.wait(&self.waiter, self.owes, self.wake.clone());
             self.limiter.changed(&turns);
             return Err(quiet_for);
         }
         if !self.prepaid.swap(false, Ordering::Relaxed) {
-            turns.charge(&self.applicant.namespace, now);
+            turns.charge(&self.waiter.namespace, now);
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Gate for Admission {
         match error {
             Some(Error::Retry { cause: Unsent::TooManyCalls, after, .. }) => {
                 let cut = turns.pace.too_many(begun, *after, now);
-                turns.wait(&self.applicant, self.owes, self.wake.clone());
+                turns.wait(&self.waiter, self.owes, self.wake.clone());
                 self.limiter.changed(&turns);
                 if cut {
                     let Limiter { endpoint, tenant_id, .. } = &*self.limiter;
@@ -173,7 +173,7 @@ impl Drop for Admission {
     fn drop(&mut self) {
         if *self.prepaid.get_mut() {
             let mut turns = self.limiter.turns();
-            turns.refund(&self.applicant.namespace);
+            turns.refund(&self.waiter.namespace);
             self.limiter.changed(&turns);
         }
     }
@@ -181,7 +181,7 @@ impl Drop for Admission {
 
 impl fmt::Debug for Admission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission").field("applicant", &self.applicant).finish_non_exhaustive()
+        f.debug_struct("Admission").field("waiter", &self.waiter).finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::reconcile::KindName;
 
 /// An object that waits. It waits once, however often it asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Applicant {
+pub struct Waiter {
     /// Its namespace.
     pub namespace: String,
     /// Its kind.
@@ -22,15 +22,15 @@ pub struct Applicant {
 pub(super) struct Queue<W> {
     lanes: BTreeMap<String, Lane<W>>,
     /// And whether each of them owes something.
-    waiting: BTreeMap<Applicant, bool>,
+    waiting: BTreeMap<Waiter, bool>,
     turn: u64,
 }
 
 /// Those of one namespace.
 #[derive(Debug)]
 struct Lane<W> {
-    owing: VecDeque<(Applicant, W)>,
-    settled: VecDeque<(Applicant, W)>,
+    owing: VecDeque<(Waiter, W)>,
+    settled: VecDeque<(Waiter, W)>,
     /// The calls made since others waited, counted from where the least served namespace was.
     calls: u64,
     /// Its last turn: of two that were served alike, the one whose turn is longer ago is next.
@@ -48,32 +48,32 @@ impl<W> Queue<W> {
         self.waiting.is_empty()
     }
 
-    /// Puts `applicant`, which `owes` something or only wants to know, behind those like it in its namespace, or `before`
+    /// Puts `waiter`, which `owes` something or only wants to know, behind those like it in its namespace, or `before`
     /// them; unless it waits already.
-    pub fn join(&mut self, applicant: Applicant, with: W, owes: bool, before: bool) {
-        match self.waiting.get(&applicant) {
+    pub fn join(&mut self, waiter: Waiter, with: W, owes: bool, before: bool) {
+        match self.waiting.get(&waiter) {
             Some(owed) if *owed || !owes => return,
-            Some(_) => self.leave(&applicant),
+            Some(_) => self.leave(&waiter),
             None => {}
         }
-        self.waiting.insert(applicant.clone(), owes);
+        self.waiting.insert(waiter.clone(), owes);
         // Who was away has not saved up turns.
         let least = self.lanes.values().filter(|lane| !lane.is_empty()).map(|lane| lane.calls).min();
         let new = || Lane { owing: VecDeque::new(), settled: VecDeque::new(), calls: 0, turn: 0 };
-        let lane = self.lanes.entry(applicant.namespace.clone()).or_insert_with(new);
+        let lane = self.lanes.entry(waiter.namespace.clone()).or_insert_with(new);
         if lane.is_empty() {
             lane.calls = lane.calls.max(least.unwrap_or_default());
         }
         let waiting = if owes { &mut lane.owing } else { &mut lane.settled };
         if before {
-            waiting.push_front((applicant, with));
+            waiting.push_front((waiter, with));
         } else {
-            waiting.push_back((applicant, with));
+            waiting.push_back((waiter, with));
         }
     }
 
     /// Whose turn it is.
-    pub fn next(&mut self) -> Option<(Applicant, W)> {
+    pub fn next(&mut self) -> Option<(Waiter, W)> {
         let waiting = self.lanes.values_mut().filter(|lane| !lane.is_empty());
         let lane = waiting.min_by_key(|lane| (lane.calls, lane.turn))?;
         self.turn += 1;
@@ -83,13 +83,13 @@ impl<W> Queue<W> {
         Some(next)
     }
 
-    /// Takes `applicant` out, where it waits.
-    pub fn leave(&mut self, applicant: &Applicant) {
-        if let Some(owes) = self.waiting.remove(applicant)
-            && let Some(lane) = self.lanes.get_mut(&applicant.namespace)
+    /// Takes `waiter` out, where it waits.
+    pub fn leave(&mut self, waiter: &Waiter) {
+        if let Some(owes) = self.waiting.remove(waiter)
+            && let Some(lane) = self.lanes.get_mut(&waiter.namespace)
         {
             let waiting = if owes { &mut lane.owing } else { &mut lane.settled };
-            waiting.retain(|(waiting, _)| waiting != applicant);
+            waiting.retain(|(waiting, _)| waiting != waiter);
         }
         self.tidy();
     }

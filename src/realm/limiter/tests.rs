@@ -7,14 +7,14 @@ use crate::reconcile::KindName;
 /// What was woken.
 type Woken = Arc<Mutex<Vec<String>>>;
 
-fn applicant(name: &str) -> Applicant {
-    Applicant { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
+fn waiter(name: &str) -> Waiter {
+    Waiter { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
 }
 
 fn waking() -> (Woken, Wake) {
     let woken = Woken::default();
     let seen = woken.clone();
-    (woken, Arc::new(move |applicant| seen.lock().push(applicant.name.clone())))
+    (woken, Arc::new(move |waiter| seen.lock().push(waiter.name.clone())))
 }
 
 fn too_many(after: Option<u64>) -> Error {
@@ -32,7 +32,7 @@ fn started() -> Arc<Limiters> {
 #[tokio::test(start_paused = true)]
 async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
     let (limiters, (woken, wake)) = (started(), waking());
-    let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, applicant(name), true, wake.clone());
+    let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, waiter(name), true, wake.clone());
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
     one.begin().unwrap();
     one.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(30))));
@@ -50,7 +50,7 @@ async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothing_down() {
     let (limiters, (woken, wake)) = (started(), waking());
-    let admission = limiters.admit("https://a", "t", applicant("one"), true, wake.clone()).unwrap();
+    let admission = limiters.admit("https://a", "t", waiter("one"), true, wake.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
     admission.end(CREATE_JOB, Instant::now(), Some(&error(None)));
     admission.begin().unwrap();
@@ -64,9 +64,9 @@ async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothi
 #[tokio::test(start_paused = true)]
 async fn a_look_that_makes_no_call_costs_no_turn() {
     let (limiters, (woken, wake)) = (started(), waking());
-    let admission = limiters.admit("https://a", "t", applicant("told"), true, wake.clone()).unwrap();
+    let admission = limiters.admit("https://a", "t", waiter("told"), true, wake.clone()).unwrap();
     admission.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
-    let admit = |name| limiters.admit("https://a", "t", applicant(name), true, wake.clone());
+    let admit = |name| limiters.admit("https://a", "t", waiter(name), true, wake.clone());
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(*woken.lock(), ["told"]);
     drop(admit("told").unwrap());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use super::queue::{Applicant, Queue};
+use super::queue::{Queue, Waiter};
 
 /// How long a turn is kept for an object that was woken for it.
 const KEPT: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ pub(super) struct Turns<W> {
     pub pace: Pace,
     queue: Queue<W>,
     /// Those who were woken, and until when their turn is kept.
-    woken: BTreeMap<Applicant, Instant>,
+    woken: BTreeMap<Waiter, Instant>,
 }
 
 impl<W> Default for Turns<W> {
@@ -30,28 +30,28 @@ impl<W> Default for Turns<W> {
 
 /// Who is to be woken, and when there may be more.
 pub(super) struct Next<W> {
-    pub woken: Vec<(Applicant, W)>,
+    pub woken: Vec<(Waiter, W)>,
     pub look_again: Option<Instant>,
 }
 
 impl<W> Turns<W> {
-    /// Whether `applicant`, which `owes` something or only wants to know, may begin a look, whose first call is charged
+    /// Whether `waiter`, which `owes` something or only wants to know, may begin a look, whose first call is charged
     /// with that. Otherwise it waits for its turn, and the answer is for how long at least.
-    pub fn admit(&mut self, applicant: &Applicant, owes: bool, with: W, now: Instant) -> Result<(), Duration> {
+    pub fn admit(&mut self, waiter: &Waiter, owes: bool, with: W, now: Instant) -> Result<(), Duration> {
         self.lapse(now);
-        let its_turn = self.woken.remove(applicant).is_some();
+        let its_turn = self.woken.remove(waiter).is_some();
         let quiet_for = self.pace.quiet_for(now);
         if its_turn && quiet_for.is_zero() {
-            self.queue.leave(applicant);
+            self.queue.leave(waiter);
             return Ok(());
         }
         let is_free = self.queue.is_empty() && self.pace.wait(now).is_zero();
         if self.pace.is_unlimited(now) || is_free {
-            self.queue.leave(applicant);
+            self.queue.leave(waiter);
             self.pace.charge(now);
             return Ok(());
         }
-        self.queue.join(applicant.clone(), with, owes, its_turn);
+        self.queue.join(waiter.clone(), with, owes, its_turn);
         Err(quiet_for)
     }
 
@@ -60,9 +60,9 @@ impl<W> Turns<W> {
         !self.queue.is_empty()
     }
 
-    /// `applicant` was held up in the middle of its look, and waits for another turn.
-    pub fn wait(&mut self, applicant: &Applicant, owes: bool, with: W) {
-        self.queue.join(applicant.clone(), with, owes, false);
+    /// `waiter` was held up in the middle of its look, and waits for another turn.
+    pub fn wait(&mut self, waiter: &Waiter, owes: bool, with: W) {
+        self.queue.join(waiter.clone(), with, owes, false);
     }
 
     /// A call of `namespace` is about to be made, beyond the one that came with its turn.
@@ -83,11 +83,11 @@ impl<W> Turns<W> {
         let mut woken = Vec::new();
         while self.woken.len() < WOKEN
             && self.pace.wait(now).is_zero()
-            && let Some((applicant, with)) = self.queue.next()
+            && let Some((waiter, with)) = self.queue.next()
         {
-            self.charge(&applicant.namespace, now);
-            self.woken.insert(applicant.clone(), now + KEPT);
-            woken.push((applicant, with));
+            self.charge(&waiter.namespace, now);
+            self.woken.insert(waiter.clone(), now + KEPT);
+            woken.push((waiter, with));
         }
         self.queue.tidy();
         let look_again = match self.woken.values().min() {
@@ -100,10 +100,10 @@ impl<W> Turns<W> {
 
     /// Turns that nobody took are taken back, as of an object that was deleted meanwhile.
     fn lapse(&mut self, now: Instant) {
-        let lapsed: Vec<Applicant> =
+        let lapsed: Vec<Waiter> =
             self.woken.extract_if(.., |_, kept_until| *kept_until <= now).map(|(one, _)| one).collect();
-        for applicant in lapsed {
-            self.refund(&applicant.namespace);
+        for waiter in lapsed {
+            self.refund(&waiter.namespace);
         }
     }
 }

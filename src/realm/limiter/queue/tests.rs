@@ -3,20 +3,20 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::reconcile::KindName;
 
-fn applicant(namespace: &str, name: impl ToString) -> Applicant {
-    Applicant { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
+fn waiter(namespace: &str, name: impl ToString) -> Waiter {
+    Waiter { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
 fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
     let mut queue = Queue::default();
     for (namespace, objects) in namespaces {
-        (0..*objects).for_each(|n| queue.join(applicant(namespace, n), (), true, false));
+        (0..*objects).for_each(|n| queue.join(waiter(namespace, n), (), true, false));
     }
     queue
 }
 
 /// Takes turns, each of which costs `calls(namespace)`; whose they were.
-fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<Applicant> {
+fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<Waiter> {
     let turn = |queue: &mut Queue<()>| {
         let (next, ()) = queue.next()?;
         (0..calls(&next.namespace)).for_each(|_| queue.charge(&next.namespace));
@@ -25,7 +25,7 @@ fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec
     (0..turns).map_while(|_| turn(queue)).collect()
 }
 
-fn count(taken: &[Applicant]) -> BTreeMap<&str, usize> {
+fn count(taken: &[Waiter]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     taken.iter().for_each(|it| *counts.entry(it.namespace.as_str()).or_default() += 1);
     counts
@@ -34,7 +34,7 @@ fn count(taken: &[Applicant]) -> BTreeMap<&str, usize> {
 #[test]
 fn of_a_namespace_the_first_who_came_is_first() {
     let taken = take(&mut queue(&[("a", 5)]), 9, |_| 1);
-    assert_eq!(taken, (0..5).map(|n| applicant("a", n)).collect::<Vec<_>>());
+    assert_eq!(taken, (0..5).map(|n| waiter("a", n)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn ten_objects_beside_a_thousand_are_all_served_within_twenty_turns() {
 fn who_comes_later_is_not_behind_all_who_came_before() {
     let mut queue = queue(&[("crowd", 1000)]);
     take(&mut queue, 500, |_| 3);
-    (0..10).for_each(|n| queue.join(applicant("few", n), (), true, false));
+    (0..10).for_each(|n| queue.join(waiter("few", n), (), true, false));
     assert_eq!(count(&take(&mut queue, 20, |_| 3)), BTreeMap::from([("few", 10), ("crowd", 10)]));
 }
 
@@ -77,13 +77,13 @@ fn many_namespaces_take_turns() {
 fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() {
     let mut queue = queue(&[("a", 1000), ("b", 1)]);
     take(&mut queue, 101, |_| 1);
-    (1..1000).for_each(|n| queue.join(applicant("b", n), (), true, false));
+    (1..1000).for_each(|n| queue.join(waiter("b", n), (), true, false));
     assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("a", 10), ("b", 10)]));
     // One object at a time, always back at once: no more than its half.
     let mut queue = self::queue(&[("a", 1000)]);
     let mut turns = 0;
     for _ in 0..200 {
-        queue.join(applicant("b", 0), (), true, false);
+        queue.join(waiter("b", 0), (), true, false);
         turns += count(&take(&mut queue, 1, |_| 1)).get("b").copied().unwrap_or_default();
     }
     assert_eq!(turns, 100);
@@ -92,9 +92,9 @@ fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() 
 #[test]
 fn an_object_waits_once_and_keeps_its_place() {
     let mut queue = queue(&[("a", 3)]);
-    queue.join(applicant("a", 0), (), true, false);
-    queue.join(applicant("a", 2), (), true, true);
-    queue.join(Applicant { kind: KindName::AuthenticatorConfig, ..applicant("a", 0) }, (), true, false);
+    queue.join(waiter("a", 0), (), true, false);
+    queue.join(waiter("a", 2), (), true, true);
+    queue.join(Waiter { kind: KindName::AuthenticatorConfig, ..waiter("a", 0) }, (), true, false);
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| (it.kind, it.name)).collect();
     let (requests, configs) = (KindName::EnrollmentRequest, KindName::AuthenticatorConfig);
     assert_eq!(
@@ -107,9 +107,9 @@ fn an_object_waits_once_and_keeps_its_place() {
 #[test]
 fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
     let mut queue = queue(&[("a", 3)]);
-    queue.join(applicant("a", "first"), (), true, true);
-    queue.leave(&applicant("a", 1));
-    queue.leave(&applicant("a", "unknown"));
+    queue.join(waiter("a", "first"), (), true, true);
+    queue.leave(&waiter("a", 1));
+    queue.leave(&waiter("a", "unknown"));
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| it.name).collect();
     assert_eq!(taken, ["first", "0", "2"]);
 }
@@ -117,14 +117,14 @@ fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
 #[test]
 fn who_owes_something_is_before_who_only_wants_to_know_but_takes_no_more_of_the_calls() {
     let mut queue = Queue::default();
-    (0..1000).for_each(|n| queue.join(applicant("crowd", n), (), false, false));
-    queue.join(applicant("crowd", "owing"), (), true, false);
-    queue.join(applicant("crowd", 500), (), true, false);
-    queue.join(applicant("crowd", 500), (), false, false);
+    (0..1000).for_each(|n| queue.join(waiter("crowd", n), (), false, false));
+    queue.join(waiter("crowd", "owing"), (), true, false);
+    queue.join(waiter("crowd", 500), (), true, false);
+    queue.join(waiter("crowd", 500), (), false, false);
     let taken: Vec<_> = take(&mut queue, 4, |_| 1).into_iter().map(|it| it.name).collect();
     assert_eq!(taken, ["owing", "500", "0", "1"]);
-    (0..10).for_each(|n| queue.join(applicant("few", n), (), false, false));
-    (1000..2000).for_each(|n| queue.join(applicant("crowd", n), (), true, false));
+    (0..10).for_each(|n| queue.join(waiter("few", n), (), false, false));
+    (1000..2000).for_each(|n| queue.join(waiter("crowd", n), (), true, false));
     assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("few", 10), ("crowd", 10)]));
 }
 

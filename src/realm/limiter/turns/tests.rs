@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::reconcile::KindName;
 
-fn applicant(namespace: &str, name: impl ToString) -> Applicant {
-    Applicant { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
+fn waiter(namespace: &str, name: impl ToString) -> Waiter {
+    Waiter { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
 fn s(seconds: f64) -> Duration {
@@ -21,15 +21,15 @@ fn slow(pause: f64, now: Instant) -> Turns<()> {
     turns
 }
 
-fn woken(turns: &mut Turns<()>, now: Instant) -> Vec<Applicant> {
-    turns.pass(now).woken.into_iter().map(|(applicant, ())| applicant).collect()
+fn woken(turns: &mut Turns<()>, now: Instant) -> Vec<Waiter> {
+    turns.pass(now).woken.into_iter().map(|(waiter, ())| waiter).collect()
 }
 
 #[test]
 fn at_rest_everybody_is_admitted_and_nobody_waits() {
     let (mut turns, now) = (Turns::default(), Instant::now());
     for n in 0..1000 {
-        assert_eq!(turns.admit(&applicant("a", n), true, (), now), Ok(()));
+        assert_eq!(turns.admit(&waiter("a", n), true, (), now), Ok(()));
         turns.charge("a", now);
     }
     assert!(!turns.somebody_waits());
@@ -41,36 +41,32 @@ fn while_the_service_is_to_be_left_alone_nobody_is_admitted_and_one_after_the_ot
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     for n in 0..3 {
-        assert_eq!(turns.admit(&applicant("a", n), true, (), now), Err(s(10.0)));
-        assert_eq!(turns.admit(&applicant("a", n), true, (), now + s(4.0)), Err(s(6.0)), "and waits once");
+        assert_eq!(turns.admit(&waiter("a", n), true, (), now), Err(s(10.0)));
+        assert_eq!(turns.admit(&waiter("a", n), true, (), now + s(4.0)), Err(s(6.0)), "and waits once");
     }
     let Next { woken: nobody, look_again } = turns.pass(now + s(9.9));
     assert_eq!((nobody.len(), look_again), (0, Some(now + s(10.0))));
     for n in 0..3 {
         let at = now + s(10.0 + f64::from(n));
-        assert_eq!(woken(&mut turns, at), [applicant("a", n)]);
+        assert_eq!(woken(&mut turns, at), [waiter("a", n)]);
         assert_eq!(woken(&mut turns, at + s(0.9)), []);
-        assert_eq!(turns.admit(&applicant("a", n), true, (), at + s(0.9)), Ok(()), "it is its turn");
+        assert_eq!(turns.admit(&waiter("a", n), true, (), at + s(0.9)), Ok(()), "it is its turn");
     }
     assert_eq!(turns.pass(now + s(13.0)).look_again, None);
-    assert_eq!(turns.admit(&applicant("a", "new"), true, (), now + s(13.0)), Ok(()), "nobody waits");
-    assert_eq!(
-        turns.admit(&applicant("a", "newer"), true, (), now + s(13.0)),
-        Err(Duration::ZERO),
-        "its call is not due"
-    );
+    assert_eq!(turns.admit(&waiter("a", "new"), true, (), now + s(13.0)), Ok(()), "nobody waits");
+    assert_eq!(turns.admit(&waiter("a", "newer"), true, (), now + s(13.0)), Err(Duration::ZERO), "its call is not due");
 }
 
 #[test]
 fn nobody_takes_the_place_of_who_waits_or_was_woken() {
     let now = Instant::now();
     let mut turns = slow(10.0, now);
-    turns.admit(&applicant("a", "first"), true, (), now).unwrap_err();
+    turns.admit(&waiter("a", "first"), true, (), now).unwrap_err();
     let at = now + s(60.0);
-    assert_eq!(turns.admit(&applicant("a", "second"), true, (), at), Err(Duration::ZERO));
-    assert_eq!(woken(&mut turns, at), [applicant("a", "first")]);
-    assert_eq!(turns.admit(&applicant("a", "third"), true, (), at), Err(Duration::ZERO));
-    assert_eq!(turns.admit(&applicant("a", "first"), true, (), at), Ok(()));
+    assert_eq!(turns.admit(&waiter("a", "second"), true, (), at), Err(Duration::ZERO));
+    assert_eq!(woken(&mut turns, at), [waiter("a", "first")]);
+    assert_eq!(turns.admit(&waiter("a", "third"), true, (), at), Err(Duration::ZERO));
+    assert_eq!(turns.admit(&waiter("a", "first"), true, (), at), Ok(()));
 }
 
 #[test]
@@ -78,16 +74,16 @@ fn a_turn_that_is_not_taken_lapses_and_whoever_comes_late_waits_anew() {
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     for n in 0..2 {
-        turns.admit(&applicant("a", n), true, (), now).unwrap_err();
+        turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(10.0);
-    assert_eq!(woken(&mut turns, at), [applicant("a", 0)]);
-    assert_eq!(woken(&mut turns, at + s(1.0)), [applicant("a", 1)]);
+    assert_eq!(woken(&mut turns, at), [waiter("a", 0)]);
+    assert_eq!(woken(&mut turns, at + s(1.0)), [waiter("a", 1)]);
     let late = at + KEPT;
-    assert_eq!(turns.admit(&applicant("a", 1), true, (), late), Ok(()));
+    assert_eq!(turns.admit(&waiter("a", 1), true, (), late), Ok(()));
     // Its call is due by now, and nobody else waits.
     turns.charge("a", late);
-    assert_eq!(turns.admit(&applicant("a", 0), true, (), late), Err(Duration::ZERO));
+    assert_eq!(turns.admit(&waiter("a", 0), true, (), late), Err(Duration::ZERO));
     assert_eq!(turns.woken.len(), 0);
 }
 
@@ -96,15 +92,15 @@ fn the_calls_of_a_look_hold_back_the_next_look_and_no_call_no_one() {
     let now = Instant::now();
     let mut turns = slow(0.0, now);
     let at = now + s(60.0);
-    turns.admit(&applicant("a", 0), true, (), at).unwrap();
+    turns.admit(&waiter("a", 0), true, (), at).unwrap();
     turns.charge("a", at);
     turns.charge("a", at);
-    turns.admit(&applicant("a", 1), true, (), at).unwrap_err();
+    turns.admit(&waiter("a", 1), true, (), at).unwrap_err();
     assert_eq!(turns.pass(at).look_again, Some(at + s(3.0)));
-    assert_eq!(woken(&mut turns, at + s(3.0)), [applicant("a", 1)]);
-    turns.admit(&applicant("a", 1), true, (), at + s(3.0)).unwrap();
+    assert_eq!(woken(&mut turns, at + s(3.0)), [waiter("a", 1)]);
+    turns.admit(&waiter("a", 1), true, (), at + s(3.0)).unwrap();
     turns.refund("a");
-    assert_eq!(turns.admit(&applicant("a", 2), true, (), at + s(3.0)), Ok(()));
+    assert_eq!(turns.admit(&waiter("a", 2), true, (), at + s(3.0)), Ok(()));
 }
 
 #[test]
@@ -112,13 +108,13 @@ fn a_pause_that_begins_between_its_waking_and_its_look_leaves_an_object_the_next
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     for n in 0..3 {
-        turns.admit(&applicant("a", n), true, (), now).unwrap_err();
+        turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(10.0);
-    assert_eq!(woken(&mut turns, at), [applicant("a", 0)]);
+    assert_eq!(woken(&mut turns, at), [waiter("a", 0)]);
     turns.pace.leave_alone(s(30.0), at);
-    assert_eq!(turns.admit(&applicant("a", 0), true, (), at), Err(s(30.0)));
-    assert_eq!(woken(&mut turns, at + s(30.0)), [applicant("a", 0)]);
+    assert_eq!(turns.admit(&waiter("a", 0), true, (), at), Err(s(30.0)));
+    assert_eq!(woken(&mut turns, at + s(30.0)), [waiter("a", 0)]);
 }
 
 #[test]
@@ -126,14 +122,14 @@ fn when_an_unlimited_tenant_is_back_all_are_woken_in_order_and_not_at_once() {
     let (mut turns, now) = (Turns::default(), Instant::now());
     turns.pace.leave_alone(s(5.0), now);
     for n in 0..100 {
-        turns.admit(&applicant("a", n), true, (), now).unwrap_err();
+        turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(5.0);
     let Next { woken: first, look_again } = turns.pass(at);
     assert_eq!((first.len(), look_again), (WOKEN, Some(at + KEPT)));
     assert_eq!(turns.pass(at).woken.len(), 0);
-    turns.admit(&applicant("a", 0), true, (), at).unwrap();
-    assert_eq!(woken(&mut turns, at), [applicant("a", WOKEN)]);
+    turns.admit(&waiter("a", 0), true, (), at).unwrap();
+    assert_eq!(woken(&mut turns, at), [waiter("a", WOKEN)]);
     assert_eq!(turns.pass(at + KEPT).woken.len(), WOKEN, "and who never comes does not stop the others");
 }
 
@@ -143,19 +139,19 @@ fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
     let start = Instant::now();
     let mut turns = slow(10.0, start);
     for n in 0..1000 {
-        turns.admit(&applicant("crowd", n), true, (), start).unwrap_err();
+        turns.admit(&waiter("crowd", n), true, (), start).unwrap_err();
     }
     let (mut now, mut last, mut done) = (start, start, Vec::new());
     while done.len() < 100 {
         if done.len() == 50 {
-            (0..10).for_each(|n| _ = turns.admit(&applicant("few", n), true, (), now));
+            (0..10).for_each(|n| _ = turns.admit(&waiter("few", n), true, (), now));
         }
         let Next { woken, look_again } = turns.pass(now);
-        for (applicant, ()) in woken {
-            turns.admit(&applicant, true, (), now).unwrap();
-            turns.charge(&applicant.namespace, now);
-            turns.charge(&applicant.namespace, now);
-            done.push(applicant);
+        for (waiter, ()) in woken {
+            turns.admit(&waiter, true, (), now).unwrap();
+            turns.charge(&waiter.namespace, now);
+            turns.charge(&waiter.namespace, now);
+            done.push(waiter);
             last = now;
         }
         now = look_again.unwrap_or(now).max(now);
