@@ -6,7 +6,7 @@ use super::change::Change;
 use super::desired::Desired;
 use super::observed::Observed;
 use super::plan::input::{Input, Step};
-use super::plan::{self, doubt, leave};
+use super::plan::{self, doubt, finalize};
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase};
@@ -86,11 +86,11 @@ impl Rules for AuthenticatorConfig {
     }
 
     fn delay_deletion(input: &Input<'_>, step: Step) -> Step {
-        leave::delayed_by_doubt(input, step)
+        finalize::delayed_by_doubt(input, step)
     }
 
     fn finalize(input: &Input<'_>) -> Step {
-        leave::rule(input)
+        finalize::rule(input)
     }
 
     fn proceed(input: &Input<'_>) -> Step {

@@ -7,7 +7,7 @@ use super::change::Change;
 use super::desired::Desired;
 use super::observed::{Observed, ReadJob, SendSlot};
 use super::plan::input::{Input, Step};
-use super::plan::{self, doubt, leave, pending};
+use super::plan::{self, doubt, finalize, pending};
 use super::reservations::Reservations;
 use super::revocations::Revocations;
 use super::step::{Action, Query};
@@ -101,11 +101,11 @@ impl Rules for EnrollmentRequest {
     }
 
     fn delay_deletion(input: &Input<'_>, step: Step) -> Step {
-        leave::delayed_by_doubt(input, step)
+        finalize::delayed_by_doubt(input, step)
     }
 
     fn finalize(input: &Input<'_>) -> Step {
-        leave::rule(input)
+        finalize::rule(input)
     }
 
     fn proceed(input: &Input<'_>) -> Step {

@@ -18,7 +18,7 @@
 //!   read after a refusal, and one that may be somebody else's is never revoked.
 //! - **A link ends when its time is over by the service's own clock**, whatever state its job is shown in (`phase.rs`).
 //! - **The finalizer stays for the settle time of the last job**, or until the service tells that the job is older
-//!   (`plan/leave.rs`). What is left is told before the finalizer goes (`reconcile/object_handle/leave.rs`).
+//!   (`plan/finalize.rs`). What is left is told before the finalizer goes (`reconcile/object_handle/finalize.rs`).
 //! - **What came of a send can always be written down**: beyond a bound of active earlier links nothing is sent
 //!   (`plan/prepare.rs`).
 //! - **Nobody waits for another request in silence.** The turn to send to an identity is given back when it is not needed

@@ -2,7 +2,7 @@
 //! this look itself wrote.
 
 mod conditions;
-mod leave;
+mod finalize;
 #[cfg(test)]
 mod tests;
 

@@ -1,13 +1,13 @@
 //! The rules of an AuthenticatorConfig, a file each, in the order in which the planner asks them (`reconcile/plan.rs`). Pure:
 //! the same input gives the same step, and conditions are no part of it.
 
-mod correct;
+mod adopt_or_create;
 pub(super) mod doubt;
-mod establish;
+pub(super) mod finalize;
 pub mod input;
-pub(super) mod leave;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use input::{Input, Step};
 
@@ -18,5 +18,5 @@ pub(super) fn is_pending(input: &Input<'_>) -> bool {
 
 /// The next step of an object that is not being deleted, of which nothing is in doubt.
 pub(super) fn proceed(input: &Input<'_>) -> Step {
-    correct::rule(input).unwrap_or_else(|| establish::rule(input))
+    update::rule(input).unwrap_or_else(|| adopt_or_create::rule(input))
 }

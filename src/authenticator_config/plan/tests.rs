@@ -1,13 +1,13 @@
 //! The table of the planner, rule by rule.
 
-mod correct;
+mod adopt_or_create;
 mod create;
 mod doubt;
-mod establish;
-mod leave;
+mod finalize;
 mod properties;
 mod resource_id;
 mod undecodable;
+mod update;
 
 use std::time::Duration;
 

@@ -3,9 +3,9 @@
 
 mod adopt;
 pub(super) mod doubt;
+pub(super) mod finalize;
 mod follow;
 pub mod input;
-pub(super) mod leave;
 pub mod pending;
 pub mod poll;
 mod prepare;

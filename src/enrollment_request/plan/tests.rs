@@ -2,8 +2,8 @@
 
 mod adopt;
 mod doubt;
+mod finalize;
 mod follow;
-mod leave;
 mod prepare;
 mod properties;
 mod resend;

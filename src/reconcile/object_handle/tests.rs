@@ -32,7 +32,7 @@ impl Objects<AuthenticatorConfig> for Agreeable {
         Ok(object.clone())
     }
 
-    fn emit_event(&self, _: &AuthenticatorConfig, event: EventToEmit) {}
+    fn emit_event(&self, _: &AuthenticatorConfig, _: EventToEmit) {}
 }
 
 /// An API server that has a newer version than the one in hand.
@@ -57,7 +57,7 @@ impl Objects<AuthenticatorConfig> for Ahead {
         Err(WriteError::Conflict)
     }
 
-    fn emit_event(&self, _: &AuthenticatorConfig, event: EventToEmit) {}
+    fn emit_event(&self, _: &AuthenticatorConfig, _: EventToEmit) {}
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ impl Objects<AuthenticatorConfig> for Forgetful {
         Ok(object.clone())
     }
 
-    fn emit_event(&self, _: &AuthenticatorConfig, event: EventToEmit) {}
+    fn emit_event(&self, _: &AuthenticatorConfig, _: EventToEmit) {}
 }
 
 #[tokio::test]
