@@ -10,8 +10,8 @@ use crate::fixture::{
 };
 
 /// A job of Jane's for the fixture's configuration, in this state.
-fn job_in(place: &Fixture, state: Option<&str>) -> Job {
-    Job { state: state.map(str::to_owned), ..Job::email(JANE, &place.realm.configs()[0].id) }
+fn job_in(fixture: &Fixture, state: Option<&str>) -> Job {
+    Job { state: state.map(str::to_owned), ..Job::email(JANE, &fixture.realm.configs()[0].id) }
 }
 
 #[track_caller]
@@ -25,9 +25,9 @@ fn assert_adopted(request: &EnrollmentRequest, job: &Job) {
 }
 
 /// Waits until attempt 2 is through.
-async fn second_attempt(place: &Fixture) -> EnrollmentRequest {
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    wait_for(place.requests(), REQUEST, "has sent attempt 2", |request: &EnrollmentRequest| {
+async fn second_attempt(fixture: &Fixture) -> EnrollmentRequest {
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    wait_for(fixture.requests(), REQUEST, "has sent attempt 2", |request: &EnrollmentRequest| {
         request.status.as_ref().unwrap().attempt == Some(2)
     })
     .await
@@ -43,14 +43,14 @@ async fn a_link_that_is_out_is_adopted_whatever_its_state() {
         (None, "The service does not report the state of the job"),
     ];
     futures::future::join_all(table.map(|(state, what)| async move {
-        let (place, _operator) = Fixture::ready().await;
+        let (fixture, _operator) = Fixture::ready().await;
         if state.is_none() {
-            place.realm.allow_any_answer();
+            fixture.realm.allow_any_answer();
         }
-        let job = job_in(&place, state);
-        place.realm.add_job(job.clone());
-        place.create_request().await;
-        let request = place.request_says("Adopted").await;
+        let job = job_in(&fixture, state);
+        fixture.realm.add_job(job.clone());
+        fixture.create_request().await;
+        let request = fixture.request_says("Adopted").await;
         assert_adopted(&request, &job);
         assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
         assert_eq!(
@@ -61,29 +61,29 @@ async fn a_link_that_is_out_is_adopted_whatever_its_state() {
                 job.expire_time.as_ref().unwrap()
             )
         );
-        place.tells("EnrollmentRequest", REQUEST, &["Normal Adopted"]).await;
-        assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+        fixture.tells("EnrollmentRequest", REQUEST, &["Normal Adopted"]).await;
+        assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
-        let request = second_attempt(&place).await;
+        let request = second_attempt(&fixture).await;
         assert_eq!((reason(&request), request.status.as_ref().unwrap().adopted), ("LinkSent", None));
-        assert_eq!(place.mailed(), [job_of(&request)]);
+        assert_eq!(fixture.mailed(), [job_of(&request)]);
         let dead = |request: &EnrollmentRequest| {
             let previous = &request.status.as_ref().unwrap().previous_jobs[0];
             (previous.id.as_str(), previous.state.as_deref()) == (job.id.as_str(), Some("REVOKED"))
         };
-        wait_for(place.requests(), REQUEST, "has revoked what it adopted", dead).await;
-        assert_eq!(place.remote_state(&job.id), "REVOKED");
+        wait_for(fixture.requests(), REQUEST, "has revoked what it adopted", dead).await;
+        assert_eq!(fixture.remote_state(&job.id), "REVOKED");
     }))
     .await;
 }
 
 #[tokio::test]
 async fn a_passkey_by_such_a_job_is_adopted_and_a_further_device_gets_its_email() {
-    let (place, _operator) = Fixture::ready().await;
-    let job = job_in(&place, Some("COMPLETE"));
-    place.realm.add_job(job.clone());
-    place.create_request().await;
-    let request = place.request_says("Adopted").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    let job = job_in(&fixture, Some("COMPLETE"));
+    fixture.realm.add_job(job.clone());
+    fixture.create_request().await;
+    let request = fixture.request_says("Adopted").await;
     assert_adopted(&request, &job);
     assert_eq!(conditions(&request), "Ready=True Succeeded=True");
     assert_eq!(
@@ -91,17 +91,17 @@ async fn a_passkey_by_such_a_job_is_adopted_and_a_further_device_gets_its_email(
         "The user has bound a passkey through a job that existed before this request; raise spec.attempt to send \
          another email for another device"
     );
-    assert_eq!(place.mailed().len(), 0);
-    let request = second_attempt(&place).await;
-    assert_eq!((place.mailed(), place.revocations().len()), (vec![job_of(&request)], 0));
+    assert_eq!(fixture.mailed().len(), 0);
+    let request = second_attempt(&fixture).await;
+    assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job_of(&request)], 0));
 }
 
 #[tokio::test]
 async fn somebody_enrolled_by_other_means_gets_no_email_unless_the_attempt_is_raised() {
-    let (place, _operator) = Fixture::ready().await;
-    place.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
-    place.create_request().await;
-    let request = place.request_says("AlreadyEnrolled").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
+    fixture.create_request().await;
+    let request = fixture.request_says("AlreadyEnrolled").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=True");
     assert_eq!(
         message(&request),
@@ -110,101 +110,101 @@ async fn somebody_enrolled_by_other_means_gets_no_email_unless_the_attempt_is_ra
     );
     let status = request.status.unwrap();
     assert_eq!((json!(status.skipped), status.attempt, status.job_id), (json!("AlreadyEnrolled"), Some(1), None));
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-    let request = second_attempt(&place).await;
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    let request = second_attempt(&fixture).await;
     assert_eq!((reason(&request), request.status.as_ref().unwrap().skipped), ("LinkSent", None));
-    assert_eq!(place.mailed(), [job_of(&request)]);
+    assert_eq!(fixture.mailed(), [job_of(&request)]);
 }
 
 #[tokio::test]
 async fn what_leads_to_no_passkey_is_not_adopted() {
     futures::future::join_all(["EXPIRED", "REVOKED", "FAILED_TO_SEND", "elsewhere"].map(|case| async move {
-        let (place, _operator) = Fixture::ready().await;
+        let (fixture, _operator) = Fixture::ready().await;
         let job = match case {
             "elsewhere" => Job::email(JANE, "another-configuration"),
-            state => job_in(&place, Some(state)),
+            state => job_in(&fixture, Some(state)),
         };
-        place.realm.add_job(job.clone());
-        place.create_request().await;
-        let request = place.request_says("LinkSent").await;
-        assert_eq!(place.mailed(), [job_of(&request)], "{case}");
+        fixture.realm.add_job(job.clone());
+        fixture.create_request().await;
+        let request = fixture.request_says("LinkSent").await;
+        assert_eq!(fixture.mailed(), [job_of(&request)], "{case}");
         assert_ne!(job_of(&request), job.id);
-        assert_eq!(place.revocations().len(), 0, "{case}: it is nobody's business");
+        assert_eq!(fixture.revocations().len(), 0, "{case}: it is nobody's business");
     }))
     .await;
 }
 
 #[tokio::test]
 async fn the_newest_is_adopted_as_it_is_by_now_and_not_as_a_list_shows_it() {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     let at = |second: u32| Some(format!("2030-01-01T00:00:{second:02}.000000Z"));
     let [oldest, middle, newest] = [10, 20, 30].map(|second| {
-        let job = Job { create_time: at(second), ..job_in(&place, Some("LINK_SENT")) };
-        place.realm.add_job(job.clone());
+        let job = Job { create_time: at(second), ..job_in(&fixture, Some("LINK_SENT")) };
+        fixture.realm.add_job(job.clone());
         job
     });
     // A list that is behind: the newest has been revoked meanwhile.
     let list = json!({"credential_binding_jobs": [newest, oldest, middle], "total_size": 3});
-    place.realm.set_job_state(&newest.id, "REVOKED");
-    place.realm.fault(Rule::new(Effect::Answer(Reply::json(200, &list))).on(Operation::ListJobs));
-    place.create_request().await;
-    let request = place.request_says("Adopted").await;
+    fixture.realm.set_job_state(&newest.id, "REVOKED");
+    fixture.realm.fault(Rule::new(Effect::Answer(Reply::json(200, &list))).on(Operation::ListJobs));
+    fixture.create_request().await;
+    let request = fixture.request_says("Adopted").await;
     assert_adopted(&request, &middle);
-    let read: Vec<_> = place.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
+    let read: Vec<_> = fixture.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
     assert!(read[0].ends_with(&newest.id) && read[1].ends_with(&middle.id), "{read:?}");
-    assert_eq!(place.mailed().len(), 0);
+    assert_eq!(fixture.mailed().len(), 0);
 }
 
 #[tokio::test]
 async fn a_request_that_is_born_revoked_adopts_a_link_to_revoke_it() {
-    let (place, _operator) = Fixture::ready().await;
-    let job = job_in(&place, Some("LINK_SENT"));
-    place.realm.add_job(job.clone());
-    place.create_request_with(REQUEST, json!({"revoked": true})).await;
-    let request = place.request_says("Revoked").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    let job = job_in(&fixture, Some("LINK_SENT"));
+    fixture.realm.add_job(job.clone());
+    fixture.create_request_with(REQUEST, json!({"revoked": true})).await;
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-    assert_eq!((job_of(&request), place.remote_state(&job.id).as_str()), (job.id, "REVOKED"));
-    assert_eq!(place.mailed().len(), 0);
+    assert_eq!((job_of(&request), fixture.remote_state(&job.id).as_str()), (job.id, "REVOKED"));
+    assert_eq!(fixture.mailed().len(), 0);
 }
 
 #[tokio::test]
 async fn a_status_that_was_lost_is_found_again_without_an_email() {
-    let (place, operator) = Fixture::ready().await;
-    place.create_request().await;
-    let sent = place.request_says("LinkSent").await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let sent = fixture.request_says("LinkSent").await;
     operator.stop().await;
     let mut lost = sent.clone();
     lost.status = Some(serde_json::from_value(json!({"observedGeneration": -1})).unwrap());
-    place.requests().replace_status(REQUEST, &Default::default(), &lost).await.unwrap();
-    let _next = place.start().await;
-    let request = place.request_says("Adopted").await;
-    assert_eq!(place.mailed(), [job_of(&request)]);
+    fixture.requests().replace_status(REQUEST, &Default::default(), &lost).await.unwrap();
+    let _next = fixture.start().await;
+    let request = fixture.request_says("Adopted").await;
+    assert_eq!(fixture.mailed(), [job_of(&request)]);
     assert_eq!(job_of(&request), job_of(&sent));
 }
 
 #[tokio::test]
 async fn a_cluster_rebuilt_from_git_mails_nobody_who_has_a_link() {
-    let (place, operator) = Fixture::ready().await;
-    place.create_request().await;
-    let sent = place.request_says("LinkSent").await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let sent = fixture.request_says("LinkSent").await;
     operator.stop().await;
     // All is gone, and nobody was there to tidy up.
     let bare = json!({"metadata": {"finalizers": null}});
-    patch(&place.requests(), REQUEST, bare.clone()).await.unwrap();
-    patch(&place.configs(), CONFIG, bare).await.unwrap();
-    place.delete_request(REQUEST).await;
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(place.requests(), REQUEST).await;
-    wait_until_gone(place.configs(), CONFIG).await;
+    patch(&fixture.requests(), REQUEST, bare.clone()).await.unwrap();
+    patch(&fixture.configs(), CONFIG, bare).await.unwrap();
+    fixture.delete_request(REQUEST).await;
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_gone(fixture.configs(), CONFIG).await;
 
     let apply = PatchParams::apply("gitops");
-    let config = Patch::Apply(place.config(CONFIG));
-    place.configs().patch(CONFIG, &apply, &config).await.unwrap();
-    place.create_request().await;
-    let _next = place.start().await;
-    let request = place.request_says("Adopted").await;
-    assert_eq!(place.mailed(), [job_of(&request)]);
+    let config = Patch::Apply(fixture.config(CONFIG));
+    fixture.configs().patch(CONFIG, &apply, &config).await.unwrap();
+    fixture.create_request().await;
+    let _next = fixture.start().await;
+    let request = fixture.request_says("Adopted").await;
+    assert_eq!(fixture.mailed(), [job_of(&request)]);
     assert_eq!(job_of(&request), job_of(&sent));
-    assert_eq!(place.realm.configs().len(), 1);
+    assert_eq!(fixture.realm.configs().len(), 1);
     assert_eq!(request.status.unwrap().authenticator_config_id, sent.status.unwrap().authenticator_config_id);
 }

@@ -8,19 +8,19 @@ use crate::fixture::{Fixture, History, JANE, REQUEST, conditions, eventually, fo
 
 #[tokio::test]
 async fn whatever_the_service_says_of_a_job_can_be_recorded() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.create_request().await;
-    let sent = place.request_says("LinkSent").await;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.create_request().await;
+    let sent = fixture.request_says("LinkSent").await;
     let id = job_of(&sent);
-    place.realm.allow_any_answer();
-    place.realm.edit_job(&id, |job| {
+    fixture.realm.allow_any_answer();
+    fixture.realm.edit_job(&id, |job| {
         job.state = Some("Ä".repeat(5000));
         job.expire_time = Some("some day\n".repeat(1000));
         job.create_time = Some("9999999-99-99".to_owned());
         job.update_time = None;
         job.credential_id = Some("\u{0}\u{7f}\u{202e}".repeat(1000));
     });
-    let request = place.request_says("UnknownState").await;
+    let request = fixture.request_says("UnknownState").await;
     let status = request.status.clone().unwrap();
     let characters = |text: Option<String>| text.map(|text| text.chars().count());
     assert_eq!(characters(status.state), Some(1024));
@@ -30,16 +30,16 @@ async fn whatever_the_service_says_of_a_job_can_be_recorded() {
     assert_eq!(message(&request).chars().count(), 1024);
 
     // Nothing but an id.
-    place.realm.edit_job(&id, |job| {
+    fixture.realm.edit_job(&id, |job| {
         (job.state, job.expire_time, job.create_time, job.credential_id) = (None, None, None, None);
     });
-    let request = wait_for(place.requests(), REQUEST, "has lost its state", |request: &EnrollmentRequest| {
+    let request = wait_for(fixture.requests(), REQUEST, "has lost its state", |request: &EnrollmentRequest| {
         request.status.as_ref().unwrap().state.is_none()
     })
     .await;
     assert_eq!(message(&request), "The service does not report the state of the job");
-    place.realm.set_job_state(&id, "COMPLETE");
-    place.request_says("Complete").await;
+    fixture.realm.set_job_state(&id, "COMPLETE");
+    fixture.request_says("Complete").await;
 }
 
 #[tokio::test]
@@ -48,11 +48,11 @@ async fn a_job_without_an_id_that_can_be_kept_is_looked_for() {
     futures::future::join_all(jobs.into_iter().chain([json!({"state": "LINK_SENT"}), json!(null)]).map(|job| {
         let answer = Reply::json(200, &json!({"credential_binding_job": job}));
         async move {
-            let (place, _operator) = Fixture::ready().await;
-            place.realm.fault(Rule::new(Effect::HappenThenAnswer(answer)).on(Operation::CreateJob).once());
-            place.create_request().await;
-            let request = place.request_says("LinkSent").await;
-            assert_eq!(place.mailed(), [job_of(&request)]);
+            let (fixture, _operator) = Fixture::ready().await;
+            fixture.realm.fault(Rule::new(Effect::HappenThenAnswer(answer)).on(Operation::CreateJob).once());
+            fixture.create_request().await;
+            let request = fixture.request_says("LinkSent").await;
+            assert_eq!(fixture.mailed(), [job_of(&request)]);
         }
     }))
     .await;
@@ -70,21 +70,21 @@ async fn without_a_whole_list_nothing_is_sent() {
         Effect::CutAnswer,
     ];
     futures::future::join_all(effects.map(|effect| async move {
-        let (place, _operator) = Fixture::ready().await;
-        let rule = place.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs));
-        place.create_request().await;
-        let request = place.request_says("ServiceUnavailable").await;
+        let (fixture, _operator) = Fixture::ready().await;
+        let rule = fixture.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs));
+        fixture.create_request().await;
+        let request = fixture.request_says("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         let sentence = match effect {
             Effect::CutAnswer => "GET credential-binding-jobs lost the connection (",
             _ => "GET credential-binding-jobs returned 200 with an unusable response: ",
         };
         assert!(message(&request).starts_with(sentence), "{effect:?}: {}", message(&request));
-        eventually("it was listed again", || place.realm.fired(rule) >= 2).await;
-        assert_eq!(place.realm.requests_of(Operation::CreateJob), [], "{effect:?}");
-        place.realm.remove_fault(rule);
-        let request = place.request_says("LinkSent").await;
-        assert_eq!(place.mailed(), [job_of(&request)], "{effect:?}");
+        eventually("it was listed again", || fixture.realm.fired(rule) >= 2).await;
+        assert_eq!(fixture.realm.requests_of(Operation::CreateJob), [], "{effect:?}");
+        fixture.realm.remove_fault(rule);
+        let request = fixture.request_says("LinkSent").await;
+        assert_eq!(fixture.mailed(), [job_of(&request)], "{effect:?}");
     }))
     .await;
 }
@@ -95,35 +95,35 @@ async fn an_answer_that_is_far_too_long_is_none_and_nothing_is_lost_by_it() {
     let long = |field: &str, value: serde_json::Value| {
         Reply::json(200, &json!({field: value, "padding": "x".repeat(50 << 20)}))
     };
-    let (place, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
     let list = long("credential_binding_jobs", json!([]));
-    let rule = place.realm.fault(Rule::new(Effect::Answer(list)).on(Operation::ListJobs));
-    place.create_request().await;
-    let request = place.request_says("ServiceUnavailable").await;
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(list)).on(Operation::ListJobs));
+    fixture.create_request().await;
+    let request = fixture.request_says("ServiceUnavailable").await;
     assert_eq!(
         message(&request),
         "GET credential-binding-jobs returned 200 with an unusable response: the body is larger than 16777216 bytes"
     );
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     let job = long("credential_binding_job", json!({"id": "57d73b5909ede35a"}));
-    place.realm.fault(Rule::new(Effect::HappenThenAnswer(job)).on(Operation::CreateJob).once());
-    place.realm.remove_fault(rule);
-    let sent = place.request_says("LinkSent").await;
-    assert_eq!(place.mailed(), [job_of(&sent)], "it was looked for, and not sent again");
+    fixture.realm.fault(Rule::new(Effect::HappenThenAnswer(job)).on(Operation::CreateJob).once());
+    fixture.realm.remove_fault(rule);
+    let sent = fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.mailed(), [job_of(&sent)], "it was looked for, and not sent again");
 
     let job = long("credential_binding_job", json!({"id": job_of(&sent), "state": "EXPIRED"}));
-    stays_while_its_job_is_read_as(&place, &sent, job).await;
+    stays_while_its_job_is_read_as(&fixture, &sent, job).await;
 }
 
 /// The request that was `sent` is not written while its job is answered with `reply`, and is followed from then on.
-async fn stays_while_its_job_is_read_as(place: &Fixture, sent: &EnrollmentRequest, reply: Reply) {
-    let rule = place.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetJob));
-    eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
-    let now = place.request_says("LinkSent").await;
+async fn stays_while_its_job_is_read_as(fixture: &Fixture, sent: &EnrollmentRequest, reply: Reply) {
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetJob));
+    eventually("it was read twice", || fixture.realm.fired(rule) >= 2).await;
+    let now = fixture.request_says("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
-    place.realm.remove_fault(rule);
-    place.realm.set_job_state(&job_of(sent), "LINK_OPENED");
-    place.request_says("LinkOpened").await;
+    fixture.realm.remove_fault(rule);
+    fixture.realm.set_job_state(&job_of(sent), "LINK_OPENED");
+    fixture.request_says("LinkOpened").await;
 }
 
 /// What is read by id is not taken for gone, or for another state, when it cannot be read.
@@ -132,47 +132,47 @@ async fn a_job_that_cannot_be_read_stays_as_it_was() {
     let replies =
         [Reply::garbage(), Reply::json(200, &json!({"state": "EXPIRED"})), Reply::empty(200), Reply::internal_error()];
     futures::future::join_all(replies.map(|reply| async move {
-        let (place, _operator) = Fixture::ready_with(following).await;
-        place.create_request().await;
-        let sent = place.request_says("LinkSent").await;
-        stays_while_its_job_is_read_as(&place, &sent, reply).await;
+        let (fixture, _operator) = Fixture::ready_with(following).await;
+        fixture.create_request().await;
+        let sent = fixture.request_says("LinkSent").await;
+        stays_while_its_job_is_read_as(&fixture, &sent, reply).await;
     }))
     .await;
 }
 
 #[tokio::test]
 async fn a_bare_job_is_as_good_as_one_in_an_envelope() {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     let bare = Reply::json(200, &json!({"id": "57d73b5909ede35a", "state": "LINK_SENT"}));
-    place.realm.fault(Rule::new(Effect::Answer(bare)).on(Operation::CreateJob).once());
-    place.create_request().await;
-    let request = place.request_says("LinkSent").await;
+    fixture.realm.fault(Rule::new(Effect::Answer(bare)).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!(request.status.unwrap().job_id.as_deref(), Some("57d73b5909ede35a"));
-    assert_eq!(message(&request_of(&place).await), "The enrolment email was sent");
+    assert_eq!(message(&request_of(&fixture).await), "The enrolment email was sent");
 }
 
 #[tokio::test]
 async fn neither_token_nor_address_is_shown_anywhere() {
-    let (place, _operator) = Fixture::ready().await;
-    let chatty = format!("{} may not write to jane@example.com, see https://example.com/link?code=1", place.token);
+    let (fixture, _operator) = Fixture::ready().await;
+    let chatty = format!("{} may not write to jane@example.com, see https://example.com/link?code=1", fixture.token);
     for (operation, status) in [(Operation::GetIdentity, 403), (Operation::ListJobs, 500), (Operation::CreateJob, 400)]
     {
         let reply = Reply::error(status, "no", &chatty);
-        place.realm.fault(Rule::new(Effect::Answer(reply)).on(operation).once());
+        fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(operation).once());
     }
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request_of(REQUEST, JANE).await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request_of(REQUEST, JANE).await;
     for reason in ["PermissionDenied", "ServiceUnavailable", "Refused"] {
         let request = history.says(reason).await;
         assert!(message(&request).contains("may not write to"), "it says what it can: {}", message(&request));
     }
-    let events = place.events("EnrollmentRequest", REQUEST).await;
+    let events = fixture.events("EnrollmentRequest", REQUEST).await;
     let all = format!("{} {events:?}", serde_json::to_string(&history.versions()).unwrap());
-    for secret in [place.token.as_str(), "jane@example.com", "?code=1"] {
+    for secret in [fixture.token.as_str(), "jane@example.com", "?code=1"] {
         assert!(!all.contains(secret), "{secret} stands in {all}");
     }
 }
 
-async fn request_of(place: &Fixture) -> EnrollmentRequest {
-    place.requests().get(REQUEST).await.unwrap()
+async fn request_of(fixture: &Fixture) -> EnrollmentRequest {
+    fixture.requests().get(REQUEST).await.unwrap()
 }

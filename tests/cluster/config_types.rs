@@ -17,10 +17,10 @@ fn spec(mut config: Value) -> Value {
 }
 
 /// Whether the API server takes a configuration with these settings.
-async fn tried(place: &Fixture, config: &Value) -> kube::Result<()> {
-    let config = place.config_with(CONFIG, spec(config.clone()));
+async fn tried(fixture: &Fixture, config: &Value) -> kube::Result<()> {
+    let config = fixture.config_with(CONFIG, spec(config.clone()));
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
-    place.configs().create(&parameters, &config).await.map(drop)
+    fixture.configs().create(&parameters, &config).await.map(drop)
 }
 
 /// The least of each type, with each field that it may have.
@@ -60,16 +60,16 @@ fn whole() -> [Value; 4] {
 
 #[tokio::test]
 async fn a_field_belongs_to_its_types_and_is_refused_for_any_other() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let fields: Vec<_> =
         whole().iter().flat_map(|it| it.as_object().unwrap().clone()).filter(|(f, _)| f != "type").collect();
     for whole in whole() {
-        tried(&place, &whole).await.unwrap();
+        tried(&fixture, &whole).await.unwrap();
         let type_ = whole["type"].as_str().unwrap();
         for (field, value) in fields.iter().filter(|(field, _)| whole.get(field).is_none()) {
             let mut wrong = whole.clone();
             wrong[field] = value.clone();
-            let message = refusal(tried(&place, &wrong).await);
+            let message = refusal(tried(&fixture, &wrong).await);
             let types = match field.as_str() {
                 "authenticationMethods" => "the types hosted_web and embedded",
                 "trustedOrigins" => "the types hosted_web, embedded and platform",
@@ -86,7 +86,7 @@ async fn a_field_belongs_to_its_types_and_is_refused_for_any_other() {
 
 #[tokio::test]
 async fn what_a_type_needs_is_asked_for() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let embedded = "spec: Invalid value: config.type embedded requires config.invokeURL and config.trustedOrigins";
     let console = "spec: Invalid value: config.type console requires config.onboardingConfiguration";
     let idp = "spec.config.onboardingConfiguration.verificationMethod: Invalid value: idpID is required for the type idp, \
@@ -99,7 +99,7 @@ async fn what_a_type_needs_is_asked_for() {
         (method(json!({"type": "idp"})), idp),
         (method(json!({"type": "none", "idpID": "an-id"})), idp),
     ] {
-        let message = refusal(tried(&place, &config).await);
+        let message = refusal(tried(&fixture, &config).await);
         assert!(message.contains(sentence), "{config}: {message}");
     }
     for least in [
@@ -109,17 +109,17 @@ async fn what_a_type_needs_is_asked_for() {
         json!({"type": "platform"}),
         json!({"type": "platform", "roamingAuthConfig": {"enabled": false, "allowUnknownUser": false}}),
     ] {
-        tried(&place, &least).await.unwrap();
+        tried(&fixture, &least).await.unwrap();
     }
     // What is only observed is written by somebody else.
     let mut observed = spec(json!({"type": "embedded"}));
     (observed["managementPolicy"], observed["resourceID"]) = (json!("Observe"), json!("an-id"));
-    place.create_config_with(observed).await;
+    fixture.create_config_with(observed).await;
 }
 
 /// The settings as the service has them.
-fn remote(place: &Fixture) -> Value {
-    let configs = place.realm.configs();
+fn remote(fixture: &Fixture) -> Value {
+    let configs = fixture.realm.configs();
     let [Config { config, .. }] = &configs[..] else { panic!("not one configuration: {configs:?}") };
     json!(config)
 }
@@ -146,27 +146,27 @@ async fn each_type_is_made_kept_and_deleted() {
     ];
     let made = whole().into_iter().zip(changes).zip(changed);
     futures::future::join_all(made.map(|((config, change), changed)| async move {
-        let place = Fixture::new().await;
-        place.realm.set_strict_config(true);
-        let _operator = place.start().await;
-        place.create_config_with(spec(config)).await;
-        let config = place.config_says("Available").await;
+        let fixture = Fixture::new().await;
+        fixture.realm.set_strict_config(true);
+        let _operator = fixture.start().await;
+        fixture.create_config_with(spec(config)).await;
+        let config = fixture.config_says("Available").await;
         assert_eq!(conditions(&config), "Ready=True", "{}", message(&config));
-        let before = remote(&place);
+        let before = remote(&fixture);
 
-        patch(&place.configs(), CONFIG, json!({"spec": {"config": change}})).await.unwrap();
-        eventually("it is changed", || place.calls(Operation::UpdateConfig) == 1).await;
-        let [call] = &place.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
+        patch(&fixture.configs(), CONFIG, json!({"spec": {"config": change}})).await.unwrap();
+        eventually("it is changed", || fixture.calls(Operation::UpdateConfig) == 1).await;
+        let [call] = &fixture.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
         assert_eq!(call.json(), json!({"authenticator_config": {"config": changed}}));
-        eventually("it has changed", || remote(&place) != before).await;
-        let after = remote(&place);
+        eventually("it has changed", || remote(&fixture) != before).await;
+        let after = remote(&fixture);
         for (field, value) in before.as_object().unwrap() {
             assert_eq!(&after[field], changed.get(field).unwrap_or(value), "{field}");
         }
 
-        place.delete_config().await;
-        wait_until_gone(place.configs(), CONFIG).await;
-        assert_eq!(place.realm.configs(), []);
+        fixture.delete_config().await;
+        wait_until_gone(fixture.configs(), CONFIG).await;
+        assert_eq!(fixture.realm.configs(), []);
     }))
     .await;
 }

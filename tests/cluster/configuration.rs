@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::fixture::{CLUSTER, CONFIG, Fixture, History, conditions, eventually, message, patch};
 
 /// What the configuration's display name ends in.
-fn mark(place: &Fixture) -> String {
-    Mark::of(CLUSTER, &place.namespace, CONFIG).to_string()
+fn mark(fixture: &Fixture) -> String {
+    Mark::of(CLUSTER, &fixture.namespace, CONFIG).to_string()
 }
 
 /// The configuration that the fixture's AuthenticatorConfig asks for, as somebody else may have made it.
@@ -25,29 +25,29 @@ fn remote(display_name: String) -> Config {
 
 #[tokio::test]
 async fn a_configuration_is_made_with_its_mark() {
-    let place = Fixture::new().await;
-    let history = History::of(&place.configs(), CONFIG).await;
-    let _operator = place.start().await;
-    place.create_config().await;
-    let config = place.config_says("Available").await;
+    let fixture = Fixture::new().await;
+    let history = History::of(&fixture.configs(), CONFIG).await;
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    let config = fixture.config_says("Available").await;
 
-    let remotes = place.realm.configs();
+    let remotes = fixture.realm.configs();
     let [remote] = &remotes[..] else { panic!("not one configuration: {remotes:?}") };
-    assert_eq!(remote.display_name, Some(format!("Hosted web {}", mark(&place))));
+    assert_eq!(remote.display_name, Some(format!("Hosted web {}", mark(&fixture))));
     let status = config.status.clone().unwrap();
     assert_eq!(status.id.as_ref(), Some(&remote.id));
-    assert_eq!(status.tenant_id.as_deref(), Some(place.realm.tenant()));
-    assert_eq!(status.realm_id.as_deref(), Some(place.realm.realm()));
-    assert_eq!(status.endpoint.as_deref(), Some(place.realm.url()));
+    assert_eq!(status.tenant_id.as_deref(), Some(fixture.realm.tenant()));
+    assert_eq!(status.realm_id.as_deref(), Some(fixture.realm.realm()));
+    assert_eq!(status.endpoint.as_deref(), Some(fixture.realm.url()));
     assert_eq!(status.create, None);
     assert_eq!(status.observed_generation, config.metadata.generation);
     assert_eq!(conditions(&config), "Ready=True");
     assert_eq!(
         message(&config),
-        format!("Configuration exists in realm {} of tenant {}", place.realm.realm(), place.realm.tenant())
+        format!("Configuration exists in realm {} of tenant {}", fixture.realm.realm(), fixture.realm.tenant())
     );
     assert_eq!(config.finalizers(), ["beyondidentity.dev/finalizer"]);
-    let calls = place.realm.requests();
+    let calls = fixture.realm.requests();
     let operations: Vec<_> = calls.iter().map(|call| call.operation).collect();
     // One list alone may miss what is there.
     assert_eq!(operations, [Operation::ListConfigs, Operation::ListConfigs, Operation::CreateConfig]);
@@ -61,64 +61,64 @@ async fn a_configuration_is_made_with_its_mark() {
 
 #[tokio::test]
 async fn a_configuration_that_bears_the_mark_is_taken_over() {
-    let place = Fixture::new().await;
-    let remote = remote(format!("Hosted web {}", mark(&place)));
-    place.realm.add_config(Config::of_type("hosted_web"));
-    place.realm.add_config(remote.clone());
-    let _operator = place.start().await;
-    place.create_config().await;
-    let config = place.config_says("Available").await;
+    let fixture = Fixture::new().await;
+    let remote = remote(format!("Hosted web {}", mark(&fixture)));
+    fixture.realm.add_config(Config::of_type("hosted_web"));
+    fixture.realm.add_config(remote.clone());
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    let config = fixture.config_says("Available").await;
     assert_eq!(config.status.unwrap().id, Some(remote.id));
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
-    assert_eq!(place.realm.requests_of(Operation::UpdateConfig), [], "it was as asked for");
+    assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
+    assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), [], "it was as asked for");
 }
 
 #[tokio::test]
 async fn a_configuration_that_bears_the_mark_and_that_one_list_misses_is_not_made_again() {
-    let place = Fixture::new().await;
-    let remote = remote(format!("Hosted web {}", mark(&place)));
-    place.realm.add_config(remote.clone());
+    let fixture = Fixture::new().await;
+    let remote = remote(format!("Hosted web {}", mark(&fixture)));
+    fixture.realm.add_config(remote.clone());
     let empty = Reply::json(200, &json!({"authenticator_configs": [], "total_size": 0}));
-    place.realm.fault(Rule::new(Effect::Answer(empty)).on(Operation::ListConfigs).once());
-    let _operator = place.start().await;
-    place.create_config().await;
-    let config = place.config_says("Available").await;
+    fixture.realm.fault(Rule::new(Effect::Answer(empty)).on(Operation::ListConfigs).once());
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    let config = fixture.config_says("Available").await;
     assert_eq!(config.status.unwrap().id, Some(remote.id));
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
 }
 
 #[tokio::test]
 async fn what_is_taken_over_is_brought_to_the_spec() {
-    let place = Fixture::new().await;
-    let mut other = remote(mark(&place));
+    let fixture = Fixture::new().await;
+    let mut other = remote(mark(&fixture));
     other.config.insert("trusted_origins".to_owned(), json!([]));
-    place.realm.add_config(other.clone());
-    let _operator = place.start().await;
-    place.create_config().await;
-    let config = place.config_says("Available").await;
+    fixture.realm.add_config(other.clone());
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    let config = fixture.config_says("Available").await;
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&other.id));
     assert_eq!(
-        place.realm.config(&other.id).unwrap(),
-        Config { id: other.id, ..remote(format!("Hosted web {}", mark(&place))) }
+        fixture.realm.config(&other.id).unwrap(),
+        Config { id: other.id, ..remote(format!("Hosted web {}", mark(&fixture))) }
     );
-    let calls: Vec<_> = place.realm.requests().iter().map(|call| call.operation).collect();
+    let calls: Vec<_> = fixture.realm.requests().iter().map(|call| call.operation).collect();
     // Once to know it, since a list lags, and once more just before it is changed.
     assert_eq!(calls, [Operation::ListConfigs, Operation::GetConfig, Operation::GetConfig, Operation::UpdateConfig]);
 }
 
 #[tokio::test]
 async fn a_change_of_the_spec_is_a_patch_of_what_differs() {
-    let (place, _operator) = Fixture::ready().await;
-    let made = place.realm.configs()[0].clone();
+    let (fixture, _operator) = Fixture::ready().await;
+    let made = fixture.realm.configs()[0].clone();
     let change = json!({"spec": {"config": {"trustedOrigins": ["https://other.example.com"]}}});
-    let generation = patch(&place.configs(), CONFIG, change).await.unwrap().metadata.generation;
-    let config = crate::fixture::wait_for(place.configs(), CONFIG, "has been looked at", move |config| {
+    let generation = patch(&fixture.configs(), CONFIG, change).await.unwrap().metadata.generation;
+    let config = crate::fixture::wait_for(fixture.configs(), CONFIG, "has been looked at", move |config| {
         config.status.as_ref().is_some_and(|status| status.observed_generation == generation)
     })
     .await;
     assert_eq!(conditions(&config), "Ready=True");
 
-    let patches = place.realm.requests_of(Operation::UpdateConfig);
+    let patches = fixture.realm.requests_of(Operation::UpdateConfig);
     let [call] = &patches[..] else { panic!("not one PATCH: {patches:?}") };
     assert_eq!(
         call.json(),
@@ -127,7 +127,7 @@ async fn a_change_of_the_spec_is_a_patch_of_what_differs() {
         }})
     );
     assert!(call.path.ends_with(&made.id), "{}", call.path);
-    let now = &place.realm.configs()[0];
+    let now = &fixture.realm.configs()[0];
     assert_eq!(now.display_name, made.display_name);
     assert_eq!(now.config["authentication_methods"], made.config["authentication_methods"]);
     assert_eq!(now.config["trusted_origins"], json!(["https://other.example.com"]));
@@ -135,63 +135,63 @@ async fn a_change_of_the_spec_is_a_patch_of_what_differs() {
 
 #[tokio::test]
 async fn a_configuration_goes_with_its_object() {
-    let (place, _operator) = Fixture::ready().await;
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    gone(&place).await;
-    assert_eq!(place.realm.configs(), []);
-    assert_eq!(place.calls(Operation::DeleteConfig), 1);
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    gone(&fixture).await;
+    assert_eq!(fixture.realm.configs(), []);
+    assert_eq!(fixture.calls(Operation::DeleteConfig), 1);
 }
 
 #[tokio::test]
 async fn a_configuration_that_is_gone_already_holds_nothing_up() {
-    let (place, _operator) = Fixture::ready().await;
-    place.realm.remove_config(&place.realm.configs()[0].id);
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    gone(&place).await;
-    assert_eq!(place.realm.requests_of(Operation::DeleteConfig), []);
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.realm.remove_config(&fixture.realm.configs()[0].id);
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    gone(&fixture).await;
+    assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
 }
 
 #[tokio::test]
 async fn a_deletion_that_the_service_refuses_says_so_and_is_tried_again() {
-    let (place, operator) = Fixture::ready().await;
+    let (fixture, operator) = Fixture::ready().await;
     let refused = harness::simulator::Reply::error(400, "bad_request", "an application still uses it");
-    let rule = place.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig));
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    let config = place.config_says("DeletionBlocked").await;
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig));
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    let config = fixture.config_says("DeletionBlocked").await;
     assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
     assert_eq!(
         message(&config),
         format!(
             "Deletion is waiting because authenticator configuration {} is not deleted in Beyond Identity yet: \
              DELETE authenticator-configs/{{id}} was refused as invalid (400): an application still uses it",
-            place.realm.configs()[0].id
+            fixture.realm.configs()[0].id
         )
     );
-    place.realm.remove_fault(rule);
+    fixture.realm.remove_fault(rule);
     // Refused, it is tried again at the resync interval, or by the next operator.
     operator.stop().await;
-    let _next = place.start().await;
-    gone(&place).await;
-    assert_eq!(place.realm.configs(), []);
+    let _next = fixture.start().await;
+    gone(&fixture).await;
+    assert_eq!(fixture.realm.configs(), []);
 }
 
 #[tokio::test]
 async fn a_configuration_that_bears_anothers_mark_is_left_alone() {
-    let (place, _operator) = Fixture::ready().await;
-    let id = place.realm.configs()[0].id.clone();
+    let (fixture, _operator) = Fixture::ready().await;
+    let id = fixture.realm.configs()[0].id.clone();
     let stranger = Mark::of("elsewhere", "identity", "theirs").to_string();
-    place.realm.edit_config(&id, |config| config.display_name = Some(stranger.clone()));
+    fixture.realm.edit_config(&id, |config| config.display_name = Some(stranger.clone()));
     let change = json!({"spec": {"displayName": "Another name"}});
-    patch(&place.configs(), CONFIG, change).await.unwrap();
-    let config = place.config_says("ConfigurationInUse").await;
+    patch(&fixture.configs(), CONFIG, change).await.unwrap();
+    let config = fixture.config_says("ConfigurationInUse").await;
     assert!(message(&config).contains(&format!("Authenticator configuration {id} has the ownership mark {stranger}")));
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    gone(&place).await;
-    assert_eq!(place.realm.configs().len(), 1);
-    assert_eq!(place.realm.requests_of(Operation::UpdateConfig), []);
-    assert_eq!(place.realm.requests_of(Operation::DeleteConfig), []);
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    gone(&fixture).await;
+    assert_eq!(fixture.realm.configs().len(), 1);
+    assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), []);
+    assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
 }
 
-async fn gone(place: &Fixture) {
-    crate::fixture::wait_until_gone(place.configs(), CONFIG).await;
+async fn gone(fixture: &Fixture) {
+    crate::fixture::wait_until_gone(fixture.configs(), CONFIG).await;
 }

@@ -18,20 +18,20 @@ enum Broken {
 impl Broken {
     const ALL: [Self; 3] = [Self::NoSecret, Self::NoKey, Self::Newline];
 
-    async fn apply(self, place: &Fixture) {
-        place.delete_secret().await;
+    async fn apply(self, fixture: &Fixture) {
+        fixture.delete_secret().await;
         match self {
             Self::NoSecret => {}
-            Self::NoKey => place.create_secret_with("tokne", &place.token).await,
-            Self::Newline => place.create_secret("hunter\n2").await,
+            Self::NoKey => fixture.create_secret_with("tokne", &fixture.token).await,
+            Self::Newline => fixture.create_secret("hunter\n2").await,
         }
     }
 
-    async fn mend(self, place: &Fixture) {
+    async fn mend(self, fixture: &Fixture) {
         match self {
-            Self::NoSecret => place.create_secret(&place.token).await,
+            Self::NoSecret => fixture.create_secret(&fixture.token).await,
             // As `echo` writes it.
-            Self::NoKey | Self::Newline => place.set_token(&format!("{}\n", place.token)).await,
+            Self::NoKey | Self::Newline => fixture.set_token(&format!("{}\n", fixture.token)).await,
         }
     }
 
@@ -43,8 +43,8 @@ impl Broken {
         }
     }
 
-    fn sentence(self, place: &Fixture) -> String {
-        let Fixture { provider, operator_namespace, .. } = place;
+    fn sentence(self, fixture: &Fixture) -> String {
+        let Fixture { provider, operator_namespace, .. } = fixture;
         let named = format!("spec.credentials.apiToken.secretRef of ClusterProviderConfig {provider}");
         match self {
             Self::NoSecret => format!(
@@ -66,20 +66,20 @@ impl Broken {
 #[tokio::test]
 async fn a_secret_that_is_no_good_from_the_start_heals_when_it_is_mended() {
     futures::future::join_all(Broken::ALL.map(|broken| async move {
-        let place = Fixture::new().await;
-        broken.apply(&place).await;
-        let _operator = place.start().await;
-        place.create_config().await;
-        place.create_request().await;
-        let config = place.config_says(broken.reason()).await;
-        assert_eq!(message(&config), broken.sentence(&place));
+        let fixture = Fixture::new().await;
+        broken.apply(&fixture).await;
+        let _operator = fixture.start().await;
+        fixture.create_config().await;
+        fixture.create_request().await;
+        let config = fixture.config_says(broken.reason()).await;
+        assert_eq!(message(&config), broken.sentence(&fixture));
         assert_eq!(conditions(&config), "Reconciling=True Ready=False");
-        place.request_says("AuthenticatorConfigNotReady").await;
-        assert_eq!(place.realm.requests(), [], "{broken:?}");
-        broken.mend(&place).await;
-        place.request_says("LinkSent").await;
-        assert_eq!(place.realm.outbox().len(), 1, "{broken:?}");
-        assert_eq!(place.realm.configs().len(), 1, "{broken:?}");
+        fixture.request_says("AuthenticatorConfigNotReady").await;
+        assert_eq!(fixture.realm.requests(), [], "{broken:?}");
+        broken.mend(&fixture).await;
+        fixture.request_says("LinkSent").await;
+        assert_eq!(fixture.realm.outbox().len(), 1, "{broken:?}");
+        assert_eq!(fixture.realm.configs().len(), 1, "{broken:?}");
     }))
     .await;
 }
@@ -87,20 +87,20 @@ async fn a_secret_that_is_no_good_from_the_start_heals_when_it_is_mended() {
 #[tokio::test]
 async fn a_secret_that_goes_bad_later_holds_new_requests_up_and_no_old_ones() {
     futures::future::join_all(Broken::ALL.map(|broken| async move {
-        let (place, _operator) = Fixture::ready().await;
-        place.create_request_of("earlier", JANE).await;
-        let earlier = place.named_request_says("earlier", "LinkSent").await;
-        broken.apply(&place).await;
-        place.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
-        place.create_request_of("later", "joe").await;
-        let later = place.named_request_says("later", broken.reason()).await;
-        assert_eq!(message(&later), broken.sentence(&place));
+        let (fixture, _operator) = Fixture::ready().await;
+        fixture.create_request_of("earlier", JANE).await;
+        let earlier = fixture.named_request_says("earlier", "LinkSent").await;
+        broken.apply(&fixture).await;
+        fixture.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
+        fixture.create_request_of("later", "joe").await;
+        let later = fixture.named_request_says("later", broken.reason()).await;
+        assert_eq!(message(&later), broken.sentence(&fixture));
         assert_eq!(conditions(&later), "Reconciling=True Ready=False");
-        assert_eq!(place.realm.outbox().len(), 1, "{broken:?}");
-        broken.mend(&place).await;
-        place.named_request_says("later", "LinkSent").await;
-        assert_eq!(place.realm.outbox().len(), 2, "{broken:?}");
-        let now = place.named_request_says("earlier", "LinkSent").await;
+        assert_eq!(fixture.realm.outbox().len(), 1, "{broken:?}");
+        broken.mend(&fixture).await;
+        fixture.named_request_says("later", "LinkSent").await;
+        assert_eq!(fixture.realm.outbox().len(), 2, "{broken:?}");
+        let now = fixture.named_request_says("earlier", "LinkSent").await;
         assert_eq!(now.metadata.resource_version, earlier.metadata.resource_version, "nothing of it moved");
     }))
     .await;
@@ -108,32 +108,32 @@ async fn a_secret_that_goes_bad_later_holds_new_requests_up_and_no_old_ones() {
 
 #[tokio::test]
 async fn a_token_that_the_service_does_not_take_says_where_it_is() {
-    let (place, _operator) = Fixture::ready().await;
-    place.realm.set_token("renewed");
-    place.create_request().await;
-    let request = place.request_says("Unauthorized").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.realm.set_token("renewed");
+    fixture.create_request().await;
+    let request = fixture.request_says("Unauthorized").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
         format!(
             "GET identities/{{id}} was refused (401): unauthorized; check that the token has not expired and belongs to this \
              tenant and region; the token is in the Secret that spec.credentials of ClusterProviderConfig {} refers to",
-            place.provider
+            fixture.provider
         )
     );
-    assert_eq!(place.realm.outbox(), []);
-    place.set_token("renewed").await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    assert_eq!(fixture.realm.outbox(), []);
+    fixture.set_token("renewed").await;
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_token_of_another_realm_is_said_to_be_one() {
-    let (place, other) = (Fixture::new().await, Fixture::new().await);
-    place.set_token(&other.token).await;
-    let _operator = place.start().await;
-    place.create_config().await;
-    let config = place.config_says("PermissionDenied").await;
+    let (fixture, other) = (Fixture::new().await, Fixture::new().await);
+    fixture.set_token(&other.token).await;
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    let config = fixture.config_says("PermissionDenied").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -141,107 +141,109 @@ async fn a_token_of_another_realm_is_said_to_be_one() {
             "GET authenticator-configs was refused (403): forbidden; check that the token belongs to this tenant and realm \
              and has the scope authenticator-configs:read; the token is in the Secret that spec.credentials of \
              ClusterProviderConfig {} refers to",
-            place.provider
+            fixture.provider
         )
     );
-    place.set_token(&place.token).await;
-    place.config_says("Available").await;
+    fixture.set_token(&fixture.token).await;
+    fixture.config_says("Available").await;
 }
 
 #[tokio::test]
 async fn a_provider_config_that_is_missing_is_named_and_waited_for() {
-    let place = Fixture::new().await;
-    place.providers().delete(&place.provider, &DeleteParams::default()).await.unwrap();
-    let _operator = place.start().await;
-    place.create_config().await;
-    place.create_request().await;
-    let config = place.config_says("ProviderConfigNotFound").await;
+    let fixture = Fixture::new().await;
+    fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let config = fixture.config_says("ProviderConfigNotFound").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
         format!(
             "ClusterProviderConfig {} does not exist; create it, or correct spec.providerConfigRef of the \
              AuthenticatorConfig",
-            place.provider
+            fixture.provider
         )
     );
-    assert_eq!(place.realm.requests(), []);
-    place.create_provider(|_| {}).await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    assert_eq!(fixture.realm.requests(), []);
+    fixture.create_provider(|_| {}).await;
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_reference_to_a_provider_config_is_corrected_while_nothing_was_made() {
-    let place = Fixture::new().await;
-    let _operator = place.start().await;
-    let mut config = place.config(CONFIG);
+    let fixture = Fixture::new().await;
+    let _operator = fixture.start().await;
+    let mut config = fixture.config(CONFIG);
     config.spec.provider_config_ref.name = "mistyped".to_owned();
-    place.configs().create(&kube::api::PostParams::default(), &config).await.unwrap();
-    place.config_says("ProviderConfigNotFound").await;
-    patch(&place.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": place.provider}}})).await.unwrap();
-    place.config_says("Available").await;
-    assert_eq!(place.realm.configs().len(), 1);
+    fixture.configs().create(&kube::api::PostParams::default(), &config).await.unwrap();
+    fixture.config_says("ProviderConfigNotFound").await;
+    patch(&fixture.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": fixture.provider}}}))
+        .await
+        .unwrap();
+    fixture.config_says("Available").await;
+    assert_eq!(fixture.realm.configs().len(), 1);
 }
 
 #[tokio::test]
 async fn a_namespace_that_is_not_allowed_reads_what_to_add() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let names = |names: &[&str]| json!({"spec": {"allowedNamespaces": {"names": names}}});
-    patch(&place.providers(), &place.provider, names(&["elsewhere"])).await.unwrap();
-    let _operator = place.start().await;
-    place.create_config().await;
-    place.create_request().await;
-    let config = place.config_says("NamespaceNotAllowed").await;
+    patch(&fixture.providers(), &fixture.provider, names(&["elsewhere"])).await.unwrap();
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let config = fixture.config_says("NamespaceNotAllowed").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
         format!(
             "ClusterProviderConfig {} does not allow namespace {namespace}; add it there to \
              spec.allowedNamespaces.names",
-            place.provider,
-            namespace = place.namespace
+            fixture.provider,
+            namespace = fixture.namespace
         )
     );
-    assert_eq!(place.realm.requests(), []);
-    patch(&place.providers(), &place.provider, names(&["elsewhere", &place.namespace])).await.unwrap();
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    assert_eq!(fixture.realm.requests(), []);
+    patch(&fixture.providers(), &fixture.provider, names(&["elsewhere", &fixture.namespace])).await.unwrap();
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_namespace_that_is_no_longer_allowed_sends_nothing_new() {
-    let (place, _operator) = Fixture::ready().await;
-    patch(&place.providers(), &place.provider, json!({"spec": {"allowedNamespaces": null}})).await.unwrap();
+    let (fixture, _operator) = Fixture::ready().await;
+    patch(&fixture.providers(), &fixture.provider, json!({"spec": {"allowedNamespaces": null}})).await.unwrap();
     // Nobody has this id, in case the operator's watch is a little behind.
-    place.create_request_of("later", "nobody").await;
-    place.named_request_says("later", "NamespaceNotAllowed").await;
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-    let config = place.config_says("Available").await;
+    fixture.create_request_of("later", "nobody").await;
+    fixture.named_request_says("later", "NamespaceNotAllowed").await;
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    let config = fixture.config_says("Available").await;
     assert_eq!(conditions(&config), "Ready=True", "what is settled keeps its row");
 }
 
 #[tokio::test]
 async fn plain_http_needs_the_flag() {
-    let place = Fixture::new().await;
-    let operator = place.start_with(|settings| settings.allow_loopback_endpoints = false).await;
-    place.create_config().await;
-    place.create_request().await;
-    let config = place.config_says("InvalidEndpoint").await;
+    let fixture = Fixture::new().await;
+    let operator = fixture.start_with(|settings| settings.allow_loopback_endpoints = false).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let config = fixture.config_says("InvalidEndpoint").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
         format!(
             "ClusterProviderConfig {} has an invalid spec.endpoint.api: the endpoint uses plain http to this \
              machine; use https or, for a local simulator, start the operator with --allow-loopback-endpoints",
-            place.provider
+            fixture.provider
         )
     );
-    assert_eq!(place.realm.requests(), []);
+    assert_eq!(fixture.realm.requests(), []);
     operator.stop().await;
-    let _operator = place.start().await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    let _operator = fixture.start().await;
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
@@ -250,13 +252,13 @@ async fn an_endpoint_where_nobody_listens_is_waited_for() {
     let taken = TcpSocket::new_v4().unwrap();
     taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = taken.local_addr().unwrap();
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let endpoint = json!({"spec": {"endpoint": {"api": format!("http://{address}")}}});
-    patch(&place.providers(), &place.provider, endpoint).await.unwrap();
-    let _operator = place.start().await;
-    place.create_config().await;
-    place.create_request().await;
-    let config = place.config_says("ServiceUnavailable").await;
+    patch(&fixture.providers(), &fixture.provider, endpoint).await.unwrap();
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let config = fixture.config_says("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert!(
         message(&config).starts_with("GET authenticator-configs was not sent because no connection was made: "),
@@ -265,9 +267,9 @@ async fn an_endpoint_where_nobody_listens_is_waited_for() {
     );
     drop(taken);
     let simulator = Simulator::start(address).unwrap();
-    let realm = simulator.realm(place.realm.tenant(), place.realm.realm(), &place.token);
-    realm.add_identity(place.realm.identity(JANE).unwrap());
-    place.request_says("LinkSent").await;
+    let realm = simulator.realm(fixture.realm.tenant(), fixture.realm.realm(), &fixture.token);
+    realm.add_identity(fixture.realm.identity(JANE).unwrap());
+    fixture.request_says("LinkSent").await;
     assert_eq!(realm.outbox().len(), 1);
-    assert_eq!(place.realm.requests(), [], "only the other simulator was called");
+    assert_eq!(fixture.realm.requests(), [], "only the other simulator was called");
 }

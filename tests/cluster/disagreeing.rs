@@ -15,71 +15,71 @@ fn quick(settings: &mut Settings) {
 }
 
 /// No job is found by its id, for this operation.
-fn hide(place: &Fixture, operation: Operation) -> RuleId {
+fn hide(fixture: &Fixture, operation: Operation) -> RuleId {
     let gone = Reply::resource_error(404, "not_found", "not found", "CredentialBindingJob", "x");
-    place.realm.fault(Rule::new(Effect::Answer(gone)).on(operation))
+    fixture.realm.fault(Rule::new(Effect::Answer(gone)).on(operation))
 }
 
 /// A link that nobody looks after any more, and a new operator.
 async fn with_a_link_out() -> (Fixture, Operator, String) {
-    let (place, operator) = Fixture::ready_with(quick).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
+    let (fixture, operator) = Fixture::ready_with(quick).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
     operator.stop().await;
-    let operator = place.start_with(quick).await;
-    (place, operator, job)
+    let operator = fixture.start_with(quick).await;
+    (fixture, operator, job)
 }
 
 /// Waits until a request that is made while the job is hidden says so.
-async fn says_that_they_disagree(place: &Fixture, job: &str) {
-    place.create_request().await;
-    let request = place.request_says("InconsistentAnswers").await;
+async fn says_that_they_disagree(fixture: &Fixture, job: &str) {
+    fixture.create_request().await;
+    let request = fixture.request_says("InconsistentAnswers").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert!(message(&request).contains(job), "{}", message(&request));
 }
 
-async fn is_adopted(place: &Fixture, job: &str) {
-    let request = place.request_says("Adopted").await;
-    assert_eq!((job_of(&request).as_str(), place.mailed()), (job, vec![job.to_owned()]));
-    assert_eq!(place.calls(Operation::CreateJob), 1);
+async fn is_adopted(fixture: &Fixture, job: &str) {
+    let request = fixture.request_says("Adopted").await;
+    assert_eq!((job_of(&request).as_str(), fixture.mailed()), (job, vec![job.to_owned()]));
+    assert_eq!(fixture.calls(Operation::CreateJob), 1);
 }
 
 #[tokio::test]
 async fn a_link_that_a_list_shows_and_its_id_does_not_is_no_reason_to_send_and_is_adopted_once_both_agree() {
-    let (place, _operator, job) = with_a_link_out().await;
-    let hidden = hide(&place, Operation::GetJob);
-    says_that_they_disagree(&place, &job).await;
-    place.realm.remove_fault(hidden);
-    is_adopted(&place, &job).await;
+    let (fixture, _operator, job) = with_a_link_out().await;
+    let hidden = hide(&fixture, Operation::GetJob);
+    says_that_they_disagree(&fixture, &job).await;
+    fixture.realm.remove_fault(hidden);
+    is_adopted(&fixture, &job).await;
 }
 
 #[tokio::test]
 async fn that_it_was_not_found_by_its_id_is_not_remembered_over_looks_that_fail() {
-    let (place, _operator, job) = with_a_link_out().await;
-    let hidden = hide(&place, Operation::GetJob);
-    says_that_they_disagree(&place, &job).await;
-    let down = place.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs));
-    eventually("a look has failed", || place.realm.fired(down) >= 1).await;
-    place.realm.remove_fault(hidden);
-    place.realm.remove_fault(down);
-    is_adopted(&place, &job).await;
+    let (fixture, _operator, job) = with_a_link_out().await;
+    let hidden = hide(&fixture, Operation::GetJob);
+    says_that_they_disagree(&fixture, &job).await;
+    let down = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs));
+    eventually("a look has failed", || fixture.realm.fired(down) >= 1).await;
+    fixture.realm.remove_fault(hidden);
+    fixture.realm.remove_fault(down);
+    is_adopted(&fixture, &job).await;
 }
 
 #[tokio::test]
 async fn a_deletion_waits_no_longer_than_the_grace_period_for_answers_to_agree_and_tells_what_may_be_left() {
-    let (place, _operator) = Fixture::ready_with(quick).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    hide(&place, Operation::GetJob);
-    hide(&place, Operation::RevokeJob);
-    place.delete_request(REQUEST).await;
-    let request = place.request_says("DeletionBlocked").await;
+    let (fixture, _operator) = Fixture::ready_with(quick).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    hide(&fixture, Operation::GetJob);
+    hide(&fixture, Operation::RevokeJob);
+    fixture.delete_request(REQUEST).await;
+    let request = fixture.request_says("DeletionBlocked").await;
     assert!(message(&request).contains(&job), "{}", message(&request));
-    wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&job), "{left}");
-    assert_eq!(place.mailed(), [job]);
+    assert_eq!(fixture.mailed(), [job]);
 }

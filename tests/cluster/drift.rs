@@ -17,33 +17,33 @@ fn comparing(settings: &mut Settings) {
 const WAKES: usize = 10;
 
 /// Wakes the loop again and again, as people do who label and annotate.
-async fn wake(place: &Fixture) {
+async fn wake(fixture: &Fixture) {
     for number in 0..WAKES {
         let annotation = json!({"metadata": {"annotations": {"example.com/woken": number.to_string()}}});
-        patch(&place.configs(), CONFIG, annotation).await.unwrap();
+        patch(&fixture.configs(), CONFIG, annotation).await.unwrap();
     }
 }
 
-fn remote(place: &Fixture) -> harness::simulator::Config {
-    place.realm.configs().remove(0)
+fn remote(fixture: &Fixture) -> harness::simulator::Config {
+    fixture.realm.configs().remove(0)
 }
 
 #[tokio::test]
 async fn what_somebody_changed_is_put_right_and_the_event_names_the_fields() {
-    let (place, _operator) = Fixture::ready_with(comparing).await;
-    let made = remote(&place);
+    let (fixture, _operator) = Fixture::ready_with(comparing).await;
+    let made = remote(&fixture);
     // A field that the contract does not know.
-    place.realm.allow_any_answer();
-    place.realm.edit_config(&made.id, |config| {
+    fixture.realm.allow_any_answer();
+    fixture.realm.edit_config(&made.id, |config| {
         config.display_name = Some("Somebody's idea".to_owned());
         config.config.insert("trusted_origins".to_owned(), json!([]));
         config.config.insert("something_new".to_owned(), json!("kept"));
     });
-    eventually("it is put right", || remote(&place).display_name == made.display_name).await;
-    let [call] = &place.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
+    eventually("it is put right", || remote(&fixture).display_name == made.display_name).await;
+    let [call] = &fixture.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
     let config = json!({"type": "hosted_web", "trusted_origins": ["https://app.example.com"]});
     assert_eq!(call.json(), json!({"authenticator_config": {"display_name": made.display_name, "config": config}}));
-    let events = place.tells_config("Normal DriftCorrected").await;
+    let events = fixture.tells_config("Normal DriftCorrected").await;
     assert_eq!(
         events.note,
         format!(
@@ -55,41 +55,41 @@ async fn what_somebody_changed_is_put_right_and_the_event_names_the_fields() {
 
 #[tokio::test]
 async fn a_mark_that_was_taken_out_comes_back() {
-    let (place, _operator) = Fixture::ready_with(comparing).await;
-    let made = remote(&place);
-    place.realm.edit_config(&made.id, |config| config.display_name = Some("Hosted web".to_owned()));
-    eventually("it is back", || remote(&place).display_name == made.display_name).await;
+    let (fixture, _operator) = Fixture::ready_with(comparing).await;
+    let made = remote(&fixture);
+    fixture.realm.edit_config(&made.id, |config| config.display_name = Some("Hosted web".to_owned()));
+    eventually("it is back", || remote(&fixture).display_name == made.display_name).await;
 }
 
 #[tokio::test]
 async fn the_same_in_another_order_is_no_difference() {
-    let (place, _operator) = Fixture::ready_with(comparing).await;
+    let (fixture, _operator) = Fixture::ready_with(comparing).await;
     let origins = json!({"config": {"trustedOrigins": ["https://a.example.com", "https://b.example.com"]}});
-    place.change_config(origins).await.unwrap();
-    eventually("it is changed", || place.calls(Operation::UpdateConfig) == 1).await;
-    let id = remote(&place).id;
-    place.realm.edit_config(&id, |config| {
+    fixture.change_config(origins).await.unwrap();
+    eventually("it is changed", || fixture.calls(Operation::UpdateConfig) == 1).await;
+    let id = remote(&fixture).id;
+    fixture.realm.edit_config(&id, |config| {
         config.config["trusted_origins"].as_array_mut().unwrap().reverse();
     });
-    let looks = || place.calls(Operation::GetConfig);
+    let looks = || fixture.calls(Operation::GetConfig);
     let before = looks();
     eventually("it was compared", || looks() >= before + 3).await;
-    assert_eq!(place.calls(Operation::UpdateConfig), 1);
+    assert_eq!(fixture.calls(Operation::UpdateConfig), 1);
 }
 
 /// A service that does not keep what it is told.
 #[tokio::test]
 async fn there_is_no_war_about_what_does_not_stay_as_it_was_told() {
     const RESYNC: Duration = Duration::from_secs(1);
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = RESYNC).await;
-    let id = remote(&place).id;
-    let history = History::of(&place.configs(), CONFIG).await;
-    let told = harness::simulator::Reply::json(200, &json!(remote(&place)));
-    place.realm.fault(Rule::new(Effect::Answer(told)).on(Operation::UpdateConfig));
-    place.realm.edit_config(&id, |config| _ = config.config.insert("trusted_origins".to_owned(), json!([])));
-    let patches = || place.realm.requests_of(Operation::UpdateConfig);
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = RESYNC).await;
+    let id = remote(&fixture).id;
+    let history = History::of(&fixture.configs(), CONFIG).await;
+    let told = harness::simulator::Reply::json(200, &json!(remote(&fixture)));
+    fixture.realm.fault(Rule::new(Effect::Answer(told)).on(Operation::UpdateConfig));
+    fixture.realm.edit_config(&id, |config| _ = config.config.insert("trusted_origins".to_owned(), json!([])));
+    let patches = || fixture.realm.requests_of(Operation::UpdateConfig);
     eventually("it was told", || !patches().is_empty()).await;
-    wake(&place).await;
+    wake(&fixture).await;
     eventually("it was told three times", || patches().len() >= 3).await;
     let patches = patches();
     for pair in patches.windows(2) {
@@ -103,12 +103,12 @@ async fn there_is_no_war_about_what_does_not_stay_as_it_was_told() {
 #[tokio::test]
 async fn at_rest_a_configuration_costs_one_read_for_each_resync_and_no_write() {
     const RESYNC: Duration = Duration::from_secs(1);
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = RESYNC).await;
-    let history = History::of(&place.configs(), CONFIG).await;
-    let before = place.realm.requests().len();
-    wake(&place).await;
-    eventually("it was compared three times", || place.realm.requests().len() >= before + 3).await;
-    let calls = place.realm.requests().split_off(before);
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = RESYNC).await;
+    let history = History::of(&fixture.configs(), CONFIG).await;
+    let before = fixture.realm.requests().len();
+    wake(&fixture).await;
+    eventually("it was compared three times", || fixture.realm.requests().len() >= before + 3).await;
+    let calls = fixture.realm.requests().split_off(before);
     assert!(calls.iter().all(|call| call.operation == Operation::GetConfig), "{calls:?}");
     for pair in calls.windows(2) {
         let pause = Duration::try_from(pair[1].time.duration_since(pair[0].time)).unwrap();
@@ -120,15 +120,15 @@ async fn at_rest_a_configuration_costs_one_read_for_each_resync_and_no_write() {
 
 #[tokio::test]
 async fn what_was_removed_is_made_again_and_requests_go_by_the_new_one() {
-    let (place, _operator) = Fixture::ready_with(comparing).await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    let gone = remote(&place);
-    place.realm.remove_config(&gone.id);
-    eventually("it is made again", || place.realm.configs().len() == 1).await;
-    let made = remote(&place);
+    let (fixture, _operator) = Fixture::ready_with(comparing).await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    let gone = remote(&fixture);
+    fixture.realm.remove_config(&gone.id);
+    eventually("it is made again", || fixture.realm.configs().len() == 1).await;
+    let made = remote(&fixture);
     assert_eq!((&made.display_name, &made.config), (&gone.display_name, &gone.config));
-    let told = place.tells_config("Warning ConfigurationNotFound").await;
+    let told = fixture.tells_config("Warning ConfigurationNotFound").await;
     assert_eq!(
         told.note,
         format!("Authenticator configuration {} no longer exists in Beyond Identity; another one is created", gone.id)
@@ -136,42 +136,42 @@ async fn what_was_removed_is_made_again_and_requests_go_by_the_new_one() {
     let is_known = |config: &beyond_identity_operator::api::AuthenticatorConfig| {
         config.status.as_ref().unwrap().id.as_ref() == Some(&made.id) && conditions(config) == "Ready=True"
     };
-    crate::fixture::wait_for(place.configs(), CONFIG, "names the new one", is_known).await;
-    assert_eq!(place.mailed(), std::slice::from_ref(&first), "nobody is mailed again");
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    eventually("it is sent again", || place.mailed().len() == 2).await;
-    let job = place.realm.job(&place.mailed()[1]).unwrap();
+    crate::fixture::wait_for(fixture.configs(), CONFIG, "names the new one", is_known).await;
+    assert_eq!(fixture.mailed(), std::slice::from_ref(&first), "nobody is mailed again");
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    eventually("it is sent again", || fixture.mailed().len() == 2).await;
+    let job = fixture.realm.job(&fixture.mailed()[1]).unwrap();
     assert_eq!(job.authenticator_config_id, made.id);
-    place.delete_request(REQUEST).await;
+    fixture.delete_request(REQUEST).await;
 }
 
 #[tokio::test]
 async fn what_bears_anothers_mark_by_now_is_not_written_to() {
-    let (place, _operator) = Fixture::ready_with(comparing).await;
-    let id = remote(&place).id;
-    let stranger = format!("Theirs {}", Mark::of(CLUSTER, &place.namespace, "another"));
-    place.realm.edit_config(&id, |config| {
+    let (fixture, _operator) = Fixture::ready_with(comparing).await;
+    let id = remote(&fixture).id;
+    let stranger = format!("Theirs {}", Mark::of(CLUSTER, &fixture.namespace, "another"));
+    fixture.realm.edit_config(&id, |config| {
         config.display_name = Some(stranger.clone());
         config.config.insert("trusted_origins".to_owned(), json!([]));
     });
-    place.config_says("ConfigurationInUse").await;
-    assert_eq!(place.realm.requests_of(Operation::UpdateConfig), []);
-    assert_eq!(remote(&place).display_name, Some(stranger));
+    fixture.config_says("ConfigurationInUse").await;
+    assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), []);
+    assert_eq!(remote(&fixture).display_name, Some(stranger));
 }
 
 #[tokio::test]
 async fn a_settled_configuration_keeps_its_row_when_a_look_fails() {
-    let (place, _operator) = Fixture::ready_with(comparing).await;
-    let settled = place.config_says("Available").await;
-    let history = History::of(&place.configs(), CONFIG).await;
-    place.realm.pause();
-    let dropped = || place.realm.requests().iter().filter(|call| call.outcome == Outcome::Dropped).count();
+    let (fixture, _operator) = Fixture::ready_with(comparing).await;
+    let settled = fixture.config_says("Available").await;
+    let history = History::of(&fixture.configs(), CONFIG).await;
+    fixture.realm.pause();
+    let dropped = || fixture.realm.requests().iter().filter(|call| call.outcome == Outcome::Dropped).count();
     eventually("two looks have failed", || dropped() >= 2).await;
-    place.realm.resume();
-    place.realm.set_token("another");
-    let refused = || place.realm.requests().iter().filter(|call| call.outcome == Outcome::Answered(401)).count();
+    fixture.realm.resume();
+    fixture.realm.set_token("another");
+    let refused = || fixture.realm.requests().iter().filter(|call| call.outcome == Outcome::Answered(401)).count();
     eventually("two looks were refused", || refused() >= 2).await;
     assert_eq!(history.versions().len(), 0, "nothing is written");
-    let now = place.config_says("Available").await;
+    let now = fixture.config_says("Available").await;
     assert_eq!(now.metadata.resource_version, settled.metadata.resource_version);
 }

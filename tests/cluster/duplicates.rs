@@ -20,17 +20,17 @@ fn sentence(other: &str) -> String {
 }
 
 /// Sends, adopts, revokes: what a duplicate must not do.
-fn deeds(place: &Fixture) -> (usize, usize) {
-    (place.calls(Operation::CreateJob), place.revocations().len())
+fn deeds(fixture: &Fixture) -> (usize, usize) {
+    (fixture.calls(Operation::CreateJob), fixture.revocations().len())
 }
 
 #[tokio::test]
 async fn the_second_request_of_a_namespace_names_the_first_and_waits_until_it_is_gone() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(2)).await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    let history = History::of(&place.requests(), SECOND).await;
-    place.create_request_of(SECOND, JANE).await;
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(2)).await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    let history = History::of(&fixture.requests(), SECOND).await;
+    fixture.create_request_of(SECOND, JANE).await;
     let request = history.says("DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
@@ -40,68 +40,68 @@ async fn the_second_request_of_a_namespace_names_the_first_and_waits_until_it_is
     let stalled = |request: &EnrollmentRequest| conditions(request) == "Stalled=True Ready=False";
     let request = history.first("stalled", stalled).await;
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
-    assert_eq!((deeds(&place), place.mailed()), ((1, 0), vec![first.clone()]));
+    assert_eq!((deeds(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
 
     // Nothing but the first one's going wakes it now.
-    place.delete_request(REQUEST).await;
-    let request = place.named_request_says(SECOND, "LinkSent").await;
-    assert_eq!(place.mailed(), [first.clone(), job_of(&request)]);
+    fixture.delete_request(REQUEST).await;
+    let request = fixture.named_request_says(SECOND, "LinkSent").await;
+    assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     assert_eq!(request.status.unwrap().failing_since, None);
-    assert_eq!(place.revocations(), [first]);
+    assert_eq!(fixture.revocations(), [first]);
 }
 
 #[tokio::test]
 async fn a_duplicate_that_is_deleted_leaves_the_first_ones_link_alone() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.create_request_with(SECOND, json!({"revoked": true})).await;
-    place.named_request_says(SECOND, "DuplicateRequest").await;
-    place.delete_request(SECOND).await;
-    wait_until_gone(place.requests(), SECOND).await;
-    assert_eq!((deeds(&place), place.remote_state(&first).as_str()), ((1, 0), "LINK_SENT"));
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    fixture.create_request_with(SECOND, json!({"revoked": true})).await;
+    fixture.named_request_says(SECOND, "DuplicateRequest").await;
+    fixture.delete_request(SECOND).await;
+    wait_until_gone(fixture.requests(), SECOND).await;
+    assert_eq!((deeds(&fixture), fixture.remote_state(&first).as_str()), ((1, 0), "LINK_SENT"));
 }
 
 #[tokio::test]
 async fn an_id_and_a_username_may_lead_to_the_same_person() {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     let by_username = json!({"identity": {"username": "JANE", "id": null}});
-    place.create_request_with(REQUEST, by_username).await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.create_request_of(SECOND, JANE).await;
-    let request = place.named_request_says(SECOND, "DuplicateRequest").await;
+    fixture.create_request_with(REQUEST, by_username).await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    fixture.create_request_of(SECOND, JANE).await;
+    let request = fixture.named_request_says(SECOND, "DuplicateRequest").await;
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
-    assert_eq!((deeds(&place), place.mailed()), ((1, 0), vec![first]));
+    assert_eq!((deeds(&fixture), fixture.mailed()), ((1, 0), vec![first]));
 }
 
 #[tokio::test]
 async fn a_duplicate_goes_through_when_it_is_corrected_to_somebody_else() {
-    let (place, _operator) = Fixture::ready().await;
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
-    place.create_request().await;
-    place.request_says("LinkSent").await;
-    place.create_request_of(SECOND, JANE).await;
-    place.named_request_says(SECOND, "DuplicateRequest").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
+    fixture.create_request_of(SECOND, JANE).await;
+    fixture.named_request_says(SECOND, "DuplicateRequest").await;
     let change = json!({"spec": {"identity": {"id": "joe"}}});
-    crate::fixture::patch(&place.requests(), SECOND, change).await.unwrap();
-    let request = place.named_request_says(SECOND, "LinkSent").await;
+    crate::fixture::patch(&fixture.requests(), SECOND, change).await.unwrap();
+    let request = fixture.named_request_says(SECOND, "LinkSent").await;
     assert_eq!(request.status.unwrap().identity_id.as_deref(), Some("joe"));
-    assert_eq!((place.mailed().len(), place.revocations().len()), (2, 0));
+    assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (2, 0));
 }
 
 #[tokio::test]
 async fn many_at_once_send_one_email_and_a_restart_changes_nothing_about_who_has_it() {
-    let place = Fixture::new().await;
-    place.create_config().await;
+    let fixture = Fixture::new().await;
+    fixture.create_config().await;
     let names: Vec<_> = (0..5).map(|number| format!("request-{number}")).collect();
     for name in &names {
-        place.create_request_of(name, JANE).await;
+        fixture.create_request_of(name, JANE).await;
     }
-    let operator = place.start().await;
+    let operator = fixture.start().await;
     let who = async || {
         let mut holders = Vec::new();
         for name in &names {
-            let request = crate::fixture::wait_for(place.requests(), name, "has its turn", |request| {
+            let request = crate::fixture::wait_for(fixture.requests(), name, "has its turn", |request| {
                 ["LinkSent", "DuplicateRequest"].contains(&crate::fixture::reason(request))
             })
             .await;
@@ -113,28 +113,28 @@ async fn many_at_once_send_one_email_and_a_restart_changes_nothing_about_who_has
     };
     let before = who().await;
     let [(_, job)] = &before[..] else { panic!("not one of them: {before:?}") };
-    assert_eq!(place.mailed(), std::slice::from_ref(job));
+    assert_eq!(fixture.mailed(), std::slice::from_ref(job));
 
     operator.kill().await;
-    let _next = place.start().await;
+    let _next = fixture.start().await;
     // By the time that somebody else is through, all were looked at.
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
-    place.create_request_of("later", "joe").await;
-    place.named_request_says("later", "LinkSent").await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("later", "joe").await;
+    fixture.named_request_says("later", "LinkSent").await;
     assert_eq!(who().await, before);
-    assert_eq!((place.mailed().len(), place.revocations().len()), (2, 0));
+    assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (2, 0));
 }
 
 /// A configuration in another namespace that stands for the same remote one. No manifest leads there: what a person
 /// wrote into its status does.
-async fn same_config(place: &Fixture, other: &Fixture) {
-    let remote = &place.realm.configs()[0].id;
+async fn same_config(fixture: &Fixture, other: &Fixture) {
+    let remote = &fixture.realm.configs()[0].id;
     let mut config = other.configs().create(&PostParams::default(), &other.config(CONFIG)).await.unwrap();
     let status = json!({
         "observedGeneration": 1,
         "id": remote,
-        "tenantID": place.realm.tenant(),
-        "realmID": place.realm.realm(),
+        "tenantID": fixture.realm.tenant(),
+        "realmID": fixture.realm.realm(),
         "conditions": [{
             "type": "Ready", "status": "True", "reason": "Available", "message": "by hand", "observedGeneration": 1,
             "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -146,15 +146,15 @@ async fn same_config(place: &Fixture, other: &Fixture) {
 
 #[tokio::test]
 async fn the_second_request_of_another_namespace_does_not_name_the_first() {
-    let (place, operator) = Fixture::ready().await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
     operator.stop().await;
-    let other = place.beside().await;
-    same_config(&place, &other).await;
+    let other = fixture.beside().await;
+    same_config(&fixture, &other).await;
     // A look at a configuration that fails leaves it as it is, so nothing comes of there being two of this one.
-    place.realm.fault(Rule::new(Effect::unavailable()).on(Operation::GetConfig));
-    let _operator = place.start_with(|settings| settings.watch_namespaces.push(other.namespace.clone())).await;
+    fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::GetConfig));
+    let _operator = fixture.start_with(|settings| settings.watch_namespaces.push(other.namespace.clone())).await;
 
     other.create_request_of(SECOND, JANE).await;
     let request = other.named_request_says(SECOND, "DuplicateRequest").await;
@@ -162,10 +162,10 @@ async fn the_second_request_of_another_namespace_does_not_name_the_first() {
     assert_eq!(message(&request), sentence("An EnrollmentRequest in another namespace"));
     let told = other.told(SECOND, "Warning DuplicateRequest").await;
     assert_eq!(told.note, sentence("An EnrollmentRequest in another namespace"));
-    assert_eq!((deeds(&place), place.mailed()), ((1, 0), vec![first.clone()]));
+    assert_eq!((deeds(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
 
-    place.delete_request(REQUEST).await;
+    fixture.delete_request(REQUEST).await;
     let request = other.named_request_says(SECOND, "LinkSent").await;
-    assert_eq!(place.mailed(), [first.clone(), job_of(&request)]);
-    assert_eq!(place.revocations(), [first]);
+    assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
+    assert_eq!(fixture.revocations(), [first]);
 }

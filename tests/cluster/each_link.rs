@@ -21,8 +21,8 @@ fn short_grace(settings: &mut Settings) {
 }
 
 /// The revocation of this job is answered like this, and its link stays out.
-fn answer(place: &Fixture, job: &str, reply: Reply) {
-    place.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::RevokeJob).about(job));
+fn answer(fixture: &Fixture, job: &str, reply: Reply) {
+    fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::RevokeJob).about(job));
 }
 
 fn conflict(job: &str) -> Reply {
@@ -30,35 +30,35 @@ fn conflict(job: &str) -> Reply {
 }
 
 /// The service takes the revocation of this job, and shows it as before.
-fn taken_without_effect(place: &Fixture, job: &str) -> Reply {
-    let (tenant, realm) = (place.realm.tenant(), place.realm.realm());
-    let mut shown = serde_json::to_value(place.realm.job(job).unwrap()).unwrap();
+fn taken_without_effect(fixture: &Fixture, job: &str) -> Reply {
+    let (tenant, realm) = (fixture.realm.tenant(), fixture.realm.realm());
+    let mut shown = serde_json::to_value(fixture.realm.job(job).unwrap()).unwrap();
     shown["tenant_id"] = json!(tenant);
     shown["realm_id"] = json!(realm);
     Reply::json(200, &shown)
 }
 
 /// Waits until this attempt is concluded, and answers with its job.
-async fn sent(place: &Fixture, attempt: i64) -> String {
+async fn sent(fixture: &Fixture, attempt: i64) -> String {
     let concluded = move |request: &EnrollmentRequest| {
         request.status.as_ref().is_some_and(|status| status.attempt == Some(attempt) && status.send.is_none())
     };
-    job_of(&wait_for(place.requests(), REQUEST, format!("has concluded attempt {attempt}"), concluded).await)
+    job_of(&wait_for(fixture.requests(), REQUEST, format!("has concluded attempt {attempt}"), concluded).await)
 }
 
 /// Jane's request, and a second attempt; the link of the first one is answered by `reply`.
-async fn two_links(place: &Fixture, reply: impl FnOnce(&str) -> Reply) -> [String; 2] {
-    place.create_request().await;
-    let first = sent(place, 1).await;
-    answer(place, &first, reply(&first));
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    [first, sent(place, 2).await]
+async fn two_links(fixture: &Fixture, reply: impl FnOnce(&str) -> Reply) -> [String; 2] {
+    fixture.create_request().await;
+    let first = sent(fixture, 1).await;
+    answer(fixture, &first, reply(&first));
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    [first, sent(fixture, 2).await]
 }
 
 /// Waits until the condition names these jobs, and not those.
-async fn refused_are(place: &Fixture, named: &[&str], not_named: &[&str]) -> EnrollmentRequest {
+async fn refused_are(fixture: &Fixture, named: &[&str], not_named: &[&str]) -> EnrollmentRequest {
     let what = format!("names {named:?} in {REVOKE_REFUSED}, and not {not_named:?}");
-    wait_for(place.requests(), REQUEST, what, |request: &EnrollmentRequest| {
+    wait_for(fixture.requests(), REQUEST, what, |request: &EnrollmentRequest| {
         let said = said_by(request, REVOKE_REFUSED);
         named.iter().all(|job| said.contains(job)) && !not_named.iter().any(|job| said.contains(job))
     })
@@ -67,156 +67,156 @@ async fn refused_are(place: &Fixture, named: &[&str], not_named: &[&str]) -> Enr
 
 #[tokio::test]
 async fn a_deletion_revokes_the_current_link_at_once_though_an_earlier_one_cannot_be_revoked() {
-    let (place, _operator) = Fixture::ready_with(short_grace).await;
-    let [first, second] = two_links(&place, conflict).await;
-    refused_are(&place, &[&first], &[&second]).await;
-    place.delete_request(REQUEST).await;
-    eventually("the current link is revoked", || place.remote_state(&second) == "REVOKED").await;
-    let request = place.requests().get(REQUEST).await.expect("it waits for the earlier one").metadata;
+    let (fixture, _operator) = Fixture::ready_with(short_grace).await;
+    let [first, second] = two_links(&fixture, conflict).await;
+    refused_are(&fixture, &[&first], &[&second]).await;
+    fixture.delete_request(REQUEST).await;
+    eventually("the current link is revoked", || fixture.remote_state(&second) == "REVOKED").await;
+    let request = fixture.requests().get(REQUEST).await.expect("it waits for the earlier one").metadata;
     assert!(request.deletion_timestamp.is_some());
-    place.request_says("DeletionBlocked").await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    fixture.request_says("DeletionBlocked").await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&first) && !left.contains(&second), "{left}");
-    assert_eq!(place.remote_state(&first), "LINK_SENT");
-    assert_eq!(place.revocations().iter().filter(|job| **job == second).count(), 1);
+    assert_eq!(fixture.remote_state(&first), "LINK_SENT");
+    assert_eq!(fixture.revocations().iter().filter(|job| **job == second).count(), 1);
 }
 
 #[tokio::test]
 async fn an_older_link_is_revoked_though_a_newer_one_cannot_be_and_each_that_cannot_is_named() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let first = sent(&place, 1).await;
-    place.realm.refuse_revoke(403);
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    let second = sent(&place, 2).await;
-    place.change_request(json!({"attempt": 3})).await.unwrap();
-    let third = sent(&place, 3).await;
-    let request = refused_are(&place, &[&first, &second], &[&third]).await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let first = sent(&fixture, 1).await;
+    fixture.realm.refuse_revoke(403);
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    let second = sent(&fixture, 2).await;
+    fixture.change_request(json!({"attempt": 3})).await.unwrap();
+    let third = sent(&fixture, 3).await;
+    let request = refused_are(&fixture, &[&first, &second], &[&third]).await;
     assert_eq!(
         (conditions(&request).as_str(), reason(&request)),
         ("Ready=True Succeeded=Unknown RevokeRefused=True", "LinkSent")
     );
 
-    place.realm.refuse_revoke(None);
-    answer(&place, &second, conflict(&second));
-    annotate(&place.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
-    eventually("the older link is revoked", || place.remote_state(&first) == "REVOKED").await;
-    refused_are(&place, &[&second], &[&first, &third]).await;
-    assert_eq!((place.remote_state(&second), place.remote_state(&third)), ("LINK_SENT".into(), "LINK_SENT".into()));
-    assert_eq!(place.mailed(), [first, second, third]);
+    fixture.realm.refuse_revoke(None);
+    answer(&fixture, &second, conflict(&second));
+    annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
+    eventually("the older link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
+    refused_are(&fixture, &[&second], &[&first, &third]).await;
+    assert_eq!((fixture.remote_state(&second), fixture.remote_state(&third)), ("LINK_SENT".into(), "LINK_SENT".into()));
+    assert_eq!(fixture.mailed(), [first, second, third]);
 }
 
 #[tokio::test]
 async fn a_link_whose_revocation_always_fails_inside_the_service_shields_no_other_one() {
-    let (place, _operator) = Fixture::ready_with(short_grace).await;
-    let [first, second] = two_links(&place, |_| Reply::internal_error()).await;
-    answer(&place, &second, Reply::internal_error());
-    place.change_request(json!({"attempt": 3})).await.unwrap();
-    let third = sent(&place, 3).await;
-    place.realm.clear_faults();
-    answer(&place, &second, Reply::internal_error());
-    eventually("the oldest link is revoked", || place.remote_state(&first) == "REVOKED").await;
-    assert_eq!(place.remote_state(&second), "LINK_SENT");
+    let (fixture, _operator) = Fixture::ready_with(short_grace).await;
+    let [first, second] = two_links(&fixture, |_| Reply::internal_error()).await;
+    answer(&fixture, &second, Reply::internal_error());
+    fixture.change_request(json!({"attempt": 3})).await.unwrap();
+    let third = sent(&fixture, 3).await;
+    fixture.realm.clear_faults();
+    answer(&fixture, &second, Reply::internal_error());
+    eventually("the oldest link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
+    assert_eq!(fixture.remote_state(&second), "LINK_SENT");
 
-    place.delete_request(REQUEST).await;
-    eventually("the current link is revoked", || place.remote_state(&third) == "REVOKED").await;
+    fixture.delete_request(REQUEST).await;
+    eventually("the current link is revoked", || fixture.remote_state(&third) == "REVOKED").await;
     // What comes right by itself is waited for, whatever the grace period.
-    place.request_says("ServiceUnavailable").await;
-    place.realm.clear_faults();
-    wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!(place.remote_state(&second), "REVOKED");
-    let told = place.events("EnrollmentRequest", REQUEST).await;
+    fixture.request_says("ServiceUnavailable").await;
+    fixture.realm.clear_faults();
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    assert_eq!(fixture.remote_state(&second), "REVOKED");
+    let told = fixture.events("EnrollmentRequest", REQUEST).await;
     assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
 }
 
 #[tokio::test]
 async fn revocations_that_are_taken_and_never_show_are_each_named_after_the_settle_time() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let mut jobs = vec![sent(&place, 1).await];
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let mut jobs = vec![sent(&fixture, 1).await];
     for attempt in [2, 3] {
         let job = jobs.last().unwrap();
-        answer(&place, job, taken_without_effect(&place, job));
-        place.change_request(json!({"attempt": attempt})).await.unwrap();
-        jobs.push(sent(&place, attempt).await);
+        answer(&fixture, job, taken_without_effect(&fixture, job));
+        fixture.change_request(json!({"attempt": attempt})).await.unwrap();
+        jobs.push(sent(&fixture, attempt).await);
     }
     // Both are tried again in one look before the time of either is over.
-    place.annotate_request(REQUEST, "one").await;
+    fixture.annotate_request(REQUEST, "one").await;
     let [first, second, third] = &jobs[..] else { panic!("there are three") };
-    let request = refused_are(&place, &[first, second], &[third]).await;
+    let request = refused_are(&fixture, &[first, second], &[third]).await;
     let said = said_by(&request, REVOKE_REFUSED);
     assert_eq!(said.matches("the API accepted the revocation, but the link is still active").count(), 2, "{said}");
     assert_eq!(reason(&request), "LinkSent", "the current link is as it was");
-    place.realm.clear_faults();
-    annotate(&place.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
-    wait_for(place.requests(), REQUEST, "says it no more", |request: &EnrollmentRequest| {
+    fixture.realm.clear_faults();
+    annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
+    wait_for(fixture.requests(), REQUEST, "says it no more", |request: &EnrollmentRequest| {
         said_by(request, REVOKE_REFUSED).is_empty()
     })
     .await;
-    let states = jobs.iter().map(|job| place.remote_state(job)).collect::<Vec<_>>();
+    let states = jobs.iter().map(|job| fixture.remote_state(job)).collect::<Vec<_>>();
     assert_eq!(states, ["REVOKED", "REVOKED", "LINK_SENT"]);
 }
 
 #[tokio::test]
 async fn an_earlier_link_is_revoked_while_the_next_attempt_is_blocked() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let first = sent(&place, 1).await;
-    let calls = || place.calls(Operation::CreateJob);
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let first = sent(&fixture, 1).await;
+    let calls = || fixture.calls(Operation::CreateJob);
     let slow = Effect::DelayAnswer(Duration::from_secs(2));
-    place.realm.fault(Rule::new(slow).on(Operation::CreateJob).once());
-    place.change_request(json!({"attempt": 2})).await.unwrap();
+    fixture.realm.fault(Rule::new(slow).on(Operation::CreateJob).once());
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
     eventually("the second email is on its way", || calls() == 2).await;
-    place.change_request(json!({"attempt": 3})).await.unwrap();
-    place.realm.set_identity_status(JANE, "suspended");
-    let request = place.request_says("IdentityNotActive").await;
+    fixture.change_request(json!({"attempt": 3})).await.unwrap();
+    fixture.realm.set_identity_status(JANE, "suspended");
+    let request = fixture.request_says("IdentityNotActive").await;
     let second = job_of(&request);
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(2));
-    eventually("the first link is revoked", || place.remote_state(&first) == "REVOKED").await;
-    place.request_says("IdentityNotActive").await;
-    assert_eq!((place.remote_state(&second).as_str(), place.mailed()), ("LINK_SENT", vec![first, second]));
+    eventually("the first link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
+    fixture.request_says("IdentityNotActive").await;
+    assert_eq!((fixture.remote_state(&second).as_str(), fixture.mailed()), ("LINK_SENT", vec![first, second]));
 }
 
 /// What is said while a link cannot be revoked ends with the link.
 #[tokio::test]
 async fn a_link_that_cannot_be_revoked_and_expires_is_said_no_more_and_holds_up_no_deletion() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
-    place.create_request().await;
-    let job = sent(&place, 1).await;
-    place.realm.refuse_revoke(403);
-    place.change_request(json!({"revoked": true})).await.unwrap();
-    refused_are(&place, &[&job], &[]).await;
-    place.realm.set_job_state(&job, "EXPIRED");
-    let request = place.request_says("Revoked").await;
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    fixture.create_request().await;
+    let job = sent(&fixture, 1).await;
+    fixture.realm.refuse_revoke(403);
+    fixture.change_request(json!({"revoked": true})).await.unwrap();
+    refused_are(&fixture, &[&job], &[]).await;
+    fixture.realm.set_job_state(&job, "EXPIRED");
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(request.status.unwrap().state.as_deref(), Some("EXPIRED"));
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
 
     // The same when it expires unseen, while the deletion waits; for the grace period of ten minutes nobody waits here.
-    place.realm.refuse_revoke(None);
-    place.create_request().await;
-    let job = sent(&place, 1).await;
-    place.realm.refuse_revoke(403);
-    place.delete_request(REQUEST).await;
-    place.request_says("DeletionBlocked").await;
-    place.realm.set_job_state(&job, "EXPIRED");
-    wait_until_gone(place.requests(), REQUEST).await;
-    let told = place.events("EnrollmentRequest", REQUEST).await;
+    fixture.realm.refuse_revoke(None);
+    fixture.create_request().await;
+    let job = sent(&fixture, 1).await;
+    fixture.realm.refuse_revoke(403);
+    fixture.delete_request(REQUEST).await;
+    fixture.request_says("DeletionBlocked").await;
+    fixture.realm.set_job_state(&job, "EXPIRED");
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    let told = fixture.events("EnrollmentRequest", REQUEST).await;
     assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
 }
 
 #[tokio::test]
 async fn a_request_whose_identity_was_removed_goes_at_once() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let job = sent(&place, 1).await;
-    place.realm.remove_job(&job);
-    place.realm.remove_identity(JANE);
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    let told = place.events("EnrollmentRequest", REQUEST).await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let job = sent(&fixture, 1).await;
+    fixture.realm.remove_job(&job);
+    fixture.realm.remove_identity(JANE);
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    let told = fixture.events("EnrollmentRequest", REQUEST).await;
     assert!(!told.iter().any(|told| told.turn.starts_with("Warning")), "{told:#?}");
-    assert_eq!(place.mailed(), [job]);
+    assert_eq!(fixture.mailed(), [job]);
 }

@@ -8,12 +8,12 @@ use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, eventu
 
 #[tokio::test]
 async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let request = place.request_says("LinkSent").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let request = fixture.request_says("LinkSent").await;
 
-    let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
-    let job = place.realm.job(&email.job_id).unwrap();
+    let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
+    let job = fixture.realm.job(&email.job_id).unwrap();
     let status = request.status.clone().unwrap();
     assert_eq!(status.job_id.as_ref(), Some(&job.id));
     assert_eq!(status.state.as_deref(), Some("LINK_SENT"));
@@ -22,10 +22,10 @@ async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
     assert_eq!(status.update_time, job.update_time);
     assert_eq!(status.attempt, Some(1));
     assert_eq!(status.identity_id.as_deref(), Some(JANE));
-    assert_eq!(status.authenticator_config_id.as_deref(), Some(place.realm.configs()[0].id.as_str()));
-    assert_eq!(status.tenant_id.as_deref(), Some(place.realm.tenant()));
-    assert_eq!(status.realm_id.as_deref(), Some(place.realm.realm()));
-    assert_eq!(status.provider_config_ref.unwrap().name, place.provider);
+    assert_eq!(status.authenticator_config_id.as_deref(), Some(fixture.realm.configs()[0].id.as_str()));
+    assert_eq!(status.tenant_id.as_deref(), Some(fixture.realm.tenant()));
+    assert_eq!(status.realm_id.as_deref(), Some(fixture.realm.realm()));
+    assert_eq!(status.provider_config_ref.unwrap().name, fixture.provider);
     assert_eq!(status.observed_generation, request.metadata.generation);
     assert_eq!(status.credential_id, None);
     assert_eq!(status.send, None);
@@ -40,28 +40,28 @@ async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
 #[tokio::test]
 async fn where_the_person_is_led_to_goes_along() {
     const URI: &str = "https://app.example.com/done?from=beyond identity&x=%20#y";
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request_with(REQUEST, json!({"postBindingRedirectURI": URI})).await;
-    let request = place.request_says("LinkSent").await;
-    let [call] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
-    let config = &place.realm.configs()[0].id;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": URI})).await;
+    let request = fixture.request_says("LinkSent").await;
+    let [call] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
+    let config = &fixture.realm.configs()[0].id;
     let job = json!({"delivery_method": "EMAIL", "authenticator_config_id": config, "post_binding_redirect_uri": URI});
     assert_eq!(call.json(), json!({"job": job}));
-    assert_eq!(place.realm.job(&job_of(&request)).unwrap().post_binding_redirect_uri.as_deref(), Some(URI));
+    assert_eq!(fixture.realm.job(&job_of(&request)).unwrap().post_binding_redirect_uri.as_deref(), Some(URI));
 }
 
 #[tokio::test]
 async fn an_enrolment_costs_three_calls_and_three_writes() {
-    let (place, _operator) = Fixture::ready().await;
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
-    place.request_says("LinkSent").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
     // By the time that another request is through, whatever this one costs has been paid.
-    place.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
-    place.create_request_of("later", "joe").await;
-    place.named_request_says("later", "LinkSent").await;
+    fixture.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("later", "joe").await;
+    fixture.named_request_says("later", "LinkSent").await;
 
-    let about_jane: Vec<_> = place.realm.requests().into_iter().filter(|call| call.path.contains(JANE)).collect();
+    let about_jane: Vec<_> = fixture.realm.requests().into_iter().filter(|call| call.path.contains(JANE)).collect();
     let calls: Vec<_> = about_jane.iter().map(|call| call.operation).collect();
     assert_eq!(calls, [Operation::GetIdentity, Operation::ListJobs, Operation::CreateJob]);
 
@@ -81,39 +81,39 @@ async fn an_enrolment_costs_three_calls_and_three_writes() {
 
 #[tokio::test]
 async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready() {
-    let place = Fixture::new().await;
-    let _operator = place.start().await;
-    place.create_request().await;
-    let request = place.request_says("AuthenticatorConfigNotFound").await;
+    let fixture = Fixture::new().await;
+    let _operator = fixture.start().await;
+    fixture.create_request().await;
+    let request = fixture.request_says("AuthenticatorConfigNotFound").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
         format!(
             "AuthenticatorConfig {CONFIG} does not exist in namespace {}; create it, or correct \
              spec.authenticatorConfigRef",
-            place.namespace
+            fixture.namespace
         )
     );
 
     // It is there, but it cannot become Ready.
-    place.delete_secret().await;
-    place.create_config().await;
-    let request = place.request_says("AuthenticatorConfigNotReady").await;
+    fixture.delete_secret().await;
+    fixture.create_config().await;
+    let request = fixture.request_says("AuthenticatorConfigNotReady").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), format!("Waiting for AuthenticatorConfig {CONFIG} to become Ready"));
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
     // What is tried again by the clock is never due here: only being woken sends the email.
-    place.create_secret(&place.token).await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    fixture.create_secret(&fixture.token).await;
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_request_that_nobody_has_looked_at_says_so() {
-    let place = Fixture::new().await;
-    let request = place.create_request().await;
+    let fixture = Fixture::new().await;
+    let request = fixture.create_request().await;
     assert_eq!(request.status.unwrap().observed_generation, Some(-1));
-    let config = place.create_config().await;
+    let config = fixture.create_config().await;
     assert_eq!(config.status.unwrap().observed_generation, Some(-1));
 }

@@ -4,27 +4,27 @@ use crate::fixture::{CONFIG, Fixture, REQUEST, eventually, following, job_of, pa
 
 #[tokio::test]
 async fn each_turn_is_one_event() {
-    let place = Fixture::new().await;
-    place.delete_secret().await;
-    let _operator = place.start_with(following).await;
-    place.create_config().await;
-    place.config_says("SecretNotFound").await;
+    let fixture = Fixture::new().await;
+    fixture.delete_secret().await;
+    let _operator = fixture.start_with(following).await;
+    fixture.create_config().await;
+    fixture.config_says("SecretNotFound").await;
     // More than one look at the missing Secret.
-    patch(&place.configs(), CONFIG, serde_json::json!({"metadata": {"annotations": {"a": "b"}}})).await.unwrap();
-    place.create_request().await;
-    place.request_says("AuthenticatorConfigNotReady").await;
-    place.create_secret(&place.token).await;
-    let request = place.request_says("LinkSent").await;
-    place.realm.set_job_state(&job_of(&request), "EXPIRED");
-    place.request_says("LinkExpired").await;
-    let reads = || place.calls(harness::simulator::Operation::GetJob);
+    patch(&fixture.configs(), CONFIG, serde_json::json!({"metadata": {"annotations": {"a": "b"}}})).await.unwrap();
+    fixture.create_request().await;
+    fixture.request_says("AuthenticatorConfigNotReady").await;
+    fixture.create_secret(&fixture.token).await;
+    let request = fixture.request_says("LinkSent").await;
+    fixture.realm.set_job_state(&job_of(&request), "EXPIRED");
+    fixture.request_says("LinkExpired").await;
+    let reads = || fixture.calls(harness::simulator::Operation::GetJob);
     let before = reads();
     eventually("it was looked at again", || reads() > before + 2).await;
 
     let turns = ["Normal AuthenticatorConfigNotReady", "Normal LinkSent", "Warning LinkExpired"];
-    let events = place.tells("EnrollmentRequest", REQUEST, &turns).await;
+    let events = fixture.tells("EnrollmentRequest", REQUEST, &turns).await;
     assert!(events.last().unwrap().note.starts_with("The link expired before a passkey was bound"), "{events:?}");
     let turns = ["Warning SecretNotFound", "Normal Available"];
-    let events = place.tells("AuthenticatorConfig", CONFIG, &turns).await;
+    let events = fixture.tells("AuthenticatorConfig", CONFIG, &turns).await;
     assert!(events[0].note.contains("Secret beyond-identity does not exist in namespace"), "{events:?}");
 }

@@ -20,9 +20,9 @@ fn days_before(job: &Job, days: i64) -> String {
 }
 
 /// Lets the link of a job expire three days ago; gives its expire time.
-fn expire(place: &Fixture, id: &str) -> String {
-    let over = days_before(&place.realm.job(id).unwrap(), 3);
-    place.realm.edit_job(id, |job| job.expire_time = Some(over.clone()));
+fn expire(fixture: &Fixture, id: &str) -> String {
+    let over = days_before(&fixture.realm.job(id).unwrap(), 3);
+    fixture.realm.edit_job(id, |job| job.expire_time = Some(over.clone()));
     over
 }
 
@@ -35,78 +35,78 @@ fn of_old(config: &Config) -> Job {
 
 #[tokio::test]
 async fn one_that_the_service_shows_as_sent_is_not_adopted() {
-    let (place, _operator) = Fixture::ready().await;
-    place.realm.leave_expired();
-    let old = of_old(&place.realm.configs()[0]);
-    place.realm.add_job(old.clone());
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.realm.leave_expired();
+    let old = of_old(&fixture.realm.configs()[0]);
+    fixture.realm.add_job(old.clone());
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
     assert_ne!(job, old.id);
-    assert_eq!((place.mailed(), place.remote_state(&old.id).as_str()), (vec![job], "LINK_SENT"));
+    assert_eq!((fixture.mailed(), fixture.remote_state(&old.id).as_str()), (vec![job], "LINK_SENT"));
 }
 
 #[tokio::test]
 async fn one_that_is_followed_is_said_to_be_expired_can_be_sent_again_and_is_revoked() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.realm.leave_expired();
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    let over = expire(&place, &first);
-    let request = place.request_says("LinkExpired").await;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.realm.leave_expired();
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    let over = expire(&fixture, &first);
+    let request = fixture.request_says("LinkExpired").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     let said = format!("The link expired at {over}, although the job is still in state LINK_SENT");
     assert!(message(&request).starts_with(&said), "{}", message(&request));
     let status = request.status.unwrap();
     assert_eq!((status.expired, status.state.as_deref()), (Some(true), Some("LINK_SENT")));
-    assert_eq!(place.mailed(), [first.as_str()]);
+    assert_eq!(fixture.mailed(), [first.as_str()]);
 
-    annotate(&place.requests(), REQUEST, RESEND, &*format!("{first}/EXPIRED")).await;
-    let request = wait_for(place.requests(), REQUEST, "has sent again", |request: &EnrollmentRequest| {
+    annotate(&fixture.requests(), REQUEST, RESEND, &*format!("{first}/EXPIRED")).await;
+    let request = wait_for(fixture.requests(), REQUEST, "has sent again", |request: &EnrollmentRequest| {
         let status = request.status.as_ref().unwrap();
         status.job_id.as_ref() != Some(&first) && status.send.is_none()
     })
     .await;
     let second = job_of(&request);
-    eventually("the expired one is revoked", || place.remote_state(&first) == "REVOKED").await;
-    let request = place.request_says("LinkSent").await;
+    eventually("the expired one is revoked", || fixture.remote_state(&first) == "REVOKED").await;
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().expired, None);
-    assert_eq!((place.mailed(), place.revocations()), (vec![first.clone(), second], vec![first]));
+    assert_eq!((fixture.mailed(), fixture.revocations()), (vec![first.clone(), second], vec![first]));
 }
 
 #[tokio::test]
 async fn one_whose_request_is_deleted_is_revoked() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.realm.leave_expired();
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    expire(&place, &job);
-    place.request_says("LinkExpired").await;
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!((place.remote_state(&job).as_str(), place.revocations()), ("REVOKED", vec![job]));
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.realm.leave_expired();
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    expire(&fixture, &job);
+    fixture.request_says("LinkExpired").await;
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    assert_eq!((fixture.remote_state(&job).as_str(), fixture.revocations()), ("REVOKED", vec![job]));
 }
 
 /// More than are read in one look.
 #[tokio::test]
 async fn many_that_a_late_list_shows_as_sent_are_read_once_each_and_then_it_is_sent() {
     const JOBS: usize = 60;
-    let (place, _operator) = Fixture::ready().await;
-    let (tenant, realm) = (place.realm.tenant(), place.realm.realm());
+    let (fixture, _operator) = Fixture::ready().await;
+    let (tenant, realm) = (fixture.realm.tenant(), fixture.realm.realm());
     let mut late: Vec<Value> = Vec::new();
     for _ in 0..JOBS {
-        let job = Job::email(JANE, &place.realm.configs()[0].id);
-        place.realm.add_job(job.clone());
-        place.realm.set_job_state(&job.id, "EXPIRED");
+        let job = Job::email(JANE, &fixture.realm.configs()[0].id);
+        fixture.realm.add_job(job.clone());
+        fixture.realm.set_job_state(&job.id, "EXPIRED");
         let mut shown = serde_json::to_value(job).unwrap();
         (shown["tenant_id"], shown["realm_id"]) = (json!(tenant), json!(realm));
         late.push(shown);
     }
     let late = Reply::json(200, &json!({"credential_binding_jobs": late, "total_size": JOBS}));
-    place.realm.fault(Rule::new(Effect::Answer(late)).on(Operation::ListJobs));
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    assert_eq!(place.mailed(), [job]);
-    let mut read: Vec<_> = place.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
+    fixture.realm.fault(Rule::new(Effect::Answer(late)).on(Operation::ListJobs));
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    assert_eq!(fixture.mailed(), [job]);
+    let mut read: Vec<_> = fixture.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
     assert_eq!(read.len(), JOBS);
     read.sort();
     read.dedup();
@@ -116,24 +116,24 @@ async fn many_that_a_late_list_shows_as_sent_are_read_once_each_and_then_it_is_s
 /// By the service's own clock it does not work any more.
 #[tokio::test]
 async fn one_that_cannot_be_revoked_is_tried_and_not_said_to_be_out() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.realm.leave_expired();
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    expire(&place, &first);
-    place.request_says("LinkExpired").await;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.realm.leave_expired();
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    expire(&fixture, &first);
+    fixture.request_says("LinkExpired").await;
     let conflict = Reply::resource_error(409, "conflict", "not outstanding", "CredentialBindingJob", &first);
-    place.realm.fault(Rule::new(Effect::Answer(conflict)).on(Operation::RevokeJob).about(&first));
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.change_request(json!({"attempt": 2})).await.unwrap();
+    fixture.realm.fault(Rule::new(Effect::Answer(conflict)).on(Operation::RevokeJob).about(&first));
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let sent_again = |request: &EnrollmentRequest| request.status.as_ref().unwrap().attempt == Some(2);
-    let second = job_of(&wait_for(place.requests(), REQUEST, "has sent again", sent_again).await);
-    eventually("it was tried", || place.revocations().contains(&first)).await;
-    place.realm.set_job_state(&second, "LINK_OPENED");
-    place.request_says("LinkOpened").await;
+    let second = job_of(&wait_for(fixture.requests(), REQUEST, "has sent again", sent_again).await);
+    eventually("it was tried", || fixture.revocations().contains(&first)).await;
+    fixture.realm.set_job_state(&second, "LINK_OPENED");
+    fixture.request_says("LinkOpened").await;
     let versions = history.versions();
     assert!(versions.iter().all(|version| said_by(version, REVOKE_REFUSED).is_empty()), "{versions:#?}");
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!(place.remote_state(&second), "REVOKED");
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    assert_eq!(fixture.remote_state(&second), "REVOKED");
 }

@@ -33,21 +33,21 @@ fn reasons<K: beyond_identity_operator::api::HasStatus>(versions: &[K]) -> Vec<S
 async fn a_send_that_a_proxy_answers_is_in_doubt_and_made_again_once_that_is_settled_and_the_proxy_is_gone() {
     let effects = [400, 401, 403, 404, 409, 422].map(|status| in_between(status)[usize::from(status == 404)].clone());
     futures::future::join_all(effects.map(|effect| async move {
-        let (place, _operator) = Fixture::ready_with(short).await;
-        let history = History::of(&place.requests(), REQUEST).await;
+        let (fixture, _operator) = Fixture::ready_with(short).await;
+        let history = History::of(&fixture.requests(), REQUEST).await;
         // It comes up between the last list and the send, and answers everything from then on.
-        let send = place.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob));
-        place.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs).skip(1));
-        place.create_request().await;
+        let send = fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob));
+        fixture.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs).skip(1));
+        fixture.create_request().await;
         let in_doubt = history.says("ServiceUnavailable").await;
         assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=False");
         assert!(in_doubt.status.unwrap().send.is_some(), "its record stays");
-        let listed = place.calls(Operation::ListJobs);
-        eventually("it was looked for twice more", || place.calls(Operation::ListJobs) >= listed + 2).await;
-        assert_eq!((place.realm.fired(send), place.mailed().len()), (1, 0), "{effect:?}");
-        place.realm.clear_faults();
-        let request = place.request_says("LinkSent").await;
-        assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
+        let listed = fixture.calls(Operation::ListJobs);
+        eventually("it was looked for twice more", || fixture.calls(Operation::ListJobs) >= listed + 2).await;
+        assert_eq!((fixture.realm.fired(send), fixture.mailed().len()), (1, 0), "{effect:?}");
+        fixture.realm.clear_faults();
+        let request = fixture.request_says("LinkSent").await;
+        assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
         let said = reasons(&history.versions());
         for other in ["Refused", "Unauthorized", "PermissionDenied"] {
             assert!(!said.iter().any(|reason| reason == other), "{effect:?}: {said:?}");
@@ -59,29 +59,29 @@ async fn a_send_that_a_proxy_answers_is_in_doubt_and_made_again_once_that_is_set
 #[tokio::test]
 async fn an_email_that_went_out_behind_a_proxy_is_found_by_its_job() {
     for status in [401, 404] {
-        let (place, _operator) = Fixture::ready_with(short).await;
+        let (fixture, _operator) = Fixture::ready_with(short).await;
         let answer = Effect::HappenThenAnswer(Reply::proxy_page(status));
-        place.realm.fault(Rule::new(answer).on(Operation::CreateJob).once());
-        place.create_request().await;
-        let request = place.request_says("LinkSent").await;
-        assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job_of(&request)], 1), "{status}");
+        fixture.realm.fault(Rule::new(answer).on(Operation::CreateJob).once());
+        fixture.create_request().await;
+        let request = fixture.request_says("LinkSent").await;
+        assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job_of(&request)], 1), "{status}");
     }
 }
 
 #[tokio::test]
 async fn a_configuration_that_a_proxy_answers_for_is_in_doubt_and_made_once() {
     for (made, status) in [(true, 403), (false, 404)] {
-        let place = Fixture::new().await;
-        let _operator = place.start_with(short).await;
-        let history = History::of(&place.configs(), CONFIG).await;
+        let fixture = Fixture::new().await;
+        let _operator = fixture.start_with(short).await;
+        let history = History::of(&fixture.configs(), CONFIG).await;
         let reply = Reply::proxy_page(status);
         let effect = if made { Effect::HappenThenAnswer(reply) } else { Effect::Answer(reply) };
-        place.realm.fault(Rule::new(effect).on(Operation::CreateConfig).once());
-        place.create_config().await;
-        let config = place.config_says("Available").await;
-        let remotes = place.realm.configs();
+        fixture.realm.fault(Rule::new(effect).on(Operation::CreateConfig).once());
+        fixture.create_config().await;
+        let config = fixture.config_says("Available").await;
+        let remotes = fixture.realm.configs();
         assert_eq!((remotes.len(), config.status.unwrap().id.as_ref()), (1, Some(&remotes[0].id)), "{status}");
-        assert_eq!(place.calls(Operation::CreateConfig), if made { 1 } else { 2 }, "{status}");
+        assert_eq!(fixture.calls(Operation::CreateConfig), if made { 1 } else { 2 }, "{status}");
         let said = reasons(&history.versions());
         assert!(!said.iter().any(|reason| reason == "Refused" || reason == "PermissionDenied"), "{said:?}");
     }
@@ -91,21 +91,21 @@ async fn a_configuration_that_a_proxy_answers_for_is_in_doubt_and_made_once() {
 #[tokio::test]
 async fn a_job_that_a_proxy_or_an_unknown_realm_hides_is_not_gone() {
     let [page, gateway] = in_between(404);
-    let realm = |place: &Fixture| Effect::Answer(Reply::realm_not_found(place.realm.realm()));
+    let realm = |fixture: &Fixture| Effect::Answer(Reply::realm_not_found(fixture.realm.realm()));
     let hidden = [Some(page), Some(gateway), None];
     futures::future::join_all(hidden.map(|effect| async move {
-        let (place, _operator) = Fixture::ready_with(watching).await;
-        place.create_request().await;
-        let sent = place.request_says("LinkSent").await;
-        let rule = Rule::new(effect.unwrap_or_else(|| realm(&place))).on(Operation::GetJob);
-        let rule = place.realm.fault(rule);
-        eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
-        let now = place.request_says("LinkSent").await;
+        let (fixture, _operator) = Fixture::ready_with(watching).await;
+        fixture.create_request().await;
+        let sent = fixture.request_says("LinkSent").await;
+        let rule = Rule::new(effect.unwrap_or_else(|| realm(&fixture))).on(Operation::GetJob);
+        let rule = fixture.realm.fault(rule);
+        eventually("it was read twice", || fixture.realm.fired(rule) >= 2).await;
+        let now = fixture.request_says("LinkSent").await;
         assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
-        place.realm.remove_fault(rule);
-        place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
-        place.request_says("LinkOpened").await;
-        assert_eq!(place.mailed().len(), 1);
+        fixture.realm.remove_fault(rule);
+        fixture.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
+        fixture.request_says("LinkOpened").await;
+        assert_eq!(fixture.mailed().len(), 1);
     }))
     .await;
 }
@@ -113,19 +113,19 @@ async fn a_job_that_a_proxy_or_an_unknown_realm_hides_is_not_gone() {
 #[tokio::test]
 async fn a_configuration_that_a_proxy_hides_is_not_made_again() {
     futures::future::join_all(in_between(404).map(|effect| async move {
-        let (place, _operator) = Fixture::ready_with(watching).await;
-        let available = place.config_says("Available").await;
-        let history = History::of(&place.configs(), CONFIG).await;
-        let rule = place.realm.fault(Rule::new(effect).on(Operation::GetConfig));
-        eventually("it was read twice", || place.realm.fired(rule) >= 2).await;
-        place.realm.remove_fault(rule);
-        let read = place.calls(Operation::GetConfig);
-        eventually("it was found again", || place.calls(Operation::GetConfig) > read).await;
-        let config = place.config_says("Available").await;
+        let (fixture, _operator) = Fixture::ready_with(watching).await;
+        let available = fixture.config_says("Available").await;
+        let history = History::of(&fixture.configs(), CONFIG).await;
+        let rule = fixture.realm.fault(Rule::new(effect).on(Operation::GetConfig));
+        eventually("it was read twice", || fixture.realm.fired(rule) >= 2).await;
+        fixture.realm.remove_fault(rule);
+        let read = fixture.calls(Operation::GetConfig);
+        eventually("it was found again", || fixture.calls(Operation::GetConfig) > read).await;
+        let config = fixture.config_says("Available").await;
         assert_eq!(config.status.unwrap().id, available.status.unwrap().id);
         let is_named = |config: &AuthenticatorConfig| config.status.as_ref().is_some_and(|status| status.id.is_some());
         assert!(history.versions().iter().all(is_named));
-        assert_eq!((place.calls(Operation::CreateConfig), place.realm.configs().len()), (1, 1));
+        assert_eq!((fixture.calls(Operation::CreateConfig), fixture.realm.configs().len()), (1, 1));
     }))
     .await;
 }
@@ -134,11 +134,11 @@ async fn a_configuration_that_a_proxy_hides_is_not_made_again() {
 #[tokio::test]
 async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
     futures::future::join_all([401, 403, 404].map(|status| async move {
-        let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
+        let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
         let [effect, _] = in_between(status);
-        let identity = place.realm.fault(Rule::new(effect).on(Operation::GetIdentity).times(3));
-        let history = History::of(&place.requests(), REQUEST).await;
-        place.create_request().await;
+        let identity = fixture.realm.fault(Rule::new(effect).on(Operation::GetIdentity).times(3));
+        let history = History::of(&fixture.requests(), REQUEST).await;
+        fixture.create_request().await;
         let request = history.says("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         assert_eq!(
@@ -149,9 +149,9 @@ async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
             )
         );
         // By then the grace period is over.
-        eventually("it was tried again and again", || place.realm.fired(identity) == 3).await;
-        let request = place.request_says("LinkSent").await;
-        assert_eq!(place.mailed(), [job_of(&request)]);
+        eventually("it was tried again and again", || fixture.realm.fired(identity) == 3).await;
+        let request = fixture.request_says("LinkSent").await;
+        assert_eq!(fixture.mailed(), [job_of(&request)]);
         let versions = history.versions();
         assert!(!versions.iter().any(|version| conditions(version).contains("Stalled")), "{:?}", reasons(&versions));
         assert!(versions.iter().all(|version| version.status.as_ref().unwrap().failing_since.is_none()));
@@ -162,23 +162,23 @@ async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
 #[tokio::test]
 async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
     futures::future::join_all([403, 404].map(|status| async move {
-        let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
-        place.create_request().await;
-        let job = job_of(&place.request_says("LinkSent").await);
-        place.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(status))));
-        place.delete_request(REQUEST).await;
-        let request = place.request_says("ServiceUnavailable").await;
+        let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
+        fixture.create_request().await;
+        let job = job_of(&fixture.request_says("LinkSent").await);
+        fixture.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(status))));
+        fixture.delete_request(REQUEST).await;
+        let request = fixture.request_says("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
         let sentence = format!("returned {status}, but not in the form of the Beyond Identity API");
         assert!(message(&request).contains(&sentence), "{}", message(&request));
-        let revocations = place.revocations().len();
-        eventually("it was tried twice more", || place.revocations().len() >= revocations + 2).await;
-        let request: EnrollmentRequest = place.requests().get(REQUEST).await.unwrap();
+        let revocations = fixture.revocations().len();
+        eventually("it was tried twice more", || fixture.revocations().len() >= revocations + 2).await;
+        let request: EnrollmentRequest = fixture.requests().get(REQUEST).await.unwrap();
         assert!(!request.metadata.finalizers.unwrap_or_default().is_empty());
-        assert_eq!(place.remote_state(&job), "LINK_SENT");
-        place.realm.clear_faults();
-        wait_until_gone(place.requests(), REQUEST).await;
-        assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("REVOKED", vec![job.clone()]));
+        assert_eq!(fixture.remote_state(&job), "LINK_SENT");
+        fixture.realm.clear_faults();
+        wait_until_gone(fixture.requests(), REQUEST).await;
+        assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed()), ("REVOKED", vec![job.clone()]));
     }))
     .await;
 }
@@ -186,63 +186,63 @@ async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
 /// A revocation alone that something on the way refuses, while the job can be read.
 #[tokio::test]
 async fn a_revocation_that_a_proxy_refuses_is_not_one_that_the_service_refuses() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    let rule = place.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(403))).on(Operation::RevokeJob).times(2));
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.change_request(serde_json::json!({"revoked": true})).await.unwrap();
-    place.request_says("Revoked").await;
-    assert_eq!((place.realm.fired(rule), place.remote_state(&job).as_str()), (2, "REVOKED"));
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(403))).on(Operation::RevokeJob).times(2));
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.change_request(serde_json::json!({"revoked": true})).await.unwrap();
+    fixture.request_says("Revoked").await;
+    assert_eq!((fixture.realm.fired(rule), fixture.remote_state(&job).as_str()), (2, "REVOKED"));
     let said: Vec<_> = history.versions().iter().map(conditions).collect();
     assert!(!said.iter().any(|said| said.contains("RevokeRefused")), "{said:?}");
 }
 
 #[tokio::test]
 async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_something_is_pending() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
-    let unknown = Effect::Answer(Reply::realm_not_found(place.realm.realm()));
-    let rule = place.realm.fault(Rule::new(unknown.clone()).on(Operation::GetIdentity));
-    place.create_request().await;
-    let request = place.request_says("RealmNotFound").await;
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    let unknown = Effect::Answer(Reply::realm_not_found(fixture.realm.realm()));
+    let rule = fixture.realm.fault(Rule::new(unknown.clone()).on(Operation::GetIdentity));
+    fixture.create_request().await;
+    let request = fixture.request_says("RealmNotFound").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
         format!(
             "GET identities/{{id}} found no such realm (404): realm not found; check tenantID, realmID and the region or \
              endpoint of the provider config; the provider config is ClusterProviderConfig {}",
-            place.provider
+            fixture.provider
         )
     );
-    place.realm.remove_fault(rule);
-    let job = job_of(&place.request_says("LinkSent").await);
+    fixture.realm.remove_fault(rule);
+    let job = job_of(&fixture.request_says("LinkSent").await);
     // Nor is its link taken for gone when it is to be revoked.
-    let rule = place.realm.fault(Rule::new(unknown));
-    place.delete_request(REQUEST).await;
-    let request = place.request_says("DeletionBlocked").await;
+    let rule = fixture.realm.fault(Rule::new(unknown));
+    fixture.delete_request(REQUEST).await;
+    let request = fixture.request_says("DeletionBlocked").await;
     assert!(message(&request).contains("found no such realm (404)"), "{}", message(&request));
-    place.realm.remove_fault(rule);
-    wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!((place.remote_state(&job).as_str(), place.mailed()), ("REVOKED", vec![job.clone()]));
+    fixture.realm.remove_fault(rule);
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed()), ("REVOKED", vec![job.clone()]));
 }
 
 #[tokio::test]
 async fn a_deletion_of_a_configuration_that_a_page_takes_is_believed_once_its_id_says_so() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
-    let id = place.realm.configs()[0].id.clone();
-    place.realm.allow_any_answer();
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    let id = fixture.realm.configs()[0].id.clone();
+    fixture.realm.allow_any_answer();
     let page = Effect::Answer(Reply::text(200, "text/html", "<html>blocked</html>"));
-    let page = place.realm.fault(Rule::new(page).on(Operation::DeleteConfig));
-    place.delete_config().await;
-    let config = place.config_says("DeletionBlocked").await;
+    let page = fixture.realm.fault(Rule::new(page).on(Operation::DeleteConfig));
+    fixture.delete_config().await;
+    let config = fixture.config_says("DeletionBlocked").await;
     assert!(
         message(&config).contains(&id) && message(&config).contains("but the configuration still exists"),
         "{}",
         message(&config)
     );
-    eventually("it was tried again", || place.realm.fired(page) >= 2).await;
-    assert!(place.configs().get_opt(CONFIG).await.unwrap().is_some(), "it is still there");
-    place.realm.remove_fault(page);
-    wait_until_gone(place.configs(), CONFIG).await;
-    assert_eq!(place.realm.configs().len(), 0);
+    eventually("it was tried again", || fixture.realm.fired(page) >= 2).await;
+    assert!(fixture.configs().get_opt(CONFIG).await.unwrap().is_some(), "it is still there");
+    fixture.realm.remove_fault(page);
+    wait_until_gone(fixture.configs(), CONFIG).await;
+    assert_eq!(fixture.realm.configs().len(), 0);
 }

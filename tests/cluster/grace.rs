@@ -28,13 +28,13 @@ fn since(request: &EnrollmentRequest) -> Option<String> {
 
 #[tokio::test]
 async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
-    let place = Fixture::new().await;
-    place.delete_secret().await;
+    let fixture = Fixture::new().await;
+    fixture.delete_secret().await;
     let (configs, requests) =
-        (History::of(&place.configs(), CONFIG).await, History::of(&place.requests(), REQUEST).await);
-    let _operator = place.start_with(short).await;
-    place.create_config().await;
-    place.create_request().await;
+        (History::of(&fixture.configs(), CONFIG).await, History::of(&fixture.requests(), REQUEST).await);
+    let _operator = fixture.start_with(short).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
     let config = configs.says("SecretNotFound").await;
     assert_eq!(conditions(&config), RECONCILING);
     let begun = config.status.clone().unwrap().failing_since.unwrap();
@@ -45,59 +45,59 @@ async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
     let request = requests.says("AuthenticatorConfigStalled").await;
     assert_eq!(message(&request), format!("AuthenticatorConfig {CONFIG} is Stalled; see its conditions"));
     requests.first("stalled", |request| conditions(request) == STALLED).await;
-    assert_eq!(place.realm.requests(), []);
+    assert_eq!(fixture.realm.requests(), []);
 
-    place.create_secret(&place.token).await;
-    let request = place.request_says("LinkSent").await;
+    fixture.create_secret(&fixture.token).await;
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!((conditions(&request).as_str(), since(&request)), ("Ready=True Succeeded=Unknown", None));
-    assert_eq!(place.mailed(), [job_of(&request)]);
-    let config = place.config_says("Available").await;
+    assert_eq!(fixture.mailed(), [job_of(&request)]);
+    let config = fixture.config_says("Available").await;
     assert_eq!((conditions(&config).as_str(), config.status.unwrap().failing_since), ("Ready=True", None));
 }
 
 #[tokio::test]
 async fn an_identity_that_stays_away_stalls_and_goes_through_once_it_is_there() {
-    let (place, _operator) = Fixture::ready_with(short).await;
-    place.realm.remove_identity(JANE);
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
+    let (fixture, _operator) = Fixture::ready_with(short).await;
+    fixture.realm.remove_identity(JANE);
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
     let request = history.says("IdentityNotFound").await;
     assert_eq!(conditions(&request), RECONCILING);
     let begun = since(&request).unwrap();
     let request = history.first("stalled", |request| conditions(request) == STALLED).await;
     assert_eq!((since(&request).unwrap(), reason(&request)), (begun, "IdentityNotFound"));
-    place.realm.add_identity(Identity::active(JANE, "jane@example.com"));
-    let request = place.request_says("LinkSent").await;
-    assert_eq!((since(&request), place.mailed()), (None, vec![job_of(&request)]));
+    fixture.realm.add_identity(Identity::active(JANE, "jane@example.com"));
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!((since(&request), fixture.mailed()), (None, vec![job_of(&request)]));
 }
 
 #[tokio::test]
 async fn another_cause_does_not_begin_the_period_anew_and_neither_does_an_outage() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
-    place.realm.remove_identity(JANE);
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    fixture.realm.remove_identity(JANE);
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
     let begun = since(&history.says("IdentityNotFound").await).unwrap();
-    place.realm.pause();
+    fixture.realm.pause();
     let request = history.says("ServiceUnavailable").await;
     assert_eq!((since(&request), conditions(&request).as_str()), (Some(begun.clone()), RECONCILING));
-    place.realm.add_identity(Identity::active(JANE, "jane@example.com").status(Some("suspended")));
-    place.realm.resume();
+    fixture.realm.add_identity(Identity::active(JANE, "jane@example.com").status(Some("suspended")));
+    fixture.realm.resume();
     let request = history.says("IdentityNotActive").await;
     assert_eq!(since(&request), Some(begun));
 }
 
 #[tokio::test]
 async fn a_restart_does_not_begin_the_period_anew() {
-    let (place, operator) = Fixture::ready().await;
-    place.realm.remove_identity(JANE);
-    place.create_request().await;
-    let request = place.request_says("IdentityNotFound").await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.realm.remove_identity(JANE);
+    fixture.create_request().await;
+    let request = fixture.request_says("IdentityNotFound").await;
     assert_eq!(conditions(&request), RECONCILING);
     let begun = since(&request).unwrap();
     operator.stop().await;
-    let history = History::of(&place.requests(), REQUEST).await;
-    let _next = place.start_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    let _next = fixture.start_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
     // Its first word is that the period is over.
     let request = history.first("a word of the next operator", |_| true).await;
     assert_eq!((conditions(&request).as_str(), since(&request)), (STALLED, Some(begun)));
@@ -105,18 +105,18 @@ async fn a_restart_does_not_begin_the_period_anew() {
 
 #[tokio::test]
 async fn what_a_clock_left_that_was_an_hour_ahead_begins_anew_and_nothing_is_lost_by_one_that_was_behind() {
-    let (place, operator) = Fixture::ready().await;
-    place.realm.set_identity_status(JANE, "suspended");
-    place.create_request().await;
-    let begun: jiff::Timestamp = since(&place.request_says("IdentityNotActive").await).unwrap().parse().unwrap();
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.realm.set_identity_status(JANE, "suspended");
+    fixture.create_request().await;
+    let begun: jiff::Timestamp = since(&fixture.request_says("IdentityNotActive").await).unwrap().parse().unwrap();
     operator.stop().await;
     for (hours, row) in [(1, RECONCILING), (-1, STALLED)] {
         let left = (begun + jiff::SignedDuration::from_hours(hours)).to_string();
         let edit = Patch::Merge(json!({"status": {"failingSince": left}}));
-        place.requests().patch_status(REQUEST, &PatchParams::default(), &edit).await.unwrap();
-        let history = History::of(&place.requests(), REQUEST).await;
-        let next = place.start().await;
-        place
+        fixture.requests().patch_status(REQUEST, &PatchParams::default(), &edit).await.unwrap();
+        let history = History::of(&fixture.requests(), REQUEST).await;
+        let next = fixture.start().await;
+        fixture
             .change_request(json!({"postBindingRedirectURI": format!("https://app.example.com/{hours}")}))
             .await
             .unwrap();
@@ -127,66 +127,66 @@ async fn what_a_clock_left_that_was_an_hour_ahead_begins_anew_and_nothing_is_los
         assert_eq!((conditions(&request).as_str(), since(&request) == Some(left.clone())), (row, hours < 0), "{left}");
         next.stop().await;
     }
-    place.realm.set_identity_status(JANE, "active");
-    let _last = place.start().await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.mailed().len(), 1);
+    fixture.realm.set_identity_status(JANE, "active");
+    let _last = fixture.start().await;
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.mailed().len(), 1);
 }
 
 #[tokio::test]
 async fn an_outage_never_stalls() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
-    place.realm.pause();
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
-    place.request_says("ServiceUnavailable").await;
-    eventually("it was tried three times", || place.calls(Operation::GetIdentity) >= 3).await;
-    place.realm.resume();
-    place.request_says("LinkSent").await;
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
+    fixture.realm.pause();
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
+    fixture.request_says("ServiceUnavailable").await;
+    eventually("it was tried three times", || fixture.calls(Operation::GetIdentity) >= 3).await;
+    fixture.realm.resume();
+    fixture.request_says("LinkSent").await;
     let rows: Vec<_> = history.versions().iter().map(conditions).collect();
     assert!(rows.iter().any(|row| row == RECONCILING) && !rows.iter().any(|row| row.contains("Stalled")), "{rows:?}");
     assert!(history.versions().iter().all(|request| since(request).is_none()));
-    assert_eq!(place.mailed().len(), 1);
+    assert_eq!(fixture.mailed().len(), 1);
 }
 
 #[tokio::test]
 async fn a_raised_attempt_that_is_held_up_stalls_too_and_its_link_lives() {
-    let (place, _operator) = Fixture::ready_with(short).await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.realm.set_identity_status(JANE, "suspended");
-    place.change_request(json!({"attempt": 2})).await.unwrap();
+    let (fixture, _operator) = Fixture::ready_with(short).await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.set_identity_status(JANE, "suspended");
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let stalled = |request: &EnrollmentRequest| conditions(request) == STALLED;
-    let request = wait_for(place.requests(), REQUEST, "is stalled", stalled).await;
+    let request = wait_for(fixture.requests(), REQUEST, "is stalled", stalled).await;
     assert_eq!((reason(&request), job_of(&request)), ("IdentityNotActive", first.clone()));
-    assert_eq!((place.remote_state(&first).as_str(), place.revocations().len()), ("LINK_SENT", 0));
+    assert_eq!((fixture.remote_state(&first).as_str(), fixture.revocations().len()), ("LINK_SENT", 0));
     // Taken back, nothing is owed any more.
-    place.change_request(json!({"attempt": 1})).await.unwrap();
-    let request = place.request_says("LinkSent").await;
+    fixture.change_request(json!({"attempt": 1})).await.unwrap();
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!((conditions(&request).as_str(), since(&request)), ("Ready=True Succeeded=Unknown", None));
-    assert_eq!(place.mailed(), [first]);
+    assert_eq!(fixture.mailed(), [first]);
 }
 
 /// One expired token must not turn a fleet red, nor write to all of it; and a change that asks for nothing was seen.
 #[tokio::test]
 async fn a_settled_request_keeps_its_row_when_looks_fail_and_moves_its_generation_alone() {
-    let (place, _operator) = Fixture::ready_with(|settings| {
+    let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         short(settings);
         settings.grace_period = Duration::from_millis(1);
     })
     .await;
-    place.create_request().await;
-    let sent = place.request_says("LinkSent").await;
-    place.realm.set_token("another");
-    let reads = || place.calls(Operation::GetJob);
+    fixture.create_request().await;
+    let sent = fixture.request_says("LinkSent").await;
+    fixture.realm.set_token("another");
+    let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
     eventually("the job was refused three times", || reads() >= before + 3).await;
-    let now = place.request_says("LinkSent").await;
+    let now = fixture.request_says("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
 
-    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    let request = place.request_is_looked_at().await;
+    fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    let request = fixture.request_is_looked_at().await;
     assert_eq!(request.metadata.generation, Some(2));
     let but_the_generation = |request: &EnrollmentRequest| {
         let mut status = request.status.clone().unwrap();
@@ -195,5 +195,5 @@ async fn a_settled_request_keeps_its_row_when_looks_fail_and_moves_its_generatio
         status
     };
     assert_eq!(but_the_generation(&request), but_the_generation(&sent));
-    assert_eq!(place.mailed().len(), 1);
+    assert_eq!(fixture.mailed().len(), 1);
 }

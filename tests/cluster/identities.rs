@@ -37,25 +37,25 @@ const CASES: [Case; 3] = [
 #[tokio::test]
 async fn an_identity_that_cannot_be_enrolled_is_waited_for() {
     futures::future::join_all(CASES.map(|case| async move {
-        let (place, _operator) = Fixture::ready().await;
-        (case.before)(&place.realm);
-        place.create_request().await;
-        let request = place.request_says(case.reason).await;
+        let (fixture, _operator) = Fixture::ready().await;
+        (case.before)(&fixture.realm);
+        fixture.create_request().await;
+        let request = fixture.request_says(case.reason).await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         assert_eq!(message(&request), case.sentence);
-        assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-        (case.mend)(&place.realm);
-        place.request_says("LinkSent").await;
-        assert_eq!(place.realm.outbox().len(), 1, "{}", case.reason);
-        assert_eq!(place.calls(Operation::CreateJob), 1, "{}", case.reason);
+        assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+        (case.mend)(&fixture.realm);
+        fixture.request_says("LinkSent").await;
+        assert_eq!(fixture.realm.outbox().len(), 1, "{}", case.reason);
+        assert_eq!(fixture.calls(Operation::CreateJob), 1, "{}", case.reason);
     }))
     .await;
 }
 
 #[tokio::test]
 async fn an_identity_without_a_status_counts_as_active() {
-    let (place, _operator) = Fixture::ready().await;
-    place.realm.set_identity_status(JANE, None);
-    place.create_request().await;
-    place.request_says("LinkSent").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.realm.set_identity_status(JANE, None);
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
 }

@@ -12,7 +12,7 @@ use crate::fixture::{
 #[tokio::test]
 async fn every_state_is_shown_as_it_came_and_has_its_row() {
     const AGAIN: &str = "raise spec.attempt to send another email";
-    let (place, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
     let table = [
         (
             "LINK_OPENED",
@@ -54,65 +54,65 @@ async fn every_state_is_shown_as_it_came_and_has_its_row() {
     ];
     let name = |state: &str| state.to_lowercase().replace('_', "-");
     for (state, ..) in &table {
-        place.realm.add_identity(Identity::active(&name(state), "someone@example.com"));
-        place.create_request_of(&name(state), &name(state)).await;
+        fixture.realm.add_identity(Identity::active(&name(state), "someone@example.com"));
+        fixture.create_request_of(&name(state), &name(state)).await;
     }
     for (state, reason, row, sentence) in table {
-        let sent = place.named_request_says(&name(state), "LinkSent").await;
-        place.realm.set_job_state(&job_of(&sent), state);
-        let request = place.named_request_says(&name(state), reason).await;
+        let sent = fixture.named_request_says(&name(state), "LinkSent").await;
+        fixture.realm.set_job_state(&job_of(&sent), state);
+        let request = fixture.named_request_says(&name(state), reason).await;
         assert_eq!(request.status.as_ref().unwrap().state.as_deref(), Some(state));
         assert_eq!(conditions(&request), row, "{state}");
         assert!(message(&request).starts_with(sentence), "{state}: {}", message(&request));
-        let updated = place.realm.job(&job_of(&sent)).unwrap().update_time;
+        let updated = fixture.realm.job(&job_of(&sent)).unwrap().update_time;
         assert_eq!(request.status.unwrap().update_time, updated, "{state}");
     }
-    assert_eq!(place.realm.outbox().len(), 7, "following sends nothing");
+    assert_eq!(fixture.realm.outbox().len(), 7, "following sends nothing");
 }
 
 #[tokio::test]
 async fn a_complete_job_brings_its_credential_and_is_never_read_again() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    place.realm.set_job_state(&job, "COMPLETE");
-    let request = place.request_says("Complete").await;
-    assert_eq!(request.status.unwrap().credential_id, place.realm.job(&job).unwrap().credential_id);
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.set_job_state(&job, "COMPLETE");
+    let request = fixture.request_says("Complete").await;
+    assert_eq!(request.status.unwrap().credential_id, fixture.realm.job(&job).unwrap().credential_id);
 
-    let reads = |id: &str| place.realm.requests_of(Operation::GetJob).iter().filter(|c| c.path.ends_with(id)).count();
+    let reads = |id: &str| fixture.realm.requests_of(Operation::GetJob).iter().filter(|c| c.path.ends_with(id)).count();
     let before = reads(&job);
     // Another job is read ten times meanwhile.
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
-    place.create_request_of("later", "joe").await;
-    let other = job_of(&place.named_request_says("later", "LinkSent").await);
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("later", "joe").await;
+    let other = job_of(&fixture.named_request_says("later", "LinkSent").await);
     eventually("the other job was read ten times", || reads(&other) >= 10).await;
     assert_eq!(reads(&job), before);
 }
 
 #[tokio::test]
 async fn a_state_may_come_back_from_final() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
     for (state, reason) in [("EXPIRED", "LinkExpired"), ("LINK_OPENED", "LinkOpened"), ("REVOKED", "Revoked")] {
-        place.realm.set_job_state(&job, state);
-        place.request_says(reason).await;
+        fixture.realm.set_job_state(&job, state);
+        fixture.request_says(reason).await;
     }
-    assert_eq!(place.realm.outbox().len(), 1);
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
-    let (place, _operator) = Fixture::ready_with(|settings| {
+    let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = SOON;
     })
     .await;
-    place.create_request().await;
-    let id = job_of(&place.request_says("LinkSent").await);
-    let job = place.realm.job(&id).unwrap();
-    place.realm.remove_job(&id);
-    let request = place.request_says("JobNotFound").await;
+    fixture.create_request().await;
+    let id = job_of(&fixture.request_says("LinkSent").await);
+    let job = fixture.realm.job(&id).unwrap();
+    fixture.realm.remove_job(&id);
+    let request = fixture.request_says("JobNotFound").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False Succeeded=Unknown");
     assert_eq!(
         message(&request),
@@ -123,94 +123,94 @@ async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
     );
     assert_eq!(job_of(&request), id, "what was known of it stays");
     // It is looked for again at the resync interval, and mends itself.
-    place.realm.add_job(job);
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    fixture.realm.add_job(job);
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_job_that_vanished_is_followed_by_the_next_attempt_and_forgotten_with_it() {
-    let (place, operator) = Fixture::ready_with(|settings| {
+    let (fixture, operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = SOON;
     })
     .await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.realm.remove_job(&first);
-    place.request_says("JobNotFound").await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.remove_job(&first);
+    fixture.request_says("JobNotFound").await;
     // So it stays while nobody can look, also for a spec that nobody has looked at, and for the next process.
-    place.realm.set_token("another");
-    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    let request = place.request_is_looked_at().await;
+    fixture.realm.set_token("another");
+    fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    let request = fixture.request_is_looked_at().await;
     assert_eq!(
         (reason(&request), conditions(&request).as_str()),
         ("JobNotFound", "Stalled=True Ready=False Succeeded=Unknown")
     );
     operator.stop().await;
-    place.realm.set_token(&place.token);
-    let _next = place.start_with(following).await;
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = wait_for(place.requests(), REQUEST, "has forgotten the first", |request: &EnrollmentRequest| {
+    fixture.realm.set_token(&fixture.token);
+    let _next = fixture.start_with(following).await;
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    let request = wait_for(fixture.requests(), REQUEST, "has forgotten the first", |request: &EnrollmentRequest| {
         let status = request.status.as_ref().unwrap();
         status.attempt == Some(2) && status.previous_jobs.is_empty()
     })
     .await;
-    assert_eq!((place.mailed(), reason(&request)), (vec![first, job_of(&request)], "LinkSent"));
+    assert_eq!((fixture.mailed(), reason(&request)), (vec![first, job_of(&request)], "LinkSent"));
 }
 
 #[tokio::test]
 async fn following_writes_nothing_while_nothing_changes() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    let history = History::of(&place.requests(), REQUEST).await;
-    let reads = || place.calls(Operation::GetJob);
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
     eventually("the job was read ten times", || reads() >= before + 10).await;
-    place.realm.set_job_state(&job, "LINK_OPENED");
-    place.request_says("LinkOpened").await;
+    fixture.realm.set_job_state(&job, "LINK_OPENED");
+    fixture.request_says("LinkOpened").await;
     eventually("the watch has told of it", || !history.versions().is_empty()).await;
     assert_eq!(history.versions().len(), 1);
 }
 
 #[tokio::test]
 async fn a_look_that_fails_moves_nothing() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.create_request().await;
-    let sent = place.request_says("LinkSent").await;
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.realm.set_token("another");
-    let reads = || place.calls(Operation::GetJob);
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.create_request().await;
+    let sent = fixture.request_says("LinkSent").await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.realm.set_token("another");
+    let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
     eventually("the job was refused twice", || reads() >= before + 2).await;
-    place.realm.set_token(&place.token);
-    place.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
-    place.request_says("LinkOpened").await;
+    fixture.realm.set_token(&fixture.token);
+    fixture.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
+    fixture.request_says("LinkOpened").await;
     eventually("the watch has told of it", || !history.versions().is_empty()).await;
     assert_eq!(history.versions().len(), 1);
 }
 
 #[tokio::test]
 async fn a_link_is_looked_at_when_it_expires() {
-    let (place, _operator) = Fixture::ready_with(|settings| {
+    let (fixture, _operator) = Fixture::ready_with(|settings| {
         settings.job_poll_min = SOON;
         settings.job_poll_max = NEVER;
     })
     .await;
-    place.create_request().await;
-    let id = job_of(&place.request_says("LinkSent").await);
+    fixture.create_request().await;
+    let id = job_of(&fixture.request_says("LinkSent").await);
     // As if it had been made long ago: a tenth of its age is never due.
-    let created: jiff::Timestamp = place.realm.job(&id).unwrap().create_time.unwrap().parse().unwrap();
+    let created: jiff::Timestamp = fixture.realm.job(&id).unwrap().create_time.unwrap().parse().unwrap();
     let soon = created + jiff::SignedDuration::from_secs(4);
-    place.realm.edit_job(&id, |job| {
+    fixture.realm.edit_job(&id, |job| {
         job.create_time = Some("2020-01-01T00:00:00Z".to_owned());
         job.expire_time = Some(soon.to_string());
     });
-    wait_for(place.requests(), REQUEST, "knows when it expires", move |request: &EnrollmentRequest| {
+    wait_for(fixture.requests(), REQUEST, "knows when it expires", move |request: &EnrollmentRequest| {
         request.status.as_ref().is_some_and(|status| status.expire_time == Some(soon.to_string()))
     })
     .await;
-    place.realm.set_job_state(&id, "EXPIRED");
-    place.request_says("LinkExpired").await;
+    fixture.realm.set_job_state(&id, "EXPIRED");
+    fixture.request_says("LinkExpired").await;
 }

@@ -22,22 +22,22 @@ async fn two() -> (Fixture, Process, Process) {
 
 /// The same, with another way for the leader.
 async fn two_with(access: &Access<'_>) -> (Fixture, Process, Process) {
-    let place = Fixture::new().await;
-    let leader = place.spawn(access, &LEADER_ELECT).await;
-    place.create_config().await;
-    place.config_says("Available").await;
-    let standby = place.spawn(&Access::shared(), &LEADER_ELECT).await;
+    let fixture = Fixture::new().await;
+    let leader = fixture.spawn(access, &LEADER_ELECT).await;
+    fixture.create_config().await;
+    fixture.config_says("Available").await;
+    let standby = fixture.spawn(&Access::shared(), &LEADER_ELECT).await;
     eventually("the other one stands by", || standby.said("Standing by: another process is the leader").len() == 1)
         .await;
-    (place, leader, standby)
+    (fixture, leader, standby)
 }
 
-fn leases(place: &Fixture) -> Api<Lease> {
-    Api::namespaced(place.client.clone(), &place.operator_namespace)
+fn leases(fixture: &Fixture) -> Api<Lease> {
+    Api::namespaced(fixture.client.clone(), &fixture.operator_namespace)
 }
 
-async fn lease(place: &Fixture) -> LeaseSpec {
-    leases(place).get(LEASE).await.unwrap().spec.unwrap()
+async fn lease(fixture: &Fixture) -> LeaseSpec {
+    leases(fixture).get(LEASE).await.unwrap().spec.unwrap()
 }
 
 fn leads(process: &Process) -> bool {
@@ -45,10 +45,10 @@ fn leads(process: &Process) -> bool {
 }
 
 /// The record of the next leader, and how long it took from the last time that the one before had renewed its own.
-async fn taken_over(place: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration) {
+async fn taken_over(fixture: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration) {
     let last = before.clone();
     let seen = parking_lot::Mutex::new(last);
-    let after = wait_for(leases(place), LEASE, "has another holder", |lease: &Lease| {
+    let after = wait_for(leases(fixture), LEASE, "has another holder", |lease: &Lease| {
         let spec = lease.spec.as_ref().unwrap();
         let ours = spec.holder_identity == before.holder_identity;
         if ours {
@@ -65,125 +65,125 @@ async fn taken_over(place: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration
 }
 
 /// The one request is settled by the one email.
-async fn assert_one_email(place: &Fixture) {
-    let request = place.request_says("LinkSent").await;
-    let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
+async fn assert_one_email(fixture: &Fixture) {
+    let request = fixture.request_says("LinkSent").await;
+    let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
     assert_eq!(job_of(&request), email.job_id);
 }
 
 #[tokio::test]
 async fn a_standby_is_ready_and_acts_when_the_lease_of_a_leader_that_was_killed_has_run_out() {
-    let (place, leader, standby) = two().await;
+    let (fixture, leader, standby) = two().await;
     eventually("it is ready", || standby.get("/readyz") == (200, "ok".to_owned())).await;
     assert_eq!(leader.get("/readyz"), (200, "ok".to_owned()));
-    let before = lease(&place).await;
+    let before = lease(&fixture).await;
     let log = standby.log();
     let named = log
         .iter()
         .filter(|line| line["holder"].is_string() && line["holder"].as_str() == before.holder_identity.as_deref());
     assert_eq!(named.count(), 1, "{log:?}");
     leader.kill();
-    place.create_request().await;
-    let (after, took) = taken_over(&place, &before).await;
+    fixture.create_request().await;
+    let (after, took) = taken_over(&fixture, &before).await;
     assert!(took >= Duration::from_secs(15), "after {took:?}, while the other one could have been alive");
     assert!(took < Duration::from_secs(30), "{took:?}");
     assert_eq!(after.lease_transitions, Some(2));
-    assert_one_email(&place).await;
+    assert_one_email(&fixture).await;
     assert!(leads(&standby));
 }
 
 #[tokio::test]
 async fn a_leader_that_is_asked_to_end_gives_the_lease_up_and_the_standby_acts_at_once() {
-    let (place, leader, standby) = two().await;
-    let before = lease(&place).await;
+    let (fixture, leader, standby) = two().await;
+    let before = lease(&fixture).await;
     let (code, printed) = leader.stop();
     assert_eq!(code, Some(0), "{printed}");
-    place.create_request().await;
-    let (_, took) = taken_over(&place, &before).await;
+    fixture.create_request().await;
+    let (_, took) = taken_over(&fixture, &before).await;
     assert!(took < Duration::from_secs(15), "after {took:?}: it waited for the lease to run out");
-    assert_one_email(&place).await;
+    assert_one_email(&fixture).await;
     assert!(leads(&standby));
 }
 
 #[tokio::test]
 async fn a_send_under_way_comes_to_its_end_and_is_written_down_before_the_lease_is_given_up() {
-    let (place, leader, standby) = two().await;
-    place.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(4))).on(Operation::CreateJob).once());
-    place.create_request().await;
-    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    let (fixture, leader, standby) = two().await;
+    fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(4))).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
     let (code, printed) = leader.stop();
     assert_eq!(code, Some(0), "{printed}");
-    let written = place.requests().get(REQUEST).await.unwrap().status.unwrap();
-    assert_eq!((written.send, written.job_id.as_ref()), (None, Some(&place.realm.outbox()[0].job_id)));
+    let written = fixture.requests().get(REQUEST).await.unwrap().status.unwrap();
+    assert_eq!((written.send, written.job_id.as_ref()), (None, Some(&fixture.realm.outbox()[0].job_id)));
     eventually("the standby leads", || leads(&standby)).await;
-    assert_one_email(&place).await;
-    let [send] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("it was sent again") };
-    let taken = lease(&place).await.acquire_time.unwrap().0;
+    assert_one_email(&fixture).await;
+    let [send] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("it was sent again") };
+    let taken = lease(&fixture).await.acquire_time.unwrap().0;
     assert!(taken.duration_since(send.time).unsigned_abs() > Duration::from_secs(4), "it had not been answered yet");
 }
 
 #[tokio::test]
 async fn a_leader_killed_with_a_send_under_way_leaves_one_email() {
-    let (place, leader, _standby) = two().await;
-    place.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
-    place.create_request().await;
-    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    let (fixture, leader, _standby) = two().await;
+    fixture.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
     leader.kill();
-    assert_one_email(&place).await;
-    assert_eq!(place.calls(Operation::CreateJob), 1);
+    assert_one_email(&fixture).await;
+    assert_eq!(fixture.calls(Operation::CreateJob), 1);
 }
 
 #[tokio::test]
 async fn a_leader_whose_api_server_falls_silent_finishes_its_send_begins_no_other_and_ends_with_1() {
     let (access, proxy) = Access::shared().through(Way::Open);
-    let (place, leader, standby) = two_with(&access).await;
+    let (fixture, leader, standby) = two_with(&access).await;
     // It is answered when the lease is lost, and the standby does not lead yet, or has just begun to.
-    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(14))).on(Operation::CreateJob).once());
-    place.create_request().await;
-    eventually("it sends", || place.calls(Operation::CreateJob) == 1).await;
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(14))).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    eventually("it sends", || fixture.calls(Operation::CreateJob) == 1).await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     let slow = Rule::new(Effect::Delay(Duration::from_secs(11))).on(Operation::ListJobs).about("joe").once();
-    let slow = place.realm.fault(slow);
-    place.create_request_of("later", "joe").await;
-    eventually("it is about to send again", || place.realm.fired(slow) == 1).await;
+    let slow = fixture.realm.fault(slow);
+    fixture.create_request_of("later", "joe").await;
+    eventually("it is about to send again", || fixture.realm.fired(slow) == 1).await;
     proxy.set(Way::Silent);
     let (code, printed) = leader.end();
     assert_eq!(code, Some(1), "{printed}");
-    let sends = place.realm.requests_of(Operation::CreateJob);
+    let sends = fixture.realm.requests_of(Operation::CreateJob);
     assert!(matches!(sends[0].outcome, Outcome::Answered(_)), "it did not wait for the answer: {sends:?}");
     let said = format!(
         "error: leader election lost: the Lease {}/{LEASE} was not renewed within 10 s (no response from the Kubernetes \
          API within 3 s); another process may be the leader now\n",
-        place.operator_namespace
+        fixture.operator_namespace
     );
     assert!(printed.ends_with(&said), "{printed}");
-    place.request_says("LinkSent").await;
-    place.named_request_says("later", "LinkSent").await;
+    fixture.request_says("LinkSent").await;
+    fixture.named_request_says("later", "LinkSent").await;
     assert!(leads(&standby));
-    assert_eq!(place.realm.outbox().len(), 2);
-    let [_, later] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("there are not two sends") };
-    assert!(later.time > lease(&place).await.acquire_time.unwrap().0, "it is the next leader that sent it");
+    assert_eq!(fixture.realm.outbox().len(), 2);
+    let [_, later] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there are not two sends") };
+    assert!(later.time > lease(&fixture).await.acquire_time.unwrap().0, "it is the next leader that sent it");
 }
 
 #[tokio::test]
 async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1() {
-    let (place, leader, standby) = two().await;
-    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(10))).on(Operation::ListJobs).once());
-    place.create_request().await;
-    eventually("it is about to send", || place.calls(Operation::ListJobs) == 1).await;
+    let (fixture, leader, standby) = two().await;
+    fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(10))).on(Operation::ListJobs).once());
+    fixture.create_request().await;
+    eventually("it is about to send", || fixture.calls(Operation::ListJobs) == 1).await;
     let theirs = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 20}});
-    patch(&leases(&place), LEASE, theirs).await.unwrap();
+    patch(&leases(&fixture), LEASE, theirs).await.unwrap();
     let (code, printed) = leader.end();
     assert_eq!(code, Some(1), "{printed}");
     let said = format!(
         "error: leader election lost: the Lease {}/{LEASE} is now held by somebody-else\n",
-        place.operator_namespace
+        fixture.operator_namespace
     );
     assert!(printed.ends_with(&said), "{printed}");
-    let request = place.requests().get(REQUEST).await.unwrap();
+    let request = fixture.requests().get(REQUEST).await.unwrap();
     assert_eq!(message(&request), "The operator is shutting down; the next process continues");
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     // That somebody never renews it.
-    assert_one_email(&place).await;
+    assert_one_email(&fixture).await;
     assert!(leads(&standby));
 }

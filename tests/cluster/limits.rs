@@ -28,17 +28,17 @@ fn too_many(realm: &RealmHandle, operation: Operation) {
 }
 
 /// Requests of these names, each for somebody of its own.
-async fn create_requests(place: &Fixture, names: &[String]) {
+async fn create_requests(fixture: &Fixture, names: &[String]) {
     for name in names {
-        let identity = format!("{}-{name}", place.namespace);
-        place.realm.add_identity(Identity::active(&identity, &format!("{identity}@example.com")));
-        place.create_request_of(name, &identity).await;
+        let identity = format!("{}-{name}", fixture.namespace);
+        fixture.realm.add_identity(Identity::active(&identity, &format!("{identity}@example.com")));
+        fixture.create_request_of(name, &identity).await;
     }
 }
 
 /// Waits until all of them say this.
-async fn all_say(place: &Fixture, names: &[String], wanted: &str) -> Vec<EnrollmentRequest> {
-    join_all(names.iter().map(|name| place.named_request_says(name, wanted))).await
+async fn all_say(fixture: &Fixture, names: &[String], wanted: &str) -> Vec<EnrollmentRequest> {
+    join_all(names.iter().map(|name| fixture.named_request_says(name, wanted))).await
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -47,27 +47,28 @@ fn names(count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_tenant_and_no_other_tenant() {
-    let (place, elsewhere) = (Fixture::new().await, Fixture::new().await);
-    let (beside, realm_beside) = (place.beside().await, place.with_another_realm().await);
-    let other_tenant = elsewhere.seen_from(&place).await;
-    let _operator = place
+    let (fixture, elsewhere) = (Fixture::new().await, Fixture::new().await);
+    let (beside, realm_beside) = (fixture.beside().await, fixture.with_another_realm().await);
+    let other_tenant = elsewhere.seen_from(&fixture).await;
+    let _operator = fixture
         .start_with(|settings| {
-            settings.watch_namespaces = [&place, &beside, &other_tenant].map(|place| place.namespace.clone()).to_vec();
+            settings.watch_namespaces =
+                [&fixture, &beside, &other_tenant].map(|fixture| fixture.namespace.clone()).to_vec();
         })
         .await;
-    for place in [&place, &beside, &other_tenant] {
-        place.create_config().await;
-        place.config_says("Available").await;
+    for fixture in [&fixture, &beside, &other_tenant] {
+        fixture.create_config().await;
+        fixture.config_says("Available").await;
     }
-    too_many(&place.realm, Operation::GetIdentity);
-    place.create_request().await;
-    place.request_says("RateLimited").await;
-    assert_eq!(calls(&place.realm).0, 1);
-    let before = calls(&place.realm).1;
+    too_many(&fixture.realm, Operation::GetIdentity);
+    fixture.create_request().await;
+    fixture.request_says("RateLimited").await;
+    assert_eq!(calls(&fixture.realm).0, 1);
+    let before = calls(&fixture.realm).1;
 
     // Another object, another kind, another namespace, another realm: each says that it waits, and is not looked at.
-    place.create_request_of("another", "somebody").await;
-    let waiting = place.named_request_says("another", "RateLimited").await;
+    fixture.create_request_of("another", "somebody").await;
+    let waiting = fixture.named_request_says("another", "RateLimited").await;
     assert_eq!(conditions(&waiting), "Reconciling=True Ready=False");
     assert_eq!(
         message(&waiting),
@@ -79,72 +80,72 @@ async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_t
     realm_beside.named_config_says("in-another-realm", "RateLimited").await;
     other_tenant.create_request().await;
     other_tenant.request_says("LinkSent").await;
-    assert_eq!(calls(&place.realm).1, before, "no call was made");
-    assert_eq!(place.realm.outbox(), []);
+    assert_eq!(calls(&fixture.realm).1, before, "no call was made");
+    assert_eq!(fixture.realm.outbox(), []);
     assert_eq!(elsewhere.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn who_waits_writes_once_and_what_is_settled_keeps_its_row() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    place.create_request().await;
-    let settled = place.request_says("LinkSent").await;
-    let config = place.config_says("Available").await;
-    too_many(&place.realm, Operation::GetJob);
-    eventually("a look at the job was one too many", || calls(&place.realm).0 == 1).await;
-    let before = calls(&place.realm).1;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    fixture.create_request().await;
+    let settled = fixture.request_says("LinkSent").await;
+    let config = fixture.config_says("Available").await;
+    too_many(&fixture.realm, Operation::GetJob);
+    eventually("a look at the job was one too many", || calls(&fixture.realm).0 == 1).await;
+    let before = calls(&fixture.realm).1;
 
-    place.realm.add_identity(Identity::active("new", "new@example.com"));
-    let history = History::of(&place.requests(), "new").await;
-    place.create_request_of("new", "new").await;
+    fixture.realm.add_identity(Identity::active("new", "new@example.com"));
+    let history = History::of(&fixture.requests(), "new").await;
+    fixture.create_request_of("new", "new").await;
     history.says("RateLimited").await;
     // Whatever wakes it, it has said it.
     for value in ["one", "two"] {
-        place.annotate_request("new", value).await;
-        place.annotate_request(REQUEST, value).await;
+        fixture.annotate_request("new", value).await;
+        fixture.annotate_request(REQUEST, value).await;
     }
-    place.create_request_of("newer", JANE).await;
-    place.named_request_says("newer", "RateLimited").await;
+    fixture.create_request_of("newer", JANE).await;
+    fixture.named_request_says("newer", "RateLimited").await;
     let statuses = |history: &History<EnrollmentRequest>| {
         let mut said: Vec<_> = history.versions().into_iter().filter_map(|version| version.status).collect();
         said.dedup();
         said.into_iter().filter(|status| status.observed_generation == Some(1)).count()
     };
     assert_eq!(statuses(&history), 1);
-    let now = place.request_says("LinkSent").await;
+    let now = fixture.request_says("LinkSent").await;
     assert_eq!(now.status, settled.status);
-    assert_eq!(place.config_says("Available").await.metadata.resource_version, config.metadata.resource_version);
-    assert_eq!(calls(&place.realm).1, before);
+    assert_eq!(fixture.config_says("Available").await.metadata.resource_version, config.metadata.resource_version);
+    assert_eq!(calls(&fixture.realm).1, before);
 }
 
 #[tokio::test]
 async fn a_pause_is_kept_in_the_middle_of_a_look_and_what_was_announced_is_taken_back() {
-    let (place, _operator) = Fixture::ready().await;
-    let history = History::of(&place.requests(), REQUEST).await;
+    let (fixture, _operator) = Fixture::ready().await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
     let busy = Reply::too_many_requests(Some(2));
-    place.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::CreateJob).once());
-    place.create_request().await;
+    fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::CreateJob).once());
+    fixture.create_request().await;
     let waiting = history.says("RateLimited").await;
     assert_eq!(waiting.status.as_ref().unwrap().send, None, "there is no doubt");
-    place.request_says("LinkSent").await;
-    let all = place.realm.requests_of_tenant();
+    fixture.request_says("LinkSent").await;
+    let all = fixture.realm.requests_of_tenant();
     let at = all.iter().position(|call| call.outcome == Outcome::Answered(429)).unwrap();
     assert!(all.len() > at + 1, "and then it went on");
     assert!(all[at + 1].time.duration_since(all[at].time).as_secs() >= 2, "but no call before the pause was over");
-    assert_eq!(place.realm.outbox().len(), 1);
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn a_server_error_that_asks_for_a_pause_holds_back_the_tenant() {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     let reply = Reply::unavailable().header("retry-after", &NEVER.to_string());
-    place.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetIdentity).once());
-    place.create_request().await;
-    place.request_says("ServiceUnavailable").await;
-    let before = calls(&place.realm).1;
-    place.create_request_of("another", "somebody").await;
-    place.named_request_says("another", "RateLimited").await;
-    assert_eq!(calls(&place.realm).1, before);
+    fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetIdentity).once());
+    fixture.create_request().await;
+    fixture.request_says("ServiceUnavailable").await;
+    let before = calls(&fixture.realm).1;
+    fixture.create_request_of("another", "somebody").await;
+    fixture.named_request_says("another", "RateLimited").await;
+    assert_eq!(calls(&fixture.realm).1, before);
 }
 
 #[tokio::test]
@@ -153,20 +154,20 @@ async fn many_requests_under_a_quota_send_one_email_each_with_few_calls_too_many
 }
 
 async fn under_a_quota(tells: Tells) {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     let names = names(40);
     let quota = Quota { calls: 30, window: Duration::from_secs(2), tells };
-    place.realm.set_quota(quota);
+    fixture.realm.set_quota(quota);
     let started = std::time::Instant::now();
-    create_requests(&place, &names).await;
-    all_say(&place, &names, "LinkSent").await;
-    let (too_many, all) = calls(&place.realm);
+    create_requests(&fixture, &names).await;
+    all_say(&fixture, &names, "LinkSent").await;
+    let (too_many, all) = calls(&fixture.realm);
     let took = started.elapsed();
     println!("{tells:?}: 40 requests took {all} calls, {too_many} of them too many, in {took:?}");
-    let mut mailed: Vec<_> = place.realm.outbox().into_iter().map(|email| email.identity_id).collect();
+    let mut mailed: Vec<_> = fixture.realm.outbox().into_iter().map(|email| email.identity_id).collect();
     mailed.sort();
     mailed.dedup();
-    assert_eq!((mailed.len(), place.realm.outbox().len()), (40, 40), "{tells:?}");
+    assert_eq!((mailed.len(), fixture.realm.outbox().len()), (40, 40), "{tells:?}");
     assert!(too_many * 5 < all, "{tells:?}: {too_many} of {all} calls were too many");
     // A machine that is too busy to make more calls than the quota lets through has none too many.
     let by_quota = quota.window * (u32::try_from(all).unwrap() / quota.calls);
@@ -179,9 +180,9 @@ async fn a_namespace_with_few_requests_is_not_behind_one_with_many() {
     let few = many.beside().await;
     let both = [many.namespace.clone(), few.namespace.clone()].to_vec();
     let _operator = many.start_with(|settings| settings.watch_namespaces = both).await;
-    for place in [&many, &few] {
-        place.create_config().await;
-        place.config_says("Available").await;
+    for fixture in [&many, &few] {
+        fixture.create_config().await;
+        fixture.config_says("Available").await;
     }
     let quota = Quota { calls: 12, window: Duration::from_secs(2), tells: Tells::Seconds };
     many.realm.set_quota(quota);
@@ -200,14 +201,14 @@ async fn a_namespace_with_few_requests_is_not_behind_one_with_many() {
 
 #[tokio::test]
 async fn a_deletion_waits_for_its_turn_and_goes_on_when_it_has_come() {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     let busy = Reply::too_many_requests(Some(1));
-    place.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::GetConfig).once());
-    let history = History::of(&place.configs(), CONFIG).await;
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::GetConfig).once());
+    let history = History::of(&fixture.configs(), CONFIG).await;
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     let waiting = history.says("RateLimited").await;
     assert_eq!(conditions(&waiting), "Ready=True", "being deleted, it keeps its row");
     assert!(!waiting.conditions().is_empty());
-    wait_until_gone(place.configs(), CONFIG).await;
-    assert_eq!(place.realm.configs(), []);
+    wait_until_gone(fixture.configs(), CONFIG).await;
+    assert_eq!(fixture.realm.configs(), []);
 }

@@ -21,35 +21,35 @@ fn trace(call: &Recorded) -> &str {
 
 #[tokio::test]
 async fn a_transition_is_one_line_that_leads_to_its_calls_and_at_rest_there_is_none() {
-    let place = Fixture::new().await;
-    let process = place.spawn(&Access::shared(), &["--job-poll-min", "1s", "--job-poll-max", "1s"]).await;
-    place.create_config().await;
-    place.config_says("Available").await;
-    place.create_request().await;
-    place.request_says("LinkSent").await;
+    let fixture = Fixture::new().await;
+    let process = fixture.spawn(&Access::shared(), &["--job-poll-min", "1s", "--job-poll-max", "1s"]).await;
+    fixture.create_config().await;
+    fixture.config_says("Available").await;
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
     eventually("it is told", || transitions(&process).iter().any(|(reason, _)| reason == "LinkSent")).await;
-    let [sent] = &place.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
+    let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
     let told = transitions(&process);
     assert_eq!(told.last().unwrap(), &("LinkSent".to_owned(), trace(sent).to_owned()));
     for operation in [Operation::GetIdentity, Operation::ListJobs] {
-        let calls = place.realm.requests_of(operation);
+        let calls = fixture.realm.requests_of(operation);
         assert_eq!(trace(calls.last().unwrap()), trace(sent), "one look is one trace: {calls:?}");
     }
 
     // At rest, however often the job is read.
-    let (reads, lines) = (|| place.realm.requests_of(Operation::GetJob), process.log().len());
+    let (reads, lines) = (|| fixture.realm.requests_of(Operation::GetJob), process.log().len());
     eventually("it is read", || reads().len() > 3).await;
     assert_eq!(process.log().len(), lines, "{:?}", &process.log()[lines..]);
     let mut traces: Vec<_> = reads().iter().map(|call| trace(call).to_owned()).collect();
     traces.dedup();
     assert!(traces.len() > 3, "each look is a trace of its own");
 
-    place.realm.set_job_state(&place.mailed()[0], "COMPLETE");
+    fixture.realm.set_job_state(&fixture.mailed()[0], "COMPLETE");
     eventually("it is told", || transitions(&process).len() > told.len()).await;
     let told = transitions(&process).split_off(told.len());
     let last = reads().last().map(|call| trace(call).to_owned());
     assert_eq!(told, [("Complete".to_owned(), last.unwrap())]);
 
-    place.delete_request(REQUEST).await;
+    fixture.delete_request(REQUEST).await;
     eventually("its end is told", || transitions(&process).last().unwrap().0 == "Deleting").await;
 }

@@ -18,21 +18,24 @@ async fn the_second_one_in_doubt_does_not_take_the_first_ones_job_though_a_list_
     // One list may show it at once: that says nothing about the next ones, which come from elsewhere.
     let cases = [(Effect::LoseRequest, 0), (Effect::LoseRequest, 1), (Effect::LoseAnswer, 1)];
     futures::future::join_all(cases.map(|(effect, prompt)| async move {
-        let (place, _operator) = Fixture::ready_with(|settings| {
+        let (fixture, _operator) = Fixture::ready_with(|settings| {
             settings.request_timeout = Duration::from_secs(2);
             settings.settle_time = SETTLE;
         })
         .await;
-        place.create_request().await;
-        let first = job_of(&place.request_says("LinkSent").await);
-        place.realm.fault(Rule::new(Effect::LagList(LAG)).on(Operation::ListJobs).skip(prompt));
-        place.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob).once());
-        place.delete_request(REQUEST).await;
-        wait_until_gone(place.requests(), REQUEST).await;
-        place.create_request().await;
-        let second = job_of(&place.request_says("LinkSent").await);
-        assert_eq!(place.mailed(), [first.clone(), second.clone()], "{effect:?} {prompt}");
-        assert_eq!((place.remote_state(&first), place.remote_state(&second)), ("REVOKED".into(), "LINK_SENT".into()));
+        fixture.create_request().await;
+        let first = job_of(&fixture.request_says("LinkSent").await);
+        fixture.realm.fault(Rule::new(Effect::LagList(LAG)).on(Operation::ListJobs).skip(prompt));
+        fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob).once());
+        fixture.delete_request(REQUEST).await;
+        wait_until_gone(fixture.requests(), REQUEST).await;
+        fixture.create_request().await;
+        let second = job_of(&fixture.request_says("LinkSent").await);
+        assert_eq!(fixture.mailed(), [first.clone(), second.clone()], "{effect:?} {prompt}");
+        assert_eq!(
+            (fixture.remote_state(&first), fixture.remote_state(&second)),
+            ("REVOKED".into(), "LINK_SENT".into())
+        );
     }))
     .await;
 }
@@ -42,18 +45,18 @@ async fn a_job_that_is_old_by_the_services_own_clock_is_not_waited_for_also_afte
     let long = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.settle_time = Duration::from_secs(600);
     };
-    let (place, operator) = Fixture::ready_with(long).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
+    let (fixture, operator) = Fixture::ready_with(long).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
     operator.stop().await;
-    let _next = place.start_with(long).await;
+    let _next = fixture.start_with(long).await;
     // By the service's clock it is not old enough yet, and this process does not know it for longer.
-    place.delete_request(REQUEST).await;
-    let request = place.request_says("Deleting").await;
+    fixture.delete_request(REQUEST).await;
+    let request = fixture.request_says("Deleting").await;
     assert_eq!(message(&request), "Waiting until the last job is visible in job lists");
-    assert_eq!(place.remote_state(&job), "REVOKED");
-    place.realm.set_clock_skew(SignedDuration::from_secs(600 + 60));
+    assert_eq!(fixture.remote_state(&job), "REVOKED");
+    fixture.realm.set_clock_skew(SignedDuration::from_secs(600 + 60));
     // A change wakes it; by this machine's clock it would wait for the settle time.
-    place.annotate_request(REQUEST, "one").await;
-    wait_until_gone(place.requests(), REQUEST).await;
+    fixture.annotate_request(REQUEST, "one").await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
 }

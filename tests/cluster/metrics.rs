@@ -14,27 +14,27 @@ async fn tells(process: &Process, line: &str) {
 
 #[tokio::test]
 async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
-    let place = Fixture::new().await;
-    let process = place.spawn(&Access::shared(), &["--max-concurrent-reconciles", "1"]).await;
-    place.create_config().await;
-    place.config_says("Available").await;
+    let fixture = Fixture::new().await;
+    let process = fixture.spawn(&Access::shared(), &["--max-concurrent-reconciles", "1"]).await;
+    fixture.create_config().await;
+    fixture.config_says("Available").await;
     // Each look lasts until the call is given up, after 20 s.
     let slow = Effect::DelayAnswer(Duration::from_secs(600));
-    let held_up = place.realm.fault(Rule::new(slow).on(Operation::GetIdentity));
+    let held_up = fixture.realm.fault(Rule::new(slow).on(Operation::GetIdentity));
     let people = ["ann", "bob", "eve", "joe"];
     for person in people {
-        place.realm.add_identity(Identity::active(person, "someone@example.com"));
-        place.create_request_of(person, person).await;
+        fixture.realm.add_identity(Identity::active(person, "someone@example.com"));
+        fixture.create_request_of(person, person).await;
     }
     tells(&process, "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 1").await;
     tells(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1").await;
     let depth = "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"100\"}";
     tells(&process, &format!("{depth} 3")).await;
     // One that goes before its turn comes waits no longer.
-    place.delete_request("joe").await;
-    place.realm.remove_fault(held_up);
+    fixture.delete_request("joe").await;
+    fixture.realm.remove_fault(held_up);
     for person in &people[..3] {
-        place.named_request_says(person, "LinkSent").await;
+        fixture.named_request_says(person, "LinkSent").await;
     }
     tells(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 0").await;
     tells(&process, &format!("{depth} 0")).await;
@@ -42,24 +42,24 @@ async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
 
 #[tokio::test]
 async fn it_tells_when_a_token_expires_and_names_nobody() {
-    let place = Fixture::new().await;
-    place.delete_secret().await;
+    let fixture = Fixture::new().await;
+    fixture.delete_secret().await;
     let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(br#"{"exp": 1800000000}"#));
-    place.realm.set_token(&token);
-    place.create_secret(&token).await;
-    let process = place.spawn(&Access::shared(), &[]).await;
-    place.create_config().await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
+    fixture.realm.set_token(&token);
+    fixture.create_secret(&token).await;
+    let process = fixture.spawn(&Access::shared(), &[]).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
     let expires = format!(
         "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\"}}",
-        place.provider
+        fixture.provider
     );
     tells(&process, &format!("{expires} 1800000000")).await;
     let (_, metrics) = process.get("/metrics");
-    for of_somebody in [job.as_str(), "jane", "example.com", &token, place.realm.tenant(), "127.0.0.1"] {
+    for of_somebody in [job.as_str(), "jane", "example.com", &token, fixture.realm.tenant(), "127.0.0.1"] {
         assert!(!metrics.contains(of_somebody), "{of_somebody} is in {metrics}");
     }
-    place.delete_secret().await;
+    fixture.delete_secret().await;
     eventually("it tells no more", || !process.get("/metrics").1.contains(&expires)).await;
 }

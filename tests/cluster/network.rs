@@ -16,28 +16,28 @@ const HOST: &str = "0.0.0.0";
 
 /// A realm behind TLS, with a certificate of an authority of its own.
 struct Behind {
-    place: Fixture,
+    fixture: Fixture,
     front: TlsFront,
     folder: TempDir,
 }
 
 impl Behind {
     async fn tls() -> Self {
-        let place = Fixture::new().await;
+        let fixture = Fixture::new().await;
         let authority = Authority::new().unwrap();
-        let server: SocketAddr = place.realm.url().strip_prefix("http://").unwrap().parse().unwrap();
+        let server: SocketAddr = fixture.realm.url().strip_prefix("http://").unwrap().parse().unwrap();
         let front = TlsFront::start(&authority, HOST, server).unwrap();
         let endpoint = format!("https://{HOST}:{}", front.address().port());
-        patch(&place.providers(), &place.provider, json!({"spec": {"endpoint": {"api": endpoint}}})).await.unwrap();
+        patch(&fixture.providers(), &fixture.provider, json!({"spec": {"endpoint": {"api": endpoint}}})).await.unwrap();
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("ca.pem"), authority.pem()).unwrap();
-        place.create_config().await;
-        Self { place, front, folder }
+        fixture.create_config().await;
+        Self { fixture, front, folder }
     }
 
     /// Starts an operator, with these variables and arguments.
     async fn start(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
-        self.place.spawn_in(&Access::shared(), arguments, environment).await
+        self.fixture.spawn_in(&Access::shared(), arguments, environment).await
     }
 
     fn ca_bundle(&self) -> [String; 2] {
@@ -47,10 +47,10 @@ impl Behind {
     /// Waits until the AuthenticatorConfig says that nothing was sent, and why.
     async fn unreachable(&self, way: &str, why: &str) {
         let begun = format!("GET authenticator-configs was not sent because no connection was made{way}: ");
-        let config = self.place.config_says("ServiceUnavailable").await;
+        let config = self.fixture.config_says("ServiceUnavailable").await;
         let message = message(&config);
         assert!(message.starts_with(&begun) && message.contains(why), "{message}");
-        assert_eq!(self.place.realm.requests(), []);
+        assert_eq!(self.fixture.realm.requests(), []);
     }
 }
 
@@ -60,9 +60,9 @@ async fn https_proxy_and_a_ca_bundle_lead_to_the_service() {
     let proxy = ForwardProxy::start(behind.front.address()).unwrap();
     let [flag, file] = behind.ca_bundle();
     let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]).await;
-    behind.place.create_request().await;
-    behind.place.request_says("LinkSent").await;
-    assert_eq!(behind.place.realm.outbox().len(), 1);
+    behind.fixture.create_request().await;
+    behind.fixture.request_says("LinkSent").await;
+    assert_eq!(behind.fixture.realm.outbox().len(), 1);
     let asked = proxy.asked();
     // And for the API server it was not asked: that is this machine.
     let target = format!("{HOST}:{}", behind.front.address().port());
@@ -75,7 +75,7 @@ async fn no_proxy_goes_past_the_proxy() {
     let proxy = ForwardProxy::start(behind.front.address()).unwrap();
     let [flag, file] = behind.ca_bundle();
     let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]).await;
-    behind.place.config_says("Available").await;
+    behind.fixture.config_says("Available").await;
     assert_eq!(proxy.asked(), [""; 0]);
 }
 

@@ -33,32 +33,32 @@ fn count(realm: &RealmHandle, operation: Operation) -> usize {
 }
 
 /// The AuthenticatorConfigs of these names.
-async fn create_configs(place: &Fixture, names: &[String]) {
-    join_all(names.iter().map(|name| place.create_config_named(name))).await;
+async fn create_configs(fixture: &Fixture, names: &[String]) {
+    join_all(names.iter().map(|name| fixture.create_config_named(name))).await;
 }
 
 #[tokio::test]
 async fn a_new_email_does_not_wait_for_the_polls_of_a_slow_service() {
-    let (place, _operator) = Fixture::ready_with(|settings| {
+    let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         workers(settings, 4, 2);
     })
     .await;
     let names = names();
     for name in &names {
-        place.realm.add_identity(Identity::active(name, "someone@example.com"));
+        fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
     }
-    join_all(names.iter().map(|name| place.create_request_of(name, name))).await;
-    join_all(names.iter().map(|name| place.named_request_says(name, "LinkSent"))).await;
-    slow_down(&place.realm, Duration::from_millis(400));
-    let before = count(&place.realm, Operation::GetJob);
+    join_all(names.iter().map(|name| fixture.create_request_of(name, name))).await;
+    join_all(names.iter().map(|name| fixture.named_request_says(name, "LinkSent"))).await;
+    slow_down(&fixture.realm, Duration::from_millis(400));
+    let before = count(&fixture.realm, Operation::GetJob);
     // By then all that are not being polled are due.
-    eventually("the polls take long", || count(&place.realm, Operation::GetJob) >= before + 10).await;
+    eventually("the polls take long", || count(&fixture.realm, Operation::GetJob) >= before + 10).await;
 
-    let before = place.realm.requests().len();
-    place.create_request().await;
-    eventually("the email is sent", || count(&place.realm, Operation::CreateJob) > MANY).await;
-    let calls = &place.realm.requests()[before..];
+    let before = fixture.realm.requests().len();
+    fixture.create_request().await;
+    eventually("the email is sent", || count(&fixture.realm, Operation::CreateJob) > MANY).await;
+    let calls = &fixture.realm.requests()[before..];
     let sent = calls.iter().position(|call| call.operation == Operation::CreateJob).unwrap();
     let polls = calls[..sent].iter().filter(|call| call.operation == Operation::GetJob).count();
     println!("{polls} polls were begun before the email was sent");

@@ -12,34 +12,34 @@ const AGES: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn a_restart_writes_and_sends_nothing() {
-    let (place, operator) = Fixture::ready().await;
-    place.create_request().await;
-    let sent = place.request_says("LinkSent").await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let sent = fixture.request_says("LinkSent").await;
     let (configs, requests) =
-        (History::of(&place.configs(), CONFIG).await, History::of(&place.requests(), REQUEST).await);
-    let before = place.realm.requests().len();
+        (History::of(&fixture.configs(), CONFIG).await, History::of(&fixture.requests(), REQUEST).await);
+    let before = fixture.realm.requests().len();
     operator.stop().await;
-    let _next = place.start().await;
+    let _next = fixture.start().await;
 
     // By the time that another request is through, the next one has looked at all that was there.
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
-    place.create_request_of("later", "joe").await;
-    place.named_request_says("later", "LinkSent").await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("later", "joe").await;
+    fixture.named_request_says("later", "LinkSent").await;
     let job = job_of(&sent);
     eventually("the job was looked at", || {
-        place.realm.requests_of(Operation::GetJob).iter().any(|c| c.path.ends_with(&job))
+        fixture.realm.requests_of(Operation::GetJob).iter().any(|c| c.path.ends_with(&job))
     })
     .await;
-    let writes: Vec<_> = place.realm.requests().split_off(before).into_iter().filter(|c| c.method != "GET").collect();
+    let writes: Vec<_> = fixture.realm.requests().split_off(before).into_iter().filter(|c| c.method != "GET").collect();
     assert_eq!(writes.len(), 1, "only the later request sends: {writes:?}");
 
     // The next write is the first.
     for request in [REQUEST, "later"] {
-        place.delete_request(request).await;
-        wait_until_gone(place.requests(), request).await;
+        fixture.delete_request(request).await;
+        wait_until_gone(fixture.requests(), request).await;
     }
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(place.configs(), CONFIG).await;
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(fixture.configs(), CONFIG).await;
     eventually("the watches have told of all", || requests.versions().len() >= 2 && configs.versions().len() >= 2)
         .await;
     let marked = |object: &kube::core::ObjectMeta| object.deletion_timestamp.is_some();
@@ -49,117 +49,117 @@ async fn a_restart_writes_and_sends_nothing() {
 
 #[tokio::test]
 async fn one_killed_after_the_email_went_out_leaves_the_next_one_to_find_its_job() {
-    let (place, operator) = Fixture::ready().await;
-    place.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
-    place.create_request().await;
-    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
     operator.kill().await;
-    let request = place.request_says("Sending").await;
+    let request = fixture.request_says("Sending").await;
     let status = request.status.unwrap();
     assert!(status.send.is_some() && status.job_id.is_none(), "nothing is known of it: {status:?}");
 
-    let _next = place.start().await;
-    let request = place.request_says("LinkSent").await;
-    let [email] = &place.realm.outbox()[..] else { panic!("not one email: {:?}", place.realm.outbox()) };
+    let _next = fixture.start().await;
+    let request = fixture.request_says("LinkSent").await;
+    let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
     assert_eq!(request.status.unwrap().job_id.as_ref(), Some(&email.job_id));
 }
 
 #[tokio::test]
 async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let short = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.request_timeout = Duration::from_secs(10);
     };
-    let operator = place.start_with(short).await;
-    place.create_config().await;
-    place.config_says("Available").await;
-    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::CreateJob).once());
-    place.create_request().await;
-    eventually("the call is made", || place.calls(Operation::CreateJob) == 1).await;
+    let operator = fixture.start_with(short).await;
+    fixture.create_config().await;
+    fixture.config_says("Available").await;
+    fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    eventually("the call is made", || fixture.calls(Operation::CreateJob) == 1).await;
     operator.kill().await;
-    assert_eq!(place.realm.outbox(), [], "it is too late for this test");
+    assert_eq!(fixture.realm.outbox(), [], "it is too late for this test");
 
     // However late the next one looks, it does not see the job at once.
-    let hidden = place.realm.fault(Rule::new(Effect::LagList(AGES)).on(Operation::ListJobs));
-    let _next = place
+    let hidden = fixture.realm.fault(Rule::new(Effect::LagList(AGES)).on(Operation::ListJobs));
+    let _next = fixture
         .start_with(|settings| {
             short(settings);
             settings.settle_time = AGES;
         })
         .await;
-    let request = place.request_says("SendInDoubt").await;
+    let request = fixture.request_says("SendInDoubt").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
     assert_eq!(
         message(&request),
         "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is being \
          looked up, and nothing is sent meanwhile"
     );
-    place.realm.remove_fault(hidden);
-    place.request_says("LinkSent").await;
-    assert_eq!(place.calls(Operation::CreateJob), 1);
-    assert_eq!(place.realm.outbox().len(), 1);
+    fixture.realm.remove_fault(hidden);
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.calls(Operation::CreateJob), 1);
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn one_killed_while_it_makes_a_configuration_leaves_one_configuration() {
-    let place = Fixture::new().await;
-    let operator = place.start().await;
-    place.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateConfig).once());
-    place.create_config().await;
-    eventually("it was made", || place.realm.configs().len() == 1).await;
+    let fixture = Fixture::new().await;
+    let operator = fixture.start().await;
+    fixture.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateConfig).once());
+    fixture.create_config().await;
+    eventually("it was made", || fixture.realm.configs().len() == 1).await;
     operator.kill().await;
-    let _next = place.start().await;
-    let config = place.config_says("Available").await;
-    let remotes = place.realm.configs();
+    let _next = fixture.start().await;
+    let config = fixture.config_says("Available").await;
+    let remotes = fixture.realm.configs();
     assert_eq!(remotes.len(), 1);
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&remotes[0].id));
 }
 
 #[tokio::test]
 async fn one_asked_to_end_finishes_what_is_on_the_wire() {
-    let (place, operator) = Fixture::ready().await;
-    place.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(2))).on(Operation::CreateJob).once());
-    place.create_request().await;
-    eventually("the email went out", || place.realm.outbox().len() == 1).await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(2))).on(Operation::CreateJob).once());
+    fixture.create_request().await;
+    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
     operator.stop().await;
-    let request = place.request_says("LinkSent").await;
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!(request.status.unwrap().send, None, "it was written down before the end");
 }
 
 #[tokio::test]
 async fn one_asked_to_end_begins_no_send() {
-    let (place, operator) = Fixture::ready().await;
-    place.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(5))).on(Operation::ListJobs).once());
-    place.create_request().await;
-    eventually("it is about to send", || !place.realm.requests_of(Operation::ListJobs).is_empty()).await;
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(5))).on(Operation::ListJobs).once());
+    fixture.create_request().await;
+    eventually("it is about to send", || !fixture.realm.requests_of(Operation::ListJobs).is_empty()).await;
     operator.stop().await;
-    let lists = place.realm.requests_of(Operation::ListJobs);
+    let lists = fixture.realm.requests_of(Operation::ListJobs);
     assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "it came to its end");
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-    let request = place.request_says("Sending").await;
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    let request = fixture.request_says("Sending").await;
     assert_eq!(message(&request), "The operator is shutting down; the next process continues");
     assert_eq!(request.status.unwrap().send, None);
-    let _next = place.start().await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    let _next = fixture.start().await;
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn two_side_by_side_send_one_email_for_each_request() {
-    let place = Fixture::new().await;
-    let _operators = (place.start().await, place.start().await);
-    place.create_config().await;
+    let fixture = Fixture::new().await;
+    let _operators = (fixture.start().await, fixture.start().await);
+    fixture.create_config().await;
     let names: Vec<_> = (0..10).map(|number| format!("person-{number}")).collect();
     for name in &names {
-        place.realm.add_identity(Identity::active(name, "someone@example.com"));
-        place.create_request_of(name, name).await;
+        fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
+        fixture.create_request_of(name, name).await;
     }
     for name in &names {
-        let request = place.named_request_says(name, "LinkSent").await;
-        let emails: Vec<_> = place.realm.outbox().into_iter().filter(|email| email.identity_id == *name).collect();
+        let request = fixture.named_request_says(name, "LinkSent").await;
+        let emails: Vec<_> = fixture.realm.outbox().into_iter().filter(|email| email.identity_id == *name).collect();
         assert_eq!(emails.len(), 1, "{emails:?}");
         assert_eq!(request.status.unwrap().job_id.as_ref(), Some(&emails[0].job_id));
     }
-    assert_eq!(place.realm.configs().len(), 1);
-    assert_eq!(place.realm.outbox().len(), 10);
+    assert_eq!(fixture.realm.configs().len(), 1);
+    assert_eq!(fixture.realm.outbox().len(), 10);
 }

@@ -14,23 +14,23 @@ const AGAIN: &str = "to enrol again, set spec.revoked to false and raise spec.at
 
 #[tokio::test]
 async fn a_link_that_is_out_is_revoked() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    place.change_request(json!({"revoked": true})).await.unwrap();
-    let request = place.request_says("Revoked").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    fixture.change_request(json!({"revoked": true})).await.unwrap();
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
     assert_eq!(request.status.unwrap().state.as_deref(), Some("REVOKED"));
-    assert_eq!(place.remote_state(&job), "REVOKED");
-    assert_eq!((place.revocations(), place.mailed()), (vec![job.clone()], vec![job]));
-    place.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
+    assert_eq!(fixture.remote_state(&job), "REVOKED");
+    assert_eq!((fixture.revocations(), fixture.mailed()), (vec![job.clone()], vec![job]));
+    fixture.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
 }
 
 /// What is dead or used already, and what the operator knew of it when it was to be revoked.
 #[tokio::test]
 async fn what_is_dead_needs_no_revocation_and_a_passkey_stays() {
-    let (place, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(following).await;
     let passkey = ("Complete", "Ready=True Succeeded=True", "The user has bound a passkey".to_owned());
     let dead = |what: &str| ("Revoked", "Ready=True Succeeded=False", format!("{what}; {AGAIN}"));
     let table = [
@@ -40,67 +40,67 @@ async fn what_is_dead_needs_no_revocation_and_a_passkey_stays() {
         ("revoked", "REVOKED", "Revoked", dead("The job was revoked")),
     ];
     for (name, state, before, (reason, row, sentence)) in table {
-        place.realm.add_identity(Identity::active(name, "someone@example.com"));
-        place.create_request_of(name, name).await;
-        let job = job_of(&place.named_request_says(name, "LinkSent").await);
-        place.realm.set_job_state(&job, state);
-        place.named_request_says(name, before).await;
-        patch(&place.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
-        let request = wait_for(place.requests(), name, "has its row", |request| message(request) == sentence).await;
+        fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
+        fixture.create_request_of(name, name).await;
+        let job = job_of(&fixture.named_request_says(name, "LinkSent").await);
+        fixture.realm.set_job_state(&job, state);
+        fixture.named_request_says(name, before).await;
+        patch(&fixture.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
+        let request = wait_for(fixture.requests(), name, "has its row", |request| message(request) == sentence).await;
         assert_eq!((conditions(&request).as_str(), crate::fixture::reason(&request)), (row, reason), "{name}");
-        assert_eq!(place.remote_state(&job), state);
+        assert_eq!(fixture.remote_state(&job), state);
     }
-    assert_eq!((place.revocations().len(), place.mailed().len()), (0, 4));
+    assert_eq!((fixture.revocations().len(), fixture.mailed().len()), (0, 4));
 }
 
 #[tokio::test]
 async fn a_job_that_had_come_to_its_end_unseen_is_read_after_the_conflict() {
-    let (place, _operator) = Fixture::ready().await;
+    let (fixture, _operator) = Fixture::ready().await;
     for (name, state, reason) in [("complete", "COMPLETE", "Complete"), ("expired", "EXPIRED", "Revoked")] {
-        place.realm.add_identity(Identity::active(name, "someone@example.com"));
-        place.create_request_of(name, name).await;
-        let job = job_of(&place.named_request_says(name, "LinkSent").await);
-        place.realm.set_job_state(&job, state);
-        patch(&place.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
-        let request = place.named_request_says(name, reason).await;
+        fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
+        fixture.create_request_of(name, name).await;
+        let job = job_of(&fixture.named_request_says(name, "LinkSent").await);
+        fixture.realm.set_job_state(&job, state);
+        patch(&fixture.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
+        let request = fixture.named_request_says(name, reason).await;
         assert_eq!(request.status.unwrap().state.as_deref(), Some(state));
-        assert_eq!(place.remote_state(&job), state);
+        assert_eq!(fixture.remote_state(&job), state);
     }
-    assert_eq!(place.revocations().len(), 2, "each was tried once");
+    assert_eq!(fixture.revocations().len(), 2, "each was tried once");
 }
 
 #[tokio::test]
 async fn a_job_that_is_gone_counts_as_revoked() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    place.realm.remove_job(&job_of(&place.request_says("LinkSent").await));
-    place.change_request(json!({"revoked": true})).await.unwrap();
-    let request = place.request_says("Revoked").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    fixture.realm.remove_job(&job_of(&fixture.request_says("LinkSent").await));
+    fixture.change_request(json!({"revoked": true})).await.unwrap();
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(message(&request), format!("The job was not found in Beyond Identity; {AGAIN}"));
-    assert_eq!(place.mailed().len(), 1);
+    assert_eq!(fixture.mailed().len(), 1);
 }
 
 #[tokio::test]
 async fn a_revocation_whose_answer_is_lost_is_asked_about() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    place.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::RevokeJob).once());
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.change_request(json!({"revoked": true})).await.unwrap();
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::RevokeJob).once());
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.change_request(json!({"revoked": true})).await.unwrap();
     let request = history.says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False", "it is owed");
-    let request = place.request_says("Revoked").await;
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
-    assert_eq!(place.remote_state(&job), "REVOKED");
+    assert_eq!(fixture.remote_state(&job), "REVOKED");
 }
 
 #[tokio::test]
 async fn what_is_revoked_before_anything_was_sent_sends_nothing() {
-    let (place, _operator) = Fixture::ready().await;
-    place.create_request_with(REQUEST, json!({"revoked": true})).await;
-    let request = place.request_says("Revoked").await;
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request_with(REQUEST, json!({"revoked": true})).await;
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(message(&request), format!("Nothing was sent because spec.revoked was true; {AGAIN}"));
     let status = request.status.unwrap();
@@ -108,28 +108,28 @@ async fn what_is_revoked_before_anything_was_sent_sends_nothing() {
     assert_eq!(json!(status.skipped), json!("Revoked"));
 
     // That it is taken back brings nothing back: the attempt is concluded.
-    place.change_request(json!({"revoked": false})).await.unwrap();
-    let request = place.request_is_looked_at().await;
+    fixture.change_request(json!({"revoked": false})).await.unwrap();
+    let request = fixture.request_is_looked_at().await;
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=False", "Revoked"));
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
-    place.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = place.request_says("LinkSent").await;
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    let request = fixture.request_says("LinkSent").await;
     let status = request.status.as_ref().unwrap();
     assert_eq!((status.attempt, status.skipped, status.previous_jobs.len()), (Some(2), None, 0));
-    assert_eq!((place.mailed(), place.revocations().len()), (vec![job_of(&request)], 0));
+    assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job_of(&request)], 0));
 }
 
 #[tokio::test]
 async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
     futures::future::join_all([401, 403].map(|status| async move {
-        let (place, _operator) =
+        let (fixture, _operator) =
             Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(2)).await;
-        place.create_request().await;
-        let job = job_of(&place.request_says("LinkSent").await);
-        place.realm.refuse_revoke(status);
-        place.change_request(json!({"revoked": true})).await.unwrap();
-        let request = wait_for(place.requests(), REQUEST, "says that it is refused", |request| {
+        fixture.create_request().await;
+        let job = job_of(&fixture.request_says("LinkSent").await);
+        fixture.realm.refuse_revoke(status);
+        fixture.change_request(json!({"revoked": true})).await.unwrap();
+        let request = wait_for(fixture.requests(), REQUEST, "says that it is refused", |request| {
             !said_by(request, REVOKE_REFUSED).is_empty()
         })
         .await;
@@ -140,14 +140,14 @@ async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
              credential-binding-jobs/{{id}}:revoke was refused ({status}): "
         );
         assert!(said_by(&request, REVOKE_REFUSED).starts_with(&sentence), "{}", said_by(&request, REVOKE_REFUSED));
-        let told = place.told(REQUEST, "Warning RevokeRefused").await;
+        let told = fixture.told(REQUEST, "Warning RevokeRefused").await;
         assert!(told.note.starts_with(&sentence), "{told:?}");
-        eventually("it was tried again at the resync interval", || place.revocations().len() >= 2).await;
+        eventually("it was tried again at the resync interval", || fixture.revocations().len() >= 2).await;
 
-        place.realm.refuse_revoke(None);
-        let request = place.request_says("Revoked").await;
+        fixture.realm.refuse_revoke(None);
+        let request = fixture.request_says("Revoked").await;
         assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-        assert_eq!((place.remote_state(&job).as_str(), place.mailed().len()), ("REVOKED", 1));
+        assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed().len()), ("REVOKED", 1));
     }))
     .await;
 }
@@ -155,26 +155,29 @@ async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
 /// The earlier link stays out when it cannot be revoked; what is said of the later one is not touched by that.
 #[tokio::test]
 async fn an_earlier_link_that_cannot_be_revoked_is_not_forgotten() {
-    let (place, _operator) = Fixture::ready_with(|settings| {
+    let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = Duration::from_secs(2);
     })
     .await;
-    place.create_request().await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.realm.refuse_revoke(403);
-    place.change_request(json!({"attempt": 2})).await.unwrap();
+    fixture.create_request().await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.refuse_revoke(403);
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let refused = |request: &_| !said_by(request, REVOKE_REFUSED).is_empty();
-    let request = wait_for(place.requests(), REQUEST, "says that it is refused", refused).await;
+    let request = wait_for(fixture.requests(), REQUEST, "says that it is refused", refused).await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown RevokeRefused=True");
     let second = job_of(&request);
-    assert_eq!(place.mailed(), [first.clone(), second.clone()]);
+    assert_eq!(fixture.mailed(), [first.clone(), second.clone()]);
 
-    place.realm.set_job_state(&second, "COMPLETE");
-    let request = place.request_says("Complete").await;
+    fixture.realm.set_job_state(&second, "COMPLETE");
+    let request = fixture.request_says("Complete").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=True RevokeRefused=True");
-    place.realm.refuse_revoke(None);
-    let request = wait_for(place.requests(), REQUEST, "says it no more", |request| !refused(request)).await;
+    fixture.realm.refuse_revoke(None);
+    let request = wait_for(fixture.requests(), REQUEST, "says it no more", |request| !refused(request)).await;
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=True", "Complete"));
-    assert_eq!((place.remote_state(&first).as_str(), place.remote_state(&second).as_str()), ("REVOKED", "COMPLETE"));
+    assert_eq!(
+        (fixture.remote_state(&first).as_str(), fixture.remote_state(&second).as_str()),
+        ("REVOKED", "COMPLETE")
+    );
 }

@@ -16,9 +16,9 @@ use crate::fixture::{
 /// What every ServiceAccount may read, by Kubernetes' own role system:discovery.
 const SCHEMA: &str = "get /openapi/v3/apis/beyondidentity.dev/v1alpha1";
 
-/// What the operator of `place` has asked for so far, and whether it was allowed.
-fn asked(place: &Fixture) -> Vec<(Right, bool)> {
-    let user = format!("system:serviceaccount:{}:", place.operator_namespace);
+/// What the operator of `fixture` has asked for so far, and whether it was allowed.
+fn asked(fixture: &Fixture) -> Vec<(Right, bool)> {
+    let user = format!("system:serviceaccount:{}:", fixture.operator_namespace);
     let ours = |call: &Value| call["user"]["username"].as_str().is_some_and(|name| name.starts_with(&user));
     let call = |call: Value| {
         let text = |field: &str| call["objectRef"][field].as_str().unwrap_or_default().to_owned();
@@ -39,83 +39,83 @@ fn asked(place: &Fixture) -> Vec<(Right, bool)> {
 
 #[tokio::test]
 async fn each_right_is_used_in_the_life_of_an_enrolment_and_none_is_missing() {
-    let place = Fixture::new().await;
-    let mut granted = rights(&place.settings());
+    let fixture = Fixture::new().await;
+    let mut granted = rights(&fixture.settings());
     granted.insert(SCHEMA.to_owned());
-    let operator = place.start_with(|settings| settings.lease_holder = Some("the only one".to_owned())).await;
-    place.create_config().await;
-    place.create_request().await;
-    place.request_says("LinkSent").await;
+    let operator = fixture.start_with(|settings| settings.lease_holder = Some("the only one".to_owned())).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
     // The same event twice is one that is counted.
     for _ in 0..2 {
-        place.delete_secret().await;
-        patch(&place.configs(), CONFIG, json!({"spec": {"displayName": "Another"}})).await.unwrap();
-        place.config_says("SecretNotFound").await;
-        place.create_secret(&place.token).await;
-        patch(&place.configs(), CONFIG, json!({"spec": {"displayName": "Hosted web"}})).await.unwrap();
-        place.config_says("Available").await;
+        fixture.delete_secret().await;
+        patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Another"}})).await.unwrap();
+        fixture.config_says("SecretNotFound").await;
+        fixture.create_secret(&fixture.token).await;
+        patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Hosted web"}})).await.unwrap();
+        fixture.config_says("Available").await;
     }
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(place.configs(), CONFIG).await;
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+    wait_until_gone(fixture.configs(), CONFIG).await;
 
-    let used = || -> BTreeSet<Right> { asked(&place).into_iter().map(|(right, _)| right).collect() };
+    let used = || -> BTreeSet<Right> { asked(&fixture).into_iter().map(|(right, _)| right).collect() };
     eventually("all events are out, and the lease is renewed", || granted.is_subset(&used())).await;
     operator.stop().await;
     assert_eq!(used(), granted);
-    let refused: Vec<_> = asked(&place).into_iter().filter(|(_, allowed)| !allowed).collect();
+    let refused: Vec<_> = asked(&fixture).into_iter().filter(|(_, allowed)| !allowed).collect();
     assert_eq!(refused, []);
 }
 
 #[tokio::test]
 async fn a_right_to_a_secret_that_is_missing_is_named_and_counts_when_it_comes() {
-    let (place, _operator) = Fixture::ready().await;
-    let roles: Api<Role> = Api::namespaced(place.client.clone(), &place.operator_namespace);
-    let name = format!("{}-beyond-identity-operator", place.operator_namespace);
+    let (fixture, _operator) = Fixture::ready().await;
+    let roles: Api<Role> = Api::namespaced(fixture.client.clone(), &fixture.operator_namespace);
+    let name = format!("{}-beyond-identity-operator", fixture.operator_namespace);
     let role = roles.get(&name).await.unwrap();
     roles.delete(&name, &DeleteParams::default()).await.unwrap();
     // Another Secret, which nobody watches yet.
     let secret = json!({"spec": {"credentials": {"apiToken": {"secretRef": {"name": "another", "key": "token"}}}}});
-    patch(&place.providers(), &place.provider, secret).await.unwrap();
+    patch(&fixture.providers(), &fixture.provider, secret).await.unwrap();
     // Nobody has this id, in case the operator's watch is a little behind.
-    place.create_request_of(REQUEST, "nobody").await;
-    let request = place.request_says("Forbidden").await;
+    fixture.create_request_of(REQUEST, "nobody").await;
+    let request = fixture.request_says("Forbidden").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
         format!(
             "The operator lacks permission to read Secret another, to which ClusterProviderConfig {} refers; grant it \
              list and watch on that Secret by a Role in namespace {}",
-            place.provider, place.operator_namespace
+            fixture.provider, fixture.operator_namespace
         )
     );
     patch_rules(&roles, &role).await;
-    place.request_says("SecretNotFound").await;
-    assert_eq!(place.realm.outbox(), []);
+    fixture.request_says("SecretNotFound").await;
+    assert_eq!(fixture.realm.outbox(), []);
 }
 
 #[tokio::test]
 async fn a_right_to_write_a_status_that_is_missing_is_named_in_the_log_and_nothing_is_sent() {
-    let (place, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
-    let roles: Api<Role> = Api::namespaced(place.client.clone(), &place.namespace);
-    let name = format!("{}-beyond-identity-operator-watched", place.operator_namespace);
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
+    let roles: Api<Role> = Api::namespaced(fixture.client.clone(), &fixture.namespace);
+    let name = format!("{}-beyond-identity-operator-watched", fixture.operator_namespace);
     let whole = roles.get(&name).await.unwrap();
     let mut rules = whole.rules.clone().unwrap();
     rules.retain(|rule| rule.resources.iter().flatten().all(|resource| !resource.ends_with("/status")));
     let mut less = whole.clone();
     less.rules = Some(rules);
     patch_rules(&roles, &less).await;
-    place.create_request().await;
+    fixture.create_request().await;
     let sentence = "grant it update on enrollmentrequests/status";
     eventually("the log names the right", || {
-        log_about(sentence).iter().any(|line| line.contains(&format!("namespace \"{}\"", place.namespace)))
+        log_about(sentence).iter().any(|line| line.contains(&format!("namespace \"{}\"", fixture.namespace)))
     })
     .await;
-    assert_eq!(place.realm.outbox(), []);
+    assert_eq!(fixture.realm.outbox(), []);
     patch_rules(&roles, &whole).await;
-    place.request_says("LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 1);
+    fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 /// Makes the role again where it is gone, or gives it these rules.

@@ -8,36 +8,36 @@ use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, object, patch, refusal};
 
 /// What the API server says to a provider config that was changed like this.
 async fn provider(edit: impl FnOnce(&mut Value)) -> String {
-    let place = Fixture::new().await;
-    let mut provider = place.provider();
-    provider["metadata"]["name"] = json!(format!("{}-other", place.provider));
+    let fixture = Fixture::new().await;
+    let mut provider = fixture.provider();
+    provider["metadata"]["name"] = json!(format!("{}-other", fixture.provider));
     edit(&mut provider["spec"]);
     let provider: ClusterProviderConfig = object(provider);
-    refusal(place.providers().create(&PostParams::default(), &provider).await)
+    refusal(fixture.providers().create(&PostParams::default(), &provider).await)
 }
 
 #[tokio::test]
 async fn an_identity_is_an_id() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for identity in ["a/b", "..", "", "jane doe", &"x".repeat(65), "ä", "jane\n"] {
-        let refused = place.requests().create(&PostParams::default(), &place.request(REQUEST, identity)).await;
+        let refused = fixture.requests().create(&PostParams::default(), &fixture.request(REQUEST, identity)).await;
         let message = refusal(refused);
         assert!(message.contains("spec.identity.id: "), "{identity:?}: {message}");
     }
     let longest = "x".repeat(64);
-    place.requests().create(&PostParams::default(), &place.request(REQUEST, &longest)).await.unwrap();
+    fixture.requests().create(&PostParams::default(), &fixture.request(REQUEST, &longest)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_sentence_names_the_field_and_what_it_may_hold() {
-    let place = Fixture::new().await;
-    let refused = place.requests().create(&PostParams::default(), &place.request(REQUEST, "a/b")).await;
+    let fixture = Fixture::new().await;
+    let refused = fixture.requests().create(&PostParams::default(), &fixture.request(REQUEST, "a/b")).await;
     assert_eq!(
         refusal(refused),
         "EnrollmentRequest.beyondidentity.dev \"request\" is invalid: spec.identity.id: Invalid value: \"a/b\": \
          spec.identity.id in body should match '^[A-Za-z0-9_-]{1,64}$'"
     );
-    let refused = place.requests().create(&PostParams::default(), &place.request(REQUEST, &"x".repeat(65))).await;
+    let refused = fixture.requests().create(&PostParams::default(), &fixture.request(REQUEST, &"x".repeat(65))).await;
     let message = refusal(refused);
     assert!(message.contains("spec.identity.id: Too long: may not be more than 64 bytes"), "{message}");
 }
@@ -45,25 +45,25 @@ async fn a_sentence_names_the_field_and_what_it_may_hold() {
 #[tokio::test]
 async fn an_identity_is_named_in_one_way() {
     const SENTENCE: &str = "exactly one of id and username must be set";
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for identity in [json!({"id": "jane", "username": "jane"}), json!({"id": null})] {
-        let message = refusal(place.try_create_request_with(REQUEST, json!({"identity": identity})).await);
+        let message = refusal(fixture.try_create_request_with(REQUEST, json!({"identity": identity})).await);
         assert!(message.contains(&format!("spec.identity: Invalid value: {SENTENCE}")), "{message}");
     }
     for username in ["", "jane\"", "jane\\", "jane\n", &"x".repeat(257)] {
         let identity = json!({"id": null, "username": username});
-        let message = refusal(place.try_create_request_with(REQUEST, json!({"identity": identity})).await);
+        let message = refusal(fixture.try_create_request_with(REQUEST, json!({"identity": identity})).await);
         assert!(message.contains("spec.identity.username: "), "{username:?}: {message}");
     }
     let odd = json!({"id": null, "username": "Jané O'Neill+x%20@example.com"});
-    place.create_request_with(REQUEST, json!({"identity": odd})).await;
+    fixture.create_request_with(REQUEST, json!({"identity": odd})).await;
 }
 
 #[tokio::test]
 async fn a_person_is_led_to_https_only() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for uri in ["http://app.example.com/", "HTTPS://app.example.com/", "javascript:alert(1)", "app.example.com/done"] {
-        let message = refusal(place.try_create_request_with(REQUEST, json!({"postBindingRedirectURI": uri})).await);
+        let message = refusal(fixture.try_create_request_with(REQUEST, json!({"postBindingRedirectURI": uri})).await);
         let sentence = format!("spec.postBindingRedirectURI: Invalid value: \"{uri}\": must be an https URI");
         assert!(message.contains(&sentence), "{message}");
     }
@@ -71,25 +71,25 @@ async fn a_person_is_led_to_https_only() {
 
 #[tokio::test]
 async fn the_link_is_never_handed_to_whoever_makes_the_request() {
-    let place = Fixture::new().await;
-    let message = refusal_of(&place, json!({"deliveryMethod": "RETURN"})).await;
+    let fixture = Fixture::new().await;
+    let message = refusal_of(&fixture, json!({"deliveryMethod": "RETURN"})).await;
     assert!(
         message.contains("spec.deliveryMethod: Unsupported value: \"RETURN\": supported values: \"EMAIL\""),
         "{message}"
     );
     for attempt in [0, -1, 1_000_001] {
-        let message = refusal_of(&place, json!({"attempt": attempt})).await;
+        let message = refusal_of(&fixture, json!({"attempt": attempt})).await;
         assert!(message.contains("spec.attempt: Invalid value"), "{message}");
     }
 }
 
 /// What the API server says to a request with this in its spec. (A kind of this program could not even hold it.)
-async fn refusal_of(place: &Fixture, spec: Value) -> String {
-    let mut request = serde_json::to_value(place.request(REQUEST, JANE)).unwrap();
+async fn refusal_of(fixture: &Fixture, spec: Value) -> String {
+    let mut request = serde_json::to_value(fixture.request(REQUEST, JANE)).unwrap();
     spec.as_object().unwrap().iter().for_each(|(name, value)| request["spec"][name] = value.clone());
     let kind = kube::core::ApiResource::erase::<EnrollmentRequest>(&());
     let api: kube::Api<kube::core::DynamicObject> =
-        kube::Api::namespaced_with(place.client.clone(), &place.namespace, &kind);
+        kube::Api::namespaced_with(fixture.client.clone(), &fixture.namespace, &kind);
     refusal(api.create(&PostParams::default(), &object(request)).await)
 }
 
@@ -104,9 +104,9 @@ async fn a_provider_config_has_either_a_region_or_an_endpoint() {
 
 #[tokio::test]
 async fn a_provider_config_stays_with_its_realm() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for change in [json!({"spec": {"tenantID": "another"}}), json!({"spec": {"realmID": "another"}})] {
-        let message = refusal(patch(&place.providers(), &place.provider, change).await);
+        let message = refusal(patch(&fixture.providers(), &fixture.provider, change).await);
         assert!(
             message
                 .contains("tenantID and realmID are immutable: create another ClusterProviderConfig for another realm"),
@@ -117,11 +117,11 @@ async fn a_provider_config_stays_with_its_realm() {
 
 #[tokio::test]
 async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_forbids() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let create = async |name: &str| {
-        let mut config = place.config(CONFIG);
+        let mut config = fixture.config(CONFIG);
         config.spec.display_name = Some(name.to_owned());
-        place.configs().create(&PostParams { dry_run: true, ..PostParams::default() }, &config).await
+        fixture.configs().create(&PostParams { dry_run: true, ..PostParams::default() }, &config).await
     };
     for character in r"(){}[]<>;:?\/|*^%$#=~`!".chars() {
         let message = refusal(create(&format!("Hosted {character} web")).await);
@@ -136,8 +136,9 @@ async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_
 
 #[tokio::test]
 async fn a_configuration_stays_with_its_provider_config() {
-    let (place, _operator) = Fixture::ready().await;
-    let message = refusal(patch(&place.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": "a"}}})).await);
+    let (fixture, _operator) = Fixture::ready().await;
+    let message =
+        refusal(patch(&fixture.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": "a"}}})).await);
     assert!(
         message.contains(
             "spec.config.type, spec.providerConfigRef and spec.resourceID are immutable once the configuration was created \
@@ -149,7 +150,7 @@ async fn a_configuration_stays_with_its_provider_config() {
 
 #[tokio::test]
 async fn values_of_the_service_are_written_as_the_service_writes_them() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     for (config, said) in [
         (
             json!({"type": "HostedWeb"}),
@@ -171,8 +172,8 @@ async fn values_of_the_service_are_written_as_the_service_writes_them() {
             "spec": {"config": config},
         });
         let api: kube::Api<kube::core::DynamicObject> = kube::Api::namespaced_with(
-            place.client.clone(),
-            &place.namespace,
+            fixture.client.clone(),
+            &fixture.namespace,
             &kube::core::ApiResource::erase::<AuthenticatorConfig>(&()),
         );
         let message = refusal(api.create(&PostParams::default(), &object(raw)).await);

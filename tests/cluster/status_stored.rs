@@ -24,94 +24,94 @@ fn remedy(field: &str, plural: &str) -> String {
     )
 }
 
-fn calls_about(place: &Fixture, identity: &str) -> usize {
-    place.realm.requests().iter().filter(|call| call.path.contains(&format!("identities/{identity}"))).count()
+fn calls_about(fixture: &Fixture, identity: &str) -> usize {
+    fixture.realm.requests().iter().filter(|call| call.path.contains(&format!("identities/{identity}"))).count()
 }
 
-fn sends_to_jane(place: &Fixture) -> usize {
-    let sends = place.realm.requests_of(Operation::CreateJob);
+fn sends_to_jane(fixture: &Fixture) -> usize {
+    let sends = fixture.realm.requests_of(Operation::CreateJob);
     sends.iter().filter(|call| call.path.contains(&format!("identities/{JANE}/"))).count()
 }
 
-async fn ask(place: &Fixture, value: &str) {
-    annotate(&place.requests(), REQUEST, RECONCILE_REQUESTED_AT, value).await;
+async fn ask(fixture: &Fixture, value: &str) {
+    annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, value).await;
 }
 
 /// Many others go as far, one after the other. Meanwhile nothing comes of Jane's request.
-async fn is_not_tried_again_and_again(place: &Fixture, history: &History<EnrollmentRequest>) {
+async fn is_not_tried_again_and_again(fixture: &Fixture, history: &History<EnrollmentRequest>) {
     for number in 0..10 {
         let name = format!("somebody-{number}");
-        place.realm.add_identity(Identity::active(&name, "somebody@example.com"));
-        place.create_request_of(&name, &name).await;
-        place.named_request_says(&name, "StatusNotStored").await;
+        fixture.realm.add_identity(Identity::active(&name, "somebody@example.com"));
+        fixture.create_request_of(&name, &name).await;
+        fixture.named_request_says(&name, "StatusNotStored").await;
     }
-    let (writes, calls) = (history.versions().len(), calls_about(place, JANE));
+    let (writes, calls) = (history.versions().len(), calls_about(fixture, JANE));
     assert!(writes <= WRITES && calls <= CALLS, "{writes} writes and {calls} calls");
 }
 
 async fn without_send(definitions: &Definitions) {
     definitions.install("EnrollmentRequest", Some(&["send"])).await;
-    let (place, _process) = definitions.ready().await;
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
-    let request = place.request_says("StatusNotStored").await;
+    let (fixture, _process) = definitions.ready().await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
+    let request = fixture.request_says("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(message(&request), remedy("status.send", "enrollmentrequests"));
-    place.annotate_request(REQUEST, "one").await;
-    is_not_tried_again_and_again(&place, &history).await;
-    assert_eq!((place.calls(Operation::CreateJob), place.mailed().len()), (0, 0));
+    fixture.annotate_request(REQUEST, "one").await;
+    is_not_tried_again_and_again(&fixture, &history).await;
+    assert_eq!((fixture.calls(Operation::CreateJob), fixture.mailed().len()), (0, 0));
 
     definitions.install("EnrollmentRequest", None).await;
-    ask(&place, "one").await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job], 1));
+    ask(&fixture, "one").await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
 async fn without_endpoint(definitions: &Definitions) {
     definitions.install("EnrollmentRequest", Some(&["send", "endpoint"])).await;
-    let (place, _process) = definitions.ready().await;
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
-    let request = place.request_says("StatusNotStored").await;
+    let (fixture, _process) = definitions.ready().await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
+    let request = fixture.request_says("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(message(&request), remedy("status.send.endpoint", "enrollmentrequests"));
     assert_eq!(
-        (place.calls(Operation::CreateJob), request.status.unwrap().send),
+        (fixture.calls(Operation::CreateJob), request.status.unwrap().send),
         (0, None),
         "half a record is taken back"
     );
-    is_not_tried_again_and_again(&place, &history).await;
-    assert_eq!(place.calls(Operation::CreateJob), 0);
+    is_not_tried_again_and_again(&fixture, &history).await;
+    assert_eq!(fixture.calls(Operation::CreateJob), 0);
 
     definitions.install("EnrollmentRequest", None).await;
-    ask(&place, "one").await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    assert_eq!((place.mailed(), place.calls(Operation::CreateJob)), (vec![job], 1));
+    ask(&fixture, "one").await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
 async fn without_attempt(definitions: &Definitions) {
     definitions.install("EnrollmentRequest", Some(&["attempt"])).await;
-    let (place, _process) = definitions.ready().await;
-    let history = History::of(&place.requests(), REQUEST).await;
-    place.create_request().await;
+    let (fixture, _process) = definitions.ready().await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.create_request().await;
     let is_put_back = |request: &EnrollmentRequest| {
         let stands = |status: &EnrollmentRequestStatus| status.send.is_some() && status.job_id.is_none();
         reason(request) == "StatusNotStored" && request.status.as_ref().is_some_and(stands)
     };
-    let request = wait_for(place.requests(), REQUEST, "has its record again", is_put_back).await;
+    let request = wait_for(fixture.requests(), REQUEST, "has its record again", is_put_back).await;
     assert_eq!(message(&request), remedy("status.attempt", "enrollmentrequests"));
-    is_not_tried_again_and_again(&place, &history).await;
-    ask(&place, "one").await;
-    let lists = || place.calls(Operation::ListJobs);
+    is_not_tried_again_and_again(&fixture, &history).await;
+    ask(&fixture, "one").await;
+    let lists = || fixture.calls(Operation::ListJobs);
     let before = lists();
     eventually("its job was looked for", || lists() > before).await;
-    let to_jane = || place.realm.outbox().into_iter().filter(|email| email.identity_id == JANE).count();
-    assert_eq!((sends_to_jane(&place), to_jane()), (1, 1));
+    let to_jane = || fixture.realm.outbox().into_iter().filter(|email| email.identity_id == JANE).count();
+    assert_eq!((sends_to_jane(&fixture), to_jane()), (1, 1));
 
     definitions.install("EnrollmentRequest", None).await;
-    ask(&place, "two").await;
-    let request = place.request_says("LinkSent").await;
-    assert_eq!((sends_to_jane(&place), to_jane()), (1, 1));
+    ask(&fixture, "two").await;
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!((sends_to_jane(&fixture), to_jane()), (1, 1));
     let status = request.status.unwrap();
     assert_eq!((status.attempt, status.send, status.adopted), (Some(1), None, None));
 }
@@ -119,71 +119,71 @@ async fn without_attempt(definitions: &Definitions) {
 /// The grace period of a deletion counts from it, and here from what the operator remembers.
 async fn without_failing_since(definitions: &Definitions) {
     definitions.install("EnrollmentRequest", Some(&["failingSince"])).await;
-    let (place, _process) = definitions.ready_with(&["--grace-period", "3s", "--resync-interval", "1s"]).await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    place.realm.refuse_revoke(403);
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    let left = place.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    let (fixture, _process) = definitions.ready_with(&["--grace-period", "3s", "--resync-interval", "1s"]).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.refuse_revoke(403);
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(left.contains(&job), "{left}");
     definitions.install("EnrollmentRequest", None).await;
 }
 
 async fn without_the_endpoint_of_a_create(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", Some(&["create", "endpoint"])).await;
-    let (place, _process) = definitions.place().await;
-    let history = History::of(&place.configs(), CONFIG).await;
-    place.create_config().await;
-    let config = place.config_says("StatusNotStored").await;
+    let (fixture, _process) = definitions.fixture().await;
+    let history = History::of(&fixture.configs(), CONFIG).await;
+    fixture.create_config().await;
+    let config = fixture.config_says("StatusNotStored").await;
     assert_eq!(message(&config), remedy("status.create.endpoint", "authenticatorconfigs"));
     assert_eq!(config.status.unwrap().create, None, "half a record is taken back");
     for number in 0..10 {
         let name = format!("another-{number}");
-        place.create_config_named(&name).await;
-        place.named_config_says(&name, "StatusNotStored").await;
+        fixture.create_config_named(&name).await;
+        fixture.named_config_says(&name, "StatusNotStored").await;
     }
     let writes = history.versions().len();
     assert!(writes <= WRITES, "{writes} writes");
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
 
     definitions.install("AuthenticatorConfig", None).await;
-    annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
-    place.config_says("Available").await;
-    assert_eq!(place.calls(Operation::CreateConfig), 1);
+    annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
+    fixture.config_says("Available").await;
+    assert_eq!(fixture.calls(Operation::CreateConfig), 1);
 }
 
 async fn without_create(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", Some(&["create"])).await;
-    let (place, _process) = definitions.place().await;
-    place.create_config().await;
-    let config = place.config_says("StatusNotStored").await;
+    let (fixture, _process) = definitions.fixture().await;
+    fixture.create_config().await;
+    let config = fixture.config_says("StatusNotStored").await;
     assert_eq!(conditions(&config), "Stalled=True Ready=False");
     assert_eq!(message(&config), remedy("status.create", "authenticatorconfigs"));
-    assert_eq!(place.realm.requests_of(Operation::CreateConfig), []);
+    assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
 
     definitions.install("AuthenticatorConfig", None).await;
-    annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
-    place.config_says("Available").await;
-    assert_eq!((place.calls(Operation::CreateConfig), place.realm.configs().len()), (1, 1));
+    annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
+    fixture.config_says("Available").await;
+    assert_eq!((fixture.calls(Operation::CreateConfig), fixture.realm.configs().len()), (1, 1));
 }
 
 async fn without_id(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", Some(&["id"])).await;
-    let (place, _process) = definitions.place().await;
-    place.create_config().await;
+    let (fixture, _process) = definitions.fixture().await;
+    fixture.create_config().await;
     // It is put back after each try.
     let is_put_back = |config: &AuthenticatorConfig| {
         reason(config) == "StatusNotStored" && config.status.as_ref().is_some_and(|status| status.create.is_some())
     };
-    let config = wait_for(place.configs(), CONFIG, "has its record again", is_put_back).await;
+    let config = wait_for(fixture.configs(), CONFIG, "has its record again", is_put_back).await;
     assert_eq!(message(&config), remedy("status.id", "authenticatorconfigs"));
 
     definitions.install("AuthenticatorConfig", None).await;
-    annotate(&place.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
-    let config = place.config_says("Available").await;
-    assert_eq!(place.calls(Operation::CreateConfig), 1);
-    assert_eq!(config.status.unwrap().id, place.realm.configs().first().map(|config| config.id.clone()));
+    annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
+    let config = fixture.config_says("Available").await;
+    assert_eq!(fixture.calls(Operation::CreateConfig), 1);
+    assert_eq!(config.status.unwrap().id, fixture.realm.configs().first().map(|config| config.id.clone()));
 }
 
 #[tokio::test]

@@ -11,28 +11,28 @@ use crate::fixture::{Fixture, History, JANE, Operator, REQUEST, conditions, job_
 async fn jane() -> (Fixture, Operator, String) {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let username = format!("Jane-Ünseen-{}", NEXT.fetch_add(1, Ordering::Relaxed));
-    let (place, operator) = Fixture::ready().await;
-    place.realm.edit_identity(JANE, |jane| jane.username = Some(username.clone()));
-    (place, operator, username)
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.realm.edit_identity(JANE, |jane| jane.username = Some(username.clone()));
+    (fixture, operator, username)
 }
 
-async fn create(place: &Fixture, username: &str) {
-    place.create_request_with(REQUEST, json!({"identity": {"id": null, "username": username}})).await;
+async fn create(fixture: &Fixture, username: &str) {
+    fixture.create_request_with(REQUEST, json!({"identity": {"id": null, "username": username}})).await;
 }
 
 /// That in the end it stands neither in a version of the status, nor in an event, nor in the log.
 async fn assert_unseen(
-    place: &Fixture,
+    fixture: &Fixture,
     username: &str,
     history: &History<beyond_identity_operator::api::EnrollmentRequest>,
 ) {
     history.says("LinkSent").await;
-    place.told(REQUEST, "Normal LinkSent").await;
+    fixture.told(REQUEST, "Normal LinkSent").await;
     let statuses: Vec<_> = history.versions().into_iter().filter_map(|version| version.status).collect();
-    let events = place.events("EnrollmentRequest", REQUEST).await;
+    let events = fixture.events("EnrollmentRequest", REQUEST).await;
     let shown = format!("{} {events:?}", json!(statuses)).to_lowercase();
     assert!(!shown.contains(&username.to_lowercase()), "{shown}");
-    assert!(!log_about(&format!("namespace=\"{}\"", place.namespace)).is_empty(), "the log is kept");
+    assert!(!log_about(&format!("namespace=\"{}\"", fixture.namespace)).is_empty(), "the log is kept");
     assert_eq!(log_about(username), [""; 0]);
     let unseen = username.to_lowercase().replace('ü', "%c3%bc");
     assert_eq!(log_about(&unseen), [""; 0]);
@@ -40,90 +40,90 @@ async fn assert_unseen(
 
 #[tokio::test]
 async fn exactly_one_identity_of_this_username_gets_the_email_whatever_the_case() {
-    let (place, _operator, username) = jane().await;
-    place.realm.add_identity(Identity::active("joe", "joe@example.com").username(&format!("{username}0")));
-    let history = History::of(&place.requests(), REQUEST).await;
-    create(&place, &username.to_uppercase()).await;
-    let request = place.request_says("LinkSent").await;
+    let (fixture, _operator, username) = jane().await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&format!("{username}0")));
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    create(&fixture, &username.to_uppercase()).await;
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().identity_id.as_deref(), Some(JANE));
-    assert_eq!(place.mailed(), [job_of(&request)]);
-    assert_eq!(place.realm.outbox()[0].identity_id, JANE);
+    assert_eq!(fixture.mailed(), [job_of(&request)]);
+    assert_eq!(fixture.realm.outbox()[0].identity_id, JANE);
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
-    assert_unseen(&place, &username, &history).await;
+    assert_unseen(&fixture, &username, &history).await;
 }
 
 #[tokio::test]
 async fn a_username_that_leads_to_nobody_sends_nothing_until_it_does() {
-    let (place, _operator, username) = jane().await;
-    place.realm.edit_identity(JANE, |jane| jane.username = Some(format!("{username}0")));
-    let history = History::of(&place.requests(), REQUEST).await;
-    create(&place, &username).await;
-    let request = place.request_says("IdentityNotFound").await;
+    let (fixture, _operator, username) = jane().await;
+    fixture.realm.edit_identity(JANE, |jane| jane.username = Some(format!("{username}0")));
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    create(&fixture, &username).await;
+    let request = fixture.request_says("IdentityNotFound").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
         "The identity of spec.identity.username does not exist in the realm; correct that field, or create the \
          identity in Beyond Identity"
     );
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-    place.realm.edit_identity(JANE, |jane| jane.username = Some(username.clone()));
-    let request = place.request_says("LinkSent").await;
-    assert_eq!(place.mailed(), [job_of(&request)]);
-    assert_unseen(&place, &username, &history).await;
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    fixture.realm.edit_identity(JANE, |jane| jane.username = Some(username.clone()));
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!(fixture.mailed(), [job_of(&request)]);
+    assert_unseen(&fixture, &username, &history).await;
 }
 
 #[tokio::test]
 async fn a_username_that_leads_to_two_sends_to_neither() {
-    let (place, _operator, username) = jane().await;
-    place.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username.to_uppercase()));
-    let history = History::of(&place.requests(), REQUEST).await;
-    create(&place, &username).await;
-    let request = place.request_says("IdentityAmbiguous").await;
+    let (fixture, _operator, username) = jane().await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username.to_uppercase()));
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    create(&fixture, &username).await;
+    let request = fixture.request_says("IdentityAmbiguous").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
         "The username in spec.identity.username matches more than one identity of the realm; set spec.identity.id \
          instead"
     );
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-    place.change_request(json!({"identity": {"id": JANE, "username": null}})).await.unwrap();
-    let request = place.request_says("LinkSent").await;
-    assert_eq!((place.mailed(), place.realm.outbox()[0].identity_id.as_str()), (vec![job_of(&request)], JANE));
-    assert_unseen(&place, &username, &history).await;
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    fixture.change_request(json!({"identity": {"id": JANE, "username": null}})).await.unwrap();
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!((fixture.mailed(), fixture.realm.outbox()[0].identity_id.as_str()), (vec![job_of(&request)], JANE));
+    assert_unseen(&fixture, &username, &history).await;
 }
 
 /// The filter is the service's; whom it leads to is not taken on trust.
 #[tokio::test]
 async fn somebody_else_in_the_answer_gets_no_email() {
-    let (place, _operator, username) = jane().await;
+    let (fixture, _operator, username) = jane().await;
     let joe = json!({"id": "joe", "status": "active", "traits": {
         "type": "traits_v0", "username": format!("{username}-else"), "primary_email_address": "joe@example.com",
     }});
     let nameless = json!({"id": "jim", "status": "active", "traits": {"primary_email_address": "jim@example.com"}});
     let answer = Reply::json(200, &json!({"identities": [joe, nameless], "total_size": 2}));
-    let rule = place.realm.fault(Rule::new(Effect::Answer(answer)).on(Operation::ListIdentities));
-    let history = History::of(&place.requests(), REQUEST).await;
-    create(&place, &username).await;
-    let request = place.request_says("IdentityNotFound").await;
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(answer)).on(Operation::ListIdentities));
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    create(&fixture, &username).await;
+    let request = fixture.request_says("IdentityNotFound").await;
     assert!(message(&request).starts_with("The identity of spec.identity.username does not exist in the realm"));
-    assert_eq!(place.realm.requests_of(Operation::ListJobs), []);
-    place.realm.remove_fault(rule);
-    let request = place.request_says("LinkSent").await;
-    assert_eq!((place.mailed(), place.realm.outbox()[0].identity_id.as_str()), (vec![job_of(&request)], JANE));
-    assert_unseen(&place, &username, &history).await;
+    assert_eq!(fixture.realm.requests_of(Operation::ListJobs), []);
+    fixture.realm.remove_fault(rule);
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!((fixture.mailed(), fixture.realm.outbox()[0].identity_id.as_str()), (vec![job_of(&request)], JANE));
+    assert_unseen(&fixture, &username, &history).await;
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_the_identity_or_the_answer_is_said_without_the_username() {
-    let (place, _operator, username) = jane().await;
-    place.realm.set_identity_status(JANE, "suspended");
+    let (fixture, _operator, username) = jane().await;
+    fixture.realm.set_identity_status(JANE, "suspended");
     let chatty =
         Reply::error(403, "forbidden", &format!("the filter traits.username eq \"{username}\" is not allowed"));
     for answer in [chatty, Reply::json(200, &json!({"credential_binding_jobs": []}))] {
-        place.realm.fault(Rule::new(Effect::Answer(answer)).on(Operation::ListIdentities).once());
+        fixture.realm.fault(Rule::new(Effect::Answer(answer)).on(Operation::ListIdentities).once());
     }
-    let history = History::of(&place.requests(), REQUEST).await;
-    create(&place, &username).await;
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    create(&fixture, &username).await;
     history.says("PermissionDenied").await;
     history.says("ServiceUnavailable").await;
     let request = history.says("IdentityNotActive").await;
@@ -131,37 +131,37 @@ async fn what_is_wrong_with_the_identity_or_the_answer_is_said_without_the_usern
         message(&request),
         "The identity of spec.identity.username is suspended, not active; activate it in Beyond Identity"
     );
-    place.realm.set_identity_status(JANE, "active");
-    place.realm.edit_identity(JANE, |jane| jane.email = None);
+    fixture.realm.set_identity_status(JANE, "active");
+    fixture.realm.edit_identity(JANE, |jane| jane.email = None);
     let request = history.says("NoEmailAddress").await;
     assert_eq!(
         message(&request),
         "The identity of spec.identity.username has no primary email address; add one in Beyond Identity"
     );
-    assert_eq!(place.realm.requests_of(Operation::CreateJob), []);
-    place.realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned()));
-    let request = place.request_says("LinkSent").await;
-    assert_eq!((place.mailed(), reason(&request)), (vec![job_of(&request)], "LinkSent"));
-    assert_unseen(&place, &username, &history).await;
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    fixture.realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned()));
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!((fixture.mailed(), reason(&request)), (vec![job_of(&request)], "LinkSent"));
+    assert_unseen(&fixture, &username, &history).await;
 }
 
 #[tokio::test]
 async fn a_username_that_leads_to_somebody_else_later_does_not_move_what_was_sent() {
-    let (place, _operator, username) = jane().await;
-    create(&place, &username).await;
-    let first = job_of(&place.request_says("LinkSent").await);
-    place.realm.edit_identity(JANE, |jane| jane.username = None);
-    place.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username));
-    place.change_request(json!({"attempt": 2})).await.unwrap();
+    let (fixture, _operator, username) = jane().await;
+    create(&fixture, &username).await;
+    let first = job_of(&fixture.request_says("LinkSent").await);
+    fixture.realm.edit_identity(JANE, |jane| jane.username = None);
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username));
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let sent = |request: &beyond_identity_operator::api::EnrollmentRequest| {
         let status = request.status.as_ref().unwrap();
         status.identity_id.as_deref() == Some("joe")
             && status.previous_jobs.first().is_some_and(|job| job.state.as_deref() == Some("REVOKED"))
     };
-    let request = crate::fixture::wait_for(place.requests(), REQUEST, "has sent to the other one", sent).await;
+    let request = crate::fixture::wait_for(fixture.requests(), REQUEST, "has sent to the other one", sent).await;
     let previous = &request.status.as_ref().unwrap().previous_jobs[0];
     assert_eq!((previous.id.as_str(), previous.identity_id.as_str()), (first.as_str(), JANE));
-    let addresses: Vec<_> = place.realm.outbox().into_iter().map(|email| email.address).collect();
+    let addresses: Vec<_> = fixture.realm.outbox().into_iter().map(|email| email.address).collect();
     assert_eq!(addresses, ["jane@example.com", "joe@example.com"]);
-    assert_eq!(place.remote_state(&first), "REVOKED");
+    assert_eq!(fixture.remote_state(&first), "REVOKED");
 }

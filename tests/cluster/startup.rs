@@ -36,9 +36,9 @@ async fn is_ready_soon(process: &Process) {
 
 #[tokio::test]
 async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let (access, proxy) = Access::shared().through(Way::Cut);
-    let process = place.spawn(&access, &[]).await;
+    let process = fixture.spawn(&access, &[]).await;
     let silence = format!("requests to the Kubernetes API at {} fail", access.server());
     let says = |why: &str| process.get("/readyz").1.starts_with(&format!("not ready: {silence}: {why}"));
     eventually("it says that there is no answer", || says("")).await;
@@ -47,18 +47,18 @@ async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
     assert_eq!(process.said(&silence).len(), 1);
     proxy.set(Way::Open);
     is_ready_soon(&process).await;
-    place.create_config().await;
-    place.create_request().await;
-    place.request_says("LinkSent").await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
 }
 
 #[tokio::test]
 async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_nobodys_way() {
     let control_plane = ControlPlane::start().unwrap();
     let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
-    let place = Fixture::bare_at(client, shared_simulator()).await;
+    let fixture = Fixture::bare_at(client, shared_simulator()).await;
     let access = Access::to(&control_plane);
-    let process = place.spawn(&access, &["--leader-elect"]).await;
+    let process = fixture.spawn(&access, &["--leader-elect"]).await;
     let missing = |plural: &str| format!("the CustomResourceDefinition {plural}.beyondidentity.dev is not installed");
     let all = ["authenticatorconfigs", "clusterproviderconfigs", "enrollmentrequests"].map(missing);
     waits(&process, &all.each_ref().map(|sentence| &**sentence)).await;
@@ -73,25 +73,25 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
 
     control_plane.apply(&loosened(requests.clone()).to_string()).unwrap();
     is_ready_soon(&process).await;
-    place.create_secret(&place.token).await;
-    place.create_provider(|_| {}).await;
-    place.create_config().await;
-    place.config_says("Available").await;
-    create_unfit(&place).await;
-    place.create_request().await;
-    place.request_says("LinkSent").await;
-    assert_not_decodable(&place, &process).await;
+    fixture.create_secret(&fixture.token).await;
+    fixture.create_provider(|_| {}).await;
+    fixture.create_config().await;
+    fixture.config_says("Available").await;
+    create_unfit(&fixture).await;
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
+    assert_not_decodable(&fixture, &process).await;
     for sentence in &all {
         assert_eq!(process.said(sentence).len(), 1, "{sentence}");
     }
 
     // It is in the way of no later one either, to whom it comes with the list of all.
     assert_eq!(process.stop().0, Some(0));
-    let next = place.spawn(&access, &["--leader-elect"]).await;
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
-    place.create_request_of("later", "joe").await;
-    place.named_request_says("later", "LinkSent").await;
-    assert_eq!(place.realm.outbox().len(), 2);
+    let next = fixture.spawn(&access, &["--leader-elect"]).await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("later", "joe").await;
+    fixture.named_request_says("later", "LinkSent").await;
+    assert_eq!(fixture.realm.outbox().len(), 2);
     assert_eq!(next.said(LACKS), [""; 0]);
     assert_eq!(next.stop().0, Some(0));
 
@@ -103,7 +103,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     let served =
         || control_plane.run_kubectl(["get", "--raw", "/openapi/v3/apis/beyondidentity.dev/v1alpha1"]).unwrap();
     eventually("the older definition is served", || !served().contains("notBefore")).await;
-    let last = place.spawn(&access, &["--leader-elect"]).await;
+    let last = fixture.spawn(&access, &["--leader-elect"]).await;
     eventually("it warns of what is missing", || !last.said(LACKS).is_empty()).await;
     let log = last.log();
     let warned = |line: &&Value| line["message"].as_str().is_some_and(|message| message.contains(LACKS));
@@ -132,10 +132,10 @@ fn loosened(mut definition: Value) -> Value {
 }
 
 /// A request that is none of this version.
-async fn create_unfit(place: &Fixture) {
+async fn create_unfit(fixture: &Fixture) {
     let kind = GroupVersionKind::gvk("beyondidentity.dev", "v1alpha1", "EnrollmentRequest");
     let api: Api<DynamicObject> =
-        Api::namespaced_with(place.client.clone(), &place.namespace, &ApiResource::from_gvk(&kind));
+        Api::namespaced_with(fixture.client.clone(), &fixture.namespace, &ApiResource::from_gvk(&kind));
     let unfit = json!({
         "apiVersion": "beyondidentity.dev/v1alpha1",
         "kind": "EnrollmentRequest",
@@ -145,8 +145,8 @@ async fn create_unfit(place: &Fixture) {
     api.create(&PostParams::default(), &object(unfit)).await.unwrap();
 }
 
-async fn assert_not_decodable(place: &Fixture, process: &Process) {
-    place.told("of-old", "Warning NotDecodable").await;
+async fn assert_not_decodable(fixture: &Fixture, process: &Process) {
+    fixture.told("of-old", "Warning NotDecodable").await;
     let line = process.log().into_iter().find(|line| line["name"] == "of-old").unwrap();
     let said = line["message"].as_str().unwrap();
     assert!(said.contains("spec.identity: expected struct IdentityRef"), "{said}");
@@ -155,10 +155,10 @@ async fn assert_not_decodable(place: &Fixture, process: &Process) {
 
 #[tokio::test]
 async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let access = Access::shared().of_service_account("operator");
-    let process = place.spawn(&access, &["--leader-elect"]).await;
-    let Fixture { namespace, operator_namespace, .. } = &place;
+    let process = fixture.spawn(&access, &["--leader-elect"]).await;
+    let Fixture { namespace, operator_namespace, .. } = &fixture;
     let in_namespace = |verb: &str, plural: &str| {
         format!(
             "the operator is not allowed to {verb} {plural}.beyondidentity.dev in namespace {namespace}: grant it list \
@@ -170,9 +170,9 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     let configs = in_namespace("list", "authenticatorconfigs");
     waits(&process, &[&configs, providers, &in_namespace("list", "enrollmentrequests")]).await;
 
-    grant_everywhere(&place, rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"])).await;
+    grant_everywhere(&fixture, rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"])).await;
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
-    grant(&place, namespace, "list", vec![rule("beyondidentity.dev", &kinds, &["list"])]).await;
+    grant(&fixture, namespace, "list", vec![rule("beyondidentity.dev", &kinds, &["list"])]).await;
     let lease = format!(
         "the Lease {operator_namespace}/beyond-identity-operator cannot be acquired: grant the operator get and update \
          on Lease beyond-identity-operator and create on leases in a Role of namespace {operator_namespace}"
@@ -186,7 +186,7 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
         rule("beyondidentity.dev", &statuses, &["update"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ];
-    grant(&place, namespace, "work", work).await;
+    grant(&fixture, namespace, "work", work).await;
     waits(&process, &[&lease]).await;
 
     let mut rest = vec![
@@ -195,23 +195,23 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
         rule("coordination.k8s.io", &["leases"], &["create"]),
     ];
     rest[1]["resourceNames"] = json!(["beyond-identity-operator"]);
-    grant(&place, operator_namespace, "rest", rest).await;
+    grant(&fixture, operator_namespace, "rest", rest).await;
     eventually("it is ready", || process.get("/readyz").0 == 200).await;
-    place.create_config().await;
-    place.create_request().await;
-    place.request_says("LinkSent").await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    fixture.request_says("LinkSent").await;
     assert_eq!(process.said(&lease).len(), 1);
     assert_eq!(process.said(&configs).len(), 1);
     assert_eq!(process.stop().0, Some(0));
-    assert!(place.requests().get(REQUEST).await.unwrap().status.unwrap().job_id.is_some());
+    assert!(fixture.requests().get(REQUEST).await.unwrap().status.unwrap().job_id.is_some());
 }
 
 fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": [group], "resources": resources, "verbs": verbs})
 }
 
-fn subjects(place: &Fixture) -> Value {
-    json!([{"kind": "ServiceAccount", "name": "operator", "namespace": place.operator_namespace}])
+fn subjects(fixture: &Fixture) -> Value {
+    json!([{"kind": "ServiceAccount", "name": "operator", "namespace": fixture.operator_namespace}])
 }
 
 fn reference(kind: &str, name: &str) -> Value {
@@ -219,23 +219,24 @@ fn reference(kind: &str, name: &str) -> Value {
 }
 
 /// A Role of this name in this namespace for the operator.
-async fn grant(place: &Fixture, namespace: &str, name: &str, rules: Vec<Value>) {
+async fn grant(fixture: &Fixture, namespace: &str, name: &str, rules: Vec<Value>) {
     let (roles, bindings): (Api<Role>, Api<RoleBinding>) =
-        (Api::namespaced(place.client.clone(), namespace), Api::namespaced(place.client.clone(), namespace));
+        (Api::namespaced(fixture.client.clone(), namespace), Api::namespaced(fixture.client.clone(), namespace));
     let metadata = json!({"name": name});
     let role = json!({"metadata": metadata, "rules": rules});
     roles.create(&PostParams::default(), &object(role)).await.unwrap();
-    let binding = json!({"metadata": metadata, "roleRef": reference("Role", name), "subjects": subjects(place)});
+    let binding = json!({"metadata": metadata, "roleRef": reference("Role", name), "subjects": subjects(fixture)});
     bindings.create(&PostParams::default(), &object(binding)).await.unwrap();
 }
 
 /// A ClusterRole for the operator.
-async fn grant_everywhere(place: &Fixture, rule: Value) {
+async fn grant_everywhere(fixture: &Fixture, rule: Value) {
     let (roles, bindings): (Api<ClusterRole>, Api<ClusterRoleBinding>) =
-        (Api::all(place.client.clone()), Api::all(place.client.clone()));
-    let name = &place.operator_namespace;
+        (Api::all(fixture.client.clone()), Api::all(fixture.client.clone()));
+    let name = &fixture.operator_namespace;
     let metadata = json!({"name": name});
     roles.create(&PostParams::default(), &object(json!({"metadata": metadata, "rules": [rule]}))).await.unwrap();
-    let binding = json!({"metadata": metadata, "roleRef": reference("ClusterRole", name), "subjects": subjects(place)});
+    let binding =
+        json!({"metadata": metadata, "roleRef": reference("ClusterRole", name), "subjects": subjects(fixture)});
     bindings.create(&PostParams::default(), &object(binding)).await.unwrap();
 }

@@ -15,12 +15,12 @@ use crate::fixture::{
 };
 
 /// A request in each state that matters, and their jobs.
-async fn enrolled(place: &Fixture, names: &[&str]) -> Vec<String> {
+async fn enrolled(fixture: &Fixture, names: &[&str]) -> Vec<String> {
     let mut jobs = Vec::new();
     for name in names {
-        place.realm.add_identity(Identity::active(name, "someone@example.com"));
-        place.create_request_of(name, name).await;
-        jobs.push(job_of(&place.named_request_says(name, "LinkSent").await));
+        fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
+        fixture.create_request_of(name, name).await;
+        jobs.push(job_of(&fixture.named_request_says(name, "LinkSent").await));
     }
     jobs
 }
@@ -36,13 +36,13 @@ enum Goes {
 impl Goes {
     const ALL: [Self; 3] = [Self::Secret, Self::Provider, Self::Both];
 
-    async fn away(self, place: &Fixture) {
+    async fn away(self, fixture: &Fixture) {
         if matches!(self, Self::Provider | Self::Both) {
-            place.providers().delete(&place.provider, &DeleteParams::default()).await.unwrap();
-            wait_until_gone::<ClusterProviderConfig>(place.providers(), &place.provider).await;
+            fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
+            wait_until_gone::<ClusterProviderConfig>(fixture.providers(), &fixture.provider).await;
         }
         if matches!(self, Self::Secret | Self::Both) {
-            place.delete_secret().await;
+            fixture.delete_secret().await;
         }
     }
 
@@ -52,16 +52,16 @@ impl Goes {
 }
 
 /// Waits until the operator says of something new that the way is gone, so that it knows. Nobody has this id.
-async fn known_to_be_gone(place: &Fixture, goes: Goes) {
+async fn known_to_be_gone(fixture: &Fixture, goes: Goes) {
     for number in 0..1000 {
         let name = format!("probe-{number}");
-        place.create_request_of(&name, "nobody").await;
-        let request = wait_for(place.requests(), &name, "is said something of", |request: &EnrollmentRequest| {
+        fixture.create_request_of(&name, "nobody").await;
+        let request = wait_for(fixture.requests(), &name, "is said something of", |request: &EnrollmentRequest| {
             !message(request).is_empty()
         })
         .await;
-        place.delete_request(&name).await;
-        wait_until_gone(place.requests(), &name).await;
+        fixture.delete_request(&name).await;
+        wait_until_gone(fixture.requests(), &name).await;
         if reason(&request) == goes.says() {
             return;
         }
@@ -72,20 +72,20 @@ async fn known_to_be_gone(place: &Fixture, goes: Goes) {
 #[tokio::test]
 async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_them() {
     futures::future::join_all(Goes::ALL.map(|goes| async move {
-        let (place, _operator) = Fixture::ready().await;
+        let (fixture, _operator) = Fixture::ready().await;
         let names = ["deleted", "revoked", "named", "raised"];
-        let jobs = enrolled(&place, &names).await;
-        goes.away(&place).await;
-        known_to_be_gone(&place, goes).await;
+        let jobs = enrolled(&fixture, &names).await;
+        goes.away(&fixture).await;
+        known_to_be_gone(&fixture, goes).await;
 
-        place.delete_request("deleted").await;
-        patch(&place.requests(), "revoked", json!({"spec": {"revoked": true}})).await.unwrap();
+        fixture.delete_request("deleted").await;
+        patch(&fixture.requests(), "revoked", json!({"spec": {"revoked": true}})).await.unwrap();
         let named = json!({"metadata": {"annotations": {"beyondidentity.dev/revoke": jobs[2]}}});
-        patch(&place.requests(), "named", named).await.unwrap();
-        wait_until_gone(place.requests(), "deleted").await;
-        place.named_request_says("revoked", "Revoked").await;
-        place.named_request_says("named", "Revoked").await;
-        let states: Vec<_> = jobs.iter().map(|job| place.remote_state(job)).collect();
+        patch(&fixture.requests(), "named", named).await.unwrap();
+        wait_until_gone(fixture.requests(), "deleted").await;
+        fixture.named_request_says("revoked", "Revoked").await;
+        fixture.named_request_says("named", "Revoked").await;
+        let states: Vec<_> = jobs.iter().map(|job| fixture.remote_state(job)).collect();
         assert_eq!(states, ["REVOKED", "REVOKED", "REVOKED", "LINK_SENT"], "{goes:?}");
 
         // What has something to revoke and something to send: the one is done, and the other is not.
@@ -93,16 +93,16 @@ async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_t
             "metadata": {"annotations": {"beyondidentity.dev/revoke": jobs[3]}},
             "spec": {"attempt": 2},
         });
-        patch(&place.requests(), "raised", both).await.unwrap();
-        let request = place.named_request_says("raised", goes.says()).await;
+        patch(&fixture.requests(), "raised", both).await.unwrap();
+        let request = fixture.named_request_says("raised", goes.says()).await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-        eventually("it is revoked", || place.remote_state(&jobs[3]) == "REVOKED").await;
-        let request = wait_for(place.requests(), "raised", "shows it", |request: &EnrollmentRequest| {
+        eventually("it is revoked", || fixture.remote_state(&jobs[3]) == "REVOKED").await;
+        let request = wait_for(fixture.requests(), "raised", "shows it", |request: &EnrollmentRequest| {
             request.status.as_ref().unwrap().state.as_deref() == Some("REVOKED")
         })
         .await;
         assert_eq!(request.status.unwrap().attempt, Some(1));
-        assert_eq!(place.calls(Operation::CreateJob), names.len());
+        assert_eq!(fixture.calls(Operation::CreateJob), names.len());
     }))
     .await;
 }
@@ -110,52 +110,52 @@ async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_t
 #[tokio::test]
 async fn a_configuration_goes_by_the_credentials_seen_last_too() {
     futures::future::join_all(Goes::ALL.map(|goes| async move {
-        let (place, _operator) = Fixture::ready().await;
-        goes.away(&place).await;
-        known_to_be_gone(&place, goes).await;
-        let id = place.configs().get(CONFIG).await.unwrap().status.unwrap().id.unwrap();
-        place.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-        wait_until_gone(place.configs(), CONFIG).await;
-        let deleted = place.realm.requests_of(Operation::DeleteConfig);
+        let (fixture, _operator) = Fixture::ready().await;
+        goes.away(&fixture).await;
+        known_to_be_gone(&fixture, goes).await;
+        let id = fixture.configs().get(CONFIG).await.unwrap().status.unwrap().id.unwrap();
+        fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
+        wait_until_gone(fixture.configs(), CONFIG).await;
+        let deleted = fixture.realm.requests_of(Operation::DeleteConfig);
         assert!(deleted.len() == 1 && deleted[0].path.ends_with(&id), "{goes:?}: {deleted:?}");
         // And what is new is not made.
-        place.create_config().await;
-        place.config_says(goes.says()).await;
-        assert_eq!(place.calls(Operation::CreateConfig), 1);
+        fixture.create_config().await;
+        fixture.config_says(goes.says()).await;
+        assert_eq!(fixture.calls(Operation::CreateConfig), 1);
     }))
     .await;
 }
 
 #[tokio::test]
 async fn what_is_only_followed_waits_until_the_way_is_there_again() {
-    let (place, _operator): (Fixture, Operator) = Fixture::ready_with(following).await;
-    let jobs = enrolled(&place, &[REQUEST]).await;
-    Goes::Secret.away(&place).await;
-    known_to_be_gone(&place, Goes::Secret).await;
-    let reads = || place.calls(Operation::GetJob);
+    let (fixture, _operator): (Fixture, Operator) = Fixture::ready_with(following).await;
+    let jobs = enrolled(&fixture, &[REQUEST]).await;
+    Goes::Secret.away(&fixture).await;
+    known_to_be_gone(&fixture, Goes::Secret).await;
+    let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
-    place.realm.set_job_state(&jobs[0], "LINK_OPENED");
+    fixture.realm.set_job_state(&jobs[0], "LINK_OPENED");
     let asked = json!({
         "metadata": {"annotations": {"beyondidentity.dev/reconcile-requested-at": "now"}},
         "spec": {"deletionPolicy": "Orphan"},
     });
-    patch(&place.requests(), REQUEST, asked).await.unwrap();
-    let request = place.request_is_looked_at().await;
+    patch(&fixture.requests(), REQUEST, asked).await.unwrap();
+    let request = fixture.request_is_looked_at().await;
     assert_eq!((reason(&request), reads()), ("LinkSent", before), "it keeps its row, and calls nobody");
-    place.create_secret(&place.token).await;
-    place.request_says("LinkOpened").await;
+    fixture.create_secret(&fixture.token).await;
+    fixture.request_says("LinkOpened").await;
 }
 
 #[tokio::test]
 async fn a_link_is_followed_and_revoked_when_its_configuration_went_first() {
-    let (place, _operator) = Fixture::ready_with(following).await;
-    let jobs = enrolled(&place, &[REQUEST]).await;
-    place.let_config_go().await;
-    place.realm.set_job_state(&jobs[0], "LINK_OPENED");
-    place.request_says("LinkOpened").await;
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!((place.remote_state(&jobs[0]).as_str(), place.mailed()), ("REVOKED", jobs));
+    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let jobs = enrolled(&fixture, &[REQUEST]).await;
+    fixture.let_config_go().await;
+    fixture.realm.set_job_state(&jobs[0], "LINK_OPENED");
+    fixture.request_says("LinkOpened").await;
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    assert_eq!((fixture.remote_state(&jobs[0]).as_str(), fixture.mailed()), ("REVOKED", jobs));
 }
 
 /// A namespace with a configuration and requests, one of which has nothing yet, is deleted whole; what is outside goes
@@ -170,26 +170,26 @@ async fn a_namespace_that_is_deleted_whole_goes_and_takes_its_links_with_it() {
     first.create_provider(|_| {}).await;
     let second = first.beside().await;
     let third = second.beside().await;
-    let allowed: Vec<_> = [&first, &second, &third].iter().map(|place| place.namespace.clone()).collect();
+    let allowed: Vec<_> = [&first, &second, &third].iter().map(|fixture| fixture.namespace.clone()).collect();
     let allowed = json!({"spec": {"allowedNamespaces": {"names": allowed}}});
     patch(&first.providers(), &first.provider, allowed).await.unwrap();
     let access = Access::to(&control_plane).everywhere();
     let process = first.spawn(&access, &[]).await;
 
     let mut jobs = Vec::new();
-    for place in [&first, &second, &third] {
-        place.create_config().await;
-        let names = ["a", "b", "c"].map(|name| format!("{}-{name}", place.namespace));
-        jobs.push(enrolled(place, &names.each_ref().map(String::as_str)).await);
-        place.create_request_of("never-sent", "nobody").await;
-        place.named_request_says("never-sent", "IdentityNotFound").await;
+    for fixture in [&first, &second, &third] {
+        fixture.create_config().await;
+        let names = ["a", "b", "c"].map(|name| format!("{}-{name}", fixture.namespace));
+        jobs.push(enrolled(fixture, &names.each_ref().map(String::as_str)).await);
+        fixture.create_request_of("never-sent", "nobody").await;
+        fixture.named_request_says("never-sent", "IdentityNotFound").await;
     }
     let third_names = ["a", "b", "c"].map(|name| format!("{}-{name}", third.namespace));
     let states = |number: usize| -> Vec<_> { jobs[number].iter().map(|job| first.remote_state(job)).collect() };
     let namespaces: Api<Namespace> = Api::all(first.client.clone());
-    let goes = async |place: &Fixture| {
-        namespaces.delete(&place.namespace, &DeleteParams::default()).await.unwrap();
-        wait_until_gone(namespaces.clone(), &place.namespace).await;
+    let goes = async |fixture: &Fixture| {
+        namespaces.delete(&fixture.namespace, &DeleteParams::default()).await.unwrap();
+        wait_until_gone(namespaces.clone(), &fixture.namespace).await;
     };
 
     goes(&first).await;

@@ -13,60 +13,60 @@ use crate::fixture::{
 };
 
 /// Merges `change` into the status of Jane's request, as `kubectl edit --subresource=status` does.
-async fn edit(place: &Fixture, change: Value) -> EnrollmentRequest {
+async fn edit(fixture: &Fixture, change: Value) -> EnrollmentRequest {
     let change = Patch::Merge(json!({ "status": change }));
-    place.requests().patch_status(REQUEST, &PatchParams::default(), &change).await.unwrap()
+    fixture.requests().patch_status(REQUEST, &PatchParams::default(), &change).await.unwrap()
 }
 
 /// Takes out all of it.
-async fn wipe(place: &Fixture) {
-    let whole = edit(place, json!({})).await.status.unwrap();
+async fn wipe(fixture: &Fixture) {
+    let whole = edit(fixture, json!({})).await.status.unwrap();
     let Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a status is an object") };
-    edit(place, fields.into_iter().map(|(field, _)| (field, Value::Null)).collect::<serde_json::Map<_, _>>().into())
+    edit(fixture, fields.into_iter().map(|(field, _)| (field, Value::Null)).collect::<serde_json::Map<_, _>>().into())
         .await;
 }
 
 /// Jane's request, whose link is out, and its job. Nothing is looked at again by the clock.
 async fn sent() -> (Fixture, crate::fixture::Operator, String) {
-    let (place, operator) = Fixture::ready().await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
-    (place, operator, job)
+    let (fixture, operator) = Fixture::ready().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
+    (fixture, operator, job)
 }
 
 #[tokio::test]
 async fn a_settled_request_whose_status_is_wiped_is_looked_at_at_once_and_finds_its_job_again() {
-    let (place, _operator, job) = sent().await;
+    let (fixture, _operator, job) = sent().await;
     for state in ["LINK_SENT", "COMPLETE"] {
-        place.realm.set_job_state(&job, state);
-        wipe(&place).await;
-        let request = place.request_says("Adopted").await;
+        fixture.realm.set_job_state(&job, state);
+        wipe(&fixture).await;
+        let request = fixture.request_says("Adopted").await;
         let status = request.status.as_ref().unwrap();
         assert_eq!((job_of(&request), status.attempt, status.state.as_deref()), (job.clone(), Some(1), Some(state)));
     }
-    assert_eq!((place.mailed(), place.revocations().len()), (vec![job], 0));
+    assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job], 0));
 }
 
 #[tokio::test]
 async fn one_whose_link_was_dead_sends_again() {
-    let (place, _operator, job) = sent().await;
-    place.realm.set_job_state(&job, "EXPIRED");
-    wipe(&place).await;
-    let again = job_of(&place.request_says("LinkSent").await);
-    assert_eq!(place.mailed(), [job, again]);
+    let (fixture, _operator, job) = sent().await;
+    fixture.realm.set_job_state(&job, "EXPIRED");
+    wipe(&fixture).await;
+    let again = job_of(&fixture.request_says("LinkSent").await);
+    assert_eq!(fixture.mailed(), [job, again]);
 }
 
 #[tokio::test]
 async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_writes_itself_wakes_it_not() {
-    let place = Fixture::new().await;
+    let fixture = Fixture::new().await;
     // Nothing is looked at by the clock.
     let never = ["--job-poll-min", "1h", "--job-poll-max", "1h"];
-    let process = place.spawn(&Access::shared(), &never).await;
-    place.create_config().await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
+    let process = fixture.spawn(&Access::shared(), &never).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
     assert_eq!(process.stop().0, Some(0));
-    let process = place.spawn(&Access::shared(), &never).await;
+    let process = fixture.spawn(&Access::shared(), &never).await;
     let looks = || {
         let (_, metrics) = process.get("/metrics");
         let counts = metrics.lines().filter(|line| {
@@ -78,35 +78,35 @@ async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_wr
     let before = looks();
     let rounds = 6;
     for round in 0..rounds {
-        wipe(&place).await;
-        place.request_says("Adopted").await;
+        wipe(&fixture).await;
+        fixture.request_says("Adopted").await;
         // What would have been woken by its own write is looked at before what comes later.
         let so_far = looks();
-        place.annotate_request(REQUEST, &round.to_string()).await;
+        fixture.annotate_request(REQUEST, &round.to_string()).await;
         eventually("it has looked at it", || looks() > so_far).await;
     }
     // Once for each status, and once for each annotation; its own writes would add as many again. At its start it may
     // look once or twice more, since what it has listed comes in pieces.
     assert!(looks() - before < 2.5 * f64::from(rounds), "{} looks for {rounds} rounds", looks() - before);
-    assert_eq!(place.mailed(), [job]);
+    assert_eq!(fixture.mailed(), [job]);
 }
 
 #[tokio::test]
 async fn a_job_of_another_identity_is_not_this_requests_to_follow_or_to_revoke() {
-    let (place, _operator, job) = sent().await;
-    place.realm.add_identity(Identity::active("joe", "joe@example.com"));
-    place.create_request_of("joe", "joe").await;
-    let joes = job_of(&place.named_request_says("joe", "LinkSent").await);
+    let (fixture, _operator, job) = sent().await;
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("joe", "joe").await;
+    let joes = job_of(&fixture.named_request_says("joe", "LinkSent").await);
 
-    edit(&place, json!({"jobID": joes})).await;
-    place.change_request(json!({"revoked": true})).await.unwrap();
-    let request = place.request_says("Revoked").await;
+    edit(&fixture, json!({"jobID": joes})).await;
+    fixture.change_request(json!({"revoked": true})).await.unwrap();
+    let request = fixture.request_says("Revoked").await;
     assert_eq!(
         message(&request),
         "The job was not found in Beyond Identity; to enrol again, set spec.revoked to false and raise spec.attempt"
     );
-    place.change_request(json!({"revoked": false})).await.unwrap();
-    let request = place.request_says("JobNotFound").await;
+    fixture.change_request(json!({"revoked": false})).await.unwrap();
+    let request = fixture.request_says("JobNotFound").await;
     assert_eq!(
         message(&request),
         format!(
@@ -116,66 +116,66 @@ async fn a_job_of_another_identity_is_not_this_requests_to_follow_or_to_revoke()
     );
     assert_eq!(conditions(&request), "Stalled=True Ready=False Succeeded=Unknown");
 
-    edit(&place, json!({"jobID": job})).await;
-    let request = place.request_says("LinkSent").await;
+    edit(&fixture, json!({"jobID": job})).await;
+    let request = fixture.request_says("LinkSent").await;
     assert_eq!(job_of(&request), job);
-    edit(&place, json!({"jobID": joes})).await;
-    place.request_says("JobNotFound").await;
-    place.delete_request(REQUEST).await;
-    wait_until_gone(place.requests(), REQUEST).await;
-    assert_eq!((place.remote_state(&joes).as_str(), place.mailed()), ("LINK_SENT", vec![job, joes.clone()]));
-    assert_eq!(reason(&place.requests().get("joe").await.unwrap()), "LinkSent");
+    edit(&fixture, json!({"jobID": joes})).await;
+    fixture.request_says("JobNotFound").await;
+    fixture.delete_request(REQUEST).await;
+    wait_until_gone(fixture.requests(), REQUEST).await;
+    assert_eq!((fixture.remote_state(&joes).as_str(), fixture.mailed()), ("LINK_SENT", vec![job, joes.clone()]));
+    assert_eq!(reason(&fixture.requests().get("joe").await.unwrap()), "LinkSent");
 }
 
 #[tokio::test]
 async fn a_service_that_answers_with_a_job_of_somebody_else_is_not_believed() {
-    let (place, _operator) = Fixture::ready_with(|settings| {
+    let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = crate::fixture::SOON;
     })
     .await;
-    place.create_request().await;
-    let job = job_of(&place.request_says("LinkSent").await);
+    fixture.create_request().await;
+    let job = job_of(&fixture.request_says("LinkSent").await);
     let joes = Reply::json(200, &json!({"id": job, "identity_id": "joe", "state": "COMPLETE"}));
-    let rule = place.realm.fault(Rule::new(Effect::Answer(joes)).on(Operation::GetJob));
-    place.request_says("JobNotFound").await;
-    place.realm.remove_fault(rule);
-    place.request_says("LinkSent").await;
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(joes)).on(Operation::GetJob));
+    fixture.request_says("JobNotFound").await;
+    fixture.realm.remove_fault(rule);
+    fixture.request_says("LinkSent").await;
 }
 
 #[tokio::test]
 async fn a_status_without_the_ids_of_its_job_is_said_and_sends_nothing() {
-    let (place, _operator, job) = sent().await;
+    let (fixture, _operator, job) = sent().await;
     for change in [json!({"jobID": ""}), json!({"jobID": job, "identityID": ""}), json!({"identityID": null})] {
-        edit(&place, change).await;
-        let request = place.request_says("JobNotFound").await;
+        edit(&fixture, change).await;
+        let request = fixture.request_says("JobNotFound").await;
         assert!(message(&request).ends_with("raise spec.attempt to send another email"), "{}", message(&request));
-        edit(&place, json!({"jobID": job, "identityID": "jane"})).await;
-        place.request_says("LinkSent").await;
+        edit(&fixture, json!({"jobID": job, "identityID": "jane"})).await;
+        fixture.request_says("LinkSent").await;
     }
     for times in [json!({"createTime": "soon", "expireTime": "x"}), json!({"failingSince": "never"})] {
-        edit(&place, times).await;
+        edit(&fixture, times).await;
     }
-    place.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    assert_eq!(reason(&place.request_is_looked_at().await), "LinkSent");
-    assert_eq!((place.mailed(), place.revocations().len()), (vec![job], 0));
+    fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
+    assert_eq!(reason(&fixture.request_is_looked_at().await), "LinkSent");
+    assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job], 0));
 }
 
 #[tokio::test]
 async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() {
-    let (place, _operator, job) = sent().await;
+    let (fixture, _operator, job) = sent().await;
     // One that is dead, and could be taken for that of a record that says nothing of its time.
-    let mut older = place.realm.job(&job).unwrap();
+    let mut older = fixture.realm.job(&job).unwrap();
     (older.id, older.state) = ("0123456789abcdef".to_owned(), Some("EXPIRED".to_owned()));
-    place.realm.add_job(older);
+    fixture.realm.add_job(older);
     let whole = json!({
         "id": "by-hand",
         "attempt": 2,
-        "providerConfigRef": {"kind": "ClusterProviderConfig", "name": place.provider},
-        "tenantID": place.realm.tenant(),
-        "realmID": place.realm.realm(),
+        "providerConfigRef": {"kind": "ClusterProviderConfig", "name": fixture.provider},
+        "tenantID": fixture.realm.tenant(),
+        "realmID": fixture.realm.realm(),
         "identityID": "jane",
-        "authenticatorConfigID": place.configs().get("hosted-web").await.unwrap().status.unwrap().id,
+        "authenticatorConfigID": fixture.configs().get("hosted-web").await.unwrap().status.unwrap().id,
         "deliveryMethod": "EMAIL",
         "notBefore": "2020-01-01T00:00:00Z",
         "existingJobIDs": [],
@@ -184,8 +184,8 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
     for (field, value) in [("notBefore", "yesterday"), ("id", ""), ("identityID", ""), ("tenantID", " ")] {
         let mut send = whole.clone();
         send[field] = json!(value);
-        edit(&place, json!({ "send": send })).await;
-        let request = place.request_says("StatusEdited").await;
+        edit(&fixture, json!({ "send": send })).await;
+        let request = fixture.request_says("StatusEdited").await;
         assert_eq!(
             message(&request),
             format!(
@@ -196,45 +196,45 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
         );
         assert_eq!(conditions(&request), "Stalled=True Ready=False");
         // An attempt that is raised meanwhile is not sent either.
-        place.change_request(json!({"attempt": 2})).await.unwrap();
-        place.request_is_looked_at().await;
-        place.change_request(json!({"attempt": 1})).await.unwrap();
-        place.request_is_looked_at().await;
-        edit(&place, json!({"send": null})).await;
-        let request = place.request_says("LinkSent").await;
+        fixture.change_request(json!({"attempt": 2})).await.unwrap();
+        fixture.request_is_looked_at().await;
+        fixture.change_request(json!({"attempt": 1})).await.unwrap();
+        fixture.request_is_looked_at().await;
+        edit(&fixture, json!({"send": null})).await;
+        let request = fixture.request_says("LinkSent").await;
         assert_eq!(job_of(&request), job);
     }
-    assert_eq!((place.mailed(), place.revocations().len()), (vec![job.clone()], 0));
+    assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job.clone()], 0));
 
     // One that only nobody has sent is settled as such, and nothing is owed.
-    let created: jiff::Timestamp = place.realm.job(&job).unwrap().create_time.unwrap().parse().unwrap();
+    let created: jiff::Timestamp = fixture.realm.job(&job).unwrap().create_time.unwrap().parse().unwrap();
     let recent = json!((created + jiff::SignedDuration::from_secs(1)).to_string());
     let mut send = whole;
     send["notBefore"] = recent;
-    edit(&place, json!({ "send": send })).await;
+    edit(&fixture, json!({ "send": send })).await;
     let settled = |request: &EnrollmentRequest| request.status.as_ref().unwrap().send.is_none();
-    wait_for(place.requests(), REQUEST, "is settled", settled).await;
-    let request = place.request_says("LinkSent").await;
-    assert_eq!((job_of(&request), place.mailed(), place.revocations().len()), (job.clone(), vec![job], 0));
+    wait_for(fixture.requests(), REQUEST, "is settled", settled).await;
+    let request = fixture.request_says("LinkSent").await;
+    assert_eq!((job_of(&request), fixture.mailed(), fixture.revocations().len()), (job.clone(), vec![job], 0));
 }
 
 #[tokio::test]
 async fn a_configuration_whose_id_is_edited_is_read_at_once_and_found_again_by_its_mark() {
-    let (place, _operator) = Fixture::ready().await;
-    let id = place.configs().get(CONFIG).await.unwrap().status.unwrap().id;
-    let display_name = Some(format!("Theirs {}", Mark::of(CLUSTER, &place.namespace, "another")));
+    let (fixture, _operator) = Fixture::ready().await;
+    let id = fixture.configs().get(CONFIG).await.unwrap().status.unwrap().id;
+    let display_name = Some(format!("Theirs {}", Mark::of(CLUSTER, &fixture.namespace, "another")));
     let theirs = Config { display_name, ..Config::of_type("hosted_web") };
-    place.realm.allow_any_answer();
-    place.realm.add_config(theirs.clone());
+    fixture.realm.allow_any_answer();
+    fixture.realm.add_config(theirs.clone());
     let edit = async |id: &str| {
         let change = Patch::Merge(json!({"status": {"id": id}}));
-        place.configs().patch_status(CONFIG, &PatchParams::default(), &change).await.unwrap();
+        fixture.configs().patch_status(CONFIG, &PatchParams::default(), &change).await.unwrap();
     };
     edit("nonsense").await;
     let is_itself = |config: &AuthenticatorConfig| config.status.as_ref().unwrap().id == id;
-    wait_for(place.configs(), CONFIG, "is itself again", is_itself).await;
+    wait_for(fixture.configs(), CONFIG, "is itself again", is_itself).await;
     edit(&theirs.id).await;
-    place.config_says("ConfigurationInUse").await;
-    assert_eq!(place.realm.config(&theirs.id), Some(theirs));
-    assert_eq!(place.calls(Operation::CreateConfig), 1);
+    fixture.config_says("ConfigurationInUse").await;
+    assert_eq!(fixture.realm.config(&theirs.id), Some(theirs));
+    assert_eq!(fixture.calls(Operation::CreateConfig), 1);
 }

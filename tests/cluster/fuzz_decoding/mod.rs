@@ -65,11 +65,11 @@ async fn hold<S: Strategy>(values: S, mut check: impl AsyncFnMut(S::Value) -> Re
     }
 }
 
-fn realm_of(place: &Fixture) -> RealmClient {
+fn realm_of(fixture: &Fixture) -> RealmClient {
     let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
-    let endpoint = Endpoint::parse(place.realm.url(), true).unwrap();
-    let token = ApiToken::parse(place.token.as_bytes()).unwrap();
-    RealmClient::new(http, endpoint, place.realm.tenant(), place.realm.realm(), token, Duration::from_secs(20))
+    let endpoint = Endpoint::parse(fixture.realm.url(), true).unwrap();
+    let token = ApiToken::parse(fixture.token.as_bytes()).unwrap();
+    RealmClient::new(http, endpoint, fixture.realm.tenant(), fixture.realm.realm(), token, Duration::from_secs(20))
 }
 
 fn now() -> Timestamp {
@@ -97,8 +97,8 @@ where
 }
 
 /// A request of which all is known that a send needs, and whose identity has these jobs.
-fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed {
-    let realm = RealmIds { tenant_id: place.realm.tenant().to_owned(), realm_id: place.realm.realm().to_owned() };
+fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed {
+    let realm = RealmIds { tenant_id: fixture.realm.tenant().to_owned(), realm_id: fixture.realm.realm().to_owned() };
     let ready = ReadyConfig { id: "configuration".to_owned(), realm: realm.clone() };
     let config = Config {
         provider_config_ref: ProviderConfigRef::default(),
@@ -121,7 +121,7 @@ fn observed(place: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed
         age: Duration::ZERO,
         lists: 1,
     };
-    let destination = Destination { realm, endpoint: place.realm.url().to_owned() };
+    let destination = Destination { realm, endpoint: fixture.realm.url().to_owned() };
     Observed {
         object: object_state(destination),
         config: Fact::Known(Some(config)),
@@ -161,11 +161,11 @@ const TIMES: Times = Times {
 
 /// Has a new request settled, with these jobs of its identity, and writes each status that it comes to.
 async fn settle(
-    place: &Fixture,
+    fixture: &Fixture,
     request: &mut EnrollmentRequest,
     answer: Result<Listing<CredentialBindingJob>, Error>,
 ) -> Result<(), String> {
-    let api = place.requests();
+    let api = fixture.requests();
     request.status = None;
     let listed = match answer {
         Ok(listed) => listed,
@@ -174,7 +174,7 @@ async fn settle(
             return write(&api, request, Some(&phase)).await;
         }
     };
-    let mut facts = observed(place, &listed);
+    let mut facts = observed(fixture, &listed);
     let jobs: BTreeMap<_, _> = listed.items.iter().map(|job| (job.id.clone(), job.clone())).collect();
     for _ in 0..40 {
         let (status, desired) = (request.status.clone().unwrap_or_default(), request.desired(&options()));
@@ -205,28 +205,28 @@ async fn settle(
 }
 
 /// What a call comes to when the service answers it so.
-async fn answered<T>(place: &Fixture, call: Operation, reply: Reply, answer: impl Future<Output = T>) -> T {
-    let rule = place.realm.fault(Rule::new(Effect::Answer(reply)).on(call));
+async fn answered<T>(fixture: &Fixture, call: Operation, reply: Reply, answer: impl Future<Output = T>) -> T {
+    let rule = fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(call));
     let answer = answer.await;
-    place.realm.remove_fault(rule);
+    fixture.realm.remove_fault(rule);
     answer
 }
 
 #[tokio::test]
 async fn whatever_the_client_decodes_of_jobs_gives_a_status_that_the_api_server_accepts() {
-    let place = Fixture::new().await;
-    place.realm.allow_any_answer();
-    let realm = realm_of(&place);
-    let mut request = place.create_request().await;
+    let fixture = Fixture::new().await;
+    fixture.realm.allow_any_answer();
+    let realm = realm_of(&fixture);
+    let mut request = fixture.create_request().await;
     let (mut decoded, mut failed) = (0, 0);
     let answers = (strategies::list_of_jobs(), strategies::reply("credential_binding_job", strategies::job()));
     hold(answers, async |(list, job)| {
-        let listed = answered(&place, Operation::ListJobs, list, realm.list_jobs(JANE)).await;
+        let listed = answered(&fixture, Operation::ListJobs, list, realm.list_jobs(JANE)).await;
         *if listed.is_ok() { &mut decoded } else { &mut failed } += 1;
-        settle(&place, &mut request, listed).await?;
+        settle(&fixture, &mut request, listed).await?;
 
         // One job by itself, which is followed.
-        let read = answered(&place, Operation::GetJob, job, realm.job(JANE, "job")).await;
+        let read = answered(&fixture, Operation::GetJob, job, realm.job(JANE, "job")).await;
         *if read.is_ok() { &mut decoded } else { &mut failed } += 1;
         let listed = read.map(|answer| Listing {
             items: vec![CredentialBindingJob {
@@ -237,7 +237,7 @@ async fn whatever_the_client_decodes_of_jobs_gives_a_status_that_the_api_server_
             }],
             server_time: None,
         });
-        settle(&place, &mut request, listed).await
+        settle(&fixture, &mut request, listed).await
     })
     .await;
     println!("{decoded} answers were decoded, {failed} were not");
@@ -246,16 +246,16 @@ async fn whatever_the_client_decodes_of_jobs_gives_a_status_that_the_api_server_
 
 #[tokio::test]
 async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_api_server_accepts() {
-    let place = Fixture::new().await;
-    place.realm.allow_any_answer();
-    let realm = realm_of(&place);
-    let mut config: AuthenticatorConfig = place.create_config().await;
+    let fixture = Fixture::new().await;
+    fixture.realm.allow_any_answer();
+    let realm = realm_of(&fixture);
+    let mut config: AuthenticatorConfig = fixture.create_config().await;
     let desired = config.desired(&options());
     let home = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
     let (mut decoded, mut failed) = (0, 0);
     let answers = strategies::reply("authenticator_config", strategies::config(&desired.display_name));
     hold(answers, async |answer| {
-        let read = answered(&place, Operation::GetConfig, answer, realm.authenticator_config("configuration")).await;
+        let read = answered(&fixture, Operation::GetConfig, answer, realm.authenticator_config("configuration")).await;
         let fact = match read {
             Ok(remote) => {
                 decoded += 1;
@@ -271,7 +271,7 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
         (status.tenant_id, status.realm_id) = (Some(home.tenant_id.clone()), Some(home.realm_id.clone()));
         status.observed_generation = None;
         let id = status.id.get_or_insert_with(|| "configuration".to_owned()).clone();
-        let destination = Destination { realm: home.clone(), endpoint: place.realm.url().to_owned() };
+        let destination = Destination { realm: home.clone(), endpoint: fixture.realm.url().to_owned() };
         let facts = config_facts::Observed {
             object: object_state(destination),
             read: BTreeMap::from([(id, fact)]),
@@ -283,7 +283,7 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
             Step::Wait(wait) => wait.say,
             _ => None,
         };
-        write(&place.configs(), &mut config, said.as_ref()).await
+        write(&fixture.configs(), &mut config, said.as_ref()).await
     })
     .await;
     println!("{decoded} answers were decoded, {failed} were not");
