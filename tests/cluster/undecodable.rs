@@ -255,7 +255,7 @@ async fn nothing_goes_through_a_provider_config_that_cannot_be_decoded() {
     let calls = fixture.realm.requests().len();
     fixture.create_request().await;
     let request = fixture.request_says("NotDecodable").await;
-    assert!(message(&request).contains(&format!("the ClusterProviderConfig {}", fixture.provider)));
+    assert!(message(&request).contains(&format!("ClusterProviderConfig {}", fixture.provider)));
     fixture.create_config_named("another").await;
     fixture.named_config_says("another", "NotDecodable").await;
     assert_eq!(fixture.realm.requests().len(), calls, "no token went anywhere");
