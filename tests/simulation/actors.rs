@@ -1,6 +1,6 @@
 //! What people do: they create, edit and delete, click links, and lay hands on what the operator keeps.
 
-mod carry_out;
+mod apply;
 mod interventions;
 mod possible;
 
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::faults::Port;
 use crate::kubernetes::{Key, Kind, key};
 use crate::world::{State, World};
-use carry_out::carry_out;
+use apply::apply;
 use possible::possible;
 
 /// Whom a request names, and how.
@@ -165,7 +165,7 @@ pub fn act(world: &World) -> bool {
     };
     let Some(act) = chosen else { return false };
     world.say(format_args!("somebody: {act:?}"));
-    carry_out(world, act);
+    apply(world, act);
     true
 }
 
@@ -188,7 +188,7 @@ pub fn replace<K: Kind>(state: &mut State, object: &K, wall: Timestamp) {
 
 /// Does a certain thing, now.
 pub fn now(world: &World, act: Act) {
-    carry_out(world, act);
+    apply(world, act);
 }
 
 /// Does all that was begun and has to be ended, so that everything can be settled.
@@ -216,7 +216,7 @@ pub fn tidy(world: &World) {
         if possible(&world.lock(), &act) {
             world.say(format_args!("somebody: {act:?}"));
             world.lock().plans.acts.retain(|other| *other != act);
-            carry_out(world, act);
+            apply(world, act);
         }
     }
 }

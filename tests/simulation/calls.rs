@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::faults::Port;
+use crate::injected_failure::InjectedFailure;
 use crate::invariants;
-use crate::looks::SERVICE;
-use crate::mishap::Mishap;
+use crate::reconciles::SERVICE;
 use crate::service::Moment;
 use crate::turns::Turn;
 use crate::world::State;
@@ -176,5 +176,5 @@ impl Remote for SimRemote {
 
 /// What another service says to calls about configurations: not in the form of the API.
 fn foreign<T>() -> Result<T, Error> {
-    Err(Mishap::Foreign.into())
+    Err(InjectedFailure::Foreign.into())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::chance::Chance;
-use crate::mishap::Mishap;
+use crate::injected_failure::InjectedFailure;
 
 /// The calls that a process makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,16 +120,16 @@ pub enum Fault {
     /// A person acts.
     Act,
     /// The call fails.
-    Fail(Mishap),
+    Fail(InjectedFailure),
     /// The call fails, and takes effect later all the same.
-    Late(Mishap),
+    Late(InjectedFailure),
     /// The call fails, and the next nine like it.
     Burst,
 }
 
 /// What can happen at a point of a call.
 pub fn possible(port: Port, point: Point) -> Vec<Fault> {
-    use Mishap::{
+    use InjectedFailure::{
         Broken, Conflict, Forbidden, Foreign, Garbage, HeldBack, Impossible, Invalid, NoAnswer, NoConnection, Odd,
         Redirect, Refused, Server, Timeout, TooMany, Unauthorized,
     };
@@ -144,7 +144,7 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
     if point != Point::Answer {
         faults.push(Fault::Delay);
     }
-    let fails: &[Mishap] = match (point, class) {
+    let fails: &[InjectedFailure] = match (point, class) {
         (Point::Answer, _) => &[],
         (Point::Before, Class::KubernetesWrite) => &[Conflict, Refused, NoAnswer],
         (Point::After, Class::KubernetesWrite) => &[NoAnswer],
@@ -175,7 +175,7 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
     faults.extend(fails.iter().map(|mishap| Fault::Fail(*mishap)));
     if point == Point::Before && writes {
         faults.push(Fault::CrashInFlight);
-        let lates: &[Mishap] =
+        let lates: &[InjectedFailure] =
             if class == Class::KubernetesWrite { &[NoAnswer] } else { &[Timeout, Broken, Server, Odd] };
         faults.extend(lates.iter().map(|mishap| Fault::Late(*mishap)));
     }

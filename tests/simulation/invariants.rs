@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use crate::faults::Port;
 use crate::kubernetes::{Kind, key};
-use crate::looks::{GRACE, SETTLE, options};
 use crate::process::Process;
+use crate::reconciles::{GRACE, SETTLE, options};
 use crate::record::Announcement;
 use crate::service::{Job, is_live, is_over};
 use crate::world::{State, World};

@@ -5,27 +5,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod actors;
-mod beginning;
 mod calls;
 mod chance;
+mod controller;
 mod faults;
+mod injected_failure;
 mod invariants;
 mod kinds;
 mod kubernetes;
 mod lease;
-mod looks;
-mod mishap;
 mod mutants;
 mod points;
 mod ports;
 mod process;
+mod reconciles;
 mod record;
 mod remote;
 mod schedule;
 mod service;
 mod specs;
+mod start;
 mod turns;
-mod waker;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -8,21 +8,21 @@ use tokio::time::{Instant, sleep};
 
 use crate::actors;
 use crate::faults::{Fault, Point, Port};
-use crate::mishap::Mishap;
+use crate::injected_failure::InjectedFailure;
 use crate::process::Process;
 use crate::world::State;
 
 /// Where a process makes its calls.
 #[derive(Clone)]
-pub struct Seat(pub Arc<Process>);
+pub struct CallSite(pub Arc<Process>);
 
 /// How a call goes on after a point.
 enum Next {
     Go,
     /// The call fails.
-    Fail(Mishap),
+    Fail(InjectedFailure),
     /// The call fails, and takes effect this long after.
-    Late(Mishap, Duration),
+    Late(InjectedFailure, Duration),
     /// The process is dead, and the call takes effect after this time.
     InFlight(Duration),
 }
@@ -40,12 +40,12 @@ impl State {
     }
 }
 
-impl Seat {
+impl CallSite {
     /// Makes a call that takes at most `limit`.
     pub async fn call<T, E, F>(&self, port: Port, limit: Duration, effect: F) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<Mishap> + Send + 'static,
+        E: From<InjectedFailure> + Send + 'static,
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, E> + Send + 'static,
     {
         let Self(process) = self;
@@ -85,9 +85,14 @@ impl Seat {
         sleep(time).await;
     }
 
-    async fn fail<T, E: From<Mishap>>(&self, port: Port, mishap: Mishap, end: Instant) -> Result<T, E> {
+    async fn fail<T, E: From<InjectedFailure>>(
+        &self,
+        port: Port,
+        mishap: InjectedFailure,
+        end: Instant,
+    ) -> Result<T, E> {
         self.0.world.say(format_args!("{}: {port:?} fails: {mishap:?}", self.0.name));
-        if mishap == Mishap::Refused {
+        if mishap == InjectedFailure::Refused {
             self.0.world.lock().record.refused_at = Some(Instant::now());
         }
         sleep(self.time_to_fail(mishap, end)).await;
@@ -96,9 +101,9 @@ impl Seat {
     }
 
     /// How long a caller waits for a failure; for a timeout, until the end of its call.
-    fn time_to_fail(&self, mishap: Mishap, end: Instant) -> Duration {
+    fn time_to_fail(&self, mishap: InjectedFailure, end: Instant) -> Duration {
         match mishap {
-            Mishap::Timeout | Mishap::NoAnswer => end.saturating_duration_since(Instant::now()),
+            InjectedFailure::Timeout | InjectedFailure::NoAnswer => end.saturating_duration_since(Instant::now()),
             _ => self.0.world.lock().chance.within(Duration::from_millis(300)),
         }
     }
@@ -126,7 +131,7 @@ impl Seat {
     async fn pass(&self, port: Port, point: Point, limit: Duration) -> Next {
         let Self(process) = self;
         if point == Point::Before && self.still_failing(port) {
-            return Next::Fail(Mishap::NoAnswer);
+            return Next::Fail(InjectedFailure::NoAnswer);
         }
         let fault = {
             let mut state = process.world.lock();
@@ -163,7 +168,7 @@ impl Seat {
             Fault::Late(mishap) => return Next::Late(mishap, within(port.late())),
             Fault::Burst => {
                 *process.failing_writes.lock() = 9;
-                return Next::Fail(Mishap::NoAnswer);
+                return Next::Fail(InjectedFailure::NoAnswer);
             }
         }
         Next::Go

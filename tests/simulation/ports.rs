@@ -15,9 +15,9 @@ use crate::actors::{self, Act};
 use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Kind, Objects as Known, key};
-use crate::looks::KUBERNETES;
-use crate::points::Seat;
+use crate::points::CallSite;
 use crate::process::Process;
+use crate::reconciles::KUBERNETES;
 use crate::specs;
 use crate::world::State;
 
@@ -25,7 +25,7 @@ use crate::world::State;
 const REMEMBERED: Duration = Duration::from_secs(300);
 
 /// The way of a process to the world outside.
-pub struct SimBackend(pub Seat);
+pub struct SimBackend(pub CallSite);
 
 impl<K: Kind> Objects<K> for SimBackend {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {

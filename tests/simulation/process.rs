@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::controller::{self, Controller};
 use crate::kubernetes::{Change, Key, Kind, Objects};
 use crate::lease::Candidate;
-use crate::looks;
-use crate::waker::{self, Waker};
+use crate::reconciles;
 use crate::world::World;
 
 /// A process.
@@ -48,7 +48,7 @@ pub struct Process {
     /// Which person belongs to which request.
     pub reservations: Arc<Reservations>,
     /// Wakes the loops.
-    wakers: OnceLock<Wakers>,
+    controllers: OnceLock<Controllers>,
     /// Whether the reservations are filled, and it works.
     filled: AtomicBool,
     at_work: Notify,
@@ -63,9 +63,9 @@ pub struct Process {
 }
 
 /// What wakes the loop of each kind.
-struct Wakers {
-    configs: Arc<Waker<AuthenticatorConfig>>,
-    requests: Arc<Waker<EnrollmentRequest>>,
+struct Controllers {
+    configs: Arc<Controller<AuthenticatorConfig>>,
+    requests: Arc<Controller<EnrollmentRequest>>,
 }
 
 impl Process {
@@ -102,9 +102,9 @@ impl Process {
                 leads_until: elected.as_ref().map(|(_, until)| Mutex::new(*until)),
                 ending: AtomicBool::new(false),
                 restarted,
-                options: looks::options(looks::SETTLE),
+                options: reconciles::options(reconciles::SETTLE),
                 reservations: Arc::new(Reservations::new(freed)),
-                wakers: OnceLock::new(),
+                controllers: OnceLock::new(),
                 filled: AtomicBool::new(false),
                 at_work: Notify::new(),
                 saw_token: AtomicBool::new(false),
@@ -116,9 +116,10 @@ impl Process {
             }
         });
         world.say(format_args!("{} starts", process.name));
-        let configs = Waker::new(&process, looks::config_looks(&process), waker::class_of_config);
-        let requests = Waker::new(&process, looks::request_looks(&process), waker::class_of_request);
-        _ = process.wakers.set(Wakers { configs, requests });
+        let configs = Controller::new(&process, reconciles::config_reconciles(&process), controller::class_of_config);
+        let requests =
+            Controller::new(&process, reconciles::request_reconciles(&process), controller::class_of_request);
+        _ = process.controllers.set(Controllers { configs, requests });
         process.watch(
             process.seen.1,
             |process, before, config| triggers::config_applied(before, config, false, process),
@@ -140,7 +141,7 @@ impl Process {
         }
         let filling = process.clone();
         process.spawn(async move {
-            filling.reservations.seed(&looks::all_requests(&filling).await);
+            filling.reservations.seed(&reconciles::all_requests(&filling).await);
             filling.filled.store(true, Ordering::SeqCst);
             filling.at_work.notify_waiters();
         });
@@ -149,19 +150,19 @@ impl Process {
 
     /// Wakes the loop for a request that the cache has.
     pub fn wake_request(&self, key: &Key) {
-        self.wakers.get().iter().for_each(|wakers| wakers.requests.wake(key));
+        self.controllers.get().iter().for_each(|controllers| controllers.requests.enqueue(key));
     }
 
     /// Wakes the loop for a configuration that the cache has.
     pub fn wake_config(&self, key: &Key) {
-        self.wakers.get().iter().for_each(|wakers| wakers.configs.wake(key));
+        self.controllers.get().iter().for_each(|controllers| controllers.configs.enqueue(key));
     }
 
     /// Wakes the loops for what a change enqueues.
     fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
-        let Some(wakers) = self.wakers.get() else { return };
-        configs.into_iter().for_each(|it| wakers.configs.wake(&(it.namespace.unwrap_or_default(), it.name)));
-        requests.into_iter().for_each(|it| wakers.requests.wake(&(it.namespace.unwrap_or_default(), it.name)));
+        let Some(controllers) = self.controllers.get() else { return };
+        configs.into_iter().for_each(|it| controllers.configs.enqueue(&(it.namespace.unwrap_or_default(), it.name)));
+        requests.into_iter().for_each(|it| controllers.requests.enqueue(&(it.namespace.unwrap_or_default(), it.name)));
     }
 
     /// Whether it leads now, by its own clock; always, where none is elected.

@@ -11,7 +11,7 @@ use crate::lease::Candidate;
 use crate::mutants::Mutant;
 use crate::process::Process;
 use crate::world::World;
-use crate::{actors, beginning, invariants};
+use crate::{actors, invariants, start};
 
 /// How long everything may take to be settled once nothing goes wrong any more.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
@@ -70,7 +70,7 @@ async fn play(world: &Arc<World>) {
         state.elects = processes > 1 && state.chance.happens(0.5);
         (processes, minutes)
     };
-    beginning::prepare(world, processes == 1);
+    start::prepare(world, processes == 1);
     for number in 0..processes {
         tokio::spawn(slot(world.clone(), number));
     }

@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep};
 use crate::calls::SimRemote;
 use crate::faults::Port;
 use crate::kubernetes::Key;
-use crate::looks::KUBERNETES;
-use crate::points::Seat;
+use crate::points::CallSite;
 use crate::ports::SimBackend;
 use crate::process::Process;
+use crate::reconciles::KUBERNETES;
 use crate::world::State;
 
 /// For how long an object can have been paused before everybody knows it: watches lag, and a process can be suspended
@@ -75,7 +75,7 @@ fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Opt
 
 /// An object's turn to call the service.
 pub struct Turn {
-    pub seat: Seat,
+    pub seat: CallSite,
     key: Key,
     of_configs: bool,
 }
@@ -83,7 +83,7 @@ pub struct Turn {
 impl Turn {
     /// Wakes the object some time later, where it is held back; nearly always, since a wake can be lost.
     fn wait_for_another(&self, held_back: bool) {
-        let Self { seat: Seat(process), key, of_configs } = self;
+        let Self { seat: CallSite(process), key, of_configs } = self;
         let (pause, lost) = {
             let State { chance, faults, .. } = &mut *process.world.lock();
             let most = chance.pick(&[0, 0, 60]);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{Mutant, Mutated, Mutation};
 use crate::calls::SimRemote;
-use crate::mishap::Mishap;
+use crate::injected_failure::InjectedFailure;
 use crate::service;
 
 impl Remote for Mutated<SimRemote> {
@@ -139,7 +139,7 @@ impl Mutation {
 
     /// Whether a call that is held back is sent all the same.
     fn sends_anyhow<T>(&self, answer: &Result<T, Error>) -> bool {
-        let held_back = Error::from(Mishap::HeldBack).to_string();
+        let held_back = Error::from(InjectedFailure::HeldBack).to_string();
         let is_held_back = answer.as_ref().is_err_and(|error| error.to_string() == held_back);
         self.is(Mutant::SendsWhatIsHeldBack) && is_held_back
     }

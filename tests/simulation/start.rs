@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::actors::{self, Act, Object, Recreation, Who};
 use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
-use crate::looks::{SETTLE, options};
+use crate::reconciles::{SETTLE, options};
 use crate::remote::Remote;
 use crate::service::{Moment, Person};
 use crate::specs;

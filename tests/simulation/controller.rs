@@ -1,4 +1,4 @@
-//! One look at a time for each object, whenever it is woken or its time has come, in the order of the operator's own queue.
+//! One reconcile at a time for each object, after a change or after its own delay, in the order of the operator's own queue.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -17,47 +17,47 @@ use tokio::time::{Instant, sleep_until};
 use crate::kubernetes::{Key, Kind};
 use crate::process::Process;
 
-/// A look at an object, which says after how long to look again.
-pub type Looking = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
+/// A reconcile of an object. It returns the delay after which it is due again.
+pub type Reconciling = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
 
-/// Begins a look.
-pub type Look<K> = Arc<dyn Fn(K) -> Looking + Send + Sync>;
+/// Starts a reconcile.
+pub type Reconcile<K> = Arc<dyn Fn(K) -> Reconciling + Send + Sync>;
 
 /// Classifies an object, as the operator does.
 pub type Classify<K> = fn(&Process, &K, Cause) -> Class;
 
-/// The queue of one kind, and what runs the looks.
-pub struct Waker<K> {
+/// The queue of one kind, and what runs the reconciles.
+pub struct Controller<K> {
     process: Arc<Process>,
-    look: Look<K>,
+    reconcile: Reconcile<K>,
     classify: Classify<K>,
     queue: Mutex<FairQueue<Key>>,
-    looked: Mutex<BTreeSet<Key>>,
+    reconciled: Mutex<BTreeSet<Key>>,
     changed: Notify,
 }
 
-impl<K: Kind> Waker<K> {
+impl<K: Kind> Controller<K> {
     /// With bounds that the seed decides, so small that objects wait for each other.
-    pub fn new(process: &Arc<Process>, look: Look<K>, classify: Classify<K>) -> Arc<Self> {
+    pub fn new(process: &Arc<Process>, reconcile: Reconcile<K>, classify: Classify<K>) -> Arc<Self> {
         let bounds = {
             let chance = &mut process.world.lock().chance;
             let mut up_to = |most: u64| 1 + usize::try_from(chance.below(most)).unwrap_or(0);
             Bounds { total: up_to(4), per_provider_config: up_to(3) }
         };
-        let waker = Arc::new(Self {
+        let controller = Arc::new(Self {
             process: process.clone(),
-            look,
+            reconcile,
             classify,
             queue: Mutex::new(FairQueue::new(bounds)),
-            looked: Mutex::default(),
+            reconciled: Mutex::default(),
             changed: Notify::new(),
         });
-        process.spawn(waker.clone().work());
-        waker
+        process.spawn(controller.clone().work());
+        controller
     }
 
-    /// Wakes the loop for an object, where the cache has it.
-    pub fn wake(&self, key: &Key) {
+    /// Enqueues an object that the cache has.
+    pub fn enqueue(&self, key: &Key) {
         if let Some(class) = self.class(key, Cause::Change) {
             self.queue.lock().enqueue(key.clone(), class);
             self.changed.notify_one();
@@ -66,11 +66,11 @@ impl<K: Kind> Waker<K> {
 
     fn class(&self, key: &Key, cause: Cause) -> Option<Class> {
         let object = K::cache(&self.process).lock().get(key).cloned()?;
-        let cause = if self.looked.lock().contains(key) { cause } else { Cause::First };
+        let cause = if self.reconciled.lock().contains(key) { cause } else { Cause::First };
         Some((self.classify)(&self.process, &object, cause))
     }
 
-    /// Begins looks for as long as the process lives.
+    /// Starts reconciles as long as the process lives.
     async fn work(self: Arc<Self>) {
         self.process.work_begins().await;
         loop {
@@ -90,28 +90,28 @@ impl<K: Kind> Waker<K> {
         }
     }
 
-    /// Begins the looks whose turn it is; answers when there may be more.
+    /// Starts the reconciles whose turn it is. Returns when more may be due.
     fn begin(self: &Arc<Self>) -> Option<Instant> {
         let mut queue = self.queue.lock();
         queue.promote(Instant::now(), |key| self.class(key, Cause::Requeue));
         while let Some(key) = queue.start_next() {
-            self.looked.lock().insert(key.clone());
-            self.process.spawn(self.clone().look_at(key));
+            self.reconciled.lock().insert(key.clone());
+            self.process.spawn(self.clone().reconcile_one(key));
         }
         queue.next_due()
     }
 
-    async fn look_at(self: Arc<Self>, key: Key) {
+    async fn reconcile_one(self: Arc<Self>, key: Key) {
         self.process.awake().await;
         let object = K::cache(&self.process).lock().get(&key).cloned();
         let mut again = None;
         if let Some(object) = object {
-            match self.process.spawn((self.look)(Arc::unwrap_or_clone(object))).await {
+            match self.process.spawn((self.reconcile)(Arc::unwrap_or_clone(object))).await {
                 Ok(after) => again = after.map(|after| Instant::now() + after),
                 Err(error) if error.is_panic() => {
                     let message = error.into_panic();
                     let text = message.downcast_ref::<String>().cloned().unwrap_or_default();
-                    self.process.world.lock().violate(format!("a look at {key:?} panicked: {text}"));
+                    self.process.world.lock().violate(format!("the reconcile of {key:?} panicked: {text}"));
                     return;
                 }
                 Err(_) => return,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::reconcile::{Context, Kind, LocalStates, Options, Times, reconcile};
 
+use crate::controller::Reconcile;
 use crate::faults::Port;
 use crate::mutants::{Mutated, Mutation};
-use crate::points::Seat;
+use crate::points::CallSite;
 use crate::ports::{SimBackend, SimEnvironment};
 use crate::process::Process;
-use crate::waker::Look;
 use crate::world::State;
 
 /// How long a call to the API server may take.
@@ -30,7 +30,7 @@ pub const GRACE: Duration = Duration::from_secs(600);
 pub const CLUSTER: &str = "simulation";
 
 /// The loop of requests, as the operator runs it.
-pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
+pub fn request_reconciles(process: &Arc<Process>) -> Reconcile<EnrollmentRequest> {
     let mutation = Mutation::of(process);
     let shares = mutation.reservations(&process.reservations).into_iter();
     let contexts: Vec<_> = shares.map(|reservations| Arc::new(context(process, reservations))).collect();
@@ -43,7 +43,7 @@ pub fn request_looks(process: &Arc<Process>) -> Look<EnrollmentRequest> {
 }
 
 /// The loop of configurations, as the operator runs it.
-pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
+pub fn config_reconciles(process: &Arc<Process>) -> Reconcile<AuthenticatorConfig> {
     let mutation = Mutation::of(process);
     let context = Arc::new(context(process, Arc::new(())));
     Arc::new(move |config| {
@@ -56,7 +56,7 @@ pub fn config_looks(process: &Arc<Process>) -> Look<AuthenticatorConfig> {
 fn context<K: Kind>(process: &Arc<Process>, shared: Arc<K::Shared>) -> Context<K, Mutated<SimBackend>> {
     let mutation = Mutation::of(process);
     Context {
-        backend: Arc::new(mutation.around(SimBackend(Seat(process.clone())))),
+        backend: Arc::new(mutation.around(SimBackend(CallSite(process.clone())))),
         environment: Arc::new(mutation.around(SimEnvironment(process.clone()))),
         shared,
         local_states: LocalStates::default(),
@@ -79,7 +79,7 @@ pub fn options(settle: Duration) -> Options {
 
 /// The requests that the reservations are filled from: all, as the API server has them, asked for until it answers.
 pub async fn all_requests(process: &Arc<Process>) -> Vec<EnrollmentRequest> {
-    let seat = Seat(process.clone());
+    let seat = CallSite(process.clone());
     loop {
         let list = |state: &mut State, _, _| Ok(state.cluster.requests.objects.values().cloned().collect::<Vec<_>>());
         let listed: Result<_, String> = seat.call(Port::ListRequests, KUBERNETES, list).await;

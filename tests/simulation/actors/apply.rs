@@ -18,7 +18,7 @@ use crate::specs::{config, identity, request, who};
 use crate::world::{State, World};
 
 /// Does it, now.
-pub fn carry_out(world: &World, act: Act) {
+pub fn apply(world: &World, act: Act) {
     let (now, wall) = (Instant::now(), world.wall());
     let mut state = world.lock();
     match act {

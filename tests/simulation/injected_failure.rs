@@ -1,0 +1,83 @@
+//! How a call can fail, and what its caller sees of it.
+
+use std::time::Duration;
+
+use beyond_identity_operator::api::Reason;
+use beyond_identity_operator::beyond_identity::{Doubt, Error, Refusal, Unsent};
+use beyond_identity_operator::reconcile::{Failure, WriteError};
+
+/// How a call can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InjectedFailure {
+    NoConnection,
+    Timeout,
+    Broken,
+    Server,
+    TooMany,
+    /// The service asked to be left alone before, so nothing is sent.
+    HeldBack,
+    Unauthorized,
+    Forbidden,
+    Invalid,
+    Impossible,
+    Odd,
+    /// A proxy answers that there is no such thing.
+    Foreign,
+    Redirect,
+    Garbage,
+    Conflict,
+    Refused,
+    NoAnswer,
+}
+
+/// As the client sorts what it sees.
+impl From<InjectedFailure> for Error {
+    fn from(mishap: InjectedFailure) -> Self {
+        let message = format!("simulated: {mishap:?}");
+        let doubt = |cause, status| Self::InDoubt { cause, status, after: None, message: message.clone() };
+        let refused = |cause| Self::Refused { cause, message: message.clone() };
+        match mishap {
+            InjectedFailure::NoConnection => Self::Retry { cause: Unsent::NoConnection, after: None, message },
+            InjectedFailure::TooMany | InjectedFailure::HeldBack => {
+                Self::Retry { cause: Unsent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
+            }
+            InjectedFailure::Unauthorized => refused(Refusal::Unauthorized),
+            InjectedFailure::Forbidden => refused(Refusal::Forbidden),
+            InjectedFailure::Invalid => refused(Refusal::BadRequest),
+            InjectedFailure::Impossible => refused(Refusal::Unprocessable),
+            InjectedFailure::Timeout | InjectedFailure::NoAnswer => doubt(Doubt::Timeout, None),
+            InjectedFailure::Broken => doubt(Doubt::Connection, None),
+            InjectedFailure::Server | InjectedFailure::Refused => doubt(Doubt::Server, Some(503)),
+            InjectedFailure::Odd | InjectedFailure::Conflict => doubt(Doubt::Status, Some(409)),
+            InjectedFailure::Foreign => doubt(Doubt::Foreign, Some(404)),
+            InjectedFailure::Redirect => doubt(Doubt::Redirect, Some(302)),
+            InjectedFailure::Garbage => doubt(Doubt::Unusable, Some(200)),
+        }
+    }
+}
+
+impl From<InjectedFailure> for WriteError {
+    fn from(mishap: InjectedFailure) -> Self {
+        match mishap {
+            InjectedFailure::Conflict => Self::Conflict,
+            InjectedFailure::Refused => Self::Refused("simulated: refused".to_owned()),
+            _ => Self::NoAnswer("simulated: no answer".to_owned()),
+        }
+    }
+}
+
+/// As a realm is opened: its Secret cannot be read, or it is not the object's turn.
+impl From<InjectedFailure> for Failure {
+    fn from(mishap: InjectedFailure) -> Self {
+        match mishap {
+            InjectedFailure::HeldBack => Self::not_its_turn(Duration::from_secs(7)),
+            _ => Self::transient(Reason::KubernetesUnavailable, format!("simulated: {mishap:?}")),
+        }
+    }
+}
+
+impl From<InjectedFailure> for String {
+    fn from(mishap: InjectedFailure) -> Self {
+        format!("simulated: {mishap:?}")
+    }
+}
