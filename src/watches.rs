@@ -1,4 +1,4 @@
-//! What is watched: the objects of each kind in each watched namespace, and the provider configs. The queues are fed by it.
+//! The watches: the objects of each kind in each watched namespace, and the provider configs. They feed the queues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +27,11 @@ use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
 use crate::triggers;
 
-/// How long a list of all requests may take, and how long after it failed it is tried again.
+/// Timeout of a list of all requests, and the delay before its retry.
 const LIST: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(2);
 
-/// All that is watched.
+/// All watches, with their stores and queues.
 pub(crate) struct Watches {
     pub(crate) configs: Watched<AuthenticatorConfig>,
     pub(crate) requests: Watched<EnrollmentRequest>,
@@ -51,7 +51,7 @@ pub(crate) struct Watched<K: Kind> {
 }
 
 impl Watches {
-    /// Starts to watch what `settings` say.
+    /// Starts the watches of `settings`.
     pub(crate) fn start(
         settings: &Settings,
         server: &Server,
@@ -144,14 +144,14 @@ impl Watches {
         )
     }
 
-    /// Waits until every store holds what there is.
+    /// Waits until all caches are synced.
     pub(crate) async fn synced(&self) {
         self.providers.synced().await;
         self.configs.stores.synced().await;
         self.requests.stores.synced().await;
     }
 
-    /// All requests, as the API server has them now, not as the watches have them: tried until it answers.
+    /// All requests from the API server, not from the watch caches. Retries until it answers.
     pub(crate) async fn all_requests(&self, client: &Client) -> Vec<EnrollmentRequest> {
         let mut requests = Vec::new();
         for scope in &self.scopes {
@@ -162,7 +162,7 @@ impl Watches {
                     Ok(Err(error)) => cause(&error),
                     Err(_) => format!("no response within {} s", LIST.as_secs()),
                 };
-                tracing::warn!(error = why, "Listing EnrollmentRequests failed; retrying");
+                tracing::warn!(error = why, "Cannot list EnrollmentRequests; nothing is sent until this succeeds");
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -171,7 +171,7 @@ impl Watches {
 }
 
 impl<K: Kind> Watched<K> {
-    /// Forgets an object that is gone.
+    /// A callback that removes the local state of a deleted object.
     fn forget(&self, self_writes: &Arc<SelfWriteFilter>) -> impl Fn(&Gone) + Send + 'static + use<K> {
         let (queue, local_states, self_writes) = (self.queue.clone(), self.local_states.clone(), self_writes.clone());
         move |object| {
@@ -182,7 +182,7 @@ impl<K: Kind> Watched<K> {
     }
 }
 
-/// A request that is gone, as one that held a person.
+/// The reservation holder of a deleted request.
 fn holder(Gone { uid, namespace, name }: &Gone) -> Holder {
     Holder { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
 }

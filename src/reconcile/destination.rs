@@ -1,4 +1,4 @@
-//! Where calls go, and where they have to go: the realm that an object belongs to, as long as it lives. Pure.
+//! The destination of calls, and the realm that an object belongs to for its whole life. Pure.
 
 use super::failure::{Failure, FailureKind};
 use crate::api::{ProviderConfigRef, Reason};
@@ -13,12 +13,12 @@ pub struct RealmIds {
     pub realm_id: String,
 }
 
-/// Where calls go: the realm, and the base URL of the API that has it.
+/// The destination of calls: the realm, and the base URL of its API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// The realm.
     pub realm: RealmIds,
-    /// The base URL of the API, without a slash at the end.
+    /// The base URL of the API, without a trailing slash.
     pub endpoint: String,
 }
 
@@ -30,7 +30,8 @@ impl From<&RealmClient> for Destination {
 }
 
 impl Destination {
-    /// Why `reference`, which leads here, does not lead to the realm and the endpoint that are given, as far as they are.
+    /// Why `reference`, which points to this destination, does not point to the given realm and endpoint. An argument
+    /// that is `None` is not checked.
     pub fn mismatch(
         &self,
         reference: &ProviderConfigRef,
@@ -45,7 +46,8 @@ impl Destination {
                 format!(
                     "{reference} points to realm {realm_id} of tenant {tenant_id}, but this object belongs to realm \
                      {} of tenant {}, so nothing is sent, created or deleted; point {reference} back to that realm, \
-                     or delete and recreate this object",
+                     or delete and recreate this object, which leaves its remote resource in that realm and creates \
+                     another one",
                     recorded.realm_id, recorded.tenant_id
                 ),
             );

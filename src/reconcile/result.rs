@@ -1,4 +1,4 @@
-//! How a reconcile has ended, and when the object is reconciled again.
+//! How a reconcile ended, and when the object is reconciled again.
 
 use std::time::Duration;
 
@@ -8,36 +8,37 @@ use super::object_handle::Interrupted;
 use super::times::{FIRST_CONFLICT, LONGEST_CONFLICT, RETRY_CONDITIONS};
 use super::wait::{Until, pause};
 
-/// How a reconcile has ended.
+/// The result of a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconcileResult {
-    /// In a word.
+    /// The classified end.
     pub ended: Ended,
-    /// After how long to reconcile again; `None`: when something changes.
+    /// The delay until the next reconcile; `None`: on a change.
     pub requeue_after: Option<Duration>,
 }
 
-/// How a reconcile has ended, in a word.
+/// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing is to be done until something changes.
+    /// Nothing to do until a change.
     Done,
-    /// It is reconciled again after a while.
+    /// The object is reconciled again after a delay.
     RequeueAfter,
-    /// Somebody else wrote first.
+    /// Another writer was first.
     Conflict,
-    /// Something failed, and is tried again.
+    /// Something failed and is retried.
     Failed,
 }
 
 impl ReconcileResult {
-    /// From how the reconcile of the object `uid` has ended. Counts failures and conflicts in `local_state`; `chance` (0 to 1)
-    /// spreads what failed together.
+    /// The result from the end of the reconcile of the object `name` in `namespace`. Counts failures and conflicts in `local_state`.
+    /// Jitter from `chance` (0 to 1) spreads objects that failed together.
     pub fn of<K: Kind>(
         ended: Result<Until, Interrupted>,
         local_state: &mut LocalState<K>,
         chance: f64,
-        uid: &str,
+        namespace: &str,
+        name: &str,
     ) -> Self {
         let until = match ended {
             Ok(until) => until,
@@ -50,7 +51,7 @@ impl ReconcileResult {
             Err(Interrupted::Unsaid { until, .. }) => until.or_sooner(Until::After(RETRY_CONDITIONS)),
             Err(Interrupted::Refused(_) | Interrupted::NotStored(_)) => Until::Backoff(None),
             Err(Interrupted::Failed(why)) => {
-                tracing::warn!(uid, error = %why, "Reconcile failed; retrying");
+                tracing::warn!(kind = %K::kind(&()), namespace, name, error = %why, "Reconcile failed; retrying");
                 Until::Backoff(None)
             }
         };
