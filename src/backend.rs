@@ -1,4 +1,4 @@
-//! The backend of this process: the real API server, and the real service.
+//! The backend of this process: the real API server and the real service.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::kubernetes::referrers::KubeReferrers;
 use crate::realm::KubeRealms;
 use crate::reconcile::{Caller, EventToEmit, Failure, Objects, Realms, Referrers, Resolved, WriteError};
 
-/// The real ports, in one place.
+/// The real implementation of all ports.
 pub(crate) struct KubeBackend {
     pub(crate) configs: KubeObjects<AuthenticatorConfig>,
     pub(crate) requests: KubeObjects<EnrollmentRequest>,
@@ -22,7 +22,7 @@ pub(crate) struct KubeBackend {
     pub(crate) realms: KubeRealms,
 }
 
-/// The objects of a kind, in a backend.
+/// Access to the objects of a kind.
 pub(crate) trait Has<K: Resource<DynamicType = ()> + 'static> {
     fn objects(&self) -> &KubeObjects<K>;
 }

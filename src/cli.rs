@@ -111,22 +111,22 @@ struct RunArgs {
     log_level: String,
 }
 
-/// How many objects of a kind go through one provider config at the same time, unless it is said.
+/// Default maximum number of concurrent reconciles of a kind for each provider config.
 const PER_PROVIDER_CONFIG: u16 = 16;
 
-/// Why the program ended without having done what was asked of it.
+/// Why the program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operator ended without having been asked to.
+    /// The operator ended without a shutdown request.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// There is no way to a Kubernetes API.
+    /// The connection to the Kubernetes API failed.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
-    /// The file with further certificate authorities is not there, or is none.
+    /// The CA bundle cannot be read or is invalid.
     #[error("--ca-bundle {0}: {1}")]
     CaBundle(String, String),
-    /// A provider config may have more reconciles than there are.
+    /// The bound for each provider config exceeds the total.
     #[error(
         "--max-concurrent-reconciles-per-provider-config {per_provider_config} exceeds --max-concurrent-reconciles {total}: \
          lower the first, or raise the second"
@@ -134,13 +134,13 @@ pub enum Error {
     Reconciles {
         /// For each provider config.
         per_provider_config: u16,
-        /// In all.
+        /// In total.
         total: u16,
     },
-    /// What RUST_LOG says cannot be read.
+    /// RUST_LOG cannot be parsed.
     #[error("RUST_LOG: {0}")]
     LogLevel(#[from] tracing_subscriber::filter::ParseError),
-    /// The definitions cannot be written.
+    /// The CustomResourceDefinitions cannot be written.
     #[error("cannot write the CustomResourceDefinitions to {0}: {1}")]
     Write(String, std::io::Error),
     /// The runtime or its signal handlers cannot be started.
@@ -149,10 +149,9 @@ pub enum Error {
 }
 
 impl Cli {
-    /// Carries out the command.
+    /// Executes the command.
     ///
-    /// # Errors
-    /// A sentence for a person.
+    /// # Errors With a message for the user.
     pub async fn execute(self) -> Result<(), Error> {
         match self.command {
             Command::Run(args) => run(*args).await,
@@ -191,7 +190,7 @@ impl RunArgs {
         if per_provider_config > total {
             return Err(Error::Reconciles { per_provider_config, total });
         }
-        // A namespace that was named twice is watched once: two loops for one object would be in each other's way.
+        // A repeated namespace is watched once: two watches for one object would conflict.
         self.watch_namespace.sort();
         self.watch_namespace.dedup();
         Ok(Settings {
@@ -222,7 +221,7 @@ fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
     CaBundle::parse(&pem).map_err(|error| wrong(error.to_string()))
 }
 
-/// The namespace of the pod that this process runs in, or the end of the process.
+/// The namespace of the pod of this process; without one, the process exits.
 fn pod_namespace() -> String {
     let wrong = |kind, what: &str| -> ! { Cli::command().error(kind, what).exit() };
     match std::env::var("POD_NAMESPACE") {
@@ -236,8 +235,8 @@ fn pod_namespace() -> String {
     }
 }
 
-/// The name of the pod, or else of the machine, and what makes it this process's own: a container that was killed and
-/// started again must not take the lease for its own, which others may be waiting for.
+/// The name of the pod or the host, with a random suffix. Without the suffix a restarted container would take the Lease
+/// for its own, while other processes may be waiting for it.
 fn lease_holder() -> String {
     let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
     let host =
@@ -260,7 +259,7 @@ fn dns_label(text: &str) -> Result<String, String> {
     }
 }
 
-/// A DNS label that leaves room for the rest of a mark.
+/// A DNS label that leaves room for the rest of an ownership mark.
 fn cluster_name(text: &str) -> Result<String, String> {
     match dns_label(text)? {
         name if name.len() > 32 => Err(format!("must have at most 32 characters, but has {}", name.len())),

@@ -1,4 +1,4 @@
-//! The controllers: one for each kind in a process, across all watched namespaces, so that these share its workers fairly.
+//! The controllers: one for each kind in a process. All watched namespaces share its workers fairly.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::reconcile::{Context, Kind, Objects, Reconciler, reconcile};
 use crate::settings::Settings;
 use crate::watches::{Watched, Watches};
 
-/// What the operator reaches the world by.
+/// The dependencies of the controllers.
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) watches: Watches,
 }
 
-/// Starts all controllers. They end, when what is running has come to its end, after `ending` was cancelled.
+/// Starts all controllers. After `ending` is cancelled, they end when their running reconciles have ended.
 pub(crate) fn start_all(world: &World, ending: &CancellationToken, controllers: &mut JoinSet<()>) {
     let Watches { configs, requests, reservations, .. } = &world.watches;
     let backend = Arc::new(backend(world));
@@ -75,7 +75,7 @@ fn start<K>(
     controllers.spawn(queue::run(driver, ending.clone()));
 }
 
-/// The real ports.
+/// The real implementation of the ports.
 fn backend(world: &World) -> KubeBackend {
     let World { settings, client, http, limiters, metrics, watches, .. } = world;
     let queues = watches.queues.clone();

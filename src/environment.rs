@@ -1,4 +1,4 @@
-//! Time and chance as they are, and whether this process may act.
+//! The real clocks and random source, and whether this process may write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::runtime::leader::Leadership;
 /// The environment of this process.
 #[derive(Debug)]
 pub struct SystemEnvironment {
-    /// When this process began, by both clocks.
+    /// The start of this process, by both clocks.
     began: (Timestamp, Instant),
     leadership: Leadership,
     ending: AtomicBool,
@@ -23,12 +23,12 @@ pub struct SystemEnvironment {
 }
 
 impl SystemEnvironment {
-    /// That of a process which may act while it leads.
+    /// The environment of a process that may write while it is the leader.
     pub fn new(leadership: Leadership, metrics: Arc<Metrics>) -> Self {
         Self { began: (wall_clock(), Instant::now()), leadership, ending: AtomicBool::new(false), metrics }
     }
 
-    /// From now on no remote write may be started; those under way come to their end.
+    /// Stops new remote writes; those in flight complete.
     pub fn end(&self) {
         self.ending.store(true, Ordering::Release);
     }
@@ -65,7 +65,7 @@ impl Environment for SystemEnvironment {
     }
 }
 
-/// The wall clock: shown to people, and nothing that has to be safe rests on it alone.
+/// The wall clock. It is displayed; safety never depends on it alone.
 #[allow(clippy::disallowed_methods)] // the one place that reads it
 pub fn wall_clock() -> Timestamp {
     Timestamp::now()

@@ -1,4 +1,4 @@
-//! The operator as a library: what `main` runs, and what the tests start in their own process.
+//! The operator as a library, for `main` and for tests that start it in their own process.
 
 pub mod api;
 pub mod authenticator_config;
@@ -20,5 +20,5 @@ mod settings;
 pub mod triggers;
 mod watches;
 
-/// The name under which the operator writes fields and events, holds its Lease and calls itself.
+/// The name of the operator: its field manager, event reporter, Lease and user-visible name.
 pub(crate) const NAME: &str = "beyond-identity-operator";

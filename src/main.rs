@@ -1,4 +1,4 @@
-//! Entry point: parse the command line, run, exit code.
+//! Entry point: parses the command line, runs the command, and returns the exit code.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<(), Error> {
     let runtime = Runtime::new().map_err(Error::Runtime)?;
     let result = runtime.block_on(cli.execute());
-    // Nothing waits for what the runtime cannot break off, such as a name being looked up.
+    // Does not wait for work that the runtime cannot cancel, such as a DNS lookup.
     runtime.shutdown_background();
     result
 }

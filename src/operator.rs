@@ -1,4 +1,4 @@
-//! The composition root: the watches, the lease, the controllers, and how they begin and end.
+//! The composition root: starts and stops the watches, leader election and the controllers.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,22 +24,22 @@ use crate::runtime::readiness::Readiness;
 pub use crate::settings::Settings;
 use crate::watches::Watches;
 
-/// How long what came of the last call may take to be written down.
+/// Time to record the outcome of the last call during shutdown.
 const AFTER_THE_LAST_CALL: Duration = Duration::from_secs(20);
 
-/// Why an operator ended without having been asked to.
+/// Why an operator ended without a shutdown request.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// An address is taken.
+    /// An address cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// There is no way to a Kubernetes API.
+    /// The connection to the Kubernetes API failed.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
-    /// The HTTP client could not be made.
+    /// The HTTP client could not be built.
     #[error("cannot build the HTTP client: {0}")]
     Http(#[from] BuildError),
-    /// Another process may lead by now.
+    /// Another process may be the leader now.
     #[error("{0}")]
     LostLease(String),
     /// A watch, a controller, or another task that never ends, has ended.
@@ -47,11 +47,10 @@ pub enum RunError {
     Broken(String),
 }
 
-/// Runs on the cluster that `config` names until `shutdown` is done, then lets what is under way come to its end.
-/// That is bounded in time: no call to the service is begun any more, and each that was begun has its timeout.
+/// Runs on the cluster of `config` until `shutdown` completes, then drains in-flight work. Draining is bounded in time:
+/// no new call to the service starts, and each call in flight has its timeout.
 ///
-/// # Errors
-/// When it could not start, when it lost its Lease, and when a watch, a controller or a server that never ends has ended.
+/// # Errors When it cannot start, when it loses its Lease, or when a watch, a controller or a server ends.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let health = listen(settings.health_address, "--health-address", "health probes").await?;
     let metrics_listener = listen(settings.metrics_address, "--metrics-address", "metrics").await?;
@@ -60,7 +59,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let server = Server::new(config)?;
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
     let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
-    // Dropped at the end of this function, and ended with that.
+    // Dropping it at the end of this function ends these tasks.
     let mut watches = JoinSet::new();
     watches.spawn(health::serve(health, readiness.clone()));
     watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
@@ -112,7 +111,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     ended
 }
 
-/// Waits until one of `tasks` ends, which none of them is to do.
+/// Waits until one of `tasks` ends, which is unexpected for all of them.
 async fn broken(tasks: &mut JoinSet<()>) -> RunError {
     match tasks.join_next().await {
         Some(Err(error)) => RunError::Broken(format!(": {error}")),
@@ -131,8 +130,8 @@ fn lease(settings: &Settings, server: &Server, holder: &str) -> Lease {
     }
 }
 
-/// Waits until this process leads, starts the controllers, and waits until one of them ends, which it is to do only when it
-/// is told to.
+/// Waits until this process is the leader, and starts the controllers. Then waits until one of them ends, which is
+/// expected only after `ending` is cancelled.
 async fn lead(
     world: &World,
     leadership: &Leadership,
@@ -141,22 +140,22 @@ async fn lead(
 ) -> RunError {
     leadership.taken().await;
     world.metrics.leads(true);
-    // Beside all work: what it finds is a warning.
+    // Runs concurrently, since its findings are only warnings.
     tokio::spawn(schema::check(world.client.clone()));
-    // Only now, and not from the stores: what the one before has written last must not be missed.
+    // Seeded only now and not from the stores, so that the last writes of the previous leader are not missed.
     world.watches.reservations.seed(&world.watches.all_requests(&world.client).await);
     keep_up(controllers, |controllers| controllers::start_all(world, ending, controllers)).await
 }
 
-/// Starts the controllers, and waits until one of them ends. Without it a kind whose controller is dead stays dead while this
-/// process leads and says that it is ready: a new process starts all of them anew.
+/// Starts the controllers, and waits until one of them ends. The process then ends too, and a new process starts all
+/// controllers. Otherwise a kind would stay without a controller while this process is the leader and reports ready.
 async fn keep_up(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
     start(controllers);
     tracing::info!("Controllers started");
     broken(controllers).await
 }
 
-/// Lets what is under way come to its end, and begins nothing any more.
+/// Drains in-flight reconciles, and starts no new ones.
 async fn end(world: &World, ending: &CancellationToken, mut controllers: JoinSet<()>) {
     tracing::info!("Shutting down: draining in-flight reconciles");
     world.environment.end();

@@ -1,4 +1,4 @@
-//! The queues of both kinds, and what feeds them: a change, by the rules of `triggers.rs`.
+//! The queues of both kinds. Changes enqueue objects by the rules of `triggers.rs`.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::realm::limiter::Waiter;
 use crate::reconcile::{KindName, Options};
 use crate::triggers::{self, Cache, Enqueue};
 
-/// The queues of both kinds. A clone is the same queues.
+/// The queues of both kinds. Clones share the same queues.
 #[derive(Clone)]
 pub(crate) struct Queues {
     pub(crate) configs: ReconcileQueue<AuthenticatorConfig>,
@@ -26,7 +26,7 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    /// Empty ones, for the objects of these stores.
+    /// Empty queues for the objects of these stores.
     pub(crate) fn new(
         configs: &Stores<AuthenticatorConfig>,
         requests: &Stores<EnrollmentRequest>,
@@ -55,17 +55,17 @@ impl Queues {
         }
     }
 
-    /// A person that this request waited for is free, or it may send to its identity now.
+    /// Enqueues a request whose reservation became free, or that may send to its identity now.
     pub(crate) fn reservation_freed(&self, holder: &Holder) {
         self.enqueue(triggers::reservation_freed(holder, self));
     }
 
-    /// A provider config, or its Secret, has changed.
+    /// Enqueues the objects of a provider config that has changed, or whose Secret has.
     pub(crate) fn provider_config_changed(&self, provider: &ProviderConfigKey) {
         self.enqueue(triggers::provider_config_changed(provider, self));
     }
 
-    /// It is this object's turn to call its tenant.
+    /// Enqueues an object at its turn to call its tenant.
     pub(crate) fn turn_granted(&self, Waiter { kind, namespace, name }: &Waiter) {
         match kind {
             KindName::AuthenticatorConfig => self.configs.grant_turn(ObjectRef::new(name).within(namespace)),
@@ -73,7 +73,7 @@ impl Queues {
         }
     }
 
-    /// Enqueues what a change enqueues.
+    /// Enqueues the objects of a trigger.
     pub(crate) fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
         configs.into_iter().for_each(|config| self.configs.enqueue(config));
         requests.into_iter().for_each(|request| self.requests.enqueue(request));

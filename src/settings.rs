@@ -1,4 +1,4 @@
-//! How an operator is to run.
+//! The settings of the operator.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,48 +7,48 @@ use crate::beyond_identity::CaBundle;
 use crate::queue::fair::Bounds;
 use crate::reconcile::{Options, Times};
 
-/// How an operator is to run.
+/// The settings of the operator.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The namespaces to watch; none: every namespace.
+    /// The namespaces to watch; empty: all namespaces.
     pub watch_namespaces: Vec<String>,
-    /// Where the Lease and the Secrets of cluster-scoped provider configs lie.
+    /// The namespace of the Lease and of the Secrets of ClusterProviderConfigs.
     pub operator_namespace: String,
-    /// Under which name this process takes the Lease, a name that no other process ever has; `None`: there is no other
-    /// process beside this one, and no Lease.
+    /// The holder identity of this process in the Lease, which no other process ever uses. `None`: this is the only
+    /// process, and there is no Lease.
     pub lease_holder: Option<String>,
-    /// The cluster's name, part of the mark of what is made.
+    /// The cluster's name, part of the ownership mark of every remote object.
     pub cluster_name: String,
-    /// Where `/healthz` and `/readyz` are served.
+    /// The address that serves `/healthz` and `/readyz`.
     pub health_address: SocketAddr,
-    /// Where `/metrics` is served.
+    /// The address that serves `/metrics`.
     pub metrics_address: SocketAddr,
-    /// Certificate authorities that the service may go by, beside those of the system.
+    /// Certificate authorities to trust for the service, in addition to the system's.
     pub ca_bundle: CaBundle,
-    /// How long one call to the service may take.
+    /// Timeout of one call to the service.
     pub request_timeout: Duration,
-    /// How long after a call in doubt a list may still miss its effect.
+    /// Time after a call in doubt during which lists may miss its effect.
     pub settle_time: Duration,
-    /// How long what could come right by itself is in progress, before it is stalled.
+    /// How long a recoverable problem is reported as Reconciling before it becomes Stalled.
     pub grace_period: Duration,
-    /// How soon an outstanding job is looked at again at the earliest.
+    /// Minimum poll interval of a pending job.
     pub job_poll_min: Duration,
-    /// How late at the latest.
+    /// Maximum poll interval of a pending job.
     pub job_poll_max: Duration,
-    /// When what only a person can mend is tried again.
+    /// Interval for drift detection, and for retrying problems that need manual action.
     pub resync_interval: Duration,
-    /// Whether no deletion touches the remote side, whatever a deletion policy says.
+    /// Whether every deletion keeps its remote resources and ignores deletion policies.
     pub orphan_on_delete: bool,
-    /// Reconciles of one kind at the same time, in all.
+    /// Maximum number of concurrent reconciles of one kind.
     pub max_concurrent_reconciles: u16,
-    /// Reconciles of one kind at the same time, for each provider config.
+    /// Maximum number of concurrent reconciles of one kind for each provider config.
     pub max_concurrent_reconciles_per_provider_config: u16,
-    /// Whether an endpoint may be plain http on a loopback address.
+    /// Whether an endpoint may use http on a loopback address.
     pub allow_loopback_endpoints: bool,
 }
 
 impl Settings {
-    /// How many objects of one kind are reconciled at the same time.
+    /// The bounds of the queue of each kind.
     pub(crate) fn bounds(&self) -> Bounds {
         Bounds {
             total: self.max_concurrent_reconciles.into(),
@@ -56,7 +56,7 @@ impl Settings {
         }
     }
 
-    /// What reconciles go by.
+    /// The configuration of reconciles.
     pub(crate) fn options(&self) -> Options {
         Options {
             cluster: self.cluster_name.clone(),

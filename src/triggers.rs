@@ -1,6 +1,7 @@
-//! What a change enqueues: one function for each kind of change. Pure. The watches call them, and so does the simulation.
+//! The triggers: which objects a change enqueues, with one function for each kind of change. Pure. The watches and the
+//! simulation call them.
 //!
-//! One more thing enqueues an object: its turn at a tenant (`realm/limiter`). That is the object itself, and needs no rule.
+//! An object's turn at a tenant (`realm/limiter`) also enqueues it. This needs no rule, as it is the object itself.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,15 +17,15 @@ use crate::enrollment_request::reservations::Holder;
 use crate::reconcile::Options;
 use crate::reconcile::rules::judge;
 
-/// The objects that a watch has.
+/// Read access to the watch caches.
 pub trait Cache {
     /// The configurations.
     fn configs(&self) -> Vec<Arc<AuthenticatorConfig>>;
     /// The requests.
     fn requests(&self) -> Vec<Arc<EnrollmentRequest>>;
-    /// Whether this request is one of them.
+    /// Whether the cache has this request.
     fn has_request(&self, request: &ObjectRef<EnrollmentRequest>) -> bool;
-    /// How the operator is to run.
+    /// The configuration of reconciles.
     fn options(&self) -> &Options;
     /// The wall clock.
     fn now(&self) -> Timestamp;
@@ -39,18 +40,18 @@ pub struct Enqueue {
     pub requests: Vec<ObjectRef<EnrollmentRequest>>,
 }
 
-/// What a person or a tool can change of an object. It is all that a watch has to keep of a version to tell what the next
-/// one changes.
+/// The hash of the parts of an object that users and other controllers can change. A watch keeps only this of each
+/// version, to detect a change in the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
-    /// Of its uid, its generation, its annotations, and whether it is being deleted.
+    /// The hash of its uid, generation and annotations, and of whether it is being deleted.
     asked: u64,
-    /// Whether the operator's finalizer stands.
+    /// Whether the object has the operator's finalizer.
     kept: bool,
 }
 
 impl Fingerprint {
-    /// Of this version of an object.
+    /// The fingerprint of this version of an object.
     pub fn of<K: Resource<DynamicType = ()>>(object: &K) -> Self {
         let meta = object.meta();
         let mut hasher = DefaultHasher::new();
@@ -59,14 +60,15 @@ impl Fingerprint {
         Self { asked: hasher.finish(), kept }
     }
 
-    /// Whether somebody has changed something since `before`. The operator sets its finalizer itself, and only others take
-    /// it off.
+    /// Whether another writer changed something since `before`. The operator adds its finalizer itself, so only its
+    /// removal by others counts.
     pub fn differs_from(self, before: Option<Self>) -> bool {
         before.is_none_or(|before| before.asked != self.asked || (before.kept && !self.kept))
     }
 }
 
-/// A configuration is there, or there in another version than the one of `before`. Its status may have been `edited`.
+/// A configuration was added, or updated from the version of `before`. `edited`: its status may have been changed by
+/// another writer.
 pub fn config_applied(
     before: Option<Fingerprint>,
     config: &AuthenticatorConfig,
@@ -80,7 +82,7 @@ pub fn config_applied(
     }
 }
 
-/// A configuration is gone.
+/// A configuration was deleted.
 pub fn config_deleted(namespace: Option<&str>, name: &str, cache: &impl Cache) -> Enqueue {
     let refers = |request: &EnrollmentRequest| {
         request.metadata.namespace.as_deref() == namespace && request.spec.authenticator_config_ref.name == name
@@ -88,7 +90,8 @@ pub fn config_deleted(namespace: Option<&str>, name: &str, cache: &impl Cache) -
     Enqueue { configs: Vec::new(), requests: unsettled(cache, refers) }
 }
 
-/// A request is there, or there in another version than the one of `before`. Its status may have been `edited`.
+/// A request was added, or updated from the version of `before`. `edited`: its status may have been changed by another
+/// writer.
 pub fn request_applied(
     before: Option<Fingerprint>,
     request: &EnrollmentRequest,
@@ -101,7 +104,7 @@ pub fn request_applied(
         enqueue.requests.push(ObjectRef::from_obj(request));
     }
     if changed {
-        // The configuration that it referred to before is not known any more.
+        // The configuration that the previous version referred to is unknown here.
         let is_free = |config: &AuthenticatorConfig| {
             request.metadata.deletion_timestamp.is_some()
                 || config.metadata.name.as_ref() != Some(&request.spec.authenticator_config_ref.name)
@@ -111,12 +114,12 @@ pub fn request_applied(
     enqueue
 }
 
-/// A request is gone.
+/// A request was deleted.
 pub fn request_deleted(namespace: Option<&str>, cache: &impl Cache) -> Enqueue {
     Enqueue { configs: deleting(namespace, cache, |_| true), requests: Vec::new() }
 }
 
-/// A provider config, or its Secret, has changed.
+/// A provider config or its Secret has changed.
 pub fn provider_config_changed(provider: &ProviderConfigKey, cache: &impl Cache) -> Enqueue {
     let refers = |reference: &ProviderConfigRef, namespace: Option<&str>| {
         reference.name == provider.name && reference.resolve(namespace.unwrap_or_default()) == *provider
@@ -137,13 +140,13 @@ pub fn provider_config_changed(provider: &ProviderConfigKey, cache: &impl Cache)
     Enqueue { requests, configs }
 }
 
-/// A person that this request waited for is free, or it may send to its identity now.
+/// A request's reservation became free, or it may send to its identity now.
 pub fn reservation_freed(holder: &Holder, cache: &impl Cache) -> Enqueue {
     let request = ObjectRef::new(&holder.name).within(&holder.namespace);
     Enqueue { requests: cache.has_request(&request).then_some(request).into_iter().collect(), configs: Vec::new() }
 }
 
-/// The concerned requests that still owe something. Those that are settled need nothing of others.
+/// The concerned requests with pending work. A settled request does not depend on other objects.
 fn unsettled(cache: &impl Cache, concerned: impl Fn(&EnrollmentRequest) -> bool) -> Vec<ObjectRef<EnrollmentRequest>> {
     let requests = cache.requests();
     let (options, now) = (cache.options(), cache.now());
@@ -157,7 +160,7 @@ fn is_settled(request: &EnrollmentRequest, options: &Options, now: Timestamp) ->
     is_settled && !request.spec.revoked
 }
 
-/// The configurations of a namespace whose deletion may wait for a request to go.
+/// The configurations of a namespace whose deletion may wait for the deletion of a request.
 fn deleting(
     namespace: Option<&str>,
     cache: &impl Cache,

@@ -1,20 +1,20 @@
-//! From a phase to conditions: one `match`, the same for all kinds.
+//! Maps a phase to conditions with one `match`, the same for all kinds.
 //!
-//! GitOps tools wait on health, and health is read from conditions by the rules of kstatus
-//! (sigs.k8s.io/cli-utils, `pkg/kstatus`): the first of `Reconciling=True` (in progress) and `Stalled=True`
-//! (failed) decides, then `Ready`. So `Ready` says that the API has accepted what was asked for, and
-//! `Succeeded` that a person has bound a passkey: a sync must not wait for people.
+//! GitOps tools wait for health, and derive it from conditions by the rules of kstatus (sigs.k8s.io/cli-utils,
+//! `pkg/kstatus`). The first of `Reconciling=True` (in progress) and `Stalled=True` (failed) decides, then `Ready`. So
+//! `Ready` means that the API has accepted the spec, and `Succeeded` that a person has bound a passkey. A sync must not
+//! wait for people.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::phase::{Phase, Why};
 
-/// What was asked for has been accepted.
+/// The API has accepted the spec.
 pub const READY: &str = "Ready";
-/// Something is under way. Only there while it is True.
+/// Work is in progress. Present only while True.
 pub const RECONCILING: &str = "Reconciling";
-/// Nothing will change until somebody acts. Only there while it is True.
+/// Nothing changes until a person acts. Present only while True.
 pub const STALLED: &str = "Stalled";
 /// A person has bound a passkey.
 pub const SUCCEEDED: &str = "Succeeded";
@@ -23,20 +23,20 @@ const TRUE: &str = "True";
 const FALSE: &str = "False";
 const UNKNOWN: &str = "Unknown";
 
-/// The service does not let the operator revoke what is to be revoked. Only there while it is True.
+/// The service does not let the operator revoke a link that must be revoked. Present only while True.
 pub const REVOKE_REFUSED: &str = "RevokeRefused";
 
-/// An annotation has stopped all work on the object. Only there while it is True.
+/// An annotation has stopped all work on the object. Present only while True.
 pub const PAUSED: &str = "Paused";
 
-/// What is to be said.
+/// The input for the conditions of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct Say<'a> {
     /// The phase.
     pub phase: &'a Phase,
-    /// Whether what could have come right by itself has not done so within the grace period.
+    /// Whether a recoverable problem has lasted longer than the grace period.
     pub overdue: bool,
-    /// Why something that is to be revoked cannot be.
+    /// Why a link that must be revoked cannot be revoked.
     pub revoke_refused: Option<&'a Why>,
 }
 
@@ -46,8 +46,8 @@ impl<'a> From<&'a Phase> for Say<'a> {
     }
 }
 
-/// The conditions that say `say`, about a spec of generation `generation`. `previous` gives the transition
-/// times, and what was so before, for a phase that leaves it standing.
+/// Returns the conditions for `say`, about a spec of generation `generation`. `previous` provides the transition times,
+/// and the conditions that a phase keeps.
 pub fn conditions<'a>(
     say: impl Into<Say<'a>>,
     generation: i64,
@@ -60,7 +60,7 @@ pub fn conditions<'a>(
     let (beside, ready, succeeded) = match say.phase {
         Phase::AtWork(_) => (Some(RECONCILING), FALSE, None),
         Phase::InDoubt(_) => (Some(RECONCILING), UNKNOWN, None),
-        // The cause lies elsewhere, and may be mended there; but not for ever.
+        // The cause is elsewhere and may be fixed there, but not indefinitely.
         Phase::Blocked(_) if say.overdue => (Some(STALLED), FALSE, None),
         Phase::Blocked(_) => (Some(RECONCILING), FALSE, None),
         Phase::Refused(_) => (Some(STALLED), FALSE, None),
@@ -72,7 +72,7 @@ pub fn conditions<'a>(
         Phase::FailedToSend(_) => (Some(STALLED), FALSE, Some(FALSE)),
         Phase::JobGone(_) => (Some(STALLED), FALSE, Some(UNKNOWN)),
         Phase::Deleting { .. } => {
-            // Being deleted changes nothing but what `Ready` says of it.
+            // A deletion changes only the reason and message of `Ready`.
             let ready = previous.iter().find(|c| c.type_ == READY).map_or(UNKNOWN, |c| c.status.as_str());
             let mut kept = going_on(previous);
             kept.retain(|c| c.type_ != READY);
@@ -87,7 +87,7 @@ pub fn conditions<'a>(
     conditions
 }
 
-/// The conditions of an object on which all work has stopped, as `why` says: what was so before stands beside that.
+/// The conditions of an object on which all work has stopped. `why` says why. The previous conditions are kept.
 pub fn paused(why: &Why, generation: i64, previous: &[Condition], now: Timestamp) -> Vec<Condition> {
     let make = |type_, status| condition(type_, status, why, generation, previous, now);
     let mut conditions = going_on(previous);
@@ -98,17 +98,17 @@ pub fn paused(why: &Why, generation: i64, previous: &[Condition], now: Timestamp
     conditions
 }
 
-/// The same conditions, where work goes on.
+/// The same conditions without `Paused`, for an object on which work continues.
 pub fn going_on(previous: &[Condition]) -> Vec<Condition> {
     previous.iter().filter(|condition| condition.type_ != PAUSED).cloned().collect()
 }
 
-/// Whether `conditions`, which are another object's, say that it is Ready.
+/// Whether `conditions`, which are another object's, include `Ready=True`.
 pub fn is_ready(conditions: &[Condition]) -> bool {
     is_true(conditions, READY)
 }
 
-/// Whether `conditions`, which are another object's, say that it is Stalled.
+/// Whether `conditions`, which are another object's, include `Stalled=True`.
 pub fn is_stalled(conditions: &[Condition]) -> bool {
     is_true(conditions, STALLED)
 }
@@ -117,7 +117,7 @@ fn is_true(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == type_ && condition.status == TRUE)
 }
 
-/// One condition. Its transition time moves only with its status.
+/// Builds one condition. Its transition time changes only with its status.
 fn condition(
     type_: &str,
     status: &str,

@@ -1,21 +1,21 @@
-//! What can be said of an object at one look: its phase, each with a reason and a sentence.
+//! The result of one reconcile: a phase, with a reason and a message.
 
 use super::{Reason, text};
 
-/// Where an object stands. Each variant is a row of the table in [`super::conditions`].
+/// The phase of an object. Each variant is a row of the table in [`super::conditions`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Something is owed and is under way, or waits for what comes right by itself.
+    /// Work is pending and in progress, or waits for a problem that resolves itself.
     AtWork(Why),
-    /// Something is owed, and a call may have been carried out; it is being looked for.
+    /// Work is pending, and a call may have taken effect; the operator checks for its result.
     InDoubt(Why),
-    /// Something is owed that could come right without a change of this object, if somebody acts elsewhere.
+    /// Work is pending. It can succeed without a change of this object, if a person acts elsewhere.
     Blocked(Why),
-    /// Something is owed that only a change of this object's spec can mend.
+    /// Work is pending, and only a change of this object's spec can fix it.
     Refused(Why),
-    /// All that was asked for stands. For kinds behind which no person has to act.
+    /// Everything that the spec asks for exists. For kinds that need no action by a person.
     Available(Why),
-    /// The email went out; the person has not bound a passkey yet.
+    /// The email was sent; the person has not bound a passkey yet.
     Outstanding(Why),
     /// The person has bound a passkey.
     Complete(Why),
@@ -23,26 +23,26 @@ pub enum Phase {
     Expired(Why),
     /// The job was revoked.
     Revoked {
-        /// The reason and the sentence.
+        /// The reason and the message.
         why: Why,
         /// Whether the spec asks for it.
         asked: bool,
     },
     /// The service could not send the email.
     FailedToSend(Why),
-    /// The job is gone on the remote side, before it was complete.
+    /// The job no longer exists on the remote side, and was not complete.
     JobGone(Why),
-    /// The object is being deleted, and something is still to be done first.
+    /// The object is being deleted, and the deletion waits for pending work.
     Deleting {
-        /// The reason and the sentence.
+        /// The reason and the message.
         why: Why,
-        /// Whether somebody has to act for it to go on.
+        /// Whether it needs action by a person to continue.
         blocked: bool,
     },
 }
 
 impl Phase {
-    /// The reason and the sentence.
+    /// The reason and the message.
     pub fn why(&self) -> &Why {
         match self {
             Self::AtWork(why)
@@ -60,12 +60,12 @@ impl Phase {
         }
     }
 
-    /// Whether it gets on only when somebody acts, here or elsewhere.
+    /// Whether it continues only when a person acts, here or elsewhere.
     pub fn needs_a_person(&self) -> bool {
         matches!(self, Self::Blocked(_) | Self::Refused(_))
     }
 
-    /// Whether a person should look at it: decides between Normal and Warning events.
+    /// Whether a person should check it. Selects between Normal and Warning events.
     pub fn is_warning(&self) -> bool {
         match self {
             Self::Blocked(_) | Self::Refused(_) | Self::Expired(_) | Self::FailedToSend(_) | Self::JobGone(_) => true,
@@ -76,16 +76,16 @@ impl Phase {
     }
 }
 
-/// A reason for machines, and a sentence for people that names the object, the field and the remedy.
+/// A reason for machines, and a message for people that names the object, the field and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     /// The reason.
     pub reason: Reason,
-    /// The sentence.
+    /// The message.
     pub message: String,
 }
 
-/// Puts a reason and a sentence together; the sentence is cut to what a condition may hold.
+/// Combines a reason and a message, which is cut to the limit of a condition.
 pub fn why(reason: Reason, message: impl AsRef<str>) -> Why {
     Why { reason, message: text::message(message.as_ref()) }
 }

@@ -1,23 +1,23 @@
-//! The registry of reasons: what each means, how it shows, and what a person does about it. `docs/reasons.md` is made of it.
+//! The registry of reasons: the meaning, presentation and remedy of each. `docs/reasons.md` is generated from it.
 
 use std::fmt;
 
 use super::Phase;
 
-/// How a reason shows.
+/// How a reason is presented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// `Ready` is True.
     Ready,
-    /// `Reconciling` is True: under way, or it comes right by itself.
+    /// `Reconciling` is True: work is in progress, or the problem resolves itself.
     InProgress,
-    /// `Reconciling` is True for the grace period, and then `Stalled`: it comes right when somebody acts elsewhere.
+    /// `Reconciling` is True for the grace period, and then `Stalled`: a person has to act elsewhere.
     Waiting,
-    /// `Stalled` is True: it takes a change of this object.
+    /// `Stalled` is True: this object has to be changed.
     Stalled,
-    /// The object is being deleted, and `Ready` says what that waits for.
+    /// The object is being deleted, and `Ready` says what the deletion waits for.
     Deleting,
-    /// A condition type of its own, beside the others.
+    /// A separate condition type, in addition to the others.
     Beside,
     /// An event.
     Event,
@@ -39,25 +39,25 @@ impl From<&Phase> for Shown {
     }
 }
 
-/// What the registry says of a reason.
+/// The registry entry of a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The heading under which it stands.
+    /// Its heading in the documentation.
     pub of: &'static str,
     /// The reason.
     pub reason: Reason,
-    /// All ways in which it shows.
+    /// All presentations of it.
     pub shown: &'static [Shown],
-    /// What it means.
+    /// Its meaning.
     pub meaning: &'static str,
-    /// What a person does about it; empty where there is nothing to do.
+    /// The remedy; empty if no action is needed.
     pub remedy: &'static str,
 }
 
-/// Makes the enum and the registry of the same lines.
+/// Generates the enum and the registry from the same lines.
 macro_rules! reasons {
     ($($of:literal { $($reason:ident [$($shown:ident),+] $meaning:literal $remedy:literal;)+ })+) => {
-        /// Every reason that a condition or an event can have. A variant's name is what stands there.
+        /// Every reason of a condition or an event. The variant's name is the reason.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $($(#[doc = $meaning] $reason,)+)+
@@ -194,13 +194,13 @@ reasons! {
 }
 
 impl Reason {
-    /// Whether the registry lets it be said by `phase`. What is under way may hold up a deletion, too.
+    /// Whether the registry allows this reason in `phase`. A reason for work in progress may also delay a deletion.
     pub fn shows_as(self, phase: &Phase) -> bool {
         let shown = Shown::from(phase);
         self.shows(shown) || (shown == Shown::Deleting && self.shows(Shown::InProgress))
     }
 
-    /// Whether the registry lets it show like this.
+    /// Whether the registry allows this presentation.
     pub fn shows(self, shown: Shown) -> bool {
         REASONS.iter().any(|entry| entry.reason == self && entry.shown.contains(&shown))
     }

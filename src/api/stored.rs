@@ -1,17 +1,18 @@
-//! What the API server stored of a status that was written. It drops fields that the schema it serves does not have (that of
-//! an older or rolled-back CustomResourceDefinition), and an admission policy may change them, both with an answer of 200.
-//! Pure.
+//! Compares a written status with the one that the API server stored. The API server drops fields that its schema
+//! lacks, as with an older or rolled-back CustomResourceDefinition. An admission policy may change fields. The response
+//! is 200 in both cases. Pure.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// What is only said to people: nothing rests on it, and a difference in it (the API server cuts times to the second) is none.
+/// Fields that only inform people. The operator does not rely on them, so a difference is ignored. (The API server cuts
+/// times to the second.)
 const SAID: [&str; 2] = ["conditions", "observedGeneration"];
 
-/// The names of the fields that differ between the status that was `written` and the one that was `stored`, such as
-/// `status.send` or `status.send.endpoint`: two levels deep, sorted, and never a value. What is only said does not count.
+/// The names of the fields that differ between the `written` and the `stored` status, such as `status.send` or
+/// `status.send.endpoint`. They are two levels deep, sorted, and contain no values. Informational fields are ignored.
 pub fn differing<T: Serialize>(written: &T, stored: &T) -> Vec<String> {
     let (written, stored) = (fields(written), fields(stored));
     let mut names = Vec::new();
@@ -29,7 +30,7 @@ pub fn differing<T: Serialize>(written: &T, stored: &T) -> Vec<String> {
     names
 }
 
-/// The fields of a status. One that is absent has none.
+/// The fields of a status. An absent status has none.
 fn fields(status: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(status) {
         Ok(Value::Object(fields)) => fields,

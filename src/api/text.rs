@@ -1,21 +1,21 @@
-//! Bounds for text that comes from outside, before it goes into a status or a message.
+//! Length limits for external text, before it is stored in a status or a message.
 
 use super::STATUS_TEXT;
 
-/// The longest message of a condition. The API server's own bound is 32768.
+/// The longest message of a condition, in characters. The API server's own limit is 32768.
 const MESSAGE: usize = 1024;
 
-/// A value of the remote side, cut to what a status may hold.
+/// Cuts a value from the remote side to the limit of a status field.
 pub fn status_text(text: &str) -> String {
     cut(text, STATUS_TEXT as usize)
 }
 
-/// A message for a condition, cut to its bound.
+/// Cuts the message of a condition to its limit.
 pub fn message(text: &str) -> String {
     cut(text, MESSAGE)
 }
 
-/// The note of an event, cut to its bound: 1024 bytes.
+/// Cuts the note of an event to its limit of 1024 bytes.
 pub fn event_note(text: &str) -> String {
     let mut note = cut(text, 1000);
     while note.len() > 1024 {
@@ -24,7 +24,7 @@ pub fn event_note(text: &str) -> String {
     note
 }
 
-/// `text`, cut to at most `max` characters, the last of which is an ellipsis where something was cut.
+/// Cuts `text` to at most `max` characters. If it is cut, the last one is an ellipsis.
 fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
         return text.to_owned();

@@ -1,27 +1,29 @@
-//! The changes of an AuthenticatorConfig's status. Each applies to the status as it stands then, and says
-//! whether it still does. Pure.
+//! Changes to an AuthenticatorConfig's status. A change applies to the current status, and reports whether it still
+//! applies. Pure.
 
 use super::phase::available;
 use crate::api::{AuthenticatorConfigStatus, Phase};
 use crate::reconcile::RealmIds;
 
-/// A change of status.
+/// A change to status.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The remote configuration of this id is this object's.
+    /// Records that the remote configuration with this id belongs to this object.
     Take {
-        /// The id of the write-ahead record that it was made or found under; `None` where none stands.
+        /// The id of the write-ahead record that the configuration was created or found under; `None` without a
+        /// record.
         create_id: Option<String>,
         /// Its id.
         id: String,
-        /// Where it is.
+        /// The realm of the configuration.
         realm: RealmIds,
-        /// The base URL of the API that has it, as far as that is known.
+        /// The base URL of the API that has the configuration, if it is known.
         endpoint: Option<String>,
-        /// The generation of the spec that it was made as just now; `None` where it was found, and has yet to be compared.
+        /// The generation of the spec that the configuration was just created from. `None` if it was found, and is
+        /// not compared yet.
         made_as: Option<i64>,
     },
-    /// The configuration of this id is gone.
+    /// Removes the id of a configuration that no longer exists.
     Forget {
         /// Its id.
         id: String,
@@ -29,7 +31,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
+    /// Applies the change. Returns `false`, and changes nothing, if the change no longer applies to this status.
     pub fn apply(&self, status: &mut AuthenticatorConfigStatus) -> bool {
         match self {
             Self::Take { create_id, id, realm, endpoint, made_as: _ } => {
@@ -48,7 +50,7 @@ impl Change {
         }
     }
 
-    /// The phase of an object of this generation that the change was applied to; `None` for what has yet to be compared.
+    /// The phase of an object of this generation after the change; `None` if its configuration is not compared yet.
     pub fn phase(&self, generation: i64) -> Option<Phase> {
         match self {
             Self::Take { realm, made_as: Some(made_as), .. } if *made_as == generation => Some(available(realm)),

@@ -1,4 +1,4 @@
-//! What differs between what an AuthenticatorConfig asks for and what there is. Pure.
+//! The differences between the desired and the current configuration. Pure.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use super::desired::Desired;
 use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields};
 
 impl Desired {
-    /// The body of a PATCH that makes `current` what is asked for: only what the spec sets, and of that only
-    /// what differs. `None` when nothing does.
+    /// The body of a PATCH that changes `current` to the desired state. It contains only fields that the spec sets
+    /// and that differ. `None` if nothing differs.
     pub fn patch(&self, current: &RemoteConfig) -> Option<AuthenticatorConfigPatch> {
         let display_name = self.other_name(current.display_name.as_deref());
         let have = |key: &str| current.config.as_ref().and_then(|fields| fields.get(key));
@@ -25,34 +25,34 @@ impl Desired {
         (display_name.is_some() || config.is_some()).then_some(AuthenticatorConfigPatch { display_name, config })
     }
 
-    /// The display name that is to stand where `current` does, if it is another one. It ends in the mark; what stands before
-    /// that is left alone where the spec gives no name.
+    /// The desired display name, if `current` differs from it. It ends in the mark. If the spec sets no name, the
+    /// text before the mark stays unchanged.
     fn other_name(&self, current: Option<&str>) -> Option<String> {
         match current {
-            // A service that does not show names has nothing to compare; one that was taken over may not have had any.
+            // Without a returned name there is nothing to compare. An adopted configuration may not have had a name.
             None => self.resource_id.is_some().then(|| self.display_name.clone()),
             Some(name) if self.is_named => (name != self.display_name).then(|| self.display_name.clone()),
             Some(name) => (!self.mark.is_on(name)).then(|| self.mark.behind(Some(name))),
         }
     }
 
-    /// Whether `current` bears this object's mark and is of its type.
+    /// Whether `current` has this object's mark and its type.
     pub fn is_ours(&self, current: &RemoteConfig) -> bool {
         current.display_name.as_deref().is_some_and(|name| self.mark.is_on(name)) && self.other_type(current).is_none()
     }
 
-    /// The type of `current` where it is not the one asked for.
+    /// The type of `current`, if it differs from the desired type.
     pub fn other_type<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
         current.config_type().filter(|type_| *type_ != self.type_)
     }
 
-    /// The mark on `current` where it is another object's.
+    /// The mark on `current`, if it is another object's mark.
     pub fn stranger_on<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
         current.display_name.as_deref().and_then(|name| self.mark.stranger_on(name))
     }
 }
 
-/// Whether what there is is as wanted: lists are sets, and what nobody asked for may stand beside what is wanted.
+/// Whether `have` matches `wanted`. Lists are compared as sets, and `have` may contain fields that `wanted` does not.
 fn same(wanted: &Value, have: &Value) -> bool {
     match (wanted, have) {
         (Value::Array(wanted), Value::Array(have)) => {
@@ -62,7 +62,7 @@ fn same(wanted: &Value, have: &Value) -> bool {
         (Value::Object(wanted), Value::Object(have)) => {
             wanted.iter().all(|(key, wanted)| have.get(key).is_some_and(|have| same(wanted, have)))
         }
-        // An empty list may be written as none.
+        // The service may return an empty list as null.
         (Value::Array(wanted), Value::Null) => wanted.is_empty(),
         _ => wanted == have,
     }

@@ -1,4 +1,4 @@
-//! What an AuthenticatorConfig asks for, as the API would write it. Pure.
+//! The desired state of an AuthenticatorConfig, in the format of the API. Pure.
 
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -10,35 +10,35 @@ use crate::api::{AuthenticatorConfig, ProviderConfigRef};
 use crate::beyond_identity::types::{AuthenticatorConfigPatch, Fields, NewAuthenticatorConfig};
 use crate::reconcile::{Lifecycle, Options};
 
-/// What an AuthenticatorConfig asks for.
+/// The desired state of an AuthenticatorConfig.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
     /// The namespace.
     pub namespace: String,
     /// The object's name.
     pub name: String,
-    /// The provider config to go through.
+    /// The provider config to use.
     pub provider_config_ref: ProviderConfigRef,
-    /// Whose the remote configuration is.
+    /// The ownership mark of the remote configuration.
     pub mark: Mark,
-    /// The display name to send, the mark included.
+    /// The display name to send, including the mark.
     pub display_name: String,
-    /// Whether the spec gives a name.
+    /// Whether the spec sets a display name.
     pub is_named: bool,
     /// The type, as the API writes it.
     pub type_: &'static str,
-    /// The settings to send, `type` included; only those that the spec sets.
+    /// The settings to send, including `type`; only those that the spec sets.
     pub fields: Fields,
-    /// The configuration that exists already, and is to be taken over or observed.
+    /// The id of an existing configuration, which is to be adopted or observed.
     pub resource_id: Option<String>,
-    /// Whether nothing is to be written to the remote side.
+    /// Whether the operator must not write to the remote side.
     pub observe: bool,
-    /// What objects of every kind ask for.
+    /// The settings that objects of every kind have.
     pub lifecycle: Lifecycle,
 }
 
 impl Desired {
-    /// Reads what `config`, in the cluster of this name, asks for.
+    /// Reads the desired state of `config`, in the cluster that `options` names.
     pub fn of(config: &AuthenticatorConfig, options: &Options) -> Self {
         let (namespace, name) = (config.namespace().unwrap_or_default(), config.name_any());
         let spec = &config.spec;
@@ -62,13 +62,13 @@ impl Desired {
         }
     }
 
-    /// The body of a create.
+    /// The body of a create request.
     pub fn create(&self) -> NewAuthenticatorConfig {
         NewAuthenticatorConfig { display_name: Some(self.display_name.clone()), config: self.fields.clone() }
     }
 }
 
-/// The settings as the API writes them.
+/// The settings in the format of the API.
 fn fields(config: &ConfigSpec) -> Fields {
     let ConfigSpec {
         type_,
@@ -109,12 +109,12 @@ fn roaming(config: &RoamingAuthConfig) -> Value {
     ]))
 }
 
-/// Those of the settings that are set.
+/// Keeps only the settings that are set.
 fn set<const N: usize>(settings: [(&str, Option<Value>); N]) -> Fields {
     settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
-/// A setting: as the API names it, and as the spec does.
+/// The names of a setting in the API and in the spec.
 type Setting = (&'static str, &'static str);
 
 const AUTHENTICATION_METHODS: Setting = ("authentication_methods", "config.authenticationMethods");
@@ -133,7 +133,7 @@ const SETTINGS: [Setting; 6] = [
     ROAMING_AUTH_CONFIG,
 ];
 
-/// What a PATCH changes, as the spec names it.
+/// The fields that a PATCH changes, by their names in the spec.
 pub fn changed_fields(patch: &AuthenticatorConfigPatch) -> String {
     let config = patch.config.iter().flatten();
     let settings = config.filter_map(|(key, _)| SETTINGS.iter().find(|(name, _)| name == key)).map(|(_, name)| *name);

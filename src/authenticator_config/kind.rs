@@ -1,4 +1,5 @@
-//! The AuthenticatorConfig as a kind: its types and its rules, for the shared planner and the shared reconcile loop. Pure.
+//! The AuthenticatorConfig as a kind: its types and rules, for the shared planner and the shared reconcile loop.
+//! Pure.
 
 use std::time::Duration;
 
@@ -128,11 +129,11 @@ impl Record for CreateRecord {
     }
 }
 
-/// A configuration that was just made.
+/// A configuration that was just created.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Made {
     /// The configuration.
     pub config: RemoteConfig,
-    /// The generation of the spec that it was made as.
+    /// The generation of the spec that it was created from.
     pub generation: i64,
 }

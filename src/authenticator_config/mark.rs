@@ -1,25 +1,26 @@
-//! The mark: the end of a remote configuration's display name, which says whose it is. With it a create whose
-//! answer was lost is found again, and a cluster that was rebuilt takes its configurations over. Pure.
+//! The ownership mark: the end of a remote configuration's display name, which identifies the owner. It lets the
+//! operator find a configuration again when the response to its create is lost. A rebuilt cluster adopts its
+//! configurations the same way. Pure.
 
 use std::fmt;
 
 use data_encoding::BASE32_NOPAD;
 use sha2::{Digest, Sha256};
 
-/// The longest display name.
+/// The maximum length of a display name.
 const DISPLAY_NAME: usize = 64;
 /// The length of the hash in a mark.
 const HASH: usize = 12;
 
-/// ` (CLUSTER HASH)`, without the blank.
+/// `(CLUSTER HASH)`, without the space before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark(String);
 
 impl Mark {
     /// The mark of the AuthenticatorConfig `name` in `namespace` of the cluster `cluster`.
     ///
-    /// The hash is the start of the base32 (RFC 4648, in lower case) of the SHA-256 over the three names, each
-    /// written as its length in bytes, a colon, and itself.
+    /// The hash is the start of the base32 encoding (RFC 4648, in lower case) of a SHA-256. The SHA-256 covers the
+    /// three names, each written as its length in bytes, a colon, and itself.
     pub fn of(cluster: &str, namespace: &str, name: &str) -> Self {
         let mut sha = Sha256::new();
         for part in [cluster, namespace, name] {
@@ -30,7 +31,7 @@ impl Mark {
         Self(format!("({cluster} {hash})"))
     }
 
-    /// The display name to send: what the spec says, cut so that the mark fits behind it.
+    /// The display name to send: the name from the spec, truncated so that the mark fits behind it.
     pub fn behind(&self, display_name: Option<&str>) -> String {
         let room = DISPLAY_NAME.saturating_sub(self.0.chars().count() + 1);
         let kept: String = display_name.unwrap_or_default().chars().take(room).collect();
@@ -45,7 +46,7 @@ impl Mark {
         written_on(display_name) == Some(&self.0)
     }
 
-    /// The mark on a remote display name where it is another one.
+    /// The mark on a remote display name, if it is a different mark.
     pub fn stranger_on<'a>(&self, display_name: &'a str) -> Option<&'a str> {
         written_on(display_name).filter(|mark| *mark != self.0)
     }
@@ -57,7 +58,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// The mark at the end of a display name, whoever's it is.
+/// The mark at the end of a display name, regardless of its owner.
 fn written_on(display_name: &str) -> Option<&str> {
     let start = display_name.rfind('(')?;
     let mark = &display_name[start..];

@@ -1,4 +1,4 @@
-//! The AuthenticatorConfig: one remote configuration for each, found again by its mark.
+//! The AuthenticatorConfig: one remote configuration for each object, found again by its ownership mark.
 
 pub mod change;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! What is known of an AuthenticatorConfig and of its remote side. Pure.
+//! What is known of an AuthenticatorConfig and of its remote configuration. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,29 +9,31 @@ use crate::api::AuthenticatorConfig;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::{Fact, Failure, ObjectState, View};
 
-/// What is known of an AuthenticatorConfig in one reconcile. Facts that nobody fetched stay unknown, and cost nothing.
+/// What is known of an AuthenticatorConfig in one reconcile. A fact that was not fetched stays unknown, and costs
+/// nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// What is known of objects of every kind.
+    /// The state that is known for objects of every kind.
     pub object: ObjectState<AuthenticatorConfig>,
-    /// This process has compared the remote side with this generation of the spec; after this time it does so again.
+    /// Set if this process has compared the remote configuration with this generation of the spec. After this time,
+    /// it compares again.
     pub compared: Option<Duration>,
     /// How long this process has known the configuration in status.
     pub known_for: Duration,
-    /// The EnrollmentRequests that refer to the object, and are not being deleted.
+    /// The EnrollmentRequests that refer to the object and are not being deleted.
     pub referrers: Fact<Vec<String>>,
     /// The realm's configurations.
     pub listed: Fact<Listed>,
-    /// What the realm has under an id, for each that was read; `None` when there is none.
+    /// The configuration that the realm has under an id, for each id that was read; `None` if there is none.
     pub read: BTreeMap<String, Fact<Option<RemoteConfig>>>,
-    /// What came of the PATCH. (Whatever it did, the next reconcile reads what is there.)
+    /// The result of the PATCH. Whatever the PATCH did, the next reconcile reads the current state.
     pub patched: Option<Result<(), Failure>>,
-    /// What came of deleting.
+    /// The result of the deletion.
     pub deleted: Option<Result<(), Failure>>,
 }
 
 impl Observed {
-    /// What is known now: what was fetched `before`, and what `view` shows.
+    /// Combines what was fetched `before` with what `view` shows.
     pub fn from(before: Self, view: View<'_, AuthenticatorConfig>) -> Self {
         let View { object, desired, status, local_state, published: (), times: _, now: _, monotonic } = view;
         let id = status.id.as_deref();
@@ -51,14 +53,14 @@ impl Observed {
 pub struct Listed {
     /// The configurations.
     pub configs: Vec<RemoteConfig>,
-    /// How long the write-ahead record had been known when the list was asked for; zero without a record.
+    /// How long the write-ahead record had been known when the list was requested; zero without a record.
     pub age: Duration,
-    /// How many lists this is the union of; `age` is that of the last one.
+    /// The number of lists that this is the union of. `age` belongs to the last list.
     pub lists: u32,
 }
 
 impl Listed {
-    /// These configurations, and those that only the list `before` has shown.
+    /// These configurations, and those that only the list `before` shows.
     pub fn after(before: Fact<Self>, configs: Vec<RemoteConfig>, age: Duration) -> Self {
         let Fact::Known(before) = before else { return Self { configs, age, lists: 1 } };
         let missed = |config: &RemoteConfig| configs.iter().all(|other| other.id != config.id);

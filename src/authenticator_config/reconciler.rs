@@ -1,4 +1,5 @@
-//! What an AuthenticatorConfig does to the world outside. It decides nothing: what comes of it is for the next plan.
+//! The side effects of an AuthenticatorConfig's reconcile. Nothing is decided here: the next plan evaluates the
+//! results.
 
 use std::time::Duration;
 
@@ -57,15 +58,15 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
             _ => Outcome::not_made(Reason::Creating),
         };
         config.sent(record, outcome);
-        // A list from before the call says nothing about its effect.
+        // A list from before the call does not show its effect.
         config.observed.listed = Fact::Unknown;
     }
 
     fn recorded(config: &mut Config<'_, B>, change: &Change, applied: bool) {
         match change {
-            // What was just made is as the spec says; what was taken over has yet to be compared.
+            // A created configuration matches the spec. An adopted configuration is not compared yet.
             Change::Take { id, made_as: Some(_), .. } => config.made(id),
-            // What the list led to may have changed before the change of it.
+            // The configuration that was read may have changed since, so it is read again before it is updated.
             Change::Take { .. } => config.observed.read.clear(),
             Change::Forget { id } => {
                 if applied && config.desired.resource_id.is_none() {
@@ -101,7 +102,8 @@ impl<B: Backend> Config<'_, B> {
             referrers.map_err(|what| Failure::transient(Reason::KubernetesUnavailable, what)).into();
     }
 
-    /// Lists the realm's configurations. What a list before has shown stays, since either can miss one that is there.
+    /// Lists the realm's configurations. Entries from an earlier list are kept, because either list can miss an
+    /// existing configuration.
     async fn list(&mut self) {
         let provider = &self.desired.provider_config_ref;
         let Some(realm) = self.remote(provider) else { return };
@@ -135,7 +137,7 @@ impl<B: Backend> Config<'_, B> {
         let Some(realm) = self.remote(provider) else { return };
         match outcome::found(realm.delete_config(&id).await, provider) {
             Ok(Some(())) => {
-                // Whatever answers with a success: that it is gone, its id has to say.
+                // A success response is not proof: only a read by id confirms the deletion.
                 self.observed.read.remove(&id);
                 self.observed.deleted = Some(Ok(()));
             }
@@ -144,7 +146,7 @@ impl<B: Backend> Config<'_, B> {
         }
     }
 
-    /// Without its mark a configuration cannot be found again.
+    /// Emits a warning if the mark is not stored, because without it the configuration cannot be found again.
     fn check_mark(&self, config: &RemoteConfig) {
         if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_on(name)) {
             let note = format!(
@@ -156,7 +158,7 @@ impl<B: Backend> Config<'_, B> {
         }
     }
 
-    /// The configuration of this id was made, and is in status, or else there is now one too many.
+    /// Handles a created configuration: either status names it, or there is now a duplicate.
     fn made(&mut self, id: &str) {
         if self.handle.object().status.as_ref().and_then(|status| status.id.as_deref()) == Some(id) {
             self.compared();
@@ -169,14 +171,14 @@ impl<B: Backend> Config<'_, B> {
         self.handle.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
     }
 
-    /// Remembers that the remote side is as this generation of the spec says.
+    /// Records that the remote configuration matches this generation of the spec.
     fn compared(&mut self) {
         let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.id.clone()) else { return };
         let next_poll_at = self.context.environment.monotonic().checked_add(self.context.options.times.resync);
         self.local_state.polled(Poll { of, generation: self.desired.lifecycle.generation, found: true, next_poll_at });
     }
 
-    /// The remote side is listed and read anew.
+    /// Discards what was listed and read, so that it is fetched again.
     fn forget_lists(&mut self) {
         self.local_state.forget_poll();
         self.observed.listed = Fact::Unknown;

@@ -1,23 +1,23 @@
-//! What can be fetched for an AuthenticatorConfig, and what only AuthenticatorConfigs do. Pure.
+//! Queries for an AuthenticatorConfig, and actions that only AuthenticatorConfigs have. Pure.
 
 use crate::beyond_identity::types::AuthenticatorConfigPatch;
 
-/// What can be fetched from outside.
+/// A query for a fact that the plan needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
-    /// Who refers to the object.
+    /// The EnrollmentRequests that refer to the object.
     Referrers,
     /// All configurations of the realm.
     Configs,
-    /// The configuration of this id.
+    /// The configuration with this id.
     Config(String),
 }
 
-/// What only AuthenticatorConfigs do.
+/// An action that only AuthenticatorConfigs have.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Change the configuration of this id.
+    /// Patch the configuration with this id.
     Patch(String, Box<AuthenticatorConfigPatch>),
-    /// Delete the configuration of this id.
+    /// Delete the configuration with this id.
     Delete(String),
 }

@@ -1,4 +1,4 @@
-//! Certificate authorities that are trusted beside those of the system, such as the one of a proxy that reads along.
+//! Certificate authorities that are trusted in addition to the system's, such as the one of a TLS-inspecting proxy.
 
 use reqwest::{Certificate, Client};
 
@@ -6,19 +6,19 @@ use reqwest::{Certificate, Client};
 #[derive(Debug, Clone, Default)]
 pub struct CaBundle(Vec<Certificate>);
 
-/// Why some bytes are no certificate authorities.
+/// Why the bytes are not a CA bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CaBundleError {
-    /// No PEM block that is a certificate.
+    /// No PEM block of type certificate.
     #[error("the file contains no PEM certificate (-----BEGIN CERTIFICATE-----)")]
     NoCertificate,
-    /// A block that says so and is none.
+    /// A certificate block that cannot be parsed.
     #[error("the file contains a certificate that cannot be parsed")]
     Unusable,
 }
 
 impl CaBundle {
-    /// Reads all certificates of a PEM file, of which there has to be one at least.
+    /// Reads all certificates of a PEM file, which must contain at least one.
     ///
     /// # Errors
     /// See [`CaBundleError`].
@@ -27,7 +27,7 @@ impl CaBundle {
         if certificates.is_empty() {
             return Err(CaBundleError::NoCertificate);
         }
-        // What is in a certificate is read only when it is put to use.
+        // The certificates are only parsed when a client is built.
         let tried = Client::builder().tls_backend_rustls().tls_certs_merge(certificates.clone()).build();
         tried.map(|_| Self(certificates)).map_err(|_| CaBundleError::Unusable)
     }

@@ -1,4 +1,4 @@
-//! One HTTP call, exactly once, with a time and a size that it may not exceed.
+//! Sends one HTTP request exactly once, with a limit on its time and size.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,48 +21,48 @@ use super::trace::{self, TraceId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Below what servers and load balancers keep idle connections for: a POST on one that the other side has just given up is
-/// a POST in doubt.
+/// Shorter than the idle timeouts of servers and load balancers. A POST on a connection that the other side has just
+/// closed would be in doubt.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The bound on the body of an answer about one object.
+/// The size limit of a response about one object, in bytes.
 pub(super) const OBJECT_LIMIT: usize = 1024 * 1024;
 
-/// The bound on one page of a list.
+/// The size limit of one page of a list, in bytes.
 pub(super) const PAGE_LIMIT: usize = 16 * 1024 * 1024;
 
-/// The bound on the body of an error. One that is longer is not the API's.
+/// The size limit of an error body, in bytes. A longer one is not from the API.
 const ERROR_LIMIT: usize = 64 * 1024;
 
-/// The connections, shared by all who clone it. Neither tenant nor credentials are part of it.
+/// The connections, shared by all clones. Tenant and credentials are not part of it.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    /// Heeds the proxies of the environment.
+    /// Honors the proxy environment variables.
     outward: Client,
-    /// For this machine itself: the token on plain http must not go to a proxy on another one.
+    /// For loopback, without a proxy: a token on plain http must not go to another machine.
     loopback: Client,
-    /// What `outward` goes by, to say in an error which way was taken.
+    /// The proxy rules of `outward`, so that an error can say whether a proxy was used.
     proxies: Arc<Matcher>,
 }
 
-/// Why there can be no client: the user agent cannot stand in a header, or TLS has no trusted certificates.
+/// Why the client cannot be built: the user agent is not a valid header value, or TLS has no trusted certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client cannot be made")]
 pub struct BuildError(#[from] reqwest::Error);
 
-/// A call that is ready to be made.
+/// A request that is ready to be sent.
 pub(super) struct Call<'a> {
     pub operation: Operation,
     pub url: Url,
     pub token: &'a ApiToken,
     pub body: Option<Vec<u8>>,
-    /// For all of it, from the connection to the last byte of the answer.
+    /// For the whole call, from connecting to the last byte of the response.
     pub timeout: Duration,
-    /// The most bytes of a success's body; 0: the body says nothing and is not read.
+    /// The size limit of a success's body, in bytes. With 0, the body is not read.
     pub limit: usize,
 }
 
-/// A success, with its whole body.
+/// A success, with its complete body.
 pub(super) struct Success {
     pub status: u16,
     pub server_time: Option<Timestamp>,
@@ -75,8 +75,7 @@ enum Unread {
 }
 
 impl HttpClient {
-    /// Makes a client that says who it is in `User-Agent`, as `NAME/VERSION`, and trusts these authorities beside those
-    /// of the system.
+    /// Creates a client with the `User-Agent` `NAME/VERSION`. It trusts these authorities in addition to the system's.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -172,7 +171,7 @@ impl HttpClient {
     }
 }
 
-/// Reads a body that may have `limit` bytes, and stops at the first that is too much.
+/// Reads a body of at most `limit` bytes, and stops at the first excess byte.
 async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, Unread> {
     if response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(Unread::TooLarge);

@@ -1,4 +1,4 @@
-//! Reading JSON that may be anything: lenient fields, envelopes, pages.
+//! Decodes untrusted JSON: lenient fields, envelopes and pages.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::fields::usable_id;
 use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity};
 
-/// An object of the API, with the names that it has in answers.
+/// An object of the API, with the names used in responses.
 pub(super) trait Object: DeserializeOwned {
-    /// The key of the envelope that some answers put it in.
+    /// The key of the envelope that some responses use.
     const ENVELOPE: &'static str;
 }
 
@@ -28,7 +28,7 @@ impl Object for AuthenticatorConfig {
     const ENVELOPE: &'static str = "authenticator_config";
 }
 
-/// Reads one object, in its envelope or without. The error says what is wrong, without a word of the answer.
+/// Decodes one object, with or without its envelope. The error says what is wrong, without quoting the response.
 pub(super) fn object_of<T: Object>(body: &[u8]) -> Result<T, &'static str> {
     let value: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON")?;
     let Value::Object(mut fields) = value else {
@@ -54,11 +54,11 @@ pub(super) struct Page<T> {
 
 /// An object that the API lists.
 pub(super) trait Listed: Object {
-    /// The key that the items of a page stand under.
+    /// The key of the items of a page.
     const LIST: &'static str;
-    /// As many as the API gives in one page.
+    /// The API's maximum page size.
     const PAGE_SIZE: u32;
-    /// What tells items apart.
+    /// The unique id of an item.
     fn id(&self) -> &str;
 }
 
@@ -86,8 +86,8 @@ impl Listed for AuthenticatorConfig {
     }
 }
 
-/// Reads one page. A page without its list is an error: taken for an empty one, it would make somebody send once more. So
-/// are a count or a token of another type, without which nobody can tell whether there is more.
+/// Decodes one page. A page without its list is an error, because an apparently empty list would cause another send. So
+/// is a count or token of another type, because it would hide whether more pages exist.
 pub(super) fn page_of<T: Listed>(body: &[u8]) -> Result<Page<T>, &'static str> {
     let page: Page<T> = serde_json::from_slice(body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {

@@ -1,11 +1,11 @@
-//! Where the API is: the fixed hosts of the regions, or a base URL that somebody configured.
+//! The base URL of the API: the fixed host of a region, or a configured URL.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// A region of the service, each with a fixed host of its own.
+/// A region of the service, each with its own fixed host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Region {
     /// `api-us.beyondidentity.com`
@@ -26,14 +26,14 @@ impl Region {
     }
 }
 
-/// The base URL of the API: scheme, host and perhaps a port, without a slash at the end.
+/// The base URL of the API: scheme, host and optional port, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     base: String,
     loopback: bool,
 }
 
-/// Why a text is not an endpoint. The sentence never repeats the text, which may hold a password.
+/// Why a text is not an endpoint. The message never quotes the text, which may contain a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// Not an absolute `http` or `https` URL.
@@ -48,7 +48,7 @@ pub enum EndpointError {
     /// `http` to another machine.
     #[error("the endpoint uses plain http to another machine, which would expose the token; use https")]
     PlainHttp,
-    /// `http` to this machine, which was not allowed.
+    /// `http` to this machine, without the flag that allows it.
     #[error(
         "the endpoint uses plain http to this machine; use https or, for a local simulator, start the operator with \
          --allow-loopback-endpoints"
@@ -57,13 +57,14 @@ pub enum EndpointError {
 }
 
 impl Endpoint {
-    /// Reads `https://HOST[:PORT]`. With `allow_loopback`, `http` is taken too, to `localhost` or a loopback address only.
+    /// Parses `https://HOST[:PORT]`. With `allow_loopback`, `http` is also accepted, but only to `localhost` or a
+    /// loopback address.
     ///
     /// # Errors
     /// For anything else, a sentence with the remedy.
     pub fn parse(text: &str, allow_loopback: bool) -> Result<Self, EndpointError> {
-        // The URL standard silently drops blanks and tabs, reads a backslash as a slash, and adds slashes that are missing.
-        // What is written should be what is meant, so such a text is refused before the lenient parser sees it.
+        // The URL standard silently drops blanks and tabs, reads a backslash as a slash, and adds missing slashes. Such
+        // a text is refused before the lenient parser, so that the URL is used as it is written.
         if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
             return Err(EndpointError::NotAUrl);
         }
@@ -90,13 +91,13 @@ impl Endpoint {
         Ok(Self { base, loopback })
     }
 
-    /// The base URL, without a slash at the end.
+    /// The base URL, without a trailing slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.base
     }
 
-    /// Whether this is the machine itself. Such calls go around any proxy.
+    /// Whether this is the machine itself. Such requests bypass any proxy.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.loopback
@@ -115,7 +116,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// `localhost` itself, 127.0.0.0/8 and `[::1]`; no other name, since whoever answers for a name decides where it leads.
+/// `localhost` itself, 127.0.0.0/8 and `[::1]`. No other name, because its resolver decides where it leads.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

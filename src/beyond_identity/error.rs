@@ -1,100 +1,100 @@
-//! How a call can fail, sorted by what the caller may do next.
+//! Failures of a call, classified by what the caller may do next.
 
 use std::time::Duration;
 
 /// A call that failed. The variants answer one question: was it carried out, and may it be made again?
 ///
-/// `Display` is a sentence for a person. It names the call, the status, what the service said and, where there is one, the
-/// remedy. What the service said is cut to 300 characters and freed of what looks like an email address, a link, or a
-/// secret.
+/// `Display` is a sentence for people. It names the call, the status, the service's message and, if there is one, the
+/// remedy. The service's message is cut to 300 characters. Anything that looks like an email address, a link or a
+/// secret is redacted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Surely not carried out; the same call may be made again later.
+    /// Certainly not carried out; the same call may be repeated later.
     #[error("{message}")]
     Retry {
-        /// What held it up.
+        /// Why it was not carried out.
         cause: Unsent,
-        /// How long the service asks to wait, at most a day; `None` where it did not say.
+        /// How long the service asks to wait, at most a day; `None` if it did not say.
         after: Option<Duration>,
-        /// The sentence that `Display` gives.
+        /// The message for `Display`.
         message: String,
     },
-    /// Surely not carried out, and the same call will be refused again.
+    /// Certainly not carried out, and the same call will be refused again.
     #[error("{message}")]
     Refused {
         /// Who refused it, and why.
         cause: Refusal,
-        /// The sentence that `Display` gives.
+        /// The message for `Display`.
         message: String,
     },
-    /// 404, in the form of the API: surely not carried out, since the object, or one that it belongs to, does not exist.
-    /// It is never about the realm: that is [`Refusal::UnknownRealm`].
+    /// 404, in the form of the API. Certainly not carried out, because the object, or one that it belongs to, does not
+    /// exist. It is never about the realm: that is [`Refusal::UnknownRealm`].
     #[error("{message}")]
     NotFound {
-        /// The sentence that `Display` gives.
+        /// The message for `Display`.
         message: String,
     },
-    /// Perhaps carried out. A call that changes something must not be made again before somebody has looked.
+    /// Possibly carried out. A call that changes something must not be repeated before its result was checked.
     #[error("{message}")]
     InDoubt {
-        /// Why nobody knows.
+        /// Why the outcome is unknown.
         cause: Doubt,
-        /// The status, where an answer began to come.
+        /// The status, if a response began to arrive.
         status: Option<u16>,
-        /// How long the service asks to wait, at most a day; `None` where it did not say.
+        /// How long the service asks to wait, at most a day; `None` if it did not say.
         after: Option<Duration>,
-        /// The sentence that `Display` gives.
+        /// The message for `Display`.
         message: String,
     },
 }
 
-/// Why a call was not carried out, but may be made again.
+/// Why a call was not carried out, but may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unsent {
     /// No connection was made, so nothing was sent.
     NoConnection,
-    /// Too many calls: answered with 429, or not sent because of an earlier such answer.
+    /// Rate limited: the response was 429, or the call was not sent because of an earlier 429.
     TooManyCalls,
 }
 
 /// Why a call was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// This client did not send it: an identifier cannot stand in a path, or the request cannot be formed.
+    /// This client did not send it: an identifier is invalid in a path, or the request cannot be built.
     Local,
-    /// 400: something in it is wrong.
+    /// 400: the request is invalid.
     BadRequest,
     /// 401: the token was not accepted.
     Unauthorized,
-    /// 403: the token may not do this.
+    /// 403: the token lacks permission.
     Forbidden,
-    /// 404: the service does not know the realm or the tenant, so it says nothing about what is in there.
+    /// 404: the service does not know the realm or the tenant, so it says nothing about the objects in it.
     UnknownRealm,
-    /// 422: understood, and impossible as things are, such as an email to an identity without an address.
+    /// 422: valid but impossible in the current state, such as an email to an identity without an address.
     Unprocessable,
 }
 
-/// Why nobody knows whether a call was carried out.
+/// Why it is unknown whether a call was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// The time was over before the answer was whole.
+    /// The timeout expired before the response was complete.
     Timeout,
-    /// The connection broke after it was made.
+    /// The connection broke after it was established.
     Connection,
     /// A redirect, which is not followed.
     Redirect,
     /// 5xx.
     Server,
-    /// A status that says neither yes nor no, such as 409.
+    /// An inconclusive status, such as 409.
     Status,
-    /// 4xx, but not in the form of the API: somebody on the way may have answered, such as a proxy or a load balancer.
+    /// 4xx, but not in the form of the API: a proxy or a load balancer may have responded.
     Foreign,
-    /// A success whose answer cannot be used: too large, no JSON, no usable `id`, or a list that is not whole.
+    /// A success with an unusable response: too large, not JSON, no usable `id`, or an incomplete list.
     Unusable,
 }
 
 impl Error {
-    /// The HTTP status, where the service answered with one.
+    /// The HTTP status, if the service responded with one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {

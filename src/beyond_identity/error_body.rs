@@ -1,24 +1,24 @@
-//! The body of an error answer: whether the Beyond Identity API wrote it, and what it says.
+//! The body of an error response: whether the Beyond Identity API wrote it, and its message.
 
 use serde_json::{Map, Value};
 
 use super::foreign::presentable;
 
-/// What the body of an error answer says. The default is a body that could not be read.
+/// The content of an error body. The default is a body that could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ErrorBody {
-    /// The types of the resources that it names, where it has the form of the API. `None`: it has not, as the page of a
-    /// proxy or a load balancer, so its status says nothing about what was asked for.
+    /// The types of the resources that it names, if it has the form of the API. `None` if it has not, like the page of
+    /// a proxy or a load balancer. Then its status says nothing about the requested object.
     resource_types: Option<Vec<String>>,
-    /// Its message and the fields that it complains about, safe to show.
+    /// Its message and the fields that it rejects, redacted.
     pub detail: Option<String>,
 }
 
 impl ErrorBody {
     /// Reads a body.
     ///
-    /// The form of the API is that of the OpenAPI document: an `Error`, which has the strings `code` and `message`, or a
-    /// bare `ResourceInfo`, which some of its examples answer with. A gateway's `{"message": "Not Found"}` is neither.
+    /// The form of the API is defined by the OpenAPI document. It is an `Error` with the strings `code` and `message`,
+    /// or a bare `ResourceInfo`, which some of its examples use. A gateway's `{"message": "Not Found"}` is neither.
     pub fn parse(body: &[u8], token: &str) -> Self {
         let Ok(Value::Object(body)) = serde_json::from_slice(body) else { return Self::default() };
         let details: Vec<_> = match body.get("details") {
@@ -34,7 +34,7 @@ impl ErrorBody {
         }
     }
 
-    /// Without a word of what it says.
+    /// The same without its message.
     pub fn without_detail(self) -> Self {
         Self { detail: None, ..self }
     }
@@ -44,7 +44,7 @@ impl ErrorBody {
         self.resource_types.is_some()
     }
 
-    /// Whether it is about the realm or the tenant, and so not about anything inside of it.
+    /// Whether it is about the realm or the tenant, and so not about an object in it.
     pub fn names_realm(&self) -> bool {
         let is_realm = |name: &String| ["realm", "tenant"].iter().any(|realm| name.eq_ignore_ascii_case(realm));
         self.resource_types.iter().flatten().any(is_realm)

@@ -1,4 +1,4 @@
-//! Reading single fields of an answer, whatever they hold.
+//! Leniently decodes single fields of a response.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use serde_json::Value;
 /// Fields of a JSON object.
 pub type Fields = serde_json::Map<String, Value>;
 
-/// The longest id that is taken for one, in bytes. The vendor's have up to 36.
+/// The longest accepted id, in bytes. The vendor's have up to 36.
 const LONGEST_ID: usize = 256;
 
-/// Whether something can be asked for under this id, and be kept under it: what stands for something else in a
-/// path, or would not fit where ids are kept, is no id.
+/// Whether this id can be requested and stored. Ids with a special meaning in a path, or too long to store, are
+/// refused.
 pub(super) fn usable_id(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_graphic())
         && !matches!(id, "." | ".." | "-")
 }
 
-/// The field that must be there: an id that can be used.
+/// A required field: a usable id.
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
     if usable_id(&id) { Ok(id) } else { Err(D::Error::custom("an unusable `id`")) }
 }
 
-/// A text, or `None` for an empty one and for anything else. Nothing is buffered, however large it is.
+/// A text, or `None` if it is empty or of another type. Nothing is buffered, whatever its size.
 pub(super) fn text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,

@@ -1,9 +1,9 @@
-//! The one filter that the API knows for identities, in the grammar of SCIM (RFC 7644).
+//! The only filter that the API supports for identities, in the grammar of SCIM (RFC 7644).
 
-/// The filter for a username. The error says what is wrong with it, without a character of it.
+/// The filter for a username. The error says what is wrong, without quoting the username.
 ///
-/// The grammar would let a quote be escaped. Whether the service reads that as the grammar says is not known, and a second
-/// clause in a filter could lead to somebody else, so what needs an escape is refused.
+/// The grammar allows an escaped quote, but it is unknown whether the service honors that. A second clause could match
+/// another identity, so usernames that need an escape are refused.
 pub(super) fn by_username(username: &str) -> Result<String, &'static str> {
     if username.trim().is_empty() {
         return Err("the username is empty");

@@ -1,17 +1,17 @@
-//! Texts that somebody else wrote: made safe to show in a log, an event or a condition.
+//! Redacts external text before it is shown in a log, an event or a condition.
 
-/// The most characters of a foreign text that are shown.
+/// The most characters of an external text that are shown.
 const LIMIT: usize = 300;
 
-/// The length from which an unbroken run of letters and digits is taken for a secret. A UUID has 36.
+/// The length from which an unbroken run of letters and digits counts as a secret. A UUID has 36 characters.
 const OPAQUE: usize = 40;
 
 const REDACTED: &str = "[redacted]";
 
-/// The text on one line, without control characters, without the token and whatever looks like an email address, the path
-/// or query of a link, or a secret, and cut to [`LIMIT`] characters.
+/// Returns the text on one line, without control characters. It redacts the token and anything that looks like an email
+/// address, the path or query of a link, or a secret. Then it cuts the text to [`LIMIT`] characters.
 pub(super) fn presentable(text: &str, token: &str) -> String {
-    // A very short token would be found in ordinary words. Real ones have hundreds of characters.
+    // A very short token would match ordinary words. Real ones have hundreds of characters.
     let text = if token.len() >= 8 { text.replace(token, REDACTED) } else { text.to_owned() };
     let text: String =
         text.chars().filter(|&c| !is_invisible(c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -28,7 +28,7 @@ pub(super) fn presentable(text: &str, token: &str) -> String {
     line.chars().take(LIMIT - 1).chain(['…']).collect()
 }
 
-/// Characters that change how a line is read without being seen: zero widths and direction marks.
+/// Invisible characters that change how a line is read: zero widths and direction marks.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -39,7 +39,7 @@ fn redacted(word: &str) -> String {
         return REDACTED.to_owned();
     }
     if let Some((before, link)) = word.split_once("://") {
-        // The host helps to understand what is meant. A path may be as secret as a query: binding links are.
+        // The host helps to understand the message. A path may be as secret as a query: binding links are.
         let host = link.split(['/', '?', '#', '\\']).next().unwrap_or_default();
         let rest = link.get(host.len()..).unwrap_or_default();
         let rest = if rest.is_empty() { "" } else { "/[redacted]" };
@@ -51,7 +51,7 @@ fn redacted(word: &str) -> String {
     }
 }
 
-/// Whether the word holds a long run that mixes letters and digits, as keys and tokens do and names of fields do not.
+/// Whether the word contains a long run with both letters and digits, as keys and tokens do and field names do not.
 fn is_opaque(word: &str) -> bool {
     word.split(|c: char| !c.is_ascii_alphanumeric() && !"-_.~+=".contains(c)).any(|run| {
         run.len() >= OPAQUE

@@ -1,4 +1,4 @@
-//! The gate that calls pass through, for whoever wants to hold them back.
+//! A gate that can hold back requests.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::operation::Operation;
 
-/// Lets calls through or holds them back, and hears what came of them.
+/// Admits or holds back requests, and observes their outcomes.
 pub trait Gate: fmt::Debug + Send + Sync {
-    /// Whether a call may be sent now. Otherwise it is not, and the answer is for how long none may.
+    /// Whether a request may be sent now. If not, it is not sent.
     ///
     /// # Errors
-    /// How long to wait.
+    /// How long to wait before the next request.
     fn begin(&self) -> Result<(), Duration>;
 
-    /// A call that was let through at `begun` was answered, or came to nothing.
+    /// A request admitted at `begun` has ended, with or without a response.
     fn end(&self, operation: Operation, begun: Instant, error: Option<&Error>);
 }

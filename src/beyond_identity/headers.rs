@@ -1,4 +1,4 @@
-//! What the headers of an answer say about time: the service's clock, and how long to wait.
+//! The response headers about time: the service's clock, and how long to wait.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// The longest wait that is passed on. Whoever adds it to a clock must not overflow.
+/// The longest wait that is returned. Adding it to a clock must not overflow.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The service's own time, from the `Date` header.
@@ -18,16 +18,17 @@ fn http_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text.trim()).ok()
 }
 
-/// A `RateLimit-Reset` from here on is no number of seconds to wait, but a time since 1970, as some gateways write it.
+/// A `RateLimit-Reset` from this value on is a Unix time, as some gateways send it, not a number of seconds to wait.
 const SINCE_1970: Duration = Duration::from_secs(1_000_000_000);
 
-/// How long the service asks to wait: `Retry-After` in seconds or as a date, else `RateLimit-Reset` in seconds. A date is
-/// measured against the same answer's `Date`, so that no clock of this machine matters; without that it says nothing.
+/// How long the service asks to wait: `Retry-After` in seconds or as a date, else `RateLimit-Reset` in seconds. A date
+/// is compared with the `Date` of the same response, so that this machine's clock does not matter. Without `Date`, it
+/// is ignored.
 pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
     let seconds = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        // So many digits that no u64 holds them are a long time, not none.
+        // A number too large for u64 is a long time, not none.
         digits.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
     };
     let until = |time: Timestamp| {

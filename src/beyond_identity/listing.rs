@@ -1,4 +1,4 @@
-//! A whole list out of its pages, from a service that shifts its pages while they are read.
+//! Reads a complete list from its pages, although the service may shift items between pages meanwhile.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -12,36 +12,36 @@ use super::error::{Doubt, Error};
 use super::operation::Operation;
 use super::outcome;
 
-/// Times that a list is read at most where the ids do not reach `total_size`, which happens while items come and go.
+/// The most reads of a list whose ids do not reach `total_size`, as happens while items are added and removed.
 const READS: usize = 3;
 
-/// Times that a list of several pages is read at least. When an item is removed while they are read, the next page begins
-/// one item later: an item is on neither of the two, although `total_size` may be reached by the one that was removed.
+/// The fewest reads of a list with several pages. When an item is removed meanwhile, the next page starts one item
+/// later, so one item is on no page. `total_size` may still be reached, because the removed item was counted.
 const READS_OF_PAGES: usize = 2;
 
-/// Far more pages than a list has that anybody could use; the end of a service that never comes to one.
+/// Far more pages than any usable list has. Stops a service that never ends its list.
 const PAGES: usize = 200;
 
-/// The bound on all pages of all reads together, in bytes.
+/// The size limit of all pages of all reads together, in bytes.
 const LIST_LIMIT: usize = 4 * PAGE_LIMIT;
 
-/// A whole list takes at most this many times what one page may take.
+/// The timeout of a complete list, as a multiple of the timeout of one page.
 const TIME_FACTOR: u32 = 10;
 
-/// A whole list.
+/// A complete list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing<T> {
-    /// Every item that was seen, once, ordered by id.
+    /// Every observed item, once, ordered by id.
     pub items: Vec<T>,
-    /// The service's own time when its first answer began, from the `Date` header: whatever existed then is in the list, as
-    /// far as the service shows what it has.
+    /// The service's time when its first response began, from the `Date` header. Every item that existed then is in the
+    /// list, as far as the service lists its items.
     pub server_time: Option<Timestamp>,
 }
 
 /// Reads all pages with `fetch(page_token, timeout)`.
 ///
 /// # Errors
-/// Any page that failed or cannot be used fails the whole: a list with a hole in it looks as if something were missing.
+/// If any page fails or is unusable. A list with a gap would look as if an item did not exist.
 pub(super) async fn read_all<T, F, Response>(
     operation: Operation,
     page_timeout: Duration,

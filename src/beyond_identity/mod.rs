@@ -1,11 +1,11 @@
 //! A client for the Beyond Identity REST API: identities, credential binding jobs, authenticator configurations.
 //!
-//! It makes each call exactly once: it never retries and follows no redirect, because creating a job sends an email to a
-//! person. What may be done after a failure is in [`Error`]. Tokens, email addresses, usernames and binding links appear
-//! in no error, `Debug` output or log line.
+//! It sends each request exactly once, without retries or redirects, because creating a job sends an email to a person.
+//! [`Error`] says what the caller may do after a failure. Tokens, email addresses, usernames and binding links never
+//! appear in errors, `Debug` output or log lines.
 //!
-//! Paths, field names and error bodies are those of the vendor's OpenAPI document, version 1.7.0. What is sent follows it
-//! strictly; what is read is taken leniently (see [`types`]).
+//! Paths, field names and error bodies are those of the vendor's OpenAPI document, version 1.7.0. Requests follow it
+//! strictly; responses are decoded leniently (see [`types`]).
 
 mod ca_bundle;
 mod client;

@@ -1,4 +1,4 @@
-//! Enums whose list of values is open: a value that is not known is kept as it came.
+//! Enums with an open list of values: an unknown value is preserved.
 
 /// Declares an enum of strings with an `Other` variant, converting from and to strings without loss.
 macro_rules! open_enum {
@@ -21,7 +21,7 @@ macro_rules! open_enum {
                 }
             }
 
-            /// The value where it is one that this client knows.
+            /// The value, if this client knows it.
             #[must_use]
             pub fn known(&self) -> Option<&'static str> {
                 match self {

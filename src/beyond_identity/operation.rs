@@ -1,18 +1,18 @@
-//! What calls there are: method, path and the scope that each needs, all from the OpenAPI document.
+//! The operations: method, path and required scope, all from the OpenAPI document.
 
 use std::fmt;
 
-/// A call, as sentences and log lines name it.
+/// An operation, in the form used in messages and log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
     /// The method.
     pub method: &'static str,
-    /// The end of the path, without identifiers: those of a person belong in no log.
+    /// The end of the path, without identifiers: a person's id must not appear in a log.
     pub path: &'static str,
-    /// The scope that a token needs for it.
+    /// The scope that a token needs for this operation.
     pub(super) scope: &'static str,
-    /// Whether it is asked with something personal, which no other text must show: of what the service says about it,
-    /// nothing is passed on, since it may repeat that in any form.
+    /// Whether the request contains personal data. The service's error message is dropped then, because it may repeat
+    /// that data in any form.
     pub(super) personal: bool,
 }
 
@@ -20,7 +20,7 @@ pub(super) const GET_IDENTITY: Operation = call("GET", "identities/{id}", "ident
 pub(super) const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").about_a_person();
 pub(super) const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
 pub(super) const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
-/// Makes a credential binding job.
+/// Creates a credential binding job.
 pub const CREATE_JOB: Operation = call("POST", "credential-binding-jobs", "credential-binding-jobs:create");
 pub(super) const REVOKE_JOB: Operation =
     call("POST", "credential-binding-jobs/{id}:revoke", "credential-binding-jobs:revoke");
@@ -31,7 +31,7 @@ pub(super) const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/
 pub(super) const DELETE_CONFIG: Operation =
     call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
 
-/// All of them.
+/// All operations.
 #[cfg(test)]
 pub(super) const ALL: [Operation; 11] = [
     GET_IDENTITY,
@@ -56,7 +56,7 @@ impl Operation {
         Self { personal: true, ..self }
     }
 
-    /// Whether it changes nothing, so that nothing can be in doubt but the answer.
+    /// Whether it changes nothing, so that only the response can be in doubt.
     pub(super) fn is_read(self) -> bool {
         self.method == "GET"
     }

@@ -1,4 +1,4 @@
-//! Sorts what came back, or did not: the one place that decides whether a call was surely not carried out.
+//! Classifies responses and failures. This is the only place that decides whether a call was certainly not carried out.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use super::error_body::ErrorBody;
 use super::foreign::presentable;
 use super::operation::Operation;
 
-/// The error for an answer that is no success. A refusal, and that something is not there, is believed where the body has
-/// the form of the API. A proxy or a load balancer on the way answers with the same statuses, and a wrong endpoint, too.
+/// The error for a response that is not a success. A refusal or a 404 is only trusted if its body has the form of the
+/// API. A proxy, a load balancer or a wrong endpoint may respond with the same statuses.
 pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>, body: &ErrorBody) -> Error {
     let Operation { scope, .. } = operation;
     let said = body.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
@@ -63,7 +63,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
     }
 }
 
-/// The error for a call that got no answer.
+/// The error for a request without a response.
 pub(super) fn unanswered(
     operation: Operation,
     error: &reqwest::Error,
@@ -83,7 +83,7 @@ pub(super) fn unanswered(
     broken(operation, None, error, timeout, token)
 }
 
-/// The error for a connection that broke, or a time that was over, before the answer was whole.
+/// The error for a connection that broke, or a timeout that expired, before the response was complete.
 pub(super) fn broken(
     operation: Operation,
     status: Option<u16>,
@@ -99,29 +99,29 @@ pub(super) fn broken(
     in_doubt(operation, cause, status, &what)
 }
 
-/// The error for a success whose answer cannot be used.
+/// The error for a success with an unusable response.
 pub(super) fn unusable(operation: Operation, status: u16, why: &str) -> Error {
     in_doubt(operation, Doubt::Unusable, Some(status), &format!("returned {status} with an unusable response: {why}"))
 }
 
-/// The error for a call that was not sent, since this client refuses it.
+/// The error for a request that this client refuses to send.
 pub(super) fn local(operation: Operation, why: &str) -> Error {
     Error::Refused { cause: Refusal::Local, message: format!("{operation} was not sent: {why}") }
 }
 
-/// The error for a call that was not sent, since the service asked to be left alone.
+/// The error for a request that was not sent because the service asked not to be called.
 pub(super) fn held_back(operation: Operation, after: Duration) -> Error {
     let message = format!("{operation} was not sent because the rate limit of the service is still in effect");
     Error::Retry { cause: Unsent::TooManyCalls, after: Some(after), message }
 }
 
-/// Something went wrong on the way to or from the service.
+/// The error for a call whose outcome is unknown.
 pub(super) fn in_doubt(operation: Operation, cause: Doubt, status: Option<u16>, what: &str) -> Error {
     let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
     Error::InDoubt { cause, status, after: None, message: format!("{operation} {what}{doubt}") }
 }
 
-/// What lies under a transport error. The outermost text is left out: it holds the URL, and with it identifiers.
+/// The causes of a transport error. The outermost message is omitted, because it contains the URL, and so identifiers.
 fn reason(error: &reqwest::Error, token: &str) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! The calls: which path, which body, and how the answer is read.
+//! The requests: their paths and bodies, and how the responses are decoded.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ use super::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, NewAuthenticatorConfig, NewJob,
 };
 
-/// All but the unreserved characters of RFC 3986.
+/// All characters except the unreserved ones of RFC 3986.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-/// The calls of one realm, with one token. Cheap to clone.
+/// A client for one realm with one token. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RealmClient {
     inner: Arc<Inner>,
@@ -45,18 +45,18 @@ struct Inner {
     request_timeout: Duration,
 }
 
-/// An object as the service answered it.
+/// An object as the service returned it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<T> {
     /// The object.
     pub item: T,
-    /// The service's own time when it answered, from the `Date` header.
+    /// The service's time of the response, from the `Date` header.
     pub server_time: Option<Timestamp>,
 }
 
 impl RealmClient {
-    /// A client for one realm. `request_timeout` is for each call that takes no timeout of its own, from the connection to
-    /// the last byte of the answer; a list may take ten times as long, and each of its pages once.
+    /// A client for one realm. `request_timeout` applies to each call without its own timeout, from connecting to the
+    /// last byte of the response. A list may take ten times as long, and each of its pages once.
     #[must_use]
     pub fn new(
         http: HttpClient,
@@ -71,25 +71,25 @@ impl RealmClient {
         Self { inner, gate: None }
     }
 
-    /// The same, whose calls pass through `gate`, each page of a list by itself.
+    /// The same client with a gate. Each page of a list passes through it separately.
     #[must_use]
     pub fn behind(self, gate: Arc<dyn Gate>) -> Self {
         Self { gate: Some(gate), ..self }
     }
 
-    /// The tenant that the calls are for.
+    /// The tenant of the requests.
     #[must_use]
     pub fn tenant_id(&self) -> &str {
         &self.inner.tenant_id
     }
 
-    /// The realm that the calls are for.
+    /// The realm of the requests.
     #[must_use]
     pub fn realm_id(&self) -> &str {
         &self.inner.realm_id
     }
 
-    /// The base URL that the calls go to, without a slash at the end.
+    /// The base URL of the requests, without a trailing slash.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.inner.endpoint.as_str()
@@ -98,27 +98,28 @@ impl RealmClient {
     /// Reads an identity.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id.
+    /// [`Error::NotFound`] if there is none with this id.
     pub async fn identity(&self, id: &str) -> Result<Identity, Error> {
         Ok(self.read(operation::GET_IDENTITY, &["identities", id]).await?.item)
     }
 
-    /// Reads the identities with this username: none or one, as far as the service keeps to its filter. So whoever asks
-    /// compares with [`Identity::has_username`].
+    /// Reads the identities with this username: none or one, if the service honors its filter. So the caller must
+    /// compare with [`Identity::has_username`].
     ///
     /// # Errors
-    /// Where the list is not whole. An identity that does not exist is an empty list. A username that cannot stand in a filter is refused without being sent. What the service says
-    /// about a failure is left out of the error, since it may repeat the username.
+    /// If the list is incomplete. An identity that does not exist is an empty list. A username that a filter cannot
+    /// express is refused without being sent. The error omits the service's message, because it may repeat the
+    /// username.
     pub async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
         let operation = operation::FIND_IDENTITIES;
         let filter = filter::by_username(username).map_err(|why| outcome::local(operation, why))?;
         Ok(self.list(operation, &["identities"], Some(&filter)).await?.items)
     }
 
-    /// Reads all jobs of an identity, finished ones too.
+    /// Reads all jobs of an identity, including finished ones.
     ///
     /// # Errors
-    /// Where the list is not whole, in whatever way: it is never taken for a shorter or an empty one.
+    /// If the list is incomplete in any way. It is never treated as a shorter or an empty one.
     pub async fn list_jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         self.list(operation::LIST_JOBS, &["identities", identity_id, "credential-binding-jobs"], None).await
     }
@@ -126,16 +127,16 @@ impl RealmClient {
     /// Reads one job.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id.
+    /// [`Error::NotFound`] if there is none with this id.
     pub async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
         self.read(operation::GET_JOB, &["identities", identity_id, "credential-binding-jobs", job_id]).await
     }
 
-    /// Makes a job, which **sends an email to a person** where the delivery method says so. It is sent at most once, and
-    /// the whole call takes at most `timeout`.
+    /// Creates a job, which **sends an email to a person** if the delivery method says so. The request is sent at most
+    /// once, and the whole call takes at most `timeout`.
     ///
     /// # Errors
-    /// After [`Error::InDoubt`] the job may exist, and the email may be on its way.
+    /// After [`Error::InDoubt`], the job may exist, and the email may have been sent.
     pub async fn create_job(
         &self,
         identity_id: &str,
@@ -146,11 +147,12 @@ impl RealmClient {
         self.write(operation::CREATE_JOB, &path, &json!({ "job": job }), timeout).await
     }
 
-    /// Revokes a job, so that its link leads nowhere. It is sent once, and a body of the answer is not read.
+    /// Revokes a job, so that its link no longer works. The request is sent once, and the response body is not read.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id. The service refuses it with 409, which is [`Error::InDoubt`],
-    /// where the job is not outstanding any more. In either case, and after any other doubt, a read tells where it stands.
+    /// [`Error::NotFound`] if there is none with this id. The service responds with 409, which is [`Error::InDoubt`],
+    /// if the job is no longer outstanding. In both cases, and after any other doubt, a read shows the state of the
+    /// job.
     pub async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
         let operation = operation::REVOKE_JOB;
         let mut url = self.url(operation, &["identities", identity_id, "credential-binding-jobs", job_id])?;
@@ -169,15 +171,16 @@ impl RealmClient {
     /// Reads one authenticator configuration.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id.
+    /// [`Error::NotFound`] if there is none with this id.
     pub async fn authenticator_config(&self, id: &str) -> Result<AuthenticatorConfig, Error> {
         Ok(self.read(operation::GET_CONFIG, &["authenticator-configs", id]).await?.item)
     }
 
-    /// Makes an authenticator configuration. It is sent at most once, and the whole call takes at most `timeout`.
+    /// Creates an authenticator configuration. The request is sent at most once, and the whole call takes at most
+    /// `timeout`.
     ///
     /// # Errors
-    /// After [`Error::InDoubt`] it may exist.
+    /// After [`Error::InDoubt`], it may exist.
     pub async fn create_authenticator_config(
         &self,
         config: &NewAuthenticatorConfig,
@@ -187,10 +190,10 @@ impl RealmClient {
         self.write(operation::CREATE_CONFIG, &["authenticator-configs"], &body, timeout).await
     }
 
-    /// Changes what the patch names, and leaves the rest as it is.
+    /// Changes the fields in the patch, and leaves the others unchanged.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id; after [`Error::InDoubt`] it may be changed.
+    /// [`Error::NotFound`] if there is none with this id. After [`Error::InDoubt`], it may be changed.
     pub async fn patch_authenticator_config(
         &self,
         id: &str,
@@ -201,10 +204,10 @@ impl RealmClient {
         Ok(self.write(operation::PATCH_CONFIG, &path, &body, self.inner.request_timeout).await?.item)
     }
 
-    /// Deletes an authenticator configuration. The answer has no body (the OpenAPI document says so), and none is read.
+    /// Deletes an authenticator configuration. By the OpenAPI document, the response has no body, so none is read.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there was none with this id; after [`Error::InDoubt`] it may be gone.
+    /// [`Error::NotFound`] if there was none with this id. After [`Error::InDoubt`], it may be deleted.
     pub async fn delete_authenticator_config(&self, id: &str) -> Result<(), Error> {
         let url = self.url(operation::DELETE_CONFIG, &["authenticator-configs", id])?;
         self.send(operation::DELETE_CONFIG, url, None, self.inner.request_timeout, 0).await.map(drop)
@@ -275,8 +278,8 @@ impl RealmClient {
         let Inner { endpoint, tenant_id, realm_id, .. } = &*self.inner;
         let mut url = format!("{endpoint}/v1");
         for segment in ["tenants", tenant_id, "realms", realm_id].iter().chain(path) {
-            // A dot segment would lead out of the realm. A dash stands for every object in this API, so that a list
-            // of one person's jobs would be the list of everybody's.
+            // A dot segment would lead out of the realm. A dash matches every object in this API, so a list of one
+            // identity's jobs would become the list of all jobs.
             if matches!(*segment, "" | "." | ".." | "-") {
                 return Err(outcome::local(operation, "an id in the path is empty, `.`, `..` or `-`"));
             }

@@ -1,4 +1,4 @@
-//! The API token: read out of a file or a Secret, and never shown.
+//! The API token: read from a file or a Secret, and never shown.
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
@@ -10,16 +10,16 @@ use serde::Deserialize;
 #[derive(Debug, Clone)]
 pub struct ApiToken(SecretString);
 
-/// What is read of a JWT (RFC 7519).
+/// The claims that are read from a JWT (RFC 7519).
 #[derive(Deserialize)]
 struct Claims {
     exp: f64,
 }
 
-/// Why some bytes are not a token. The sentence never holds any of them.
+/// Why the bytes are not a token. The message never quotes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Nothing, or nothing but newlines.
+    /// Empty, or only newlines.
     #[error("the API token is empty")]
     Empty,
     /// A newline that is not at the end.
@@ -34,10 +34,10 @@ pub enum TokenError {
 }
 
 impl ApiToken {
-    /// Reads a token. Newlines at the end are left out: editors and `echo` put them there.
+    /// Parses a token. Trailing newlines are removed, because editors and `echo` add them.
     ///
     /// # Errors
-    /// For anything that cannot be a token, since it would be refused by the service with a less helpful sentence.
+    /// For anything that cannot be a token. The service would refuse it with a less helpful message.
     pub fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
         let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
         let bytes = bytes.get(..end).unwrap_or_default();
@@ -56,21 +56,22 @@ impl ApiToken {
         Ok(Self(SecretString::from(text)))
     }
 
-    /// When it expires, where it is a JWT that tells. It is not verified: this is for people only.
+    /// The expiration time, if this is a JWT with one. It is not verified: it is for people only.
     pub fn expires_at(&self) -> Option<Timestamp> {
         let claims = self.expose().split('.').nth(1)?;
         let claims: Claims = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?).ok()?;
         Timestamp::from_second(claims.exp as i64).ok()
     }
 
-    /// The value of the `Authorization` header, marked as sensitive: it is neither printed nor kept in HTTP/2 tables.
+    /// The value of the `Authorization` header, marked as sensitive, so that it is not printed or stored in HTTP/2
+    /// tables.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.expose())).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
 
-    /// The token itself, to find it in texts that it must not stand in.
+    /// The token itself, to redact it from texts.
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -1,5 +1,5 @@
-//! The trace that calls belong to, so that a line of a log leads to them, on both sides: each call bears it in the
-//! header `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/).
+//! The trace of a task, which links log lines to requests on both sides. Each request sends it in the header
+//! `traceparent` of [W3C Trace Context](https://www.w3.org/TR/trace-context/).
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ task_local! {
     static CURRENT: TraceId;
 }
 
-/// The id of a trace. It is written as 32 hexadecimal digits.
+/// A trace id, displayed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId(u128);
 
 impl TraceId {
-    /// A new one.
+    /// A new random id.
     pub fn random() -> Self {
-        // All zeros are no id.
+        // An id of zeros is invalid.
         Self(rand::random::<u128>().max(1))
     }
 
-    /// That of this task, if it is in one.
+    /// The id of the current task's trace, if it has one.
     pub fn current() -> Option<Self> {
         CURRENT.try_with(|id| *id).ok()
     }
@@ -38,7 +38,7 @@ impl fmt::Display for TraceId {
     }
 }
 
-/// The header of one more call in the trace of this task.
+/// The header for another request in the current task's trace.
 pub(super) fn header() -> Option<HeaderValue> {
     let (trace, call) = (TraceId::current()?, rand::random::<u64>().max(1));
     HeaderValue::try_from(format!("00-{trace}-{call:016x}-01")).ok()

@@ -1,7 +1,7 @@
-//! What the API says and is told: identities, credential binding jobs, authenticator configurations.
+//! The types of requests and responses: identities, credential binding jobs, authenticator configurations.
 //!
-//! Only `id` is needed in an answer. Anything else may be missing, `null`, empty or of another type than documented, and is
-//! `None` then; fields that are not known are left out. Times stay the strings that the API wrote.
+//! In a response, only `id` is required. Any other field that is missing, `null`, empty or of an undocumented type is
+//! `None`. Unknown fields are ignored. Times remain the strings from the API.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ pub use super::fields::Fields;
 use super::open_enum::open_enum;
 
 open_enum! {
-    /// Where a credential binding job stands. The list is open: older documents of the vendor name fewer states.
+    /// The state of a credential binding job. The list is open: older documents of the vendor name fewer states.
     JobState {
         /// The link was sent.
         LinkSent = "LINK_SENT",
@@ -22,11 +22,11 @@ open_enum! {
         RequestDelivered = "REQUEST_DELIVERED",
         /// A credential was bound.
         Complete = "COMPLETE",
-        /// The link's time ran out.
+        /// The link expired.
         Expired = "EXPIRED",
         /// The email could not be sent.
         FailedToSend = "FAILED_TO_SEND",
-        /// Somebody revoked the job.
+        /// The job was revoked.
         Revoked = "REVOKED",
     }
 }
@@ -36,7 +36,7 @@ open_enum! {
     DeliveryMethod {
         /// By email, to the identity's primary address.
         Email = "EMAIL",
-        /// In the answer, to whoever makes the call.
+        /// In the response, to the caller.
         Return = "RETURN",
     }
 }
@@ -44,9 +44,9 @@ open_enum! {
 open_enum! {
     /// Whether an identity may generate passkeys and log in.
     IdentityStatus {
-        /// It may.
+        /// It may generate passkeys and log in.
         Active = "active",
-        /// It may not.
+        /// It may do neither.
         Suspended = "suspended",
     }
 }
@@ -65,12 +65,12 @@ open_enum! {
     }
 }
 
-/// A value about a person, such as an email address. `Debug` hides it, and it cannot be serialised.
+/// Personal data, such as an email address. `Debug` hides it, and it cannot be serialized.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Personal(String);
 
 impl Personal {
-    /// The value, for comparing it; it belongs in no log line, error or status.
+    /// The value, for comparisons only. It must not appear in a log line, an error or a status.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -89,16 +89,16 @@ impl fmt::Debug for Personal {
     }
 }
 
-/// Somebody who can be enrolled. The display name is not read: it is usually a person's.
+/// An identity, which can be enrolled. Its display name is not read, because it is usually a person's name.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Identity {
     /// Unique within the realm.
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
-    /// The realm that it belongs to.
+    /// The realm of the identity.
     #[serde(default, deserialize_with = "fields::text")]
     pub realm_id: Option<String>,
-    /// The tenant that it belongs to.
+    /// The tenant of the identity.
     #[serde(default, deserialize_with = "fields::text")]
     pub tenant_id: Option<String>,
     /// Missing in the vendor's own example.
@@ -107,7 +107,7 @@ pub struct Identity {
     /// "May be undefined", says the OpenAPI document.
     #[serde(default, deserialize_with = "fields::text")]
     pub enrollment_status: Option<EnrollmentStatus>,
-    /// Who it is.
+    /// The username and the email address.
     #[serde(default)]
     traits: Option<Traits>,
 }
@@ -121,40 +121,40 @@ struct Traits {
 }
 
 impl Identity {
-    /// Where an email would go to.
+    /// The recipient address of an email.
     #[must_use]
     pub fn primary_email_address(&self) -> Option<&Personal> {
         self.traits.as_ref()?.primary_email_address.as_ref().filter(|address| !address.expose().trim().is_empty())
     }
 
-    /// Unique within the realm, without regard to case; often an email address.
+    /// Unique within the realm, ignoring case; often an email address.
     #[must_use]
     pub fn username(&self) -> Option<&Personal> {
         self.traits.as_ref()?.username.as_ref()
     }
 
-    /// Whether that is its username, without regard to case.
+    /// Whether this is its username, ignoring case.
     #[must_use]
     pub fn has_username(&self, username: &str) -> bool {
         self.username().is_some_and(|own| own.expose().to_lowercase() == username.to_lowercase())
     }
 }
 
-/// The binding of a new credential to an identity, from the link that is sent to the credential that is bound.
+/// The binding of a new credential to an identity, from the sent link to the bound credential.
 ///
-/// The link itself, which a create may answer with, is never read.
+/// The link itself, which the response to a create may contain, is never read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct CredentialBindingJob {
     /// Unique within the realm.
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
-    /// The realm that it belongs to.
+    /// The realm of the job.
     #[serde(default, deserialize_with = "fields::text")]
     pub realm_id: Option<String>,
-    /// The tenant that it belongs to.
+    /// The tenant of the job.
     #[serde(default, deserialize_with = "fields::text")]
     pub tenant_id: Option<String>,
-    /// Whose job it is.
+    /// The identity of the job.
     #[serde(default, deserialize_with = "fields::text")]
     pub identity_id: Option<String>,
     /// The configuration that the link was built with.
@@ -163,19 +163,19 @@ pub struct CredentialBindingJob {
     /// How the link reaches the person.
     #[serde(default, deserialize_with = "fields::text")]
     pub delivery_method: Option<DeliveryMethod>,
-    /// Where it stands.
+    /// The state of the job.
     #[serde(default, deserialize_with = "fields::text")]
     pub state: Option<JobState>,
-    /// Once a credential is bound.
+    /// The bound credential, once there is one.
     #[serde(default, deserialize_with = "fields::text")]
     pub credential_id: Option<String>,
-    /// Where the person is led to after the binding.
+    /// The redirect URI after the binding.
     #[serde(default, deserialize_with = "fields::text")]
     pub post_binding_redirect_uri: Option<String>,
     /// When the link stops working (seven days after the creation, in the vendor's examples).
     #[serde(default, deserialize_with = "fields::text")]
     pub expire_time: Option<String>,
-    /// When the job was made, by the service's clock.
+    /// When the job was created, by the service's clock.
     #[serde(default, deserialize_with = "fields::text")]
     pub create_time: Option<String>,
     /// When it last changed.
@@ -189,57 +189,57 @@ pub struct AuthenticatorConfig {
     /// Unique within the realm.
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
-    /// The realm that it belongs to.
+    /// The realm of the configuration.
     #[serde(default, deserialize_with = "fields::text")]
     pub realm_id: Option<String>,
-    /// The tenant that it belongs to.
+    /// The tenant of the configuration.
     #[serde(default, deserialize_with = "fields::text")]
     pub tenant_id: Option<String>,
     /// Missing in the vendor's how-to.
     #[serde(default, deserialize_with = "fields::text")]
     pub display_name: Option<String>,
-    /// The settings as the API wrote them; which there are depends on the type.
+    /// The settings from the API, which depend on the type.
     #[serde(default, deserialize_with = "fields::object")]
     pub config: Option<Fields>,
 }
 
 impl AuthenticatorConfig {
-    /// `hosted_web`, `embedded`, `console` or `platform`, as the API wrote it.
+    /// `hosted_web`, `embedded`, `console` or `platform`, as the API returned it.
     #[must_use]
     pub fn config_type(&self) -> Option<&str> {
         self.config.as_ref()?.get("type")?.as_str()
     }
 }
 
-/// A job to be made.
+/// A job to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewJob {
     /// How the link is to reach the person.
     pub delivery_method: DeliveryMethod,
     /// The configuration to build the link with.
     pub authenticator_config_id: String,
-    /// Where to lead the person after the binding.
+    /// The redirect URI after the binding.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub post_binding_redirect_uri: Option<String>,
 }
 
-/// A configuration to be made.
+/// A configuration to create.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewAuthenticatorConfig {
     /// At most 64 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// The settings, `type` among them.
+    /// The settings, including `type`.
     pub config: Fields,
 }
 
-/// What is to change in a configuration. What is left out stays as it is.
+/// The changes to a configuration. Omitted fields stay unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct AuthenticatorConfigPatch {
     /// The new display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// The new settings. `type` belongs to it.
+    /// The new settings, including `type`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<Fields>,
 }

@@ -1,5 +1,5 @@
-//! What a person asks for by an annotation. Each names the job that it is about, so that it acts once: the next job
-//! has another id, and nothing has to be remembered. Pure.
+//! Actions that an annotation requests. Each annotation names the job that it applies to, so it acts once: the next
+//! job has another id, and no state is needed. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use super::job_state::is_outstanding;
 use crate::api::EnrollmentRequestStatus;
 use crate::beyond_identity::types::JobState;
 
-/// `JOBID/STATE`: sends again, while both are what the status says and the link is dead.
+/// `JOBID/STATE`: sends again, while both match the status and the link no longer works.
 pub const RESEND: &str = "beyondidentity.dev/resend";
-/// `JOBID`: revokes the link of this job, while it is the current one and its link is out.
+/// `JOBID`: revokes the link of this job, while the job is the current one and its link is active.
 pub const REVOKE: &str = "beyondidentity.dev/revoke";
 
-/// What the annotations of a request ask for.
+/// The actions that the annotations of a request ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnnotationActions {
     resend: Option<String>,
@@ -20,29 +20,29 @@ pub struct AnnotationActions {
 }
 
 impl AnnotationActions {
-    /// Reads them.
+    /// Reads the actions from `annotations`.
     pub fn of(annotations: &BTreeMap<String, String>) -> Self {
         Self { resend: annotations.get(RESEND).cloned(), revoke: annotations.get(REVOKE).cloned() }
     }
 
-    /// The job that is to be followed by another email, as `status` has it.
+    /// The job in `status` that another email must follow, if a resend is requested.
     pub fn resend_of<'a>(&self, status: &'a EnrollmentRequestStatus) -> Option<&'a str> {
         let (job_id, state) = (status.job_id.as_deref()?, status.state.as_deref()?);
-        // A state has no slash in it; an id might.
+        // A state contains no slash, but an id may.
         let (wanted_id, wanted_state) = self.resend.as_deref()?.rsplit_once('/')?;
         let dead = matches!(JobState::from(state), JobState::Expired | JobState::FailedToSend | JobState::Revoked);
-        // The service may go on to show a job whose link has expired as if it worked.
+        // The service may still show a job with an expired link as active.
         let expired = status.expired == Some(true) && wanted_state == JobState::Expired.as_str();
         let is_meant = (dead && wanted_state == state) || expired;
         (is_meant && wanted_id == job_id && status.attempt.is_some()).then_some(job_id)
     }
 
-    /// Whether the job that `status` names is asked to be dead.
+    /// Whether the annotation requests the revocation of the job in `status`.
     pub fn name_for_revocation(&self, status: &EnrollmentRequestStatus) -> bool {
         status.job_id.is_some() && self.revoke == status.job_id
     }
 
-    /// Whether a link is out that is asked to be revoked.
+    /// Whether the annotation requests the revocation of an active link.
     pub fn revoke(&self, status: &EnrollmentRequestStatus) -> bool {
         self.name_for_revocation(status) && is_outstanding(status.state.as_deref())
     }

@@ -1,5 +1,5 @@
-//! The changes of a request's status. Each applies to the status as it stands then, which may be another one
-//! than it was planned for, and says whether it still does. Pure.
+//! Changes to a request's status. A change applies to the current status, which may differ from the status that it
+//! was planned for. It reports whether it still applies. Pure.
 
 use jiff::Timestamp;
 
@@ -12,65 +12,67 @@ use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, text};
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
 
-/// How many jobs of earlier attempts are kept. One whose link is out is kept beyond that: nothing is sent where there would be
-/// more of these than that.
+/// The number of jobs of earlier attempts that status keeps. A job with an active link is kept beyond this number. If
+/// a send would lead to more such jobs than this number, nothing is sent.
 pub const PREVIOUS_JOBS: usize = 16;
 
-/// A change of status.
+/// A change to status.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The send of this id made this job: the attempt is concluded.
+    /// Concludes the attempt: the send with this id created this job.
     Conclude {
         /// The id of the write-ahead record.
         send_id: String,
-        /// The job that it made.
+        /// The job that the send created.
         job: Box<CredentialBindingJob>,
-        /// Whether the service answered with the job. Otherwise a list showed it, and nobody but its fields says whose it is.
+        /// Whether the service returned the job in its response. Otherwise a list showed the job, and only its fields
+        /// show which request it belongs to.
         answered: bool,
-        /// Other jobs that it could have made. They are left alone, since they may be somebody else's.
+        /// Other jobs that the send could have created. They are left alone, because they may not belong to this
+        /// request.
         others: Vec<String>,
     },
-    /// Nothing was sent before, and nothing needs to be: the attempt is concluded.
+    /// Concludes the attempt without a send: nothing was sent before, and nothing needs to be sent.
     Settle {
         /// The attempt.
         attempt: i64,
-        /// The provider config that was gone through.
+        /// The provider config that the attempt used.
         provider_config_ref: ProviderConfigRef,
-        /// The base URL of the API that it leads to.
+        /// The base URL of the API of that provider config.
         endpoint: String,
-        /// Who it is about.
+        /// The enrolment key of the attempt.
         key: EnrollmentKey,
-        /// By what.
+        /// What concludes the attempt.
         by: SettledBy,
     },
-    /// A job of the request was looked at.
+    /// Updates status from a job of the request that was read.
     Follow(Box<ReadJob>),
-    /// The current job was found at this endpoint.
+    /// Records the endpoint at which the current job was found.
     FoundAt {
         /// The job.
         job_id: String,
         /// The base URL of the API that has it.
         endpoint: String,
     },
-    /// The job of an earlier attempt is gone.
+    /// Removes the job of an earlier attempt, because the job no longer exists.
     Forget {
         /// The job.
         job_id: String,
     },
 }
 
-/// What concludes an attempt for which nothing was sent.
+/// What concludes an attempt without a send.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SettledBy {
-    /// A job that was there already.
+    /// A job that already existed.
     Adopted(Box<ReadJob>),
-    /// There is nothing to do.
+    /// The reason why there is nothing to do.
     Skipped(Skipped),
 }
 
 impl Change {
-    /// The phase of a request to which this change has been applied; `None` for a change that says
-    /// nothing, and while the request is being deleted.
+    /// The phase of a request after this change. `None` if the change does not affect the phase, or while the request
+    /// is being deleted.
     pub fn phase(&self, input: &Input<'_>) -> Option<Phase> {
         let says = match self {
             Self::Conclude { .. } | Self::Settle { .. } => true,
@@ -80,13 +82,13 @@ impl Change {
         (says && !input.is_deleting()).then(|| phase::of_request(input))
     }
 
-    /// Whether the change would change this status.
+    /// Whether applying the change would modify this status.
     pub fn changes(&self, status: &EnrollmentRequestStatus) -> bool {
         let mut changed = status.clone();
         self.apply(&mut changed) && changed != *status
     }
 
-    /// Applies the change. `false`: it does not apply to this status any more, and nothing was changed.
+    /// Applies the change. Returns `false`, and changes nothing, if the change no longer applies to this status.
     pub fn apply(&self, status: &mut EnrollmentRequestStatus) -> bool {
         match self {
             Self::Conclude { send_id, job, answered, others: _ } => {
@@ -143,7 +145,7 @@ impl Change {
     }
 }
 
-/// Takes over from `send` what it was sent for, and from `job` what came of it. An earlier job steps back.
+/// Copies the target of the attempt from `send`, and its result from `job`. An earlier job moves to `previous_jobs`.
 fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &CredentialBindingJob) {
     let SendRecord {
         id: _,
@@ -186,7 +188,7 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     mirror(status, job, None);
 }
 
-/// Writes down who the attempt is about, and by which way.
+/// Records the enrolment key of the attempt, its provider config and its endpoint.
 fn about(
     status: &mut EnrollmentRequestStatus,
     provider_config_ref: ProviderConfigRef,
@@ -202,12 +204,12 @@ fn about(
     status.authenticator_config_id = Some(authenticator_config_id);
 }
 
-/// What is shown of a job, as the API wrote it at `server_time` by its own clock.
+/// Copies the fields of a job to status, as the API returned them at `server_time` by its own clock.
 fn mirror(status: &mut EnrollmentRequestStatus, job: &CredentialBindingJob, server_time: Option<Timestamp>) {
     let shown = |value: Option<&str>| value.map(text::status_text);
     let expired = match server_time {
         Some(_) => is_expired(job, server_time),
-        // Without a time of the service's own nothing new is known.
+        // Without the service's own time, nothing new is known about the expiry.
         None => status.expired == Some(true) && status.expire_time == shown(job.expire_time.as_deref()),
     };
     let works = is_outstanding(job.state.as_ref().map(JobState::as_str));
@@ -219,7 +221,8 @@ fn mirror(status: &mut EnrollmentRequestStatus, job: &CredentialBindingJob, serv
     status.credential_id = shown(job.credential_id.as_deref());
 }
 
-/// The delivery method of a job, where this version does not know it: then nobody can tell for certain whose job it is.
+/// The delivery method of a job, if this version does not know it. Then the operator cannot be certain which request
+/// the job belongs to.
 pub(super) fn unknown_method(job: &CredentialBindingJob) -> Option<String> {
     match &job.delivery_method {
         Some(DeliveryMethod::Other(method)) => Some(text::status_text(method)),

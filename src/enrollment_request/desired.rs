@@ -1,4 +1,4 @@
-//! What a request asks for, taken from its spec and its metadata. Pure.
+//! The desired state of a request, from its spec and its metadata. Pure.
 
 use std::fmt;
 
@@ -9,50 +9,50 @@ use crate::api::enrollment_request::{DeletionPolicy, DeliveryMethod};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::reconcile::{Lifecycle, Options};
 
-/// What a request asks for.
+/// The desired state of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// The namespace, in which the AuthenticatorConfig lies, too.
+    /// The namespace of the request and of its AuthenticatorConfig.
     pub namespace: String,
     /// The name of the AuthenticatorConfig.
     pub authenticator_config: String,
-    /// Who is to be enrolled.
+    /// The identity to enrol.
     pub identity: IdentitySelector,
-    /// How the link reaches the person.
+    /// How the link is delivered.
     pub delivery_method: DeliveryMethod,
-    /// Where the person is led to afterwards.
+    /// The URI to redirect to afterwards.
     pub post_binding_redirect_uri: Option<String>,
-    /// The attempt that is asked for.
+    /// The requested attempt.
     pub attempt: i64,
-    /// Whether a link that is out is to be revoked, and none to be sent.
+    /// Whether an active link must be revoked, and no email sent.
     pub revoked: bool,
-    /// What its annotations ask for.
+    /// The actions that its annotations request.
     pub annotation_actions: AnnotationActions,
-    /// What objects of every kind ask for.
+    /// The settings that objects of every kind have.
     pub lifecycle: Lifecycle,
 }
 
-/// How an identity is named.
+/// How an identity is selected.
 #[derive(Clone, PartialEq, Eq)]
 pub enum IdentitySelector {
     /// By its id.
     Id(String),
-    /// By its username, which is not to be shown.
+    /// By its username, which must not be shown.
     Username(String),
 }
 
 impl Desired {
-    /// Whether the link of the job that `status` names is to be dead.
+    /// Whether the link of the job in `status` must be revoked.
     pub fn wants_link_dead(&self, status: &EnrollmentRequestStatus) -> bool {
         self.revoked || self.annotation_actions.revoke(status)
     }
 
-    /// Reads what `request` asks for.
+    /// Reads the desired state of `request`.
     pub fn of(request: &EnrollmentRequest, options: &Options) -> Self {
         let spec = &request.spec;
         let identity = match (&spec.identity.id, &spec.identity.username) {
             (None, Some(username)) => IdentitySelector::Username(username.clone()),
-            // The API server sees to it that there is exactly one of the two.
+            // The API server validates that exactly one of the two is set.
             (id, _) => IdentitySelector::Id(id.clone().unwrap_or_default()),
         };
         Self {

@@ -1,6 +1,7 @@
-//! The key of an enrolment: which identity, and which configuration. Pure.
+//! The key of an enrolment: an identity and an authenticator configuration. Pure.
 
-/// Which identity of which realm is enrolled, and by which configuration. No two requests may have the same key.
+/// The tenant, realm and identity of an enrolment, and its authenticator configuration. No two requests may hold the
+/// same key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnrollmentKey {
     /// The tenant's id.

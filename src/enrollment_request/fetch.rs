@@ -1,4 +1,4 @@
-//! Fetches from the world outside what the plan wants to know.
+//! Fetches the facts that the plan needs.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::reconcile::outcome::{failure, found};
 use crate::reconcile::{Backend, Fact, Failure, Objects, Remote};
 
 impl<B: Backend> Request<'_, B> {
-    /// Fetches the answer to a query into what is known.
+    /// Fetches the result of a query into the observed facts.
     pub(super) async fn fetch_query(&mut self, query: Query) {
         match query {
             Query::Config(name) => {
@@ -46,7 +46,8 @@ impl<B: Backend> Request<'_, B> {
         }
     }
 
-    /// Lists the jobs of an identity. What a list before has shown stays, since either can miss a job that is there.
+    /// Lists the jobs of an identity. Jobs from an earlier list are kept, because either list can miss an existing
+    /// job.
     async fn list_jobs(&mut self, reference: &ProviderConfigRef, identity_id: &str) {
         let Some(realm) = self.remote(reference) else { return };
         let age = match &self.status.send {
@@ -75,7 +76,7 @@ impl<B: Backend> Request<'_, B> {
         let JobRef { identity_id, job_id, .. } = &job;
         let Some(realm) = self.remote(reference) else { return };
         let read = match found(realm.job(identity_id, job_id).await, reference) {
-            // Somebody may have edited the id in status into that of another identity's job.
+            // The id in status may have been changed, outside the operator, to that of another identity's job.
             Ok(read) => read.filter(|read| read.item.identity_id.as_ref().is_none_or(|owner| owner == identity_id)),
             Err(failure) => {
                 self.observed.job_failures.insert(job_id.clone(), failure);
@@ -94,7 +95,7 @@ impl<B: Backend> Request<'_, B> {
     }
 }
 
-/// The identity that `who` leads to; `None` when it leads to none.
+/// The identity that `who` selects; `None` if there is none.
 async fn identity(
     realm: &impl Remote,
     who: &IdentitySelector,
@@ -105,7 +106,7 @@ async fn identity(
         IdentitySelector::Username(username) => username,
     };
     let found = realm.identities_by_username(username).await.map_err(|error| failure(&error, provider))?;
-    // The filter is the service's; whom it leads to is decided here.
+    // The service filters by username, but the operator decides which identity matches.
     let mut found = found.into_iter().filter(|identity| identity.has_username(username));
     match (found.next(), found.next()) {
         (identity, None) => Ok(identity),
@@ -117,8 +118,8 @@ async fn identity(
     }
 }
 
-/// By what the service behind `provider` is recognized. That it does not know the identity is asked again after its list has
-/// shown the configuration: before, it may have been another one that answered.
+/// The evidence that the service behind `provider` is the expected one. If the identity is unknown, it is fetched
+/// again after the list has shown the configuration. Another service may have responded before.
 async fn recognized(realm: &impl Remote, known: &Known, provider: &ProviderConfigRef) -> Result<Recognized, Failure> {
     let knows_identity = async || {
         let found = found(realm.identity(&known.identity_id).await, provider)?;

@@ -1,4 +1,4 @@
-//! The request as a kind: its types and its rules, for the shared planner and the shared reconcile loop. Pure.
+//! The request as a kind: its types and rules, for the shared planner and the shared reconcile loop. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Rules for EnrollmentRequest {
     }
 
     fn unfetched(before: Observed) -> Observed {
-        // What those jobs are does not depend on what is asked for.
+        // These jobs do not depend on the desired state.
         Observed { read_before: before.read_before, ..Observed::default() }
     }
 
@@ -143,11 +143,11 @@ impl Record for SendRecord {
     }
 }
 
-/// What a process remembers of one request between two reconciles, beside what it remembers of any object.
+/// The local state of one request between two reconciles, in addition to the local state of every object.
 #[derive(Clone, Debug, Default)]
 pub struct RequestState {
-    /// What is known of the revocations of its jobs.
+    /// The revocations of its jobs.
     pub revocations: Revocations,
-    /// The jobs that were read by their ids while nothing was concluded yet, and could not be adopted.
+    /// The jobs that were read by id before an attempt was concluded, and that could not be adopted.
     pub read_before: BTreeMap<String, ReadJob>,
 }

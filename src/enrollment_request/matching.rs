@@ -1,4 +1,4 @@
-//! Which job answers which send. Pure.
+//! Matching of jobs to sends. Pure.
 
 use jiff::Timestamp;
 
@@ -9,8 +9,8 @@ use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::SendRecord;
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
 
-/// Whether `job` is one that `send` asks for: its identity, configuration and delivery method. What the answer
-/// leaves out does not speak against it.
+/// Whether `job` matches the identity, configuration and delivery method of `send`. A field that the response omits
+/// is not a mismatch.
 fn asked_for(job: &CredentialBindingJob, send: &SendRecord) -> bool {
     agrees(&job.identity_id, &send.identity_id)
         && agrees(&job.authenticator_config_id, &send.authenticator_config_id)
@@ -21,7 +21,8 @@ fn agrees(value: &Option<String>, wanted: &str) -> bool {
     value.as_deref().is_none_or(|value| value == wanted)
 }
 
-/// Whether `job` may be delivered by this method. One that this version does not know may be another spelling of it.
+/// Whether `job` may have this delivery method. A method that this version does not know may be another spelling of
+/// it.
 fn delivered_by(job: &CredentialBindingJob, delivery_method: &str) -> bool {
     match &job.delivery_method {
         None | Some(DeliveryMethod::Other(_)) => true,
@@ -29,7 +30,7 @@ fn delivered_by(job: &CredentialBindingJob, delivery_method: &str) -> bool {
     }
 }
 
-/// Whether `job` was made at `not_before` or later. One without a readable create time may have been.
+/// Whether `job` was created at `not_before` or later. A job without a readable create time may have been.
 fn recent(job: &CredentialBindingJob, not_before: &str) -> bool {
     match (created(job), not_before.parse::<Timestamp>()) {
         (Some(created), Ok(not_before)) => created >= not_before,
@@ -37,8 +38,7 @@ fn recent(job: &CredentialBindingJob, not_before: &str) -> bool {
     }
 }
 
-/// The jobs of a list that `send` could take for its own although they were there before it: those are what
-/// its record must name.
+/// The listed jobs that existed before `send`, but that it could take for its own. The record must name them.
 pub fn existing<'a>(
     jobs: &'a [CredentialBindingJob],
     send: &'a SendRecord,
@@ -46,8 +46,8 @@ pub fn existing<'a>(
     jobs.iter().filter(|job| asked_for(job, send) && recent(job, &send.not_before))
 }
 
-/// The jobs of a list that the call of `send` can have made, the oldest first: not those that its record names,
-/// nor those that the status has from earlier attempts, nor those that are another request's.
+/// The listed jobs that the call of `send` may have created, oldest first. Excluded are the jobs that its record
+/// names, the jobs of earlier attempts in status, and the jobs of other requests.
 pub fn made_by<'a>(
     listed: &'a Listed,
     send: &SendRecord,
@@ -61,13 +61,13 @@ pub fn made_by<'a>(
     };
     let ours = |job: &&CredentialBindingJob| asked_for(job, send) && recent(job, &send.not_before) && !known(&job.id);
     let mut made: Vec<_> = listed.jobs.iter().filter(ours).collect();
-    // Without a create time nothing says that it is older than one that has one.
+    // A job without a create time is not known to be older than a job that has one.
     made.sort_by_key(|job| (created(job).unwrap_or(Timestamp::MAX), job.id.clone()));
     made
 }
 
-/// The jobs of a list that a request may take for its own although it did not send: those by which `person` has
-/// a link or a passkey already, the newest first, those without a create time last.
+/// The listed jobs that a request may adopt without a send: the identity of `key` already has a link or a passkey
+/// through them. Newest first; jobs without a create time are last.
 pub fn adoptable<'a>(
     listed: &'a Listed,
     key: &EnrollmentKey,
@@ -80,8 +80,8 @@ pub fn adoptable<'a>(
     jobs.into_iter().rev()
 }
 
-/// Whether by this job, as the service told of it at `server_time` by its own clock, `person` has a link that works or a
-/// passkey.
+/// Whether the identity of `key` has a working link or a passkey through this job. The service returned the job at
+/// `server_time`, by its own clock.
 pub fn is_adoptable(
     job: &CredentialBindingJob,
     key: &EnrollmentKey,

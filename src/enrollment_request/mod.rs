@@ -1,28 +1,30 @@
 //! The EnrollmentRequest: one request, one email.
 //!
-//! The rules that the promise rests on, and where each is:
+//! The rules behind this guarantee, and the files that implement them:
 //!
-//! - **A ticket only for a record that is stored.** The status that the API server answers has to equal the one that was
-//!   written, for the write-ahead record and for every conclusion (`api/stored.rs`, `reconcile/object_handle.rs`). A conclusion that is
-//!   not stored whole is taken back, so that the attempt stays in doubt. After such a write, and after one that is refused,
-//!   nothing is sent for a while, and a deletion goes on by what was read (`reconcile/unwritable.rs`).
-//! - **A doubt is settled where the send went.** The record holds the endpoint. "None" needs two lists after the settle time, the
-//!   last of them from a service that is recognized: it knows the identity, or lists the configuration (`plan/doubt.rs`,
-//!   `plan/recognize.rs`).
-//! - **Only the API says that something is gone.** An error answer counts only in the form of the API
-//!   (`beyond_identity/error_body.rs`). What cannot be undone also needs a list that agrees, at the endpoint that has the job, of
-//!   a service that is recognized (`plan/revoke.rs`). A job that is listed and not found by its id keeps a send back
+//! - **A ticket only for a stored record.** The status in the API server's response must equal the status that was
+//!   written, for the write-ahead record and for every conclusion (`api/stored.rs`, `reconcile/object_handle.rs`). A
+//!   conclusion that is not stored completely is reverted, so that the attempt stays in doubt. After such a write, or a
+//!   refused write, nothing is sent for a while. A deletion then continues from what was read
+//!   (`reconcile/unwritable.rs`).
+//! - **A doubt is settled where the send went.** The record holds the endpoint. The conclusion that no job exists needs
+//!   two lists after the settle time. The last list must come from a recognized service, which knows the identity or
+//!   lists the configuration (`plan/doubt.rs`, `plan/recognize.rs`).
+//! - **Only the API confirms that a resource no longer exists.** An error response counts only in the format of the API
+//!   (`beyond_identity/error_body.rs`). An irreversible action also needs a list that agrees, from a recognized service
+//!   at the endpoint that has the job (`plan/revoke.rs`). A job that is listed but not found by its id blocks a send
 //!   (`plan/adopt.rs`).
-//! - **Each link is revoked by itself.** Refusals, failures and clocks are kept for each job, all of them are tried before
-//!   anything waits, and earlier links do not wait for the next attempt (`plan/revoke.rs`, `revocations.rs`). A job is
-//!   read after a refusal, and one that may be somebody else's is never revoked.
-//! - **A link ends when its time is over by the service's own clock**, whatever state its job is shown in (`phase.rs`).
-//! - **The finalizer stays for the settle time of the last job**, or until the service tells that the job is older
-//!   (`plan/finalize.rs`). What is left is told before the finalizer goes (`reconcile/object_handle/finalize.rs`).
-//! - **What came of a send can always be written down**: beyond a bound of active earlier links nothing is sent
+//! - **Each link is revoked separately.** Refusals, failures and clocks are kept for each job. All jobs are tried
+//!   before anything waits, and earlier links do not wait for the next attempt (`plan/revoke.rs`, `revocations.rs`). A
+//!   job is read after a refusal. A job that may not belong to the request is never revoked.
+//! - **A link ends at its expiry time by the service's own clock**, whatever state its job shows (`phase.rs`).
+//! - **The finalizer stays for the settle time of the last job**, or until the service reports that the job is older
+//!   (`plan/finalize.rs`). Leftover resources are reported before the finalizer is removed
+//!   (`reconcile/object_handle/finalize.rs`).
+//! - **The result of a send can always be recorded**: beyond a limit of active earlier links, nothing is sent
 //!   (`plan/prepare.rs`).
-//! - **Nobody waits for another request in silence.** The turn to send to an identity is given back when it is not needed
-//!   (`reservations.rs`, `plan/follow.rs`), and a wait for a request that does not get on is Stalled (`others.rs`).
+//! - **No request waits silently for another request.** A send slot that is not needed is released (`reservations.rs`,
+//!   `plan/follow.rs`). A request that waits for one without progress is Stalled (`others.rs`).
 
 pub mod annotation_actions;
 pub mod change;

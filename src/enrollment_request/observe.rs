@@ -1,4 +1,4 @@
-//! What is known of a request, from what was fetched and from what this process remembers. Pure.
+//! What is known of a request, from fetched facts and from this process's local state. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::reconcile::times::RETRY_REVOCATION_OF_DELETED;
 use crate::reconcile::{Fact, LocalState, PlanInput, View};
 
 impl Observed {
-    /// What is known now: what was fetched `before`, and what `view` shows.
+    /// Combines what was fetched `before` with what `view` shows.
     pub fn from(before: Self, view: View<'_, EnrollmentRequest>) -> Self {
         let View { object, desired, status, local_state, published: SendSlot(holds_send_slot), times, now, monotonic } =
             view;
@@ -37,8 +37,8 @@ impl Observed {
         observed
     }
 
-    /// Of the jobs that were read by their ids while nothing is concluded, those that cannot be adopted, and never can be:
-    /// they need not be read again.
+    /// The jobs that were read by id before an attempt is concluded, and that can never be adopted. They need not be
+    /// read again.
     pub fn cannot_be_adopted(
         &mut self,
         status: &EnrollmentRequestStatus,
@@ -57,25 +57,26 @@ impl Observed {
     }
 }
 
-/// The jobs that could not be revoked not long ago, and why.
+/// The jobs that recently could not be revoked, and why.
 fn revoke_refused(
     input: &Input<'_>,
     local_state: &LocalState<EnrollmentRequest>,
     monotonic: Instant,
 ) -> BTreeMap<String, String> {
     let (deleting, resync) = (input.is_deleting(), input.times.resync);
-    // A deletion that waits for it tries more often, so that one bad answer does not leave a link behind.
+    // A deletion waits for the revocation, so it retries more often. One bad response then does not leave a link
+    // behind.
     let again = if deleting { resync.min(RETRY_REVOCATION_OF_DELETED) } else { resync };
     let mut refused = local_state.own.revocations.refused_within(again, monotonic);
     let to_revoke = to_revoke(input);
-    // Of a deletion, also what its send in doubt has made and what cannot be written down.
+    // A deletion also includes a job that its send in doubt created and that cannot be recorded.
     refused.retain(|job_id, _| {
         names(input.status, job_id) && (deleting || to_revoke.iter().any(|job| &job.job_id == job_id))
     });
     refused
 }
 
-/// Whether a status names this job, or may come to.
+/// Whether a status names this job, or may name it later.
 pub(super) fn names(status: &EnrollmentRequestStatus, job_id: &str) -> bool {
     status.job_id.as_deref() == Some(job_id)
         || status.previous_jobs.iter().any(|job| job.id == job_id)

@@ -1,4 +1,4 @@
-//! What is known of a request and of the world it refers to. Pure.
+//! What is known of a request, and of the objects and remote resources that it refers to. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,38 +13,41 @@ use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::reconcile::annotations::is_paused;
 use crate::reconcile::{Fact, Failure, ObjectState, RealmIds};
 
-/// What is known of a request in one reconcile. Facts that nobody fetched stay unknown, and cost nothing.
+/// What is known of a request in one reconcile. A fact that was not fetched stays unknown, and costs nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
-    /// What is known of objects of every kind.
+    /// The state that is known for objects of every kind.
     pub object: ObjectState<EnrollmentRequest>,
-    /// The AuthenticatorConfig; `None` when there is no such object.
+    /// The AuthenticatorConfig; `None` if it does not exist.
     pub config: Fact<Option<Config>>,
-    /// The identity; `None` when the realm has none of this name.
+    /// The identity; `None` if the realm has no identity of this name.
     pub identity: Fact<Option<Identity>>,
-    /// Whether the person is this request's.
+    /// The enrolment key that is reserved for this request.
     pub reservation: Fact<EnrollmentKey>,
-    /// The identity's jobs, all of them.
+    /// All jobs of the identity.
     pub jobs: Fact<Listed>,
-    /// The jobs that were read by id in this reconcile; `None` for one that the service does not know.
+    /// The jobs that were read by id in this reconcile; `None` for a job that the service does not know.
     pub read: BTreeMap<String, Option<ReadJob>>,
-    /// Why a job could not be read or revoked in this reconcile, by the job.
+    /// Why a job could not be read or revoked in this reconcile, by job id.
     pub job_failures: BTreeMap<String, Failure>,
-    /// Whether a list of its identity's jobs still shows a job that the service does not know by its id.
+    /// Whether a list of the identity's jobs still shows a job that the service does not find by its id. By job id.
     pub listed: BTreeMap<String, Fact<bool>>,
-    /// Whether what answers knows an identity, or the authenticator configuration of its job: by the identity's id.
+    /// Whether the service that responds knows an identity, or the authenticator configuration of its job. By
+    /// identity id.
     pub recognized: BTreeMap<String, Fact<Recognized>>,
-    /// The jobs that were read by id in the reconciles before, while nothing was concluded: none of them could be adopted then.
+    /// The jobs that earlier reconciles read by id, before any attempt was concluded. None of them could be adopted
+    /// then.
     pub read_before: BTreeMap<String, ReadJob>,
-    /// The jobs that were to be revoked in this reconcile, whatever the service said to that.
+    /// The jobs that this reconcile tried to revoke, regardless of the service's response.
     pub revoked: BTreeSet<String>,
-    /// The jobs that another request's status names, too: they are not this one's to revoke.
+    /// The jobs that another request's status also names. This request must not revoke them.
     pub shared: BTreeSet<String>,
-    /// What the service said to the revocation of a job, where the job tells next what that means: by the job.
+    /// The service's response to the revocation of a job, by job id. The next read of the job shows what the response
+    /// means.
     pub revoke_said: BTreeMap<String, String>,
-    /// The jobs that, not long ago, could not be revoked, and why.
+    /// The jobs that recently could not be revoked, and why.
     pub revoke_refused: BTreeMap<String, String>,
-    /// Whether the request may send to its identity now, so that no other one may.
+    /// Whether the request holds the send slot of its identity, so that no other request may send to it.
     pub holds_send_slot: bool,
     /// The last poll of the current job.
     pub poll: Option<LastPoll>,
@@ -55,7 +58,7 @@ pub struct Observed {
 /// What a request needs to know of its AuthenticatorConfig.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// The provider config that it goes through.
+    /// The provider config that it uses.
     pub provider_config_ref: ProviderConfigRef,
     /// The id, tenant and realm of the configuration, once it is Ready.
     pub ready: Option<ReadyConfig>,
@@ -63,14 +66,14 @@ pub struct Config {
     pub leaving: bool,
     /// Whether it is Stalled.
     pub stalled: bool,
-    /// Whether an annotation has stopped all work on it.
+    /// Whether an annotation pauses it.
     pub paused: bool,
 }
 
 impl From<&AuthenticatorConfig> for Config {
     fn from(config: &AuthenticatorConfig) -> Self {
         let status = config.status.as_ref();
-        // What its conditions say is of a spec that this version could decode.
+        // The conditions apply only to a spec that this version can decode.
         let is_decoded = config.spec.undecodable.is_none();
         let is_usable = is_decoded && config.metadata.deletion_timestamp.is_none();
         let ready = status.filter(|status| is_usable && is_ready(&status.conditions));
@@ -94,20 +97,21 @@ impl From<&AuthenticatorConfig> for Config {
 pub struct ReadyConfig {
     /// Its id.
     pub id: String,
-    /// Where it was made.
+    /// The realm that it was created in.
     pub realm: RealmIds,
 }
 
-/// By what the service is recognized.
+/// The evidence that the expected service responds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recognized {
-    /// It knows the identity.
+    /// The service knows the identity.
     pub identity: bool,
-    /// It lists the authenticator configuration; asked only where it does not know the identity.
+    /// The service lists the authenticator configuration. This is fetched only if the service does not know the
+    /// identity.
     pub config: bool,
 }
 
-/// A job as it was read by its id.
+/// A job that was read by its id.
 pub type ReadJob = Answer<CredentialBindingJob>;
 
 /// A list of an identity's jobs.
@@ -115,25 +119,25 @@ pub type ReadJob = Answer<CredentialBindingJob>;
 pub struct Listed {
     /// The jobs.
     pub jobs: Vec<CredentialBindingJob>,
-    /// The ids of those that another request's status names, or that are left to it.
+    /// The ids of the jobs that another request's status names, or that are left to that request.
     pub named_elsewhere: BTreeSet<String>,
-    /// The service's own time, where it was readable.
+    /// The service's own time, if it was readable.
     pub server_time: Option<Timestamp>,
-    /// How long the write-ahead record had been known when the list was asked for; zero without a record.
+    /// How long the write-ahead record had been known when the list was requested; zero without a record.
     pub age: Duration,
-    /// How many lists this is the union of. `age` is that of the last one, and `server_time` that of the first.
+    /// The number of lists that this is the union of. `age` belongs to the last list, and `server_time` to the first.
     pub lists: u32,
 }
 
 /// The last poll of the current job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastPoll {
-    /// Whether the job was there.
+    /// Whether the job was found.
     pub found: bool,
-    /// In how long it is polled next; `None`: when something changes.
+    /// The time until the next poll; `None` means on the next change.
     pub next_in: Option<Duration>,
 }
 
-/// Whether a request may send to its identity now, so that no other one may.
+/// Whether a request holds the send slot of its identity, so that no other request may send to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendSlot(pub bool);

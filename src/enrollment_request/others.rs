@@ -1,4 +1,4 @@
-//! The other requests: who of them is about the same person, and whose job is whose.
+//! Other requests: those with the same enrolment key or identity, and the owners of jobs.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::beyond_identity::types::CredentialBindingJob;
 use crate::reconcile::{Backend, Fact, Failure, Objects};
 
 impl<B: Backend> Request<'_, B> {
-    /// Takes the person, unless another request has it.
+    /// Reserves the key, unless another request holds it.
     pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
         let reservations = self.context.shared.clone();
         let mut taken = reservations.reserve(&key, &self.holder());
@@ -48,8 +48,8 @@ impl<B: Backend> Request<'_, B> {
         };
     }
 
-    /// What is said while another request's email to the same identity is under way or in doubt. Where that one does not get
-    /// on by itself, somebody has to act.
+    /// The failure while another request's email to the same identity is in flight or in doubt. If that request makes
+    /// no progress by itself, manual action is required.
     fn busy(&self, other: &Holder) -> Failure {
         let request = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &other.namespace, &other.name);
         let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
@@ -70,8 +70,8 @@ impl<B: Backend> Request<'_, B> {
         Failure::transient(Reason::WaitingForAnotherSend, what)
     }
 
-    /// The ids of those of `jobs` that a send in doubt must not take for its own: those that another request names,
-    /// and while another one is in doubt about the same person, and has it, all of them.
+    /// The ids of those of `jobs` that a send in doubt must not take for its own. These are the jobs that another
+    /// request names. If another request in doubt holds the same key, they are all jobs.
     pub(super) async fn not_ours(&self, jobs: &[CredentialBindingJob]) -> BTreeSet<String> {
         if let Some(rival) = self.context.shared.rival_in_doubt(&self.holder(), &self.status)
             && self.is_there(&rival).await
@@ -97,8 +97,8 @@ impl<B: Backend> Request<'_, B> {
         elsewhere
     }
 
-    /// Whether another request is there. Only the API server can say that it is not: a watch cache may not have it
-    /// yet, and the watch may not have told yet of what is gone.
+    /// Whether another request exists. Only the API server can confirm that it does not: the watch cache may not have
+    /// it yet. The watch may also not have delivered a deletion yet.
     async fn is_there(&self, other: &Holder) -> bool {
         let backend = &*self.context.backend;
         let same = |uid: Option<String>| uid.as_deref() == Some(&other.uid);

@@ -1,4 +1,4 @@
-//! From the state of a request's job to a phase: here a job's state becomes what is said in the conditions. Pure.
+//! Maps the state of a request's job to a phase, which determines the conditions. Pure.
 
 use super::annotation_actions::REVOKE;
 use super::desired::Desired;
@@ -10,10 +10,10 @@ use crate::api::{EnrollmentRequestStatus, Phase, Reason};
 use crate::beyond_identity::types::JobState;
 use crate::reconcile::PlanInput;
 
-/// How another email is had.
+/// The remedy that sends another email.
 const AGAIN: &str = "raise spec.attempt to send another email";
 
-/// The phase of a request of which an attempt is concluded: what is still owed comes first.
+/// The phase of a request with a concluded attempt. Pending work takes precedence.
 pub fn of_request(input: &Input<'_>) -> Phase {
     let PlanInput { desired, status, .. } = input;
     let Desired { attempt, revoked, annotation_actions, .. } = desired;
@@ -34,7 +34,7 @@ pub fn of_request(input: &Input<'_>) -> Phase {
     }
 }
 
-/// The phase of a request whose attempt is concluded as `status` says.
+/// The phase of a request whose attempt is concluded as `status` records.
 pub fn of_status(input: &Input<'_>) -> Phase {
     let PlanInput { desired, status, .. } = input;
     let revoked = desired.revoked;
@@ -81,7 +81,7 @@ pub fn of_status(input: &Input<'_>) -> Phase {
     }
 }
 
-/// What is said of a link whose time is over, while the service shows its job as if it worked.
+/// The message about an expired link whose job the service still shows as active.
 fn still_shown(status: &EnrollmentRequestStatus) -> String {
     let shown = status.state.as_deref().map(|state| format!(", although the job is still in state {state}"));
     let (at, shown) = (status.expire_time.as_deref().unwrap_or("an unknown time"), shown.unwrap_or_default());
@@ -120,13 +120,13 @@ fn revoked_phase(asked: bool, what: &str) -> Phase {
     let message = if asked {
         format!("{what}; to enrol again, set spec.revoked to false and raise spec.attempt")
     } else {
-        // It may have been this spec that asked for it, before that was taken back.
+        // This spec may have requested the revocation earlier, before it was changed back.
         format!("{what}, but spec.revoked does not request it; {AGAIN}")
     };
     Phase::Revoked { why: why(Reason::Revoked, message), asked }
 }
 
-/// The phase of a request whose job the service does not know any more.
+/// The phase of a request whose job the service no longer finds.
 pub fn of_missing_job(input: &Input<'_>) -> Phase {
     let PlanInput { desired, status, .. } = input;
     if desired.revoked {

@@ -1,4 +1,4 @@
-//! What a request does to the world outside. It decides nothing: what comes of it is for the next plan.
+//! The side effects of a request's reconcile. Nothing is decided here: the next plan evaluates the results.
 
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
@@ -51,7 +51,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             _ => Outcome::not_made(Reason::Sending),
         };
         request.sent(record, outcome);
-        // A list from before the call says nothing about its effect.
+        // A list from before the call does not show its effect.
         request.observed.jobs = Fact::Unknown;
     }
 
@@ -79,14 +79,14 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     }
 
     fn withdrawn(request: &mut Request<'_, B>) {
-        // Pending work is planned anew, by the way that the spec leads now.
+        // Pending work is planned again, from the current spec.
         request.forget_fetched();
     }
 
     fn publish(request: &Request<'_, B>) -> SendSlot {
         let (reservations, holder) = (&request.context.shared, request.holder());
         if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
-            // It was let go, and only others keep it: its jobs are whoever's comes next.
+            // Only finalizers of other controllers remain, so the next request may take its jobs.
             reservations.release(&holder);
         } else {
             reservations.note(&holder, &request.status, request.handle.fresh());
@@ -96,7 +96,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 
     fn finish(request: &mut Request<'_, B>) {
         let delivery_method = request.desired.delivery_method.as_str();
-        // As it is by now, which may be newer than what was planned for.
+        // The current status may be newer than the status that was planned for.
         let status = request.handle.object().status.clone().unwrap_or_default();
         request.local_state.own.revocations.retain(|job_id| names(&status, job_id));
         request.local_state.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
@@ -109,13 +109,13 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 }
 
 impl<B: Backend> Request<'_, B> {
-    /// The request, as one that holds a person.
+    /// The request as a holder of an enrolment key.
     pub(super) fn holder(&self) -> Holder {
         Holder::of(self.handle.object())
     }
 
-    /// Asks the service to revoke a job. Whatever it says, the job is read next; unless this is not the operator's to
-    /// do, or nobody knows.
+    /// Asks the service to revoke a job. The job is read next, whatever the service responds. The exceptions: the job
+    /// may not be the operator's to revoke, or the outcome is unknown.
     async fn revoke(&mut self, reference: &ProviderConfigRef, job: &JobRef) {
         let JobRef { identity_id, job_id, .. } = job;
         if !self.named_elsewhere([job_id.as_str()]).await.is_empty() {
@@ -131,7 +131,8 @@ impl<B: Backend> Request<'_, B> {
         }
         let Some(realm) = self.remote(reference) else { return };
         if !self.context.environment.may_write() {
-            // The process has lost the lease, or is ending, since the revocation was planned: other requests were read meanwhile.
+            // The process has lost the lease, or is shutting down, since the revocation was planned. Other requests
+            // were read in between.
             return;
         }
         let now = self.context.environment.monotonic();
@@ -154,7 +155,7 @@ impl<B: Backend> Request<'_, B> {
                 self.observed.job_failures.insert(job_id.clone(), outcome::failure(&error, reference));
                 return;
             }
-            // Also where the token may not revoke: the link may have come to its end by itself.
+            // This includes a token that may not revoke: the link may have ended by itself.
             Err(error) => Some(error.to_string()),
         };
         self.observed.read.remove(job_id);
@@ -162,7 +163,7 @@ impl<B: Backend> Request<'_, B> {
         self.observed.revoke_said.extend(said.map(|said| (job_id.clone(), said)));
     }
 
-    /// Remembers that a job cannot be revoked.
+    /// Records that a job cannot be revoked, and emits an event if the reason is new.
     pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
         let said = format!("The link of credential binding job {} cannot be revoked: {said}", job.job_id);
         if self.local_state.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
@@ -170,7 +171,7 @@ impl<B: Backend> Request<'_, B> {
         }
     }
 
-    /// From here nobody can tell whether a job is one too many, or somebody's good link: it is left alone.
+    /// The operator cannot determine whether such a job is a duplicate or a valid link, so it leaves the job alone.
     fn warn_of_duplicates(&self, jobs: &[String]) {
         let jobs = jobs.join(", ");
         self.warn(
@@ -186,7 +187,7 @@ impl<B: Backend> Request<'_, B> {
         self.handle.tell(EventType::Warning, &why(reason, note));
     }
 
-    /// Remembers a poll of the current job that was answered with `job`, and when the next one is.
+    /// Records a poll of the current job that returned `job`, and when the next poll is due.
     pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
         let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
         let now = self.context.environment.monotonic();
@@ -197,8 +198,8 @@ impl<B: Backend> Request<'_, B> {
     }
 }
 
-/// The delivery method of a job in status, or of one that a list shows for the send in doubt, where this version does not
-/// know it.
+/// The delivery method of a job, if this version does not know it. The job is in status, or in the list for the send
+/// in doubt.
 fn unknown_method(status: &EnrollmentRequestStatus, observed: &Observed, job_id: &str) -> Option<String> {
     if status.job_id.as_deref() == Some(job_id) {
         return status.delivery_method.clone();
@@ -212,8 +213,8 @@ fn unknown_method(status: &EnrollmentRequestStatus, observed: &Observed, job_id:
     }
 }
 
-/// What is to be said when the service's clocks are further apart than [`SERVICE_CLOCK_MARGIN`]: a send in doubt
-/// could then miss its job.
+/// The warning if the service's clocks differ by more than [`SERVICE_CLOCK_MARGIN`]: a send in doubt could then miss
+/// its job.
 fn clock_skew(answer: &Answer<CredentialBindingJob>) -> Option<String> {
     let created: Timestamp = answer.item.create_time.as_deref()?.parse().ok()?;
     let apart = created.duration_since(answer.server_time?).unsigned_abs();

@@ -1,8 +1,7 @@
-//! One person, one request: which request a person belongs to, and which jobs are named by which request.
+//! Reservations: each enrolment key belongs to at most one request. They also record which requests name which jobs.
 //!
-//! It lives in the memory of the process that acts. It is filled from all statuses, read from the API server,
-//! before anything is sent; after that the first request that has resolved its identity takes a person that is
-//! free.
+//! Reservations live in the memory of the active process. They are seeded from all statuses, read from the API
+//! server, before anything is sent. After that, the first request that resolves its identity reserves a free key.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,7 +11,7 @@ use parking_lot::Mutex;
 use super::enrollment_key::EnrollmentKey;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
 
-/// A request that holds a person, or waits for one.
+/// A request that holds an enrolment key, or waits for one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holder {
     /// Its uid.
@@ -24,7 +23,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// The request as a holder.
+    /// The holder for this request.
     pub fn of(request: &EnrollmentRequest) -> Self {
         Self {
             uid: request.uid().unwrap_or_default(),
@@ -34,24 +33,24 @@ impl Holder {
     }
 }
 
-/// Why a person cannot be had.
+/// Why a key cannot be reserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReserveError {
-    /// Another request has it.
+    /// Another request holds the key.
     By(Holder),
-    /// A send of another request to the same identity, by another configuration, is under way or in doubt. A list
-    /// may not tell which of two such sends a job is of, so there is one at a time.
+    /// Another request's send to the same identity, through another configuration, is in flight or in doubt. A list
+    /// may not distinguish the jobs of two such sends, so each identity gets one send at a time.
     Busy(Holder),
-    /// Nobody knows yet who has whom.
+    /// The reservations are not seeded from the statuses yet.
     NotSeeded,
 }
 
-/// Tenant, realm and identity.
+/// The ids of a tenant, a realm and an identity.
 type Identity = [String; 3];
 
 type Wake = Box<dyn Fn(&Holder) + Send + Sync>;
 
-/// Who holds whom.
+/// The enrolment keys and send slots, with the requests that hold them or wait for them.
 pub struct Reservations {
     state: Mutex<State>,
     wake: Wake,
@@ -62,26 +61,27 @@ struct State {
     seeded: bool,
     holders: BTreeMap<EnrollmentKey, Holder>,
     waiting: BTreeMap<EnrollmentKey, BTreeSet<Holder>>,
-    /// The request that may send to an identity now, or whose send to it is in doubt.
+    /// For each identity: the request that may send now, or whose send is in doubt.
     sending: BTreeMap<Identity, Holder>,
-    /// Those that wait for their turn to send to an identity.
+    /// For each identity: the requests that wait for the send slot.
     next: BTreeMap<Identity, BTreeSet<Holder>>,
     /// The requests whose sends are in doubt.
     in_doubt: BTreeSet<Holder>,
-    /// The jobs that a request's status names.
+    /// For each request: the jobs that its status names.
     named: BTreeMap<Holder, BTreeSet<String>>,
-    /// The requests whose statuses name a job, by the job.
+    /// For each job: the requests whose statuses name it.
     namers: HashMap<String, BTreeSet<Holder>>,
 }
 
 impl Reservations {
-    /// Nothing is known yet. `wake` is called for a request that waited for a person who is free now.
+    /// Creates unseeded reservations. `wake` enqueues a request when the key or send slot that it waits for becomes
+    /// free.
     pub fn new(wake: impl Fn(&Holder) + Send + Sync + 'static) -> Self {
         Self { state: Mutex::default(), wake: Box::new(wake) }
     }
 
-    /// Takes over what all statuses say. Of two requests with one person it goes to the one in doubt, then to the
-    /// older object, then to the lower uid.
+    /// Seeds the reservations from all statuses. If two requests have the same key, the request in doubt gets it,
+    /// then the older object, then the lower uid.
     pub fn seed(&self, requests: &[EnrollmentRequest]) {
         let mut requests: Vec<_> = requests.iter().collect();
         requests.sort_by_key(|request| {
@@ -109,9 +109,9 @@ impl Reservations {
         state.seeded = true;
     }
 
-    /// Reserves `person` for `holder`. Where another one has it, whoever asks may find that one gone, and release
-    /// it. Whoever else `holder` held is given up: its spec leads to `person` now, and nothing of it is in doubt,
-    /// or it would not ask.
+    /// Reserves `key` for `holder`. If another request holds the key, the caller may find that request deleted, and
+    /// release it. All other keys of `holder` are released: its spec resolves to `key` now, and nothing of it is in
+    /// doubt, or it would not reserve.
     pub fn reserve(&self, key: &EnrollmentKey, holder: &Holder) -> Result<(), ReserveError> {
         let freed = {
             let mut state = self.lock();
@@ -138,18 +138,18 @@ impl Reservations {
         Ok(())
     }
 
-    /// Whether the request may send to an identity now, so that no other one may.
+    /// Whether the request holds the send slot of an identity, so that no other request may send to it.
     pub fn holds_send_slot(&self, holder: &Holder) -> bool {
         self.lock().sending.values().any(|other| other.uid == holder.uid)
     }
 
-    /// Nothing of the request is under way or in doubt any more.
+    /// Releases the request's send slot: nothing of it is in flight or in doubt any more.
     pub fn settled(&self, holder: &Holder) {
         let freed = self.lock().end_sending(&holder.uid);
         freed.iter().for_each(|waiting| (self.wake)(waiting));
     }
 
-    /// Gives up all that the request held, and all that it waited for: it is gone.
+    /// Releases everything that a request holds or waits for, because the request is deleted.
     pub fn release(&self, holder: &Holder) {
         let freed = {
             let mut state = self.lock();
@@ -163,9 +163,9 @@ impl Reservations {
         freed.iter().for_each(|waiting| (self.wake)(waiting));
     }
 
-    /// The other request that has the person of the send that is in doubt in `status`, where it is in doubt, too: the
-    /// record of a process that has ended can turn up late, when somebody else has the person already. A job that
-    /// could be either's is left to the one that has the person.
+    /// The other request that holds the key of the send in doubt in `status`, if that request is in doubt, too. The
+    /// write-ahead record of a process that has ended can appear late, when another request already holds the key. A
+    /// job that could belong to either request is left to the holder of the key.
     pub fn rival_in_doubt(&self, holder: &Holder, status: &EnrollmentRequestStatus) -> Option<Holder> {
         status.send.as_ref()?;
         let state = self.lock();
@@ -173,9 +173,8 @@ impl Reservations {
         state.in_doubt.contains(rival).then(|| rival.clone())
     }
 
-    /// Takes note of whether the send of a request is in doubt, and of which jobs its status names. What a watch
-    /// cache says may be behind what this process wrote itself (`fresh` is false), and counts only where nothing is
-    /// known.
+    /// Records whether the send of a request is in doubt, and the jobs that its status names. A status from the watch
+    /// cache may be older than this process's own writes (`fresh` is false). It counts only where nothing is known.
     pub fn note(&self, holder: &Holder, status: &EnrollmentRequestStatus, fresh: bool) {
         let mut state = self.lock();
         if fresh {
@@ -186,7 +185,7 @@ impl Reservations {
         }
     }
 
-    /// Those of `jobs` that another request than `holder` names, and which do.
+    /// Those of `jobs` that a request other than `holder` names, with the requests that name them.
     pub fn named_elsewhere<'a>(
         &self,
         holder: &Holder,
@@ -213,7 +212,7 @@ impl State {
         }
     }
 
-    /// The status of `holder` names these jobs and no others.
+    /// Records that the status of `holder` names exactly these jobs.
     fn set_names(&mut self, holder: &Holder, jobs: BTreeSet<String>) {
         if self.named.get(holder).is_some_and(|known| known == &jobs) {
             return;
@@ -234,7 +233,7 @@ impl State {
         }
     }
 
-    /// `uid` waits for nobody any more.
+    /// Removes `uid` from all wait lists.
     fn stop_waiting(&mut self, uid: &str) {
         fn without<K: Ord>(lists: &mut BTreeMap<K, BTreeSet<Holder>>, uid: &str) {
             lists.retain(|_, waiting| {
@@ -246,7 +245,7 @@ impl State {
         without(&mut self.next, uid);
     }
 
-    /// Lets others send to whom `uid` was sending. Answers those that waited for that.
+    /// Releases the send slots of `uid`. Returns the requests that waited for them.
     fn end_sending(&mut self, uid: &str) -> Vec<Holder> {
         let Self { sending, next, .. } = self;
         let mut freed = Vec::new();
@@ -260,7 +259,7 @@ impl State {
         freed
     }
 
-    /// Frees whom `uid` holds, except `keep`. Answers those that waited for them.
+    /// Releases the keys that `uid` holds, except `keep`. Returns the requests that waited for them.
     fn give_up(&mut self, uid: &str, keep: Option<&EnrollmentKey>) -> Vec<Holder> {
         let Self { holders, waiting, .. } = self;
         let mut freed = Vec::new();
@@ -279,7 +278,7 @@ fn identity_of(key: &EnrollmentKey) -> Identity {
     [&key.tenant_id, &key.realm_id, &key.identity_id].map(Clone::clone)
 }
 
-/// Whom a status is about: the send in doubt, or what the last attempt was concluded for.
+/// The enrolment key of a status: the key of the send in doubt, or else of the last concluded attempt.
 fn key_of(status: &EnrollmentRequestStatus) -> Option<EnrollmentKey> {
     if let Some(send) = &status.send {
         return Some(EnrollmentKey {

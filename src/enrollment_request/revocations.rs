@@ -1,30 +1,31 @@
-//! What this process remembers of revocations, for each job by itself: one that cannot be revoked says nothing about another.
+//! This process's record of revocations, separate for each job: one job that cannot be revoked says nothing about
+//! another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The revocations of an object's jobs, by the jobs' ids.
+/// The revocations of an object's jobs, by job id.
 #[derive(Clone, Debug, Default)]
 pub struct Revocations(BTreeMap<String, Revocation>);
 
 #[derive(Clone, Debug, Default)]
 struct Revocation {
-    /// When the service accepted it first.
+    /// When the service first accepted the revocation.
     accepted: Option<Instant>,
-    /// When it was found last that the link cannot be revoked, and why.
+    /// When the link was last found not to be revocable, and why.
     refused: Option<(Instant, String)>,
 }
 
 impl Revocations {
-    /// The service accepts to revoke this job: since when it does.
+    /// Records that the service accepts the revocation of this job. Returns the time since it first did.
     pub fn accepted_for(&mut self, job_id: &str, now: Instant) -> Duration {
         let accepted = *self.0.entry(job_id.to_owned()).or_default().accepted.get_or_insert(now);
         now.saturating_duration_since(accepted)
     }
 
-    /// The link of this job cannot be revoked, as `said`. Answers whether that is news.
+    /// Records that the link of this job cannot be revoked, for the reason `said`. Returns whether the reason is new.
     pub fn refuse(&mut self, job_id: &str, now: Instant, said: &str) -> bool {
         let refused = &mut self.0.entry(job_id.to_owned()).or_default().refused;
         let is_news = refused.as_ref().is_none_or(|(_, known)| known != said);
@@ -32,7 +33,7 @@ impl Revocations {
         is_news
     }
 
-    /// Nothing is known any more that speaks against revoking this job.
+    /// Clears the refusal: nothing known prevents the revocation of this job any more.
     pub fn clear_refusal(&mut self, job_id: &str) {
         if let Some(revocation) = self.0.get_mut(job_id) {
             revocation.refused = None;
@@ -48,12 +49,12 @@ impl Revocations {
         self.0.iter().filter_map(recent).collect()
     }
 
-    /// Every job may be tried again at once.
+    /// Allows an immediate retry of every job.
     pub fn retry_now(&mut self) {
         self.0.values_mut().for_each(|revocation| revocation.refused = None);
     }
 
-    /// Forgets the jobs that `is_named` does not know.
+    /// Removes the jobs for which `is_named` returns false.
     pub fn retain(&mut self, is_named: impl Fn(&str) -> bool) {
         self.0.retain(|job_id, _| is_named(job_id));
     }

@@ -1,39 +1,39 @@
-//! What can be fetched for a request, and what only requests do. Pure.
+//! Queries for a request, and actions that only requests have. Pure.
 
 use super::desired::IdentitySelector;
 use super::enrollment_key::EnrollmentKey;
 use crate::api::ProviderConfigRef;
 
-/// What can be fetched from outside.
+/// A query for a fact that the plan needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
     /// The AuthenticatorConfig of this name.
     Config(String),
-    /// The identity of this name, through this provider config.
+    /// The identity that this selector names, through this provider config.
     Identity(ProviderConfigRef, IdentitySelector),
-    /// All jobs of this identity, through this provider config. Where they were listed before in this reconcile, what that
-    /// list showed stays.
+    /// All jobs of this identity, through this provider config. Jobs from an earlier list of the same reconcile are
+    /// kept.
     Jobs(ProviderConfigRef, String),
     /// One job, through this provider config.
     Job(ProviderConfigRef, JobRef),
     /// Whether a list of its identity's jobs still shows this job.
     IsListed(ProviderConfigRef, JobRef),
-    /// Whether what answers behind this provider config is the service that the request's job is kept by.
+    /// Whether the service behind this provider config is the service that keeps the request's job.
     Recognize(ProviderConfigRef, Known),
 }
 
-/// What only requests do.
+/// An action that only requests have.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Make sure that no other request is about this person.
+    /// Reserve this enrolment key, so that no other request can hold it.
     Reserve(EnrollmentKey),
     /// Revoke a job, through this provider config.
     Revoke(ProviderConfigRef, JobRef),
-    /// Remember, and set beside everything else, that a job cannot be revoked, and why.
+    /// Record that a job cannot be revoked, and why, and report it beside the other conditions.
     CannotRevoke(JobRef, String),
 }
 
-/// What the service that keeps a request's job knows, too: it is recognized by either of them.
+/// Ids that the service that keeps a request's job also knows. Either of them identifies that service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The id of the identity.
@@ -42,15 +42,15 @@ pub struct Known {
     pub authenticator_config_id: String,
 }
 
-/// Where a job is found.
+/// The location of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRef {
-    /// The identity it belongs to.
+    /// The identity that the job belongs to.
     pub identity_id: String,
     /// Its id.
     pub job_id: String,
-    /// The base URL of the API that has it, as far as that was written down.
+    /// The base URL of the API that has the job, if it is recorded.
     pub endpoint: Option<String>,
-    /// Whether the time of its link is over by the service's own clock.
+    /// Whether its link has expired by the service's own clock.
     pub expired: bool,
 }

@@ -1,4 +1,4 @@
-//! The way to the Kubernetes API: KUBECONFIG, ~/.kube/config, or the service account of the pod.
+//! Connects to the Kubernetes API, from KUBECONFIG, ~/.kube/config, or the service account of the pod.
 
 use std::env;
 use std::fmt::Display;
@@ -11,33 +11,33 @@ use kube::{Client, Config};
 
 use crate::beyond_identity::is_loopback;
 
-/// Why there is no way to the Kubernetes API: one sentence, and nothing of what a kubeconfig holds.
+/// Why the Kubernetes API cannot be reached. One sentence that contains nothing from the kubeconfig.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot connect to the Kubernetes API: {0}")]
 pub struct ConnectError(String);
 
-/// How long a connection may take: a server that is there takes no second.
+/// The connect timeout. A reachable server responds well within a second.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long the server may be silent when it owes something. Every watch ends before that.
+/// The read timeout. The server ends every watch earlier than that.
 const SILENCE: Duration = Duration::from_secs(WATCH as u64 + 5);
-/// After how many seconds the server ends a watch, which then goes on from there in a new one. So a connection that has
-/// died without a word is noticed within about a minute.
+/// The number of seconds after which the server ends a watch. The watcher then resumes it, so a dead connection is
+/// noticed within about a minute.
 pub const WATCH: u32 = 60;
 
-/// An API server, and the way there.
+/// An API server and a client for it.
 #[derive(Clone)]
 pub struct Server {
-    /// Makes the calls. It repeats none by itself: who makes one knows better how long that is worth it.
+    /// The client. It does not retry, because each caller decides how long retries are worthwhile.
     pub client: Client,
-    /// Its address.
+    /// The URL of the API server.
     pub url: String,
 }
 
 impl Server {
-    /// The way to the API server that `config` names. No call is made yet.
+    /// Creates a client for the API server that `config` names. Sends no request yet.
     ///
     /// # Errors
-    /// When that cannot be used.
+    /// If the configuration cannot be used.
     pub fn new(mut config: Config) -> Result<Self, ConnectError> {
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT);
@@ -49,17 +49,18 @@ impl Server {
     }
 }
 
-/// What a kubeconfig or the pod says of the API server.
+/// Reads the configuration from a kubeconfig or from the pod.
 pub async fn configuration() -> Result<Config, ConnectError> {
     match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
         Ok(config) => Ok(heed_no_proxy(config)),
-        // Whoever names one wants that one, and no other cluster.
+        // An explicit KUBECONFIG must never fall back to another cluster.
         Err(error) if is_set("KUBECONFIG") => Err(unusable(&error, "named by KUBECONFIG")),
         Err(error) => Config::incluster().map_err(|in_cluster| neither(&error, &in_cluster)),
     }
 }
 
-/// kube goes to every cluster of a kubeconfig through HTTPS_PROXY. As with kubectl, NO_PROXY and this machine are exempt.
+/// kube sends requests to every cluster of a kubeconfig through HTTPS_PROXY. As in kubectl, NO_PROXY and loopback are
+/// exempt.
 fn heed_no_proxy(mut config: Config) -> Config {
     let from_environment = ["HTTPS_PROXY", "https_proxy"]
         .into_iter()
@@ -96,7 +97,7 @@ fn unusable(error: &KubeconfigError, which: &str) -> ConnectError {
     })
 }
 
-/// What follows on further lines is an excerpt of the file, which may be a secret.
+/// Returns the first line only. Further lines quote the file, which may contain a secret.
 fn first_line(error: &impl Display) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

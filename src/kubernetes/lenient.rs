@@ -1,6 +1,6 @@
-//! Objects that this version cannot decode: a newer version may have written them, before a rollback. They are not left
-//! out, or a watch would go on showing what they were before. What is known of them stands in for them: metadata and
-//! status, and a spec that is marked, so that nothing is done by it.
+//! Objects that this version cannot decode. A newer version may have written them before a rollback. Dropping them
+//! would leave stale versions in the store. Instead, the metadata and status are salvaged, and the spec is marked so
+//! that the operator does not act on it.
 
 use std::borrow::Cow;
 
@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use super::misfit::misfit;
 use crate::api::Undecodable;
 
-/// An object of the kind `K`, decoded, or else what can be salvaged of it.
+/// An object of kind `K`: decoded, or salvaged where it cannot be decoded.
 #[derive(Clone, Debug)]
 pub struct Lenient<K>(pub K);
 
-/// A kind of which something can be salvaged when it does not decode.
+/// A kind that can be salvaged when it does not decode.
 pub trait Salvage: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned {
-    /// The mark of an object that was salvaged.
+    /// The marker of a salvaged object.
     fn undecodable(&self) -> Option<&Undecodable>;
 
-    /// What can be made of `undecodable`, marked with it.
+    /// Builds the object from what can be decoded, marked with `undecodable`.
     fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self;
 }
 
@@ -33,20 +33,20 @@ impl<'de, K: Salvage> Deserialize<'de> for Lenient<K> {
             Ok(object) => return Ok(Self(object)),
             Err(error) => misfit(&error),
         };
-        // None of the API server's own answers is without metadata. What went wrong with it is not said: it may name
-        // somebody.
+        // The API server never returns an object without metadata. The error is not reported, because it may contain
+        // personal data.
         let metadata = raw.get("metadata").and_then(|metadata| ObjectMeta::deserialize(metadata).ok());
         let metadata = metadata.ok_or_else(|| D::Error::custom(format!("{} has no metadata", K::kind(&()))))?;
         if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
-            // It makes up most of an object's size, and the API server keeps it by itself.
+            // `managedFields` is most of an object's size, and the API server preserves it on its own.
             metadata.remove("managedFields");
         }
         Ok(Self(K::salvage(metadata, Undecodable { why, raw: raw.into() })))
     }
 }
 
-/// As it is to be written. Of an object that was salvaged, only what has changed in its status is: what this version does
-/// not know stays as it is.
+/// Serializes the object for a write. For a salvaged object, only changed status fields are replaced, so fields unknown
+/// to this version stay unchanged.
 impl<K: Salvage> Serialize for Lenient<K> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.undecodable() {
@@ -56,7 +56,8 @@ impl<K: Salvage> Serialize for Lenient<K> {
     }
 }
 
-/// The object as the API server has it, with those fields of the status replaced that differ from what was salvaged.
+/// Returns the object as the API server has it, and replaces only those status fields that differ from the salvaged
+/// status.
 fn changed<K: Salvage>(object: &K, undecodable: &Undecodable) -> Value {
     let salvaged = K::salvage(object.meta().clone(), undecodable.clone());
     let (before, now) = (status_of(&salvaged), status_of(object));

@@ -1,16 +1,16 @@
-//! Why an object cannot be decoded by this version, in words that hold none of its values: any may be somebody's name.
+//! Describes why this version cannot decode an object, without any of its values, because any may be personal data.
 
 use serde_path_to_error::Error;
 
-/// Which field it is, and what was expected there, or which field is missing.
+/// Returns which field is wrong and what was expected there, or which field is missing.
 pub(super) fn misfit(error: &Error<serde_json::Error>) -> String {
-    // Below spec and status, a path consists of the names of fields. Elsewhere it may hold somebody's own keys.
+    // Below spec and status, a path consists of field names. Elsewhere it may contain keys that a user chose.
     let path = error.path().to_string();
     let is_named = ["spec", "status"].iter().any(|part| path == *part || path.starts_with(&format!("{part}.")));
     let path = if is_named { path } else { "object".to_owned() };
     let error = error.inner().to_string();
     let starts = |with: &[&str]| with.iter().any(|start| error.starts_with(start));
-    // Only the names of fields follow.
+    // Only field names follow.
     for problem in ["missing", "duplicate"] {
         if let Some(field) = error.strip_prefix(&format!("{problem} field ")) {
             return format!("{path}: {problem} field {field}");

@@ -1,5 +1,5 @@
-//! The real Kubernetes API: the client, the watches and the stores they fill, the objects port and the events, the Secrets,
-//! what cannot be decoded, who uses what, and what the installed definitions lack.
+//! The Kubernetes API adapter: client, watches and their stores, objects and events, Secrets, undecodable objects,
+//! referrers, and the check of the installed definitions.
 
 pub mod client;
 pub mod lenient;

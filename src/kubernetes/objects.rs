@@ -1,4 +1,4 @@
-//! The objects port over the real API.
+//! The objects port, implemented with the Kubernetes API.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::api::{FINALIZER, HasStatus, text};
 use crate::metrics::Metrics;
 use crate::reconcile::{EventToEmit, Objects, WriteError};
 
-/// How long one call to the API server may take. Its client has no bound of its own on an answer.
+/// The timeout of one request. The client has no limit on the whole response.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The objects of one kind: the API server, and the stores that watches fill.
+/// The objects of one kind, from the API server and from the stores of the watches.
 pub struct KubeObjects<K>
 where
     K: Resource<DynamicType = ()> + 'static,
@@ -32,12 +32,12 @@ where
     self_writes: Arc<SelfWriteFilter>,
 }
 
-/// Where events go.
+/// Publishes and counts events.
 #[derive(Clone)]
 pub struct Events {
-    /// Who publishes them.
+    /// Publishes the events.
     pub recorder: Recorder,
-    /// Who counts them.
+    /// Counts the events.
     pub metrics: Arc<Metrics>,
 }
 
@@ -45,12 +45,12 @@ impl<K> KubeObjects<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + 'static,
 {
-    /// The objects that `stores` hold, whose watches hear of `self_writes`.
+    /// Creates the port from `stores`. `self_writes` records each status write, so that the watches can recognize it.
     pub fn new(client: Client, stores: Stores<K>, events: Events, self_writes: Arc<SelfWriteFilter>) -> Self {
         Self { client, stores, events, self_writes }
     }
 
-    /// Lenient, since the client logs the whole of an answer that does not decode, usernames and all.
+    /// Lenient, because the client logs a response that does not decode in full, usernames included.
     fn api(&self, namespace: &str) -> Api<Lenient<K>> {
         Api::namespaced(self.client.clone(), namespace)
     }
@@ -73,7 +73,7 @@ where
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
         let api = self.api(&object.namespace().unwrap_or_default());
         let (name, lenient) = (object.name_any(), Lenient(object.clone()));
-        // Before the write: the watch may be sooner than its answer.
+        // Before the write, because the watch may deliver it before the response arrives.
         self.self_writes.expect_write(object);
         let written = answered(api.replace_status(&name, &PostParams::default(), &lenient)).await;
         written.map(|Lenient(object)| object).map_err(write_error::<K>).inspect_err(|error| {
@@ -89,7 +89,7 @@ where
         if present {
             finalizers.push(FINALIZER.to_owned());
         }
-        // With uid and resourceVersion: a late patch must not hit an object made again under the same name.
+        // With uid and resourceVersion, so that a late patch cannot change an object recreated under the same name.
         let patch = json!({ "metadata": {
             "uid": object.uid(),
             "resourceVersion": object.resource_version(),
@@ -120,7 +120,7 @@ where
     }
 }
 
-/// The answer to a call, or that there was none in time.
+/// Returns the response to a request, or an error after the timeout.
 pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
     match tokio::time::timeout(TIMEOUT, call).await {
         Ok(result) => result.map_err(CallError::Kube),
@@ -128,7 +128,7 @@ pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> 
     }
 }
 
-/// Why there is no answer.
+/// Why a request has no usable response.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
     #[error("no response from the Kubernetes API within {} s", TIMEOUT.as_secs())]
@@ -150,7 +150,7 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
     match status.code {
         404 => WriteError::NotFound,
         409 => WriteError::Conflict,
-        // In RBAC's words; an admission policy may answer with 403, too.
+        // Matches the wording of RBAC, because an admission policy may also respond with 403.
         403 if status.message.contains(" cannot ") => WriteError::Refused(format!(
             "The operator lacks permission: {}; grant it update on {}/status and patch on {} in its ClusterRole or \
              Role",

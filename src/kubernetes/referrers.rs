@@ -1,4 +1,4 @@
-//! Who refers to an AuthenticatorConfig: as the watch has it, and where it has nobody, as the API server does.
+//! The requests that refer to an AuthenticatorConfig: from the watch or, where it shows none, from the API server.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
@@ -9,14 +9,14 @@ use super::stores::Stores;
 use crate::api::EnrollmentRequest;
 use crate::reconcile::Referrers;
 
-/// As many as anybody asks for: a deletion waits for a first one as for many.
+/// The most names that are returned. A deletion waits for one referrer as for many.
 const MOST: usize = 10;
 
 /// The EnrollmentRequests of the cluster.
 pub struct KubeReferrers {
     /// The API server.
     pub client: Client,
-    /// The requests as the watches have them.
+    /// The stores of the EnrollmentRequest watches.
     pub requests: Stores<EnrollmentRequest>,
 }
 
@@ -49,7 +49,7 @@ fn named(meta: &ObjectMeta) -> String {
     meta.name.clone().unwrap_or_default()
 }
 
-/// The first by name, so that the same are named as long as they are there.
+/// The first names in sorted order, so that the result is stable while these objects exist.
 fn first(mut names: Vec<String>) -> Vec<String> {
     names.sort_unstable();
     names.truncate(MOST);

@@ -1,4 +1,4 @@
-//! What is in a watch's way, in a sentence for whoever can mend it.
+//! Describes a watch failure in one sentence for the person who can fix it.
 
 use kube::Resource;
 use kube::runtime::watcher;
@@ -6,19 +6,19 @@ use kube::runtime::watcher;
 use crate::runtime::cause;
 use crate::runtime::readiness::{Readiness, Report};
 
-/// What one watch reports by. It is ready when its store holds what there is.
+/// The readiness report of one watch. It becomes ready when its store is synced.
 #[derive(Debug)]
 pub struct WatchReport {
     report: Report,
     server: String,
-    /// What is watched, such as `enrollmentrequests.beyondidentity.dev`: that is its definition's name, too.
+    /// The watched resource, such as `enrollmentrequests.beyondidentity.dev`. This is also the name of its definition.
     resource: String,
-    /// Where; `None` for the whole cluster.
+    /// The watched namespace; `None` for the whole cluster.
     namespace: Option<String>,
 }
 
 impl WatchReport {
-    /// For a watch of this kind on the API server at `server`.
+    /// Creates the report of a watch of kind `K` on the API server at `server`.
     pub fn new<K: Resource<DynamicType = ()>>(readiness: &Readiness, server: &str, namespace: Option<&str>) -> Self {
         let group = K::group(&());
         let resource =
@@ -31,18 +31,18 @@ impl WatchReport {
         }
     }
 
-    /// The store holds what there is.
+    /// Reports that the store is synced.
     pub fn synced(&self) {
         self.report.ready();
     }
 
-    /// The watch failed, and is tried again.
+    /// Reports a failure. The watch is retried.
     pub fn failed(&self, error: &watcher::Error) {
         let Self { report, server, resource, .. } = self;
         let (verb, error) = match error {
             watcher::Error::InitialListFailed(error) => ("list", error),
             watcher::Error::WatchStartFailed(error) => ("watch", error),
-            // An end that every watch comes to. What keeps it from starting anew is said then.
+            // Every watch ends this way at times. A failed restart is reported separately.
             watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => {
                 return tracing::debug!(resource, %error, "Watch ended; restarting it");
             }

@@ -1,5 +1,5 @@
-//! What is salvaged of each kind. Of a spec, only what keeps the world safe is taken: what others go by, and what is not
-//! to be removed. What cannot be read counts as whatever undoes nothing.
+//! What is salvaged of each kind. A spec keeps only the fields that other objects depend on and those that prevent a
+//! removal. An unreadable field takes the value that undoes nothing.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ impl Salvage for EnrollmentRequest {
     fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
         let (spec, status) = (&undecodable.raw["spec"], status(&undecodable.raw, ("send", send)));
         let spec = EnrollmentRequestSpec {
-            // Its AuthenticatorConfig stays in use.
+            // Keeps the reference, so that the AuthenticatorConfig stays in use.
             authenticator_config_ref: AuthenticatorConfigRef { name: text(&spec["authenticatorConfigRef"], "name") },
             identity: IdentityRef { id: None, username: None },
             delivery_method: DeliveryMethod::default(),
@@ -45,7 +45,7 @@ impl Salvage for AuthenticatorConfig {
     fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
         let (spec, status) = (&undecodable.raw["spec"], status(&undecodable.raw, ("create", create)));
         let spec = AuthenticatorConfigSpec {
-            // Where it does not lead to the realm in status, nothing is deleted there.
+            // If the reference does not resolve to the realm in status, nothing is deleted there.
             provider_config_ref: provider(&spec["providerConfigRef"]),
             display_name: None,
             config: ConfigSpec {
@@ -71,7 +71,7 @@ impl Salvage for ClusterProviderConfig {
         self.spec.undecodable.as_ref()
     }
 
-    /// Nothing: no token goes by what was guessed.
+    /// Salvages nothing of the spec, because a token must not be sent according to a guess.
     fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
         let secret_ref = SecretKeyRef { name: String::new(), key: String::new() };
         let spec = ClusterProviderConfigSpec {
@@ -88,13 +88,13 @@ impl Salvage for ClusterProviderConfig {
     }
 }
 
-/// The value of this field; its default where it is absent, and `otherwise` where it cannot be read.
+/// Returns the value of this field: the default if it is absent, and `otherwise` if it cannot be decoded.
 fn read_or<T: DeserializeOwned + Default>(object: &Value, field: &str, otherwise: T) -> T {
     object.get(field).map_or_else(T::default, |value| T::deserialize(value).unwrap_or(otherwise))
 }
 
-/// A reference to a provider config. One that does not decode may be of a kind that this version does not know, whose names
-/// are other ones: it refers to none.
+/// Reads a reference to a provider config. An undecodable one may be of an unknown kind with its own names, so it
+/// refers to none.
 fn provider(reference: &Value) -> ProviderConfigRef {
     let none = || ProviderConfigRef { name: String::new(), ..ProviderConfigRef::default() };
     ProviderConfigRef::deserialize(reference).unwrap_or_else(|_| none())
@@ -104,8 +104,8 @@ fn text(object: &Value, field: &str) -> String {
     object[field].as_str().unwrap_or_default().to_owned()
 }
 
-/// The status: all of it, or else each field that decodes, and each item of a list. The write-ahead record stays
-/// whatever is in it, since what it announces may have happened.
+/// Returns the whole status if it decodes, else each field and list item that does. The write-ahead record is always
+/// kept, because the call that it records may have taken effect.
 fn status<S: DeserializeOwned>(raw: &Value, (record, salvaged): (&str, fn(&Value, &Value) -> Value)) -> Option<S> {
     let status = raw.get("status")?;
     if let Ok(status) = S::deserialize(status) {
@@ -132,19 +132,18 @@ fn status<S: DeserializeOwned>(raw: &Value, (record, salvaged): (&str, fn(&Value
     S::deserialize(Value::Object(kept)).ok()
 }
 
-/// What is left of an item of a list that does not decode, where it is a job: under which ids it is found. In which state it
-/// is, its own read tells.
+/// Salvages the ids of a job in a list item that does not decode. Its state is read from the API by these ids.
 fn job(item: &Value, status: &Value) -> Value {
     let identity_id = Some(text(item, "identityID")).filter(|id| !id.is_empty());
-    // Every send of a request goes to the same identity.
+    // Every send of a request is to the same identity.
     json!({ "id": item["id"], "identityID": identity_id.unwrap_or_else(|| text(status, "identityID")) })
 }
 
-/// A record of a send that does not decode: whom it is for, as far as that can be read, and nothing by which it could be
-/// concluded whether the email was sent. Without a `notBefore`, no job is taken for its own, and none is ruled out.
+/// Salvages the ids of a send record that does not decode, but nothing that would settle its outcome. Without
+/// `notBefore`, no job is matched to it, and none is ruled out.
 fn send(record: &Value, status: &Value) -> Value {
     let of = |field: &str| match text(record, field) {
-        // Every send of a request goes to the same identity.
+        // Every send of a request is to the same identity.
         empty if empty.is_empty() => text(status, field),
         id => id,
     };
@@ -162,7 +161,8 @@ fn send(record: &Value, status: &Value) -> Value {
     })
 }
 
-/// The same of a create. What was made is found by its mark; without a realm it is looked for nowhere.
+/// The same for a create record. A created configuration is found by its ownership mark; without a realm it is not
+/// searched for.
 fn create(record: &Value, _: &Value) -> Value {
     json!({
         "id": text(record, "id"),
@@ -172,5 +172,5 @@ fn create(record: &Value, _: &Value) -> Value {
     })
 }
 
-/// As long as any call may run, in seconds.
+/// The longest timeout that any call may have, in seconds.
 const LONGEST: i64 = 3600;

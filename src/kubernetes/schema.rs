@@ -1,5 +1,5 @@
-//! The schema that the API server serves, compared with the one that this version needs. An API server whose definitions
-//! are older drops what it does not know without a word.
+//! Compares the schema that the API server serves with the one that this version needs. With older definitions, the API
+//! server silently drops unknown fields.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use serde_json::Value;
 use crate::api::{GROUP, crds};
 use crate::runtime::cause;
 
-/// How long one answer may take.
+/// The timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is asked for. A definition that was just applied may not be in the document yet.
+/// The number of attempts. A definition that was just applied may not be in the document yet.
 const TRIES: usize = 4;
-/// The pause in between.
+/// The delay between attempts.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// Compares the schema that is served with the one that this version needs, and warns of what is missing. It stops
-/// nothing: each write is checked by itself.
+/// Compares the served schema with the one that this version needs, and warns about missing fields. It blocks nothing,
+/// because each write is checked on its own.
 pub async fn check(client: Client) {
     let mut found = Err(String::new());
     for attempt in 0..TRIES {
@@ -46,14 +46,14 @@ pub async fn check(client: Client) {
     }
 }
 
-/// A kind whose definition lacks fields.
+/// A kind whose installed definition lacks fields.
 #[derive(Debug, PartialEq, Eq)]
 struct Lacking {
     kind: String,
     fields: Vec<String>,
 }
 
-/// What the API server lacks; or why nobody can say.
+/// Returns the kinds with missing fields, or why the schema cannot be compared.
 async fn lacking(client: &Client) -> Result<Vec<Lacking>, String> {
     let request = Request::new(format!("/openapi/v3/apis/{GROUP}")).get(crds::VERSION, &GetParams::default());
     let request = request.map_err(|error| error.to_string())?;
@@ -66,7 +66,7 @@ async fn lacking(client: &Client) -> Result<Vec<Lacking>, String> {
     compared(&crds::schemas(), &document)
 }
 
-/// What each kind lacks in this OpenAPI document. `needed` has the kinds with their schemas.
+/// Returns what each kind lacks in this OpenAPI document. `needed` contains the kinds with their schemas.
 fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<Lacking>, String> {
     let served = |kind: &str| {
         let schemas = document["components"]["schemas"].as_object()?.values();
@@ -96,10 +96,10 @@ fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<Lacking>
     Ok(all)
 }
 
-/// Adds to `fields` the properties below `path` that `needed` has and `served` has not. Below one that is missing, none
-/// is named.
+/// Adds to `fields` the properties below `path` that `needed` has and `served` lacks. Properties below a missing one
+/// are not listed.
 fn missing(path: &str, needed: &Value, served: &Value, fields: &mut Vec<String>) {
-    // Whatever is there is kept.
+    // The API server keeps every field here.
     if served["x-kubernetes-preserve-unknown-fields"] == true {
         return;
     }

@@ -1,5 +1,5 @@
-//! Secrets, each watched by its name: a right on named Secrets is enough for that, a change counts at once, and
-//! reading one costs nothing.
+//! Secrets, each watched by name. Such a watch needs permission for the named Secrets only, delivers changes
+//! immediately, and makes reads free.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::pin::pin;
@@ -21,26 +21,26 @@ use super::client::WATCH;
 use super::watch::Pauses;
 use crate::runtime::cause;
 
-/// How long to wait for the API server's first word of a Secret.
+/// How long to wait for the API server's first response about a Secret.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is known of a Secret. It has no `Debug`, so that nobody prints one.
+/// The observed state of a Secret. It has no `Debug`, so that it cannot be printed.
 #[derive(Clone, PartialEq)]
 pub enum Seen {
-    /// What it holds, by key.
+    /// The data, by key.
     Present(Arc<BTreeMap<String, ByteString>>),
-    /// There is none of this name.
+    /// No Secret of this name exists.
     Absent,
-    /// The operator has no right to it.
+    /// The operator lacks permission.
     Forbidden,
-    /// The API server has not said yet; the sentence says why.
+    /// The API server has not responded yet; the sentence says why.
     Unknown(String),
 }
 
-/// Hears of a Secret that has changed, and of what is known of it now.
+/// Called with a changed Secret and its observed state.
 type Changed = dyn Fn(&ObjectRef<Secret>, &Seen) + Send + Sync;
 
-/// The Secrets that are watched. Dropping this ends the watches.
+/// The watched Secrets. Dropping this stops the watches.
 pub struct Secrets {
     client: Client,
     changed: Arc<Changed>,
@@ -53,12 +53,12 @@ struct Watched {
 }
 
 impl Secrets {
-    /// No watches yet. `changed` hears of each Secret that is there, is not, or holds something else now.
+    /// Creates it without watches. `changed` is called when a Secret's observed state changes.
     pub fn new(client: Client, changed: impl Fn(&ObjectRef<Secret>, &Seen) + Send + Sync + 'static) -> Self {
         Self { client, changed: Arc::new(changed), watched: Mutex::default() }
     }
 
-    /// Watches these, and no others from now on.
+    /// Watches exactly these Secrets, and stops all other watches.
     pub fn watch_only(&self, secrets: HashSet<ObjectRef<Secret>>) {
         let mut watched = self.watched.lock();
         watched.retain(|secret, _| secrets.contains(secret));
@@ -67,13 +67,14 @@ impl Secrets {
         }
     }
 
-    /// What is known of a Secret by now, if anything.
+    /// The observed state of a Secret, if there is one yet.
     pub fn known(&self, secret: &ObjectRef<Secret>) -> Option<Seen> {
         let watched = self.watched.lock();
         watched.get(secret)?.seen.borrow().clone()
     }
 
-    /// What is known of a Secret. The first to ask begins to watch it, and waits for the API server's first word.
+    /// The observed state of a Secret. Starts the watch if there is none, and waits for the API server's first
+    /// response.
     pub async fn get(&self, secret: &ObjectRef<Secret>) -> Seen {
         let mut seen = {
             let mut watched = self.watched.lock();
@@ -97,7 +98,7 @@ impl Secrets {
     }
 }
 
-/// Keeps what `events` say of a Secret, for ever. What was seen of it stays known while the watch is disturbed.
+/// Records the state from `events` until the stream ends. While the watch fails, the last observed state is kept.
 async fn follow(
     events: impl Stream<Item = watcher::Result<Event<Secret>>>,
     secret: &ObjectRef<Secret>,
@@ -124,7 +125,7 @@ async fn follow(
                 disturbed = false;
                 Seen::Absent
             }
-            // An end that every watch comes to. What keeps it from starting anew is said then.
+            // Every watch ends this way at times. A failed restart is reported separately.
             Err(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion) => {
                 continue;
             }
@@ -135,7 +136,7 @@ async fn follow(
                 if is_forbidden(&error) { Seen::Forbidden } else { Seen::Unknown(cause(&error)) }
             }
         };
-        // A disturbance takes nothing away from what is known. A right that is gone does: a change would not be noticed.
+        // A failing watch keeps the observed state. A lost permission replaces it, because changes would go unnoticed.
         let tells = !matches!(seen, Seen::Unknown(_));
         let news = sender.send_if_modified(|before| {
             let differs =

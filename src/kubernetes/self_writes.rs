@@ -1,5 +1,5 @@
-//! The self-write filter: tells statuses that this process wrote from those that anybody else wrote. Only the latter are
-//! enqueued. (client-go has expectations for the same purpose.)
+//! The self-write filter: distinguishes the statuses that this process wrote from those of other writers. Only the
+//! latter are enqueued. (client-go has expectations for the same purpose.)
 
 use std::collections::HashMap;
 
@@ -8,23 +8,23 @@ use parking_lot::Mutex;
 
 use crate::api::HasStatus;
 
-/// As many of an object's own writes as a watch can be behind.
+/// The most own writes per object that a watch can be behind.
 const WRITES: usize = 16;
 
-/// The statuses that this process wrote, and that the watch has not delivered yet, by object.
+/// The statuses that this process wrote and the watch has not delivered yet, by object.
 #[derive(Debug, Default)]
 pub struct SelfWriteFilter(Mutex<HashMap<String, Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The last status that the watch delivered.
+    /// The last delivered status.
     seen: Option<u64>,
-    /// The statuses that were, or are about to be, written since.
+    /// The statuses that were written since, or are about to be.
     written: Vec<u64>,
 }
 
 impl SelfWriteFilter {
-    /// This process is about to write this status.
+    /// Records a status that this process is about to write.
     pub fn expect_write<K: ResourceExt + HasStatus>(&self, object: &K) {
         let mut all = self.0.lock();
         let written = &mut all.entry(object.uid().unwrap_or_default()).or_default().written;
@@ -34,22 +34,22 @@ impl SelfWriteFilter {
         written.push(object.remembered());
     }
 
-    /// The watch delivered `object`. Returns whether another writer wrote its status. The first time that an object is delivered
-    /// this is unknown, and the answer is no.
+    /// Records that the watch delivered `object`. Returns whether another writer wrote its status. This is unknown at
+    /// the first delivery, and false is returned.
     pub fn delivered<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
         let now = object.remembered();
         let mut all = self.0.lock();
         let Known { seen, written } = all.entry(object.uid().unwrap_or_default()).or_default();
         let before = seen.replace(now);
         if let Some(own) = written.iter().position(|own| *own == now) {
-            // The watch skipped the ones before it, or they were never stored.
+            // The watch skipped the earlier ones, or they were never stored.
             written.drain(..=own);
             return false;
         }
         before.is_some_and(|before| before != now)
     }
 
-    /// This status was not written: the request failed.
+    /// Removes a status that was not written because the request failed.
     pub fn revert<K: ResourceExt + HasStatus>(&self, object: &K) {
         let uid = object.uid().unwrap_or_default();
         let mut all = self.0.lock();
@@ -57,13 +57,13 @@ impl SelfWriteFilter {
         if let Some(last) = written.iter().rposition(|own| *own == object.remembered()) {
             written.remove(last);
         }
-        // The object was deleted meanwhile: the watch has delivered that already.
+        // The object was deleted meanwhile, and the watch has already delivered that.
         if seen.is_none() && written.is_empty() {
             all.remove(&uid);
         }
     }
 
-    /// The object is gone.
+    /// Removes a deleted object.
     pub fn forget(&self, uid: &str) {
         self.0.lock().remove(uid);
     }

@@ -1,4 +1,4 @@
-//! What is watched of one kind: a store for each watched namespace, or one for the whole cluster.
+//! The watched objects of one kind: a store for each watched namespace, or one for the whole cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use super::watch::synced;
 
-/// The stores of one kind, as if they were one. A clone is the same stores.
+/// The stores of one kind, combined. Clones share the stores.
 pub struct Stores<K: Resource<DynamicType = ()> + 'static>(Arc<BTreeMap<Option<String>, Store<K>>>);
 
 impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
-    /// A store for each of `scopes`, with its writer: a namespace, or `None` for the whole cluster.
+    /// Creates a store and its writer for each of `scopes`: a namespace, or `None` for the whole cluster.
     pub fn new(scopes: &[Option<String>]) -> (Self, Vec<Writer<K>>) {
         let mut writers = Vec::new();
         let new = |scope: &Option<String>| {
@@ -26,7 +26,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
         (Self(Arc::new(stores)), writers)
     }
 
-    /// The object of this reference, where it is watched and there.
+    /// The object of this reference, if it is watched and exists.
     pub fn get(&self, object: &ObjectRef<K>) -> Option<Arc<K>> {
         let store = self.0.get(&object.namespace).or_else(|| self.0.get(&None))?;
         store.get(object)
@@ -37,7 +37,7 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
         self.0.values().flat_map(Store::state).collect()
     }
 
-    /// Waits until the stores hold what there is.
+    /// Waits until all stores are synced.
     pub async fn synced(&self) {
         join_all(self.0.values().map(synced)).await;
     }

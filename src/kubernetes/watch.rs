@@ -1,4 +1,4 @@
-//! Watches: each fills a store, and tells of what changed.
+//! Watches: each keeps a store in sync and reports changes.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -19,9 +19,9 @@ use super::lenient::{Lenient, Salvage};
 use super::report::WatchReport;
 use crate::triggers::Fingerprint;
 
-/// Watches the objects of `api` into `writer`, for ever, and reports how that goes. `applied` hears of every version of
-/// an object, with the fingerprint of the one that it heard of before, and `gone` of each object that is there no more, also
-/// where it went while the watch was away.
+/// Watches the objects of `api` into `writer` forever, and reports when the store is synced or the watch fails.
+/// `applied` receives every version of an object, with the fingerprint of the previous one. `gone` receives each
+/// deleted object, including those deleted while the watch was interrupted.
 pub async fn watch<K>(
     api: Api<Lenient<K>>,
     report: WatchReport,
@@ -39,7 +39,7 @@ pub async fn watch<K>(
     follow(events, writer, applied, gone).await;
 }
 
-/// The pauses after failures: as short as what is waited for may come at any time, and never the same for all.
+/// The delays after failures: short, because the failure may end at any time, and randomized, to spread the retries.
 pub(super) struct Pauses;
 
 impl Iterator for Pauses {
@@ -54,8 +54,8 @@ impl Backoff for Pauses {
     fn reset(&mut self) {}
 }
 
-/// Tells of `events` when the store shows them, and not before: whoever hears of an object looks it up there.
-/// That matters for a list, of which the store shows nothing until it has all of it.
+/// Delivers `events` only once the store contains them, because receivers read the object from the store. For a list,
+/// the store shows nothing until it is complete.
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>> + Send,
     writer: Writer<K>,
@@ -81,7 +81,7 @@ async fn follow<K>(
             Ok(Event::InitDone) => {
                 let (before, there) = (mem::take(&mut known), store.state());
                 known.extend(there.iter().map(|object| (Gone::of(&**object), Fingerprint::of(&**object))));
-                // What they held is free before anybody else is looked at.
+                // Deleted objects first, so that their reservations are released before another object is reconciled.
                 before.keys().filter(|object| !known.contains_key(object)).for_each(&gone);
                 for object in there {
                     applied(before.get(&Gone::of(&*object)).copied(), &object);
@@ -92,12 +92,12 @@ async fn follow<K>(
     }
 }
 
-/// An object that may be there no more.
+/// The key of an object that may no longer exist.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Gone {
     /// Its uid.
     pub uid: String,
-    /// Its namespace; empty where it has none.
+    /// Its namespace; empty if it has none.
     pub namespace: String,
     /// Its name.
     pub name: String,
@@ -113,7 +113,7 @@ impl Gone {
     }
 }
 
-/// Waits until a store holds what there is. A store whose watch has ended never does.
+/// Waits until a store is synced. If its watch has ended, this waits forever.
 pub async fn synced<K>(store: &Store<K>)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
@@ -123,7 +123,7 @@ where
     }
 }
 
-/// The event with its object, as far as it could be decoded.
+/// Replaces the lenient object of an event by the object that was decoded or salvaged.
 fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
     match event {
         Event::Apply(Lenient(object)) => Event::Apply(object),
@@ -134,7 +134,7 @@ fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
     }
 }
 
-/// Takes out what nobody reads, and what makes up most of an object's size.
+/// Removes unused fields, which are most of an object's size.
 fn strip<K: Resource>(object: &mut K) {
     object.managed_fields_mut().clear();
     object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");

@@ -1,8 +1,8 @@
-//! What is measured for as long as something is so.
+//! A gauge guard for active work.
 
 use prometheus_client::metrics::gauge::Gauge;
 
-/// One more is counted for as long as this lives.
+/// Increments a gauge, and decrements it when dropped.
 #[derive(Debug)]
 pub struct AtWork(Gauge);
 

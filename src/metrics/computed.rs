@@ -11,13 +11,13 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// The labels of one value.
+/// The label set of one value.
 pub(super) type LabelSet = Vec<(&'static str, String)>;
 
-/// What computes some of the values of a gauge.
+/// Computes some of the values of a gauge.
 type Source = Box<dyn Fn() -> Vec<(LabelSet, i64)> + Send>;
 
-/// A gauge with the values that its sources compute. Where several have one for the same labels, it is their sum.
+/// A gauge whose sources compute its values. Values with the same labels are summed.
 #[derive(Clone)]
 pub(super) struct Computed {
     name: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Computed {
 }
 
 impl Computed {
-    /// Registers a gauge that has no sources yet.
+    /// Registers a gauge without sources.
     pub(super) fn register(
         registry: &mut Registry,
         name: &'static str,

@@ -1,5 +1,5 @@
-//! What is counted and measured. What every controller has goes by controller-runtime's names, so that dashboards for
-//! it fit; the rest begins with the operator's own. No label tells of an identity, a job or an address.
+//! Metrics. Those that every controller has use controller-runtime's names, so that existing dashboards work. The rest
+//! have the operator's prefix. No label contains an identity, a job or an address.
 
 mod at_work;
 mod computed;
@@ -54,10 +54,10 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates all metrics, at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
-        // From 5 ms to 80 s, which is longer than a call to the service takes by default.
+        // From 5 ms to 80 s, which is longer than the default timeout of a request to the service.
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 15));
         let (leader, reconciles, reconcile_errors) = (Family::default(), Family::default(), Family::default());
         let (active_workers, max_workers) = (Family::default(), Family::default());
@@ -132,7 +132,7 @@ impl Metrics {
         }
     }
 
-    /// Everything, in the text format of OpenMetrics.
+    /// Returns all metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -140,17 +140,17 @@ impl Metrics {
         text
     }
 
-    /// Whether this process leads.
+    /// Sets whether this process is the leader.
     pub fn leads(&self, leads: bool) {
         self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
     }
 
-    /// Counts from now on what `requests` gives: all that there are.
+    /// Counts the requests that `requests` returns at each scrape. It must return all of them.
     pub fn count_requests(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
         self.requests.count(requests);
     }
 
-    /// Tells from now on when tokens expire: `tokens` gives their provider configs. The namespace of a cluster-scoped one is
+    /// Exports the expiration times that `tokens` returns, by provider config. The namespace of a cluster-scoped one is
     /// empty.
     pub fn tell_of_tokens(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
         let labelled = |(ProviderConfigKey { kind, namespace, name }, at): (ProviderConfigKey, Timestamp)| {
@@ -161,7 +161,7 @@ impl Metrics {
         self.token_expiration.add(move || tokens().into_iter().map(labelled).collect());
     }
 
-    /// A controller starts, with at most `workers` reconciles at a time. `waiting` tells how many objects wait for one, by the
+    /// Registers a controller with at most `workers` concurrent reconciles. `waiting` returns the queue depth by the
     /// value of the label `priority`.
     pub fn runs(
         &self,
@@ -180,28 +180,28 @@ impl Metrics {
         });
     }
 
-    /// A reconcile starts. It counts as active until the returned guard is dropped.
+    /// Counts a reconcile as active until the returned guard is dropped.
     pub fn reconcile_started(&self, controller: &'static str) -> AtWork {
         AtWork::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
     }
 
-    /// An email was sent.
+    /// Counts a sent email.
     pub fn email_sent(&self) {
         self.emails.inc();
     }
 
-    /// An event was published about an object of the kind `controller`, in lower case.
+    /// Counts an event about an object of kind `controller`, in lower case, if its reason has a metric.
     pub fn event_emitted(&self, controller: &str, type_: EventType, reason: Reason) {
         let family = match (type_, reason) {
             (_, Reason::DuplicateJob | Reason::DuplicateConfiguration) => &self.duplicates,
-            // What stays because its object is to be orphaned is told by a normal event.
+            // A Normal event reports a resource that is orphaned on request.
             (EventType::Warning, Reason::RemoteResourceRetained) => &self.retained,
             _ => return,
         };
         family.get_or_create(&[("controller", controller.to_owned())]).inc();
     }
 
-    /// A look at an object of the kind `controller`, in lower case, has ended.
+    /// Counts a finished reconcile of kind `controller`, in lower case.
     pub fn reconcile_finished(&self, controller: &'static str, ended: Ended, took: Duration) {
         let result = match ended {
             Ended::Done => "success",
@@ -218,7 +218,7 @@ impl Metrics {
         }
     }
 
-    /// A call to the service has ended.
+    /// Counts a finished request to the service.
     pub fn called(&self, operation: Operation, error: Option<&Error>, took: Duration) {
         let outcome = match error {
             None => "success",
@@ -234,7 +234,7 @@ impl Metrics {
     }
 }
 
-/// Serves `/metrics` for ever.
+/// Serves `/metrics` forever.
 pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
     let text = || async move {
         ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())

@@ -1,4 +1,4 @@
-//! How many requests there are, by the state of their jobs: counted in the stores when somebody asks.
+//! The number of EnrollmentRequests by the state of their jobs, computed from the stores at each scrape.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use super::computed::Computed;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::beyond_identity::types::JobState;
 
-/// Of a request that has no job.
+/// The label value of a request without a job.
 const NONE: &str = "none";
-/// Of a state that this version does not know. What the service says goes into no label.
+/// The label value of a state that this version does not know. Text from the service is never used as a label.
 const UNKNOWN: &str = "unknown";
 
-/// Gauges of requests.
+/// Gauges of EnrollmentRequests.
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     by_state: Computed,
@@ -31,7 +31,7 @@ impl Requests {
         }
     }
 
-    /// Counts from now on what `requests` gives.
+    /// Counts the requests that `requests` returns at each scrape.
     pub(super) fn count(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
         let requests = Arc::new(requests);
         let of_all = requests.clone();

@@ -1,4 +1,4 @@
-//! How urgent the reconcile of an object is, and whose share of the workers it takes. Pure.
+//! The priority of an object's reconcile, and the provider config whose share of workers it uses. Pure.
 
 use std::cmp::min;
 
@@ -10,18 +10,18 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
 use crate::reconcile::rules::judge;
 use crate::reconcile::{Options, Rules};
 
-/// What the order of an object's reconcile goes by.
+/// The inputs for the order of a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Class {
-    /// The provider config whose calls the reconcile makes; `None` where it is not known.
+    /// The provider config that the reconcile calls; `None` if it is unknown.
     pub provider: Option<ProviderConfigKey>,
     /// The namespace of the object.
     pub namespace: String,
-    /// How urgent it is.
+    /// The priority.
     pub priority: Priority,
 }
 
-/// How urgent a reconcile is. A later one is more urgent.
+/// The priority of a reconcile. Later variants are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// A poll or a resync.
@@ -30,16 +30,17 @@ pub enum Priority {
     First,
     /// An email to send, or a configuration to create or to update.
     Pending,
-    /// A revocation or a deletion that was asked for.
+    /// A requested revocation or deletion.
     Removal,
 }
 
 impl Priority {
-    /// All of them, the most urgent one first.
+    /// All priorities, the most urgent one first.
     pub const ALL: [Self; 4] = [Self::Removal, Self::Pending, Self::First, Self::Routine];
 
-    /// The value of the metric label `priority`. As in controller-runtime it is a number, more urgent work has a higher one,
-    /// 0 is that of an ordinary event, and -100 that of what is only reconciled again (its `LowPriority`).
+    /// The value of the metric label `priority`. As in controller-runtime it is a number, and more urgent work has a
+    /// higher one. Value 0 is an ordinary event, and -100 is controller-runtime's `LowPriority`, for objects that are
+    /// only reconciled again.
     pub fn label(self) -> &'static str {
         match self {
             Self::Routine => "-100",
@@ -55,28 +56,27 @@ impl Priority {
 pub enum Cause {
     /// This process has not reconciled it yet.
     First,
-    /// Something has changed, or another writer came first and the reconcile starts over.
+    /// A change, or a reconcile that starts over because another writer was first.
     Change,
-    /// The delay that its last reconcile asked for is over, and nothing has changed.
+    /// The delay requested by its last reconcile is over, and nothing has changed.
     Requeue,
-    /// It is its turn to call its tenant. The limiter has chosen it among all that wait, and keeps the turn only for a while.
+    /// Its turn to call its tenant. The limiter chose it among all waiters, and reserves the turn only for a while.
     Turn,
 }
 
-/// What is to be done for an object.
+/// The work to do for an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Work {
-    /// Something is to be revoked or deleted.
+    /// A revocation or a deletion.
     removal: bool,
-    /// Something is to be sent, created or updated.
+    /// A send, a creation or an update.
     pending: bool,
 }
 
 impl Work {
-    /// What was tried by this process, and comes back after its own delay, has failed, or waits for something that did not
-    /// come. It ranks below all that nobody has tried yet: 1,000 sends to identities that are not there must not hold up one
-    /// that can go out. It ranks above polls: one lost answer must not put an email behind all of them. A change makes it as
-    /// urgent as before.
+    /// An object that comes back after its own delay has failed, or waits for something that did not happen. It ranks
+    /// below untried work: 1,000 sends to missing identities must not hold up one that can succeed. It ranks above
+    /// polls: one lost answer must not put an email behind all of them. A change restores its priority.
     fn priority(self, cause: Cause) -> Priority {
         let priority = match (self, cause) {
             (Self { removal: true, .. }, _) => Priority::Removal,
@@ -96,7 +96,8 @@ pub fn of_config(config: &AuthenticatorConfig, cause: Cause, options: &Options, 
     Class { provider, namespace, priority: work_of(config, options, now).priority(cause) }
 }
 
-/// The class of an EnrollmentRequest. `config` finds the AuthenticatorConfig of this name in its namespace.
+/// The class of an EnrollmentRequest. `config` gets the AuthenticatorConfig of this name in the namespace of the
+/// request.
 pub fn of_request<C>(
     request: &EnrollmentRequest,
     config: impl FnOnce(&str) -> Option<C>,
@@ -109,7 +110,7 @@ where
 {
     let namespace = request.namespace().unwrap_or_default();
     let status = request.status.as_ref();
-    // What was sent is followed where it was sent, whatever the AuthenticatorConfig says by now.
+    // A job is polled through the provider config it was sent through, even if the AuthenticatorConfig has changed.
     let recorded = status.and_then(|status| {
         let in_doubt = status.send.as_ref().map(|send| &send.provider_config_ref);
         status.provider_config_ref.as_ref().or(in_doubt)
@@ -122,9 +123,10 @@ where
     Class { provider, namespace, priority: work_of(request, options, now).priority(cause) }
 }
 
-/// What the rules of an object's kind say is to be done for it.
+/// The work to do for an object, by the rules of its kind.
 fn work_of<K: Rules>(object: &K, options: &Options, now: Timestamp) -> Work {
-    // A link that cannot be revoked must not make each poll of its request as urgent as a revocation that can succeed.
+    // A link that cannot be revoked must not give each poll of its request the priority of a revocation that can
+    // succeed.
     let is_refused = object.conditions().iter().any(|condition| condition.type_ == REVOKE_REFUSED);
     judge(object, options, now, |input| Work {
         removal: input.is_deleting() || (!is_refused && K::is_removing(input)),

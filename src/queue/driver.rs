@@ -16,22 +16,22 @@ use crate::metrics::Metrics;
 use crate::reconcile::times::RETRY_AFTER_BUG;
 use crate::reconcile::{Ended, ReconcileResult};
 
-/// What the reconciles of one kind are run by.
+/// The driver of the reconciles of one kind.
 pub(crate) struct Driver<K: Resource<DynamicType = ()>, G, R> {
     /// The name of the controller, in metrics.
     pub(crate) controller: &'static str,
-    /// Which objects, and in which order.
+    /// The objects and their order.
     pub(crate) queue: ReconcileQueue<K>,
-    /// Finds an object in the stores.
+    /// Gets an object from the stores.
     pub(crate) get: G,
     /// Reconciles it.
     pub(crate) reconcile: R,
-    /// What counts the reconciles.
+    /// The metrics of the reconciles.
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// Reconciles each object of the queue, until `ending` is cancelled; then begins nothing more, and returns when all that is
-/// running has ended.
+/// Reconciles the objects of the queue until `ending` is cancelled. Then it starts no more reconciles, and returns when
+/// all running ones have ended.
 pub(crate) async fn run<K, G, R, F>(driver: Driver<K, G, R>, ending: CancellationToken)
 where
     K: Resource<DynamicType = ()> + Send + Sync + 'static,
@@ -68,13 +68,13 @@ where
     R: Fn(Arc<K>) -> F,
     F: Future<Output = ReconcileResult> + Send + 'static,
 {
-    /// Starts the reconcile of an object. In a task of its own it comes to its end even if the driver is dropped, and a panic
-    /// in it stops no other.
+    /// Starts the reconcile of an object in its own task. The task completes even if the driver is dropped, and a panic
+    /// in it stops no other reconcile.
     fn start(&self, object: ObjectRef<K>) {
         let Self { controller, queue, get, reconcile, metrics } = self;
         let Some(found) = get(&object) else {
             tracing::debug!(%object, "Object is gone; nothing to reconcile");
-            // Not removed: another one of its name may be enqueued by now.
+            // Not removed: a new object of the same name may already be enqueued.
             return queue.done(&object, None, false);
         };
         let reconcile = measured(controller, metrics.clone(), reconcile(found));
@@ -93,7 +93,7 @@ where
     }
 }
 
-/// A reconcile that is counted.
+/// Runs a reconcile with metrics and a trace id.
 async fn measured(
     controller: &'static str,
     metrics: Arc<Metrics>,
@@ -105,7 +105,7 @@ async fn measured(
     result
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")

@@ -1,5 +1,5 @@
-//! The order in which the objects of one kind are reconciled: what is urgent first, and shared fairly between provider
-//! configs and namespaces. Pure: no locks, no tasks, and time comes in.
+//! The order of reconciles of one kind: by priority, and fair between provider configs and namespaces. Pure: no locks,
+//! no tasks, and time is a parameter.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -9,30 +9,29 @@ use tokio::time::Instant;
 use super::class::{Class, Priority};
 use crate::api::ProviderConfigKey;
 
-/// Every so many picks, in all and of each provider config, the ready key that waits longest is next, whatever its priority.
-/// Without it, a steady stream of
-/// urgent work would hold up polls for ever, and nobody would see that a passkey was bound. At an eighth, a burst of urgent
-/// work takes a seventh longer than it had to.
+/// Every eighth pick, both in total and of each provider config, takes the longest waiting ready key of any priority.
+/// Otherwise a steady stream of urgent work would starve polls, and a bound passkey would never be observed. With an
+/// eighth, a burst of urgent work takes a seventh longer than necessary.
 const LONGEST_WAIT_EVERY: u64 = 8;
 
-/// How many keys may run at the same time.
+/// Maximum number of keys that run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// In all.
+    /// In total.
     pub total: usize,
-    /// Of each provider config. One that answers slowly fills its own share, and no more.
+    /// For each provider config. A slow one fills its own share only.
     pub per_provider_config: usize,
 }
 
-/// Keys that are ready, delayed or running. A key is in it once.
+/// Keys that are ready, delayed or running. Each key is in the queue once.
 #[derive(Debug)]
 pub struct FairQueue<K> {
     bounds: Bounds,
     entries: HashMap<K, Entry>,
     lanes: BTreeMap<Lane, Keys<K>>,
-    /// When each delayed key is due. The number keeps those of one moment apart, in their order.
+    /// When each delayed key is due. The number distinguishes keys of the same instant and keeps their order.
     delayed: BTreeMap<(Instant, u64), K>,
-    /// Ready keys, by priority.
+    /// Number of ready keys, by priority.
     depth: [usize; Priority::ALL.len()],
     running: usize,
     /// The number of the next arrival, and of the next pick.
@@ -40,7 +39,7 @@ pub struct FairQueue<K> {
     picks: u64,
 }
 
-/// The keys of a provider config share its bound. Those of which it is not known share one of their own.
+/// The keys of a provider config share its bound. Keys with an unknown provider config share one lane.
 type Lane = Option<ProviderConfigKey>;
 
 #[derive(Debug)]
@@ -52,11 +51,11 @@ enum Entry {
     Delayed(Instant, u64),
     Running {
         lane: Lane,
-        /// It was enqueued meanwhile.
+        /// The class of an enqueue during the run.
         again: Option<Class>,
-        /// It was enqueued for this time meanwhile.
+        /// The time of a delayed enqueue during the run.
         at: Option<Instant>,
-        /// It went meanwhile: what its run asks for is of no more use.
+        /// It was removed during the run, so the requeue time of the run is ignored.
         gone: bool,
     },
 }
@@ -64,17 +63,17 @@ enum Entry {
 /// The keys of one lane.
 #[derive(Debug)]
 struct Keys<K> {
-    /// The ready ones, by priority, namespace and arrival.
+    /// The ready keys, by priority, namespace and arrival.
     ready: [BTreeMap<String, BTreeMap<u64, K>>; Priority::ALL.len()],
     running: usize,
-    /// How many of its keys were picked.
+    /// The number of picks from this lane.
     picks: u64,
-    /// Its last pick, and that of each namespace.
+    /// The last pick of the lane, and of each namespace.
     served: u64,
     namespaces: HashMap<String, u64>,
 }
 
-/// Where the next key is.
+/// The position of the next key.
 struct Spot {
     lane: Lane,
     priority: Priority,
@@ -83,7 +82,7 @@ struct Spot {
 }
 
 impl<K: Clone + Eq + Hash> FairQueue<K> {
-    /// An empty one.
+    /// An empty queue.
     pub fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -97,8 +96,8 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// Makes `key` ready now, whatever delay it had. It stands in the queue once, with its first arrival, its latest class and
-    /// its highest priority. While it is running, it becomes ready again when that is done.
+    /// Makes `key` ready now, and drops its delay. A ready key keeps its first arrival, its latest class and its
+    /// highest priority. A running key becomes ready again at the end of its run.
     pub fn enqueue(&mut self, key: K, class: Class) {
         match self.entries.get_mut(&key) {
             Some(Entry::Running { again, .. }) => *again = Some(merged(again.take(), class)),
@@ -112,7 +111,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// Makes `key` due at `at`, unless it is ready, or due sooner.
+    /// Makes `key` due at `at`, unless it is ready or due earlier.
     pub fn enqueue_at(&mut self, key: K, at: Instant) {
         match self.entries.get_mut(&key) {
             Some(Entry::Ready { .. }) => {}
@@ -127,8 +126,8 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// Makes those ready that are due. `classify` gives each its class, which is not known before; without one, the key is
-    /// gone.
+    /// Makes the due keys ready. `classify` returns the class of a key, which is unknown until then; a key without a
+    /// class is dropped.
     pub fn promote(&mut self, now: Instant, mut classify: impl FnMut(&K) -> Option<Class>) {
         while let Some(due) = self.delayed.first_entry().filter(|due| due.key().0 <= now) {
             let key = due.remove();
@@ -139,7 +138,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// Classifies all ready keys anew: what was urgent when they were enqueued may have been done since by another process.
+    /// Classifies all ready keys again, since another process may already have done the urgent work.
     pub fn reclassify(&mut self, mut classify: impl FnMut(&K) -> Option<Class>) {
         let is_ready = |(key, entry): (&K, &Entry)| matches!(entry, Entry::Ready { .. }).then(|| key.clone());
         let ready: Vec<K> = self.entries.iter().filter_map(is_ready).collect();
@@ -153,7 +152,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         self.tidy();
     }
 
-    /// Picks the key to run now, which is then running until it is [`Self::done`].
+    /// Picks the next key, which then runs until [`Self::done`].
     pub fn start_next(&mut self) -> Option<K> {
         if self.running >= self.bounds.total {
             return None;
@@ -173,8 +172,8 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         Some(key)
     }
 
-    /// `key` does not run any more. It is ready at once where it was enqueued meanwhile; otherwise it is due at `at`, or at the
-    /// time for which it was enqueued meanwhile, whichever is sooner.
+    /// Ends the run of `key`. It is ready at once if it was enqueued during the run. Otherwise it is due at `at`, or at
+    /// the time of a delayed enqueue during the run, whichever is earlier.
     pub fn done(&mut self, key: &K, at: Option<Instant>) {
         let Some(Entry::Running { .. }) = self.entries.get(key) else { return };
         let Some((key, Entry::Running { lane, again, at: meanwhile, gone })) = self.entries.remove_entry(key) else {
@@ -191,7 +190,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         self.tidy();
     }
 
-    /// `key` is gone. Where it is running, it is not run again, unless another one of that name is enqueued.
+    /// Removes `key`. A running key does not run again, unless a new object of that name is enqueued.
     pub fn remove(&mut self, key: &K) {
         if let Some(Entry::Running { again, at, gone, .. }) = self.entries.get_mut(key) {
             (*again, *at, *gone) = (None, None, true);
@@ -201,12 +200,12 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// How many keys are ready, by priority.
+    /// The number of ready keys, by priority.
     pub fn depth(&self) -> [(Priority, usize); Priority::ALL.len()] {
         Priority::ALL.map(|priority| (priority, self.depth[priority as usize]))
     }
 
-    /// How many keys are running.
+    /// The number of running keys.
     pub fn running(&self) -> usize {
         self.running
     }
@@ -227,7 +226,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
             return Some(Spot { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival });
         }
         Priority::ALL.into_iter().find_map(|priority| {
-            // The arrival decides between those that were never served.
+            // The arrival decides between lanes that were never served.
             let waits = free().filter_map(|(lane, keys)| Some((lane, keys, keys.waits_longest(priority)?.1)));
             let (lane, keys, _) = waits.min_by_key(|(_, keys, arrival)| (keys.served, *arrival))?;
             let (priority, (namespace, arrival)) = keys.next(priority)?;
@@ -248,7 +247,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         self.entries.insert(key, Entry::Ready { class, arrival });
     }
 
-    /// Takes out a key that is not running; answers its class and arrival where it was ready.
+    /// Removes a key that is not running; returns its class and arrival if it was ready.
     fn take_out(&mut self, key: &K) -> Option<(Class, u64)> {
         match self.entries.remove(key)? {
             Entry::Ready { class, arrival } => {
@@ -269,7 +268,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// While nobody waits, nobody is owed a turn: whose turn was when is forgotten.
+    /// Without ready keys there is no turn to preserve, so the history of picks is dropped.
     fn tidy(&mut self) {
         if self.depth == [0; Priority::ALL.len()] {
             self.lanes.retain(|_, keys| keys.running > 0);
@@ -289,8 +288,8 @@ impl<K> Keys<K> {
         key
     }
 
-    /// What is next where this is the highest priority: the namespace that was served longest ago, with its first arrival; every
-    /// so often what waits longest.
+    /// The next key if `priority` is the highest one: the first arrival of the namespace that was served longest ago.
+    /// Once every `LONGEST_WAIT_EVERY` picks, it is the key that has waited longest.
     fn next(&self, priority: Priority) -> Option<(Priority, (&str, u64))> {
         if (self.picks + 1).is_multiple_of(LONGEST_WAIT_EVERY) {
             let each = |priority: Priority| Some((priority, self.waits_longest(priority)?));
@@ -301,7 +300,7 @@ impl<K> Keys<K> {
         Some((priority, next))
     }
 
-    /// The first arrival of all, with its namespace.
+    /// The first arrival of all namespaces, with its namespace.
     fn waits_longest(&self, priority: Priority) -> Option<(&str, u64)> {
         self.first(priority).min_by_key(|(_, arrival)| *arrival)
     }
@@ -319,7 +318,7 @@ impl<K> Default for Keys<K> {
     }
 }
 
-/// The later class, with the higher priority of both.
+/// The later class, with the higher of both priorities.
 fn merged(before: Option<Class>, class: Class) -> Class {
     let priority = before.map_or(class.priority, |before| before.priority.max(class.priority));
     Class { priority, ..class }

@@ -1,4 +1,8 @@
-//! The queue of the objects of one kind that are to be reconciled, and what runs the reconciles.
+//! The work queue of one kind, and the driver that runs its reconciles.
+//!
+//! [`class`] computes the priority and the provider config of an object. [`fair`] decides the order. `ReconcileQueue`
+//! combines both under one lock and notifies the driver. The driver starts the reconciles, and returns each object with
+//! its requeue time. As in client-go, an object is in the queue once and never runs twice at the same time.
 
 pub mod class;
 mod driver;
@@ -18,16 +22,16 @@ pub(crate) use driver::{Driver, run};
 use class::{Cause, Class, Priority};
 use fair::{Bounds, FairQueue};
 
-/// Classifies an object by what the stores have of it; `None` where they do not have it.
+/// Classifies an object from the stores; `None` if they do not have it.
 type Classify<K> = Box<dyn Fn(&ObjectRef<K>, Cause) -> Option<Class> + Send + Sync>;
 
-/// The queue of one kind. A clone is the same queue.
+/// The queue of one kind. Clones share the same queue.
 pub(crate) struct ReconcileQueue<K: Resource<DynamicType = ()>>(Arc<Shared<K>>);
 
 struct Shared<K: Resource<DynamicType = ()>> {
     state: Mutex<State<K>>,
     classify: Classify<K>,
-    /// Something is ready, due, or done. Only the driver waits for it.
+    /// Notifies the driver, its only waiter, that something is ready, due or done.
     changed: Notify,
 }
 
@@ -35,12 +39,12 @@ struct State<K: Resource<DynamicType = ()>> {
     queue: FairQueue<ObjectRef<K>>,
     /// The objects that this process has reconciled.
     reconciled: HashSet<ObjectRef<K>>,
-    /// Those of them whose last reconcile is to start over, since another writer came first.
+    /// Those of them whose last reconcile must start over after a conflict.
     starting_over: HashSet<ObjectRef<K>>,
 }
 
 impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
-    /// An empty one. `classify` looks an object up in the stores.
+    /// An empty queue. `classify` reads an object from the stores.
     pub(crate) fn new(
         bounds: Bounds,
         classify: impl Fn(&ObjectRef<K>, Cause) -> Option<Class> + Send + Sync + 'static,
@@ -49,7 +53,8 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         Self(Arc::new(Shared { state: Mutex::new(state), classify: Box::new(classify), changed: Notify::new() }))
     }
 
-    /// Enqueues an object that has changed, or for which something else has. One that the stores do not have is not queued.
+    /// Enqueues an object after a change of it or of something it depends on. An object that the stores do not have is
+    /// ignored.
     pub(crate) fn enqueue(&self, object: ObjectRef<K>) {
         self.enqueue_for(object, Cause::Change);
     }
@@ -63,12 +68,12 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         }
     }
 
-    /// It is this object's turn to call its tenant.
+    /// Enqueues an object at its turn to call its tenant.
     pub(crate) fn grant_turn(&self, object: ObjectRef<K>) {
         self.enqueue_for(object, Cause::Turn);
     }
 
-    /// An object is gone.
+    /// Removes a deleted object.
     pub(crate) fn remove(&self, object: &ObjectRef<K>) {
         let mut state = self.0.state.lock();
         state.queue.remove(object);
@@ -76,20 +81,20 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         state.starting_over.remove(object);
     }
 
-    /// How many objects wait for a reconcile that is due, by priority.
+    /// The number of objects that are ready for a reconcile, by priority.
     pub(crate) fn depth(&self) -> [(Priority, usize); Priority::ALL.len()] {
         self.0.state.lock().queue.depth()
     }
 
-    /// Classifies all that wait anew. A standby queues objects for as long as another process leads, which may have done by
-    /// now what was urgent then.
+    /// Classifies all ready objects again. A standby queues objects while another process is leader, and that process
+    /// may have done the urgent work since.
     fn reclassify(&self) {
         let state = &mut *self.0.state.lock();
         let State { queue, reconciled, .. } = state;
         queue.reclassify(|object| (self.0.classify)(object, cause(reconciled, object, Cause::Change)));
     }
 
-    /// The next objects to reconcile, and when more may be due.
+    /// The next objects to reconcile, and when the next delayed object is due.
     fn begin(&self) -> (Vec<ObjectRef<K>>, Option<Instant>) {
         let state = &mut *self.0.state.lock();
         self.promote(state);
@@ -102,10 +107,10 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         (next, state.queue.next_due())
     }
 
-    /// The reconcile of an object has ended; it is to be reconciled again `at` that time.
+    /// Ends the reconcile of an object, which is due again `at` that time.
     fn done(&self, object: &ObjectRef<K>, at: Option<Instant>, starts_over: bool) {
         let mut state = self.0.state.lock();
-        // Not of an object that went meanwhile.
+        // Not for an object that was deleted meanwhile.
         if starts_over && state.reconciled.contains(object) {
             state.starting_over.insert(object.clone());
         }
@@ -113,7 +118,7 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         self.0.changed.notify_one();
     }
 
-    /// How many reconciles are running.
+    /// The number of running reconciles.
     fn running(&self) -> usize {
         self.0.state.lock().queue.running()
     }

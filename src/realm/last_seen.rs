@@ -1,5 +1,5 @@
-//! Provider configs with their tokens, as they were seen last. When either is gone, what was made by them can still be
-//! revoked and deleted, until this process ends.
+//! The last known provider configs with their tokens. After either is deleted, the operator can still revoke and delete
+//! remote resources until this process ends.
 
 use std::collections::HashMap;
 
@@ -9,25 +9,25 @@ use super::provider_config::ProviderConfig;
 use crate::api::ProviderConfigKey;
 use crate::beyond_identity::ApiToken;
 
-/// A provider config, and the token that was read for it as it was. They stay together: a token goes to no other place
-/// than the one that it was meant for.
+/// A provider config with the token that was read for it. They stay together, so that a token is sent only to the
+/// endpoint, tenant and realm that it was read for.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
     pub(super) provider: ProviderConfig,
     pub(super) token: ApiToken,
 }
 
-/// The last credentials of each provider config, and whether their use was told of since they went.
+/// The last credentials of each provider config, and whether their use after the deletion was reported.
 #[derive(Debug, Default)]
 pub(super) struct LastSeen(Mutex<HashMap<ProviderConfigKey, (Credentials, bool)>>);
 
 impl LastSeen {
-    /// These credentials were seen.
+    /// Stores these credentials.
     pub(super) fn keep(&self, credentials: Credentials) {
         self.0.lock().insert(credentials.provider.key.clone(), (credentials, false));
     }
 
-    /// What was seen last of this provider config is not to be used any more.
+    /// Removes the credentials of this provider config, because they must not be used any more.
     pub(super) fn forget(&self, provider: &ProviderConfigKey) {
         self.0.lock().remove(provider);
     }
@@ -38,8 +38,8 @@ impl LastSeen {
         all.get(provider).map(|(credentials, _)| credentials.clone())
     }
 
-    /// The credentials of this provider config are used although they are gone: whether that is to be told, which is so
-    /// once.
+    /// Records that deleted credentials of this provider config are used. Returns true the first time, when this is to
+    /// be reported.
     pub(super) fn tells_of_use(&self, provider: &ProviderConfigKey) -> bool {
         let mut all = self.0.lock();
         all.get_mut(provider).is_some_and(|(_, told)| !std::mem::replace(told, true))

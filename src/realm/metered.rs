@@ -1,4 +1,4 @@
-//! A gate that counts and measures what passes through another one.
+//! A gate that counts and times the requests through another gate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::beyond_identity::{Error, Gate, Operation};
 use crate::metrics::Metrics;
 
-/// Counts what passes through `gate`.
+/// Counts and times the requests through `gate`.
 #[derive(Debug)]
 pub struct Metered<G> {
     pub gate: G,

@@ -1,4 +1,4 @@
-//! From a reference to a ready client: which provider config, who may use it, and with which credentials.
+//! Resolves a reference to a ready client: the provider config, the access check, and the credentials.
 
 mod last_seen;
 pub mod limiter;
@@ -23,19 +23,19 @@ use providers::Missing;
 
 pub use providers::Providers;
 
-/// The realms that this cluster's provider configs lead to.
+/// Resolves the realms of this cluster's provider configs.
 pub struct KubeRealms {
     /// The provider configs.
     pub providers: Arc<Providers>,
-    /// What the calls are made with.
+    /// The HTTP client.
     pub http: HttpClient,
-    /// How long one call may take.
+    /// The timeout of one request.
     pub request_timeout: Duration,
     /// Whether an endpoint may be plain http on a loopback address.
     pub allow_loopback: bool,
-    /// Who lets an object call a tenant.
+    /// The rate limiters of the tenants.
     pub limiters: Arc<Limiters>,
-    /// What counts the calls.
+    /// Counts the requests.
     pub metrics: Arc<Metrics>,
     /// Enqueues an object when it is its turn.
     pub wake: Wake,

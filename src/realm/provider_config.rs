@@ -1,4 +1,4 @@
-//! A provider config, whichever kind it is of: where it leads, by which Secret, and who may use it.
+//! A provider config of any kind: its realm and endpoint, its Secret, and the namespaces that may use it.
 
 use std::fmt::Debug;
 
@@ -10,18 +10,18 @@ use crate::api::cluster_provider_config::{EndpointSpec, Region, SecretKeyRef};
 use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
 use crate::kubernetes::lenient::Salvage;
 
-/// A provider config as the operator goes by it.
+/// A provider config in the form that the operator uses.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ProviderConfig {
-    /// Its identity.
+    /// Its key.
     pub(super) key: ProviderConfigKey,
     /// The tenant.
     pub(super) tenant_id: String,
     /// The realm.
     pub(super) realm_id: String,
-    /// The region, where it names one.
+    /// The region, if it names one.
     pub(super) region: Option<Region>,
-    /// The endpoint, where it names one.
+    /// The endpoint, if it names one.
     pub(super) endpoint: Option<EndpointSpec>,
     /// The Secret with the token.
     pub(super) secret: ObjectRef<Secret>,
@@ -29,12 +29,12 @@ pub(super) struct ProviderConfig {
     pub(super) secret_key: String,
     /// The namespaces that may use it.
     pub(super) allowed_namespaces: Vec<String>,
-    /// Whether these may take over any configuration of the realm by its id.
+    /// Whether these namespaces may adopt any configuration of the realm by its id.
     pub(super) allow_resource_ids: bool,
 }
 
 impl ProviderConfig {
-    /// Whether both lead to the same place, whoever may use them.
+    /// Whether both have the same region, endpoint, tenant and realm. Access rules are not compared.
     pub(super) fn leads_where(&self, other: &Self) -> bool {
         let place = |it: &Self| (it.region, it.endpoint.clone(), it.tenant_id.clone(), it.realm_id.clone());
         place(self) == place(other)
@@ -43,11 +43,11 @@ impl ProviderConfig {
 
 /// A kind of provider config.
 pub(super) trait ProviderConfigResource: Salvage + Debug + Send + Sync + 'static {
-    /// The identity of this object.
+    /// The key of this object.
     fn key(&self) -> ProviderConfigKey;
 
-    /// What it says; or why this version cannot decode it, and then nothing goes through it. `operator_namespace` is where
-    /// the Secrets of cluster-scoped kinds lie.
+    /// Reads the object, or returns why this version cannot decode it; it is not used then. The Secrets of
+    /// cluster-scoped kinds are in `operator_namespace`.
     fn read(&self, operator_namespace: &str) -> Result<ProviderConfig, &Undecodable>;
 }
 

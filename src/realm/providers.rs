@@ -1,4 +1,4 @@
-//! The provider configs and their Secrets: watched, and told of when they change.
+//! Watches the provider configs and their Secrets, and reports changes.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::triggers::Fingerprint;
 pub struct Providers {
     stores: Stores,
     secrets: Arc<Secrets>,
-    /// Their credentials as they were seen last.
+    /// Their last known credentials.
     last_seen: Arc<LastSeen>,
 }
 
@@ -33,18 +33,18 @@ pub struct Providers {
 #[derive(Clone)]
 struct Stores {
     cluster: Store<ClusterProviderConfig>,
-    /// Where the Secrets of cluster-scoped provider configs lie.
+    /// The namespace of the Secrets of cluster-scoped provider configs.
     operator_namespace: String,
 }
 
 impl Stores {
-    /// All that can be decoded.
+    /// All provider configs that can be decoded.
     fn all(&self) -> Vec<ProviderConfig> {
         let read = |provider: &Arc<ClusterProviderConfig>| provider.read(&self.operator_namespace).ok();
         self.cluster.state().iter().filter_map(read).collect()
     }
 
-    /// The one of this key, where there is one; or why it cannot be decoded.
+    /// The provider config with this key, if it exists, or why it cannot be decoded.
     fn find(
         &self,
         ProviderConfigKey { kind, name, .. }: &ProviderConfigKey,
@@ -60,7 +60,7 @@ impl Stores {
 }
 
 impl Providers {
-    /// Starts to watch them. `changed` hears of each that has changed, or whose Secret has.
+    /// Starts the watches. `changed` is called when a provider config or its Secret changes.
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
@@ -109,7 +109,7 @@ impl Providers {
                 }
                 Err(Undecodable { why, .. }) => {
                     let key = provider.key();
-                    // What was meant for it before may not be meant for it now.
+                    // The previous token may not be meant for the endpoint, tenant or realm that it names now.
                     kept.forget(&key);
                     tracing::warn!(
                         kind = key.kind.as_str(),
@@ -128,12 +128,12 @@ impl Providers {
         watches.spawn(watch(api, report, writer, applied, move |_| gone()));
     }
 
-    /// Waits until all that there are are known.
+    /// Waits until all provider configs are synced.
     pub async fn synced(&self) {
         synced(&self.stores.cluster).await;
     }
 
-    /// When the tokens that are in use expire, where they tell: with their provider configs.
+    /// The expiration times of the tokens in use, with their provider configs. Tokens without one are omitted.
     pub fn token_expirations(&self) -> Vec<(ProviderConfigKey, Timestamp)> {
         let known = |provider: ProviderConfig| {
             let token = secret::token(self.secrets.known(&provider.secret)?, &provider).ok()?;
@@ -142,7 +142,7 @@ impl Providers {
         self.stores.all().into_iter().filter_map(known).collect()
     }
 
-    /// Tells, once, that credentials are used which are gone: `why` says how.
+    /// Logs, once, that deleted credentials are used. `why` says what is missing.
     pub(super) fn tell_of_use(&self, provider: &ProviderConfigKey, why: &Failure) {
         if self.last_seen.tells_of_use(provider) {
             tracing::warn!(
@@ -174,11 +174,11 @@ impl Providers {
     }
 }
 
-/// Credentials that are missing.
+/// Missing credentials.
 pub(super) struct Missing {
     /// What is missing.
     pub(super) why: Failure,
-    /// What they were, where they are gone: by these nothing new may be made or sent.
+    /// The last known ones, if they were deleted. They must not be used to create or send anything.
     pub(super) last: Option<Credentials>,
 }
 
@@ -199,7 +199,7 @@ fn not_decodable(provider: &ProviderConfigKey, what: &str) -> Failure {
     )
 }
 
-/// Keeps the token of `provider`, where it is in what was seen of its Secret.
+/// Stores the token of `provider`, if the observed Secret contains it.
 fn keep(last_seen: &LastSeen, provider: ProviderConfig, seen: Seen) {
     if let Ok(token) = secret::token(seen, &provider) {
         last_seen.keep(Credentials { provider, token });

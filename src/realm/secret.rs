@@ -1,4 +1,4 @@
-//! The token, out of its Secret.
+//! Reads the token from its Secret.
 
 use super::provider_config::ProviderConfig;
 use crate::api::Reason;
@@ -6,7 +6,7 @@ use crate::beyond_identity::ApiToken;
 use crate::kubernetes::secrets::Seen;
 use crate::reconcile::Failure;
 
-/// Whether `seen` is a Secret that is gone, or one whose `key` is.
+/// Whether the Secret or its `key` is deleted, according to `seen`.
 pub(super) fn is_gone(seen: &Seen, key: &str) -> bool {
     match seen {
         Seen::Present(data) => !data.contains_key(key),
@@ -15,7 +15,7 @@ pub(super) fn is_gone(seen: &Seen, key: &str) -> bool {
     }
 }
 
-/// The token of `provider`, in what was seen of its Secret.
+/// Returns the token of `provider` from the observed Secret.
 pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, Failure> {
     let ProviderConfig { key: provider, secret, secret_key: key, .. } = provider;
     let (namespace, name) = (secret.namespace.as_deref().unwrap_or_default(), &secret.name);

@@ -1,17 +1,17 @@
-//! What people ask of an object by its annotations, whatever its kind. Pure.
+//! Annotation actions of an object of any kind. Pure.
 
 use kube::{Resource, ResourceExt};
 
 use crate::api::{HasStatus, PAUSED, RECONCILE_REQUESTED_AT, text};
 
-/// Whether all work on the object is to stop. Nothing but exactly `true` says so: a typo must not look like a pause to the
-/// one who made it, and the condition is there only where it is one.
+/// Whether the object is paused. Only the exact value `true` pauses it. A typo does not, and the missing condition
+/// shows the user that it does not.
 pub fn is_paused(object: &impl Resource) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// The look that is asked for and was not made yet: any value other than the one that was handled last, as the status can
-/// hold it.
+/// The requested reconcile that is not handled yet: any annotation value other than the last handled one, in the form
+/// that the status can store.
 pub fn look_asked_for(object: &(impl Resource + HasStatus)) -> Option<String> {
     let asked = text::status_text(object.annotations().get(RECONCILE_REQUESTED_AT)?);
     (object.last_handled_reconcile_at() != Some(asked.as_str())).then_some(asked)

@@ -1,4 +1,4 @@
-//! What all reconciles of a kind in a process share.
+//! The context that all reconciles of a kind in a process share.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use super::local_state::LocalStates;
 use super::options::Options;
 use super::ports::Environment;
 
-/// What all reconciles of a kind in a process share.
+/// The context that all reconciles of a kind in a process share.
 pub struct Context<K: Kind, B> {
-    /// The way to the world outside.
+    /// The Kubernetes API and the remote service.
     pub backend: Arc<B>,
-    /// Time, chance, leave to act.
+    /// Time, randomness, and permission to write.
     pub environment: Arc<dyn Environment>,
-    /// What the kind's objects know of each other.
+    /// The state that the objects of the kind share.
     pub shared: Arc<K::Shared>,
-    /// What is remembered of each object.
+    /// The local states of the objects.
     pub local_states: LocalStates<K>,
-    /// How the operator is to run.
+    /// The configuration of reconciles.
     pub options: Options,
 }

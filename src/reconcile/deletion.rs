@@ -1,4 +1,5 @@
-//! What a wait means to an object that is being deleted: the deletion waits, or gives up what only a person could mend.
+//! How a wait affects a deletion: it delays the deletion. A problem that needs a user to act delays it only for the
+//! grace period.
 
 use super::rules::{PlanInput, Rules};
 use super::step::Step;
@@ -6,9 +7,9 @@ use super::{Left, Until, Wait};
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
 
-/// Says of a wait that it holds up the deletion, since `what` is still to be done; any other step stays as it is. What
-/// somebody would have to mend holds the deletion up only for the grace period: after that the object is let go, and what it
-/// leaves is told.
+/// Turns a wait into one that delays the deletion, because `what` is still to be done; any other step stays the same. A
+/// problem that needs a user to act delays the deletion only for the grace period. After that the finalizer is removed,
+/// and an event reports the leftover.
 pub fn held_up<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) -> Step<K> {
     let Step::Wait(Wait { say: Some(phase), until, .. }) = step else { return step };
     if let Phase::Deleting { .. } = phase {

@@ -1,19 +1,19 @@
-//! A call that may have been carried out: when to look for its effect, and when it is sure that there is none.
+//! A call in doubt: when to list its effect, and when its absence is certain.
 
 use std::time::Duration;
 
-/// What to do when a list, asked for at a certain age of the write-ahead record, did not show the effect.
+/// What to do when a list does not show the effect, requested at a certain age of the write-ahead record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
-    /// It may still show: list again after this time.
+    /// The effect may still appear: list again after this delay.
     LookAgainIn(Duration),
-    /// It was not carried out, and will not be.
+    /// The call was not carried out, and never will be.
     Never,
 }
 
-/// Judges a list that shows no effect. `age` is how long this process had known the record when it asked for
-/// the list; the call can run for `timeout` after the record was written, and `settle` is the longest that an
-/// effect may come late or a list lag behind it.
+/// Judges a list that shows no effect. `age` is how long this process had known the record when it requested the list.
+/// The call can run for `timeout` after the write of the record. `settle` is the longest delay of an effect, or of a
+/// list behind it.
 pub fn absent(age: Duration, timeout: Duration, settle: Duration) -> Absent {
     let settled = timeout.saturating_add(settle);
     if age >= settled {

@@ -1,16 +1,16 @@
-//! What is known of something outside: nothing yet, a value, or that it could not be learned.
+//! A fact about remote state: unknown, known, or failed to fetch.
 
 use super::failure::Failure;
 
-/// A fact that a plan may ask for.
+/// A fact that a plan may require.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Fact<T> {
-    /// Nobody has asked yet.
+    /// Not fetched yet.
     #[default]
     Unknown,
-    /// This is so.
+    /// Fetched, with this value.
     Known(T),
-    /// It was asked for, and could not be learned.
+    /// The fetch failed.
     Failed(Failure),
 }
 

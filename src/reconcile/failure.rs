@@ -1,66 +1,66 @@
-//! Why something could not be fetched or done: its kind says what the planner does about it, its reason and sentence are for
-//! people, and no rule goes by those.
+//! Why a fetch or an action failed. The planner acts on the kind of a failure only. Its reason and message are for
+//! users.
 
 use std::time::Duration;
 
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
 
-/// What can be done about a failure.
+/// How a failure can be resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The service asked for fewer calls: the object waits for its turn.
+    /// The service limits the request rate: the object waits for its turn.
     RateLimited,
-    /// It comes right by itself: an outage, a call that was not made.
+    /// It resolves by itself: an outage, or a call that was not made.
     Transient,
-    /// It comes right when somebody acts elsewhere, without a change of the object.
+    /// It resolves when a user acts elsewhere, without a change of the object.
     Blocked,
-    /// Only a change of the object can mend it.
+    /// Only a change of the object resolves it.
     Refused,
-    /// The provider config leads to another realm or endpoint than the object belongs to.
+    /// The provider config points to another realm or endpoint than the one the object belongs to.
     Mismatch,
 }
 
 /// A failure.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// What can be done about it.
+    /// How it can be resolved.
     pub kind: FailureKind,
-    /// The reason and the sentence, for people.
+    /// The reason and the message, for users.
     pub why: Why,
-    /// How long the other side asked to be left alone.
+    /// The delay before a retry that the other side asked for.
     pub after: Option<Duration>,
 }
 
 impl Failure {
-    /// A failure of which the other side did not say how long to leave it alone.
+    /// A failure without a requested retry delay.
     pub fn new(kind: FailureKind, reason: Reason, message: impl AsRef<str>) -> Self {
         Self { kind, why: why(reason, message), after: None }
     }
 
-    /// Somebody has to act elsewhere.
+    /// A failure that a user must resolve elsewhere.
     pub fn blocked(reason: Reason, message: impl AsRef<str>) -> Self {
         Self::new(FailureKind::Blocked, reason, message)
     }
 
-    /// It comes right by itself.
+    /// A failure that resolves by itself.
     pub fn transient(reason: Reason, message: impl AsRef<str>) -> Self {
         Self::new(FailureKind::Transient, reason, message)
     }
 
-    /// Only a change of the object mends it.
+    /// A failure that only a change of the object resolves.
     pub fn refused(reason: Reason, message: impl AsRef<str>) -> Self {
         Self::new(FailureKind::Refused, reason, message)
     }
 
-    /// The object has to wait for its turn to call the service, which asked to be left alone for `after`.
+    /// The object waits for its turn to call the service, which asked for a delay of `after`.
     pub fn not_its_turn(after: Duration) -> Self {
         let message = "The service limits the request rate of the tenant; this object is queued until it may send \
                        requests";
         Self { after: Some(after), ..Self::new(FailureKind::RateLimited, Reason::RateLimited, message) }
     }
 
-    /// The phase of an object that it keeps from getting on.
+    /// The phase of an object with this failure.
     pub fn phase(&self) -> Phase {
         let why = self.why.clone();
         match self.kind {

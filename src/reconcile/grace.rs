@@ -1,6 +1,6 @@
-//! The grace period: what could come right without a change of the object is in progress for a while, and
-//! stalled from then on. Since when, is kept in status, so that a restart does not begin anew. Time goes by
-//! [`steady`](super::Environment::steady) here.
+//! The grace period: a problem that can be resolved without a change of the object is Reconciling at first, and Stalled
+//! after the period. Its start is in the status, so a restart does not restart it. Time is that of
+//! [`steady`](super::Environment::steady).
 
 use std::time::Duration;
 
@@ -8,16 +8,15 @@ use jiff::Timestamp;
 
 use crate::api::Phase;
 
-/// Since when something is owed that could come right by itself, now that `phase` is said; `before` is what the
-/// status has.
+/// When the current recoverable problem began, now that `phase` is set; `before` is the value in the status.
 pub fn failing_since(phase: &Phase, before: Option<&str>, now: Timestamp) -> Option<String> {
     match phase {
         Phase::Blocked(_) | Phase::Deleting { blocked: true, .. } => {
-            // What a person wrote there may be no time, and a clock that was wrong one to come; begin anew.
+            // A user may have written an invalid time, and a wrong clock a future one: start anew.
             let known = before.filter(|since| since.parse::<Timestamp>().is_ok_and(|since| since <= now));
             Some(known.map_or_else(|| now.to_string(), str::to_owned))
         }
-        // An outage in between mends nothing.
+        // An outage in between resolves nothing.
         Phase::AtWork(_) | Phase::InDoubt(_) | Phase::Deleting { blocked: false, .. } => before.map(str::to_owned),
         Phase::Refused(_)
         | Phase::Available(_)
@@ -30,13 +29,13 @@ pub fn failing_since(phase: &Phase, before: Option<&str>, now: Timestamp) -> Opt
     }
 }
 
-/// Whether the grace period is over that began at `since`.
+/// Whether the grace period that began at `since` is over.
 pub fn is_over(since: Option<&str>, grace: Duration, now: Timestamp) -> bool {
     let since = since.and_then(|since| since.parse::<Timestamp>().ok());
     since.is_some_and(|since| Duration::try_from(now.duration_since(since)).is_ok_and(|elapsed| elapsed >= grace))
 }
 
-/// How much is left of the grace period that began at `since`, and not before `earliest`: all of it where it has not begun.
+/// The rest of the grace period that began at `since`, and not before `earliest`; all of it if it has not begun.
 pub fn left(since: Option<&str>, earliest: Option<Timestamp>, grace: Duration, now: Timestamp) -> Duration {
     let since =
         since.and_then(|since| since.parse::<Timestamp>().ok()).map(|since| since.max(earliest.unwrap_or(since)));

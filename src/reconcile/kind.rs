@@ -1,4 +1,4 @@
-//! The types of a kind. Its rules are its [`Rules`](super::Rules), what it does to the world outside is its
+//! The types of a kind. Its rules are in [`Rules`](super::Rules), its side effects in
 //! [`Reconciler`](super::Reconciler).
 
 use std::fmt::Debug;
@@ -22,38 +22,38 @@ pub trait Kind:
     + Sync
     + 'static
 {
-    /// Which kind it is.
+    /// The name of the kind.
     const NAME: KindName;
 
-    /// What its spec and its metadata ask for.
+    /// The desired state, from its spec and metadata.
     type Desired: Clone + Debug + PartialEq + Send + Sync;
-    /// What is known of it besides, in one reconcile.
+    /// The facts observed in one reconcile.
     type Observed: Debug + Default + Send + Sync;
-    /// What can be fetched for it from outside.
+    /// A query for remote facts.
     type Query: Clone + Debug + PartialEq + Send + Sync;
-    /// What can be written into its status.
+    /// A change of its status.
     type Change: Clone + Debug + PartialEq + Send + Sync;
-    /// What only this kind does.
+    /// An action that only this kind has.
     type Action: Clone + Debug + PartialEq + Send + Sync;
-    /// What the call of its write-ahead record makes.
+    /// The result of the call of its write-ahead record.
     type Created: Clone + Debug + PartialEq + Send + Sync;
-    /// What all objects of the kind share in a process.
+    /// The state that all objects of the kind share in a process.
     type Shared: Send + Sync;
-    /// What that says of one object.
+    /// What the shared state reports for one object.
     type Published: Copy + Send;
 
-    /// What a process remembers of one object between two reconciles, beside what it remembers of all.
+    /// The local state of one object that is specific to the kind.
     type LocalState: Clone + Debug + Default + Send;
 
-    /// What it asks for.
+    /// The desired state.
     fn desired(&self, options: &Options) -> Self::Desired;
-    /// The part of what it asks for that all kinds have.
+    /// The part of the desired state that all kinds share.
     fn lifecycle(desired: &Self::Desired) -> &Lifecycle;
-    /// The remote object that a status names.
+    /// The id of the remote object in a status.
     fn remote_id(status: &Self::Status) -> Option<&str>;
-    /// The realm that a status names.
+    /// The realm recorded in a status.
     fn recorded_realm(status: &Self::Status) -> Option<RealmIds>;
-    /// Forgets what would put off a reconcile that somebody asks for.
+    /// Clears what would delay a requested reconcile.
     fn retry_now(_: &mut Self::LocalState) {}
 }
 

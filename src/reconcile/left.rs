@@ -1,10 +1,10 @@
-//! What is left on the remote side when an object is let go.
+//! What remains on the remote side after the finalizer is removed.
 
-/// What is left on the remote side when an object is let go.
+/// What remains on the remote side after the finalizer is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// It is to stay there.
+    /// Retained as requested.
     Kept(String),
-    /// It should have gone, and could not be removed.
+    /// Left over: it should have been removed, and could not be.
     Behind(String),
 }

@@ -1,29 +1,29 @@
-//! What objects of every kind ask for. Pure.
+//! The part of the desired state that all kinds share. Pure.
 
 use jiff::Timestamp;
 
 use super::annotations;
 use crate::api::HasStatus;
 
-/// What an object asks for, whatever its kind.
+/// The part of the desired state that all kinds share.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lifecycle {
     /// The generation of the spec.
     pub generation: i64,
-    /// Whether an annotation has stopped all work on it.
+    /// Whether the object is paused by annotation.
     pub paused: bool,
-    /// Since when the object is being deleted, if it is.
+    /// The deletion timestamp, if the object is being deleted.
     pub deleted_at: Option<Timestamp>,
-    /// Whether what it stands for stays when it is deleted.
+    /// Whether a deletion keeps the remote resources.
     pub orphan: bool,
-    /// The reconcile that somebody asked for, and that was not made yet.
+    /// The requested reconcile that is not handled yet.
     pub reconcile_requested: Option<String>,
-    /// Why this version cannot decode the spec, if it cannot. Nothing else of the spec counts then but for a deletion.
+    /// Why this version cannot decode the spec; `None` if it can. An undecodable spec counts for a deletion only.
     pub undecodable: Option<String>,
 }
 
 impl Lifecycle {
-    /// What `object` asks for. `orphan` is what its deletion policy says, `undecodable` why its spec cannot be decoded.
+    /// Reads it from `object`. `orphan` comes from its deletion policy; `undecodable` is the decode error of its spec.
     pub fn of(object: &(impl kube::Resource + HasStatus), orphan: bool, undecodable: Option<&str>) -> Self {
         Self {
             generation: object.meta().generation.unwrap_or_default(),

@@ -1,5 +1,8 @@
-//! What this process remembers of each object between two looks. Nothing here is needed for safety: a
-//! restart forgets it all, and begins every wait anew.
+//! The state of each object that this process keeps between two reconciles.
+//!
+//! A reconcile gets a [`LocalState`] from [`LocalStates`], changes it, and inserts it at its end; the watch removes it
+//! with the object. It holds backoff counters, the last poll, refused writes, and the ages of the write-ahead record
+//! and the remote object. Nothing here is needed for safety: a restart loses it, and starts every wait anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,65 +16,65 @@ use super::left::Left;
 use super::times::RETRY_REFUSED_WRITE;
 use super::unwritable::Unwritable;
 
-/// What is remembered of one object.
+/// The local state of one object.
 #[derive(Clone, Debug)]
 pub struct LocalState<K: Kind> {
-    /// What only its kind remembers.
+    /// The part that is specific to the kind.
     pub own: K::LocalState,
-    /// Failures in a row, for the backoff.
+    /// Consecutive failures, for the backoff.
     pub failures: u32,
-    /// Looks in a row in which somebody else wrote first.
+    /// Consecutive reconciles that ended in a conflict.
     pub overtaken: u32,
-    /// The last poll of the remote object that was answered.
+    /// The last poll of the remote object that got an answer.
     poll: Option<Poll>,
-    /// The write-ahead record that was seen first, and when.
+    /// The id of the last write-ahead record, and when this process first saw it.
     doubt: Option<(String, Instant)>,
-    /// The remote object that the status names, and since when it has been known.
+    /// The id of the last remote object in the status, and when this process first saw it.
     in_status: Option<(String, Instant)>,
-    /// Since when writes of the operator's are refused or not stored whole, and why the last one was.
+    /// The operator's writes that were refused or not stored completely.
     refused_writes: Option<RefusedWrites>,
-    /// The value of the annotation by which somebody asked for a look last.
+    /// The last value of the annotation that requested a reconcile.
     heeded: Option<String>,
-    /// What was told of what is left of an object whose finalizer is to go.
+    /// The leftover that the last event reported, for an object whose finalizer is about to be removed.
     pub told: Option<Left>,
-    /// The record for which the service answered with a refusal that may yet have had an effect.
+    /// The last refusal by the service that may still have had an effect.
     pub refusal: Option<Refusal>,
 }
 
-/// Writes that were refused or not stored whole.
+/// Writes that were refused or not stored completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedWrites {
-    /// When the first one was.
+    /// The time of the first one.
     pub since: Instant,
-    /// When the last one was.
+    /// The time of the last one.
     pub last: Instant,
-    /// Why the last one was.
+    /// The reason of the last one.
     pub why: String,
-    /// Whether it was accepted, and not stored whole.
+    /// Whether the last one was accepted but not stored completely.
     pub not_stored: bool,
 }
 
-/// A refusal that may yet have had an effect.
+/// A refusal that may still have had an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The id of the write-ahead record.
     pub record_id: String,
     /// The generation of the spec that was refused.
     pub generation: i64,
-    /// What the service said.
+    /// The message of the service.
     pub said: String,
 }
 
-/// A poll of the remote object that was answered.
+/// A poll of the remote object that got an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poll {
     /// The id of the remote object.
     pub of: String,
-    /// For which generation of the spec.
+    /// The generation of the spec at the time of the poll.
     pub generation: i64,
-    /// Whether the remote object was there.
+    /// Whether the remote object existed.
     pub found: bool,
-    /// When it is polled next; `None`: when something changes.
+    /// When the next poll is due; `None`: on a change.
     pub next_poll_at: Option<Instant>,
 }
 
@@ -93,8 +96,8 @@ impl<K: Kind> Default for LocalState<K> {
 }
 
 impl<K: Kind> LocalState<K> {
-    /// What the service said when it refused what stands in the record `record_id`, or where none stands what the
-    /// spec of this generation asks for.
+    /// The message with which the service refused the call of the record `record_id`. Without a record, it is the
+    /// message for the spec of this generation.
     pub fn refusal(&self, record_id: Option<&str>, generation: i64) -> Option<String> {
         let refusal = self.refusal.as_ref()?;
         let concerns = match record_id {
@@ -104,23 +107,23 @@ impl<K: Kind> LocalState<K> {
         concerns.then(|| refusal.said.clone())
     }
 
-    /// Remembers a poll.
+    /// Sets the last poll.
     pub fn polled(&mut self, poll: Poll) {
         self.poll = Some(poll);
     }
 
-    /// The last poll, where it was of this remote object: somebody may have edited the id in status since.
+    /// The last poll, if it was of this remote object. The id in the status may have been edited since.
     pub fn poll_of(&self, id: Option<&str>) -> Option<&Poll> {
         self.poll.as_ref().filter(|poll| Some(poll.of.as_str()) == id)
     }
 
-    /// The remote side is polled anew.
+    /// Discards the last poll, so that the remote object is polled again.
     pub fn forget_poll(&mut self) {
         self.poll = None;
     }
 
-    /// Somebody asks for a look now, by this value of an annotation: forgets what would put one off. Once for each value:
-    /// that it was handled may not be writable, and would then be asked for at every look.
+    /// Applies the reconcile request with this annotation value: clears the state that would delay a reconcile. Each
+    /// value counts once: where the status cannot be written, the same value is still present at every reconcile.
     pub fn look_now(&mut self, asked: &str) {
         if self.heeded.as_deref() == Some(asked) {
             return;
@@ -131,7 +134,8 @@ impl<K: Kind> LocalState<K> {
         K::retry_now(&mut self.own);
     }
 
-    /// A write of the operator's was refused, or was `not_stored` whole, as `why` says. Answers whether that is news.
+    /// Remembers a write that was refused, or was `not_stored` completely, for the reason `why`. Returns whether the
+    /// reason is new.
     pub fn write_refused(&mut self, why: &str, not_stored: bool, now: Instant) -> bool {
         let before = self.refused_writes.take();
         let is_news = before.as_ref().is_none_or(|before| before.why != why);
@@ -140,17 +144,17 @@ impl<K: Kind> LocalState<K> {
         is_news
     }
 
-    /// What the operator wrote was stored.
+    /// Clears the refused writes after a write was stored.
     pub fn write_stored(&mut self) {
         self.refused_writes = None;
     }
 
-    /// For how long writes of the operator's have been refused or not stored whole.
+    /// How long the operator's writes have been refused or not stored completely.
     pub fn refused_for(&self, now: Instant) -> Option<Duration> {
         self.refused_writes.as_ref().map(|writes| now.saturating_duration_since(writes.since))
     }
 
-    /// Whether it is too early to try again a write that was refused or not stored whole.
+    /// Why a write that was refused or not stored completely is not retried yet; `None` if it may be.
     pub fn unwritable(&self, resync: Duration, deleting: bool, now: Instant) -> Option<Unwritable> {
         let RefusedWrites { last, why, not_stored, .. } = self.refused_writes.as_ref()?;
         let retry = match (deleting, not_stored) {
@@ -162,13 +166,13 @@ impl<K: Kind> LocalState<K> {
         (!retry_in.is_zero()).then(|| Unwritable { why: why.clone(), retry_in })
     }
 
-    /// This write-ahead record was seen: from now on its age counts, unless it does already. A restart makes that longer, never
+    /// Starts the age of this write-ahead record, unless it has started already. A restart makes the wait longer, never
     /// shorter.
     pub fn note_record(&mut self, id: Option<&str>, now: Instant) {
         first_seen(&mut self.doubt, id, now);
     }
 
-    /// The status names this remote object: from now on counts how long that has been known, unless it does already.
+    /// Starts the age of the remote object in the status, unless it has started already.
     pub fn note_remote(&mut self, id: Option<&str>, now: Instant) {
         first_seen(&mut self.in_status, id, now);
     }
@@ -178,7 +182,7 @@ impl<K: Kind> LocalState<K> {
         known_for(&self.doubt, id, now)
     }
 
-    /// How long this process has known the remote object that the status names.
+    /// How long this process has known the remote object `id`, if the status names it.
     pub fn remote_known_for(&self, id: &str, now: Instant) -> Duration {
         known_for(&self.in_status, id, now)
     }
@@ -196,7 +200,7 @@ fn known_for(seen: &Option<(String, Instant)>, id: &str, now: Instant) -> Durati
     seen.as_ref().filter(|(known, _)| known == id).map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
 }
 
-/// The local_states of all objects of a kind, by uid. A clone is the same local_states.
+/// The local states of all objects of a kind, by uid. Clones share the same map.
 #[derive(Debug)]
 pub struct LocalStates<K: Kind>(Arc<Mutex<HashMap<String, LocalState<K>>>>);
 
@@ -213,18 +217,18 @@ impl<K: Kind> Clone for LocalStates<K> {
 }
 
 impl<K: Kind> LocalStates<K> {
-    /// The local state of one object. A controller looks at an object in one place at a time, so what is taken
-    /// here and put back with [`LocalStates::keep`] cannot be overtaken.
+    /// The local state of one object. A controller runs one reconcile of an object at a time, so no other writer
+    /// intervenes before [`LocalStates::insert`].
     pub fn get(&self, uid: &str) -> LocalState<K> {
         self.lock().get(uid).cloned().unwrap_or_default()
     }
 
-    /// Puts the local state of one object back, unless the object is gone: `is_there` says whether the cache still has it,
-    /// under this uid.
+    /// Stores the local state of one object, unless the object is deleted. `is_there` returns whether the cache still
+    /// has the object under this uid.
     ///
-    /// An object that is gone is not brought back. The watch takes it out of the cache first, and calls
-    /// [`LocalStates::remove`] afterwards. Here the cache is asked under the lock that `remove` takes, too: so either it
-    /// has the object no more, and nothing is kept, or `remove` is still to come, and takes out what is kept.
+    /// The state of a deleted object must not reappear. The watch removes the object from the cache first, and then
+    /// calls [`LocalStates::remove`]. This method reads the cache under the lock that `remove` takes. So either the
+    /// cache no longer has the object and nothing is stored, or `remove` follows and deletes what is stored.
     pub fn insert(&self, uid: &str, local_state: LocalState<K>, is_there: impl FnOnce() -> bool) {
         let mut local_states = self.lock();
         if is_there() {
@@ -234,7 +238,7 @@ impl<K: Kind> LocalStates<K> {
         }
     }
 
-    /// Forgets an object that is gone. The watch calls it when the cache has the object no more.
+    /// Removes the state of a deleted object. The watch calls it after the cache has dropped the object.
     pub fn remove(&self, uid: &str) {
         self.lock().remove(uid);
     }

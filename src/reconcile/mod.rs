@@ -1,5 +1,5 @@
-//! What the loops of all kinds share: the ports they await, the reconcile itself and its planner, the object in hand, the
-//! write-ahead record, what is known so far, what is remembered between two reconciles, and what people ask by annotations.
+//! What the reconcile loops of all kinds share: the ports, the reconciler and its planner, the object handle, the
+//! write-ahead record, the local state of each object, and the annotation actions.
 
 pub mod annotations;
 pub mod context;

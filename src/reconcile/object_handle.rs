@@ -1,5 +1,9 @@
-//! The object in hand during one look: read, written under its resourceVersion, and never older than what
-//! this look itself wrote.
+//! The handle of one object during one reconcile.
+//!
+//! It starts with the object from the watch cache, and every read or write replaces it with what the API server
+//! returned. Status writes carry the resourceVersion, so they never overwrite another writer. The handle also sets
+//! conditions, emits events, writes write-ahead records and removes the finalizer. A status that the API server stores
+//! only in part is an error, and [`ObjectHandle::record_saying`] reverts it.
 
 mod conditions;
 mod finalize;
@@ -24,41 +28,41 @@ use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
 use crate::beyond_identity::TraceId;
 
-/// How often a change is tried again when its write met another one, or got no answer.
+/// Maximum number of writes of one change, in the face of conflicts and missing answers.
 const WRITES: usize = 5;
 
-/// The object in hand.
+/// The handle of one object during one reconcile.
 pub struct ObjectHandle<'a, K, O> {
     objects: &'a O,
     environment: &'a dyn Environment,
     object: K,
-    /// How long what could come right by itself is in progress, before it is stalled.
+    /// How long a recoverable problem is reported as Reconciling before it becomes Stalled.
     grace: Duration,
-    /// What is said beside any phase: why something cannot be revoked.
+    /// The condition `RevokeRefused`, which is set beside any phase: why a link cannot be revoked.
     revoke_refused: Option<Why>,
-    /// Whether it came from the API server in this look, not from the watch cache.
+    /// Whether the object was read from the API server in this reconcile, not from the watch cache.
     fresh: bool,
-    /// Whether there is nothing more to do with it: it is gone, or was let go.
+    /// Whether the object is deleted or its finalizer is removed, so no work is left.
     gone: bool,
 }
 
-/// Why a look cannot go on.
+/// Why a reconcile cannot continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Interrupted {
-    /// Somebody else wrote first: start over.
+    /// Another writer was first: the reconcile starts over.
     Conflict,
-    /// The API server refused a write: the sentence says why.
+    /// The API server refused a write, for this reason.
     Refused(String),
-    /// The API server accepted a status and did not store all of it: the sentence says what, and the remedy.
+    /// The API server accepted a status but did not store all of it. The message names the fields and the remedy.
     NotStored(String),
-    /// The API server refused what was to be said at the end of a look, which is made again when `until` says.
+    /// The API server refused the conditions at the end of a reconcile, which repeats as `until` requires.
     Unsaid {
-        /// Why.
+        /// The reason.
         why: String,
-        /// When to look again.
+        /// When to reconcile again.
         until: Until,
     },
-    /// The Kubernetes API did not do what was asked; the sentence says why.
+    /// A request to the Kubernetes API failed, for this reason.
     Failed(String),
 }
 
@@ -67,12 +71,12 @@ where
     K: kube::Resource<DynamicType = ()> + HasStatus,
     O: Objects<K>,
 {
-    /// Takes an object from the watch cache into hand.
+    /// A handle of an object from the watch cache.
     pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
         Self { objects, environment, object, grace, revoke_refused: None, fresh: false, gone: false }
     }
 
-    /// From now on says that something cannot be revoked, or does not say it any more.
+    /// Sets or clears the reason of the condition `RevokeRefused` for later writes.
     pub fn set_revoke_refused(&mut self, why: Option<Why>) {
         self.revoke_refused = why;
     }
@@ -82,23 +86,24 @@ where
         &self.object
     }
 
-    /// Whether it came from the API server in this look.
+    /// Whether the object was read from the API server in this reconcile.
     pub fn fresh(&self) -> bool {
         self.fresh
     }
 
-    /// Whether there is nothing more to do with the object: it is gone, or was let go.
+    /// Whether the object is deleted or its finalizer is removed, so no work is left.
     pub fn is_gone(&self) -> bool {
         self.gone
     }
 
-    /// Whether the finalizer stands.
+    /// Whether the object has the operator's finalizer.
     pub fn has_finalizer(&self) -> bool {
         self.object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
     }
 
-    /// How much is left of the grace period of what is blocked. That of a deletion begins with it, if not later; and where
-    /// the status cannot be written, it counts from the first refused write, `refused_for` ago, but not from before the deletion.
+    /// The rest of the grace period of a blocked object. The grace period of a deletion starts no earlier than the
+    /// deletion. Where the status cannot be written, it counts from the first refused write, `refused_for` ago, but not
+    /// from before the deletion.
     pub fn patience(&self, deleted_at: Option<Timestamp>, refused_for: Option<Duration>) -> Duration {
         let now = self.environment.steady();
         let left = grace::left(self.object.failing_since(), deleted_at, self.grace, now);
@@ -111,7 +116,7 @@ where
     pub async fn refresh(&mut self) -> Result<(), Interrupted> {
         let (namespace, name) = (self.object.namespace().unwrap_or_default(), self.object.name_any());
         match self.objects.read(&namespace, &name).await {
-            // Another object under the same name is not this one: its own look will come.
+            // Another object of the same name has its own reconcile.
             Ok(Some(object)) if object.uid() == self.object.uid() => {
                 self.hold(object);
                 Ok(())
@@ -124,8 +129,8 @@ where
         }
     }
 
-    /// A write was not carried out. That the object is gone is no error: there is nothing more to do with it. But only a read
-    /// says so: a 404 to a write may be about something else, such as a definition that is being replaced.
+    /// Handles a failed write. A deleted object is not an error, as no work is left for it. Only a read proves the
+    /// deletion: a 404 to a write may have another cause, such as a CustomResourceDefinition that is being replaced.
     async fn not_written(&mut self, error: WriteError) -> Result<(), Interrupted> {
         match error {
             WriteError::NotFound => {
@@ -141,7 +146,7 @@ where
         }
     }
 
-    /// Adds the finalizer, or takes it off.
+    /// Adds or removes the finalizer.
     pub async fn set_finalizer(&mut self, present: bool) -> Result<(), Interrupted> {
         match self.objects.set_finalizer(&self.object, present).await {
             Ok(object) => self.hold(object),
@@ -150,10 +155,10 @@ where
         Ok(())
     }
 
-    /// Applies `change` to the object and writes its status; after a conflict, or without an answer, to the
-    /// object as it is then, until `change` says with `false` that it does not apply any more. A change that
-    /// changes nothing is not written, and one that is not stored whole is taken back. Answers whether it applied, which it
-    /// does not to an object that is gone.
+    /// Applies `change` to the object and writes its status. After a conflict, or without an answer, it reads the
+    /// object and applies `change` again, until `change` returns `false` because it no longer applies. A change without
+    /// an effect is not written, and a change that is not stored completely is reverted. Returns whether the change
+    /// applied; it never applies to a deleted object.
     async fn record(&mut self, change: impl Fn(&mut K) -> bool) -> Result<bool, Interrupted> {
         let mut tries = WRITES;
         loop {
@@ -179,8 +184,8 @@ where
         }
     }
 
-    /// A status was stored without these fields. What stood `before` is put back as a whole: a half of a conclusion, such as
-    /// one that has dropped the write-ahead record and not kept what came of it, would have the call made again.
+    /// Reverts a status that was stored without the `missing` fields, to the status `before`. Half a conclusion could
+    /// have lost the write-ahead record without storing the outcome of its call, and the call would be made again.
     async fn take_back(&mut self, before: &K, missing: &[String]) -> Interrupted {
         let half = self.object.clone();
         for _ in 0..WRITES {
@@ -198,7 +203,7 @@ where
             let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_))
                 && self.refresh().await.is_ok()
                 && !self.gone;
-            // Who has changed something else, such as an annotation, has left the half where it is.
+            // A writer that changed something else, such as an annotation, has not reverted the half.
             if !again || !half.not_stored_in(&self.object).is_empty() {
                 break;
             }
@@ -206,10 +211,10 @@ where
         not_stored::<K>(missing)
     }
 
-    /// Ends a look by a wait: says what it says, where that changes anything, and that the look was made which
-    /// somebody asked for. A wait that says nothing leaves the conditions as they are, and only brings the observed
-    /// generation up to date. What was planned for an older version is not said of a newer one: after a conflict the
-    /// object is read again, and `false` says that the look has to go on.
+    /// Ends a reconcile: sets conditions where that changes anything, and marks a requested reconcile as handled. A
+    /// wait without a phase leaves the conditions as they are, and only updates the observed generation. Conditions
+    /// planned for an older version are not set on a newer one: after a conflict the object is read again. `false` then
+    /// means that the reconcile must continue.
     pub async fn conclude(&mut self, wait: &Wait) -> Result<bool, Interrupted> {
         let mut looked_at = self.object.clone();
         let phase = wait.say.as_ref();
@@ -256,9 +261,9 @@ where
         Ok(true)
     }
 
-    /// Records `change` and says the phase that `phase` finds in what came of it, in one write. `None` says nothing
-    /// yet, so that an object of which nothing was ever said does not look as if it had been looked at. What is
-    /// said anew is told by an event, too. Answers whether the change applied.
+    /// Writes `change`, and the conditions of the phase that `phase` finds in the changed object, in one write. `None`
+    /// sets no conditions, so that an object without conditions does not appear reconciled. New conditions also emit an
+    /// event. Returns whether the change applied.
     pub async fn record_saying(
         &mut self,
         phase: impl Fn(&K) -> Option<Phase>,
@@ -269,7 +274,7 @@ where
         let applied = self
             .record(|object| {
                 let applies = change(object);
-                // Of a paused object nothing is said, though what has come out is written down.
+                // The outcome of a call is recorded on a paused object, but its conditions do not change.
                 if let Some(phase) = phase(object).filter(|_| applies && !annotations::is_paused(object)) {
                     voice.say(object, &phase);
                 }
@@ -284,7 +289,7 @@ where
         Ok(applied)
     }
 
-    /// A phase that was planned for the version in hand: nothing is said of a newer one.
+    /// A phase that was planned for the current generation. No conditions are set from it on a newer generation.
     pub fn planned(&self, phase: Option<Phase>) -> impl Fn(&K) -> Option<Phase> + use<K, O> {
         let generation = generation_of(&self.object);
         move |object| phase.clone().filter(|_| generation_of(object) == generation)
@@ -295,7 +300,7 @@ where
         self.publish(type_, phase.why());
     }
 
-    /// One log line and one event about what has happened.
+    /// Writes a log line and emits an event.
     pub fn tell(&self, type_: EventType, why: &Why) {
         debug_assert!(why.reason.shows(Shown::Event), "the registry of reasons knows no event {}", why.reason);
         self.publish(type_, why);
@@ -315,7 +320,7 @@ where
         }
     }
 
-    /// How a phase is said at this moment.
+    /// The inputs for setting conditions at this moment.
     fn voice(&self) -> Voice {
         let (now, steady) = (self.environment.now(), self.environment.steady());
         Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now, steady }
@@ -332,9 +337,9 @@ where
     K: kube::Resource<DynamicType = ()> + WritesAhead,
     O: Objects<K>,
 {
-    /// Writes `record` ahead, saying `phase`. Only where that write was answered, and all of it was stored, is there a
-    /// ticket: without an answer the record may stand, and the next read of the object tells; and a call under a record that
-    /// does not stand would be made again by whoever looks next. `None`: the object is gone.
+    /// Writes the write-ahead record `record`, with the conditions of `phase`. Only an answered and completely stored
+    /// write returns a ticket. Without an answer the record may exist, and the next read of the object decides. A call
+    /// under a record that does not exist would be repeated by the next reconcile. `None`: the object is deleted.
     pub async fn write_ahead(
         &mut self,
         record: K::Record,
@@ -356,13 +361,13 @@ where
         if !missing.is_empty() {
             return Err(not_stored::<K>(&missing));
         }
-        // No event: what comes of it is told at once.
+        // No event: the outcome of the call emits one at once.
         self.log(EventType::Normal, phase.why());
         Ok(Some(Ticket::for_written(record, begun)))
     }
 }
 
-/// How a phase is said.
+/// Sets conditions from a phase.
 struct Voice {
     grace: Duration,
     revoke_refused: Option<Why>,
@@ -371,7 +376,7 @@ struct Voice {
 }
 
 impl Voice {
-    /// Puts `phase` into the status, about the generation in hand.
+    /// Sets conditions from `phase`, for the generation of the object.
     fn say<K: kube::Resource + HasStatus>(&self, object: &mut K, phase: &Phase) {
         debug_assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
         let generation = generation_of(object);
@@ -383,7 +388,7 @@ impl Voice {
     }
 }
 
-/// Why a status that was accepted cannot be relied on.
+/// The error for a status that the API server accepted and stored only in part.
 fn not_stored<K: kube::Resource<DynamicType = ()>>(missing: &[String]) -> Interrupted {
     Interrupted::NotStored(format!(
         "The API server did not store {} as written, so nothing is sent or created; install the \
@@ -398,7 +403,7 @@ fn generation_of(object: &impl kube::Resource) -> i64 {
     object.meta().generation.unwrap_or_default()
 }
 
-/// What the object says of itself to people: status and reason of `Ready`, and whether it is stalled.
+/// The visible state of the object: status and reason of `Ready`, and whether it is stalled.
 fn spoken<K: HasStatus>(object: &K) -> Option<(String, String, bool)> {
     let ready = object.conditions().iter().find(|condition| condition.type_ == READY)?;
     Some((ready.status.clone(), ready.reason.clone(), is_stalled(object.conditions())))

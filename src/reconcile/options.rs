@@ -1,14 +1,14 @@
-//! How the operator is to run, as far as reconciles go by it.
+//! The configuration of reconciles.
 
 use super::times::Times;
 
-/// How the operator is to run, as far as reconciles go by it.
+/// The configuration of reconciles.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The cluster's name, part of the mark of every remote object.
+    /// The cluster's name, part of the ownership mark of every remote object.
     pub cluster: String,
-    /// Whether no deletion touches the remote side, whatever a deletion policy says.
+    /// Whether every deletion keeps its remote resources and ignores deletion policies.
     pub orphan_on_delete: bool,
-    /// The times to go by.
+    /// The durations that plans use.
     pub times: Times,
 }

@@ -1,22 +1,22 @@
-//! What came of a remote call: sorted by whether it was carried out, and what a failure means.
+//! The outcome of a remote call: whether it was carried out, and what its failure means.
 
 use super::failure::{Failure, FailureKind};
 use crate::api::{ProviderConfigRef, Reason};
 use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
 
-/// What came of a call that cannot be undone.
+/// The outcome of an irreversible call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome<T> {
     /// It was carried out, with this result.
     Done(T),
-    /// It was surely not carried out.
+    /// It was certainly not carried out.
     NotDone(Failure),
     /// It may have been carried out.
     InDoubt,
 }
 
 impl<T> Outcome<T> {
-    /// Sorts the answer to a call that went through `provider`.
+    /// Classifies the answer to a call through `provider`.
     pub fn of(result: Result<T, Error>, provider: &ProviderConfigRef) -> Self {
         match result {
             Ok(value) => Self::Done(value),
@@ -25,15 +25,16 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// A call that was not made, because its time was over or the process is ending. `reason` says what is under way.
+    /// A call that was not made, because its time was over or the process is shutting down. `reason` names the
+    /// in-flight work.
     pub fn not_made(reason: Reason) -> Self {
         Self::NotDone(Failure::transient(reason, "The request was not sent yet; it is retried"))
     }
 }
 
-/// What the service said, where it answered neither yes nor a clear no (such as 409): should it turn out that
-/// nothing was done, this was a refusal. 408 and 425 ask for nothing but another try, and what is not in the form of the API
-/// is nothing that the service said.
+/// The message of an answer that is neither a success nor a clear refusal, such as 409. If it turns out that nothing
+/// was done, the answer was a refusal. 408 and 425 only ask for a retry. An answer that is not in the form of the API
+/// does not come from the service.
 pub fn refusal(error: &Error) -> Option<String> {
     match error {
         Error::InDoubt { status: Some(408 | 425), .. } => None,
@@ -42,7 +43,7 @@ pub fn refusal(error: &Error) -> Option<String> {
     }
 }
 
-/// What a call that failed means for the object it was made for.
+/// What a failed call means for its object.
 pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
     let said = error.to_string();
     let of_the_token =
@@ -70,7 +71,7 @@ pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
     Failure { after: error.after(), ..failure }
 }
 
-/// `Ok(None)` for an object that the service does not know.
+/// `Ok(None)` if the service returns 404 for the object.
 pub fn found<T>(result: Result<T, Error>, provider: &ProviderConfigRef) -> Result<Option<T>, Failure> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,5 +1,9 @@
-//! The next step for an object of any kind: ordered rules, of which the first that has something to say decides. Pure: the
-//! same input gives the same step, and conditions are no part of it.
+//! The planner: the next step for an object of any kind.
+//!
+//! [`plan`] evaluates ordered rules, and the first rule that returns a step decides. Rules that all kinds share come
+//! first: pause, undecodable spec, the outcome of a call, a call in doubt, deletion, finalizer. After them
+//! [`Rules::proceed`] of the kind decides. The planner is pure: the same input gives the same step, and conditions are
+//! not part of the input.
 
 use super::failure::Failure;
 use super::outcome::Outcome;
@@ -10,8 +14,8 @@ use super::wait::{Until, Wait};
 use super::write_ahead::Record;
 use crate::api::Reason;
 
-/// How many lists have to miss a remote object before it counts as not there: either can miss one that is, such as while its
-/// pages shift.
+/// How many lists must miss a remote object before it counts as absent. One list can miss an existing object, for
+/// example while its pages shift.
 pub const LISTS: u32 = 2;
 
 /// The next step.
@@ -24,14 +28,14 @@ pub fn plan<K: Rules>(input: &PlanInput<'_, K>) -> Step<K> {
     unless_unwritable(input, step)
 }
 
-/// Nothing goes on while the object is paused, not even its deletion. What is in doubt or in flight is known as long as
-/// before when work goes on.
+/// A paused object makes no progress, not even with its deletion. The age of a call in doubt or in flight still counts
+/// when work resumes.
 fn paused<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     input.lifecycle().paused.then_some(Step::SetPaused)
 }
 
-/// By a spec that this version cannot decode, nothing is made, sent, looked for or revoked. What came of a call just now is
-/// written down first. A deletion goes on by the status.
+/// A spec that this version cannot decode leads to no create, send, list or revocation. The outcome of a call that was
+/// just made is recorded first. A deletion proceeds from the status.
 fn undecodable<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let object = input.object();
     let answered = object.sent.as_ref().is_some_and(|sent| !matches!(sent.outcome, Outcome::InDoubt));
@@ -40,7 +44,7 @@ fn undecodable<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     Some(Step::Wait(Wait::undecodable(why)))
 }
 
-/// The ticket in hand is used, once, and what came of it is written down.
+/// A ticket is used once, and the outcome of its call is recorded.
 fn sent<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let object = input.object();
     if object.ticket {
@@ -57,18 +61,18 @@ fn sent<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
             Outcome::InDoubt => {}
         }
     }
-    // The service said no in a way that left a doubt, and the doubt is settled: it meant no.
+    // The service refused the call but left it in doubt, and the doubt is now settled: it was a refusal.
     let is_over = standing.is_none() && K::is_send_pending(input) && !input.is_deleting();
     let refusal = object.refusal.as_deref().filter(|_| is_over)?;
     Some(input.failed(&refused(refusal)))
 }
 
-/// A call in doubt that turned out to have been refused.
+/// The failure of a call in doubt that turned out to be refused.
 pub fn refused(refusal: &str) -> Failure {
     Failure::refused(Reason::Refused, refusal)
 }
 
-/// The write-ahead record stands, so the call may have been made: look for what it made, and never make it again.
+/// A write-ahead record means that the call may have been made: find the remote object it created, and never repeat it.
 fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let record = K::record(input.status)?;
     let object = input.object();
@@ -77,13 +81,14 @@ fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
         return Some(step);
     }
     if object.unwritable.is_some() && matches!(step, Step::Record(_) | Step::Withdraw { .. }) {
-        // It is known what became of it, and cannot be written down: what is there is revoked or deleted all the same.
+        // The outcome is known but cannot be recorded. The remote object is revoked or deleted all the same.
         return None;
     }
     Some(K::delay_deletion(input, step))
 }
 
-/// An object that is being deleted takes what it stands for with it. One that only others keep is left to them.
+/// Deletes or revokes the remote resources of an object that is being deleted. An object that only foreign finalizers
+/// retain is left to their owners.
 fn deletion<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     if !input.is_deleting() {
         return None;
@@ -91,12 +96,13 @@ fn deletion<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     Some(if input.object().finalizer { K::finalize(input) } else { Step::Wait(Wait::silent(Until::Change)) })
 }
 
-/// Nothing is made or sent for an object that could vanish without a word.
+/// Nothing is created or sent for an object without a finalizer, since it could be deleted unnoticed.
 fn unprotected<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     (!input.object().finalizer).then_some(Step::AddFinalizer)
 }
 
-/// What cannot be written down is not tried to be: it would be again at each reconcile. A deletion goes on without it.
+/// Skips a write that the API server refuses, which would otherwise repeat at each reconcile. A deletion continues
+/// without it.
 fn unless_unwritable<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>) -> Step<K> {
     match (&input.object().unwritable, step) {
         (Some(unwritable), Step::Record(_) | Step::Withdraw { .. }) if !input.is_deleting() => {

@@ -1,5 +1,5 @@
-//! The ports: all that a reconcile awaits, and where time and chance come from. Each has two implementations,
-//! the real one and a model of it for tests that want to decide what happens at each of them.
+//! The ports: everything that a reconcile awaits, and the sources of time and randomness. Each has a real
+//! implementation and a model for tests, which controls the result of every call.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,64 +15,64 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reas
 
 /// The objects of one kind, in the Kubernetes API.
 pub trait Objects<K>: Send + Sync {
-    /// The object from the watch cache: it costs nothing, and may be behind.
+    /// The object from the watch cache: free of cost, and possibly stale.
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>>;
 
-    /// The object as the API server has it now; `None` when there is none.
+    /// The current object from the API server; `None` when it does not exist.
     fn read(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Option<K>, String>> + Send;
 
     /// Replaces the status, under the object's resourceVersion.
     fn write_status(&self, object: &K) -> impl Future<Output = Result<K, WriteError>> + Send;
 
-    /// Adds the finalizer or takes it off, under the object's uid and resourceVersion. Answers the object as it
-    /// is then.
+    /// Adds or removes the finalizer, under the object's uid and resourceVersion. Returns the updated object.
     fn set_finalizer(&self, object: &K, present: bool) -> impl Future<Output = Result<K, WriteError>> + Send;
 
-    /// Publishes an event about the object. Nothing waits for it, and a refusal is no error.
+    /// Emits an event about the object. The caller does not wait for it, and a refusal is not an error.
     fn emit_event(&self, object: &K, event: EventToEmit);
 }
 
-/// Who refers to an AuthenticatorConfig.
+/// The objects that refer to an AuthenticatorConfig.
 pub trait Referrers: Send + Sync {
-    /// The EnrollmentRequests that refer to it and are not being deleted, or some of them where there are many, by name.
+    /// The names of the EnrollmentRequests that refer to it and are not being deleted; only some of them where there
+    /// are many.
     fn referrers_of(&self, namespace: &str, name: &str) -> impl Future<Output = Result<Vec<String>, String>> + Send;
 }
 
 /// An event about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventToEmit {
-    /// Normal, or Warning where a person should look.
+    /// Normal, or Warning where a user should act.
     pub type_: EventType,
     /// The reason, as in a condition.
     pub reason: Reason,
-    /// The sentence.
+    /// The message.
     pub note: String,
 }
 
 /// Why a write did not succeed, or may not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Somebody else wrote first. Read again, decide again.
+    /// Another writer was first: read the object and decide again.
     #[error("the object has changed meanwhile")]
     Conflict,
-    /// The object is gone.
+    /// The object does not exist.
     #[error("the object is gone")]
     NotFound,
-    /// The API server refused, surely without an effect.
+    /// The API server refused the write, certainly without an effect.
     #[error("{0}")]
     Refused(String),
-    /// There was no answer, or an error of the server's own: the write may have been carried out.
+    /// There was no answer, or the server had an internal error: the write may have been carried out.
     #[error("{0}")]
     NoAnswer(String),
 }
 
-/// From a reference to a realm that is ready to be called.
+/// Resolves references to provider configs.
 pub trait Realms: Send + Sync {
-    /// What calls are made on.
+    /// The client of the realm.
     type Remote: Remote;
 
-    /// Resolves a provider config for `caller`, and reads its credentials now. Otherwise the failure says what is missing, or
-    /// that the object has to wait until it is its turn to call the service: then it is enqueued.
+    /// Resolves a provider config for `caller`, and reads its credentials now. The failure names what is missing, or
+    /// makes the object wait for its turn to call the service. An object that waits is enqueued at its turn.
     fn resolve(
         &self,
         caller: Caller<'_>,
@@ -89,26 +89,26 @@ pub struct Caller<'a> {
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// Whether work is pending for it. Otherwise it only wants to know how what is there gets on.
+    /// Whether work is pending for it. Otherwise it only polls existing remote objects.
     pub is_owed: bool,
-    /// Whether it has something to revoke or to delete. Only that may be done by credentials that are gone: those that were
-    /// seen last.
+    /// Whether it has something to revoke or to delete. Once the credentials are deleted, the last known token serves
+    /// these two purposes only.
     pub is_leaving: bool,
 }
 
-/// A realm that is ready to be called.
+/// A resolved realm.
 #[derive(Clone, Debug)]
 pub struct Resolved<R> {
-    /// What calls are made on.
+    /// The client of the realm.
     pub remote: R,
-    /// Why nothing new may be made or sent there for this namespace, if it may not: it is not allowed, or the provider config
-    /// or its Secret is gone. What is there already is followed, revoked and deleted all the same.
+    /// Why this namespace may not create or send anything there: it is not allowed, or the provider config or its
+    /// Secret is deleted. Existing remote objects are still polled, revoked and deleted.
     pub not_allowed: Option<Failure>,
-    /// Why no configuration there may be taken over by its id, if none may.
+    /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,
 }
 
-/// The way to the world outside: all ports but clocks and chance.
+/// All ports but time and randomness.
 pub trait Backend:
     Objects<AuthenticatorConfig> + Objects<EnrollmentRequest> + Referrers + Realms + Send + Sync + 'static
 {
@@ -119,16 +119,16 @@ impl<B> Backend for B where
 {
 }
 
-/// Time, chance, and whether this process may act.
+/// Time, randomness, and whether this process may write.
 pub trait Environment: Send + Sync {
-    /// The wall clock. Shown to people and compared with the service's times; no safety rests on it alone.
+    /// The wall clock. It is displayed, and compared with the service's times; safety never depends on it alone.
     fn now(&self) -> Timestamp;
 
     /// The monotonic clock.
     fn monotonic(&self) -> Instant;
 
-    /// The wall clock as it was when this process began, going on by the monotonic clock: a clock that is set while the
-    /// process lives neither ends nor prolongs what is counted by this.
+    /// The wall clock at the start of this process, advanced by the monotonic clock. A clock adjustment during the
+    /// process neither ends nor prolongs a period that this clock measures.
     fn steady(&self) -> Timestamp;
 
     /// A fresh random identifier, at most 64 characters.
@@ -137,9 +137,9 @@ pub trait Environment: Send + Sync {
     /// A random number of at least 0 and below 1.
     fn chance(&self) -> f64;
 
-    /// Whether a remote write may be started now. Not while the process is ending, nor when it does not lead.
+    /// Whether a remote write may start now: not during shutdown, and not unless this process is the leader.
     fn may_write(&self) -> bool;
 
-    /// An email was sent, and its job is written down.
+    /// Counts an email that was sent and whose job is recorded.
     fn email_sent(&self) {}
 }

@@ -1,4 +1,9 @@
-//! A reconcile of one object: plan a step, carry it out, until there is only to wait.
+//! The reconcile of one object.
+//!
+//! A reconcile observes the object, asks the pure planner ([`plan`]) for one step, executes it, and repeats until the
+//! planner waits. [`Reconcile`] is the state of this loop: the object handle, the local state, and the facts fetched so
+//! far. Each kind implements [`Reconciler`] for its own calls. The result of a call goes into the observation, and the
+//! next plan decides what follows from it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,66 +29,67 @@ use super::{Failure, LocalState, ObjectHandle, Ticket, Until};
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::Error;
 
-/// More steps than any reconcile takes: a guard against a plan that goes round in circles. The longest one revokes as many
-/// jobs as a status holds, in three steps each.
+/// More steps than any reconcile needs: a guard against a plan that never terminates. The longest reconcile revokes all
+/// jobs that a status can hold, in three steps each.
 const MOST_STEPS: usize = 256;
 
-/// What a kind does to the world outside. It decides nothing: what comes of each of these is for the next plan.
+/// The side effects of a kind. They decide nothing: the next plan acts on their results.
 pub trait Reconciler<B: Backend + Objects<Self>>: Rules {
-    /// Fetches something from outside into what is known.
+    /// Fetches the answer to `query` into the observation.
     fn fetch(reconcile: &mut Reconcile<'_, Self, B>, query: Self::Query) -> impl Future<Output = ()> + Send;
 
-    /// Does something that only this kind does.
+    /// Executes an action of this kind.
     fn act(reconcile: &mut Reconcile<'_, Self, B>, action: Self::Action) -> impl Future<Output = ()> + Send;
 
-    /// Makes the call that the ticket is for.
+    /// Makes the call that the ticket permits.
     fn send(reconcile: &mut Reconcile<'_, Self, B>, ticket: Ticket<Self::Record>) -> impl Future<Output = ()> + Send;
 
-    /// A change was written into the status, or did not apply any more.
+    /// Runs after a change was written to the status, or no longer applied.
     fn recorded(reconcile: &mut Reconcile<'_, Self, B>, change: &Self::Change, applied: bool);
 
-    /// The record of a call that was surely not carried out was taken off.
+    /// Runs after the record of a call that was certainly not carried out is removed.
     fn withdrawn(reconcile: &mut Reconcile<'_, Self, B>);
 
-    /// Conditions were set, and the reconcile ends.
+    /// Runs after conditions were set and the reconcile ends.
     fn concluded(_: &mut Reconcile<'_, Self, B>, _: Option<&Phase>) {}
 
-    /// Tells the other objects of the kind what this one's status says, and answers what they say of it.
+    /// Publishes this object's status to the shared state of the kind, and returns what the shared state reports for
+    /// this object.
     fn publish(reconcile: &Reconcile<'_, Self, B>) -> Self::Published;
 
-    /// The reconcile has ended: gives back what it held.
+    /// Runs at the end of the reconcile, and releases what it held.
     fn finish(reconcile: &mut Reconcile<'_, Self, B>);
 }
 
 /// A reconcile of one object.
 pub struct Reconcile<'a, K: Kind, B: Backend> {
-    /// What all reconciles of the kind share.
+    /// The context that all reconciles of the kind share.
     pub context: &'a Context<K, B>,
     /// The object.
     pub handle: ObjectHandle<'a, K, B>,
-    /// What this process remembers of it.
+    /// The local state of the object in this process.
     pub local_state: LocalState<K>,
-    /// What it asks for.
+    /// The desired state.
     pub desired: K::Desired,
-    /// Its status.
+    /// The status of the object.
     pub status: K::Status,
-    /// What is known besides.
+    /// The facts observed in this reconcile.
     pub observed: K::Observed,
-    /// The realms behind the provider configs that were asked for.
+    /// The realms of the provider configs that this reconcile resolved.
     sessions: BTreeMap<ProviderConfigRef, Result<Session<B::Remote>, Failure>>,
     ticket: Option<Ticket<K::Record>>,
     sent: Option<Sent<K>>,
-    /// Whether a record may stand that nobody has seen: its write was not answered.
+    /// Whether a record may exist that this process has not read: its write got no answer.
     may_be_written: bool,
 }
 
-/// A realm that is ready to be called.
+/// A resolved realm.
 struct Session<R> {
     remote: R,
     facts: ResolvedRealm,
 }
 
-/// Reconciles one object, and keeps what is to be remembered of it as long as the cache has it.
+/// Reconciles one object. The local state is kept for as long as the cache has the object.
 pub async fn reconcile<K, B>(context: &Context<K, B>, object: K) -> ReconcileResult
 where
     K: Reconciler<B>,
@@ -104,7 +110,7 @@ where
         context.local_states.remove(&uid);
         return ReconcileResult { ended: Ended::Done, requeue_after: None };
     }
-    let result = ReconcileResult::of(ended, &mut local_state, context.environment.chance(), &uid);
+    let result = ReconcileResult::of(ended, &mut local_state, context.environment.chance(), &namespace, &name);
     context.local_states.insert(&uid, local_state, is_there);
     result
 }
@@ -114,7 +120,7 @@ where
     K: Reconciler<B>,
     B: Backend + Objects<K>,
 {
-    /// Begins a reconcile of `object`, as the watch cache has it.
+    /// Begins a reconcile of `object`, as read from the watch cache.
     fn begin(context: &'a Context<K, B>, object: K) -> Self {
         let local_state = context.local_states.get(&object.uid().unwrap_or_default());
         let (backend, environment, grace) = (&*context.backend, &*context.environment, context.options.times.grace);
@@ -154,7 +160,7 @@ where
         Ok(Until::After(RETRY_AFTER_BUG))
     }
 
-    /// What the rules go by.
+    /// The input of the rules.
     pub fn input(&self) -> PlanInput<'_, K> {
         PlanInput {
             desired: &self.desired,
@@ -165,7 +171,7 @@ where
         }
     }
 
-    /// Carries a step out. `Some` is the end of the reconcile.
+    /// Executes a step. `Some` ends the reconcile.
     async fn execute(&mut self, step: Step<K>) -> Result<Option<Until>, Interrupted> {
         match step {
             Step::Refresh => self.handle.refresh().await?,
@@ -202,7 +208,7 @@ where
             Step::Wait(wait) => {
                 if self.handle.conclude(&wait).await? {
                     if K::record(&self.status).is_none() {
-                        // Its condition is set; the next reconcile tries again.
+                        // The condition is set, and the next reconcile retries.
                         self.local_state.refusal = None;
                     }
                     if !self.handle.is_gone() {
@@ -215,18 +221,18 @@ where
         Ok(None)
     }
 
-    /// Somebody who asks for a reconcile is not put off.
+    /// A reconcile that a user requests by annotation is not delayed.
     fn apply_reconcile_request(&mut self) {
         if let Some(requested) = &K::lifecycle(&self.desired).reconcile_requested {
             self.local_state.look_now(requested);
         }
     }
 
-    /// Brings up to date what is known of the object.
+    /// Rebuilds the observation from the object, the local state and the clocks.
     fn observe(&mut self) {
         let desired = self.handle.object().desired(&self.context.options);
         if desired != self.desired {
-            // What was fetched for another spec says nothing about this one.
+            // Facts fetched for another spec are not valid for this one.
             self.desired = desired;
             self.forget_fetched();
             self.apply_reconcile_request();
@@ -279,13 +285,13 @@ where
             .collect()
     }
 
-    /// Makes everything unknown that was fetched from outside, but for what came of a call.
+    /// Resets all fetched facts to unknown, except the outcome of a call.
     pub fn forget_fetched(&mut self) {
         self.sessions.clear();
         self.observed = K::unfetched(std::mem::take(&mut self.observed));
     }
 
-    /// What calls through this provider config are made on, once it is resolved.
+    /// The client for calls through this provider config, once it is resolved.
     pub fn remote(&self, reference: &ProviderConfigRef) -> Option<&B::Remote> {
         let session = self.sessions.get(reference)?.as_ref().ok()?;
         Some(&session.remote)
@@ -309,10 +315,10 @@ where
         self.sessions.insert(reference, session);
     }
 
-    /// Writes a record ahead, for a ticket. Without one no call is made.
+    /// Writes a write-ahead record, for a ticket. Without a ticket no call is made.
     async fn write_ahead(&mut self, record: K::Record, phase: &Phase) -> Result<(), Interrupted> {
         let now = self.context.environment.monotonic();
-        // Whatever is asked about the record later counts from before it was written.
+        // The age of the record counts from before its write, as its timeout does.
         self.local_state.note_record(Some(record.id()), now);
         self.may_be_written = true;
         let written = self.handle.write_ahead(record.clone(), phase).await;
@@ -324,7 +330,7 @@ where
             }
             Err(Interrupted::NotStored(what)) => {
                 self.local_state.write_refused(&what, true, now);
-                // Whatever stands of the record, it announces nothing.
+                // Whatever part of the record was stored, no call follows it.
                 let failure = Failure::refused(Reason::StatusNotStored, what);
                 self.sent = Some(Sent { record, outcome: Outcome::NotDone(failure) });
             }
@@ -333,15 +339,15 @@ where
         Ok(())
     }
 
-    /// How long the call of a ticket may take, so that it ends within the time that was written ahead; `None` when it must not
-    /// be made.
+    /// The timeout of the call that a ticket permits, so that the call ends within the recorded time. `None` if the
+    /// call must not be made.
     pub fn time_to_call(&self, ticket: &Ticket<K::Record>) -> Option<Duration> {
         let environment = &self.context.environment;
         let left = ticket.time_left(environment.monotonic()).filter(|_| environment.may_write())?;
         Some(left.min(self.context.options.times.request_timeout))
     }
 
-    /// Classifies the answer to the call of a record, and remembers a refusal that leaves a doubt.
+    /// Classifies the answer to the call of a record, and remembers a refusal that leaves the call in doubt.
     pub fn classify<T>(
         &mut self,
         record: &K::Record,
@@ -354,20 +360,20 @@ where
         Outcome::of(result, provider)
     }
 
-    /// What came of the call of `record`.
+    /// Sets the outcome of the call of `record`.
     pub fn sent(&mut self, record: K::Record, outcome: Outcome<K::Created>) {
         self.sent = Some(Sent { record, outcome });
     }
 
-    /// Whether nothing of the object is in doubt or in flight, as far as this process can say.
+    /// Whether no call of the object is in doubt or in flight, as far as this process knows.
     pub fn is_settled(&self) -> bool {
-        // As the object is by now, which may be newer than what was planned for.
+        // Reads the current object, which may be newer than the planned version.
         let in_doubt = self.handle.object().status().is_some_and(|status| K::record(status).is_some());
         self.handle.fresh() && !in_doubt && !self.may_be_written
     }
 
-    /// Says, and remembers, that a write of the operator's did not come through. It must never be silent, and a deletion goes
-    /// on without it.
+    /// Reports and remembers a failed write of the operator. Such a failure is never silent, and a deletion continues
+    /// despite it.
     async fn report_unwritable(&mut self, ended: &Result<Until, Interrupted>) {
         if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = ended {
             let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
@@ -377,7 +383,7 @@ where
     }
 }
 
-/// Whether `change` writes down what came of a call.
+/// Whether `change` records the outcome of the call.
 fn is_concluded_by<K: Rules>(sent: &Sent<K>, change: &K::Change) -> bool {
     match &sent.outcome {
         Outcome::Done(created) => K::conclude(sent, created) == *change,

@@ -1,4 +1,4 @@
-//! The calls that reconciles make in one realm of the service.
+//! The calls of reconciles to one realm of the service.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::beyond_identity::types::{
 };
 use crate::beyond_identity::{Answer, Error, Listing, RealmClient};
 
-/// The calls that reconciles make in one realm of the service.
+/// The calls of reconciles to one realm of the service.
 pub trait Remote: Send + Sync {
     /// Where the calls go.
     fn destination(&self) -> Destination;
@@ -23,7 +23,7 @@ pub trait Remote: Send + Sync {
     /// Reads one authenticator configuration.
     fn config(&self, id: &str) -> impl Future<Output = Result<AuthenticatorConfig, Error>> + Send;
 
-    /// Makes an authenticator configuration. It takes the ticket: there is one for each record written.
+    /// Creates an authenticator configuration. It consumes the ticket: each stored record permits one call.
     fn create_config(
         &self,
         ticket: Ticket<CreateRecord>,
@@ -31,7 +31,7 @@ pub trait Remote: Send + Sync {
         timeout: Duration,
     ) -> impl Future<Output = Result<AuthenticatorConfig, Error>> + Send;
 
-    /// Changes an authenticator configuration.
+    /// Updates an authenticator configuration.
     fn patch_config(
         &self,
         id: &str,
@@ -44,7 +44,7 @@ pub trait Remote: Send + Sync {
     /// Reads an identity.
     fn identity(&self, id: &str) -> impl Future<Output = Result<Identity, Error>> + Send;
 
-    /// Reads the identities of a username.
+    /// Lists the identities with a username.
     fn identities_by_username(&self, username: &str) -> impl Future<Output = Result<Vec<Identity>, Error>> + Send;
 
     /// Lists all jobs of an identity.
@@ -60,7 +60,7 @@ pub trait Remote: Send + Sync {
     /// Revokes a job.
     fn revoke_job(&self, identity_id: &str, job_id: &str) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Makes a job, which sends an email. It takes the ticket: there is one email for each record written.
+    /// Creates a job, which sends an email. It consumes the ticket: each stored record permits one email.
     fn create_job(
         &self,
         ticket: Ticket<SendRecord>,

@@ -1,4 +1,4 @@
-//! The rules of a kind, for the shared planner; what every rule takes, and what rules say most. Pure.
+//! The rules of a kind for the shared planner, their input, and their most common results. Pure.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -17,15 +17,15 @@ use crate::api::phase::{Why, why};
 use crate::api::status::CommonStatus;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 
-/// What every pure rule takes.
+/// The input of every rule.
 pub struct PlanInput<'a, K: Kind> {
-    /// What the object asks for.
+    /// The desired state.
     pub desired: &'a K::Desired,
-    /// Its status.
+    /// The status of the object.
     pub status: &'a K::Status,
-    /// What is known besides. Facts that nobody fetched are unknown.
+    /// The observed facts. A fact that was not fetched is unknown.
     pub observed: &'a K::Observed,
-    /// The times to go by.
+    /// The durations that plans use.
     pub times: &'a Times,
     /// The wall clock.
     pub now: Timestamp,
@@ -41,60 +41,61 @@ impl<K: Kind> Copy for PlanInput<'_, K> {}
 
 /// The rules of a kind.
 pub trait Rules: Kind {
-    /// The part of what is known that all kinds have.
+    /// The part of the observation that all kinds share.
     fn object_state(observed: &Self::Observed) -> &ObjectState<Self>;
-    /// What is known now: what was fetched `before` in this reconcile, and what the object, the local state of this process and
-    /// its clocks say.
+    /// Builds the observation from `before`, with the facts fetched earlier in this reconcile, and from the object, the
+    /// local state and the clocks.
     fn observe(before: Self::Observed, view: View<'_, Self>) -> Self::Observed;
-    /// What stays known when the object asks for something else.
+    /// The part of the observation that stays valid when the desired state changes.
     fn unfetched(before: Self::Observed) -> Self::Observed;
 
-    /// Whether there is more to do than to poll.
+    /// Whether work other than a poll is pending.
     fn is_pending(input: &PlanInput<'_, Self>) -> bool;
-    /// Whether the call of a write-ahead record has yet to be made, or to be found needless.
+    /// Whether a call with a write-ahead record is still to be made, or to be found unnecessary.
     fn is_send_pending(input: &PlanInput<'_, Self>) -> bool;
     /// Whether there is something to revoke or to delete.
     fn is_removing(input: &PlanInput<'_, Self>) -> bool;
-    /// Whether something is asked for that the generation tells nothing of.
+    /// Whether the object requests something that its generation does not cover.
     fn asks_beside_the_spec(_: &PlanInput<'_, Self>) -> bool {
         false
     }
-    /// The condition `RevokeRefused`, beside any phase.
+    /// The reason of the condition `RevokeRefused`, which is set beside any phase.
     fn revoke_refused(_: &PlanInput<'_, Self>) -> Option<Why> {
         None
     }
 
-    /// What is written down of a call that has made `created`.
+    /// The status change that records a call which created `created`.
     fn conclude(sent: &Sent<Self>, created: &Self::Created) -> Self::Change;
-    /// Looks for what the call of `record` has made. `Err` and `Ok` are steps alike.
+    /// The step that finds the remote object that the call of `record` created. `Err` carries a step too, so that rules
+    /// can return early with `?`.
     fn settle_doubt(input: &PlanInput<'_, Self>, record: &Self::Record) -> Result<Step<Self>, Step<Self>>;
-    /// What a step that settles a doubt means to an object that is being deleted.
+    /// How a step that settles a doubt affects the deletion of the object.
     fn delay_deletion(input: &PlanInput<'_, Self>, step: Step<Self>) -> Step<Self>;
     /// The next step of a deletion.
     fn finalize(input: &PlanInput<'_, Self>) -> Step<Self>;
-    /// The next step of an object that is not being deleted, of which nothing is in doubt.
+    /// The next step of an object that is not being deleted and has no call in doubt.
     fn proceed(input: &PlanInput<'_, Self>) -> Step<Self>;
 
-    /// Applies a change to the status. `false`: it does not apply any more, and nothing was changed.
+    /// Applies a change to the status. `false`: it no longer applies, and nothing was changed.
     fn apply(&mut self, change: &Self::Change) -> bool;
-    /// The phase of an object to which `change` has just been applied; `None` for a change that leaves the conditions as they
-    /// are. Nothing is fetched yet for what the object asks for by then.
+    /// The phase of an object after `change` was applied; `None` if the change leaves the conditions as they are. No
+    /// facts are fetched yet for the desired state at that time.
     fn phase_after(input: &PlanInput<'_, Self>, change: &Self::Change) -> Option<Phase>;
 }
 
-/// What an observation is made of.
+/// The sources of an observation.
 pub struct View<'a, K: Kind> {
     /// The state of the object.
     pub object: ObjectState<K>,
-    /// What it asks for.
+    /// The desired state.
     pub desired: &'a K::Desired,
-    /// Its status.
+    /// The status of the object.
     pub status: &'a K::Status,
-    /// What this process remembers of it.
+    /// The local state of the object in this process.
     pub local_state: &'a LocalState<K>,
-    /// What the kind's shared state says of it.
+    /// What the shared state of the kind reports for the object.
     pub published: K::Published,
-    /// The times to go by.
+    /// The durations that plans use.
     pub times: &'a Times,
     /// The wall clock.
     pub now: Timestamp,
@@ -103,12 +104,12 @@ pub struct View<'a, K: Kind> {
 }
 
 impl<'a, K: Rules> PlanInput<'a, K> {
-    /// What the object asks for, whatever its kind.
+    /// The part of the desired state that all kinds share.
     pub fn lifecycle(&self) -> &'a Lifecycle {
         K::lifecycle(self.desired)
     }
 
-    /// What is known of the object, whatever its kind.
+    /// The part of the observation that all kinds share.
     pub fn object(&self) -> &'a ObjectState<K> {
         K::object_state(self.observed)
     }
@@ -118,33 +119,33 @@ impl<'a, K: Rules> PlanInput<'a, K> {
         self.lifecycle().is_deleting()
     }
 
-    /// The realm that the status names.
+    /// The realm recorded in the status.
     pub fn recorded_realm(&self) -> Option<RealmIds> {
         K::recorded_realm(self.status)
     }
 
-    /// Waits, setting conditions from what failed.
+    /// Waits, with conditions from a failure.
     pub fn failed(&self, failure: &Failure) -> Step<K> {
         Step::Wait(Wait::failed(failure, self.times.resync, self.is_overdue(), self.is_seen()))
     }
 
-    /// Waits for somebody to act elsewhere, and tries again all the same.
+    /// Waits for a user to act elsewhere, and retries meanwhile.
     pub fn blocked(&self, reason: Reason, message: impl AsRef<str>) -> Step<K> {
         self.failed(&Failure::blocked(reason, message))
     }
 
-    /// Waits for a change of the spec, and tries again at the resync interval all the same.
+    /// Waits for a change of the spec, and retries at the resync interval.
     pub fn refused(&self, reason: Reason, message: impl AsRef<str>) -> Step<K> {
         self.failed(&Failure::refused(reason, message))
     }
 
-    /// Waits until the next process does what this one may not begin any more.
+    /// Waits during shutdown; the next process continues.
     pub fn shutting_down(&self, reason: Reason) -> Step<K> {
         let phase = Phase::AtWork(why(reason, "The operator is shutting down; the next process continues"));
         Step::Wait(Wait::saying(phase, Until::Backoff(None)))
     }
 
-    /// Whether conditions were set for all that is asked for now: for this generation, and for what is asked beside the spec.
+    /// Whether the conditions cover everything that is requested now: this generation, and requests beside the spec.
     pub fn is_seen(&self) -> bool {
         *self.status.common().observed_generation == Some(self.lifecycle().generation) && !K::asks_beside_the_spec(self)
     }
@@ -154,13 +155,13 @@ impl<'a, K: Rules> PlanInput<'a, K> {
         self.object().grace_remaining.is_zero()
     }
 
-    /// The realm behind `reference`, as it was resolved in this reconcile.
+    /// The realm of `reference`, as resolved in this reconcile.
     pub fn resolved(&self, reference: &ProviderConfigRef) -> Option<&'a ResolvedRealm> {
         self.object().realms.get(reference)?.as_ref().ok()
     }
 
-    /// `Ok` when `reference` leads to the realm and the endpoint that are given, as far as they are; otherwise what to do
-    /// first, or instead.
+    /// `Ok` if `reference` points to the given realm and endpoint; an argument that is `None` is not checked. Otherwise
+    /// the step to take first, or instead.
     pub fn same_realm(
         &self,
         reference: &ProviderConfigRef,
@@ -178,7 +179,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
         }
     }
 
-    /// Nothing new is made, changed or sent for a namespace that the provider config does not allow.
+    /// `Err` with a wait if the provider config does not allow the namespace to create, change or send anything.
     pub fn allowed(&self, reference: &ProviderConfigRef) -> Result<(), Step<K>> {
         match self.resolved(reference).and_then(|realm| realm.not_allowed.as_ref()) {
             None => Ok(()),
@@ -187,7 +188,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
     }
 }
 
-/// Judges an object by a rule that goes by nothing that has to be fetched, as triggers and the queue do.
+/// Evaluates a rule that needs no fetched facts on an object, as triggers and the queue do.
 pub fn judge<K: Kind, T>(
     object: &K,
     options: &Options,

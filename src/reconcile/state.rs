@@ -1,4 +1,4 @@
-//! What is known of an object, whatever its kind. Pure.
+//! The observed state that objects of every kind have. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,27 +10,27 @@ use super::outcome::Outcome;
 use super::unwritable::Unwritable;
 use crate::api::ProviderConfigRef;
 
-/// What is known of an object, whatever its kind.
+/// The observed state that objects of every kind have.
 #[derive(Debug)]
 pub struct ObjectState<K: Kind> {
     /// Whether the object was read from the API server in this reconcile.
     pub fresh: bool,
-    /// Whether the finalizer stands.
+    /// Whether the object has the operator's finalizer.
     pub finalizer: bool,
-    /// Whether a remote write may be started.
+    /// Whether a remote write may start.
     pub may_write: bool,
-    /// How long a recoverable problem is still given to come right; zero when the grace period is over.
+    /// The rest of the grace period of a recoverable problem; zero when it is over.
     pub grace_remaining: Duration,
-    /// Why the API server, not long ago, did not store what the operator wrote. Nothing is sent then, and a deletion goes on
-    /// without writing down what it has done.
+    /// Why the API server recently did not store a write of the operator. Until the retry nothing is sent, and a
+    /// deletion continues without recording its progress.
     pub unwritable: Option<Unwritable>,
-    /// Whether there is a ticket to send with.
+    /// Whether this reconcile holds a ticket.
     pub ticket: bool,
-    /// What came of the call in this reconcile, until it was written down.
+    /// The outcome of the call in this reconcile, until it is recorded.
     pub sent: Option<Sent<K>>,
-    /// What the service said when it refused the call that is now in doubt.
+    /// The message with which the service refused the call that is now in doubt.
     pub refusal: Option<String>,
-    /// The realms behind the provider configs that were asked for.
+    /// The realms of the provider configs that this reconcile resolved.
     pub realms: BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>>,
     /// A fresh random identifier.
     pub nonce: String,
@@ -66,23 +66,23 @@ impl<K: Kind> Clone for ObjectState<K> {
     }
 }
 
-/// Where a provider config leads, and what it lets the object do there.
+/// Where a provider config points, and what it permits the object to do there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResolvedRealm {
-    /// Where calls go.
+    /// The destination of calls.
     pub destination: Destination,
-    /// Why nothing new may be made or sent there for this namespace, if it may not.
+    /// Why this namespace may not create or send anything there; `None` if it may.
     pub not_allowed: Option<Failure>,
-    /// Why no configuration there may be taken over by its id, if none may.
+    /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,
 }
 
-/// What came of the call of a write-ahead record.
+/// The outcome of the call of a write-ahead record.
 #[derive(Debug)]
 pub struct Sent<K: Kind> {
-    /// The record. By now another one may stand in the status.
+    /// The record. The status may hold another one by now.
     pub record: K::Record,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome<K::Created>,
 }
 

@@ -1,49 +1,49 @@
-//! What can be done for an object of any kind, one thing at a time. Pure.
+//! The steps of a reconcile, for objects of any kind. Pure.
 
 use super::kind::Kind;
 use super::left::Left;
 use super::wait::{Until, Wait};
 use crate::api::{Phase, ProviderConfigRef};
 
-/// One thing to do.
+/// One step of a reconcile.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step<K: Kind> {
-    /// Read the object from the API server: what the watch cache says may be behind.
+    /// Read the object from the API server, as the watch cache may be stale.
     Refresh,
-    /// Find out where this provider config leads, and with which credentials.
+    /// Resolve this provider config and its credentials.
     Resolve(ProviderConfigRef),
-    /// Fetch something from outside.
+    /// Fetch remote facts.
     Fetch(K::Query),
     /// Add the finalizer.
     AddFinalizer,
-    /// Remove the finalizer: nothing more is done for the object.
+    /// Remove the finalizer, which ends all work on the object.
     RemoveFinalizer {
-        /// What is left on the remote side.
+        /// What remains on the remote side.
         left: Option<Left>,
     },
-    /// Write ahead the call that is about to be made.
+    /// Write the record of the call that follows.
     WriteAhead(Box<K::Record>, Phase),
-    /// Make that call, with the ticket in hand.
+    /// Make that call, with the ticket of the record.
     Send,
-    /// Take off the record of a call that was surely not carried out.
+    /// Remove the record of a call that was certainly not carried out.
     Withdraw {
         /// The id of the record.
         record_id: String,
-        /// The phase to set conditions from; `None` when the pending work is planned anew at once.
+        /// The phase to set conditions from; `None` if the pending work is planned again at once.
         say: Option<Phase>,
     },
-    /// Write a change into the status, and set conditions from what it means.
+    /// Write a change to the status, with the conditions that result from it.
     Record(K::Change),
-    /// Do something that only this kind does.
+    /// Execute an action of this kind.
     Act(K::Action),
-    /// Set the condition that an annotation has stopped all work on the object.
+    /// Set the condition of a paused object.
     SetPaused,
-    /// Nothing more to do now.
+    /// End the reconcile and wait.
     Wait(Wait),
 }
 
 impl<K: Kind> Step<K> {
-    /// The same step; where it is a wait, one that ends when `until` says, if that comes first.
+    /// The same step; a wait ends at `until` if that comes first.
     pub fn or_sooner(self, until: Until) -> Self {
         match self {
             Self::Wait(wait) => Self::Wait(Wait { until: wait.until.or_sooner(until), ..wait }),

@@ -1,13 +1,13 @@
-//! The times that plans go by: those that settings give, and beside them, in one table, those that are fixed.
+//! The durations that plans use: the configured ones, and in one table the fixed ones.
 
 use std::time::Duration;
 
-/// The times that settings give, for every kind.
+/// The configured durations, for every kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// How long one call to the service may take.
+    /// Timeout of one call to the service.
     pub request_timeout: Duration,
-    /// How long after a call in doubt a list may still miss its effect.
+    /// Time after a call in doubt during which lists may miss its effect.
     pub settle: Duration,
     /// Minimum poll interval of a pending job.
     pub job_poll_min: Duration,
@@ -21,26 +21,28 @@ pub struct Times {
 
 /// The first step of an object's backoff.
 pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-/// The longest step. With the jitter, up to a fifth more.
+/// The longest step of the backoff. Jitter adds up to a fifth.
 pub const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// The first delay after a conflict, in which the watch cache catches up. It doubles while that goes on.
+/// The first delay after a conflict, which lets the watch cache catch up. It doubles with each further conflict.
 pub const FIRST_CONFLICT: Duration = Duration::from_millis(100);
 /// The longest delay after conflicts.
 pub const LONGEST_CONFLICT: Duration = Duration::from_secs(30);
-/// How soon a refused write is tried again: whatever refuses it may be mended at any time. Longer than the longest backoff, so
-/// that the reconcile after a refusal goes on without that write where it can.
+/// Delay before the retry of a refused write, since its cause may be resolved at any time. It exceeds the longest
+/// backoff, so that the reconcile after a refusal proceeds without that write where it can.
 pub const RETRY_REFUSED_WRITE: Duration = Duration::from_secs(90);
-/// How soon conditions that could not be written are tried again.
+/// Delay before the retry of conditions that could not be written.
 pub const RETRY_CONDITIONS: Duration = Duration::from_secs(60);
-/// How soon a refused revocation is tried again that holds up a deletion.
+/// Delay before the retry of a refused revocation that delays a deletion.
 pub const RETRY_REVOCATION_OF_DELETED: Duration = Duration::from_secs(60);
-/// When an object is reconciled again whose plan did not come to an end, or whose reconcile panicked.
+/// Delay after a plan that did not terminate, or a reconcile that panicked.
 pub const RETRY_AFTER_BUG: Duration = Duration::from_secs(60);
-/// How late an object is reconciled all the same that should have been enqueued at its turn to call the service.
+/// Longest wait of an object for its turn to call the service. After it the object is reconciled even if it was not
+/// enqueued.
 pub const MISSED_TURN: Duration = Duration::from_secs(600);
 
 impl Times {
-    /// How long the call of a write-ahead record may run, in seconds: one more than the call itself, for writing the record.
+    /// How long the call of a write-ahead record may run, in seconds: the request timeout, and one second to write the
+    /// record.
     pub fn record_timeout_seconds(&self) -> i64 {
         i64::try_from(self.request_timeout.as_secs()).unwrap_or(i64::MAX).saturating_add(1)
     }

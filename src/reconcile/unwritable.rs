@@ -1,12 +1,12 @@
-//! That what the operator writes is not stored.
+//! A write of the operator that the API server does not store.
 
 use std::time::Duration;
 
-/// That what the operator writes is not stored.
+/// A write of the operator that the API server does not store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unwritable {
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// When to try again.
+    /// The delay until the retry.
     pub retry_in: Duration,
 }

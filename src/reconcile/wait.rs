@@ -1,4 +1,4 @@
-//! How a look ends: what is said of the object, and when it is looked at again.
+//! How a reconcile ends: the conditions to set, and the time of the next reconcile.
 
 use std::time::Duration;
 
@@ -15,25 +15,25 @@ pub struct Wait {
     pub say: Option<Phase>,
     /// When to reconcile again.
     pub until: Until,
-    /// What can be done about it, where something failed.
+    /// How a failure can be resolved, if there was one.
     pub failure: Option<FailureKind>,
 }
 
-/// When to look again.
+/// When to reconcile again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// When something changes.
+    /// On a change.
     Change,
-    /// After this time.
+    /// After this delay.
     After(Duration),
-    /// When it is the object's turn to call the service; it is woken then, and not left alone for longer than this.
+    /// At the object's turn to call the service, which enqueues it, and after this delay at the latest.
     Turn(Duration),
-    /// After the object's own backoff, which grows with each failure, and not before the time given.
+    /// After the object's own backoff, which grows with each failure, and not before the given delay.
     Backoff(Option<Duration>),
 }
 
 impl Until {
-    /// This or the other, whichever comes first. A backoff begins with the shortest pauses.
+    /// The earlier of both. A backoff counts as the earlier one, since it starts with the shortest delays.
     pub fn or_sooner(self, other: Self) -> Self {
         match (self, other) {
             (Self::Change, until) | (until, Self::Change) => until,
@@ -57,13 +57,13 @@ impl Wait {
         Self { say: None, until, failure: None }
     }
 
-    /// Whether the reconcile that somebody asked for was made. One that met an outage, or has to wait for its turn, is still to be
-    /// made; one that needs somebody's help was.
+    /// Whether a requested reconcile is handled. A reconcile that met an outage, or waits for its turn, is not. One
+    /// that needs a user to act is.
     pub fn answers_a_request(&self) -> bool {
         matches!(self.until, Until::Change | Until::After(_)) || self.failure == Some(FailureKind::Blocked)
     }
 
-    /// This version cannot decode the object, for the reason given. Nothing is polled: it waits until somebody acts.
+    /// This version cannot decode the object, for the given reason. Nothing is polled until the object changes.
     pub fn undecodable(what: &str) -> Self {
         let message = format!(
             "This version of the operator cannot decode the object and does not act on it: {what}; upgrade the \
@@ -72,16 +72,16 @@ impl Wait {
         Self::saying(Phase::Refused(why(Reason::NotDecodable, message)), Until::Change)
     }
 
-    /// What the operator writes is not stored: waits until it may be tried again.
+    /// The API server does not store the operator's writes: waits until the next retry.
     pub fn unwritable(Unwritable { why: what, retry_in }: &Unwritable) -> Self {
         Self::saying(Phase::Refused(why(Reason::StatusNotStored, what)), Until::After(*retry_in))
     }
 
-    /// Something failed: it is tried again after the object's backoff. What only a change of the spec can mend, and what has
-    /// not come right within the grace period (`overdue`), is tried again after `resync`.
+    /// Retries a failure after the object's backoff. A failure that only a change of the spec resolves is retried after
+    /// `resync`. So is a blocked one whose grace period is over (`overdue`).
     ///
-    /// An object that the service asked fewer calls of is enqueued when it is its turn. Meanwhile its conditions stay, unless
-    /// they are not about all that is asked for now (`seen` is false): then it must not look as if no work were pending.
+    /// A rate-limited object is enqueued at its turn. Until then its conditions stay, unless they do not cover
+    /// everything that is requested now (`seen` is false): otherwise the object would appear to have no pending work.
     pub fn failed(failure: &Failure, resync: Duration, overdue: bool, seen: bool) -> Self {
         let after = failure.after.unwrap_or_default();
         let until = match failure.kind {
@@ -95,8 +95,8 @@ impl Wait {
     }
 }
 
-/// After how long to look again, after `failures` failures in a row, spread by `chance` (0 to 1) so that what
-/// failed together does not come back together; `None`: when something changes.
+/// The delay until the next reconcile, after `failures` consecutive failures; `None`: on a change. Jitter from `chance`
+/// (0 to 1) spreads objects that failed together.
 pub fn pause(until: Until, failures: u32, chance: f64) -> Option<Duration> {
     match until {
         Until::Change => None,
@@ -109,7 +109,7 @@ pub fn pause(until: Until, failures: u32, chance: f64) -> Option<Duration> {
     }
 }
 
-/// `delay`, and up to a fifth more.
+/// `delay`, plus up to a fifth of it.
 fn spread(delay: Duration, chance: f64) -> Duration {
     delay.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 5.0)
 }

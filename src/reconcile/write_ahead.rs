@@ -1,5 +1,24 @@
-//! The write-ahead record and the ticket: nothing that cannot be undone is called without a ticket, and a
-//! ticket comes from a record that was written.
+//! The write-ahead record and the ticket. No irreversible call is made without a ticket, and only a stored record gives
+//! a ticket.
+//!
+//! The sequence of a send:
+//!
+//! ```text
+//! record ── status write stores all of it ──> ticket ──> POST
+//!    │                                                    ├── created ────────────────────> conclude
+//!    │                                                    ├── certainly not carried out ──> withdraw
+//!    │ write not answered,                                │
+//!    │ or process restarted                               │ outcome unknown
+//!    └─────────────────────> in doubt <───────────────────┘
+//!                               │
+//!                               v
+//!                     list, never POST again
+//!                               ├── found ──────────────────────────────> conclude
+//!                               └── absent after timeout + settle time ──> withdraw
+//! ```
+//!
+//! Conclude is one status write that stores the outcome and removes the record. Withdraw is a status write that only
+//! removes the record, so that the send may start again with a new one.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -8,18 +27,18 @@ use tokio::time::Instant;
 
 use crate::api::HasStatus;
 
-/// A kind that writes ahead.
+/// A kind with a write-ahead record.
 pub trait WritesAhead: HasStatus {
     /// The record.
     type Record: Record;
 
-    /// The record that stands in a status.
+    /// The record in a status.
     fn record(status: &Self::Status) -> Option<&Self::Record>;
 
-    /// Puts a record into a status, or takes it off.
+    /// Sets or removes the record in a status.
     fn set_record(status: &mut Self::Status, record: Option<Self::Record>);
 
-    /// Takes the record of this id off the status. `false`: it does not stand there any more.
+    /// Removes the record with this id from the status. `false`: the status no longer has it.
     fn withdraw(&mut self, record_id: &str) -> bool {
         let Some(status) = self.status_mut() else { return false };
         let stands = Self::record(status).is_some_and(|record| record.id() == record_id);
@@ -32,14 +51,14 @@ pub trait WritesAhead: HasStatus {
 
 /// A write-ahead record.
 pub trait Record: Clone + Debug + PartialEq + Send + Sync {
-    /// Drawn anew for each call.
+    /// The random id of this call.
     fn id(&self) -> &str;
-    /// How long, from just before the record was written, the call may run.
+    /// How long the call may run, counted from just before the write of the record.
     fn timeout(&self) -> Duration;
 }
 
-/// The right to make, once, the one call that a written record announces. It cannot be copied, and only
-/// [`super::ObjectHandle::write_ahead`] makes it.
+/// The right to make, once, the call of a stored record. It cannot be copied, and only
+/// [`super::ObjectHandle::write_ahead`] creates it.
 #[derive(Debug)]
 pub struct Ticket<R> {
     record: R,
@@ -47,25 +66,25 @@ pub struct Ticket<R> {
 }
 
 impl<R: Record> Ticket<R> {
-    /// A ticket for a record that was written, and begun to be written at `begun`.
+    /// A ticket for a stored record, whose write began at `begun`.
     pub(super) fn for_written(record: R, begun: Instant) -> Self {
         let deadline = begun + record.timeout();
         Self { record, deadline }
     }
 
-    /// What was written.
+    /// The stored record.
     pub fn record(&self) -> &R {
         &self.record
     }
 
-    /// How long the call may take, so that it ends within the time that the record gives it; `None` when that
-    /// time is over, and the call must not be made.
+    /// The timeout of the call, so that it ends within the time that the record allows. `None` when that time is over,
+    /// and the call must not be made.
     pub fn time_left(&self, now: Instant) -> Option<Duration> {
         Some(self.deadline.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 }
 
-/// A number of seconds from a status, which a person may have edited.
+/// A number of seconds from a status, which a user may have edited.
 pub fn seconds(n: i64) -> Duration {
     Duration::from_secs(u64::try_from(n).unwrap_or(0))
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::readiness::Readiness;
 
-/// Serves the two paths for ever.
+/// Serves both paths forever.
 pub async fn serve(listener: TcpListener, readiness: Readiness) {
     let router =
         Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz)).with_state(readiness);

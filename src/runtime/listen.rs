@@ -1,10 +1,10 @@
-//! The addresses that are listened on.
+//! Binds the listen addresses.
 
 use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
-/// An address that cannot be listened on.
+/// An address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} ({flag}): {source}")]
 pub struct ListenError {
@@ -13,10 +13,10 @@ pub struct ListenError {
     source: std::io::Error,
 }
 
-/// Takes the address that `flag` names, so that one that is taken already is said before anything starts.
+/// Binds the address from `flag`, so that an address in use is reported before anything starts.
 pub async fn listen(address: SocketAddr, flag: &'static str, serving: &str) -> Result<TcpListener, ListenError> {
     let listener = TcpListener::bind(address).await.map_err(|source| ListenError { address, flag, source })?;
-    // With the port that the system chose, where it was to choose one.
+    // Logs the actual port, which the system chooses for port 0.
     tracing::info!(address = %listener.local_addr().unwrap_or(address), "Serving {serving}");
     Ok(listener)
 }

@@ -1,4 +1,4 @@
-//! What a process needs around its loops: health, leader election, logs, signals. It knows nothing of what the loops do.
+//! The process runtime: health, leader election, logs and signals. It does not depend on what the controllers do.
 
 pub mod health;
 pub mod leader;
@@ -9,7 +9,7 @@ pub mod telemetry;
 
 use std::error::Error;
 
-/// What is behind an error in the end, in one line: what the libraries in between say is for those who wrote them.
+/// Returns the root cause of an error in one line, without the intermediate messages, which only help library authors.
 pub fn cause(error: &dyn Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -1,4 +1,4 @@
-//! What the process still waits for before it is ready, as its parts report it.
+//! The readiness of the process, as its parts report it.
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
@@ -7,19 +7,21 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// What was last said so long ago is over: whatever is in trouble tries again, and says so, sooner.
+/// A failure expires after this time unless it is reported again. A failing part retries, and reports, sooner than
+/// that.
 const OVER: Duration = Duration::from_secs(90);
-/// The same for a right that is missing: a no takes no time to come, and so it is soon clear that there is none any more.
+/// The same for a missing permission. A denial is immediate, so silence soon shows that the permission is no longer
+/// missing.
 const DENIED: Duration = Duration::from_secs(15);
 
-/// Whether the process is ready, as its parts report it.
+/// The readiness of the process, as its parts report it.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     first: Arc<str>,
     parts: Arc<Mutex<Vec<Part>>>,
 }
 
-/// A part of the process that reports for itself.
+/// A part of the process with its own report.
 #[derive(Debug)]
 struct Part {
     ready: bool,
@@ -29,9 +31,9 @@ struct Part {
 #[derive(Clone, Debug)]
 struct Trouble {
     what: String,
-    /// What may be another one each time, and no news.
+    /// Details that may differ each time, and are not logged again.
     detail: String,
-    /// Whether a part is not ready for it that has been before.
+    /// Whether this makes a part unready that was ready before.
     denied: bool,
     said: Instant,
 }
@@ -48,19 +50,19 @@ impl Part {
 }
 
 impl Readiness {
-    /// Ready as soon as all parts are. `first` is what is waited for while none of those that are not says more.
+    /// Ready as soon as all parts are. `first` is shown while no unready part reports a failure.
     pub fn waiting_for(first: &str) -> Self {
         Self { first: first.into(), parts: Arc::default() }
     }
 
-    /// Adds a part, which is ready at once or when it says so.
+    /// Adds a part. If not `ready`, it is unready until it reports otherwise.
     pub fn part(&self, ready: bool) -> Report {
         let mut parts = self.parts.lock();
         parts.push(Part { ready, trouble: None });
         Report { parts: self.parts.clone(), number: parts.len() - 1 }
     }
 
-    /// What is waited for, if anything.
+    /// What the process waits for, if anything.
     pub fn waits_for(&self) -> Option<String> {
         let now = Instant::now();
         let parts = self.parts.lock();
@@ -76,7 +78,7 @@ impl Readiness {
     }
 }
 
-/// What a part of the process reports by.
+/// The handle for reports of one part.
 #[derive(Clone, Debug)]
 pub struct Report {
     parts: Arc<Mutex<Vec<Part>>>,
@@ -84,7 +86,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// All is well, and the part is ready from now on.
+    /// Reports that the part is ready, and clears its failure.
     pub fn ready(&self) {
         let mut parts = self.parts.lock();
         if let Some(part) = parts.get_mut(self.number) {
@@ -92,17 +94,17 @@ impl Report {
         }
     }
 
-    /// Something is in the way, and is tried again. A part that is ready stays so.
+    /// Reports a failure that is retried. A part that is ready stays ready.
     pub fn trouble(&self, what: String, detail: String) {
         self.say(Trouble { what, detail, denied: false, said: Instant::now() });
     }
 
-    /// Something is in the way that a person has to mend. The part is not ready while that is so.
+    /// Reports a failure that a person has to fix. The part is not ready while this is reported.
     pub fn denied(&self, what: String) {
         self.say(Trouble { what, detail: String::new(), denied: true, said: Instant::now() });
     }
 
-    /// Logs what is in the way, unless this part or another one has said so already.
+    /// Logs the failure, unless this part or another one has already reported it.
     fn say(&self, trouble: Trouble) {
         let now = Instant::now();
         let mut parts = self.parts.lock();

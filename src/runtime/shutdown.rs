@@ -1,8 +1,8 @@
-//! The wish of the system, or of a person, that the process end.
+//! Shutdown signals.
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Done at the first SIGTERM or SIGINT. From the call on, neither kills the process.
+/// Completes at the first SIGTERM or SIGINT. After this call, neither terminates the process.
 pub fn requested() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -95,7 +95,7 @@ async fn a_refused_revocation_blocks_the_deletion_and_after_the_grace_period_wha
             "being deleted, it keeps its row"
         );
         let said = format!(
-            "Deletion is waiting because the link of credential binding job {job} is not revoked yet: The link of \
+            "Deletion is waiting because the link of credential binding job {job} is not revoked: The link of \
              credential binding job {job} cannot be revoked: POST credential-binding-jobs/{{id}}:revoke was refused \
              ({status}): "
         );

@@ -114,7 +114,7 @@ async fn a_request_waits_for_the_service_to_revoke_its_link_before_it_goes() {
     let request = fixture.request_says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
     assert_eq!(request.status.as_ref().unwrap().failing_since, None, "an outage is waited for, however long it takes");
-    let sentence = "is not revoked yet: POST credential-binding-jobs/{id}:revoke lost the connection (";
+    let sentence = "is not revoked: POST credential-binding-jobs/{id}:revoke lost the connection (";
     assert!(message(&request).contains(sentence), "{}", message(&request));
     fixture.realm.resume();
     wait_until_gone(fixture.requests(), REQUEST).await;

@@ -188,7 +188,7 @@ pub fn told<K: Kind>(state: &mut State, object: &K, note: &str) {
         && is_reached
         && !state.remote.service.keeps_links
         && !state.remote.service.odd_method
-        && note.contains("is not revoked yet")
+        && note.contains("is not revoked")
         && let Some(id) = named.iter().find(can_be_revoked)
     {
         let what =

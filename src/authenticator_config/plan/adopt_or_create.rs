@@ -1,5 +1,5 @@
-//! Establish: there is no configuration yet. Take over the one that the spec names, or the one that bears this object's
-//! mark, or write ahead that one is about to be made.
+//! Adopt or create: no configuration is recorded yet. The rule adopts the configuration that the spec names or that
+//! has this object's mark. Otherwise it writes a create ahead.
 
 use super::input::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
@@ -26,7 +26,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
         None => input.ours(input.listed()?)?,
     };
     if let Some(config) = found {
-        // What differs is mended next, before anything is said of it.
+        // The next step corrects differences, before any condition is set.
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
         return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint, made_as: None }));
     }
@@ -36,7 +36,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     if !input.object().may_write {
         return Ok(input.shutting_down(Reason::Creating));
     }
-    // What cannot be written down is not made.
+    // A configuration is not created if its record cannot be stored.
     if let Some(unwritable) = &input.object().unwritable {
         return Ok(Step::Wait(Wait::unwritable(unwritable)));
     }
@@ -51,7 +51,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     Ok(Step::WriteAhead(Box::new(record), phase))
 }
 
-/// The configuration that the spec names, where it may be taken over.
+/// The configuration that the spec names, if it may be adopted.
 fn named<'a>(input: &Input<'a>, id: &str) -> Result<&'a RemoteConfig, Step> {
     input.resource_id_allowed()?;
     let config = input.current(id)?.ok_or_else(|| not_found(input, id))?;
@@ -59,7 +59,7 @@ fn named<'a>(input: &Input<'a>, id: &str) -> Result<&'a RemoteConfig, Step> {
     Ok(config)
 }
 
-/// None is made for one that is named and not there: it would have another id.
+/// A named configuration that does not exist is not created, because it would have another id.
 fn not_found(input: &Input<'_>, id: &str) -> Step {
     input.blocked(
         Reason::ConfigurationNotFound,

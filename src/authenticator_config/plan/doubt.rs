@@ -1,5 +1,5 @@
-//! Doubt: the write-ahead record stands, so the configuration may have been made. Look for it by its mark,
-//! and never create.
+//! Doubt: the write-ahead record exists, so the configuration may exist. This rule looks up the configuration by its
+//! mark, and never creates one.
 
 use super::input::{Input, Step};
 use crate::api::authenticator_config::CreateRecord;
@@ -12,7 +12,7 @@ use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Destination, RealmIds, Until, Wait};
 
-/// Looks for the configuration of a create in doubt.
+/// Looks up the configuration of a create in doubt.
 pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
     let home = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
     let Destination { realm, endpoint } = input.destination_at(Some(&home), record.endpoint.as_deref())?;
@@ -20,7 +20,7 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
     if let Some(config) = input.ours(listed)? {
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
         let change = Change::Take { create_id: Some(record.id.clone()), id, realm, endpoint, made_as: None };
-        // What differs is mended next, before anything is said of it.
+        // The next step corrects differences, before any condition is set.
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, record.timeout(), input.times.settle) {
@@ -32,7 +32,8 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
             )),
             Until::After(pause),
         )),
-        // A list can miss a configuration that is there, such as while its pages shift; two of them do not miss the same.
+        // A list can miss an existing configuration, for example while its pages shift. Two lists do not miss the
+        // same one.
         Absent::Never if listed.lists < LISTS => Step::Fetch(Query::Configs),
         Absent::Never => {
             let say = input.object().refusal.as_deref().map(|said| refused(said).phase());

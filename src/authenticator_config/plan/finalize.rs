@@ -1,5 +1,5 @@
-//! Leave: an object that is being deleted takes its remote configuration with it, once nobody refers to it any more. (A
-//! create in doubt is settled first.)
+//! Finalize: the remote configuration of a deleted object is deleted, once no request refers to the object any more.
+//! A create in doubt is settled first.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, Left, Until, Wait};
 
-/// How many of those who refer to an object are named.
+/// The maximum number of referrers that a message names.
 const NAMED: usize = 3;
 
 pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
@@ -21,7 +21,7 @@ pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
     leave(input).unwrap_or_else(|step| held_up(input, step, &what))
 }
 
-/// What a step that settles a doubt means to an object that is being deleted.
+/// Converts a step that settles a doubt into the step of an object that is being deleted.
 pub(in crate::authenticator_config) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
     held_up(input, step, "it is not known whether the authenticator configuration was created")
 }
@@ -30,7 +30,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     const RELEASE: Step = Step::RemoveFinalizer { left: None };
     let Some(id) = to_leave(input)? else { return Ok(RELEASE) };
     if input.desired.observe && input.lifecycle().undecodable.is_some() {
-        // Whether it was only to be observed cannot be read.
+        // This version cannot decode whether the configuration was only observed.
         let what = format!(
             "Authenticator configuration {id} stays in Beyond Identity because this version cannot decode whether to \
              delete it; delete it there if it is no longer needed"
@@ -49,7 +49,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
         return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
     }
     match &input.observed.deleted {
-        // Whatever answered so: what its id says now is what counts.
+        // A success response is not proof: only a read by id confirms the deletion.
         Some(Ok(())) => return if input.current(id)?.is_none() { Ok(RELEASE) } else { Err(still_there(input, id)) },
         Some(Err(failure)) => return Err(input.failed(failure)),
         None => {}
@@ -62,11 +62,11 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
         return Ok(RELEASE);
     };
     if input.desired.stranger_on(current).is_some() {
-        // Another object has taken it over: it is not this one's to delete.
+        // Another object has adopted the configuration, so this object must not delete it.
         return Ok(RELEASE);
     }
     if !input.object().fresh {
-        // The watch may be behind: the object may be paused by now, or what it stands for may be to stay.
+        // The watch may be behind: the object may be paused by now, or its configuration may have to stay.
         return Ok(Step::Refresh);
     }
     if !input.object().may_write {
@@ -82,8 +82,8 @@ fn still_there(input: &Input<'_>, id: &str) -> Step {
     input.blocked(Reason::InconsistentAnswers, message)
 }
 
-/// The configuration that the status names, or where that cannot be written any more the one that the create in doubt has
-/// made.
+/// The configuration that the status names. If the status can no longer be written, the configuration that the create
+/// in doubt created.
 fn to_leave<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
     match (input.status, &input.observed.listed) {
         (AuthenticatorConfigStatus { id: Some(id), .. }, _) => Ok(Some(id)),
@@ -94,7 +94,8 @@ fn to_leave<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
     }
 }
 
-/// Waits while a request refers to the object that is not being deleted itself; the last one that goes wakes it.
+/// Waits while a request that is not being deleted refers to the object. When the last such request is deleted, the
+/// object is enqueued.
 fn unused(input: &Input<'_>) -> Result<(), Step> {
     let referrers = match &input.observed.referrers {
         Fact::Unknown => return Err(Step::Fetch(Query::Referrers)),
@@ -113,11 +114,12 @@ fn unused(input: &Input<'_>) -> Result<(), Step> {
     Err(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))))
 }
 
-/// Waits until every list must show a configuration that is left: the next object of this name finds it by a list, and
-/// would otherwise make another one. That one list has shown it is not enough, since the next may come from elsewhere.
+/// Waits until every list must show a configuration that is kept. The next object of this name finds it by a list,
+/// and would otherwise create another one. One list that shows it is not enough, because the next list may come from
+/// another source.
 fn shown(input: &Input<'_>) -> Result<(), Step> {
     let left = match (input.status, &input.observed.listed) {
-        // It could not be written down: what is known is for how long its create has been in doubt.
+        // The id could not be recorded. Only the time for which its create has been in doubt is known.
         (AuthenticatorConfigStatus { id: None, create: Some(record), .. }, Fact::Known(listed)) => {
             match absent(listed.age, record.timeout(), input.times.settle) {
                 Absent::LookAgainIn(left) => left,

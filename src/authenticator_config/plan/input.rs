@@ -1,4 +1,4 @@
-//! What the rules of an AuthenticatorConfig take, and what they say most. Pure.
+//! The input of an AuthenticatorConfig's rules, and the steps that the rules share. Pure.
 
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::authenticator_config::observed::Listed;
@@ -6,13 +6,13 @@ use crate::authenticator_config::step::Query;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::{self, Destination, Fact, PlanInput, RealmIds};
 
-/// What the rules of an AuthenticatorConfig take.
+/// The input of an AuthenticatorConfig's rules.
 pub type Input<'a> = PlanInput<'a, AuthenticatorConfig>;
-/// One thing to do for an AuthenticatorConfig.
+/// One step of an AuthenticatorConfig.
 pub type Step = reconcile::Step<AuthenticatorConfig>;
 
 impl<'a> Input<'a> {
-    /// Where to work: in the realm `home`, where there is one.
+    /// The destination of API calls. It must be in the realm `home`, if one is given.
     pub(super) fn destination(&self, home: Option<&RealmIds>) -> Result<&'a Destination, Step> {
         self.destination_at(home, None)
     }
@@ -25,7 +25,8 @@ impl<'a> Input<'a> {
         self.same_realm(&self.desired.provider_config_ref, home, endpoint)
     }
 
-    /// Nothing is taken over by its id, changed or deleted where the provider config does not allow that.
+    /// Checks that the provider config allows resource ids, before a configuration is adopted by its id, changed or
+    /// deleted.
     pub(super) fn resource_id_allowed(&self) -> Result<(), Step> {
         let realm = self.resolved(&self.desired.provider_config_ref);
         match realm.and_then(|realm| realm.no_resource_ids.as_ref()) {
@@ -34,7 +35,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A configuration that bears another object's mark, or is of another type, is not taken and not changed.
+    /// Checks that a configuration has no other object's mark and no other type. Otherwise it is neither adopted nor
+    /// changed.
     pub(super) fn takeable(&self, current: &RemoteConfig) -> Result<(), Step> {
         let id = &current.id;
         if let Some(type_) = self.desired.other_type(current) {
@@ -68,7 +70,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The configuration of this id, as the realm has it now.
+    /// The configuration with this id, as the realm has it now.
     pub(super) fn current(&self, id: &str) -> Result<Option<&'a RemoteConfig>, Step> {
         match self.observed.read.get(id) {
             None | Some(Fact::Unknown) => Err(Step::Fetch(Query::Config(id.to_owned()))),
@@ -77,10 +79,10 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// `Ok` when a list of the realm says, too, that it has no configuration of this id. That the id was answered with 404 is
-    /// not enough for what cannot be undone.
+    /// Returns `Ok` if a list of the realm confirms that no configuration with this id exists. A 404 for the id is
+    /// not enough for an irreversible action.
     pub(super) fn confirmed_gone(&self, id: &str) -> Result<(), Step> {
-        // Another endpoint may be that of another service, which never had the configuration.
+        // Another endpoint may belong to another service, which never had the configuration.
         self.destination_at(None, self.status.endpoint.as_deref())?;
         if !self.listed()?.configs.iter().any(|config| config.id == id) {
             return Ok(());
@@ -94,8 +96,9 @@ impl<'a> Input<'a> {
         ))
     }
 
-    /// The configuration of the list that bears this object's mark, and still does when it is read by id, since
-    /// a list lags: of several the one that is as asked for in every field, then the one with the lowest id.
+    /// The listed configuration that has this object's mark. It must still have the mark when it is read by id,
+    /// because lists lag. Of several, a configuration that matches every desired field comes first, then the one with
+    /// the lowest id.
     pub(super) fn ours(&self, listed: &'a Listed) -> Result<Option<&'a RemoteConfig>, Step> {
         let mut ours: Vec<_> = listed.configs.iter().filter(|config| self.desired.is_ours(config)).collect();
         ours.sort_by_key(|config| (self.desired.patch(config).is_some(), &config.id));

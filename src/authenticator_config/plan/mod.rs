@@ -1,5 +1,5 @@
-//! The rules of an AuthenticatorConfig, a file each, in the order in which the planner asks them (`reconcile/plan.rs`). Pure:
-//! the same input gives the same step, and conditions are no part of it.
+//! The rules of an AuthenticatorConfig, one file each, in the order in which the planner applies them
+//! (`reconcile/plan.rs`). Pure: the same input gives the same step, and conditions are not part of the input.
 
 mod adopt_or_create;
 pub(super) mod doubt;
@@ -11,12 +11,12 @@ mod update;
 
 use input::{Input, Step};
 
-/// Whether there is more to do than to compare what is there.
+/// Whether any work beyond comparing the configuration is pending.
 pub(super) fn is_pending(input: &Input<'_>) -> bool {
     input.is_deleting() || input.status.create.is_some() || input.status.id.is_none() || !input.is_seen()
 }
 
-/// The next step of an object that is not being deleted, of which nothing is in doubt.
+/// The next step of an object that is not being deleted and has nothing in doubt.
 pub(super) fn proceed(input: &Input<'_>) -> Step {
     update::rule(input).unwrap_or_else(|| adopt_or_create::rule(input))
 }

@@ -1,5 +1,5 @@
-//! Correct: the configuration is there; at each change of the spec, and now and then, it is compared with what the
-//! spec says, and what differs is changed.
+//! Update: the configuration exists. At each change of the spec, and at the resync interval, it is compared with the
+//! spec, and differences are corrected.
 
 use super::input::{Input, Step};
 use crate::api::Reason;
@@ -29,7 +29,7 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         return Ok(Step::Record(Change::Forget { id: id.to_owned() }));
     };
     if input.status.endpoint.as_ref().is_some_and(|known| known != endpoint) {
-        // The service has moved, or the status is an earlier version's.
+        // The service has moved, or an earlier version wrote the status.
         let (id, realm, endpoint) = (id.to_owned(), realm.clone(), Some(endpoint.clone()));
         return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint, made_as: None }));
     }
@@ -41,7 +41,7 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     input.allowed(&input.desired.provider_config_ref)?;
     input.resource_id_allowed()?;
     if !input.object().fresh {
-        // The watch may be behind: the object may be paused by now, or ask for something else.
+        // The watch may be behind: the object may be paused by now, or its spec may have changed.
         return Ok(Step::Refresh);
     }
     if !input.object().may_write {
@@ -54,8 +54,8 @@ fn done(input: &Input<'_>, realm: &RealmIds) -> Step {
     Step::Wait(Wait::saying(available(realm), Until::After(input.times.resync)))
 }
 
-/// A reconcile that failed changes nothing of the conditions of an object whose spec has not changed: after a restart nobody
-/// knows yet that any work is pending. What somebody has to mend enqueues it, or it comes right unseen.
+/// A failed reconcile does not change the conditions of an object whose spec has not changed. After a restart, it is
+/// not known yet whether any work is pending. A manual fix enqueues the object, or the problem resolves unseen.
 fn settled(input: &Input<'_>, step: Step) -> Step {
     let Step::Wait(Wait { failure: Some(kind), until, .. }) = step else { return step };
     let until = match kind {

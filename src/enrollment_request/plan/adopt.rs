@@ -1,5 +1,5 @@
-//! Adopt, or skip: a request for which nothing was ever sent looks first whether anything has to be. So a cluster
-//! that was rebuilt, or a status that was lost, mails nobody who has a link or a passkey.
+//! Adopt, or skip: before its first send, a request checks whether a send is necessary. So a rebuilt cluster or a
+//! lost status does not email an identity that has a link or a passkey.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::enrollment_request::observed::{Listed, ReadJob};
 use crate::enrollment_request::step::{JobRef, Query};
 use crate::reconcile::{Destination, Until, Wait};
 
-/// How many jobs are read by their ids in one look.
+/// The maximum number of jobs that are read by id in one reconcile.
 const READS: usize = 16;
-/// How soon the next look goes on with that.
+/// The delay until the next reconcile continues with these reads.
 const NEXT_READS: Duration = Duration::from_secs(1);
 
-/// What settles the attempt without a send; `None` when a send is owed.
+/// The step that settles the attempt without a send; `None` when a send is pending.
 pub(super) fn instead_of_sending(
     input: &Input<'_>,
     way: (&ProviderConfigRef, &Destination),
@@ -34,7 +34,8 @@ pub(super) fn instead_of_sending(
     }
     let delivery_method = input.desired.delivery_method.as_str();
     for job in matching::adoptable(listed, key, delivery_method) {
-        // A list lags: what counts is what the job is now. One that could not be adopted never can be later.
+        // Lists lag, so only the current state of the job counts. A job that could not be adopted can never be
+        // adopted later.
         if observed.read_before.contains_key(&job.id) {
             continue;
         }
@@ -43,7 +44,7 @@ pub(super) fn instead_of_sending(
                 return Some(settle(input, way, key, SettledBy::Adopted(Box::new(read.clone()))));
             }
             Some(Some(_)) => {}
-            // Whatever is wrong with one of the two answers, an email cannot be called back.
+            // Whichever of the two answers is wrong, a sent email cannot be recalled.
             Some(None) => return Some(input.disagreeing(&job.id)),
             None => return Some(read(input, way.0, key, &job.id)),
         }
@@ -57,8 +58,8 @@ pub(super) fn instead_of_sending(
     }
 }
 
-/// Reads a job, or goes on with that in the next look, so that an identity with thousands of jobs neither holds up others
-/// nor makes a look endless.
+/// Reads a job, or continues in the next reconcile. So an identity with thousands of jobs neither delays others nor
+/// makes a reconcile endless.
 fn read(input: &Input<'_>, reference: &ProviderConfigRef, key: &EnrollmentKey, job_id: &str) -> Step {
     if let Some(failure) = input.observed.job_failures.get(job_id) {
         return input.failed(failure);

@@ -1,4 +1,5 @@
-//! Doubt: the write-ahead record stands, so the email may have been sent. Look for its job, and never send.
+//! Doubt: the write-ahead record exists, so the email may have been sent. This rule looks up the job of the send, and
+//! never sends.
 
 use jiff::Timestamp;
 
@@ -16,7 +17,7 @@ use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Fact, RealmIds, Until, Wait};
 
-/// Looks for the job of a send in doubt.
+/// Looks up the job of a send in doubt.
 pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
     if let Some(field) = nonsense(send) {
         let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
@@ -45,10 +46,11 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
             Until::After(pause),
         )),
         Absent::Never => {
-            // Before the last list, so that it comes from a service that is recognized.
+            // The service is recognized before the last list, so that the list comes from a recognized service.
             recognize::service(input, reference, &send.identity_id, &send.authenticator_config_id)?;
             if listed.lists < LISTS {
-                // A list can miss a job that is there, such as while its pages shift; two of them do not miss the same.
+                // A list can miss an existing job, for example while its pages shift. Two lists do not miss the same
+                // job.
                 return Ok(Step::Fetch(Query::Jobs(reference.clone(), send.identity_id.clone())));
             }
             let say = input.object().refusal.as_deref().map(|said| refused(said).phase());
@@ -57,7 +59,7 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
     })
 }
 
-/// The jobs that the send in doubt can have made, as far as they are known in this look.
+/// The jobs that the send in doubt may have created, as far as this reconcile knows them.
 pub(super) fn made<'a>(input: &Input<'a>, send: &SendRecord) -> Vec<&'a CredentialBindingJob> {
     match &input.observed.jobs {
         Fact::Known(listed) => matching::made_by(listed, send, input.status),
@@ -65,8 +67,8 @@ pub(super) fn made<'a>(input: &Input<'a>, send: &SendRecord) -> Vec<&'a Credenti
     }
 }
 
-/// The field of a record that the operator does not write like this. By such a record nobody can tell which job is its
-/// own, nor that none is: neither is concluded from it.
+/// The field of a record whose value the operator never writes. Such a record shows neither which job is its own nor
+/// that no job is, so neither is concluded from it.
 fn nonsense(send: &SendRecord) -> Option<&'static str> {
     let SendRecord { id, tenant_id, realm_id, identity_id, authenticator_config_id, .. } = send;
     let ids = [
@@ -80,7 +82,7 @@ fn nonsense(send: &SendRecord) -> Option<&'static str> {
     empty.or_else(|| send.not_before.parse::<Timestamp>().is_err().then_some("notBefore"))
 }
 
-/// A record that another version wrote.
+/// The phase for a record that another version wrote.
 fn unreadable(field: &str) -> Phase {
     Phase::Refused(why(
         Reason::StatusEdited,

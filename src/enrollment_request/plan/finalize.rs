@@ -1,5 +1,5 @@
-//! Leave: a request that is being deleted takes its link with it, and is let go. (One whose send is in doubt
-//! is settled first.)
+//! Finalize: the links of a deleted request are revoked, and then its finalizer is removed. A send in doubt is
+//! settled first.
 
 use std::time::Duration;
 
@@ -18,17 +18,18 @@ pub(in crate::enrollment_request) fn rule(input: &Input<'_>) -> Step {
     leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input)))
 }
 
-/// What a step that settles a doubt means to a request that is being deleted.
+/// Converts a step that settles a doubt into the step of a request that is being deleted.
 pub(in crate::enrollment_request) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
     let unknown = "it is not known whether the email was sent";
     match holding_up(input, step, unknown) {
-        // What the status names is revoked all the same.
+        // The jobs that the status names are revoked nevertheless.
         Step::RemoveFinalizer { left: Some(left) } => giving_up(input, &left),
         step => step,
     }
 }
 
-/// Lets go a request of which `unknown` is left in any case, when nothing more can be done about what its status names.
+/// Removes the finalizer of a request that leaves `unknown` behind in any case. Before that, everything possible is
+/// done about the jobs in its status.
 fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
     match leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input))) {
         Step::RemoveFinalizer { left: None } => Step::RemoveFinalizer { left: Some(unknown.clone()) },
@@ -60,8 +61,8 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     Ok(Step::RemoveFinalizer { left })
 }
 
-/// What the deletion waits for. What comes right by itself is waited for as long as it takes, so that a job that cannot be
-/// revoked does not end the wait for another one that can.
+/// What the deletion waits for. A problem that can resolve without manual action is waited for without a limit. So a
+/// job that cannot be revoked does not end the wait for another job that can.
 fn waited_for(input: &Input<'_>, waits: Vec<Wait>, refused: &[String]) -> Option<Wait> {
     let mut waits = waits;
     if !refused.is_empty()
@@ -75,7 +76,7 @@ fn waited_for(input: &Input<'_>, waits: Vec<Wait>, refused: &[String]) -> Option
     Some(Wait { until, ..waits.swap_remove(first) })
 }
 
-/// What is still to be done.
+/// The pending revocations, as a message.
 fn links_are_out(input: &Input<'_>) -> String {
     let observed = input.observed;
     let works = |job: &JobRef| match observed.read.get(&job.job_id) {
@@ -83,11 +84,11 @@ fn links_are_out(input: &Input<'_>) -> String {
         Some(None) | None => true,
     };
     let jobs: Vec<_> = outstanding(input).filter(works).map(|job| job.job_id).collect();
-    format!("the link of credential binding job {} is not revoked yet", jobs.join(", "))
+    format!("the link of credential binding job {} is not revoked", jobs.join(", "))
 }
 
-/// The jobs whose links are out: those that the status names, and where it cannot be written any more also those that the
-/// send in doubt has made.
+/// The jobs with active links that the status names. If the status can no longer be written, a job that the send in
+/// doubt created is also included.
 fn outstanding(input: &Input<'_>) -> impl Iterator<Item = JobRef> {
     let status = input.status;
     let unrecorded = status.send.iter().filter(|_| input.object().unwritable.is_some());
@@ -103,9 +104,9 @@ fn outstanding(input: &Input<'_>) -> impl Iterator<Item = JobRef> {
     revoke::earlier(status).chain(revoke::current(status)).chain(in_doubt)
 }
 
-/// Waits until every list must show the last job: the next request of this name could otherwise take it for its own, or
-/// miss it and send once more. That one list shows it says nothing about the next one, which may come from elsewhere. A job
-/// whose age the service itself tells need not be waited for again after each restart.
+/// Waits until every list must show the last job. Otherwise the next request of this name could take the job for its
+/// own, or miss it and send again. One list that shows the job proves nothing about the next list, which may come
+/// from another source. If the service itself reports the age of the job, a restart does not repeat the wait.
 fn settled(input: &Input<'_>) -> Result<(), Step> {
     let status = input.status;
     if input.object().unwritable.is_some()
@@ -136,7 +137,7 @@ fn every_list_must_show_it(left: Duration) -> Step {
     Step::Wait(Wait::saying(phase, Until::After(left)))
 }
 
-/// Says of a wait that it holds up the deletion, and what is still to be done.
+/// Reports that a wait delays the deletion, and what is still pending.
 fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
     if let Step::Wait(Wait { say: Some(Phase::JobGone(_) | Phase::Revoked { .. }), .. }) = step {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();

@@ -1,4 +1,4 @@
-//! Follow: the attempt is concluded, and all there is to do is to look how the job gets on.
+//! Follow: the attempt is concluded, and only the progress of the job is polled.
 
 use super::input::{Input, Step};
 use super::pending::is_send_pending;
@@ -15,8 +15,8 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
         return None;
     }
     if input.observed.holds_send_slot && !input.object().fresh {
-        // It was about to send, and has to no more. Others wait for that to be known: whether its record stands only the API
-        // server can say.
+        // The request was about to send and no longer needs to, and other requests wait to know that. Only the API
+        // server knows whether its write-ahead record is stored.
         return Some(Step::Refresh);
     }
     Some(follow(input, input.status).unwrap_or_else(|step| step))
@@ -24,12 +24,12 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 
 fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
     let is_final = job_state::is_final(status.state.as_deref());
-    // What is final is read once more for who asks for it.
+    // A job in a final state is read once more on an explicit reconcile request.
     if status.skipped.is_some() || (is_final && input.lifecycle().reconcile_requested.is_none()) {
         return Ok(Step::Wait(Wait::saying(phase::of_status(input), Until::Change)));
     }
     let Some(job) = revoke::named(status) else {
-        // Somebody has edited the status: there is nothing to follow, and sending again would be worse.
+        // The status was modified outside the operator. There is no job to poll, and another send would be worse.
         return Ok(missing(input, Until::Change));
     };
     if let Some(wait) = not_due(input) {
@@ -41,10 +41,10 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     }
     Ok(match input.observed.read.get(&job.job_id) {
         None => Step::Fetch(Query::Job(reference.clone(), job)),
-        // A passkey stays a passkey.
+        // A bound passkey remains, even if the service no longer has the job.
         Some(None) if is_final => Step::Wait(Wait::saying(phase::of_status(input), Until::Change)),
         Some(None) => {
-            // Another endpoint may be that of another service, which never had the job.
+            // Another endpoint may belong to another service, which never had the job.
             input.same_realm(reference, None, status.endpoint.as_deref())?;
             missing(input, next_poll(input))
         }
@@ -53,7 +53,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
                 return Ok(Step::Record(Change::FoundAt { job_id: job.job_id, endpoint }));
             }
             let change = Change::Follow(Box::new(read.clone()));
-            // Writing what is there already would not change anything, and so would never come to an end.
+            // A write without a change would be planned again without end.
             if change.changes(status) {
                 Step::Record(change)
             } else {
@@ -67,8 +67,8 @@ fn missing(input: &Input<'_>, until: Until) -> Step {
     Step::Wait(Wait::saying(phase::of_missing_job(input), until))
 }
 
-/// A poll that failed changes nothing of the conditions of a settled request: one expired token would otherwise turn thousands
-/// of them red. Only for a spec that no condition is about yet they are set from the status.
+/// A failed poll does not change the conditions of a settled request. Otherwise one expired token would mark
+/// thousands of requests as failed. Only for a spec that no condition covers yet are they set from the status.
 fn unmoved(input: &Input<'_>, step: Step) -> Step {
     let Step::Wait(wait @ Wait { failure: Some(kind), .. }) = step else { return step };
     if kind == FailureKind::Mismatch {
@@ -77,7 +77,7 @@ fn unmoved(input: &Input<'_>, step: Step) -> Step {
     Step::Wait(Wait { say: (!input.is_seen()).then(|| as_last_seen(input)), ..wait })
 }
 
-/// What the last poll has found.
+/// The phase that the last poll found.
 fn as_last_seen(input: &Input<'_>) -> Phase {
     match input.observed.poll {
         Some(LastPoll { found: false, .. }) => phase::of_missing_job(input),
@@ -85,7 +85,7 @@ fn as_last_seen(input: &Input<'_>) -> Phase {
     }
 }
 
-/// The rest of the wait when it is too early for another poll.
+/// The remaining wait, if the next poll is not due yet.
 fn not_due(input: &Input<'_>) -> Option<Wait> {
     let is_read = input.status.job_id.as_ref().is_some_and(|id| input.observed.read.contains_key(id));
     let left = input.observed.poll?.next_in.filter(|left| !left.is_zero() && !is_read)?;

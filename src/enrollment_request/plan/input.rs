@@ -1,4 +1,4 @@
-//! What the rules of a request take, and what they say most. Pure.
+//! The input of a request's rules, and the steps that the rules share. Pure.
 
 use std::time::Duration;
 
@@ -9,16 +9,17 @@ use crate::enrollment_request::observed::Listed;
 use crate::enrollment_request::step::Query;
 use crate::reconcile::{self, Fact, PlanInput};
 
-/// What the rules of a request take.
+/// The input of a request's rules.
 pub type Input<'a> = PlanInput<'a, EnrollmentRequest>;
-/// One thing to do for a request.
+/// One step of a request.
 pub type Step = reconcile::Step<EnrollmentRequest>;
 
-/// How far the clocks of the service's machines may be apart.
+/// The maximum expected difference between the clocks of the service's machines.
 pub const SERVICE_CLOCK_MARGIN: Duration = Duration::from_secs(30);
 
 impl Input<'_> {
-    /// Waits, since the service lists a job and does not find it by its id. One of the two may come from another one.
+    /// Waits, because the service lists a job but does not find it by its id. One of the two answers may come from
+    /// another service.
     pub(super) fn disagreeing(&self, job_id: &str) -> Step {
         self.blocked(
             Reason::InconsistentAnswers,
@@ -29,19 +30,19 @@ impl Input<'_> {
         )
     }
 
-    /// The endpoint behind `reference`, where it is another one than the status has.
+    /// The endpoint behind `reference`, if it differs from the endpoint in status.
     pub(super) fn moved(&self, reference: &ProviderConfigRef) -> Option<String> {
         let destination = &self.resolved(reference)?.destination;
         let known = self.status.endpoint.as_ref()?;
         (*known != destination.endpoint).then(|| destination.endpoint.clone())
     }
 
-    /// A time that the service wrote, where it can be read.
+    /// A time from the service, if it can be parsed.
     pub(super) fn time(&self, text: Option<&str>) -> Option<Timestamp> {
         text?.parse().ok()
     }
 
-    /// The identity's jobs, as they were listed in this look.
+    /// The identity's jobs, as listed in this reconcile.
     pub(super) fn jobs(&self, reference: &ProviderConfigRef, identity_id: &str) -> Result<&Listed, Step> {
         match &self.observed.jobs {
             Fact::Unknown => Err(Step::Fetch(Query::Jobs(reference.clone(), identity_id.to_owned()))),

@@ -1,5 +1,5 @@
-//! The rules of a request, a file each, in the order in which the planner asks them (`reconcile/plan.rs`). Pure: the same
-//! input gives the same step, and conditions are no part of it.
+//! The rules of a request, one file each, in the order in which the planner applies them (`reconcile/plan.rs`). Pure:
+//! the same input gives the same step, and conditions are not part of the input.
 
 mod adopt;
 pub(super) mod doubt;
@@ -17,7 +17,7 @@ mod tests;
 use input::{Input, Step};
 pub use revoke::to_revoke;
 
-/// The next step of a request that is not being deleted, of which nothing is in doubt.
+/// The next step of a request that is not being deleted and has nothing in doubt.
 pub(super) fn proceed(input: &Input<'_>) -> Step {
     match revoke::rule(input) {
         Ok(again) => follow::rule(input).unwrap_or_else(|| prepare::rule(input)).or_sooner(again),

@@ -1,5 +1,5 @@
-//! Prepare: something is owed. Check all that the service demands, so that a send is not refused, and write
-//! ahead what will be sent.
+//! Prepare: a send is pending. The rule checks everything that the service requires, so that the send is not refused.
+//! Then it writes ahead what will be sent.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ use crate::enrollment_request::observed::{Config, Listed, ReadyConfig};
 use crate::enrollment_request::step::{Action, Query};
 use crate::reconcile::{Destination, Fact, Until, Wait};
 
-/// As many as the record holds.
+/// The maximum number of existing jobs in a write-ahead record.
 const MAX_EXISTING_JOBS: usize = 1000;
 
 pub(super) fn rule(input: &Input<'_>) -> Step {
@@ -30,7 +30,7 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     }
     let (reference, config) = ready_config(input)?;
     input.same_realm(reference, Some(&config.realm), None)?;
-    // What was sent in one realm is not followed by a send in another.
+    // After a send in one realm, no send in another realm follows.
     let destination = input.same_realm(reference, input.recorded_realm().as_ref(), None)?;
     input.allowed(reference)?;
     let identity = checked_identity(input, reference)?;
@@ -49,15 +49,15 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
         return Ok(input.shutting_down(Reason::Sending));
     }
     room_for_another_link(input)?;
-    // What cannot be written down is not sent.
+    // An email is not sent if its record cannot be stored.
     if let Some(unwritable) = &input.object().unwritable {
         return Ok(Step::Wait(Wait::unwritable(unwritable)));
     }
     write_ahead(input, reference, destination, key, listed)
 }
 
-/// The link that is out now becomes one of an earlier attempt. Where as many as the status holds cannot be revoked, no
-/// further one is made: what came of it could not be written down.
+/// The current active link becomes a link of an earlier attempt. If status already holds the maximum number of links
+/// that cannot be revoked, no further link is created. Its result could not be recorded.
 fn room_for_another_link(input: &Input<'_>) -> Result<(), Step> {
     let status = input.status;
     let active = revoke::earlier(status).chain(revoke::current(status)).filter(|job| !job.expired).count();
@@ -87,7 +87,7 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
             ),
         )),
         Fact::Known(Some(Config { provider_config_ref, ready: Some(ready), .. })) => Ok((provider_config_ref, ready)),
-        // Its deletion waits for this request.
+        // The deletion of the AuthenticatorConfig waits for this request.
         Fact::Known(Some(Config { leaving: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigNotFound,
             format!(
@@ -99,12 +99,13 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
             Reason::AuthenticatorConfigStalled,
             format!("AuthenticatorConfig {name} is Stalled; see its conditions"),
         )),
-        // Nobody works on it until somebody takes the annotation off.
+        // The operator does not work on the AuthenticatorConfig until the annotation is removed.
         Fact::Known(Some(Config { paused: true, .. })) => Err(input.blocked(
             Reason::AuthenticatorConfigNotReady,
             format!("AuthenticatorConfig {name} is not Ready and is paused; remove the annotation {PAUSED} from it"),
         )),
-        // Its becoming Ready wakes this request; the long wait is for a watch that missed it.
+        // The AuthenticatorConfig enqueues this request when it becomes Ready. The long wait covers a missed watch
+        // event.
         Fact::Known(Some(_)) => Err(Step::Wait(Wait::saying(
             Phase::AtWork(why(
                 Reason::AuthenticatorConfigNotReady,
@@ -115,9 +116,9 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
     }
 }
 
-/// What the vendor demands of an identity: it exists, is active, and has an address for the email.
+/// Checks the vendor's requirements for an identity: it exists, is active, and has an address for the email.
 fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Result<&'a Identity, Step> {
-    // A username is often an address, and is not to be shown.
+    // A username is often an email address, so it must not be shown.
     let name = match &input.desired.identity {
         IdentitySelector::Id(id) => format!("Identity {id} of spec.identity.id"),
         IdentitySelector::Username(_) => "The identity of spec.identity.username".to_owned(),
@@ -144,12 +145,12 @@ fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Res
     }
 }
 
-/// An absent status counts as active: the vendor's own example has none.
+/// An absent status counts as active, because the vendor's own example has none.
 fn is_active(identity: &Identity) -> bool {
     matches!(identity.status, None | Some(IdentityStatus::Active))
 }
 
-/// No other request is about this person.
+/// Ensures that this request has reserved the enrolment key.
 fn reserved(input: &Input<'_>, key: &EnrollmentKey) -> Result<(), Step> {
     match &input.observed.reservation {
         Fact::Known(held) if held == key => Ok(()),
@@ -166,7 +167,7 @@ fn write_ahead(
     listed: &Listed,
 ) -> Result<Step, Step> {
     let EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id } = key;
-    // A raised attempt takes a resend with it; alone, that leaves the attempt as it is.
+    // A raised attempt includes a requested resend. A resend alone does not change the attempt.
     let status = input.status;
     let concluded = status.attempt.filter(|concluded| *concluded >= input.desired.attempt);
     let resend_of = input.desired.annotation_actions.resend_of(status).filter(|_| concluded.is_some());
@@ -199,9 +200,9 @@ fn write_ahead(
     Ok(Step::WriteAhead(Box::new(send), phase))
 }
 
-/// From when on a job can be this send's own. This machine's clock has no say in it: were it an hour ahead, the job would
-/// not be known again, and the email sent once more. Where an answer had no usable `Date`, only what the list shows is not
-/// its own.
+/// The earliest create time of this send's own job. This machine's clock is not used: if it were an hour ahead, the
+/// job would not be recognized. The email would then be sent again. If a response had no usable `Date`, only the
+/// listed jobs are known not to belong to the send.
 fn not_before(listed: &Listed) -> Timestamp {
     let at = listed.server_time.and_then(|at| at.checked_sub(SERVICE_CLOCK_MARGIN).ok());
     at.unwrap_or(Timestamp::UNIX_EPOCH)

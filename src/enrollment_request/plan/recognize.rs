@@ -1,6 +1,6 @@
-//! Recognize: whether what answers is the service that it was the last time. An empty list and a 404 can come from another
-//! one, to which a name that resolves wrongly or a proxy leads for a while. The service that keeps a request's job knows the
-//! job's identity, or else its authenticator configuration.
+//! Recognize: whether the service that responds is the same service as the last time. An empty list or a 404 can come
+//! from another service, if name resolution or a proxy is wrong for a while. The service that keeps a request's job
+//! knows the job's identity, or else its authenticator configuration.
 
 use super::input::{Input, Step};
 use crate::api::{ProviderConfigRef, Reason};
@@ -8,8 +8,8 @@ use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::{Known, Query};
 use crate::reconcile::Fact;
 
-/// What the service behind `reference` knows of this identity and this configuration: one of them at least. Otherwise it is
-/// not believed, and `Err` says so, or what to ask first.
+/// What the service behind `reference` knows: this identity, this configuration, or both. Otherwise the service is
+/// not trusted, and `Err` reports that. `Err` can also be the query to fetch first.
 pub(super) fn service(
     input: &Input<'_>,
     reference: &ProviderConfigRef,

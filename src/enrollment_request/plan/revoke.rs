@@ -1,5 +1,5 @@
-//! Revoke: links that are out and should not be, by the ids in status. Each is worked on by itself: one that cannot be
-//! revoked keeps no other one alive.
+//! Revoke: revokes active links that are no longer wanted, by the job ids in status. Each job is handled separately:
+//! one that cannot be revoked does not keep another link alive.
 
 use super::input::{Input, Step};
 use super::recognize;
@@ -13,7 +13,7 @@ use crate::enrollment_request::phase;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::reconcile::{Fact, RealmIds, Until, Wait};
 
-/// The jobs of earlier attempts whose links are out. There is one live link for each request.
+/// The jobs of earlier attempts that have active links. Each request may have only one active link.
 pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = JobRef> {
     let outstanding = status.previous_jobs.iter().filter(|job| is_outstanding(job.state.as_deref()));
     outstanding.map(|job| JobRef {
@@ -24,7 +24,7 @@ pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = 
     })
 }
 
-/// The job in status. Somebody may have edited what names it.
+/// The job in status. Its ids may have been modified outside the operator.
 pub(super) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     let id = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
     let (identity_id, job_id) = (id(&status.identity_id)?, id(&status.job_id)?);
@@ -32,26 +32,26 @@ pub(super) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     Some(JobRef { identity_id, job_id, endpoint, expired })
 }
 
-/// The job in status, where its link is out.
+/// The job in status, if its link is active.
 pub(super) fn current(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     named(status).filter(|_| is_outstanding(status.state.as_deref()))
 }
 
-/// The job in status, where its link is out and the spec or an annotation asks for its end.
+/// The job in status, if its link is active and the spec or an annotation requests its revocation.
 fn unwanted(input: &Input<'_>) -> Option<JobRef> {
     current(input.status).filter(|_| input.desired.wants_link_dead(input.status))
 }
 
-/// The jobs whose links are out and should not be.
+/// The jobs with active links that must be revoked.
 pub fn to_revoke(input: &Input<'_>) -> Vec<JobRef> {
     let leaves = input.is_deleting() && !input.lifecycle().orphan;
     let current = if leaves { current(input.status) } else { unwanted(input) };
     earlier(input.status).chain(current).collect()
 }
 
-/// Revokes what has to be, whatever else there is to do: an earlier link as soon as a newer one stands in status, and the
-/// current one where that is asked for. `Err` is the step to take; `Ok` says when to look again at those that cannot be
-/// revoked just now, which does not change how the request gets on.
+/// Revokes unwanted links regardless of other work: earlier links as soon as status names a newer link, and the
+/// current link on request. `Err` is the next step. `Ok` is when to retry the links that cannot be revoked now. Such
+/// links do not affect the progress of the request.
 pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
     let (mut again, mut refused) = (Until::Change, false);
     for job in earlier(input.status) {
@@ -59,7 +59,8 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
             Ok(UntilDead::Dead) => {}
             Ok(UntilDead::Refused(_)) => refused = true,
             Err(Step::Wait(Wait { say: Some(phase), .. })) if phase.needs_a_person() => {
-                // What is said of the request stays; that a link is out which should not be stands beside it.
+                // The other conditions of the request stay unchanged. A separate condition reports that an unwanted
+                // link is still active.
                 return Err(Step::Act(Action::CannotRevoke(job, phase.why().message.clone())));
             }
             Err(Step::Wait(wait)) => again = again.or_sooner(wait.until),
@@ -69,7 +70,7 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
     if refused {
         again = again.or_sooner(Until::After(input.times.resync));
     }
-    // Whoever names a link wants it dead, whatever else there is to send.
+    // A request to revoke the link applies regardless of pending sends.
     let (unwanted_waits, refused) = every(input, unwanted(input))?;
     if !refused.is_empty() {
         again = again.or_sooner(Until::After(input.times.resync));
@@ -80,8 +81,8 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
     }
 }
 
-/// Works on each of `jobs`: `Err` is the next thing to do for one of them. When nothing can be done for any of them,
-/// answers what has to be waited for, and why the others cannot be revoked.
+/// Handles each of `jobs`: `Err` is the next step for one of them. If no job has a next step, returns the waits, and
+/// why the other jobs cannot be revoked.
 pub(super) fn every(
     input: &Input<'_>,
     jobs: impl IntoIterator<Item = JobRef>,
@@ -98,19 +99,19 @@ pub(super) fn every(
     Ok((waits, refused))
 }
 
-/// What there is to say of a job for which nothing is left to do.
+/// The result for a job that needs no further step.
 enum UntilDead {
-    /// Its link does not work any more, or is another request's.
+    /// Its link no longer works, or belongs to another request.
     Dead,
-    /// It cannot be revoked, as was found not long ago.
+    /// The job was recently found not to be revocable.
     Refused(String),
 }
 
-/// What to do until `job` is dead: revoke it, and read what became of it.
+/// The next step until the link of `job` no longer works: revoke the job, and then read it.
 fn until_dead(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
     let observed = input.observed;
     if let Some(said) = observed.revoke_refused.get(&job.job_id) {
-        // It was tried; by the service's own clock the link does not work any more.
+        // Revocation was tried. A link that has expired by the service's own clock no longer works.
         return Ok(if job.expired { UntilDead::Dead } else { UntilDead::Refused(said.clone()) });
     }
     if observed.shared.contains(&job.job_id) {
@@ -129,7 +130,7 @@ fn until_dead(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
     if was_revoked {
         return Err(Step::Fetch(Query::Job(reference, job)));
     }
-    // The watch may be behind: the job may be revoked by now, or that may have been taken back.
+    // The watch may be behind: the job may be revoked by now, or its revocation may no longer be requested.
     Err(match (input.object().fresh, input.object().may_write) {
         (false, _) => Step::Refresh,
         (true, true) => Step::Act(Action::Revoke(reference, job)),
@@ -137,27 +138,27 @@ fn until_dead(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
     })
 }
 
-/// A job that was read after its revocation.
+/// The result for a job that was read after its revocation.
 fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<UntilDead, Step> {
     let change = Change::Follow(Box::new(read.clone()));
     let is_out = is_outstanding(read.item.state.as_ref().map(JobState::as_str));
     if !goes_unwritten(input) && change.changes(input.status) {
         Err(Step::Record(change))
     } else if is_out {
-        // The service may take a revocation, and the job not show it yet.
+        // The service may accept a revocation before the job shows it.
         Err(being_revoked())
     } else {
-        // It can be written down no more.
+        // The result can no longer be recorded.
         Ok(UntilDead::Dead)
     }
 }
 
-/// Whether a deletion goes on without writing down what it has done, since that is not stored.
+/// Whether a deletion continues without recording its results, because they are not stored.
 fn goes_unwritten(input: &Input<'_>) -> bool {
     input.is_deleting() && input.object().unwritable.is_some()
 }
 
-/// A job that the service does not know by its id.
+/// The result for a job that the service does not find by its id.
 fn gone(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
     confirmed_gone(input, &job)?;
     let is_current = input.status.job_id.as_ref() == Some(&job.job_id);
@@ -167,16 +168,17 @@ fn gone(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
     Err(Step::Record(Change::Forget { job_id: job.job_id }))
 }
 
-/// `Ok` when the service that keeps the job says by a list that it has it no more. That its id was answered with 404 is not
-/// enough for what cannot be undone: what answers may be another service.
+/// Returns `Ok` if a list from the service that keeps the job confirms that the job no longer exists. A 404 for its
+/// id is not enough for an irreversible action, because another service may have responded.
 fn confirmed_gone(input: &Input<'_>, job: &JobRef) -> Result<(), Step> {
     let reference = open(input)?;
-    // Another endpoint may be that of another service, which never had the job.
+    // Another endpoint may belong to another service, which never had the job.
     input.same_realm(reference, None, job.endpoint.as_deref())?;
     let config_id = input.status.authenticator_config_id.as_deref();
     let recognized = recognize::service(input, reference, &job.identity_id, config_id.unwrap_or_default())?;
     if !recognized.identity {
-        // The identity was removed, and its jobs with it; the list of configurations has shown whose answer that is.
+        // The identity was deleted, and its jobs with it. The list of configurations has shown that the right service
+        // responded.
         return Ok(());
     }
     match input.observed.listed.get(&job.job_id).unwrap_or(&Fact::Unknown) {
@@ -192,8 +194,8 @@ fn being_revoked() -> Step {
     Step::Wait(Wait::saying(phase, Until::Backoff(None)))
 }
 
-/// Makes sure that the realm in status is open, and answers the way there. Where nothing was concluded yet, that is the way of
-/// the send in doubt.
+/// Ensures that the recorded realm is resolved, and returns its provider config. If no attempt is concluded yet, both
+/// come from the send in doubt.
 pub(super) fn open<'a>(input: &Input<'a>) -> Result<&'a ProviderConfigRef, Step> {
     let status = &input.status;
     let concluded = status.provider_config_ref.as_ref().zip(input.recorded_realm());
@@ -201,7 +203,7 @@ pub(super) fn open<'a>(input: &Input<'a>) -> Result<&'a ProviderConfigRef, Step>
         (&send.provider_config_ref, RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() })
     });
     let Some((reference, home)) = concluded.or(in_doubt) else {
-        // Somebody has edited the status: there is no way to the job, and sending again would be worse.
+        // The status was modified outside the operator. The job cannot be reached, and another send would be worse.
         let phase = phase::of_missing_job(input);
         return Err(Step::Wait(Wait::saying(phase, Until::Change)));
     };

@@ -1,5 +1,6 @@
-//! One limiter for each tenant of an API host, whatever provider config, realm or object the calls are for: it slows
-//! down when the service asks for that, and lets the objects take turns. Whoever waits is woken, and nobody sleeps.
+//! One limiter for each tenant of an API host, shared by all provider configs, realms and objects. It slows down when
+//! the service asks for that, and grants turns fairly. A waiting object is enqueued when its turn comes; no task sleeps
+//! for it.
 
 mod pace;
 mod queue;
@@ -20,10 +21,10 @@ use turns::Turns;
 
 use crate::beyond_identity::{Error, Gate, Operation, Refusal, Unsent};
 
-/// Wakes the loop of an object's kind for the object.
+/// Enqueues an object with the controller of its kind.
 pub type Wake = Arc<dyn Fn(&Waiter) + Send + Sync>;
 
-/// The limiters of a process. They live as long as it does.
+/// The limiters of a process. They live as long as the process.
 #[derive(Default)]
 pub struct Limiters {
     /// By API host and tenant id.
@@ -36,23 +37,23 @@ struct Limiter {
     endpoint: String,
     tenant_id: String,
     turns: Mutex<Turns<Wake>>,
-    /// Somebody waits, or a turn was taken.
+    /// Notified when an object waits, or when the next turn may have changed.
     changed: Arc<Notify>,
 }
 
-/// A look that was admitted: what its calls pass through.
+/// The permit of an admitted reconcile. Its requests pass through this gate.
 pub struct Admission {
     limiter: Arc<Limiter>,
     waiter: Waiter,
     owes: bool,
     wake: Wake,
-    /// The call that was charged with the admission, and was not made yet.
+    /// Whether the request that was charged with the admission is still unused.
     prepaid: AtomicBool,
 }
 
 impl Limiters {
-    /// Admits a look of `waiter`, which `owes` something or only wants to know, at this tenant. Otherwise the object
-    /// is woken when its turn comes, and the answer is how long the service asked to be left alone.
+    /// Admits a reconcile of `waiter` for this tenant, with pending work (`owes`) or only to poll. Otherwise, the
+    /// object is enqueued when its turn comes. The error is how long the service asked not to be called.
     pub fn admit(
         &self,
         endpoint: &str,
@@ -71,7 +72,7 @@ impl Limiters {
         admitted.map(|()| Admission { limiter, waiter, owes, wake, prepaid: AtomicBool::new(true) })
     }
 
-    /// Wakes those whose turn it is, for ever.
+    /// Enqueues waiting objects as their turns come, forever.
     pub async fn take_turns(&self) {
         loop {
             match self.pass(Instant::now()) {
@@ -84,7 +85,7 @@ impl Limiters {
         }
     }
 
-    /// Wakes those whose turn it is; answers when there may be more.
+    /// Enqueues the objects whose turns have come. Returns when to check again.
     fn pass(&self, now: Instant) -> Option<Instant> {
         let limiters: Vec<_> = self.limiters.lock().values().cloned().collect();
         let passed = limiters.iter().map(|limiter| limiter.turns().pass(now)).map(|next| {
@@ -113,7 +114,7 @@ impl Limiter {
         self.turns.lock()
     }
 
-    /// Where somebody waits, the next turn may be another one now, or due.
+    /// While objects wait, a change may make another turn the next one, or make it due.
     fn changed(&self, turns: &Turns<Wake>) {
         if turns.somebody_waits() {
             self.changed.notify_one();

@@ -1,71 +1,71 @@
-//! How fast a tenant may be called: slower after each 429, faster again with each answer. Pure; time comes in.
+//! The request rate for a tenant: lower after each 429, higher with each response. Pure: time is an argument.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The slowest pace, in calls a second. A service that allows less asks for pauses, which are kept besides.
+/// The lowest rate, in requests per second. If a service allows less, it asks for pauses, which are also honored.
 const SLOWEST: f64 = 0.2;
-/// Beyond this pace nothing is held back any more.
+/// Above this rate, in requests per second, nothing is limited any more.
 const FASTEST: f64 = 50.0;
-/// By how much each answer raises the pace.
+/// By how much each response raises the rate, in requests per second.
 const RAISE: f64 = 0.01;
-/// What is left of the pace that the service did not bear.
+/// The factor for the rate that the service did not sustain.
 const CUT: f64 = 0.5;
-/// The first pause where the service does not say how long; it doubles while nothing but 429 comes back.
+/// The first pause if the service does not state one. It doubles while every response is 429.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest of these.
+/// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// The pace of the calls to one tenant.
+/// The request rate for one tenant.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Calls a second; `None` until the service asks for fewer: then nothing is held back.
+    /// Requests per second; `None`, which is no limit, until the service asks for fewer.
     rate: Option<f64>,
-    /// When the next call is due at that rate.
+    /// When the next request is due at that rate.
     due: Option<Instant>,
-    /// Until when the service asked to be left alone.
+    /// Until when the service asked not to be called.
     quiet_until: Option<Instant>,
-    /// When the pace was cut last.
+    /// When the rate was last reduced.
     cut_at: Option<Instant>,
-    /// Cuts in a row, with no answer in between.
+    /// Reductions in a row, without a response in between.
     cuts: u32,
     served: Served,
 }
 
 impl Pace {
-    /// Whether calls are neither spaced nor held back.
+    /// Whether requests are neither spaced nor paused.
     pub fn is_unlimited(&self, now: Instant) -> bool {
         self.rate.is_none() && self.quiet_for(now).is_zero()
     }
 
-    /// For how long the service asked to be left alone.
+    /// How long the service asked not to be called.
     pub fn quiet_for(&self, now: Instant) -> Duration {
         left(self.quiet_until, now)
     }
 
-    /// How long until the next call is due.
+    /// How long until the next request is due.
     pub fn wait(&self, now: Instant) -> Duration {
         let due = if self.rate.is_some() { left(self.due, now) } else { Duration::ZERO };
         due.max(self.quiet_for(now))
     }
 
-    /// A call is about to be made: the next one is due that much later. Calls that are made before they are due are a
-    /// debt, which the ones after them wait for.
+    /// Charges a request that is about to be made, so the next one is due later. Requests made before they are due
+    /// create a debt, and later requests wait for it.
     pub fn charge(&mut self, now: Instant) {
         if let Some(rate) = self.rate {
             self.due = Some(self.due.map_or(now, |due| due.max(now)) + spacing(rate));
         }
     }
 
-    /// A call that was charged is not made after all.
+    /// Refunds a charged request that is not made.
     pub fn refund(&mut self) {
         if let (Some(rate), Some(due)) = (self.rate, self.due) {
             self.due = due.checked_sub(spacing(rate));
         }
     }
 
-    /// A call that was begun at `begun` was answered.
+    /// Records the response to a request that was started at `begun`.
     pub fn answered(&mut self, begun: Instant, now: Instant) {
         self.served.count(now);
         if self.cut_at.is_none_or(|cut| begun >= cut) {
@@ -74,8 +74,9 @@ impl Pace {
         self.rate = self.rate.map(|rate| rate + RAISE).filter(|rate| *rate <= FASTEST);
     }
 
-    /// A call that was begun at `begun` was one too many. Those that were under way when the pace was cut say nothing of
-    /// the new one. `after` is how long the service asked to be left alone. Answers whether the pace was cut.
+    /// Records a 429 for a request that was started at `begun`. Requests in flight at the last reduction say nothing
+    /// about the new rate. `after` is how long the service asked not to be called. Returns whether the rate was
+    /// reduced.
     pub fn too_many(&mut self, begun: Instant, after: Option<Duration>, now: Instant) -> bool {
         let cuts = self.cut_at.is_none_or(|cut| begun >= cut);
         if cuts {
@@ -91,7 +92,7 @@ impl Pace {
         }
         if cuts {
             self.cut_at = Some(now);
-            // What the service bore, with the pause that it asks for: of a quota for each minute that is the quota.
+            // Counts the requested pause as time, so a quota per minute results in that quota.
             let served = self.served.rate(now, now + self.quiet_for(now));
             let before = self.rate.unwrap_or(FASTEST);
             let rate = (served.map_or(before, |served| served.min(before)) * CUT).max(SLOWEST);
@@ -101,13 +102,13 @@ impl Pace {
         cuts
     }
 
-    /// The service asked to be left alone for that long.
+    /// Records that the service asked not to be called for `pause`.
     pub fn leave_alone(&mut self, pause: Duration, now: Instant) {
         let until = now + pause;
         self.quiet_until = Some(self.quiet_until.map_or(until, |before| before.max(until)));
     }
 
-    /// Calls a second; `None` where nothing is held back.
+    /// Requests per second; `None` if there is no limit.
     pub fn rate(&self) -> Option<f64> {
         self.rate
     }
@@ -121,14 +122,14 @@ fn left(until: Option<Instant>, now: Instant) -> Duration {
     until.map(|until| until.saturating_duration_since(now)).unwrap_or_default()
 }
 
-/// How many calls were served lately.
+/// Counts the recently served requests.
 #[derive(Debug, Default)]
 struct Served {
     now: Option<Span>,
     before: Option<Span>,
 }
 
-/// The calls of a span of time, from the first of them on.
+/// The requests of a time span, which starts with the first of them.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     since: Instant,
@@ -136,7 +137,7 @@ struct Span {
 }
 
 impl Served {
-    /// How long a span is. What is older than two of them is not lately any more.
+    /// The length of a span. Requests older than two spans are not recent.
     const SPAN: Duration = Duration::from_secs(30);
 
     fn count(&mut self, now: Instant) {
@@ -149,7 +150,7 @@ impl Served {
         }
     }
 
-    /// The calls a second from the first one of lately until `until`; `None` where there were none.
+    /// The requests per second from the first recent one until `until`; `None` if there were none.
     fn rate(&self, now: Instant, until: Instant) -> Option<f64> {
         let lately = |span: &&Span| now.saturating_duration_since(span.since) < 2 * Self::SPAN;
         let spans = || self.before.iter().chain(&self.now).filter(lately);

@@ -1,12 +1,12 @@
-//! Who waits for a turn: in each namespace the first who came, who owes something before who only wants to know, and of
-//! the namespaces the one that was served least while others waited. So one namespace takes at most half of the calls
-//! while another one waits. Pure.
+//! The queue of waiting objects. Within a namespace, pending work comes before polls, and then first come, first
+//! served. Among namespaces, the one with the fewest requests while others waited is next. So one namespace gets at
+//! most half of the requests while another one waits. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::reconcile::KindName;
 
-/// An object that waits. It waits once, however often it asks.
+/// A waiting object. It is queued once, however often it is added.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Waiter {
     /// Its namespace.
@@ -17,23 +17,23 @@ pub struct Waiter {
     pub name: String,
 }
 
-/// Those who wait, each with a `W`.
+/// The waiting objects, each with a `W`.
 #[derive(Debug)]
 pub(super) struct Queue<W> {
     lanes: BTreeMap<String, Lane<W>>,
-    /// And whether each of them owes something.
+    /// The waiting objects, and whether each has pending work.
     waiting: BTreeMap<Waiter, bool>,
     turn: u64,
 }
 
-/// Those of one namespace.
+/// The waiting objects of one namespace.
 #[derive(Debug)]
 struct Lane<W> {
     owing: VecDeque<(Waiter, W)>,
     settled: VecDeque<(Waiter, W)>,
-    /// The calls made since others waited, counted from where the least served namespace was.
+    /// The requests made since others waited, counted from the value of the least served namespace.
     calls: u64,
-    /// Its last turn: of two that were served alike, the one whose turn is longer ago is next.
+    /// Its last turn. Of two equally served namespaces, the one with the older turn is next.
     turn: u64,
 }
 
@@ -48,8 +48,8 @@ impl<W> Queue<W> {
         self.waiting.is_empty()
     }
 
-    /// Puts `waiter`, which `owes` something or only wants to know, behind those like it in its namespace, or `before`
-    /// them; unless it waits already.
+    /// Adds `waiter`, with pending work (`owes`) or only to poll, to its namespace: at the back, or at the front if
+    /// `before`. Does nothing if it waits already, unless it has pending work now and had none before.
     pub fn join(&mut self, waiter: Waiter, with: W, owes: bool, before: bool) {
         match self.waiting.get(&waiter) {
             Some(owed) if *owed || !owes => return,
@@ -57,7 +57,7 @@ impl<W> Queue<W> {
             None => {}
         }
         self.waiting.insert(waiter.clone(), owes);
-        // Who was away has not saved up turns.
+        // A namespace saves up no turns while it does not wait.
         let least = self.lanes.values().filter(|lane| !lane.is_empty()).map(|lane| lane.calls).min();
         let new = || Lane { owing: VecDeque::new(), settled: VecDeque::new(), calls: 0, turn: 0 };
         let lane = self.lanes.entry(waiter.namespace.clone()).or_insert_with(new);
@@ -72,7 +72,7 @@ impl<W> Queue<W> {
         }
     }
 
-    /// Whose turn it is.
+    /// Removes and returns the next object.
     pub fn next(&mut self) -> Option<(Waiter, W)> {
         let waiting = self.lanes.values_mut().filter(|lane| !lane.is_empty());
         let lane = waiting.min_by_key(|lane| (lane.calls, lane.turn))?;
@@ -83,7 +83,7 @@ impl<W> Queue<W> {
         Some(next)
     }
 
-    /// Takes `waiter` out, where it waits.
+    /// Removes `waiter` if it waits.
     pub fn leave(&mut self, waiter: &Waiter) {
         if let Some(owes) = self.waiting.remove(waiter)
             && let Some(lane) = self.lanes.get_mut(&waiter.namespace)
@@ -94,21 +94,21 @@ impl<W> Queue<W> {
         self.tidy();
     }
 
-    /// A call was made for `namespace`.
+    /// Counts a request of `namespace`.
     pub fn charge(&mut self, namespace: &str) {
         if let Some(lane) = self.lanes.get_mut(namespace) {
             lane.calls = lane.calls.saturating_add(1);
         }
     }
 
-    /// A call that was charged was not made.
+    /// Refunds a charged request that was not made.
     pub fn refund(&mut self, namespace: &str) {
         if let Some(lane) = self.lanes.get_mut(namespace) {
             lane.calls = lane.calls.saturating_sub(1);
         }
     }
 
-    /// Once nobody waits any more, nobody is owed a turn.
+    /// Resets the counts when no object waits.
     pub fn tidy(&mut self) {
         if self.waiting.is_empty() {
             self.lanes.clear();

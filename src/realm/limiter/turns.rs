@@ -1,4 +1,4 @@
-//! Who may begin a look now, who waits, and whose turn is next. Pure; time comes in.
+//! Decides which objects may reconcile now, which wait, and which is next. Pure: time is an argument.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use tokio::time::Instant;
 use super::pace::Pace;
 use super::queue::{Queue, Waiter};
 
-/// How long a turn is kept for an object that was woken for it.
+/// How long a turn is reserved for an object that was enqueued for it.
 const KEPT: Duration = Duration::from_secs(10);
-/// As many objects are woken at a time, so that what waits keeps its order when a pause is over.
+/// The most objects with reserved turns, so that waiting objects keep their order after a pause.
 const WOKEN: usize = 32;
 
-/// The turns of one tenant. Who waits leaves a `W` to be woken by.
+/// The turns of one tenant. Each waiting object has a `W` to enqueue it with.
 #[derive(Debug)]
 pub(super) struct Turns<W> {
     pub pace: Pace,
     queue: Queue<W>,
-    /// Those who were woken, and until when their turn is kept.
+    /// The enqueued objects, and until when their turns are reserved.
     woken: BTreeMap<Waiter, Instant>,
 }
 
@@ -28,15 +28,15 @@ impl<W> Default for Turns<W> {
     }
 }
 
-/// Who is to be woken, and when there may be more.
+/// The objects to enqueue, and when to check again.
 pub(super) struct Next<W> {
     pub woken: Vec<(Waiter, W)>,
     pub look_again: Option<Instant>,
 }
 
 impl<W> Turns<W> {
-    /// Whether `waiter`, which `owes` something or only wants to know, may begin a look, whose first call is charged
-    /// with that. Otherwise it waits for its turn, and the answer is for how long at least.
+    /// Admits a reconcile of `waiter`, with pending work (`owes`) or only to poll, and charges its first request.
+    /// Otherwise it waits for its turn, and the error is for how long at least.
     pub fn admit(&mut self, waiter: &Waiter, owes: bool, with: W, now: Instant) -> Result<(), Duration> {
         self.lapse(now);
         let its_turn = self.woken.remove(waiter).is_some();
@@ -55,29 +55,29 @@ impl<W> Turns<W> {
         Err(quiet_for)
     }
 
-    /// Whether somebody waits.
+    /// Whether an object waits.
     pub fn somebody_waits(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// `waiter` was held up in the middle of its look, and waits for another turn.
+    /// Queues `waiter` again after the limiter interrupted its reconcile.
     pub fn wait(&mut self, waiter: &Waiter, owes: bool, with: W) {
         self.queue.join(waiter.clone(), with, owes, false);
     }
 
-    /// A call of `namespace` is about to be made, beyond the one that came with its turn.
+    /// Charges a request of `namespace`, beyond the one that its turn includes.
     pub fn charge(&mut self, namespace: &str, now: Instant) {
         self.pace.charge(now);
         self.queue.charge(namespace);
     }
 
-    /// A look of `namespace` that was admitted made no call.
+    /// Refunds an admitted reconcile of `namespace` that made no request.
     pub fn refund(&mut self, namespace: &str) {
         self.pace.refund();
         self.queue.refund(namespace);
     }
 
-    /// Gives out the turns that are due.
+    /// Grants the turns that are due.
     pub fn pass(&mut self, now: Instant) -> Next<W> {
         self.lapse(now);
         let mut woken = Vec::new();
@@ -98,7 +98,7 @@ impl<W> Turns<W> {
         Next { woken, look_again }
     }
 
-    /// Turns that nobody took are taken back, as of an object that was deleted meanwhile.
+    /// Refunds turns that were not used in time, for example of an object that was deleted meanwhile.
     fn lapse(&mut self, now: Instant) {
         let lapsed: Vec<Waiter> =
             self.woken.extract_if(.., |_, kept_until| *kept_until <= now).map(|(one, _)| one).collect();

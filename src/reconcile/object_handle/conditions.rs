@@ -1,5 +1,5 @@
-//! What is said of an object whatever its kind: that an annotation has stopped all work on it, that the API server does not
-//! take what the operator writes, and that the operator itself fails.
+//! Conditions that are independent of the kind: the object is paused, the API server does not store the status, and the
+//! operator has a bug.
 
 use kube::runtime::events::EventType;
 
@@ -13,8 +13,7 @@ where
     K: kube::Resource<DynamicType = ()> + HasStatus + Send + Sync,
     O: Objects<K>,
 {
-    /// Says that all work on the object has stopped, once. What was said before stands, and so does the generation it was
-    /// said of.
+    /// Sets the condition for a paused object, once. The other conditions and their observed generation stay.
     pub async fn say_paused(&mut self) -> Result<(), Interrupted> {
         let why = why(
             Reason::Paused,
@@ -39,8 +38,8 @@ where
         Ok(())
     }
 
-    /// Says that a write of the operator's does not come through, and why: by a condition, or where not even that can be
-    /// written by an event and a line of the log, and then only if that `is_news`.
+    /// Reports a failed write and its reason by a condition. If the condition cannot be written either, it emits an
+    /// event and a log line, but only if the reason `is_news`.
     pub async fn say_unwritable(&mut self, what: &str, is_news: bool) {
         let why = why(Reason::StatusNotStored, what);
         let phase = if self.object.meta().deletion_timestamp.is_some() {
@@ -54,7 +53,7 @@ where
         }
     }
 
-    /// Says that the operator does not come to an end with this object, which is a bug in it.
+    /// Sets the condition for a reconcile that does not terminate, which is a bug in the operator.
     pub async fn say_bug(&mut self, what: &str) -> Result<(), Interrupted> {
         let phase = Phase::Refused(why(Reason::InternalError, what));
         self.conclude(&Wait::saying(phase, Until::Change)).await.map(|_| ())

@@ -1,4 +1,4 @@
-//! The end of an object: its finalizer is taken off, and what stays of it on the remote side is told.
+//! Removes the finalizer, and reports what remains on the remote side.
 
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
@@ -13,8 +13,8 @@ where
     K: kube::Resource<DynamicType = ()> + HasStatus,
     O: Objects<K>,
 {
-    /// Lets the object go. What is left of it is told first, and once (`told` is what was told before): after the answer to
-    /// that last write nobody may be there to tell it.
+    /// Removes the finalizer. An event reports the leftover once (`told` is the leftover of the last event). It
+    /// precedes the last write, since this process may end right after that.
     pub async fn let_go(&mut self, left: Option<Left>, told: &mut Option<Left>) -> Result<(), Interrupted> {
         if let Some(left) = &left
             && told.as_ref() != Some(left)
@@ -32,14 +32,15 @@ where
         self.set_finalizer(false).await?;
         self.gone = true;
         if left.is_none() {
-            // No event: the object is gone, and all is as it should be.
+            // No event: the object is deleted as requested.
             let done = why(Reason::Deleting, "Finalizer removed; nothing is left to revoke or delete");
             self.log(EventType::Normal, &done);
         }
         Ok(())
     }
 
-    /// The watch may be behind. Of an object that is gone all was told before it went.
+    /// Reads the object unless it is fresh, since the watch cache may be stale. For a deleted object the event was
+    /// emitted before its deletion.
     async fn make_sure_that_it_is_there(&mut self) -> Result<(), Interrupted> {
         if self.fresh {
             return Ok(());

@@ -1,4 +1,4 @@
-//! One process in the election: it waits for the lease, then renews it until it is lost.
+//! One process in the leader election: it waits for the lease, then renews it until it is lost.
 
 use std::sync::Arc;
 
@@ -11,25 +11,25 @@ use super::lease::{Lease, LeaseError};
 use super::{RENEW_DEADLINE, RETRY, Standing};
 use crate::runtime::readiness::Report;
 
-/// One process in the election.
+/// One process in the leader election.
 pub(super) struct Candidate {
     pub(super) lease: Arc<Lease>,
     pub(super) report: Report,
     pub(super) standing: watch::Sender<Standing>,
-    /// The record as it was last read, and when it was first read like that.
+    /// The record as it was last read, and when it was first read in this form.
     pub(super) observed: Option<(Option<LeaseSpec>, Instant)>,
 }
 
-/// How the lease stands after a look at it.
+/// The result of one round.
 enum Round {
-    /// It is ours, until then.
+    /// This process holds the lease until then.
     Ours(Instant),
-    /// It was left alone.
+    /// The lease was left unchanged.
     Left(Decision),
 }
 
 impl Candidate {
-    /// Waits for the lease and holds it, once.
+    /// Waits for the lease, and holds it until it is lost.
     pub(super) async fn run(mut self) {
         let until = self.campaign().await;
         tracing::info!(
@@ -60,7 +60,7 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease, and says in the end why it is held no more.
+    /// Renews the lease until it is lost, and returns why.
     async fn hold(&mut self, mut until: Instant) -> String {
         loop {
             self.standing.send_replace(Standing::Until(until));
@@ -89,13 +89,13 @@ impl Candidate {
         }
     }
 
-    /// Looks at the lease once, and makes it ours where that is `wanted`.
+    /// Reads the lease, and acquires or renews it if the decision is `wanted`.
     async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
         let result = self.look(wanted).await;
         let untaken = format!("the {} cannot be acquired", self.lease);
         match &result {
             Ok(_) => self.report.ready(),
-            // The next look tells by whom.
+            // The next read shows who wrote it.
             Err(LeaseError::Conflict) => {}
             Err(error @ LeaseError::Forbidden { .. }) => self.report.denied(format!("{untaken}: {error}")),
             Err(error) => self.report.trouble(untaken, error.to_string()),

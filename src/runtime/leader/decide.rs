@@ -1,4 +1,4 @@
-//! What to do about a lease, from its record and from how long that has stood: pure.
+//! Decides about a lease from its record, and from how long the record has been unchanged. Pure.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use tokio::time::Instant;
 
 use super::LEASE;
 
-/// What to do about a lease.
+/// The decision about a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is free, or its holder has let it expire.
+    /// The lease is free or expired.
     Take,
-    /// It is ours.
+    /// This process holds the lease.
     Renew,
-    /// It is somebody else's, and expires in so long unless that one renews it.
+    /// Another process holds the lease, which expires after this time unless it is renewed.
     Wait {
-        /// Whose it is.
+        /// The holder.
         holder: String,
-        /// In how long it expires.
+        /// The time until it expires.
         left: Duration,
     },
 }
 
-/// Decides about the lease whose record is the same since `observed_at`; `None` when there is no record. Its own times
-/// are of somebody else's clock, and count for nothing.
+/// Decides about the lease whose record is unchanged since `observed_at`; `None` if there is no record. The times in
+/// the record are ignored, because they come from another process's clock.
 pub fn decide(record: Option<&LeaseSpec>, observed_at: Instant, now: Instant, me: &str) -> Decision {
     let Some(record) = record else { return Decision::Take };
     let holder = match record.holder_identity.as_deref() {
@@ -35,7 +35,7 @@ pub fn decide(record: Option<&LeaseSpec>, observed_at: Instant, now: Instant, me
         Some(holder) => holder,
     };
     let lasts = record.lease_duration_seconds.map_or(LEASE, |seconds| {
-        // Below zero is no duration.
+        // A negative value is not a duration.
         Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
     });
     match lasts.checked_sub(now.saturating_duration_since(observed_at)) {
@@ -44,7 +44,7 @@ pub fn decide(record: Option<&LeaseSpec>, observed_at: Instant, now: Instant, me
     }
 }
 
-/// The record that says that the lease is `me`'s. The times in it are for people.
+/// The record of a lease that `me` holds. Its times are for people only.
 pub fn held(before: Option<&LeaseSpec>, me: &str, at: Timestamp) -> LeaseSpec {
     let before = before.cloned().unwrap_or_default();
     let taken = before.holder_identity.as_deref() != Some(me);
@@ -59,7 +59,7 @@ pub fn held(before: Option<&LeaseSpec>, me: &str, at: Timestamp) -> LeaseSpec {
     }
 }
 
-/// The record that says that the lease is nobody's.
+/// The record of a lease without a holder.
 pub fn free(before: &LeaseSpec) -> LeaseSpec {
     LeaseSpec { holder_identity: None, ..before.clone() }
 }

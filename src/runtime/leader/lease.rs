@@ -1,4 +1,4 @@
-//! The Lease in the Kubernetes API: each call has a timeout, and each write the resourceVersion that was read.
+//! The Lease in the Kubernetes API. Each request has a timeout, and each write has the resourceVersion that was read.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
@@ -11,52 +11,52 @@ use kube::{Api, Client};
 use super::decide;
 use crate::runtime::cause;
 
-/// How long one call may take: short enough for several before the holder has to stop.
+/// The timeout of one request: short enough for several attempts before the holder has to stop.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A lease, and who wants it.
+/// A lease, and the process that wants it.
 pub struct Lease {
-    /// Its client must not retry by itself, or a call outlasts what it was made for.
+    /// This client must not retry, or a request would outlast the renewal that it was sent for.
     pub client: Client,
-    /// Where the lease lies.
+    /// The namespace of the lease.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Under which name this process takes it: no other process may have that, not even the next one of the same pod.
+    /// The holder identity of this process. It must be unique, even among successive processes of one pod.
     pub holder: String,
-    /// The wall clock, for what is shown to people.
+    /// The wall clock, for times that people read.
     pub clock: fn() -> Timestamp,
 }
 
-/// Why a call about the lease came to nothing.
+/// Why a request for the lease failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// A right is missing.
+    /// A permission is missing.
     #[error(
         "grant the operator get and update on Lease {name} and create on leases in a Role of namespace {namespace}"
     )]
     Forbidden { namespace: String, name: String },
-    /// Somebody else wrote first.
+    /// Another client wrote first.
     #[error("another client changed it first")]
     Conflict,
-    /// No answer.
+    /// No response within the timeout.
     #[error("no response from the Kubernetes API within {} s", TIMEOUT.as_secs())]
     Late,
-    /// The API server says no.
+    /// The API server refused the request.
     #[error("{0}")]
     Refused(String),
-    /// There is no way to the API server.
+    /// The API server cannot be reached.
     #[error("{}", cause(.0))]
     Failed(kube::Error),
 }
 
 impl Lease {
-    /// The lease as it is now.
+    /// Reads the lease.
     pub(super) async fn read(&self) -> Result<Option<Object>, LeaseError> {
         self.answer(self.api().get_opt(&self.name)).await
     }
 
-    /// Makes it this process's, if it is still as it was read.
+    /// Makes this process the holder, if the lease is unchanged since it was read.
     pub(super) async fn hold(&self, read: Option<Object>) -> Result<Object, LeaseError> {
         let spec = |before: Option<&LeaseSpec>| Some(decide::held(before, &self.holder, (self.clock)()));
         match read {
@@ -69,7 +69,7 @@ impl Lease {
         }
     }
 
-    /// Makes it nobody's, where it is this process's. Says whether it was.
+    /// Releases the lease if this process holds it. Returns whether it did.
     pub(super) async fn release(&self) -> Result<bool, LeaseError> {
         loop {
             let Some(Object { metadata, spec: Some(spec) }) = self.read().await? else { return Ok(false) };
@@ -77,7 +77,7 @@ impl Lease {
                 return Ok(false);
             }
             match self.replace(Object { metadata, spec: Some(decide::free(&spec)) }).await {
-                // A last renewal was still on its way.
+                // A last renewal was still in flight.
                 Err(LeaseError::Conflict) => {}
                 result => return result.map(|_| true),
             }

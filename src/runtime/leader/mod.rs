@@ -1,8 +1,8 @@
-//! Leader election: one process of several acts, by a Lease in the Kubernetes API.
+//! Leader election: one of several processes acts, according to a Lease in the Kubernetes API.
 //!
-//! After the design of kubert, with deadlines on the monotonic clock alone. Who holds the lease counts from before its
-//! renewal was sent, and may act for less time than the others wait from when they saw it: so the one has stopped
-//! before the next one starts, whatever the wall clocks say, and also when the API server answers neither.
+//! The design follows kubert, with deadlines on the monotonic clock only. The holder counts from before it sent its
+//! renewal, while the others count from when they read it. The holder also acts for less time than the others wait. So
+//! it stops before the next one starts, whatever the wall clocks say, even if the API server answers neither.
 
 mod candidate;
 pub mod decide;
@@ -22,16 +22,16 @@ use self::candidate::Candidate;
 pub use self::lease::Lease;
 use crate::runtime::readiness::Report;
 
-/// How long a lease lasts that nobody renews, as the others see it.
+/// How long a lease lasts without a renewal, as the other processes count.
 const LEASE: Duration = Duration::from_secs(15);
-/// How long its holder acts after the last renewal that was answered.
+/// How long the holder acts after its last acknowledged renewal.
 pub const RENEW_DEADLINE: Duration = Duration::from_secs(10);
-/// Between two looks at the lease.
+/// The interval between two reads of the lease.
 pub const RETRY: Duration = Duration::from_secs(2);
-/// How long giving the lease up may take.
+/// The timeout for releasing the lease.
 const RELEASE: Duration = Duration::from_secs(5);
 
-/// Whether this process leads.
+/// Whether this process is the leader.
 #[derive(Clone, Debug)]
 pub struct Leadership(watch::Receiver<Standing>);
 
@@ -44,12 +44,12 @@ enum Standing {
 }
 
 impl Leadership {
-    /// The leadership of a process that has no others beside it.
+    /// The leadership of a process without leader election.
     pub fn always() -> Self {
         Self(watch::channel(Standing::Always).1)
     }
 
-    /// Whether this process leads now.
+    /// Whether this process is the leader now.
     pub fn is_held(&self) -> bool {
         match *self.0.borrow() {
             Standing::Always => true,
@@ -58,7 +58,7 @@ impl Leadership {
         }
     }
 
-    /// Waits until this process leads.
+    /// Waits until this process is the leader.
     pub async fn taken(&self) {
         let leads = |standing: &Standing| matches!(standing, Standing::Always | Standing::Until(_)).then_some(());
         if self.wait(leads).await.is_none() {
@@ -66,7 +66,7 @@ impl Leadership {
         }
     }
 
-    /// Waits until this process does not lead any more, and says why.
+    /// Waits until this process is no longer the leader, and returns why.
     pub async fn lost(&self) -> String {
         let why = |standing: &Standing| if let Standing::Lost(why) = standing { Some(why.clone()) } else { None };
         match self.wait(why).await {
@@ -76,7 +76,7 @@ impl Leadership {
         }
     }
 
-    /// Waits until `find` finds something; `None` when nothing changes any more.
+    /// Waits until `find` returns a value; `None` if the standing no longer changes.
     async fn wait<T>(&self, find: impl Fn(&Standing) -> Option<T>) -> Option<T> {
         let mut standing = self.0.clone();
         loop {
@@ -94,14 +94,14 @@ impl Default for Leadership {
     }
 }
 
-/// This process's part in the election.
+/// This process's participation in the leader election.
 pub struct Election {
     lease: Arc<Lease>,
     task: JoinHandle<()>,
 }
 
 impl Election {
-    /// Takes part, until [`Election::leave`].
+    /// Participates until [`Election::leave`].
     pub fn join(lease: Lease, report: Report) -> (Self, Leadership) {
         let lease = Arc::new(lease);
         let (standing, leadership) = watch::channel(Standing::Waiting);
@@ -109,8 +109,8 @@ impl Election {
         (Self { lease, task }, Leadership(leadership))
     }
 
-    /// Gives the lease up, if it is this process's, so that the next one need not wait. To be called when nothing that
-    /// it allowed is under way any more.
+    /// Releases the lease if this process holds it, so that the next leader need not wait. Call it only after all work
+    /// of the leader has stopped.
     pub async fn leave(self) {
         self.task.abort();
         _ = self.task.await;

@@ -23,7 +23,7 @@ fn a_deletion_that_somebody_has_to_help_waits_for_the_grace_period_and_then_says
     assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
     observed.object.grace_remaining = Duration::ZERO;
     let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
-    assert!(left.contains("the link of credential binding job job is not revoked yet: job: 403"), "{left}");
+    assert!(left.contains("the link of credential binding job job is not revoked: job: 403"), "{left}");
 }
 
 /// Deleting a request whose job is dead, and was made at 11:00 by the service's clock, and known to this process since ten
