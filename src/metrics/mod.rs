@@ -170,6 +170,10 @@ impl Metrics {
         waiting: impl Fn() -> Vec<(&'static str, usize)> + Send + 'static,
     ) {
         self.max_workers.get_or_create(&[("controller", controller)]).set(workers.into());
+        // They begin at 0, so that an alert on their increase sees the first event, too.
+        for family in [&self.duplicates, &self.retained] {
+            _ = family.get_or_create(&[("controller", controller.to_owned())]);
+        }
         self.queue_depth.add(move || {
             let labelled = |(priority, waiting): (&str, usize)| {
                 let labels = [("controller", controller), ("name", controller), ("priority", priority)];
@@ -281,6 +285,15 @@ mod tests {
         let _running = metrics.reconcile_started("enrollmentrequest");
         metrics.text();
         let text = metrics.text();
+        let unused = Metrics::new();
+        unused.runs("enrollmentrequest", 64, Vec::new);
+        for metric in ["duplicates", "retained_remote_resources"] {
+            let line = format!("beyond_identity_operator_{metric}_total{{controller=\"enrollmentrequest\"}} 0");
+            assert!(
+                unused.text().lines().any(|written| written == line),
+                "{line}: an increase from nothing alerts nobody"
+            );
+        }
         let expires = |namespace: &str, at: i64| {
             format!(
                 "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",\
