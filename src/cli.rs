@@ -46,7 +46,7 @@ struct RunArgs {
     /// Namespace of the Lease and of the Secrets of ClusterProviderConfigs [default: the pod's own, POD_NAMESPACE].
     #[arg(long, value_name = "NS", env = "BEYOND_IDENTITY_OPERATOR_OPERATOR_NAMESPACE", value_parser = dns_label)]
     operator_namespace: Option<String>,
-    /// Name of this cluster: part of the ownership mark of every remote object; must never change.
+    /// Name of this cluster: part of the ownership mark of every configuration; must never change.
     #[arg(long, value_name = "NAME", env = "BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", value_parser = cluster_name)]
     cluster_name: String,
     /// Enable leader election by a Lease, so that only one of several replicas is active.

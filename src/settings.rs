@@ -17,7 +17,7 @@ pub struct Settings {
     /// The holder identity of this process in the Lease, which no other process ever uses. `None`: this is the only
     /// process, and there is no Lease.
     pub lease_holder: Option<String>,
-    /// The cluster's name, part of the ownership mark of every remote object.
+    /// The cluster's name, part of the ownership mark of every configuration.
     pub cluster_name: String,
     /// The address that serves `/healthz` and `/readyz`.
     pub health_address: SocketAddr,

@@ -5,7 +5,7 @@ use super::times::Times;
 /// The configuration of reconciles.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The cluster's name, part of the ownership mark of every remote object.
+    /// The cluster's name, part of the ownership mark of every configuration.
     pub cluster: String,
     /// Whether every deletion keeps its remote resources and ignores deletion policies.
     pub orphan_on_delete: bool,

@@ -2,7 +2,7 @@
 {{- define "operator.check" -}}
 {{- with .Values }}
 {{- if not .clusterName }}
-  {{- fail "clusterName is required: set it to a DNS label of at most 32 characters that is unique among your clusters. It is part of the ownership mark of every remote object and must never change, even when the cluster is rebuilt" }}
+  {{- fail "clusterName is required: set it to a DNS label of at most 32 characters that is unique among your clusters. It is part of the ownership mark of every configuration and must never change, even when the cluster is rebuilt" }}
 {{- end }}
 {{- if gt (len .clusterName) 32 }}
   {{- fail (printf "clusterName must have at most 32 characters, but has %d" (len .clusterName)) }}
