@@ -213,8 +213,8 @@ async fn a_namespace_that_is_deleted_whole_goes_and_takes_its_links_with_it() {
     assert_eq!(states(2), ["LINK_SENT"; 3]);
     for job in &jobs[2] {
         let sentence = format!(
-            "Finalizer removed after the grace period, but the link of credential binding job {job} is not revoked \
-             yet: ClusterProviderConfig {} does not exist",
+            "Finalizer removed after the grace period, but the link of credential binding job {job} is not revoked: \
+             ClusterProviderConfig {} does not exist",
             first.provider
         );
         assert_eq!(next.said(&sentence).len(), 1, "no event can say it in a namespace that is being deleted");
