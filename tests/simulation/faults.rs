@@ -172,12 +172,12 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
         ],
         (Point::After, Class::ServiceWrite) => &[Timeout, Broken, Server, Odd, Foreign, Redirect, Garbage],
     };
-    faults.extend(fails.iter().map(|mishap| Fault::Fail(*mishap)));
+    faults.extend(fails.iter().map(|failure| Fault::Fail(*failure)));
     if point == Point::Before && writes {
         faults.push(Fault::CrashInFlight);
         let lates: &[InjectedFailure] =
             if class == Class::KubernetesWrite { &[NoAnswer] } else { &[Timeout, Broken, Server, Odd] };
-        faults.extend(lates.iter().map(|mishap| Fault::Late(*mishap)));
+        faults.extend(lates.iter().map(|failure| Fault::Late(*failure)));
     }
     if point == Point::Before && matches!(port, Port::WriteRequest | Port::WriteConfig) {
         faults.push(Fault::Burst);

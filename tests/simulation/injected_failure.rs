@@ -32,11 +32,11 @@ pub enum InjectedFailure {
 
 /// As the client sorts what it sees.
 impl From<InjectedFailure> for Error {
-    fn from(mishap: InjectedFailure) -> Self {
-        let message = format!("simulated: {mishap:?}");
+    fn from(failure: InjectedFailure) -> Self {
+        let message = format!("simulated: {failure:?}");
         let doubt = |cause, status| Self::InDoubt { cause, status, after: None, message: message.clone() };
         let refused = |cause| Self::Refused { cause, message: message.clone() };
-        match mishap {
+        match failure {
             InjectedFailure::NoConnection => Self::Retry { cause: Unsent::NoConnection, after: None, message },
             InjectedFailure::TooMany | InjectedFailure::HeldBack => {
                 Self::Retry { cause: Unsent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
@@ -57,8 +57,8 @@ impl From<InjectedFailure> for Error {
 }
 
 impl From<InjectedFailure> for WriteError {
-    fn from(mishap: InjectedFailure) -> Self {
-        match mishap {
+    fn from(failure: InjectedFailure) -> Self {
+        match failure {
             InjectedFailure::Conflict => Self::Conflict,
             InjectedFailure::Refused => Self::Refused("simulated: refused".to_owned()),
             _ => Self::NoAnswer("simulated: no answer".to_owned()),
@@ -68,16 +68,16 @@ impl From<InjectedFailure> for WriteError {
 
 /// As a realm is opened: its Secret cannot be read, or it is not the object's turn.
 impl From<InjectedFailure> for Failure {
-    fn from(mishap: InjectedFailure) -> Self {
-        match mishap {
+    fn from(failure: InjectedFailure) -> Self {
+        match failure {
             InjectedFailure::HeldBack => Self::not_its_turn(Duration::from_secs(7)),
-            _ => Self::transient(Reason::KubernetesUnavailable, format!("simulated: {mishap:?}")),
+            _ => Self::transient(Reason::KubernetesUnavailable, format!("simulated: {failure:?}")),
         }
     }
 }
 
 impl From<InjectedFailure> for String {
-    fn from(mishap: InjectedFailure) -> Self {
-        format!("simulated: {mishap:?}")
+    fn from(failure: InjectedFailure) -> Self {
+        format!("simulated: {failure:?}")
     }
 }

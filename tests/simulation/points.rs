@@ -54,13 +54,13 @@ impl CallSite {
         self.hop().await;
         match self.pass(port, Point::Before, limit).await {
             Next::Go => {}
-            Next::Fail(mishap) => return self.fail(port, mishap, end).await,
-            Next::Late(mishap, after) => {
-                let failing = self.time_to_fail(mishap, end);
+            Next::Fail(failure) => return self.fail(port, failure, end).await,
+            Next::Late(failure, after) => {
+                let failing = self.time_to_fail(failure, end);
                 self.later(port, failing + after, effect);
                 sleep(failing).await;
                 process.awake().await;
-                return Err(mishap.into());
+                return Err(failure.into());
             }
             Next::InFlight(after) => {
                 self.later(port, after, effect);
@@ -70,7 +70,7 @@ impl CallSite {
         process.world.say(format_args!("{}: {port:?}", process.name));
         let answer = effect(&mut process.world.lock(), Instant::now(), process.world.wall());
         match self.pass(port, Point::After, limit).await {
-            Next::Fail(mishap) => return self.fail(port, mishap, end).await,
+            Next::Fail(failure) => return self.fail(port, failure, end).await,
             Next::Go | Next::Late(..) | Next::InFlight(_) => {}
         }
         self.pass(port, Point::Answer, limit).await;
@@ -88,21 +88,21 @@ impl CallSite {
     async fn fail<T, E: From<InjectedFailure>>(
         &self,
         port: Port,
-        mishap: InjectedFailure,
+        failure: InjectedFailure,
         end: Instant,
     ) -> Result<T, E> {
-        self.0.world.say(format_args!("{}: {port:?} fails: {mishap:?}", self.0.name));
-        if mishap == InjectedFailure::Refused {
+        self.0.world.say(format_args!("{}: {port:?} fails: {failure:?}", self.0.name));
+        if failure == InjectedFailure::Refused {
             self.0.world.lock().record.refused_at = Some(Instant::now());
         }
-        sleep(self.time_to_fail(mishap, end)).await;
+        sleep(self.time_to_fail(failure, end)).await;
         self.0.awake().await;
-        Err(mishap.into())
+        Err(failure.into())
     }
 
     /// How long a caller waits for a failure; for a timeout, until the end of its call.
-    fn time_to_fail(&self, mishap: InjectedFailure, end: Instant) -> Duration {
-        match mishap {
+    fn time_to_fail(&self, failure: InjectedFailure, end: Instant) -> Duration {
+        match failure {
             InjectedFailure::Timeout | InjectedFailure::NoAnswer => end.saturating_duration_since(Instant::now()),
             _ => self.0.world.lock().chance.within(Duration::from_millis(300)),
         }
@@ -164,8 +164,8 @@ impl CallSite {
                 process.awake().await;
             }
             Fault::Delay => sleep(within(limit / 3)).await,
-            Fault::Fail(mishap) => return Next::Fail(mishap),
-            Fault::Late(mishap) => return Next::Late(mishap, within(port.late())),
+            Fault::Fail(failure) => return Next::Fail(failure),
+            Fault::Late(failure) => return Next::Late(failure, within(port.late())),
             Fault::Burst => {
                 *process.failing_writes.lock() = 9;
                 return Next::Fail(InjectedFailure::NoAnswer);
