@@ -3,7 +3,7 @@
 
 use super::rules::{PlanInput, Rules};
 use super::step::Step;
-use super::{Left, Until, Wait};
+use super::{End, Left, Requeue};
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
 
@@ -11,9 +11,9 @@ use crate::api::{Phase, Reason};
 /// problem that needs a user to act delays the deletion only for the grace period. After that the finalizer is removed,
 /// and an event reports the leftover.
 pub fn held_up<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) -> Step<K> {
-    let Step::Wait(Wait { say: Some(phase), until, .. }) = step else { return step };
+    let Step::End(End { phase: Some(phase), requeue, .. }) = step else { return step };
     if let Phase::Deleting { .. } = phase {
-        return Step::Wait(Wait::saying(phase, until));
+        return Step::End(End::with_phase(phase, requeue));
     }
     let (blocked, patience) = (phase.needs_a_person(), input.object().grace_remaining);
     let Why { reason, message } = phase.why().clone();
@@ -23,9 +23,9 @@ pub fn held_up<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) ->
     }
     let reason = if blocked { Reason::DeletionBlocked } else { reason };
     let phase = Phase::Deleting { why: why(reason, format!("Deletion is waiting because {what}: {message}")), blocked };
-    let until = match until {
-        Until::After(pause) if blocked => Until::After(pause.min(patience)),
-        until => until,
+    let requeue = match requeue {
+        Requeue::After(pause) if blocked => Requeue::After(pause.min(patience)),
+        requeue => requeue,
     };
-    Step::Wait(Wait::saying(phase, until))
+    Step::End(End::with_phase(phase, requeue))
 }

@@ -18,8 +18,8 @@ use kube::runtime::events::EventType;
 use tokio::time::Instant;
 use tracing::field::display;
 
+use super::end::{End, Requeue};
 use super::ports::{Environment, EventToEmit, Objects, WriteError};
-use super::wait::{Until, Wait};
 use super::write_ahead::{Ticket, WritesAhead};
 use super::{annotations, grace};
 use crate::api::conditions::{READY, Say, conditions as conditions_of, going_on, is_stalled};
@@ -60,7 +60,7 @@ pub enum Interrupted {
         /// The reason.
         why: String,
         /// When to reconcile again.
-        until: Until,
+        requeue: Requeue,
     },
     /// A request to the Kubernetes API failed, for this reason.
     Failed(String),
@@ -215,9 +215,9 @@ where
     /// wait without a phase leaves the conditions as they are, and only updates the observed generation. Conditions
     /// planned for an older version are not set on a newer one: after a conflict the object is read again. `false` then
     /// means that the reconcile must continue.
-    pub async fn conclude(&mut self, wait: &Wait) -> Result<bool, Interrupted> {
+    pub async fn conclude(&mut self, end: &End) -> Result<bool, Interrupted> {
         let mut looked_at = self.object.clone();
-        let phase = wait.say.as_ref();
+        let phase = end.phase.as_ref();
         match phase {
             Some(phase) => self.voice().say(&mut looked_at, phase),
             None => {
@@ -226,7 +226,7 @@ where
                 looked_at.set_conditions(conditions, Some(generation));
             }
         }
-        if wait.answers_a_request()
+        if end.handles_requested_reconcile()
             && let Some(asked) = annotations::look_asked_for(&looked_at)
         {
             looked_at.set_last_handled_reconcile_at(asked);
@@ -247,7 +247,7 @@ where
                 self.refresh().await?;
                 return Ok(false);
             }
-            Err(WriteError::Refused(why)) => return Err(Interrupted::Unsaid { why, until: wait.until }),
+            Err(WriteError::Refused(why)) => return Err(Interrupted::Unsaid { why, requeue: end.requeue }),
             Err(error) => {
                 self.not_written(error).await?;
                 return Ok(true);

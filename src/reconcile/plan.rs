@@ -5,12 +5,12 @@
 //! [`Rules::proceed`] of the kind decides. The planner is pure: the same input gives the same step, and conditions are
 //! not part of the input.
 
+use super::end::{End, Requeue};
 use super::failure::Failure;
 use super::outcome::Outcome;
 use super::rules::{PlanInput, Rules};
 use super::state::Sent;
 use super::step::Step;
-use super::wait::{Until, Wait};
 use super::write_ahead::Record;
 use crate::api::Reason;
 
@@ -41,7 +41,7 @@ fn undecodable<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let answered = object.sent.as_ref().is_some_and(|sent| !matches!(sent.outcome, Outcome::InDoubt));
     let goes_on = input.is_deleting() || object.ticket || answered;
     let why = input.lifecycle().undecodable.as_ref().filter(|_| !goes_on)?;
-    Some(Step::Wait(Wait::undecodable(why)))
+    Some(Step::End(End::undecodable(why)))
 }
 
 /// A ticket is used once, and the outcome of its call is recorded.
@@ -55,7 +55,7 @@ fn sent<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
         match outcome {
             Outcome::Done(created) => return Some(Step::Record(K::conclude(sent, created))),
             Outcome::NotDone(failure) if standing == Some(record.id()) => {
-                return Some(Step::Withdraw { record_id: record.id().to_owned(), say: Some(failure.phase()) });
+                return Some(Step::Withdraw { record_id: record.id().to_owned(), phase: Some(failure.phase()) });
             }
             Outcome::NotDone(failure) => return Some(input.failed(failure)),
             Outcome::InDoubt => {}
@@ -93,7 +93,11 @@ fn deletion<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     if !input.is_deleting() {
         return None;
     }
-    Some(if input.object().finalizer { K::finalize(input) } else { Step::Wait(Wait::silent(Until::Change)) })
+    Some(if input.object().finalizer {
+        K::finalize(input)
+    } else {
+        Step::End(End::keeping_conditions(Requeue::OnChange))
+    })
 }
 
 /// Nothing is created or sent for an object without a finalizer, since it could be deleted unnoticed.
@@ -106,7 +110,7 @@ fn unprotected<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
 fn unless_unwritable<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>) -> Step<K> {
     match (&input.object().unwritable, step) {
         (Some(unwritable), Step::Record(_) | Step::Withdraw { .. }) if !input.is_deleting() => {
-            Step::Wait(Wait::unwritable(unwritable))
+            Step::End(End::unwritable(unwritable))
         }
         (_, step) => step,
     }

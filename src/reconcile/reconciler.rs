@@ -25,7 +25,7 @@ use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
-use super::{Failure, LocalState, ObjectHandle, Ticket, Until};
+use super::{Failure, LocalState, ObjectHandle, Requeue, Ticket};
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::Error;
 
@@ -141,14 +141,14 @@ where
         reconcile
     }
 
-    async fn run_steps(&mut self) -> Result<Until, Interrupted> {
+    async fn run_steps(&mut self) -> Result<Requeue, Interrupted> {
         for _ in 0..MOST_STEPS {
             let step = plan(&self.input());
-            if let Some(until) = self.execute(step).await? {
-                return Ok(until);
+            if let Some(requeue) = self.execute(step).await? {
+                return Ok(requeue);
             }
             if self.handle.is_gone() {
-                return Ok(Until::Change);
+                return Ok(Requeue::OnChange);
             }
             self.observe();
         }
@@ -157,7 +157,7 @@ where
         let (kind, namespace, name) = (K::kind(&()), self.handle.object().namespace(), self.handle.object().name_any());
         tracing::error!(%kind, namespace, name, "Reconcile did not converge (operator bug)");
         self.handle.say_bug(what).await?;
-        Ok(Until::After(RETRY_AFTER_BUG))
+        Ok(Requeue::After(RETRY_AFTER_BUG))
     }
 
     /// The input of the rules.
@@ -172,7 +172,7 @@ where
     }
 
     /// Executes a step. `Some` ends the reconcile.
-    async fn execute(&mut self, step: Step<K>) -> Result<Option<Until>, Interrupted> {
+    async fn execute(&mut self, step: Step<K>) -> Result<Option<Requeue>, Interrupted> {
         match step {
             Step::Refresh => self.handle.refresh().await?,
             Step::Resolve(reference) => self.resolve(reference).await,
@@ -185,8 +185,8 @@ where
                     K::send(self, ticket).await;
                 }
             }
-            Step::Withdraw { record_id, say } => {
-                let phase = self.handle.planned(say);
+            Step::Withdraw { record_id, phase } => {
+                let phase = self.handle.planned(phase);
                 self.handle.record_saying(phase, |object| object.withdraw(&record_id)).await?;
                 K::withdrawn(self);
             }
@@ -203,18 +203,18 @@ where
             Step::Act(action) => K::act(self, action).await,
             Step::SetPaused => {
                 self.handle.say_paused().await?;
-                return Ok(Some(Until::Change));
+                return Ok(Some(Requeue::OnChange));
             }
-            Step::Wait(wait) => {
-                if self.handle.conclude(&wait).await? {
+            Step::End(end) => {
+                if self.handle.conclude(&end).await? {
                     if K::record(&self.status).is_none() {
                         // The condition is set, and the next reconcile retries.
                         self.local_state.refusal = None;
                     }
                     if !self.handle.is_gone() {
-                        K::concluded(self, wait.say.as_ref());
+                        K::concluded(self, end.phase.as_ref());
                     }
-                    return Ok(Some(wait.until));
+                    return Ok(Some(end.requeue));
                 }
             }
         }
@@ -374,7 +374,7 @@ where
 
     /// Reports and remembers a failed write of the operator. Such a failure is never silent, and a deletion continues
     /// despite it.
-    async fn report_unwritable(&mut self, ended: &Result<Until, Interrupted>) {
+    async fn report_unwritable(&mut self, ended: &Result<Requeue, Interrupted>) {
         if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = ended {
             let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
             let is_news = self.local_state.write_refused(why, not_stored, self.context.environment.monotonic());

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::destination::{Destination, RealmIds};
+use super::end::{End, Requeue};
 use super::failure::Failure;
 use super::kind::Kind;
 use super::lifecycle::Lifecycle;
@@ -12,7 +13,6 @@ use super::options::Options;
 use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::Times;
-use super::wait::{Until, Wait};
 use crate::api::phase::{Why, why};
 use crate::api::status::CommonStatus;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -126,7 +126,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// Waits, with conditions from a failure.
     pub fn failed(&self, failure: &Failure) -> Step<K> {
-        Step::Wait(Wait::failed(failure, self.times.resync, self.is_overdue(), self.is_seen()))
+        Step::End(End::failed(failure, self.times.resync, self.is_overdue(), self.is_seen()))
     }
 
     /// Waits for a user to act elsewhere, and retries meanwhile.
@@ -142,7 +142,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
     /// Waits during shutdown; the next process continues.
     pub fn shutting_down(&self, reason: Reason) -> Step<K> {
         let phase = Phase::AtWork(why(reason, "The operator is shutting down; the next process continues"));
-        Step::Wait(Wait::saying(phase, Until::Backoff(None)))
+        Step::End(End::with_phase(phase, Requeue::Backoff(None)))
     }
 
     /// Whether the conditions cover everything that is requested now: this generation, and requests beside the spec.

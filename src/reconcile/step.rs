@@ -1,8 +1,8 @@
 //! The steps of a reconcile, for objects of any kind. Pure.
 
+use super::end::{End, Requeue};
 use super::kind::Kind;
 use super::left::Left;
-use super::wait::{Until, Wait};
 use crate::api::{Phase, ProviderConfigRef};
 
 /// One step of a reconcile.
@@ -30,7 +30,7 @@ pub enum Step<K: Kind> {
         /// The id of the record.
         record_id: String,
         /// The phase to set conditions from; `None` if the pending work is planned again at once.
-        say: Option<Phase>,
+        phase: Option<Phase>,
     },
     /// Write a change to the status, with the conditions that result from it.
     Record(K::Change),
@@ -39,14 +39,14 @@ pub enum Step<K: Kind> {
     /// Set the condition of a paused object.
     SetPaused,
     /// End the reconcile and wait.
-    Wait(Wait),
+    End(End),
 }
 
 impl<K: Kind> Step<K> {
-    /// The same step; a wait ends at `until` if that comes first.
-    pub fn or_sooner(self, until: Until) -> Self {
+    /// The same step; a wait ends at `requeue` if that comes first.
+    pub fn or_sooner(self, requeue: Requeue) -> Self {
         match self {
-            Self::Wait(wait) => Self::Wait(Wait { until: wait.until.or_sooner(until), ..wait }),
+            Self::End(end) => Self::End(End { requeue: end.requeue.or_sooner(requeue), ..end }),
             step => step,
         }
     }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::plan::plan;
 use super::unwritable::Unwritable;
 use super::{
-    Destination, Fact, Failure, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Rules, Step, Times, Until,
-    Wait,
+    Destination, End, Fact, Failure, ObjectState, Options, PlanInput, RealmIds, Requeue, ResolvedRealm, Rules, Step,
+    Times,
 };
 use crate::api::{Phase, ProviderConfigRef};
 
@@ -117,13 +117,13 @@ pub(crate) fn unwritable() -> Unwritable {
 
 /// The phase that a step that waits sets conditions from.
 pub(crate) fn said<K: Rules>(step: &Step<K>) -> Phase {
-    let Step::Wait(Wait { say: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
+    let Step::End(End { phase: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
     assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
     phase.clone()
 }
 
 /// Until when a step waits that leaves the conditions as they are.
-pub(crate) fn silent<K: Rules>(step: &Step<K>) -> Until {
-    let Step::Wait(Wait { say: None, until, .. }) = step else { panic!("it is not silent: {step:?}") };
-    *until
+pub(crate) fn silent<K: Rules>(step: &Step<K>) -> Requeue {
+    let Step::End(End { phase: None, requeue, .. }) = step else { panic!("it is not silent: {step:?}") };
+    *requeue
 }

@@ -9,7 +9,7 @@ use crate::authenticator_config::change::Change;
 use crate::authenticator_config::step::Query;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::plan::LISTS;
-use crate::reconcile::{Destination, Wait};
+use crate::reconcile::{Destination, End};
 
 pub(super) fn rule(input: &Input<'_>) -> Step {
     establish(input).unwrap_or_else(|step| step)
@@ -38,7 +38,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     }
     // A configuration is not created if its record cannot be stored.
     if let Some(unwritable) = &input.object().unwritable {
-        return Ok(Step::Wait(Wait::unwritable(unwritable)));
+        return Ok(Step::End(End::unwritable(unwritable)));
     }
     let record = CreateRecord {
         id: input.object().nonce.clone(),

@@ -10,7 +10,7 @@ use crate::authenticator_config::step::Query;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{Destination, RealmIds, Until, Wait};
+use crate::reconcile::{Destination, End, RealmIds, Requeue};
 
 /// Looks up the configuration of a create in doubt.
 pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
@@ -24,20 +24,20 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, record.timeout(), input.times.settle) {
-        Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
+        Absent::LookAgainIn(pause) => Step::End(End::with_phase(
             Phase::InDoubt(why(
                 Reason::CreateInDoubt,
                 "The service did not clearly confirm or refuse the create, so the configuration may exist; it is \
                  being looked up by its ownership mark, and none is created meanwhile",
             )),
-            Until::After(pause),
+            Requeue::After(pause),
         )),
         // A list can miss an existing configuration, for example while its pages shift. Two lists do not miss the
         // same one.
         Absent::Never if listed.lists < LISTS => Step::Fetch(Query::Configs),
         Absent::Never => {
-            let say = input.object().refusal.as_deref().map(|said| refused(said).phase());
-            Step::Withdraw { record_id: record.id.clone(), say }
+            let phase = input.object().refusal.as_deref().map(|said| refused(said).phase());
+            Step::Withdraw { record_id: record.id.clone(), phase }
         }
     })
 }

@@ -10,7 +10,7 @@ use crate::authenticator_config::step::{Action, Query};
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{Fact, Left, Until, Wait};
+use crate::reconcile::{End, Fact, Left, Requeue};
 
 /// The maximum number of referrers that a message names.
 const NAMED: usize = 3;
@@ -111,7 +111,7 @@ fn unused(input: &Input<'_>) -> Result<(), Step> {
          Identity"
     );
     let phase = Phase::Deleting { why: why(Reason::InUse, message), blocked: false };
-    Err(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))))
+    Err(Step::End(End::with_phase(phase, Requeue::After(input.times.resync))))
 }
 
 /// Waits until every list must show a configuration that is kept. The next object of this name finds it by a list,
@@ -133,5 +133,5 @@ fn shown(input: &Input<'_>) -> Result<(), Step> {
     }
     let message = "Waiting until the configuration that stays in Beyond Identity is visible in configuration lists";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
-    Err(Step::Wait(Wait::saying(phase, Until::After(left))))
+    Err(Step::End(End::with_phase(phase, Requeue::After(left))))
 }

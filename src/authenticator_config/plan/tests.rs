@@ -23,10 +23,10 @@ use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
-use crate::reconcile::{Destination, Fact, Failure, Left, Outcome, RealmIds, ResolvedRealm, Sent, Until, Wait};
+use crate::reconcile::{Destination, End, Fact, Failure, Left, Outcome, RealmIds, Requeue, ResolvedRealm, Sent};
 
 /// What only a person can mend is tried again after this.
-const RESYNC: Until = Until::After(TIMES.resync);
+const RESYNC: Requeue = Requeue::After(TIMES.resync);
 
 type Known = testing::Known<AuthenticatorConfig>;
 
@@ -195,9 +195,9 @@ fn made_of(id: &str) -> Change {
 
 /// The record is taken off, and the step says this.
 fn withdrawn(step: &Step) -> Option<Reason> {
-    let Step::Withdraw { record_id, say } = step else { panic!("it withdraws nothing: {step:?}") };
+    let Step::Withdraw { record_id, phase } = step else { panic!("it withdraws nothing: {step:?}") };
     assert_eq!(record_id, "nonce");
-    say.as_ref().map(|phase| phase.why().reason)
+    phase.as_ref().map(|phase| phase.why().reason)
 }
 
 /// The change that a step records, and the reason that it says.
@@ -208,9 +208,9 @@ fn recorded(step: Step) -> (Change, Option<Reason>) {
 }
 
 /// The reason that a step that waits says, and until when it waits.
-fn waits(step: &Step) -> (Reason, Until) {
-    let Step::Wait(Wait { until, .. }) = step else { panic!("it does not wait: {step:?}") };
-    (said(step).why().reason, *until)
+fn waits(step: &Step) -> (Reason, Requeue) {
+    let Step::End(End { requeue, .. }) = step else { panic!("it does not wait: {step:?}") };
+    (said(step).why().reason, *requeue)
 }
 
 /// What somebody has to mend elsewhere.

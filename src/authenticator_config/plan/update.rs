@@ -6,7 +6,7 @@ use crate::api::Reason;
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::phase::available;
 use crate::authenticator_config::step::Action;
-use crate::reconcile::{Destination, FailureKind, RealmIds, Until, Wait};
+use crate::reconcile::{Destination, End, FailureKind, RealmIds, Requeue};
 
 pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
     let id = input.status.id.as_ref()?;
@@ -16,7 +16,7 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     let home = input.recorded_realm();
     if let (Some(left), Some(home)) = (input.observed.compared, &home) {
-        return Ok(Step::Wait(Wait::saying(available(home), Until::After(left))));
+        return Ok(Step::End(End::with_phase(available(home), Requeue::After(left))));
     }
     let Destination { realm, endpoint } = input.destination(home.as_ref())?;
     match &input.observed.patched {
@@ -51,18 +51,18 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
 }
 
 fn done(input: &Input<'_>, realm: &RealmIds) -> Step {
-    Step::Wait(Wait::saying(available(realm), Until::After(input.times.resync)))
+    Step::End(End::with_phase(available(realm), Requeue::After(input.times.resync)))
 }
 
 /// A failed reconcile does not change the conditions of an object whose spec has not changed. After a restart, it is
 /// not known yet whether any work is pending. A manual fix enqueues the object, or the problem resolves unseen.
 fn settled(input: &Input<'_>, step: Step) -> Step {
-    let Step::Wait(Wait { failure: Some(kind), until, .. }) = step else { return step };
-    let until = match kind {
+    let Step::End(End { failure: Some(kind), requeue, .. }) = step else { return step };
+    let requeue = match kind {
         FailureKind::Mismatch => return step,
         _ if !input.is_seen() => return step,
-        FailureKind::Blocked | FailureKind::Refused => Until::After(input.times.resync),
-        FailureKind::Transient | FailureKind::RateLimited => until,
+        FailureKind::Blocked | FailureKind::Refused => Requeue::After(input.times.resync),
+        FailureKind::Transient | FailureKind::RateLimited => requeue,
     };
-    Step::Wait(Wait { failure: Some(kind), ..Wait::silent(until) })
+    Step::End(End { failure: Some(kind), ..End::keeping_conditions(requeue) })
 }

@@ -13,7 +13,7 @@ use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Listed, ReadJob};
 use crate::enrollment_request::step::{JobRef, Query};
-use crate::reconcile::{Destination, Until, Wait};
+use crate::reconcile::{Destination, End, Requeue};
 
 /// The maximum number of jobs that are read by id in one reconcile.
 const READS: usize = 16;
@@ -66,7 +66,7 @@ fn read(input: &Input<'_>, reference: &ProviderConfigRef, key: &EnrollmentKey, j
     }
     if input.observed.read.len() >= READS {
         let message = "Reading the identity's existing credential binding jobs to find one whose link is still valid";
-        return Step::Wait(Wait::saying(Phase::AtWork(why(Reason::Sending, message)), Until::After(NEXT_READS)));
+        return Step::End(End::with_phase(Phase::AtWork(why(Reason::Sending, message)), Requeue::After(NEXT_READS)));
     }
     let job =
         JobRef { identity_id: key.identity_id.clone(), job_id: job_id.to_owned(), endpoint: None, expired: false };

@@ -15,13 +15,13 @@ use crate::enrollment_request::step::Query;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{Fact, RealmIds, Until, Wait};
+use crate::reconcile::{End, Fact, RealmIds, Requeue};
 
 /// Looks up the job of a send in doubt.
 pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
     if let Some(field) = nonsense(send) {
         let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
-        return Ok(Step::Wait(Wait::saying(phase, Until::After(input.times.resync))));
+        return Ok(Step::End(End::with_phase(phase, Requeue::After(input.times.resync))));
     }
     let home = RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() };
     let reference = &send.provider_config_ref;
@@ -37,13 +37,13 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, send.timeout(), input.times.settle) {
-        Absent::LookAgainIn(pause) => Step::Wait(Wait::saying(
+        Absent::LookAgainIn(pause) => Step::End(End::with_phase(
             Phase::InDoubt(why(
                 Reason::SendInDoubt,
                 "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is \
                  being looked up, and nothing is sent meanwhile",
             )),
-            Until::After(pause),
+            Requeue::After(pause),
         )),
         Absent::Never => {
             // The service is recognized before the last list, so that the list comes from a recognized service.
@@ -53,8 +53,8 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
                 // job.
                 return Ok(Step::Fetch(Query::Jobs(reference.clone(), send.identity_id.clone())));
             }
-            let say = input.object().refusal.as_deref().map(|said| refused(said).phase());
-            Step::Withdraw { record_id: send.id.clone(), say }
+            let phase = input.object().refusal.as_deref().map(|said| refused(said).phase());
+            Step::Withdraw { record_id: send.id.clone(), phase }
         }
     })
 }

@@ -12,7 +12,7 @@ use crate::enrollment_request::step::JobRef;
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{Fact, Left, Until, Wait};
+use crate::reconcile::{End, Fact, Left, Requeue};
 
 pub(in crate::enrollment_request) fn rule(input: &Input<'_>) -> Step {
     leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input)))
@@ -44,9 +44,9 @@ fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
 fn leave(input: &Input<'_>) -> Result<Step, Step> {
     let jobs: Vec<JobRef> = outstanding(input).collect();
     if !input.lifecycle().orphan {
-        let (waits, refused) = revoke::every(input, jobs.clone())?;
-        if let Some(wait) = waited_for(input, waits, &refused) {
-            return Err(Step::Wait(wait));
+        let (ends, refused) = revoke::every(input, jobs.clone())?;
+        if let Some(end) = waited_for(input, ends, &refused) {
+            return Err(Step::End(end));
         }
     }
     settled(input)?;
@@ -63,17 +63,17 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
 
 /// What the deletion waits for. A problem that can resolve without manual action is waited for without a limit. So a
 /// job that cannot be revoked does not end the wait for another job that can.
-fn waited_for(input: &Input<'_>, waits: Vec<Wait>, refused: &[String]) -> Option<Wait> {
-    let mut waits = waits;
+fn waited_for(input: &Input<'_>, ends: Vec<End>, refused: &[String]) -> Option<End> {
+    let mut ends = ends;
     if !refused.is_empty()
-        && let Step::Wait(wait) = input.blocked(Reason::RevokeRefused, refused.join("; "))
+        && let Step::End(end) = input.blocked(Reason::RevokeRefused, refused.join("; "))
     {
-        waits.push(wait);
+        ends.push(end);
     }
-    let until = waits.iter().map(|wait| wait.until).reduce(Until::or_sooner)?;
-    let needs_a_person = |wait: &Wait| wait.say.as_ref().is_some_and(Phase::needs_a_person);
-    let first = waits.iter().position(|wait| !needs_a_person(wait)).unwrap_or(0);
-    Some(Wait { until, ..waits.swap_remove(first) })
+    let requeue = ends.iter().map(|end| end.requeue).reduce(Requeue::or_sooner)?;
+    let needs_a_person = |end: &End| end.phase.as_ref().is_some_and(Phase::needs_a_person);
+    let first = ends.iter().position(|end| !needs_a_person(end)).unwrap_or(0);
+    Some(End { requeue, ..ends.swap_remove(first) })
 }
 
 /// The pending revocations, as a message.
@@ -134,12 +134,12 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
 fn every_list_must_show_it(left: Duration) -> Step {
     let message = "Waiting until the last job is visible in job lists";
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
-    Step::Wait(Wait::saying(phase, Until::After(left)))
+    Step::End(End::with_phase(phase, Requeue::After(left)))
 }
 
 /// Reports that a wait delays the deletion, and what is still pending.
 fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
-    if let Step::Wait(Wait { say: Some(Phase::JobGone(_) | Phase::Revoked { .. }), .. }) = step {
+    if let Step::End(End { phase: Some(Phase::JobGone(_) | Phase::Revoked { .. }), .. }) = step {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();
         let left = format!(
             "The status does not name the realm of its jobs, so nothing was revoked, and the link of credential \

@@ -8,7 +8,7 @@ use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastPoll;
 use crate::enrollment_request::step::Query;
 use crate::enrollment_request::{job_state, phase};
-use crate::reconcile::{FailureKind, Until, Wait};
+use crate::reconcile::{End, FailureKind, Requeue};
 
 pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
     if is_send_pending(input) {
@@ -26,14 +26,14 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     let is_final = job_state::is_final(status.state.as_deref());
     // A job in a final state is read once more on an explicit reconcile request.
     if status.skipped.is_some() || (is_final && input.lifecycle().reconcile_requested.is_none()) {
-        return Ok(Step::Wait(Wait::saying(phase::of_status(input), Until::Change)));
+        return Ok(Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)));
     }
     let Some(job) = revoke::named(status) else {
         // The status was modified outside the operator. There is no job to poll, and another send would be worse.
-        return Ok(missing(input, Until::Change));
+        return Ok(missing(input, Requeue::OnChange));
     };
-    if let Some(wait) = not_due(input) {
-        return Ok(Step::Wait(wait));
+    if let Some(end) = not_due(input) {
+        return Ok(Step::End(end));
     }
     let reference = revoke::open(input).map_err(|step| unmoved(input, step))?;
     if let Some(failure) = input.observed.job_failures.get(&job.job_id) {
@@ -42,7 +42,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     Ok(match input.observed.read.get(&job.job_id) {
         None => Step::Fetch(Query::Job(reference.clone(), job)),
         // A bound passkey remains, even if the service no longer has the job.
-        Some(None) if is_final => Step::Wait(Wait::saying(phase::of_status(input), Until::Change)),
+        Some(None) if is_final => Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)),
         Some(None) => {
             // Another endpoint may belong to another service, which never had the job.
             input.same_realm(reference, None, status.endpoint.as_deref())?;
@@ -57,24 +57,24 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
             if change.changes(status) {
                 Step::Record(change)
             } else {
-                Step::Wait(Wait::saying(phase::of_status(input), next_poll(input)))
+                Step::End(End::with_phase(phase::of_status(input), next_poll(input)))
             }
         }
     })
 }
 
-fn missing(input: &Input<'_>, until: Until) -> Step {
-    Step::Wait(Wait::saying(phase::of_missing_job(input), until))
+fn missing(input: &Input<'_>, requeue: Requeue) -> Step {
+    Step::End(End::with_phase(phase::of_missing_job(input), requeue))
 }
 
 /// A failed poll does not change the conditions of a settled request. Otherwise one expired token would mark
 /// thousands of requests as failed. Only for a spec that no condition covers yet are they set from the status.
 fn unmoved(input: &Input<'_>, step: Step) -> Step {
-    let Step::Wait(wait @ Wait { failure: Some(kind), .. }) = step else { return step };
+    let Step::End(end @ End { failure: Some(kind), .. }) = step else { return step };
     if kind == FailureKind::Mismatch {
-        return Step::Wait(wait);
+        return Step::End(end);
     }
-    Step::Wait(Wait { say: (!input.is_seen()).then(|| as_last_seen(input)), ..wait })
+    Step::End(End { phase: (!input.is_seen()).then(|| as_last_seen(input)), ..end })
 }
 
 /// The phase that the last poll found.
@@ -86,13 +86,13 @@ fn as_last_seen(input: &Input<'_>) -> Phase {
 }
 
 /// The remaining wait, if the next poll is not due yet.
-fn not_due(input: &Input<'_>) -> Option<Wait> {
+fn not_due(input: &Input<'_>) -> Option<End> {
     let is_read = input.status.job_id.as_ref().is_some_and(|id| input.observed.read.contains_key(id));
     let left = input.observed.poll?.next_in.filter(|left| !left.is_zero() && !is_read)?;
-    Some(Wait::saying(as_last_seen(input), Until::After(left)))
+    Some(End::with_phase(as_last_seen(input), Requeue::After(left)))
 }
 
 /// When the job is polled next.
-fn next_poll(input: &Input<'_>) -> Until {
-    input.observed.poll.and_then(|poll| poll.next_in).map_or(Until::Change, Until::After)
+fn next_poll(input: &Input<'_>) -> Requeue {
+    input.observed.poll.and_then(|poll| poll.next_in).map_or(Requeue::OnChange, Requeue::After)
 }

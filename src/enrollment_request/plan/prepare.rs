@@ -15,7 +15,7 @@ use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Config, Listed, ReadyConfig};
 use crate::enrollment_request::step::{Action, Query};
-use crate::reconcile::{Destination, Fact, Until, Wait};
+use crate::reconcile::{Destination, End, Fact, Requeue};
 
 /// The maximum number of existing jobs in a write-ahead record.
 const MAX_EXISTING_JOBS: usize = 1000;
@@ -51,7 +51,7 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     room_for_another_link(input)?;
     // An email is not sent if its record cannot be stored.
     if let Some(unwritable) = &input.object().unwritable {
-        return Ok(Step::Wait(Wait::unwritable(unwritable)));
+        return Ok(Step::End(End::unwritable(unwritable)));
     }
     write_ahead(input, reference, destination, key, listed)
 }
@@ -106,12 +106,12 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
         )),
         // The AuthenticatorConfig enqueues this request when it becomes Ready. The long wait covers a missed watch
         // event.
-        Fact::Known(Some(_)) => Err(Step::Wait(Wait::saying(
+        Fact::Known(Some(_)) => Err(Step::End(End::with_phase(
             Phase::AtWork(why(
                 Reason::AuthenticatorConfigNotReady,
                 format!("Waiting for AuthenticatorConfig {name} to become Ready"),
             )),
-            Until::After(input.times.resync),
+            Requeue::After(input.times.resync),
         ))),
     }
 }

@@ -11,7 +11,7 @@ use crate::enrollment_request::job_state::is_outstanding;
 use crate::enrollment_request::observed::ReadJob;
 use crate::enrollment_request::phase;
 use crate::enrollment_request::step::{Action, JobRef, Query};
-use crate::reconcile::{Fact, RealmIds, Until, Wait};
+use crate::reconcile::{End, Fact, RealmIds, Requeue};
 
 /// The jobs of earlier attempts that have active links. Each request may have only one active link.
 pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = JobRef> {
@@ -52,31 +52,31 @@ pub fn to_revoke(input: &Input<'_>) -> Vec<JobRef> {
 /// Revokes unwanted links regardless of other work: earlier links as soon as status names a newer link, and the
 /// current link on request. `Err` is the next step. `Ok` is when to retry the links that cannot be revoked now. Such
 /// links do not affect the progress of the request.
-pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
-    let (mut again, mut refused) = (Until::Change, false);
+pub(super) fn rule(input: &Input<'_>) -> Result<Requeue, Step> {
+    let (mut again, mut refused) = (Requeue::OnChange, false);
     for job in earlier(input.status) {
         match until_dead(input, job.clone()) {
             Ok(UntilDead::Dead) => {}
             Ok(UntilDead::Refused(_)) => refused = true,
-            Err(Step::Wait(Wait { say: Some(phase), .. })) if phase.needs_a_person() => {
+            Err(Step::End(End { phase: Some(phase), .. })) if phase.needs_a_person() => {
                 // The other conditions of the request stay unchanged. A separate condition reports that an unwanted
                 // link is still active.
                 return Err(Step::Act(Action::CannotRevoke(job, phase.why().message.clone())));
             }
-            Err(Step::Wait(wait)) => again = again.or_sooner(wait.until),
+            Err(Step::End(end)) => again = again.or_sooner(end.requeue),
             Err(step) => return Err(step),
         }
     }
     if refused {
-        again = again.or_sooner(Until::After(input.times.resync));
+        again = again.or_sooner(Requeue::After(input.times.resync));
     }
     // A request to revoke the link applies regardless of pending sends.
     let (unwanted_waits, refused) = every(input, unwanted(input))?;
     if !refused.is_empty() {
-        again = again.or_sooner(Until::After(input.times.resync));
+        again = again.or_sooner(Requeue::After(input.times.resync));
     }
     match unwanted_waits.into_iter().next() {
-        Some(wait) => Err(Step::Wait(Wait { until: wait.until.or_sooner(again), ..wait })),
+        Some(end) => Err(Step::End(End { requeue: end.requeue.or_sooner(again), ..end })),
         None => Ok(again),
     }
 }
@@ -86,17 +86,17 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Until, Step> {
 pub(super) fn every(
     input: &Input<'_>,
     jobs: impl IntoIterator<Item = JobRef>,
-) -> Result<(Vec<Wait>, Vec<String>), Step> {
-    let (mut waits, mut refused) = (Vec::new(), Vec::new());
+) -> Result<(Vec<End>, Vec<String>), Step> {
+    let (mut ends, mut refused) = (Vec::new(), Vec::new());
     for job in jobs {
         match until_dead(input, job) {
             Ok(UntilDead::Dead) => {}
             Ok(UntilDead::Refused(said)) => refused.push(said),
-            Err(Step::Wait(wait)) => waits.push(wait),
+            Err(Step::End(end)) => ends.push(end),
             Err(step) => return Err(step),
         }
     }
-    Ok((waits, refused))
+    Ok((ends, refused))
 }
 
 /// The result for a job that needs no further step.
@@ -191,7 +191,7 @@ fn confirmed_gone(input: &Input<'_>, job: &JobRef) -> Result<(), Step> {
 
 fn being_revoked() -> Step {
     let phase = Phase::AtWork(why(Reason::Revoking, "The link is being revoked"));
-    Step::Wait(Wait::saying(phase, Until::Backoff(None)))
+    Step::End(End::with_phase(phase, Requeue::Backoff(None)))
 }
 
 /// Ensures that the recorded realm is resolved, and returns its provider config. If no attempt is concluded yet, both
@@ -205,7 +205,7 @@ pub(super) fn open<'a>(input: &Input<'a>) -> Result<&'a ProviderConfigRef, Step>
     let Some((reference, home)) = concluded.or(in_doubt) else {
         // The status was modified outside the operator. The job cannot be reached, and another send would be worse.
         let phase = phase::of_missing_job(input);
-        return Err(Step::Wait(Wait::saying(phase, Until::Change)));
+        return Err(Step::End(End::with_phase(phase, Requeue::OnChange)));
     };
     input.same_realm(reference, Some(&home), None)?;
     Ok(reference)

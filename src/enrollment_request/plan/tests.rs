@@ -27,7 +27,7 @@ use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, Rea
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
-use crate::reconcile::{Destination, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, Sent, Until, Wait};
+use crate::reconcile::{Destination, End, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, Requeue, Sent};
 
 type Known = testing::Known<EnrollmentRequest>;
 
@@ -140,15 +140,15 @@ fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef>
 
 /// Whether it counts as the reconcile that somebody asked for.
 fn answers(step: &Step) -> bool {
-    let Step::Wait(wait) = step else { panic!("it does not wait: {step:?}") };
-    wait.answers_a_request()
+    let Step::End(end) = step else { panic!("it does not wait: {step:?}") };
+    end.handles_requested_reconcile()
 }
 
 fn reason(step: &Step) -> Reason {
     said(step).why().reason
 }
 
-fn until(step: &Step) -> Until {
-    let Step::Wait(wait) = step else { panic!("it does not wait: {step:?}") };
-    wait.until
+fn until(step: &Step) -> Requeue {
+    let Step::End(end) = step else { panic!("it does not wait: {step:?}") };
+    end.requeue
 }

@@ -6,7 +6,7 @@ use kube::runtime::events::EventType;
 use super::{Interrupted, ObjectHandle, generation_of};
 use crate::api::phase::why;
 use crate::api::{HasStatus, PAUSED, Phase, Reason, conditions};
-use crate::reconcile::{Objects, Until, Wait};
+use crate::reconcile::{End, Objects, Requeue};
 
 impl<K, O> ObjectHandle<'_, K, O>
 where
@@ -47,7 +47,7 @@ where
         } else {
             Phase::Refused(why.clone())
         };
-        let said = self.conclude(&Wait::saying(phase, Until::Change)).await;
+        let said = self.conclude(&End::with_phase(phase, Requeue::OnChange)).await;
         if !matches!(said, Ok(true)) && is_news {
             self.tell(EventType::Warning, &why);
         }
@@ -56,6 +56,6 @@ where
     /// Sets the condition for a reconcile that does not terminate, which is a bug in the operator.
     pub async fn say_bug(&mut self, what: &str) -> Result<(), Interrupted> {
         let phase = Phase::Refused(why(Reason::InternalError, what));
-        self.conclude(&Wait::saying(phase, Until::Change)).await.map(|_| ())
+        self.conclude(&End::with_phase(phase, Requeue::OnChange)).await.map(|_| ())
     }
 }

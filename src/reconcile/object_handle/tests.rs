@@ -9,7 +9,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::environment::SystemEnvironment;
-use crate::reconcile::{Left, Until};
+use crate::reconcile::{Left, Requeue};
 use crate::runtime::leader::Leadership;
 
 /// An API server that takes whatever is written.
@@ -65,7 +65,7 @@ async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
     let (objects, environment) = (Ahead, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-    let available = Wait::saying(Phase::Available(why(Reason::Available, "text")), Until::Change);
+    let available = End::with_phase(Phase::Available(why(Reason::Available, "text")), Requeue::OnChange);
     assert_eq!(handle.conclude(&available).await, Ok(false), "it has to be planned anew");
     assert!(handle.fresh());
     assert!(handle.object().conditions().is_empty());
@@ -87,11 +87,11 @@ async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_
     };
     assert_eq!(handle.record_saying(|_| None, id).await, Ok(true));
     assert_eq!(seen(&handle), None, "a change alone says nothing of the object");
-    handle.conclude(&Wait::silent(Until::Change)).await.unwrap();
+    handle.conclude(&End::keeping_conditions(Requeue::OnChange)).await.unwrap();
     assert_eq!(seen(&handle), Some(1));
     assert!(handle.object().conditions().is_empty());
     let available = Phase::Available(why(Reason::Available, "text"));
-    handle.conclude(&Wait::saying(available, Until::Change)).await.unwrap();
+    handle.conclude(&End::with_phase(available, Requeue::OnChange)).await.unwrap();
     assert_eq!(spoken(handle.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
 }
 

@@ -21,7 +21,7 @@ use beyond_identity_operator::reconcile::outcome::failure;
 use beyond_identity_operator::reconcile::plan::plan;
 use beyond_identity_operator::reconcile::rules::judge;
 use beyond_identity_operator::reconcile::{
-    Destination, Fact, Kind, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Step, Times, Wait,
+    Destination, End, Fact, Kind, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Step, Times,
 };
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use jiff::Timestamp;
@@ -197,7 +197,7 @@ async fn settle(
                 write(&api, request, Some(&phase)).await?;
                 facts.jobs = Fact::Unknown;
             }
-            Step::Wait(Wait { say, .. }) => return write(&api, request, say.as_ref()).await,
+            Step::End(End { phase, .. }) => return write(&api, request, phase.as_ref()).await,
             _ => return Ok(()),
         }
     }
@@ -280,7 +280,7 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
         let input: PlanInput<'_, AuthenticatorConfig> =
             PlanInput { desired: &desired, status, observed: &facts, times: &TIMES, now: now() };
         let said = match plan(&input) {
-            Step::Wait(wait) => wait.say,
+            Step::End(end) => end.phase,
             _ => None,
         };
         write(&fixture.configs(), &mut config, said.as_ref()).await

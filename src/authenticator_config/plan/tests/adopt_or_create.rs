@@ -67,7 +67,7 @@ fn where_all_the_list_shows_is_gone_one_is_made() {
 
 #[test]
 fn what_could_not_be_learned_is_said_and_nothing_is_made() {
-    for (trouble, until) in [(down(), Until::Backoff(None)), (refused(), RESYNC)] {
+    for (trouble, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
         let reason = trouble.why.reason;
         let mut unread = listed(&[ours("a")]);
         unread.read.insert("a".to_owned(), Fact::Failed(trouble.clone()));
@@ -79,13 +79,13 @@ fn what_could_not_be_learned_is_said_and_nothing_is_made() {
     }
     let patient = Failure { after: Some(Duration::from_secs(7)), ..down() };
     let step = next(&listed(&[]).with(|it| it.listed = Fact::Failed(patient)));
-    assert_eq!(waits(&step).1, Until::Backoff(Some(Duration::from_secs(7))));
+    assert_eq!(waits(&step).1, Requeue::Backoff(Some(Duration::from_secs(7))));
 }
 
 #[test]
 fn the_operator_that_is_ending_makes_nothing_and_takes_over_all_the_same() {
     let step = next(&listed(&[]).with(|it| it.object.may_write = false));
-    assert_eq!(waits(&step), (Reason::Creating, Until::Backoff(None)));
+    assert_eq!(waits(&step), (Reason::Creating, Requeue::Backoff(None)));
     let step = next(&listed(&[ours("a")]).reading("a", Some(ours("a"))).with(|it| it.object.may_write = false));
     assert_eq!(recorded(step).0, take("a", None));
 }
@@ -106,7 +106,7 @@ fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_look
     let destination = Fact::Failed(Failure::not_its_turn(Duration::from_secs(7)));
     let mut waiting = fresh().with(|it| it.object.realms = leads(destination));
     waiting.status.observed_generation = None;
-    let late = Until::Turn(Duration::from_secs(607));
+    let late = Requeue::AtTurn(Duration::from_secs(607));
     assert_eq!(waits(&next(&waiting)), (Reason::RateLimited, late));
     waiting.status.observed_generation = Some(1);
     assert_eq!(silent(&next(&waiting)), late);

@@ -33,7 +33,7 @@ fn what_was_made_is_taken_for_its_own_record_only() {
 
 #[test]
 fn what_was_surely_not_made_is_withdrawn_and_said() {
-    for (trouble, until) in [(down(), Until::Backoff(None)), (refused(), RESYNC)] {
+    for (trouble, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
         let reason = trouble.why.reason;
         let mut observed = after(Outcome::NotDone(trouble));
         assert_eq!(withdrawn(&next(&observed)), Some(reason));
@@ -46,7 +46,7 @@ fn what_was_surely_not_made_is_withdrawn_and_said() {
 fn the_record_of_somebody_else_is_not_withdrawn() {
     let mut observed = after(Outcome::NotDone(down()));
     observed.status.create = Some(record("another"));
-    assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+    assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_sett
     for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
         let step = next(&in_doubt(&[strangers("a")], age));
         assert!(matches!(said(&step), Phase::InDoubt(_)));
-        assert_eq!(waits(&step), (Reason::CreateInDoubt, Until::After(Duration::from_secs(pause))), "{age}");
+        assert_eq!(waits(&step), (Reason::CreateInDoubt, Requeue::After(Duration::from_secs(pause))), "{age}");
     }
 }
 
@@ -51,7 +51,7 @@ fn a_list_or_a_read_that_failed_settles_nothing() {
     let mut unread = in_doubt(&[ours("a")], 500);
     unread.read.insert("a".to_owned(), Fact::Failed(down()));
     for observed in [unlisted, unread] {
-        assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+        assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
     }
 }
 

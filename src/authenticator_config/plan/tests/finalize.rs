@@ -17,7 +17,7 @@ fn an_object_for_which_nothing_was_made_is_let_go() {
 #[test]
 fn an_object_that_only_others_hold_is_left_to_them() {
     let step = next_in_deletion(&made(Some(ours("4e129fc8"))).with(|it| it.object.finalizer = false));
-    assert_eq!(step, Step::Wait(Wait::silent(Until::Change)));
+    assert_eq!(step, Step::End(End::keeping_conditions(Requeue::OnChange)));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn an_object_whose_configuration_is_gone_or_anothers_is_let_go_without_a_delete(
     assert_eq!(next_in_deletion(&made(Some(strangers("4e129fc8")))), RELEASE);
     assert_eq!(next_in_deletion(&made(None)), Step::Fetch(Query::Configs), "a 404 alone is not believed");
     let gone = |configs: &[RemoteConfig]| next_in_deletion(&made(None).with(|it| it.listed = list(configs, 0)));
-    assert!(matches!(gone(&[ours("4e129fc8")]), Step::Wait(_)));
+    assert!(matches!(gone(&[ours("4e129fc8")]), Step::End(_)));
     assert_eq!(gone(&[ours("another")]), RELEASE);
 }
 
@@ -70,14 +70,14 @@ fn once_it_is_deleted_the_object_is_let_go() {
 #[test]
 fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
     let made = || made(Some(ours("4e129fc8")));
-    let backoff = Until::Backoff(None);
+    let backoff = Requeue::Backoff(None);
     for (observed, reason, until) in [
         (made().with(|it| it.deleted = Some(Err(refused()))), Reason::DeletionBlocked, RESYNC),
         (made().with(|it| it.deleted = Some(Err(down()))), Reason::ServiceUnavailable, backoff),
         (made().with(|it| it.object.realms = leads(Fact::Failed(down()))), Reason::ServiceUnavailable, backoff),
         (made().with(|it| it.object.realms = leads(at(elsewhere()))), Reason::DeletionBlocked, RESYNC),
         (made().with(|it| it.object.may_write = false), Reason::Deleting, backoff),
-        (in_doubt(&[], 0), Reason::CreateInDoubt, Until::After(Duration::from_secs(31))),
+        (in_doubt(&[], 0), Reason::CreateInDoubt, Requeue::After(Duration::from_secs(31))),
         (in_doubt(&[], 0).with(|it| it.listed = Fact::Failed(down())), Reason::ServiceUnavailable, backoff),
         (in_doubt(&[], 0).with(|it| it.object.realms = leads(at(elsewhere()))), Reason::DeletionBlocked, RESYNC),
         (made().with(|it| it.object.realms = leads(Fact::Failed(blocked()))), Reason::DeletionBlocked, backoff),
@@ -99,7 +99,7 @@ fn what_blocks_a_deletion_is_tried_again_when_the_grace_period_is_over_at_the_la
         it.deleted = Some(Err(refused()));
         it.object.grace_remaining = patience;
     });
-    assert_eq!(waits(&next_in_deletion(&observed)), (Reason::DeletionBlocked, Until::After(patience)));
+    assert_eq!(waits(&next_in_deletion(&observed)), (Reason::DeletionBlocked, Requeue::After(patience)));
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_is_left_has_to_be_in_every_list_first_or_the_next_of_that_name_would_mak
     let orphan = |observed: &Known| next_of(&deleting().with(|it| it.lifecycle.orphan = true), observed);
     let young = || made(None).with(|it| it.known_for = Duration::from_secs(10));
     for observed in [young(), young().with(|it| it.listed = list(&[ours("4e129fc8")], 0))] {
-        assert_eq!(waits(&orphan(&observed)), (Reason::Deleting, Until::After(Duration::from_secs(50))));
+        assert_eq!(waits(&orphan(&observed)), (Reason::Deleting, Requeue::After(Duration::from_secs(50))));
     }
     let doubt = orphan(&in_doubt(&[], 0));
     assert_eq!(waits(&doubt).0, Reason::CreateInDoubt, "and a create in doubt is settled first");
@@ -205,7 +205,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_found() {
     let found = || in_doubt(&[ours("4e129fc8")], 0).reading("4e129fc8", Some(ours("4e129fc8")));
     assert!(matches!(next_in_deletion(&found()), Step::Record(..)));
     let kept = found().with(|it| it.object.unwritable = Some(unwritable()));
-    assert_eq!(waits(&next(&kept)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
+    assert_eq!(waits(&next(&kept)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
     let referrers = Fact::Known(Vec::new());
     let unwritable = found().with(|it| {
         it.object.unwritable = Some(unwritable());
@@ -213,7 +213,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_found() {
     });
     assert_eq!(next_in_deletion(&unwritable), Step::Act(Action::Delete("4e129fc8".to_owned())));
     let mut gone = unwritable.with(|it| it.deleted = Some(Ok(()))).reading("4e129fc8", None);
-    assert!(matches!(next_in_deletion(&gone), Step::Wait(_)), "another one may still show");
+    assert!(matches!(next_in_deletion(&gone), Step::End(_)), "another one may still show");
     gone.listed = list(&[ours("4e129fc8")], 500);
     assert_eq!(next_in_deletion(&gone), RELEASE);
 }

@@ -52,7 +52,7 @@ fn one_that_is_not_there_is_not_made() {
     for desired in [managed(), observing()] {
         let step = next_of(&desired, &named(None));
         assert!(matches!(said(&step), Phase::Blocked(_)));
-        assert_eq!(waits(&step), (Reason::ConfigurationNotFound, Until::Backoff(None)));
+        assert_eq!(waits(&step), (Reason::ConfigurationNotFound, Requeue::Backoff(None)));
         // Nor is it made again.
         let mut gone = made(None).with(|it| it.listed = list(&[], 0));
         let (change, _) = recorded(next_of(&desired, &gone));
@@ -65,7 +65,7 @@ fn one_that_is_not_there_is_not_made() {
 fn anothers_is_not_taken_but_may_be_observed() {
     let step = next_of(&managed(), &named(Some(strangers(ID))));
     assert!(matches!(said(&step), Phase::Blocked(_)));
-    assert_eq!(waits(&step), (Reason::ConfigurationInUse, Until::Backoff(None)));
+    assert_eq!(waits(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
     assert!(said(&step).why().message.contains(&Mark::of("demo", "identity", "another").to_string()));
     assert_eq!(recorded(next_of(&observing(), &named(Some(strangers(ID))))), (take(ID, None), None));
 }
@@ -87,7 +87,7 @@ fn where_the_provider_config_does_not_allow_it_nothing_is_read_taken_changed_or_
         it.object.realms = leads(at(home()));
         it.realm().no_resource_ids = not_allowed();
     });
-    assert_eq!(waits(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Until::Backoff(None)));
+    assert_eq!(waits(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Requeue::Backoff(None)));
     assert_eq!(next_of(&observing(), &unread), read(ID), "it may be observed");
     assert_eq!(next(&unread), Step::Fetch(Query::Configs), "it is about nothing else");
 

@@ -10,7 +10,7 @@ fn undecodable() -> Desired {
 fn nothing_is_done_by_it_whatever_its_status_is_and_it_waits_for_a_change() {
     for observed in [fresh(), made(Some(remote())), made(None), in_doubt(&[], 600), Known::default()] {
         let step = next_of(&undecodable(), &observed);
-        let Step::Wait(Wait { say: Some(Phase::Refused(why)), until: Until::Change, .. }) = step else {
+        let Step::End(End { phase: Some(Phase::Refused(why)), requeue: Requeue::OnChange, .. }) = step else {
             panic!("{step:?}")
         };
         assert_eq!(why.reason, Reason::NotDecodable);

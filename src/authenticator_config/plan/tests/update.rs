@@ -17,7 +17,7 @@ fn what_this_process_has_brought_to_this_generation_costs_no_call() {
         it.object.realms = leads(Fact::Unknown);
         it.object.fresh = false;
     }));
-    assert_eq!(waits(&step), (Reason::Available, Until::After(left)), "until it is time to compare again");
+    assert_eq!(waits(&step), (Reason::Available, Requeue::After(left)), "until it is time to compare again");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn one_whose_mark_somebody_took_out_gets_it_back() {
 
 #[test]
 fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
-    for (trouble, until) in [(down(), Until::Backoff(None)), (refused(), RESYNC)] {
+    for (trouble, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
         let reason = trouble.why.reason;
         let observed = made(Some(changed("4e129fc8"))).with(|it| it.patched = Some(Err(trouble)));
         assert_eq!(waits(&next(&observed)), (reason, until));
@@ -67,7 +67,7 @@ fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
 #[test]
 fn the_operator_that_is_ending_changes_nothing() {
     let step = next(&made(Some(changed("4e129fc8"))).with(|it| it.object.may_write = false));
-    assert_eq!(waits(&step), (Reason::Updating, Until::Backoff(None)));
+    assert_eq!(waits(&step), (Reason::Updating, Requeue::Backoff(None)));
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn what_is_gone_is_forgotten_and_made_again() {
     let mut observed = made(None);
     assert_eq!(next(&observed), Step::Fetch(Query::Configs), "a 404 alone is not believed");
     let unsaid = made(None).with(|it| it.listed = Fact::Failed(down()));
-    assert!(matches!(next(&unsaid), Step::Wait(Wait { say: None, .. })), "the row stays");
+    assert!(matches!(next(&unsaid), Step::End(End { phase: None, .. })), "the row stays");
     let disagreeing = made(None).with(|it| it.listed = list(&[ours("4e129fc8")], 0));
-    assert!(matches!(next(&disagreeing), Step::Wait(Wait { say: None, until: RESYNC, .. })));
+    assert!(matches!(next(&disagreeing), Step::End(End { phase: None, requeue: RESYNC, .. })));
     observed.listed = list(&[ours("another")], 0);
     let (change, reason) = recorded(next(&observed));
     assert_eq!((&change, reason), (&Change::Forget { id: "4e129fc8".to_owned() }, None));
@@ -90,7 +90,7 @@ fn what_is_gone_is_forgotten_and_made_again() {
 fn what_bears_anothers_mark_is_not_touched() {
     let step = next(&made(Some(strangers("4e129fc8"))));
     assert!(matches!(said(&step), Phase::Blocked(_)));
-    assert_eq!(waits(&step), (Reason::ConfigurationInUse, Until::Backoff(None)));
+    assert_eq!(waits(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
     let stranger = Mark::of("demo", "identity", "another").to_string();
     let message = said(&step).why().message.clone();
     assert!(message.contains(&stranger) && message.contains("remove the mark from the display name"), "{message}");
@@ -107,7 +107,7 @@ fn what_is_of_another_type_is_not_touched() {
 
 #[test]
 fn what_somebody_has_to_mend_is_tried_again_with_a_backoff_and_after_the_grace_period_at_the_resync_interval() {
-    let backoff = Until::Backoff(None);
+    let backoff = Requeue::Backoff(None);
     for (patience, until) in [(TIMES.grace, backoff), (Duration::from_secs(1), backoff), (Duration::ZERO, RESYNC)] {
         let step = next(&made(Some(strangers("4e129fc8"))).with(|it| it.object.grace_remaining = patience));
         assert_eq!(waits(&step), (Reason::ConfigurationInUse, until));
@@ -136,7 +136,7 @@ fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
     let mut unread = made(None);
     unread.read.insert("4e129fc8".to_owned(), Fact::Failed(down()));
     for observed in [unopened, unread] {
-        let until = Until::Backoff(None);
+        let until = Requeue::Backoff(None);
         assert_eq!(silent(&next(&observed)), until, "a settled object keeps its row");
         assert_eq!(waits(&next_of_generation_2(&observed)), (Reason::ServiceUnavailable, until));
     }

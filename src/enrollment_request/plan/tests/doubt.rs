@@ -51,7 +51,7 @@ fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_sett
     for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
         let step = next(&desired(), &in_doubt(vec![], age));
         assert!(matches!(said(&step), Phase::InDoubt(why) if why.reason == Reason::SendInDoubt));
-        assert_eq!(until(&step), Until::After(Duration::from_secs(pause)), "{age}");
+        assert_eq!(until(&step), Requeue::After(Duration::from_secs(pause)), "{age}");
     }
 }
 
@@ -74,7 +74,7 @@ fn when_all_is_settled_and_two_lists_show_none_the_last_of_a_service_that_is_rec
         assert_eq!(next(&desired(), &observed), again);
         let Fact::Known(listed) = &mut observed.jobs else { panic!() };
         listed.lists = 2;
-        assert_eq!(next(&desired(), &observed), Step::Withdraw { record_id: "nonce".to_owned(), say: None });
+        assert_eq!(next(&desired(), &observed), Step::Withdraw { record_id: "nonce".to_owned(), phase: None });
     }
 }
 
@@ -83,17 +83,17 @@ fn a_doubt_is_settled_only_at_the_endpoint_that_the_send_went_to() {
     let moved = leads(Fact::Known(Destination { endpoint: "https://another.example.com".to_owned(), ..destination() }));
     let mut observed = in_doubt(vec![], 500).with(|it| it.object.realms = moved);
     let step = next(&desired(), &observed);
-    assert_eq!((reason(&step), until(&step)), (Reason::EndpointChanged, Until::After(TIMES.resync)));
+    assert_eq!((reason(&step), until(&step)), (Reason::EndpointChanged, Requeue::After(TIMES.resync)));
     observed.object.grace_remaining = Duration::ZERO;
     assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { left: Some(Left::Behind(_)) }));
     observed.status.send.as_mut().unwrap().endpoint = None;
-    assert!(!matches!(next(&desired(), &observed), Step::Wait(_)), "a record of an earlier version does not say");
+    assert!(!matches!(next(&desired(), &observed), Step::End(_)), "a record of an earlier version does not say");
 }
 
 #[test]
 fn a_list_that_failed_settles_nothing() {
     let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.jobs = Fact::Failed(failure())));
-    assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+    assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
     observed.object.grace_remaining = Duration::ZERO;
     let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
     assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
-    assert!(matches!(next(&desired(), &observed), Step::Wait(_)), "but one that is not deleted waits on");
+    assert!(matches!(next(&desired(), &observed), Step::End(_)), "but one that is not deleted waits on");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_job_that_another_request_names_or_that_this_one_had_is_not_the_sends_own() 
     let recognized = Fact::Known(Recognized { identity: true, config: false });
     observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
     let step = next(&desired(), &observed);
-    assert_eq!(step, Step::Withdraw { record_id: "nonce".to_owned(), say: None });
+    assert_eq!(step, Step::Withdraw { record_id: "nonce".to_owned(), phase: None });
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn nothing_that_a_person_changes_meanwhile_ends_the_doubt() {
         Desired { attempt: 7, ..desired() },
         deleting().with(|it| it.lifecycle.orphan = true),
     ] {
-        assert!(matches!(next(&desired, &in_doubt(vec![], 0)), Step::Wait(_)));
+        assert!(matches!(next(&desired, &in_doubt(vec![], 0)), Step::End(_)));
         assert_eq!(found(&next(&desired, &in_doubt(vec![job("a")], 0))), "a");
     }
 }

@@ -39,7 +39,7 @@ fn young() -> Known {
 
 #[test]
 fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
-    let rest = Until::After(Duration::from_secs(50));
+    let rest = Requeue::After(Duration::from_secs(50));
     assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
     let old = young().with(|it| it.jobs = Fact::Known(listed(vec![], 0)));
     assert_eq!(next(&deleting(), &old), Step::RemoveFinalizer { left: None }, "the service tells its age");
@@ -73,7 +73,7 @@ fn a_link_that_is_orphaned_holds_the_request_as_long() {
     });
     assert_eq!(
         until(&next(&deleting().with(|it| it.lifecycle.orphan = true), &observed)),
-        Until::After(Duration::from_secs(50))
+        Requeue::After(Duration::from_secs(50))
     );
     observed.job_known_for = TIMES.settle;
     assert!(matches!(
@@ -118,10 +118,14 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
     in_doubt.read.insert("made".to_owned(), read(dead("made")));
     assert_eq!(next(&deleting(), &in_doubt), Step::RemoveFinalizer { left: None });
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 40));
-    assert_eq!(until(&next(&deleting(), &in_doubt)), Until::After(Duration::from_secs(51)), "every list must show it");
+    assert_eq!(
+        until(&next(&deleting(), &in_doubt)),
+        Requeue::After(Duration::from_secs(51)),
+        "every list must show it"
+    );
     // What is not deleted waits until it can be written down.
     let step = next(&desired(), &in_doubt);
-    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
+    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
     let kept = prepared().with(|it| it.object.unwritable = Some(unwritable()));
     assert_eq!(reason(&next(&desired(), &kept)), Reason::StatusNotStored, "and nothing is sent");
 }
@@ -130,5 +134,5 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
 fn a_request_that_is_being_deleted_is_let_go_once() {
     assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { left: None });
     let without = settled().with(|it| it.object.finalizer = false);
-    assert_eq!(next(&deleting(), &without), Step::Wait(Wait::silent(Until::Change)));
+    assert_eq!(next(&deleting(), &without), Step::End(End::keeping_conditions(Requeue::OnChange)));
 }

@@ -70,7 +70,7 @@ fn what_has_changed_is_recorded_and_what_has_not_is_not_written() {
             it.poll = polled(5, true);
         }),
     );
-    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(TIMES.job_poll_min)));
+    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Requeue::After(TIMES.job_poll_min)));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_complete_job_is_never_read_again() {
         it.object.realms = BTreeMap::new();
     });
     let step = next(&desired(), &observed);
-    assert_eq!((reason(&step), until(&step)), (Reason::Complete, Until::Change));
+    assert_eq!((reason(&step), until(&step)), (Reason::Complete, Requeue::OnChange));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_w
             }
             step => step,
         };
-        assert_eq!((reason(&step), until(&step)), (Reason::Complete, Until::Change));
+        assert_eq!((reason(&step), until(&step)), (Reason::Complete, Requeue::OnChange));
     }
 }
 
@@ -139,7 +139,7 @@ fn between_two_looks_nothing_is_asked() {
             it.object.realms = BTreeMap::new();
         }),
     );
-    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Until::After(Duration::from_secs(3))));
+    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Requeue::After(Duration::from_secs(3))));
     assert!(matches!(next(&desired(), &following().with(|it| it.poll = polled(0, true))), Step::Fetch(_)));
 }
 
@@ -181,10 +181,10 @@ fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
         }),
     );
     assert!(matches!(said(&step), Phase::JobGone(_)));
-    assert_eq!(until(&step), Until::After(TIMES.resync));
+    assert_eq!(until(&step), Requeue::After(TIMES.resync));
     let between = next(&desired(), &following().with(|it| it.poll = polled(500, false)));
     assert!(matches!(said(&between), Phase::JobGone(_)), "and stays so until the next look");
-    assert_eq!(until(&between), Until::After(Duration::from_secs(500)));
+    assert_eq!(until(&between), Requeue::After(Duration::from_secs(500)));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_look_that_failed_moves_nothing_of_what_is_said() {
         following().with(|it| it.job_failures = [("job".to_owned(), refused)].into()),
         following().with(|it| it.object.realms = leads(Fact::Failed(failure()))),
     ] {
-        let Step::Wait(Wait { say: None, .. }) = next(&desired(), &failed) else { panic!("it says something") };
+        let Step::End(End { phase: None, .. }) = next(&desired(), &failed) else { panic!("it says something") };
         let edited = desired().with(|it| it.lifecycle.generation = 2);
         assert_eq!(
             reason(&next(&edited, &failed)),
@@ -233,7 +233,7 @@ fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was(
                     it.poll = polled(5, true);
                 }),
             );
-            assert_eq!(until(&step), Until::Change, "{step:?}");
+            assert_eq!(until(&step), Requeue::OnChange, "{step:?}");
             assert!(matches!(said(&step), Phase::JobGone(_) | Phase::Revoked { .. }));
         }
     }
@@ -364,5 +364,5 @@ fn what_cannot_be_written_down_is_not_tried_to_be_at_each_look() {
             it.object.unwritable = Some(unwritable());
         }),
     );
-    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Until::After(Duration::from_secs(40))));
+    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
 }

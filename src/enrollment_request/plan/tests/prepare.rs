@@ -53,7 +53,7 @@ fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
         let mut observed = prepared();
         spoil(&mut observed);
         let step = next(&desired(), &observed);
-        assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Until::Backoff(None)));
+        assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
     }
 }
 
@@ -148,9 +148,9 @@ fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
 #[test]
 fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
     let mut observed = prepared().with(|it| it.config = Fact::Known(None));
-    assert_eq!(until(&next(&desired(), &observed)), Until::Backoff(None));
+    assert_eq!(until(&next(&desired(), &observed)), Requeue::Backoff(None));
     observed.object.grace_remaining = Duration::ZERO;
-    assert_eq!(until(&next(&desired(), &observed)), Until::After(TIMES.resync));
+    assert_eq!(until(&next(&desired(), &observed)), Requeue::After(TIMES.resync));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_look
     let mut waiting = prepared().with(|it| it.object.realms = destinations);
     let step = next(&desired(), &waiting);
     assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::RateLimited), "it is in progress");
-    let late = Until::Turn(Duration::from_secs(607));
+    let late = Requeue::AtTurn(Duration::from_secs(607));
     assert_eq!(until(&step), late);
     waiting.status.observed_generation = Some(1);
     assert_eq!(silent(&next(&desired(), &waiting)), late);

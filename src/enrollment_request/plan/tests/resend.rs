@@ -72,5 +72,5 @@ fn what_is_in_its_way_is_said_although_the_spec_was_looked_at() {
         it.object.realms = leads(Fact::Failed(held_back));
     });
     assert_eq!(reason(&next(&asking("job/EXPIRED"), &observed)), Reason::RateLimited);
-    assert!(matches!(next(&desired(), &observed), Step::Wait(Wait { say: None, .. })));
+    assert!(matches!(next(&desired(), &observed), Step::End(End { phase: None, .. })));
 }

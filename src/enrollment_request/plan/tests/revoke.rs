@@ -83,7 +83,7 @@ fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
     observed.read.insert("job".to_owned(), read(job("job")));
     let step = next(&revoked(), &observed);
     assert!(matches!(said(&step), Phase::AtWork(_)));
-    assert_eq!(until(&step), Until::Backoff(None));
+    assert_eq!(until(&step), Requeue::Backoff(None));
 }
 
 #[test]
@@ -131,14 +131,14 @@ fn a_refused_revocation_is_tried_again_at_the_resync_interval_however_far_the_ne
         }),
     );
     assert!(matches!(said(&step), Phase::Complete(_)));
-    assert_eq!(until(&step), Until::After(TIMES.resync));
+    assert_eq!(until(&step), Requeue::After(TIMES.resync));
 }
 
 #[test]
 fn an_outage_is_waited_for_and_nothing_is_revoked_by_a_process_that_is_ending() {
     let step = next(&deleting(), &settled().with(|it| it.job_failures = [("job".to_owned(), failure())].into()));
     assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }));
-    assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::Wait(_)));
+    assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::End(_)));
 }
 
 /// A request with a link that is out, and two more of earlier attempts.
@@ -192,7 +192,7 @@ fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() 
     let step = next(&raised, &observed);
     assert_eq!(
         (reason(&step), until(&step)),
-        (Reason::IdentityNotActive, Until::Backoff(None)),
+        (Reason::IdentityNotActive, Requeue::Backoff(None)),
         "both are gone on with"
     );
 }
@@ -209,9 +209,9 @@ fn a_404_is_believed_only_where_a_list_of_a_service_that_knows_the_identity_agre
         observed.recognized.insert(id(), recognize(true, false));
         assert_eq!(next(&desired, &observed), Step::Fetch(Query::IsListed(via(), reference("job"))));
         observed.listed.insert("job".to_owned(), Fact::Known(true));
-        assert!(matches!(next(&desired, &observed), Step::Wait(_)), "it is still listed");
+        assert!(matches!(next(&desired, &observed), Step::End(_)), "it is still listed");
         observed.listed.insert("job".to_owned(), Fact::Failed(failure()));
-        assert!(matches!(next(&desired, &observed), Step::Wait(_)));
+        assert!(matches!(next(&desired, &observed), Step::End(_)));
         observed.listed.insert("job".to_owned(), Fact::Known(false));
         let then = next(&desired, &observed);
         assert!(then == settles || (!desired.lifecycle.is_deleting() && reason(&then) == Reason::Revoked), "{then:?}");

@@ -13,8 +13,8 @@ fn written() -> Known {
     observed
 }
 
-fn withdraw(say: Option<Phase>) -> Step {
-    Step::Withdraw { record_id: "nonce".to_owned(), say }
+fn withdraw(phase: Option<Phase>) -> Step {
+    Step::Withdraw { record_id: "nonce".to_owned(), phase }
 }
 
 #[test]
@@ -38,14 +38,14 @@ fn what_was_surely_not_made_is_withdrawn_and_then_backed_off_from() {
     let not_done = || sent(Outcome::NotDone(Failure { after: Some(Duration::from_secs(7)), ..failure() }));
     assert_eq!(next(&desired(), &written().with(|it| it.object.sent = not_done())), withdraw(Some(failure().phase())));
     let step = next(&desired(), &prepared().with(|it| it.object.sent = not_done()));
-    assert_eq!(until(&step), Until::Backoff(Some(Duration::from_secs(7))), "and not sent again in this look");
+    assert_eq!(until(&step), Requeue::Backoff(Some(Duration::from_secs(7))), "and not sent again in this look");
 }
 
 #[test]
 fn a_refusal_is_said_and_tried_again_only_after_the_resync_interval() {
     let refused = Failure::refused(Reason::Refused, "no");
     let step = next(&desired(), &prepared().with(|it| it.object.sent = sent(Outcome::NotDone(refused))));
-    assert_eq!((reason(&step), until(&step)), (Reason::Refused, Until::After(TIMES.resync)));
+    assert_eq!((reason(&step), until(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_refusal_that_left_a_doubt_is_a_refusal_once_the_doubt_is_settled() {
     let refused = Phase::Refused(crate::api::phase::why(Reason::Refused, "409"));
     assert_eq!(next(&desired(), &observed), withdraw(Some(refused)));
     let step = next(&desired(), &prepared().with(|it| it.object.refusal = Some("409".to_owned())));
-    assert_eq!((reason(&step), until(&step)), (Reason::Refused, Until::After(TIMES.resync)));
+    assert_eq!((reason(&step), until(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn the_record_of_another_process_is_left_alone() {
     let mut observed = written();
     observed.status.send = Some(crate::api::enrollment_request::SendRecord { id: "another".to_owned(), ..send() });
     observed.object.sent = sent(Outcome::NotDone(failure()));
-    assert!(matches!(next(&desired(), &observed), Step::Wait(_)));
+    assert!(matches!(next(&desired(), &observed), Step::End(_)));
     observed.object.sent = sent(Outcome::Done(job("job")));
     let Step::Record(change) = next(&desired(), &observed) else { panic!("a job too many is told of") };
     assert!(!change.apply(&mut observed.status));

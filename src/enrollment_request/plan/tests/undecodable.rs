@@ -23,7 +23,7 @@ fn nothing_is_done_by_it_whatever_its_status_is_and_it_waits_for_a_change() {
     for observed in [with(EnrollmentRequestStatus::default()), with(concluded()), with(in_doubt), Known::default()] {
         let step = next(&undecodable(), &observed);
         assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::NotDecodable));
-        assert!(matches!(step, Step::Wait(Wait { until: Until::Change, .. })), "{step:?}");
+        assert!(matches!(step, Step::End(End { requeue: Requeue::OnChange, .. })), "{step:?}");
     }
 }
 

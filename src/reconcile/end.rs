@@ -10,98 +10,98 @@ use crate::api::{Phase, Reason};
 
 /// How a reconcile ends.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wait {
+pub struct End {
     /// The phase to set conditions from; `None` leaves the conditions as they are.
-    pub say: Option<Phase>,
+    pub phase: Option<Phase>,
     /// When to reconcile again.
-    pub until: Until,
+    pub requeue: Requeue,
     /// How a failure can be resolved, if there was one.
     pub failure: Option<FailureKind>,
 }
 
 /// When to reconcile again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Until {
+pub enum Requeue {
     /// On a change.
-    Change,
+    OnChange,
     /// After this delay.
     After(Duration),
     /// At the object's turn to call the service, which enqueues it, and after this delay at the latest.
-    Turn(Duration),
+    AtTurn(Duration),
     /// After the object's own backoff, which grows with each failure, and not before the given delay.
     Backoff(Option<Duration>),
 }
 
-impl Until {
+impl Requeue {
     /// The earlier of both. A backoff counts as the earlier one, since it starts with the shortest delays.
     pub fn or_sooner(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Change, until) | (until, Self::Change) => until,
+            (Self::OnChange, requeue) | (requeue, Self::OnChange) => requeue,
             (Self::Backoff(at_least), _) | (_, Self::Backoff(at_least)) => Self::Backoff(at_least),
-            (Self::Turn(one), Self::Turn(other) | Self::After(other)) | (Self::After(one), Self::Turn(other)) => {
-                Self::Turn(one.min(other))
+            (Self::AtTurn(one), Self::AtTurn(other) | Self::After(other)) | (Self::After(one), Self::AtTurn(other)) => {
+                Self::AtTurn(one.min(other))
             }
             (Self::After(one), Self::After(other)) => Self::After(one.min(other)),
         }
     }
 }
 
-impl Wait {
-    /// Sets conditions from `phase` and waits until `until`.
-    pub fn saying(phase: Phase, until: Until) -> Self {
-        Self { say: Some(phase), until, failure: None }
+impl End {
+    /// Sets conditions from `phase` and waits until `requeue`.
+    pub fn with_phase(phase: Phase, requeue: Requeue) -> Self {
+        Self { phase: Some(phase), requeue, failure: None }
     }
 
-    /// Leaves the conditions as they are, and waits until `until`.
-    pub fn silent(until: Until) -> Self {
-        Self { say: None, until, failure: None }
+    /// Leaves the conditions as they are, and waits until `requeue`.
+    pub fn keeping_conditions(requeue: Requeue) -> Self {
+        Self { phase: None, requeue, failure: None }
     }
 
     /// Whether a requested reconcile is handled. A reconcile that met an outage, or waits for its turn, is not. One
     /// that needs a user to act is.
-    pub fn answers_a_request(&self) -> bool {
-        matches!(self.until, Until::Change | Until::After(_)) || self.failure == Some(FailureKind::Blocked)
+    pub fn handles_requested_reconcile(&self) -> bool {
+        matches!(self.requeue, Requeue::OnChange | Requeue::After(_)) || self.failure == Some(FailureKind::Blocked)
     }
 
-    /// This version cannot decode the object, for the given reason. Nothing is polled until the object changes.
+    /// This version cannot decode the object, for the given reason. Nothing is polled requeue the object changes.
     pub fn undecodable(what: &str) -> Self {
         let message = format!(
             "This version of the operator cannot decode the object and does not act on it: {what}; upgrade the \
              operator, or correct that field"
         );
-        Self::saying(Phase::Refused(why(Reason::NotDecodable, message)), Until::Change)
+        Self::with_phase(Phase::Refused(why(Reason::NotDecodable, message)), Requeue::OnChange)
     }
 
     /// The API server does not store the operator's writes: waits until the next retry.
     pub fn unwritable(Unwritable { why: what, retry_in }: &Unwritable) -> Self {
-        Self::saying(Phase::Refused(why(Reason::StatusNotStored, what)), Until::After(*retry_in))
+        Self::with_phase(Phase::Refused(why(Reason::StatusNotStored, what)), Requeue::After(*retry_in))
     }
 
     /// Retries a failure after the object's backoff. A failure that only a change of the spec resolves is retried after
     /// `resync`. So is a blocked one whose grace period is over (`overdue`).
     ///
-    /// A rate-limited object is enqueued at its turn. Until then its conditions stay, unless they do not cover
+    /// A rate-limited object is enqueued at its turn. Requeue then its conditions stay, unless they do not cover
     /// everything that is requested now (`seen` is false): otherwise the object would appear to have no pending work.
     pub fn failed(failure: &Failure, resync: Duration, overdue: bool, seen: bool) -> Self {
         let after = failure.after.unwrap_or_default();
-        let until = match failure.kind {
-            FailureKind::RateLimited => Until::Turn(after + MISSED_TURN),
-            FailureKind::Refused | FailureKind::Mismatch => Until::After(resync),
-            FailureKind::Blocked if overdue => Until::After(resync.max(after)),
-            FailureKind::Blocked | FailureKind::Transient => Until::Backoff(failure.after),
+        let requeue = match failure.kind {
+            FailureKind::RateLimited => Requeue::AtTurn(after + MISSED_TURN),
+            FailureKind::Refused | FailureKind::Mismatch => Requeue::After(resync),
+            FailureKind::Blocked if overdue => Requeue::After(resync.max(after)),
+            FailureKind::Blocked | FailureKind::Transient => Requeue::Backoff(failure.after),
         };
-        let says_nothing = failure.kind == FailureKind::RateLimited && seen;
-        Self { say: (!says_nothing).then(|| failure.phase()), until, failure: Some(failure.kind) }
+        let keeps_conditions = failure.kind == FailureKind::RateLimited && seen;
+        Self { phase: (!keeps_conditions).then(|| failure.phase()), requeue, failure: Some(failure.kind) }
     }
 }
 
 /// The delay until the next reconcile, after `failures` consecutive failures; `None`: on a change. Jitter from `chance`
 /// (0 to 1) spreads objects that failed together.
-pub fn pause(until: Until, failures: u32, chance: f64) -> Option<Duration> {
-    match until {
-        Until::Change => None,
-        Until::After(delay) | Until::Turn(delay) => Some(spread(delay, chance)),
-        Until::Backoff(at_least) => {
+pub fn requeue_delay(requeue: Requeue, failures: u32, chance: f64) -> Option<Duration> {
+    match requeue {
+        Requeue::OnChange => None,
+        Requeue::After(delay) | Requeue::AtTurn(delay) => Some(spread(delay, chance)),
+        Requeue::Backoff(at_least) => {
             let step =
                 FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_BACKOFF);
             Some(spread(step.max(at_least.unwrap_or_default()), chance))
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_backoff_doubles_up_to_its_longest_step() {
-        let steps: Vec<_> = [1, 2, 3, 6, 7, 40, u32::MAX].map(|n| pause(Until::Backoff(None), n, 0.0)).into();
+        let steps: Vec<_> = [1, 2, 3, 6, 7, 40, u32::MAX].map(|n| requeue_delay(Requeue::Backoff(None), n, 0.0)).into();
         assert_eq!(steps, [1, 2, 4, 32, 60, 60, 60].map(|n| Some(seconds(n))));
     }
 
@@ -134,7 +134,7 @@ mod tests {
             assert!(spread(seconds(30), chance) >= seconds(30));
             assert!(spread(seconds(30), chance) <= seconds(36));
         }
-        assert_eq!(pause(Until::Backoff(Some(seconds(30))), 1, 0.0), Some(seconds(30)));
-        assert_eq!(pause(Until::After(seconds(5)), 9, 0.0), Some(seconds(5)));
+        assert_eq!(requeue_delay(Requeue::Backoff(Some(seconds(30))), 1, 0.0), Some(seconds(30)));
+        assert_eq!(requeue_delay(Requeue::After(seconds(5)), 9, 0.0), Some(seconds(5)));
     }
 }
