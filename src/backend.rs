@@ -74,11 +74,7 @@ impl Referrers for KubeBackend {
 impl Realms for KubeBackend {
     type Remote = RealmClient;
 
-    async fn resolve(
-        &self,
-        caller: Caller<'_>,
-        reference: &ProviderConfigRef,
-    ) -> Result<Resolved<RealmClient>, Failure> {
+    async fn resolve(&self, caller: Caller, reference: &ProviderConfigRef) -> Result<Resolved<RealmClient>, Failure> {
         self.realms.resolve(caller, reference).await
     }
 }

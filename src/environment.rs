@@ -43,7 +43,7 @@ impl Environment for SystemEnvironment {
         Instant::now()
     }
 
-    fn steady(&self) -> Timestamp {
+    fn monotonic_time(&self) -> Timestamp {
         let (wall, began) = self.began;
         wall.checked_add(began.elapsed()).unwrap_or(wall)
     }

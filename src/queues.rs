@@ -6,13 +6,12 @@ use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
-use crate::enrollment_request::reservations::Holder;
+use crate::enrollment_request::reservations::RequestRef;
 use crate::environment::wall_clock;
 use crate::kubernetes::stores::Stores;
 use crate::queue::fair::Bounds;
 use crate::queue::{ReconcileQueue, class};
-use crate::realm::limiter::Waiter;
-use crate::reconcile::{KindName, Options};
+use crate::reconcile::{KindName, ObjectKey, Options};
 use crate::triggers::{self, Cache, Enqueue};
 
 /// The queues of both kinds. Clones share the same queues.
@@ -56,7 +55,7 @@ impl Queues {
     }
 
     /// Enqueues a request whose reservation became free, or that may send to its identity now.
-    pub(crate) fn reservation_freed(&self, holder: &Holder) {
+    pub(crate) fn reservation_freed(&self, holder: &RequestRef) {
         self.enqueue(triggers::reservation_freed(holder, self));
     }
 
@@ -66,7 +65,7 @@ impl Queues {
     }
 
     /// Enqueues an object at its turn to call its tenant.
-    pub(crate) fn turn_granted(&self, Waiter { kind, namespace, name }: &Waiter) {
+    pub(crate) fn turn_granted(&self, ObjectKey { kind, namespace, name }: &ObjectKey) {
         match kind {
             KindName::AuthenticatorConfig => self.configs.grant_turn(ObjectRef::new(name).within(namespace)),
             KindName::EnrollmentRequest => self.requests.grant_turn(ObjectRef::new(name).within(namespace)),

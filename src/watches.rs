@@ -11,7 +11,7 @@ use kube::{Api, Client, Resource};
 use tokio::task::JoinSet;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
-use crate::enrollment_request::reservations::{Holder, Reservations};
+use crate::enrollment_request::reservations::{RequestRef, Reservations};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
@@ -67,7 +67,7 @@ impl Watches {
 
         let queues = Queues::new(&config_stores, &request_stores, settings.bounds(), settings.options());
         let freed = queues.clone();
-        let reservations = Arc::new(Reservations::new(move |holder: &Holder| freed.reservation_freed(holder)));
+        let reservations = Arc::new(Reservations::new(move |holder: &RequestRef| freed.reservation_freed(holder)));
         let changed = queues.clone();
         let changed = move |provider: &ProviderConfigKey| changed.provider_config_changed(provider);
         let providers = Providers::watch(server, readiness, &settings.operator_namespace, changed, watches);
@@ -138,7 +138,7 @@ impl Watches {
             },
             move |request| {
                 forget(request);
-                reservations.release(&holder(request));
+                reservations.release(&request_ref(request));
                 went.enqueue(triggers::request_deleted(Some(&request.namespace), &went));
             },
         )
@@ -183,8 +183,8 @@ impl<K: Kind> Watched<K> {
 }
 
 /// The reservation holder of a deleted request.
-fn holder(Gone { uid, namespace, name }: &Gone) -> Holder {
-    Holder { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
+fn request_ref(Gone { uid, namespace, name }: &Gone) -> RequestRef {
+    RequestRef { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
 }
 
 fn api<K>(client: &Client, scope: &Option<String>) -> Api<Lenient<K>>

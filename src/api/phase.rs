@@ -61,7 +61,7 @@ impl Phase {
     }
 
     /// Whether it continues only when a person acts, here or elsewhere.
-    pub fn needs_a_person(&self) -> bool {
+    pub fn needs_user_action(&self) -> bool {
         matches!(self, Self::Blocked(_) | Self::Refused(_))
     }
 

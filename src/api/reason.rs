@@ -18,7 +18,7 @@ pub enum Shown {
     /// The object is being deleted, and `Ready` says what the deletion waits for.
     Deleting,
     /// A separate condition type, in addition to the others.
-    Beside,
+    OwnCondition,
     /// An event.
     Event,
 }
@@ -97,7 +97,7 @@ reasons! {
             "To send an email anyway, raise `spec.attempt`.";
         AlreadyEnrolled [Ready] "The identity had a passkey before the request, so no email was sent."
             "To enrol another device, raise `spec.attempt`.";
-        RevokeRefused [Beside, Event] "A link that must not stay active cannot be revoked."
+        RevokeRefused [OwnCondition, Event] "A link that must not stay active cannot be revoked."
             "The message contains the service's response. For 401, store a new token. For 403, use a token with the scope `credential-binding-jobs:revoke`. Or revoke the job in Beyond Identity.";
         DuplicateJob [Event] "There are more jobs than were requested. The operator does not revoke them, because one may be a link that somebody needs."
             "Check the jobs of that identity in Beyond Identity, and revoke the surplus one.";
@@ -148,7 +148,7 @@ reasons! {
             "Check whether something in Beyond Identity renames configurations.";
     }
     "Both kinds" {
-        Paused [Beside, Event] "The annotation `beyondidentity.dev/paused` stops reconciliation of the object."
+        Paused [OwnCondition, Event] "The annotation `beyondidentity.dev/paused` stops reconciliation of the object."
             "To resume, remove the annotation.";
         ProviderConfigNotFound [Waiting] "The provider config does not exist." "Create it, or correct `spec.providerConfigRef` of the AuthenticatorConfig.";
         NamespaceNotAllowed [Waiting] "The provider config does not allow this namespace."

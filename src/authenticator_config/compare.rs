@@ -47,8 +47,8 @@ impl Desired {
     }
 
     /// The mark on `current`, if it is another object's mark.
-    pub fn stranger_on<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
-        current.display_name.as_deref().and_then(|name| self.mark.stranger_on(name))
+    pub fn foreign_mark_in<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
+        current.display_name.as_deref().and_then(|name| self.mark.foreign_mark_in(name))
     }
 }
 

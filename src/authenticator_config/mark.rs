@@ -47,7 +47,7 @@ impl Mark {
     }
 
     /// The mark on a remote display name, if it is a different mark.
-    pub fn stranger_on<'a>(&self, display_name: &'a str) -> Option<&'a str> {
+    pub fn foreign_mark_in<'a>(&self, display_name: &'a str) -> Option<&'a str> {
         written_on(display_name).filter(|mark| *mark != self.0)
     }
 }
@@ -104,13 +104,13 @@ mod tests {
     fn a_mark_is_known_as_ones_own_as_a_strangers_or_as_none() {
         let sent = mark().behind(Some("Hosted web"));
         assert!(mark().is_on(&sent));
-        assert_eq!(mark().stranger_on(&sent), None);
+        assert_eq!(mark().foreign_mark_in(&sent), None);
         let other = Mark::of("demo", "identity", "other");
-        assert_eq!(other.stranger_on(&sent), Some(mark().to_string().as_str()));
+        assert_eq!(other.foreign_mark_in(&sent), Some(mark().to_string().as_str()));
         assert!(!other.is_on(&sent));
         for none in ["", "Hosted web", "Hosted (web)", "(demo)", "x(demo abcdefghijkl)", "(Demo abcdefghijkl)", "(ä b"]
         {
-            assert_eq!(mark().stranger_on(none), None, "{none}");
+            assert_eq!(mark().foreign_mark_in(none), None, "{none}");
             assert!(!mark().is_on(none), "{none}");
         }
     }

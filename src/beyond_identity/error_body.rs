@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::foreign::presentable;
+use super::redaction::redact;
 
 /// The content of an error body. The default is a body that could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ fn detail(body: &Map<String, Value>, details: &[&Map<String, Value>], token: &st
         .filter_map(Value::as_object)
         .filter_map(|violation| Some(format!("{}: {}", text(violation, "field")?, text(violation, "description")?)));
     let parts: Vec<String> = main.into_iter().chain(fields).collect();
-    let shown = presentable(&parts.join("; "), token);
+    let shown = redact(&parts.join("; "), token);
     (!shown.is_empty()).then_some(shown)
 }
 

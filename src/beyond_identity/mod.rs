@@ -15,13 +15,13 @@ mod error;
 mod error_body;
 mod fields;
 mod filter;
-mod foreign;
 mod gate;
 mod headers;
 mod listing;
 mod open_enum;
 mod operation;
 mod outcome;
+mod redaction;
 mod requests;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::error::{Doubt, Error, Refusal, Unsent};
 use super::error_body::ErrorBody;
-use super::foreign::presentable;
 use super::operation::Operation;
+use super::redaction::redact;
 
 /// The error for a response that is not a success. A refusal or a 404 is only trusted if its body has the form of the
 /// API. A proxy, a load balancer or a wrong endpoint may respond with the same statuses.
@@ -132,7 +132,7 @@ fn reason(error: &reqwest::Error, token: &str) -> String {
         }
         source = error.source();
     }
-    if parts.is_empty() { "no reason given".to_owned() } else { presentable(&parts.join(": "), token) }
+    if parts.is_empty() { "no reason given".to_owned() } else { redact(&parts.join(": "), token) }
 }
 
 #[cfg(test)]

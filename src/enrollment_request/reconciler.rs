@@ -8,7 +8,7 @@ use super::observe::names;
 use super::observed::{Observed, SendSlot};
 use super::plan::input::SERVICE_CLOCK_MARGIN;
 use super::plan::poll;
-use super::reservations::Holder;
+use super::reservations::RequestRef;
 use super::step::{Action, JobRef, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
@@ -84,7 +84,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     }
 
     fn publish(request: &Request<'_, B>) -> SendSlot {
-        let (reservations, holder) = (&request.context.shared, request.holder());
+        let (reservations, holder) = (&request.context.shared, request.request_ref());
         if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
             // Only finalizers of other controllers remain, so the next request may take its jobs.
             reservations.release(&holder);
@@ -101,17 +101,17 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         request.local_state.own.revocations.retain(|job_id| names(&status, job_id));
         request.local_state.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
         if request.handle.is_gone() {
-            request.context.shared.release(&request.holder());
+            request.context.shared.release(&request.request_ref());
         } else if request.is_settled() {
-            request.context.shared.settled(&request.holder());
+            request.context.shared.settled(&request.request_ref());
         }
     }
 }
 
 impl<B: Backend> Request<'_, B> {
     /// The request as a holder of an enrolment key.
-    pub(super) fn holder(&self) -> Holder {
-        Holder::of(self.handle.object())
+    pub(super) fn request_ref(&self) -> RequestRef {
+        RequestRef::of(self.handle.object())
     }
 
     /// Asks the service to revoke a job. The job is read next, whatever the service responds. The exceptions: the job

@@ -52,7 +52,7 @@ impl Server {
 /// Reads the configuration from a kubeconfig or from the pod.
 pub async fn configuration() -> Result<Config, ConnectError> {
     match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-        Ok(config) => Ok(heed_no_proxy(config)),
+        Ok(config) => Ok(honor_no_proxy(config)),
         // An explicit KUBECONFIG must never fall back to another cluster.
         Err(error) if is_set("KUBECONFIG") => Err(unusable(&error, "named by KUBECONFIG")),
         Err(error) => Config::incluster().map_err(|in_cluster| neither(&error, &in_cluster)),
@@ -61,7 +61,7 @@ pub async fn configuration() -> Result<Config, ConnectError> {
 
 /// kube sends requests to every cluster of a kubeconfig through HTTPS_PROXY. As in kubectl, NO_PROXY and loopback are
 /// exempt.
-fn heed_no_proxy(mut config: Config) -> Config {
+fn honor_no_proxy(mut config: Config) -> Config {
     let from_environment = ["HTTPS_PROXY", "https_proxy"]
         .into_iter()
         .filter_map(|name| env::var(name).ok()?.parse::<Uri>().ok())

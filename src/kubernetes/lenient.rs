@@ -10,7 +10,7 @@ use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::misfit::misfit;
+use super::decode_error::redacted;
 use crate::api::Undecodable;
 
 /// An object of kind `K`: decoded, or salvaged where it cannot be decoded.
@@ -31,7 +31,7 @@ impl<'de, K: Salvage> Deserialize<'de> for Lenient<K> {
         let mut raw = Value::deserialize(deserializer)?;
         let why = match serde_path_to_error::deserialize(&raw) {
             Ok(object) => return Ok(Self(object)),
-            Err(error) => misfit(&error),
+            Err(error) => redacted(&error),
         };
         // The API server never returns an object without metadata. The error is not reported, because it may contain
         // personal data.

@@ -2,8 +2,8 @@
 //! referrers, and the check of the installed definitions.
 
 pub mod client;
+mod decode_error;
 pub mod lenient;
-mod misfit;
 pub mod objects;
 pub mod referrers;
 pub mod report;

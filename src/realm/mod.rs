@@ -16,7 +16,7 @@ use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Realms, Resolved};
 use last_seen::Credentials;
-use limiter::{Limiters, Waiter, Wake};
+use limiter::{Limiters, Wake};
 use metered::Metered;
 use provider_config::ProviderConfig;
 use providers::Missing;
@@ -44,16 +44,13 @@ pub struct KubeRealms {
 impl Realms for KubeRealms {
     type Remote = RealmClient;
 
-    async fn resolve(
-        &self,
-        caller: Caller<'_>,
-        reference: &ProviderConfigRef,
-    ) -> Result<Resolved<RealmClient>, Failure> {
-        let Caller { kind, namespace, name, is_owed, is_leaving } = caller;
-        let key = reference.resolve(namespace);
+    async fn resolve(&self, caller: Caller, reference: &ProviderConfigRef) -> Result<Resolved<RealmClient>, Failure> {
+        let Caller { object, is_pending, is_removing } = caller;
+        let namespace = object.namespace.clone();
+        let key = reference.resolve(&namespace);
         let (Credentials { provider, token }, gone) = match self.providers.credentials(&key).await {
             Ok(credentials) => (credentials, None),
-            Err(Missing { why, last }) => match last.filter(|_| is_leaving) {
+            Err(Missing { why, last }) => match last.filter(|_| is_removing) {
                 Some(last) => {
                     self.providers.tell_of_use(&key, &why);
                     (last, Some(why))
@@ -62,16 +59,15 @@ impl Realms for KubeRealms {
             },
         };
         let endpoint = endpoint(&provider, self.allow_loopback)?;
-        let waiter = Waiter { namespace: namespace.to_owned(), kind, name: name.to_owned() };
         let tenant_id = &provider.tenant_id;
-        let admission = self.limiters.admit(endpoint.as_str(), tenant_id, waiter, is_owed, self.wake.clone());
+        let admission = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.wake.clone());
         let admission = admission.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);
         let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
         Ok(Resolved {
             remote,
-            not_allowed: gone.or_else(|| not_allowed(&provider, namespace)),
+            not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),
             no_resource_ids: no_resource_ids(&provider),
         })
     }

@@ -12,7 +12,7 @@ pub fn is_paused(object: &impl Resource) -> bool {
 
 /// The requested reconcile that is not handled yet: any annotation value other than the last handled one, in the form
 /// that the status can store.
-pub fn look_asked_for(object: &(impl Resource + HasStatus)) -> Option<String> {
+pub fn reconcile_requested(object: &(impl Resource + HasStatus)) -> Option<String> {
     let asked = text::status_text(object.annotations().get(RECONCILE_REQUESTED_AT)?);
     (object.last_handled_reconcile_at() != Some(asked.as_str())).then_some(asked)
 }
@@ -40,15 +40,15 @@ mod tests {
 
     #[test]
     fn any_value_that_was_not_handled_asks_for_a_look() {
-        assert_eq!(look_asked_for(&object()), None);
+        assert_eq!(reconcile_requested(&object()), None);
         for value in ["", "now", "2026-01-01T12:00:00Z", &"ä".repeat(2000)] {
             let mut config = annotated(RECONCILE_REQUESTED_AT, value);
-            let asked = look_asked_for(&config).unwrap();
+            let asked = reconcile_requested(&config).unwrap();
             assert!(asked.chars().count() <= 1024);
             config.set_last_handled_reconcile_at(asked);
-            assert_eq!(look_asked_for(&config), None, "{value:?} is handled");
+            assert_eq!(reconcile_requested(&config), None, "{value:?} is handled");
             config.annotations_mut().insert(RECONCILE_REQUESTED_AT.to_owned(), "another".to_owned());
-            assert_eq!(look_asked_for(&config).as_deref(), Some("another"));
+            assert_eq!(reconcile_requested(&config).as_deref(), Some("another"));
         }
     }
 }

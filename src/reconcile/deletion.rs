@@ -3,7 +3,7 @@
 
 use super::rules::{PlanInput, Rules};
 use super::step::Step;
-use super::{End, Left, Requeue};
+use super::{End, Leftover, Requeue};
 use crate::api::phase::{Why, why};
 use crate::api::{Phase, Reason};
 
@@ -15,16 +15,16 @@ pub fn held_up<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) ->
     if let Phase::Deleting { .. } = phase {
         return Step::End(End::with_phase(phase, requeue));
     }
-    let (blocked, patience) = (phase.needs_a_person(), input.object().grace_remaining);
+    let (blocked, remaining) = (phase.needs_user_action(), input.object().grace_remaining);
     let Why { reason, message } = phase.why().clone();
-    if blocked && patience.is_zero() {
-        let left = Left::Behind(format!("Finalizer removed after the grace period, but {what}: {message}"));
-        return Step::RemoveFinalizer { left: Some(left) };
+    if blocked && remaining.is_zero() {
+        let left = Leftover::NotRemoved(format!("Finalizer removed after the grace period, but {what}: {message}"));
+        return Step::RemoveFinalizer { leftover: Some(left) };
     }
     let reason = if blocked { Reason::DeletionBlocked } else { reason };
     let phase = Phase::Deleting { why: why(reason, format!("Deletion is waiting because {what}: {message}")), blocked };
     let requeue = match requeue {
-        Requeue::After(pause) if blocked => Requeue::After(pause.min(patience)),
+        Requeue::After(pause) if blocked => Requeue::After(pause.min(remaining)),
         requeue => requeue,
     };
     Step::End(End::with_phase(phase, requeue))

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Absent {
     /// The effect may still appear: list again after this delay.
-    LookAgainIn(Duration),
+    ListAgainIn(Duration),
     /// The call was not carried out, and never will be.
     Never,
 }
@@ -19,9 +19,9 @@ pub fn absent(age: Duration, timeout: Duration, settle: Duration) -> Absent {
     if age >= settled {
         Absent::Never
     } else if age < timeout {
-        Absent::LookAgainIn(timeout - age)
+        Absent::ListAgainIn(timeout - age)
     } else {
-        Absent::LookAgainIn(settled - age)
+        Absent::ListAgainIn(settled - age)
     }
 }
 
@@ -33,11 +33,11 @@ mod tests {
     fn looks_at_once_when_the_call_is_over_and_when_the_effect_must_have_shown() {
         let s = Duration::from_secs;
         let at = |age| absent(s(age), s(31), s(60));
-        assert_eq!(at(0), Absent::LookAgainIn(s(31)));
-        assert_eq!(at(30), Absent::LookAgainIn(s(1)));
-        assert_eq!(at(31), Absent::LookAgainIn(s(60)));
-        assert_eq!(at(90), Absent::LookAgainIn(s(1)));
+        assert_eq!(at(0), Absent::ListAgainIn(s(31)));
+        assert_eq!(at(30), Absent::ListAgainIn(s(1)));
+        assert_eq!(at(31), Absent::ListAgainIn(s(60)));
+        assert_eq!(at(90), Absent::ListAgainIn(s(1)));
         assert_eq!(at(91), Absent::Never);
-        assert_eq!(absent(s(1), Duration::MAX, Duration::MAX), Absent::LookAgainIn(Duration::MAX - s(1)));
+        assert_eq!(absent(s(1), Duration::MAX, Duration::MAX), Absent::ListAgainIn(Duration::MAX - s(1)));
     }
 }

@@ -1,6 +1,6 @@
 //! The grace period: a problem that can be resolved without a change of the object is Reconciling at first, and Stalled
 //! after the period. Its start is in the status, so a restart does not restart it. Time is that of
-//! [`steady`](super::Environment::steady).
+//! [`monotonic_time`](super::Environment::monotonic_time).
 
 use std::time::Duration;
 

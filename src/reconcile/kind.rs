@@ -66,6 +66,29 @@ pub enum KindName {
     EnrollmentRequest,
 }
 
+/// An object of any kind, by its name. An object that is created again under the same name has the same key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its kind.
+    pub kind: KindName,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectKey {
+    /// The key of `object`.
+    pub fn of<K: Kind>(object: &K) -> Self {
+        let meta = object.meta();
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            kind: K::NAME,
+            name: meta.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
 impl KindName {
     /// The name of its controller, in metrics.
     pub const fn controller(self) -> &'static str {

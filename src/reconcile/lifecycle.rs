@@ -30,7 +30,7 @@ impl Lifecycle {
             paused: annotations::is_paused(object),
             deleted_at: object.meta().deletion_timestamp.as_ref().map(|time| time.0),
             orphan,
-            reconcile_requested: annotations::look_asked_for(object),
+            reconcile_requested: annotations::reconcile_requested(object),
             undecodable: undecodable.map(str::to_owned),
         }
     }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::kind::Kind;
-use super::left::Left;
+use super::leftover::Leftover;
 use super::times::RETRY_REFUSED_WRITE;
 use super::unwritable::Unwritable;
 
@@ -24,7 +24,7 @@ pub struct LocalState<K: Kind> {
     /// Consecutive failures, for the backoff.
     pub failures: u32,
     /// Consecutive reconciles that ended in a conflict.
-    pub overtaken: u32,
+    pub conflicts: u32,
     /// The last poll of the remote object that got an answer.
     poll: Option<Poll>,
     /// The id of the last write-ahead record, and when this process first saw it.
@@ -36,7 +36,7 @@ pub struct LocalState<K: Kind> {
     /// The last value of the annotation that requested a reconcile.
     heeded: Option<String>,
     /// The leftover that the last event reported, for an object whose finalizer is about to be removed.
-    pub told: Option<Left>,
+    pub reported: Option<Leftover>,
     /// The last refusal by the service that may still have had an effect.
     pub refusal: Option<Refusal>,
 }
@@ -83,13 +83,13 @@ impl<K: Kind> Default for LocalState<K> {
         Self {
             own: K::LocalState::default(),
             failures: 0,
-            overtaken: 0,
+            conflicts: 0,
             poll: None,
             doubt: None,
             in_status: None,
             refused_writes: None,
             heeded: None,
-            told: None,
+            reported: None,
             refusal: None,
         }
     }
@@ -124,7 +124,7 @@ impl<K: Kind> LocalState<K> {
 
     /// Applies the reconcile request with this annotation value: clears the state that would delay a reconcile. Each
     /// value counts once: where the status cannot be written, the same value is still present at every reconcile.
-    pub fn look_now(&mut self, asked: &str) {
+    pub fn poll_now(&mut self, asked: &str) {
         if self.heeded.as_deref() == Some(asked) {
             return;
         }
@@ -279,13 +279,13 @@ mod tests {
         assert!(local_state.poll_of(Some("another")).is_none() && local_state.poll_of(None).is_none());
         local_state.own.revocations.refuse("job", start, "403");
         local_state.write_refused("a policy", false, start);
-        local_state.look_now("at noon");
+        local_state.poll_now("at noon");
         assert!(local_state.poll_of(Some("one")).is_none() && local_state.refused_for(start).is_none());
         assert!(local_state.own.revocations.refused_within(Duration::MAX, start).is_empty());
         local_state.write_refused("a policy", false, start);
-        local_state.look_now("at noon");
+        local_state.poll_now("at noon");
         assert!(local_state.refused_for(start).is_some(), "it was heeded, though that could not be written down");
-        local_state.look_now("at one");
+        local_state.poll_now("at one");
         assert!(local_state.refused_for(start).is_none());
         assert_eq!(local_state.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
     }

@@ -104,8 +104,8 @@ where
     /// The rest of the grace period of a blocked object. The grace period of a deletion starts no earlier than the
     /// deletion. Where the status cannot be written, it counts from the first refused write, `refused_for` ago, but not
     /// from before the deletion.
-    pub fn patience(&self, deleted_at: Option<Timestamp>, refused_for: Option<Duration>) -> Duration {
-        let now = self.environment.steady();
+    pub fn grace_remaining(&self, deleted_at: Option<Timestamp>, refused_for: Option<Duration>) -> Duration {
+        let now = self.environment.monotonic_time();
         let left = grace::left(self.object.failing_since(), deleted_at, self.grace, now);
         let deleted_for = deleted_at.and_then(|at| Duration::try_from(now.duration_since(at)).ok());
         let unwritten = deleted_for.zip(refused_for).map(|(deleted, refused)| deleted.min(refused));
@@ -227,7 +227,7 @@ where
             }
         }
         if end.handles_requested_reconcile()
-            && let Some(asked) = annotations::look_asked_for(&looked_at)
+            && let Some(asked) = annotations::reconcile_requested(&looked_at)
         {
             looked_at.set_last_handled_reconcile_at(asked);
         }
@@ -322,7 +322,7 @@ where
 
     /// The inputs for setting conditions at this moment.
     fn voice(&self) -> Voice {
-        let (now, steady) = (self.environment.now(), self.environment.steady());
+        let (now, steady) = (self.environment.now(), self.environment.monotonic_time());
         Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now, steady }
     }
 

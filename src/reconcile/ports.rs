@@ -9,7 +9,7 @@ use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
 use super::failure::Failure;
-use super::kind::KindName;
+use super::kind::ObjectKey;
 use super::remote::Remote;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 
@@ -75,25 +75,21 @@ pub trait Realms: Send + Sync {
     /// makes the object wait for its turn to call the service. An object that waits is enqueued at its turn.
     fn resolve(
         &self,
-        caller: Caller<'_>,
+        caller: Caller,
         reference: &ProviderConfigRef,
     ) -> impl Future<Output = Result<Resolved<Self::Remote>, Failure>> + Send;
 }
 
 /// The object that calls are made for.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
-    /// Its kind.
-    pub kind: KindName,
-    /// Its namespace.
-    pub namespace: &'a str,
-    /// Its name.
-    pub name: &'a str,
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The object.
+    pub object: ObjectKey,
     /// Whether work is pending for it. Otherwise it only polls existing remote objects.
-    pub is_owed: bool,
+    pub is_pending: bool,
     /// Whether it has something to revoke or to delete. Once the credentials are deleted, the last known token serves
     /// these two purposes only.
-    pub is_leaving: bool,
+    pub is_removing: bool,
 }
 
 /// A resolved realm.
@@ -129,7 +125,7 @@ pub trait Environment: Send + Sync {
 
     /// The wall clock at the start of this process, advanced by the monotonic clock. A clock adjustment during the
     /// process neither ends nor prolongs a period that this clock measures.
-    fn steady(&self) -> Timestamp;
+    fn monotonic_time(&self) -> Timestamp;
 
     /// A fresh random identifier, at most 64 characters.
     fn nonce(&self) -> String;

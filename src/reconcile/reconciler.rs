@@ -12,7 +12,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 
 use super::context::Context;
-use super::kind::Kind;
+use super::kind::{Kind, ObjectKey};
 use super::local_state::Refusal;
 use super::object_handle::Interrupted;
 use super::outcome::{Outcome, refusal};
@@ -178,7 +178,9 @@ where
             Step::Resolve(reference) => self.resolve(reference).await,
             Step::Fetch(query) => K::fetch(self, query).await,
             Step::AddFinalizer => self.handle.set_finalizer(true).await?,
-            Step::RemoveFinalizer { left } => self.handle.let_go(left, &mut self.local_state.told).await?,
+            Step::RemoveFinalizer { leftover } => {
+                self.handle.remove_finalizer(leftover, &mut self.local_state.reported).await?
+            }
             Step::WriteAhead(record, phase) => self.write_ahead(*record, &phase).await?,
             Step::Send => {
                 if let Some(ticket) = self.ticket.take() {
@@ -224,7 +226,7 @@ where
     /// A reconcile that a user requests by annotation is not delayed.
     fn apply_reconcile_request(&mut self) {
         if let Some(requested) = &K::lifecycle(&self.desired).reconcile_requested {
-            self.local_state.look_now(requested);
+            self.local_state.poll_now(requested);
         }
     }
 
@@ -267,7 +269,7 @@ where
             fresh: self.handle.fresh(),
             finalizer: self.handle.has_finalizer(),
             may_write: environment.may_write(),
-            grace_remaining: self.handle.patience(lifecycle.deleted_at, refused_for),
+            grace_remaining: self.handle.grace_remaining(lifecycle.deleted_at, refused_for),
             unwritable,
             ticket: self.ticket.is_some(),
             sent: self.sent.clone(),
@@ -298,14 +300,11 @@ where
     }
 
     async fn resolve(&mut self, reference: ProviderConfigRef) {
-        let (namespace, name) = (self.handle.object().namespace().unwrap_or_default(), self.handle.object().name_any());
         let input = self.input();
         let caller = Caller {
-            kind: K::NAME,
-            namespace: &namespace,
-            name: &name,
-            is_owed: K::is_pending(&input),
-            is_leaving: K::is_removing(&input),
+            object: ObjectKey::of(self.handle.object()),
+            is_pending: K::is_pending(&input),
+            is_removing: K::is_removing(&input),
         };
         let resolved = self.context.backend.resolve(caller, &reference).await;
         let session = resolved.map(|Resolved { remote, not_allowed, no_resource_ids }| {

@@ -43,8 +43,8 @@ impl ReconcileResult {
         let requeue = match ended {
             Ok(requeue) => requeue,
             Err(Interrupted::Conflict) => {
-                local_state.overtaken = local_state.overtaken.saturating_add(1);
-                let doubled = FIRST_CONFLICT.saturating_mul(2_u32.saturating_pow(local_state.overtaken - 1));
+                local_state.conflicts = local_state.conflicts.saturating_add(1);
+                let doubled = FIRST_CONFLICT.saturating_mul(2_u32.saturating_pow(local_state.conflicts - 1));
                 let requeue_after = requeue_delay(Requeue::After(doubled.min(LONGEST_CONFLICT)), 0, chance);
                 return Self { ended: Ended::Conflict, requeue_after };
             }
@@ -55,7 +55,7 @@ impl ReconcileResult {
                 Requeue::Backoff(None)
             }
         };
-        local_state.overtaken = 0;
+        local_state.conflicts = 0;
         local_state.failures = match requeue {
             Requeue::Backoff(_) => local_state.failures.saturating_add(1),
             Requeue::OnChange | Requeue::After(_) | Requeue::AtTurn(_) => 0,

@@ -2,7 +2,7 @@
 
 use super::end::{End, Requeue};
 use super::kind::Kind;
-use super::left::Left;
+use super::leftover::Leftover;
 use crate::api::{Phase, ProviderConfigRef};
 
 /// One step of a reconcile.
@@ -19,7 +19,7 @@ pub enum Step<K: Kind> {
     /// Remove the finalizer, which ends all work on the object.
     RemoveFinalizer {
         /// What remains on the remote side.
-        left: Option<Left>,
+        leftover: Option<Leftover>,
     },
     /// Write the record of the call that follows.
     WriteAhead(Box<K::Record>, Phase),

@@ -59,7 +59,7 @@ fn config(name: &str) -> AuthenticatorConfig {
     config
 }
 
-/// A request that refers to the configuration `config`, and owes an email.
+/// A request that refers to the configuration `config`, with a pending email.
 fn request(name: &str, config: &str) -> EnrollmentRequest {
     let mut request = testing::request(name, EnrollmentRequestStatus::default());
     config.clone_into(&mut request.spec.authenticator_config_ref.name);
@@ -200,8 +200,11 @@ fn a_provider_config_enqueues_what_refers_to_it_itself_or_through_its_configurat
 #[test]
 fn a_reservation_that_is_free_enqueues_who_waited_for_it_where_it_is_in_this_cache() {
     let cache = Objects { requests: vec![request("jane", "hosted-web")], ..Objects::default() };
-    let holder =
-        |namespace: &str| Holder { uid: "jane".to_owned(), namespace: namespace.to_owned(), name: "jane".to_owned() };
+    let holder = |namespace: &str| RequestRef {
+        uid: "jane".to_owned(),
+        namespace: namespace.to_owned(),
+        name: "jane".to_owned(),
+    };
     assert_eq!(enqueued(reservation_freed(&holder("identity"), &cache)), ["request jane"]);
     assert_eq!(enqueued(reservation_freed(&holder("other"), &cache)), [""; 0]);
 }

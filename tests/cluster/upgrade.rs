@@ -3,7 +3,7 @@
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, RECONCILE_REQUESTED_AT};
 use beyond_identity_operator::authenticator_config::mark::Mark;
 use harness::simulator::{Config, Job, Operation};
-use harness::statuses::{Left, left_by_earlier_versions, lies_in};
+use harness::statuses::{Leftover, left_by_earlier_versions, lies_in};
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -15,7 +15,7 @@ use crate::fixture::{
 
 /// The objects whose files are named like this, as they would be in this place.
 fn left(fixture: &Fixture, beginning: &str) -> Vec<Value> {
-    let here = |left: Left| {
+    let here = |left: Leftover| {
         let text = left.text.replace("fixture-tenant", fixture.realm.tenant());
         let text = text.replace("fixture-realm", fixture.realm.realm()).replace("fixture-provider", &fixture.provider);
         serde_json::from_str(&text.replace("fixture-namespace", &fixture.namespace)).unwrap()

@@ -9,7 +9,7 @@ use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, Enro
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
 use beyond_identity_operator::enrollment_request::annotation_actions::{AnnotationActions, RESEND};
-use beyond_identity_operator::reconcile::annotations::{is_paused, look_asked_for};
+use beyond_identity_operator::reconcile::annotations::{is_paused, reconcile_requested};
 use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ pub fn before_a_remote_write(process: &Process, port: Port) {
         state.violate(format!("{name} has begun {port:?}, and is ending"));
     }
     let leader =
-        state.cluster.lease.holder().filter(|leader| process.is_elected() && leader != name).map(str::to_owned);
+        state.cluster.lease.request_ref().filter(|leader| process.is_elected() && leader != name).map(str::to_owned);
     if let Some(leader) = leader {
         state.violate(format!("{name} has begun {port:?}, and {leader} leads"));
     }
@@ -261,7 +261,7 @@ pub fn unsettled(state: &State) -> Option<String> {
         if config.metadata.deletion_timestamp.is_some() {
             return Some(format!("the configuration {} is still being deleted", config.name_any()));
         }
-        if look_asked_for(config.as_ref()).is_some() {
+        if reconcile_requested(config.as_ref()).is_some() {
             return Some(format!("the configuration {} was not looked at, though somebody asks", config.name_any()));
         }
         if status.create.is_some() || status.id.is_none() {
@@ -288,7 +288,7 @@ fn undone(state: &State, request: &EnrollmentRequest) -> Option<&'static str> {
         let is_elsewhere = send.endpoint.as_deref() == Some("https://other") && has("EndpointChanged");
         return (!is_elsewhere).then_some("is in doubt");
     }
-    if look_asked_for(request).is_some() {
+    if reconcile_requested(request).is_some() {
         return Some("was not looked at, though somebody asks");
     }
     let actions = AnnotationActions::of(request.annotations());

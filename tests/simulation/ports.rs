@@ -132,7 +132,7 @@ impl Environment for SimEnvironment {
         Instant::now()
     }
 
-    fn steady(&self) -> Timestamp {
+    fn monotonic_time(&self) -> Timestamp {
         let (wall, began) = self.0.began;
         wall.checked_add(began.elapsed()).expect("within the calendar")
     }

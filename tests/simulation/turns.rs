@@ -25,14 +25,10 @@ const KNOWN: Duration = Duration::from_secs(600);
 impl Realms for SimBackend {
     type Remote = SimRemote;
 
-    async fn resolve(
-        &self,
-        caller: Caller<'_>,
-        _reference: &ProviderConfigRef,
-    ) -> Result<Resolved<SimRemote>, Failure> {
+    async fn resolve(&self, caller: Caller, _reference: &ProviderConfigRef) -> Result<Resolved<SimRemote>, Failure> {
         let Self(seat) = self;
-        let of_configs = caller.kind == KindName::AuthenticatorConfig;
-        let key = (caller.namespace.to_owned(), caller.name.to_owned());
+        let of_configs = caller.object.kind == KindName::AuthenticatorConfig;
+        let key = (caller.object.namespace.clone(), caller.object.name.clone());
         let turn = Turn { seat: seat.clone(), key, of_configs };
         {
             let mut state = seat.0.world.lock();
@@ -47,7 +43,7 @@ impl Realms for SimBackend {
         }
         let opened: Result<(), Failure> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
         opened.inspect_err(|failure| turn.wait_for_another(failure.kind == FailureKind::RateLimited))?;
-        let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_leaving)?;
+        let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_removing)?;
         let elsewhere = !of_configs && seat.0.world.lock().remote.elsewhere;
         Ok(Resolved { remote: SimRemote { turn, elsewhere, of_configs }, not_allowed, no_resource_ids: None })
     }
@@ -55,7 +51,7 @@ impl Realms for SimBackend {
 
 /// What may not be done by the token that was seen last, where the Secret is gone: nothing at all, unless something is to
 /// be revoked or deleted, and this process has seen one.
-fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Option<Failure>, Failure> {
+fn without_a_token(process: &Process, key: &Key, is_removing: bool) -> Result<Option<Failure>, Failure> {
     let mut state = process.world.lock();
     state.record.opened_without.remove(key);
     if !state.remote.secretless {
@@ -66,7 +62,7 @@ fn without_a_token(process: &Process, key: &Key, is_leaving: bool) -> Result<Opt
         state.record.opened_without.insert(key.clone(), Instant::now());
     }
     let gone = Failure::blocked(Reason::SecretNotFound, "the Secret is gone");
-    if is_leaving && process.saw_token.load(Ordering::SeqCst) {
+    if is_removing && process.saw_token.load(Ordering::SeqCst) {
         state.record.by_the_last_token += 1;
         return Ok(Some(gone));
     }

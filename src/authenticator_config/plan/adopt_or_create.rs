@@ -55,7 +55,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
 fn named<'a>(input: &Input<'a>, id: &str) -> Result<&'a RemoteConfig, Step> {
     input.resource_id_allowed()?;
     let config = input.current(id)?.ok_or_else(|| not_found(input, id))?;
-    input.takeable(config)?;
+    input.adoptable(config)?;
     Ok(config)
 }
 

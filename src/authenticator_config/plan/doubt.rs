@@ -24,7 +24,7 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, record.timeout(), input.times.settle) {
-        Absent::LookAgainIn(pause) => Step::End(End::with_phase(
+        Absent::ListAgainIn(pause) => Step::End(End::with_phase(
             Phase::InDoubt(why(
                 Reason::CreateInDoubt,
                 "The service did not clearly confirm or refuse the create, so the configuration may exist; it is \

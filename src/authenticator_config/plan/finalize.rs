@@ -10,7 +10,7 @@ use crate::authenticator_config::step::{Action, Query};
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{End, Fact, Left, Requeue};
+use crate::reconcile::{End, Fact, Leftover, Requeue};
 
 /// The maximum number of referrers that a message names.
 const NAMED: usize = 3;
@@ -27,7 +27,7 @@ pub(in crate::authenticator_config) fn delayed_by_doubt(input: &Input<'_>, step:
 }
 
 fn leave(input: &Input<'_>) -> Result<Step, Step> {
-    const RELEASE: Step = Step::RemoveFinalizer { left: None };
+    const RELEASE: Step = Step::RemoveFinalizer { leftover: None };
     let Some(id) = to_leave(input)? else { return Ok(RELEASE) };
     if input.desired.observe && input.lifecycle().undecodable.is_some() {
         // This version cannot decode whether the configuration was only observed.
@@ -35,7 +35,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
             "Authenticator configuration {id} stays in Beyond Identity because this version cannot decode whether to \
              delete it; delete it there if it is no longer needed"
         );
-        return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
+        return Ok(Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what)) });
     }
     if input.desired.observe {
         return Ok(RELEASE);
@@ -46,7 +46,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
             "Authenticator configuration {id} stays in Beyond Identity because of spec.deletionPolicy or \
              --orphan-on-delete"
         );
-        return Ok(Step::RemoveFinalizer { left: Some(Left::Kept(what)) });
+        return Ok(Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what)) });
     }
     match &input.observed.deleted {
         // A success response is not proof: only a read by id confirms the deletion.
@@ -58,10 +58,10 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     input.destination(input.recorded_realm().as_ref())?;
     input.resource_id_allowed()?;
     let Some(current) = input.current(id)? else {
-        input.confirmed_gone(id)?;
+        input.confirm_not_found(id)?;
         return Ok(RELEASE);
     };
-    if input.desired.stranger_on(current).is_some() {
+    if input.desired.foreign_mark_in(current).is_some() {
         // Another object has adopted the configuration, so this object must not delete it.
         return Ok(RELEASE);
     }
@@ -122,7 +122,7 @@ fn shown(input: &Input<'_>) -> Result<(), Step> {
         // The id could not be recorded. Only the time for which its create has been in doubt is known.
         (AuthenticatorConfigStatus { id: None, create: Some(record), .. }, Fact::Known(listed)) => {
             match absent(listed.age, record.timeout(), input.times.settle) {
-                Absent::LookAgainIn(left) => left,
+                Absent::ListAgainIn(left) => left,
                 Absent::Never => Duration::ZERO,
             }
         }

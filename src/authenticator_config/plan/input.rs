@@ -37,7 +37,7 @@ impl<'a> Input<'a> {
 
     /// Checks that a configuration has no other object's mark and no other type. Otherwise it is neither adopted nor
     /// changed.
-    pub(super) fn takeable(&self, current: &RemoteConfig) -> Result<(), Step> {
+    pub(super) fn adoptable(&self, current: &RemoteConfig) -> Result<(), Step> {
         let id = &current.id;
         if let Some(type_) = self.desired.other_type(current) {
             return Err(self.refused(
@@ -49,7 +49,7 @@ impl<'a> Input<'a> {
                 ),
             ));
         }
-        match self.desired.stranger_on(current).filter(|_| !self.desired.observe) {
+        match self.desired.foreign_mark_in(current).filter(|_| !self.desired.observe) {
             None => Ok(()),
             Some(stranger) => Err(self.blocked(
                 Reason::ConfigurationInUse,
@@ -81,7 +81,7 @@ impl<'a> Input<'a> {
 
     /// Returns `Ok` if a list of the realm confirms that no configuration with this id exists. A 404 for the id is
     /// not enough for an irreversible action.
-    pub(super) fn confirmed_gone(&self, id: &str) -> Result<(), Step> {
+    pub(super) fn confirm_not_found(&self, id: &str) -> Result<(), Step> {
         // Another endpoint may belong to another service, which never had the configuration.
         self.destination_at(None, self.status.endpoint.as_deref())?;
         if !self.listed()?.configs.iter().any(|config| config.id == id) {

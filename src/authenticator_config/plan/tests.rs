@@ -23,7 +23,7 @@ use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
-use crate::reconcile::{Destination, End, Fact, Failure, Left, Outcome, RealmIds, Requeue, ResolvedRealm, Sent};
+use crate::reconcile::{Destination, End, Fact, Failure, Leftover, Outcome, RealmIds, Requeue, ResolvedRealm, Sent};
 
 /// What only a person can mend is tried again after this.
 const RESYNC: Requeue = Requeue::After(TIMES.resync);
@@ -218,7 +218,7 @@ fn blocked() -> Failure {
     Failure::blocked(Reason::SecretNotFound, "no Secret")
 }
 
-const RELEASE: Step = Step::RemoveFinalizer { left: None };
+const RELEASE: Step = Step::RemoveFinalizer { leftover: None };
 
 fn ask_realm() -> Step {
     Step::Resolve(ProviderConfigRef::default())

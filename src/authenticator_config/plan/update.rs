@@ -25,7 +25,7 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         None => {}
     }
     let Some(current) = input.current(id)? else {
-        input.confirmed_gone(id)?;
+        input.confirm_not_found(id)?;
         return Ok(Step::Record(Change::Forget { id: id.to_owned() }));
     };
     if input.status.endpoint.as_ref().is_some_and(|known| known != endpoint) {
@@ -33,7 +33,7 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         let (id, realm, endpoint) = (id.to_owned(), realm.clone(), Some(endpoint.clone()));
         return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint, made_as: None }));
     }
-    if let Err(step) = input.takeable(current) {
+    if let Err(step) = input.adoptable(current) {
         return Ok(step);
     }
     let patch = input.desired.patch(current).filter(|_| !input.desired.observe);

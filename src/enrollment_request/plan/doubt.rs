@@ -37,7 +37,7 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, send.timeout(), input.times.settle) {
-        Absent::LookAgainIn(pause) => Step::End(End::with_phase(
+        Absent::ListAgainIn(pause) => Step::End(End::with_phase(
             Phase::InDoubt(why(
                 Reason::SendInDoubt,
                 "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is \

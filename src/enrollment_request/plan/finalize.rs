@@ -12,7 +12,7 @@ use crate::enrollment_request::step::JobRef;
 use crate::reconcile::deletion::held_up;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
-use crate::reconcile::{End, Fact, Left, Requeue};
+use crate::reconcile::{End, Fact, Leftover, Requeue};
 
 pub(in crate::enrollment_request) fn rule(input: &Input<'_>) -> Step {
     leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input)))
@@ -23,19 +23,19 @@ pub(in crate::enrollment_request) fn delayed_by_doubt(input: &Input<'_>, step: S
     let unknown = "it is not known whether the email was sent";
     match holding_up(input, step, unknown) {
         // The jobs that the status names are revoked nevertheless.
-        Step::RemoveFinalizer { left: Some(left) } => giving_up(input, &left),
+        Step::RemoveFinalizer { leftover: Some(left) } => giving_up(input, &left),
         step => step,
     }
 }
 
 /// Removes the finalizer of a request that leaves `unknown` behind in any case. Before that, everything possible is
 /// done about the jobs in its status.
-fn giving_up(input: &Input<'_>, unknown: &Left) -> Step {
+fn giving_up(input: &Input<'_>, unknown: &Leftover) -> Step {
     match leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input))) {
-        Step::RemoveFinalizer { left: None } => Step::RemoveFinalizer { left: Some(unknown.clone()) },
-        Step::RemoveFinalizer { left: Some(Left::Kept(what) | Left::Behind(what)) } => {
-            let (Left::Kept(unknown) | Left::Behind(unknown)) = unknown;
-            Step::RemoveFinalizer { left: Some(Left::Behind(format!("{unknown}. {what}."))) }
+        Step::RemoveFinalizer { leftover: None } => Step::RemoveFinalizer { leftover: Some(unknown.clone()) },
+        Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what) | Leftover::NotRemoved(what)) } => {
+            let (Leftover::Retained(unknown) | Leftover::NotRemoved(unknown)) = unknown;
+            Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(format!("{unknown}. {what}."))) }
         }
         step => step,
     }
@@ -51,14 +51,14 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     }
     settled(input)?;
     let kept: Vec<_> = jobs.into_iter().filter(|_| input.lifecycle().orphan).map(|job| job.job_id).collect();
-    let left = (!kept.is_empty()).then(|| {
+    let leftover = (!kept.is_empty()).then(|| {
         let jobs = kept.join(", ");
-        Left::Kept(format!(
+        Leftover::Retained(format!(
             "The link of credential binding job {jobs} stays valid because of spec.deletionPolicy or \
              --orphan-on-delete"
         ))
     });
-    Ok(Step::RemoveFinalizer { left })
+    Ok(Step::RemoveFinalizer { leftover })
 }
 
 /// What the deletion waits for. A problem that can resolve without manual action is waited for without a limit. So a
@@ -71,8 +71,8 @@ fn waited_for(input: &Input<'_>, ends: Vec<End>, refused: &[String]) -> Option<E
         ends.push(end);
     }
     let requeue = ends.iter().map(|end| end.requeue).reduce(Requeue::or_sooner)?;
-    let needs_a_person = |end: &End| end.phase.as_ref().is_some_and(Phase::needs_a_person);
-    let first = ends.iter().position(|end| !needs_a_person(end)).unwrap_or(0);
+    let needs_user_action = |end: &End| end.phase.as_ref().is_some_and(Phase::needs_user_action);
+    let first = ends.iter().position(|end| !needs_user_action(end)).unwrap_or(0);
     Some(End { requeue, ..ends.swap_remove(first) })
 }
 
@@ -111,7 +111,7 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
     let status = input.status;
     if input.object().unwritable.is_some()
         && let (Some(send), Fact::Known(listed)) = (&status.send, &input.observed.jobs)
-        && let Absent::LookAgainIn(left) = absent(listed.age, send.timeout(), input.times.settle)
+        && let Absent::ListAgainIn(left) = absent(listed.age, send.timeout(), input.times.settle)
     {
         return Err(every_list_must_show_it(left));
     }
@@ -146,7 +146,7 @@ fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
              binding job {} may still be valid; revoke it in Beyond Identity",
             jobs.join(", ")
         );
-        return Step::RemoveFinalizer { left: Some(Left::Behind(left)) };
+        return Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) };
     }
     held_up(input, step, what)
 }

@@ -58,7 +58,7 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Requeue, Step> {
         match until_dead(input, job.clone()) {
             Ok(UntilDead::Dead) => {}
             Ok(UntilDead::Refused(_)) => refused = true,
-            Err(Step::End(End { phase: Some(phase), .. })) if phase.needs_a_person() => {
+            Err(Step::End(End { phase: Some(phase), .. })) if phase.needs_user_action() => {
                 // The other conditions of the request stay unchanged. A separate condition reports that an unwanted
                 // link is still active.
                 return Err(Step::Act(Action::CannotRevoke(job, phase.why().message.clone())));
@@ -160,7 +160,7 @@ fn goes_unwritten(input: &Input<'_>) -> bool {
 
 /// The result for a job that the service does not find by its id.
 fn gone(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
-    confirmed_gone(input, &job)?;
+    confirm_not_found(input, &job)?;
     let is_current = input.status.job_id.as_ref() == Some(&job.job_id);
     if is_current || goes_unwritten(input) {
         return Ok(UntilDead::Dead);
@@ -170,7 +170,7 @@ fn gone(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
 
 /// Returns `Ok` if a list from the service that keeps the job confirms that the job no longer exists. A 404 for its
 /// id is not enough for an irreversible action, because another service may have responded.
-fn confirmed_gone(input: &Input<'_>, job: &JobRef) -> Result<(), Step> {
+fn confirm_not_found(input: &Input<'_>, job: &JobRef) -> Result<(), Step> {
     let reference = open(input)?;
     // Another endpoint may belong to another service, which never had the job.
     input.same_realm(reference, None, job.endpoint.as_deref())?;

@@ -27,7 +27,7 @@ use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, Rea
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
-use crate::reconcile::{Destination, End, Fact, Failure, Left, Lifecycle, Outcome, RealmIds, Requeue, Sent};
+use crate::reconcile::{Destination, End, Fact, Failure, Leftover, Lifecycle, Outcome, RealmIds, Requeue, Sent};
 
 type Known = testing::Known<EnrollmentRequest>;
 

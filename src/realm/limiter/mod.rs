@@ -16,13 +16,13 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-pub use queue::Waiter;
 use turns::Turns;
 
 use crate::beyond_identity::{Error, Gate, Operation, Refusal, Unsent};
+use crate::reconcile::ObjectKey;
 
 /// Enqueues an object with the controller of its kind.
-pub type Wake = Arc<dyn Fn(&Waiter) + Send + Sync>;
+pub type Wake = Arc<dyn Fn(&ObjectKey) + Send + Sync>;
 
 /// The limiters of a process. They live as long as the process.
 #[derive(Default)]
@@ -44,32 +44,32 @@ struct Limiter {
 /// The permit of an admitted reconcile. Its requests pass through this gate.
 pub struct Admission {
     limiter: Arc<Limiter>,
-    waiter: Waiter,
-    owes: bool,
+    waiter: ObjectKey,
+    is_pending: bool,
     wake: Wake,
     /// Whether the request that was charged with the admission is still unused.
     prepaid: AtomicBool,
 }
 
 impl Limiters {
-    /// Admits a reconcile of `waiter` for this tenant, with pending work (`owes`) or only to poll. Otherwise, the
+    /// Admits a reconcile of `waiter` for this tenant, with pending work (`is_pending`) or only to poll. Otherwise, the
     /// object is enqueued when its turn comes. The error is how long the service asked not to be called.
     pub fn admit(
         &self,
         endpoint: &str,
         tenant_id: &str,
-        waiter: Waiter,
-        owes: bool,
+        waiter: ObjectKey,
+        is_pending: bool,
         wake: Wake,
     ) -> Result<Admission, Duration> {
         let limiter = self.of(endpoint, tenant_id);
         let admitted = {
             let mut turns = limiter.turns();
-            let admitted = turns.admit(&waiter, owes, wake.clone(), Instant::now());
+            let admitted = turns.admit(&waiter, is_pending, wake.clone(), Instant::now());
             limiter.changed(&turns);
             admitted
         };
-        admitted.map(|()| Admission { limiter, waiter, owes, wake, prepaid: AtomicBool::new(true) })
+        admitted.map(|()| Admission { limiter, waiter, is_pending, wake, prepaid: AtomicBool::new(true) })
     }
 
     /// Enqueues waiting objects as their turns come, forever.
@@ -128,7 +128,7 @@ impl Gate for Admission {
         let now = Instant::now();
         let quiet_for = turns.pace.quiet_for(now);
         if !quiet_for.is_zero() {
-            turns.wait(&self.waiter, self.owes, self.wake.clone());
+            turns.wait(&self.waiter, self.is_pending, self.wake.clone());
             self.limiter.changed(&turns);
             return Err(quiet_for);
         }
@@ -144,7 +144,7 @@ impl Gate for Admission {
         match error {
             Some(Error::Retry { cause: Unsent::TooManyCalls, after, .. }) => {
                 let cut = turns.pace.too_many(begun, *after, now);
-                turns.wait(&self.waiter, self.owes, self.wake.clone());
+                turns.wait(&self.waiter, self.is_pending, self.wake.clone());
                 self.limiter.changed(&turns);
                 if cut {
                     let Limiter { endpoint, tenant_id, .. } = &*self.limiter;

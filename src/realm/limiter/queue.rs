@@ -4,33 +4,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::reconcile::KindName;
-
-/// A waiting object. It is queued once, however often it is added.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Waiter {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its kind.
-    pub kind: KindName,
-    /// Its name.
-    pub name: String,
-}
+use crate::reconcile::ObjectKey;
 
 /// The waiting objects, each with a `W`.
 #[derive(Debug)]
 pub(super) struct Queue<W> {
     lanes: BTreeMap<String, Lane<W>>,
     /// The waiting objects, and whether each has pending work.
-    waiting: BTreeMap<Waiter, bool>,
+    waiting: BTreeMap<ObjectKey, bool>,
     turn: u64,
 }
 
 /// The waiting objects of one namespace.
 #[derive(Debug)]
 struct Lane<W> {
-    owing: VecDeque<(Waiter, W)>,
-    settled: VecDeque<(Waiter, W)>,
+    pending: VecDeque<(ObjectKey, W)>,
+    polls: VecDeque<(ObjectKey, W)>,
     /// The requests made since others waited, counted from the value of the least served namespace.
     calls: u64,
     /// Its last turn. Of two equally served namespaces, the one with the older turn is next.
@@ -48,23 +37,23 @@ impl<W> Queue<W> {
         self.waiting.is_empty()
     }
 
-    /// Adds `waiter`, with pending work (`owes`) or only to poll, to its namespace: at the back, or at the front if
+    /// Adds `waiter`, with pending work (`is_pending`) or only to poll, to its namespace: at the back, or at the front if
     /// `before`. Does nothing if it waits already, unless it has pending work now and had none before.
-    pub fn join(&mut self, waiter: Waiter, with: W, owes: bool, before: bool) {
+    pub fn join(&mut self, waiter: ObjectKey, with: W, is_pending: bool, before: bool) {
         match self.waiting.get(&waiter) {
-            Some(owed) if *owed || !owes => return,
+            Some(was_pending) if *was_pending || !is_pending => return,
             Some(_) => self.leave(&waiter),
             None => {}
         }
-        self.waiting.insert(waiter.clone(), owes);
+        self.waiting.insert(waiter.clone(), is_pending);
         // A namespace saves up no turns while it does not wait.
         let least = self.lanes.values().filter(|lane| !lane.is_empty()).map(|lane| lane.calls).min();
-        let new = || Lane { owing: VecDeque::new(), settled: VecDeque::new(), calls: 0, turn: 0 };
+        let new = || Lane { pending: VecDeque::new(), polls: VecDeque::new(), calls: 0, turn: 0 };
         let lane = self.lanes.entry(waiter.namespace.clone()).or_insert_with(new);
         if lane.is_empty() {
             lane.calls = lane.calls.max(least.unwrap_or_default());
         }
-        let waiting = if owes { &mut lane.owing } else { &mut lane.settled };
+        let waiting = if is_pending { &mut lane.pending } else { &mut lane.polls };
         if before {
             waiting.push_front((waiter, with));
         } else {
@@ -73,22 +62,22 @@ impl<W> Queue<W> {
     }
 
     /// Removes and returns the next object.
-    pub fn next(&mut self) -> Option<(Waiter, W)> {
+    pub fn next(&mut self) -> Option<(ObjectKey, W)> {
         let waiting = self.lanes.values_mut().filter(|lane| !lane.is_empty());
         let lane = waiting.min_by_key(|lane| (lane.calls, lane.turn))?;
         self.turn += 1;
         lane.turn = self.turn;
-        let next = lane.owing.pop_front().or_else(|| lane.settled.pop_front())?;
+        let next = lane.pending.pop_front().or_else(|| lane.polls.pop_front())?;
         self.waiting.remove(&next.0);
         Some(next)
     }
 
     /// Removes `waiter` if it waits.
-    pub fn leave(&mut self, waiter: &Waiter) {
-        if let Some(owes) = self.waiting.remove(waiter)
+    pub fn leave(&mut self, waiter: &ObjectKey) {
+        if let Some(is_pending) = self.waiting.remove(waiter)
             && let Some(lane) = self.lanes.get_mut(&waiter.namespace)
         {
-            let waiting = if owes { &mut lane.owing } else { &mut lane.settled };
+            let waiting = if is_pending { &mut lane.pending } else { &mut lane.polls };
             waiting.retain(|(waiting, _)| waiting != waiter);
         }
         self.tidy();
@@ -118,7 +107,7 @@ impl<W> Queue<W> {
 
 impl<W> Lane<W> {
     fn is_empty(&self) -> bool {
-        self.owing.is_empty() && self.settled.is_empty()
+        self.pending.is_empty() && self.polls.is_empty()
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::beyond_identity::{CREATE_JOB, Doubt};
-use crate::reconcile::KindName;
+use crate::reconcile::{KindName, ObjectKey};
 
 /// What was woken.
 type Woken = Arc<Mutex<Vec<String>>>;
 
-fn waiter(name: &str) -> Waiter {
-    Waiter { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
+fn waiter(name: &str) -> ObjectKey {
+    ObjectKey { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
 }
 
 fn waking() -> (Woken, Wake) {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::pace::Pace;
-use super::queue::{Queue, Waiter};
+use super::queue::Queue;
+use crate::reconcile::ObjectKey;
 
 /// How long a turn is reserved for an object that was enqueued for it.
 const KEPT: Duration = Duration::from_secs(10);
@@ -19,7 +20,7 @@ pub(super) struct Turns<W> {
     pub pace: Pace,
     queue: Queue<W>,
     /// The enqueued objects, and until when their turns are reserved.
-    woken: BTreeMap<Waiter, Instant>,
+    woken: BTreeMap<ObjectKey, Instant>,
 }
 
 impl<W> Default for Turns<W> {
@@ -30,14 +31,14 @@ impl<W> Default for Turns<W> {
 
 /// The objects to enqueue, and when to check again.
 pub(super) struct Next<W> {
-    pub woken: Vec<(Waiter, W)>,
+    pub woken: Vec<(ObjectKey, W)>,
     pub look_again: Option<Instant>,
 }
 
 impl<W> Turns<W> {
-    /// Admits a reconcile of `waiter`, with pending work (`owes`) or only to poll, and charges its first request.
+    /// Admits a reconcile of `waiter`, with pending work (`is_pending`) or only to poll, and charges its first request.
     /// Otherwise it waits for its turn, and the error is for how long at least.
-    pub fn admit(&mut self, waiter: &Waiter, owes: bool, with: W, now: Instant) -> Result<(), Duration> {
+    pub fn admit(&mut self, waiter: &ObjectKey, is_pending: bool, with: W, now: Instant) -> Result<(), Duration> {
         self.lapse(now);
         let its_turn = self.woken.remove(waiter).is_some();
         let quiet_for = self.pace.quiet_for(now);
@@ -51,7 +52,7 @@ impl<W> Turns<W> {
             self.pace.charge(now);
             return Ok(());
         }
-        self.queue.join(waiter.clone(), with, owes, its_turn);
+        self.queue.join(waiter.clone(), with, is_pending, its_turn);
         Err(quiet_for)
     }
 
@@ -61,8 +62,8 @@ impl<W> Turns<W> {
     }
 
     /// Queues `waiter` again after the limiter interrupted its reconcile.
-    pub fn wait(&mut self, waiter: &Waiter, owes: bool, with: W) {
-        self.queue.join(waiter.clone(), with, owes, false);
+    pub fn wait(&mut self, waiter: &ObjectKey, is_pending: bool, with: W) {
+        self.queue.join(waiter.clone(), with, is_pending, false);
     }
 
     /// Charges a request of `namespace`, beyond the one that its turn includes.
@@ -100,7 +101,7 @@ impl<W> Turns<W> {
 
     /// Refunds turns that were not used in time, for example of an object that was deleted meanwhile.
     fn lapse(&mut self, now: Instant) {
-        let lapsed: Vec<Waiter> =
+        let lapsed: Vec<ObjectKey> =
             self.woken.extract_if(.., |_, kept_until| *kept_until <= now).map(|(one, _)| one).collect();
         for waiter in lapsed {
             self.refund(&waiter.namespace);

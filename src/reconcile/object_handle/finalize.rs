@@ -6,32 +6,36 @@ use kube::runtime::events::EventType;
 use super::{Interrupted, ObjectHandle};
 use crate::api::phase::why;
 use crate::api::{HasStatus, Reason};
-use crate::reconcile::{Left, Objects};
+use crate::reconcile::{Leftover, Objects};
 
 impl<K, O> ObjectHandle<'_, K, O>
 where
     K: kube::Resource<DynamicType = ()> + HasStatus,
     O: Objects<K>,
 {
-    /// Removes the finalizer. An event reports the leftover once (`told` is the leftover of the last event). It
+    /// Removes the finalizer. An event reports the leftover once (`reported` is the leftover of the last event). It
     /// precedes the last write, since this process may end right after that.
-    pub async fn let_go(&mut self, left: Option<Left>, told: &mut Option<Left>) -> Result<(), Interrupted> {
-        if let Some(left) = &left
-            && told.as_ref() != Some(left)
+    pub async fn remove_finalizer(
+        &mut self,
+        leftover: Option<Leftover>,
+        reported: &mut Option<Leftover>,
+    ) -> Result<(), Interrupted> {
+        if let Some(leftover) = &leftover
+            && reported.as_ref() != Some(leftover)
         {
             self.make_sure_that_it_is_there().await?;
             if self.gone {
                 return Ok(());
             }
-            match left {
-                Left::Kept(what) => self.tell(EventType::Normal, &why(Reason::RemoteResourceRetained, what)),
-                Left::Behind(what) => self.tell(EventType::Warning, &why(Reason::RemoteResourceRetained, what)),
+            match leftover {
+                Leftover::Retained(what) => self.tell(EventType::Normal, &why(Reason::RemoteResourceRetained, what)),
+                Leftover::NotRemoved(what) => self.tell(EventType::Warning, &why(Reason::RemoteResourceRetained, what)),
             }
-            *told = Some(left.clone());
+            *reported = Some(leftover.clone());
         }
         self.set_finalizer(false).await?;
         self.gone = true;
-        if left.is_none() {
+        if leftover.is_none() {
             // No event: the object is deleted as requested.
             let done = why(Reason::Deleting, "Finalizer removed; nothing is left to revoke or delete");
             self.log(EventType::Normal, &done);

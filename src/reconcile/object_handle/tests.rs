@@ -9,7 +9,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::environment::SystemEnvironment;
-use crate::reconcile::{Left, Requeue};
+use crate::reconcile::{Leftover, Requeue};
 use crate::runtime::leader::Leadership;
 
 /// An API server that takes whatever is written.
@@ -165,8 +165,8 @@ async fn what_is_gone_though_the_watch_does_not_know_is_not_told_of_once_more() 
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let mut told = None;
-    let left = Some(Left::Behind("text".to_owned()));
-    assert_eq!(handle.let_go(left, &mut told).await, Ok(()));
+    let left = Some(Leftover::NotRemoved("text".to_owned()));
+    assert_eq!(handle.remove_finalizer(left, &mut told).await, Ok(()));
     assert!(handle.is_gone());
     assert_eq!(told, None);
 }

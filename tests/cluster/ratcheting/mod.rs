@@ -217,8 +217,8 @@ async fn until(case: &Case, what: &str, fits: impl Fn(&kube::Result<DynamicObjec
         if fits(&result) {
             return;
         }
-        let patience = Duration::from_secs(60);
-        assert!(started.elapsed() < patience, "{}: waited in vain until {what}: {result:?}", described(case));
+        let timeout = Duration::from_secs(60);
+        assert!(started.elapsed() < timeout, "{}: waited in vain until {what}: {result:?}", described(case));
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
 }

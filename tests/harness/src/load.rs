@@ -168,10 +168,10 @@ impl Load {
             })
         }));
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        let patience = PATIENCE.0.saturating_mul(u32::try_from(self.requests)?) + PATIENCE.1;
+        let timeout = PATIENCE.0.saturating_mul(u32::try_from(self.requests)?) + PATIENCE.1;
         let begun = (Instant::now(), self.counts()?);
         self.cluster.run_kubectl_with(&list.to_string(), ["create", "--filename", "-"])?;
-        wait(patience, "all emails are sent", || Ok(self.in_state("LINK_SENT")? == self.requests))?;
+        wait(timeout, "all emails are sent", || Ok(self.in_state("LINK_SENT")? == self.requests))?;
         let (took, counts) = (begun.0.elapsed(), self.counts()?);
         let each = |count: usize| count as f64 / self.requests.max(1) as f64;
         row("time until all emails are sent, s", took.as_secs_f64());
@@ -186,7 +186,7 @@ impl Load {
         for job in &complete {
             self.realm.set_job_state(job, "COMPLETE");
         }
-        wait(patience, "half of them are COMPLETE", || Ok(self.in_state("COMPLETE")? == complete.len()))
+        wait(timeout, "half of them are COMPLETE", || Ok(self.in_state("COMPLETE")? == complete.len()))
     }
 
     /// How many requests have this state in their status.
@@ -258,10 +258,10 @@ fn row(what: &str, value: f64) {
     println!("  {what:<42}{value:>12.2}");
 }
 
-fn wait(patience: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+fn wait(timeout: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let begun = Instant::now();
     while !holds()? {
-        if begun.elapsed() > patience {
+        if begun.elapsed() > timeout {
             bail!("timed out waiting until {what}");
         }
         thread::sleep(Duration::from_millis(200));

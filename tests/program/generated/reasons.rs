@@ -23,7 +23,7 @@ fn name(shown: Shown) -> &'static str {
         Shown::Waiting => "waiting",
         Shown::Stalled => "stalled",
         Shown::Deleting => "deleting",
-        Shown::Beside => "additional",
+        Shown::OwnCondition => "additional",
         Shown::Event => "event",
     }
 }
@@ -43,7 +43,7 @@ const MEANINGS: [(Shown, &str); 7] = [
         Shown::Deleting,
         "The object is being deleted, and `Ready` names what the deletion waits for. Flux reports Terminating.",
     ),
-    (Shown::Beside, "An additional condition of this type, present only while it is True."),
+    (Shown::OwnCondition, "An additional condition of this type, present only while it is True."),
     (
         Shown::Event,
         "An event with this reason. When a reason first appears in a condition, an event reports it too, except for `Sending` and `Creating`.",

@@ -22,9 +22,9 @@ impl<E: Environment> Environment for Mutated<E> {
         started + (now - started) / 20
     }
 
-    fn steady(&self) -> Timestamp {
+    fn monotonic_time(&self) -> Timestamp {
         if !self.mutation.is(Mutant::SlowClock) {
-            return self.port.steady();
+            return self.port.monotonic_time();
         }
         let (wall, began) = self.mutation.process.began;
         let elapsed = (self.port.monotonic() - began) / 20;

@@ -10,13 +10,9 @@ use crate::ports::SimBackend;
 impl Realms for Mutated<SimBackend> {
     type Remote = Mutated<SimRemote>;
 
-    async fn resolve(
-        &self,
-        caller: Caller<'_>,
-        reference: &ProviderConfigRef,
-    ) -> Result<Resolved<Self::Remote>, Failure> {
+    async fn resolve(&self, caller: Caller, reference: &ProviderConfigRef) -> Result<Resolved<Self::Remote>, Failure> {
         let last_token = self.mutation.is(Mutant::SendsByTheLastToken);
-        let caller = Caller { is_leaving: caller.is_leaving || last_token, ..caller };
+        let caller = Caller { is_removing: caller.is_removing || last_token, ..caller };
         let Resolved { remote, not_allowed, no_resource_ids } = self.port.resolve(caller, reference).await?;
         let not_allowed = not_allowed.filter(|_| !last_token);
         Ok(Resolved { remote: self.mutation.around(remote), not_allowed, no_resource_ids })

@@ -50,10 +50,10 @@ fn an_object_whose_configuration_is_gone_or_anothers_is_let_go_without_a_delete(
 fn one_that_is_to_stay_is_not_even_looked_at() {
     let observed = made(None).with(|it| it.object.realms = leads(Fact::Unknown));
     let step = next_of(&deleting().with(|it| it.lifecycle.orphan = true), &observed);
-    let Step::RemoveFinalizer { left: Some(Left::Kept(kept)) } = step else { panic!("{step:?}") };
+    let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = step else { panic!("{step:?}") };
     assert!(kept.contains("configuration 4e129fc8 stays"), "{kept}");
     let nothing = next_of(&deleting().with(|it| it.lifecycle.orphan = true), &fresh());
-    assert_eq!(nothing, Step::RemoveFinalizer { left: None }, "nothing was made");
+    assert_eq!(nothing, Step::RemoveFinalizer { leftover: None }, "nothing was made");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn once_it_is_deleted_the_object_is_let_go() {
     let mut observed = deleted(Some(ours("4e129fc8")));
     assert!(matches!(said(&next_in_deletion(&observed)), Phase::Deleting { blocked: true, .. }));
     observed.object.grace_remaining = Duration::ZERO;
-    assert!(matches!(next_in_deletion(&observed), Step::RemoveFinalizer { left: Some(Left::Behind(_)) }));
+    assert!(matches!(next_in_deletion(&observed), Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(_)) }));
 }
 
 #[test]
@@ -94,12 +94,12 @@ fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
 
 #[test]
 fn what_blocks_a_deletion_is_tried_again_when_the_grace_period_is_over_at_the_latest() {
-    let patience = Duration::from_secs(20);
+    let remaining = Duration::from_secs(20);
     let observed = made(Some(ours("4e129fc8"))).with(|it| {
         it.deleted = Some(Err(refused()));
-        it.object.grace_remaining = patience;
+        it.object.grace_remaining = remaining;
     });
-    assert_eq!(waits(&next_in_deletion(&observed)), (Reason::DeletionBlocked, Requeue::After(patience)));
+    assert_eq!(waits(&next_in_deletion(&observed)), (Reason::DeletionBlocked, Requeue::After(remaining)));
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn when_the_grace_period_is_over_the_object_is_let_go_and_it_is_said_what_is_lef
         (in_doubt(&[], 0).with(|it| it.object.realms = leads(Fact::Failed(blocked()))), doubt, "no Secret"),
     ] {
         let step = next_in_deletion(&observed.with(|it| it.object.grace_remaining = Duration::ZERO));
-        let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = step else {
+        let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = step else {
             panic!("nothing is said: {step:?}")
         };
         assert!(left.starts_with(begin) && left.ends_with(end), "{left}");
@@ -171,7 +171,7 @@ fn orphan_and_observe_let_go_at_once_whoever_refers_to_it() {
         })
     };
     let kept = next_of(&deleting().with(|it| it.lifecycle.orphan = true), &used());
-    assert!(matches!(kept, Step::RemoveFinalizer { left: Some(Left::Kept(_)) }), "{kept:?}");
+    assert!(matches!(kept, Step::RemoveFinalizer { leftover: Some(Leftover::Retained(_)) }), "{kept:?}");
     assert_eq!(next_of(&Desired { observe: true, ..deleting() }, &used()), RELEASE);
 }
 
@@ -225,5 +225,7 @@ fn one_of_which_cannot_be_read_whether_it_is_only_observed_stays_and_that_is_tol
         it.lifecycle.undecodable = Some("managementPolicy".to_owned());
     });
     let step = next_of(&undecodable, &made(None));
-    assert!(matches!(step, Step::RemoveFinalizer { left: Some(Left::Kept(what)) } if what.contains("4e129fc8")));
+    assert!(
+        matches!(step, Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what)) } if what.contains("4e129fc8"))
+    );
 }

@@ -98,7 +98,7 @@ fn where_the_provider_config_does_not_allow_it_nothing_is_read_taken_changed_or_
     let deleted = managed().with(|it| it.lifecycle.deleted_at = deleting().lifecycle.deleted_at);
     assert_eq!(waits(&next_of(&deleted, &taken)).0, Reason::DeletionBlocked);
     let overdue = taken.with(|it| it.object.grace_remaining = Duration::ZERO);
-    assert!(matches!(next_of(&deleted, &overdue), Step::RemoveFinalizer { left: Some(_) }));
+    assert!(matches!(next_of(&deleted, &overdue), Step::RemoveFinalizer { leftover: Some(_) }));
 }
 
 #[test]

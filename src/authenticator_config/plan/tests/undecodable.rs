@@ -23,6 +23,6 @@ fn its_deletion_goes_by_the_status() {
     assert_eq!(next_of(&leaving, &made(Some(remote()))), Step::Act(Action::Delete("4e129fc8".to_owned())));
     let kept = leaving.clone().with(|it| it.lifecycle.orphan = true);
     let step = next_of(&kept, &made(Some(remote())));
-    assert!(matches!(step, Step::RemoveFinalizer { left: Some(Left::Kept(_)) }), "{step:?}");
-    assert_eq!(next_of(&leaving, &fresh()), Step::RemoveFinalizer { left: None });
+    assert!(matches!(step, Step::RemoveFinalizer { leftover: Some(Leftover::Retained(_)) }), "{step:?}");
+    assert_eq!(next_of(&leaving, &fresh()), Step::RemoveFinalizer { leftover: None });
 }

@@ -108,8 +108,8 @@ fn what_is_of_another_type_is_not_touched() {
 #[test]
 fn what_somebody_has_to_mend_is_tried_again_with_a_backoff_and_after_the_grace_period_at_the_resync_interval() {
     let backoff = Requeue::Backoff(None);
-    for (patience, until) in [(TIMES.grace, backoff), (Duration::from_secs(1), backoff), (Duration::ZERO, RESYNC)] {
-        let step = next(&made(Some(strangers("4e129fc8"))).with(|it| it.object.grace_remaining = patience));
+    for (remaining, until) in [(TIMES.grace, backoff), (Duration::from_secs(1), backoff), (Duration::ZERO, RESYNC)] {
+        let step = next(&made(Some(strangers("4e129fc8"))).with(|it| it.object.grace_remaining = remaining));
         assert_eq!(waits(&step), (Reason::ConfigurationInUse, until));
     }
 }

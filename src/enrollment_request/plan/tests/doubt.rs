@@ -85,7 +85,7 @@ fn a_doubt_is_settled_only_at_the_endpoint_that_the_send_went_to() {
     let step = next(&desired(), &observed);
     assert_eq!((reason(&step), until(&step)), (Reason::EndpointChanged, Requeue::After(TIMES.resync)));
     observed.object.grace_remaining = Duration::ZERO;
-    assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { left: Some(Left::Behind(_)) }));
+    assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(_)) }));
     observed.status.send.as_mut().unwrap().endpoint = None;
     assert!(!matches!(next(&desired(), &observed), Step::End(_)), "a record of an earlier version does not say");
 }
@@ -101,7 +101,7 @@ fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
     let step = next(&deleting(), &in_doubt(vec![], 0));
     assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("Deletion is waiting")));
     assert_eq!(found(&next(&deleting(), &in_doubt(vec![job("a")], 0))), "a");
-    assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { left: None });
+    assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { leftover: None });
 }
 
 #[test]
@@ -110,7 +110,9 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
     let mut observed = in_doubt(vec![], 0).with(|it| it.object.realms = leads(Fact::Failed(blocked)));
     assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
     observed.object.grace_remaining = Duration::ZERO;
-    let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
+    let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = next(&deleting(), &observed) else {
+        panic!()
+    };
     assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
     assert!(matches!(next(&desired(), &observed), Step::End(_)), "but one that is not deleted waits on");
 }
@@ -180,7 +182,7 @@ fn from_a_record_that_somebody_has_edited_nothing_is_concluded() {
             );
             assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }), "{field}");
             observed.object.grace_remaining = Duration::ZERO;
-            assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { left: Some(_) }), "{field}");
+            assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: Some(_) }), "{field}");
         }
     }
 }

@@ -9,11 +9,13 @@ use crate::enrollment_request::testing::{concluded, job, send};
 #[test]
 fn what_is_orphaned_is_let_go_with_its_link() {
     let orphan = deleting().with(|it| it.lifecycle.orphan = true);
-    let Step::RemoveFinalizer { left: Some(Left::Kept(kept)) } = next(&orphan, &settled()) else { panic!() };
+    let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = next(&orphan, &settled()) else {
+        panic!()
+    };
     assert!(kept.starts_with("The link of credential binding job job stays valid"), "{kept}");
     let dead =
         settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
-    assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { left: None }, "nothing is left");
+    assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { leftover: None }, "nothing is left");
 }
 
 #[test]
@@ -22,7 +24,9 @@ fn a_deletion_that_somebody_has_to_help_waits_for_the_grace_period_and_then_says
     let step = next(&deleting(), &observed);
     assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
     observed.object.grace_remaining = Duration::ZERO;
-    let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
+    let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = next(&deleting(), &observed) else {
+        panic!()
+    };
     assert!(left.contains("the link of credential binding job job is not revoked: job: 403"), "{left}");
 }
 
@@ -42,7 +46,7 @@ fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
     let rest = Requeue::After(Duration::from_secs(50));
     assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
     let old = young().with(|it| it.jobs = Fact::Known(listed(vec![], 0)));
-    assert_eq!(next(&deleting(), &old), Step::RemoveFinalizer { left: None }, "the service tells its age");
+    assert_eq!(next(&deleting(), &old), Step::RemoveFinalizer { leftover: None }, "the service tells its age");
     // One list that shows the job says nothing about the next one.
     let shown = |created: &str| {
         let mut observed = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
@@ -50,7 +54,7 @@ fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
         next(&deleting(), &observed)
     };
     assert_eq!(until(&shown("11:59:00")), rest, "its clocks may be apart");
-    assert_eq!(shown("11:58:30"), Step::RemoveFinalizer { left: None });
+    assert_eq!(shown("11:58:30"), Step::RemoveFinalizer { leftover: None });
     assert_eq!(until(&shown("tomorrow")), rest);
     let mut timeless = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
     let Fact::Known(list) = &mut timeless.jobs else { panic!() };
@@ -62,7 +66,7 @@ fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
     let unknown = young().with(|it| it.jobs = Fact::Failed(failure()));
     assert_eq!(until(&next(&deleting(), &unknown)), rest, "no list is needed for ever");
     let known = young().with(|it| it.job_known_for = TIMES.settle);
-    assert_eq!(next(&deleting(), &known), Step::RemoveFinalizer { left: None });
+    assert_eq!(next(&deleting(), &known), Step::RemoveFinalizer { leftover: None });
 }
 
 #[test]
@@ -78,7 +82,7 @@ fn a_link_that_is_orphaned_holds_the_request_as_long() {
     observed.job_known_for = TIMES.settle;
     assert!(matches!(
         next(&deleting().with(|it| it.lifecycle.orphan = true), &observed),
-        Step::RemoveFinalizer { left: Some(_) }
+        Step::RemoveFinalizer { leftover: Some(_) }
     ));
 }
 
@@ -88,7 +92,9 @@ fn a_deletion_names_every_job_that_cannot_be_revoked_and_waits_for_those_that_ca
         it.revoke_refused = refused(&["b", "c", "job"]);
         it.object.grace_remaining = Duration::ZERO;
     });
-    let Step::RemoveFinalizer { left: Some(Left::Behind(left)) } = next(&deleting(), &observed) else { panic!() };
+    let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = next(&deleting(), &observed) else {
+        panic!()
+    };
     for named in ["job b, c, job is not revoked", "b: 403", "c: 403", "job: 403"] {
         assert!(left.contains(named), "{left}");
     }
@@ -107,7 +113,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
         observed.revoked.insert(id.to_owned());
         observed.read.insert(id.to_owned(), read(dead(id)));
     }
-    assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None });
+    assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: None });
     // A send in doubt, whose job a list shows.
     let mut in_doubt = fresh().with(|it| it.object.unwritable = Some(unwritable()));
     in_doubt.status.send = Some(send());
@@ -116,7 +122,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
     assert_eq!(next(&deleting(), &in_doubt), Step::Act(Action::Revoke(via(), reference("made"))));
     in_doubt.revoked.insert("made".to_owned());
     in_doubt.read.insert("made".to_owned(), read(dead("made")));
-    assert_eq!(next(&deleting(), &in_doubt), Step::RemoveFinalizer { left: None });
+    assert_eq!(next(&deleting(), &in_doubt), Step::RemoveFinalizer { leftover: None });
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 40));
     assert_eq!(
         until(&next(&deleting(), &in_doubt)),
@@ -132,7 +138,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
 
 #[test]
 fn a_request_that_is_being_deleted_is_let_go_once() {
-    assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { left: None });
+    assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { leftover: None });
     let without = settled().with(|it| it.object.finalizer = false);
     assert_eq!(next(&deleting(), &without), Step::End(End::keeping_conditions(Requeue::OnChange)));
 }

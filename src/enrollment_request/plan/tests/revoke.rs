@@ -106,7 +106,7 @@ fn a_job_that_is_not_outstanding_is_left_alone() {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
         let observed = settled().with(|it| it.status = status);
         assert!(!matches!(next(&revoked(), &observed), Step::Act(Action::Revoke(..))), "{state}");
-        assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None }, "{state}");
+        assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: None }, "{state}");
     }
 }
 
@@ -199,7 +199,7 @@ fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() 
 
 #[test]
 fn a_404_is_believed_only_where_a_list_of_a_service_that_knows_the_identity_agrees() {
-    for (desired, settles) in [(deleting(), Step::RemoveFinalizer { left: None }), (revoked(), Step::Refresh)] {
+    for (desired, settles) in [(deleting(), Step::RemoveFinalizer { leftover: None }), (revoked(), Step::Refresh)] {
         let mut observed = gone(settled(), "job");
         observed.recognized.clear();
         observed.listed.clear();
@@ -323,7 +323,7 @@ fn a_link_whose_time_is_over_is_tried_to_be_revoked_and_holds_up_nothing() {
     let mut observed = settled().with(|it| it.revoke_refused = refused(&["old"]));
     observed.status.state = Some("COMPLETE".to_owned());
     observed.status.previous_jobs = vec![PreviousJob { expired: Some(true), ..previous("old", "LINK_SENT") }];
-    assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { left: None });
+    assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: None });
     observed.revoke_refused.clear();
     let Step::Act(Action::Revoke(_, job)) = next(&deleting(), &observed) else { panic!() };
     assert!(job.expired);

@@ -44,6 +44,6 @@ fn its_deletion_goes_by_the_status() {
     let observed = with(concluded()).with(|it| it.job_known_for = TIMES.settle);
     assert!(matches!(next(&leaving, &observed), Step::Act(Action::Revoke(..))));
     let kept = leaving.clone().with(|it| it.lifecycle.orphan = true);
-    assert!(matches!(next(&kept, &observed), Step::RemoveFinalizer { left: Some(Left::Kept(_)) }));
-    assert_eq!(next(&leaving, &with(EnrollmentRequestStatus::default())), Step::RemoveFinalizer { left: None });
+    assert!(matches!(next(&kept, &observed), Step::RemoveFinalizer { leftover: Some(Leftover::Retained(_)) }));
+    assert_eq!(next(&leaving, &with(EnrollmentRequestStatus::default())), Step::RemoveFinalizer { leftover: None });
 }

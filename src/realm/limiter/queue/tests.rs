@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::reconcile::KindName;
+use crate::reconcile::{KindName, ObjectKey};
 
-fn waiter(namespace: &str, name: impl ToString) -> Waiter {
-    Waiter { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
+fn waiter(namespace: &str, name: impl ToString) -> ObjectKey {
+    ObjectKey { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
 fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
@@ -16,7 +16,7 @@ fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
 }
 
 /// Takes turns, each of which costs `calls(namespace)`; whose they were.
-fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<Waiter> {
+fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<ObjectKey> {
     let turn = |queue: &mut Queue<()>| {
         let (next, ()) = queue.next()?;
         (0..calls(&next.namespace)).for_each(|_| queue.charge(&next.namespace));
@@ -25,7 +25,7 @@ fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec
     (0..turns).map_while(|_| turn(queue)).collect()
 }
 
-fn count(taken: &[Waiter]) -> BTreeMap<&str, usize> {
+fn count(taken: &[ObjectKey]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     taken.iter().for_each(|it| *counts.entry(it.namespace.as_str()).or_default() += 1);
     counts
@@ -94,7 +94,7 @@ fn an_object_waits_once_and_keeps_its_place() {
     let mut queue = queue(&[("a", 3)]);
     queue.join(waiter("a", 0), (), true, false);
     queue.join(waiter("a", 2), (), true, true);
-    queue.join(Waiter { kind: KindName::AuthenticatorConfig, ..waiter("a", 0) }, (), true, false);
+    queue.join(ObjectKey { kind: KindName::AuthenticatorConfig, ..waiter("a", 0) }, (), true, false);
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| (it.kind, it.name)).collect();
     let (requests, configs) = (KindName::EnrollmentRequest, KindName::AuthenticatorConfig);
     assert_eq!(
@@ -118,11 +118,11 @@ fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
 fn who_owes_something_is_before_who_only_wants_to_know_but_takes_no_more_of_the_calls() {
     let mut queue = Queue::default();
     (0..1000).for_each(|n| queue.join(waiter("crowd", n), (), false, false));
-    queue.join(waiter("crowd", "owing"), (), true, false);
+    queue.join(waiter("crowd", "pending"), (), true, false);
     queue.join(waiter("crowd", 500), (), true, false);
     queue.join(waiter("crowd", 500), (), false, false);
     let taken: Vec<_> = take(&mut queue, 4, |_| 1).into_iter().map(|it| it.name).collect();
-    assert_eq!(taken, ["owing", "500", "0", "1"]);
+    assert_eq!(taken, ["pending", "500", "0", "1"]);
     (0..10).for_each(|n| queue.join(waiter("few", n), (), false, false));
     (1000..2000).for_each(|n| queue.join(waiter("crowd", n), (), true, false));
     assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("few", 10), ("crowd", 10)]));

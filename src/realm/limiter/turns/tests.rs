@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::reconcile::KindName;
+use crate::reconcile::{KindName, ObjectKey};
 
-fn waiter(namespace: &str, name: impl ToString) -> Waiter {
-    Waiter { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
+fn waiter(namespace: &str, name: impl ToString) -> ObjectKey {
+    ObjectKey { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
 fn s(seconds: f64) -> Duration {
@@ -21,7 +21,7 @@ fn slow(pause: f64, now: Instant) -> Turns<()> {
     turns
 }
 
-fn woken(turns: &mut Turns<()>, now: Instant) -> Vec<Waiter> {
+fn woken(turns: &mut Turns<()>, now: Instant) -> Vec<ObjectKey> {
     turns.pass(now).woken.into_iter().map(|(waiter, ())| waiter).collect()
 }
 

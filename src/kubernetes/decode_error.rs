@@ -3,7 +3,7 @@
 use serde_path_to_error::Error;
 
 /// Returns which field is wrong and what was expected there, or which field is missing.
-pub(super) fn misfit(error: &Error<serde_json::Error>) -> String {
+pub(super) fn redacted(error: &Error<serde_json::Error>) -> String {
     // Below spec and status, a path consists of field names. Elsewhere it may contain keys that a user chose.
     let path = error.path().to_string();
     let is_named = ["spec", "status"].iter().any(|part| path == *part || path.starts_with(&format!("{part}.")));
@@ -36,7 +36,7 @@ mod tests {
         let object = json!({
             "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest", "metadata": {}, "spec": spec,
         });
-        misfit(&serde_path_to_error::deserialize::<_, EnrollmentRequest>(&object).unwrap_err())
+        redacted(&serde_path_to_error::deserialize::<_, EnrollmentRequest>(&object).unwrap_err())
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
             let jane = [("jane".to_owned(), json!(error))];
             let object = Value::Object(serde_json::Map::from_iter(jane));
             type Object = std::collections::HashMap<String, Never>;
-            let said = misfit(&serde_path_to_error::deserialize::<_, Object>(&object).unwrap_err());
+            let said = redacted(&serde_path_to_error::deserialize::<_, Object>(&object).unwrap_err());
             assert_eq!(said, "object: value cannot be decoded");
         }
     }

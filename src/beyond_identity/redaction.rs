@@ -10,7 +10,7 @@ const REDACTED: &str = "[redacted]";
 
 /// Returns the text on one line, without control characters. It redacts the token and anything that looks like an email
 /// address, the path or query of a link, or a secret. Then it cuts the text to [`LIMIT`] characters.
-pub(super) fn presentable(text: &str, token: &str) -> String {
+pub(super) fn redact(text: &str, token: &str) -> String {
     // A very short token would match ordinary words. Real ones have hundreds of characters.
     let text = if token.len() >= 8 { text.replace(token, REDACTED) } else { text.to_owned() };
     let text: String =
@@ -67,7 +67,7 @@ mod tests {
     const TOKEN: &str = "secret-token-1";
 
     fn shown(text: &str) -> String {
-        presentable(text, TOKEN)
+        redact(text, TOKEN)
     }
 
     #[test]

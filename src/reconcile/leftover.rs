@@ -2,9 +2,9 @@
 
 /// What remains on the remote side after the finalizer is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum Leftover {
     /// Retained as requested.
-    Kept(String),
+    Retained(String),
     /// Left over: it should have been removed, and could not be.
-    Behind(String),
+    NotRemoved(String),
 }
