@@ -70,7 +70,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     metrics.tell_of_tokens(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
-    watches.spawn(async move { turns.take_turns().await });
+    watches.spawn(async move { turns.grant_turns().await });
     let lease = settings.lease_holder.as_ref().map(|holder| (lease(&settings, &server, holder), readiness.part(false)));
     tracing::info!(server = server.url, "Waiting for the Kubernetes API");
     let mut shutdown = pin!(shutdown);

@@ -31,7 +31,7 @@ pub const PAUSED: &str = "Paused";
 
 /// The input for the conditions of an object.
 #[derive(Clone, Copy, Debug)]
-pub struct Say<'a> {
+pub struct ConditionInput<'a> {
     /// The phase.
     pub phase: &'a Phase,
     /// Whether a recoverable problem has lasted longer than the grace period.
@@ -40,7 +40,7 @@ pub struct Say<'a> {
     pub revoke_refused: Option<&'a Why>,
 }
 
-impl<'a> From<&'a Phase> for Say<'a> {
+impl<'a> From<&'a Phase> for ConditionInput<'a> {
     fn from(phase: &'a Phase) -> Self {
         Self { phase, overdue: false, revoke_refused: None }
     }
@@ -49,19 +49,19 @@ impl<'a> From<&'a Phase> for Say<'a> {
 /// Returns the conditions for `say`, about a spec of generation `generation`. `previous` provides the transition times,
 /// and the conditions that a phase keeps.
 pub fn conditions<'a>(
-    say: impl Into<Say<'a>>,
+    input: impl Into<ConditionInput<'a>>,
     generation: i64,
     previous: &[Condition],
     now: Timestamp,
 ) -> Vec<Condition> {
-    let say = say.into();
+    let input = input.into();
     let make = |type_, status, why: &Why| condition(type_, status, why, generation, previous, now);
-    let why = say.phase.why();
-    let (beside, ready, succeeded) = match say.phase {
-        Phase::AtWork(_) => (Some(RECONCILING), FALSE, None),
+    let why = input.phase.why();
+    let (beside, ready, succeeded) = match input.phase {
+        Phase::Progressing(_) => (Some(RECONCILING), FALSE, None),
         Phase::InDoubt(_) => (Some(RECONCILING), UNKNOWN, None),
         // The cause is elsewhere and may be fixed there, but not indefinitely.
-        Phase::Blocked(_) if say.overdue => (Some(STALLED), FALSE, None),
+        Phase::Blocked(_) if input.overdue => (Some(STALLED), FALSE, None),
         Phase::Blocked(_) => (Some(RECONCILING), FALSE, None),
         Phase::Refused(_) => (Some(STALLED), FALSE, None),
         Phase::Available(_) => (None, TRUE, None),
@@ -70,7 +70,7 @@ pub fn conditions<'a>(
         Phase::Expired(_) => (None, TRUE, Some(FALSE)),
         Phase::Revoked { .. } => (None, TRUE, Some(FALSE)),
         Phase::FailedToSend(_) => (Some(STALLED), FALSE, Some(FALSE)),
-        Phase::JobGone(_) => (Some(STALLED), FALSE, Some(UNKNOWN)),
+        Phase::JobNotFound(_) => (Some(STALLED), FALSE, Some(UNKNOWN)),
         Phase::Deleting { .. } => {
             // A deletion changes only the reason and message of `Ready`.
             let ready = previous.iter().find(|c| c.type_ == READY).map_or(UNKNOWN, |c| c.status.as_str());
@@ -83,7 +83,7 @@ pub fn conditions<'a>(
     let mut conditions: Vec<_> = beside.map(|type_| make(type_, TRUE, why)).into_iter().collect();
     conditions.push(make(READY, ready, why));
     conditions.extend(succeeded.map(|status| make(SUCCEEDED, status, why)));
-    conditions.extend(say.revoke_refused.map(|why| make(REVOKE_REFUSED, TRUE, why)));
+    conditions.extend(input.revoke_refused.map(|why| make(REVOKE_REFUSED, TRUE, why)));
     conditions
 }
 
@@ -150,7 +150,7 @@ mod tests {
     /// Every phase, with the conditions that it must give, as `Type=Status`.
     fn table() -> Vec<(Phase, &'static str)> {
         vec![
-            (Phase::AtWork(some()), "Reconciling=True Ready=False"),
+            (Phase::Progressing(some()), "Reconciling=True Ready=False"),
             (Phase::InDoubt(some()), "Reconciling=True Ready=Unknown"),
             (Phase::Blocked(some()), "Reconciling=True Ready=False"),
             (Phase::Refused(some()), "Stalled=True Ready=False"),
@@ -160,7 +160,7 @@ mod tests {
             (Phase::Expired(some()), "Ready=True Succeeded=False"),
             (Phase::Revoked { why: some(), asked: true }, "Ready=True Succeeded=False"),
             (Phase::FailedToSend(some()), "Stalled=True Ready=False Succeeded=False"),
-            (Phase::JobGone(some()), "Stalled=True Ready=False Succeeded=Unknown"),
+            (Phase::JobNotFound(some()), "Stalled=True Ready=False Succeeded=Unknown"),
             (Phase::Deleting { why: some(), blocked: true }, "Ready=Unknown"),
         ]
     }
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn what_is_blocked_beyond_the_grace_period_is_stalled_and_nothing_else_is() {
         for (phase, row) in table() {
-            let overdue = conditions(Say { overdue: true, ..Say::from(&phase) }, 1, &[], at(0));
+            let overdue = conditions(ConditionInput { overdue: true, ..ConditionInput::from(&phase) }, 1, &[], at(0));
             let row = if matches!(phase, Phase::Blocked(_)) { "Stalled=True Ready=False" } else { row };
             assert_eq!(brief(&overdue), row, "{phase:?}");
         }
@@ -192,7 +192,12 @@ mod tests {
     #[test]
     fn a_refused_revocation_stands_beside_whatever_else_is_so() {
         let (complete, refused) = (Phase::Complete(some()), why(Reason::RevokeRefused, "403"));
-        let beside = conditions(Say { revoke_refused: Some(&refused), ..Say::from(&complete) }, 1, &[], at(0));
+        let beside = conditions(
+            ConditionInput { revoke_refused: Some(&refused), ..ConditionInput::from(&complete) },
+            1,
+            &[],
+            at(0),
+        );
         assert_eq!(brief(&beside), "Ready=True Succeeded=True RevokeRefused=True");
         assert_eq!(brief(&conditions(&complete, 1, &beside, at(1))), "Ready=True Succeeded=True");
     }
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_transition_time_moves_only_with_the_status() {
-        let first = conditions(&Phase::AtWork(why(Reason::Sending, "a")), 1, &[], at(10));
+        let first = conditions(&Phase::Progressing(why(Reason::Sending, "a")), 1, &[], at(10));
         let same = conditions(&Phase::Blocked(why(Reason::SecretNotFound, "b")), 2, &first, at(20));
         assert!(same.iter().all(|c| c.last_transition_time == Time(at(10))), "only reason and message changed");
         assert!(same.iter().all(|c| c.observed_generation == Some(2) && c.message == "b"));

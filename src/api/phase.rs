@@ -6,7 +6,7 @@ use super::{Reason, text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Work is pending and in progress, or waits for a problem that resolves itself.
-    AtWork(Why),
+    Progressing(Why),
     /// Work is pending, and a call may have taken effect; the operator checks for its result.
     InDoubt(Why),
     /// Work is pending. It can succeed without a change of this object, if a person acts elsewhere.
@@ -31,7 +31,7 @@ pub enum Phase {
     /// The service could not send the email.
     FailedToSend(Why),
     /// The job no longer exists on the remote side, and was not complete.
-    JobGone(Why),
+    JobNotFound(Why),
     /// The object is being deleted, and the deletion waits for pending work.
     Deleting {
         /// The reason and the message.
@@ -45,7 +45,7 @@ impl Phase {
     /// The reason and the message.
     pub fn why(&self) -> &Why {
         match self {
-            Self::AtWork(why)
+            Self::Progressing(why)
             | Self::InDoubt(why)
             | Self::Blocked(why)
             | Self::Refused(why)
@@ -55,7 +55,7 @@ impl Phase {
             | Self::Expired(why)
             | Self::Revoked { why, .. }
             | Self::FailedToSend(why)
-            | Self::JobGone(why)
+            | Self::JobNotFound(why)
             | Self::Deleting { why, .. } => why,
         }
     }
@@ -68,9 +68,13 @@ impl Phase {
     /// Whether a person should check it. Selects between Normal and Warning events.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::Blocked(_) | Self::Refused(_) | Self::Expired(_) | Self::FailedToSend(_) | Self::JobGone(_) => true,
+            Self::Blocked(_) | Self::Refused(_) | Self::Expired(_) | Self::FailedToSend(_) | Self::JobNotFound(_) => {
+                true
+            }
             Self::Revoked { asked, .. } => !asked,
-            Self::AtWork(_) | Self::InDoubt(_) | Self::Available(_) | Self::Outstanding(_) | Self::Complete(_) => false,
+            Self::Progressing(_) | Self::InDoubt(_) | Self::Available(_) | Self::Outstanding(_) | Self::Complete(_) => {
+                false
+            }
             Self::Deleting { blocked, .. } => *blocked,
         }
     }

@@ -26,9 +26,9 @@ pub enum Shown {
 impl From<&Phase> for Shown {
     fn from(phase: &Phase) -> Self {
         match phase {
-            Phase::AtWork(_) | Phase::InDoubt(_) => Self::InProgress,
+            Phase::Progressing(_) | Phase::InDoubt(_) => Self::InProgress,
             Phase::Blocked(_) => Self::Waiting,
-            Phase::Refused(_) | Phase::FailedToSend(_) | Phase::JobGone(_) => Self::Stalled,
+            Phase::Refused(_) | Phase::FailedToSend(_) | Phase::JobNotFound(_) => Self::Stalled,
             Phase::Available(_)
             | Phase::Outstanding(_)
             | Phase::Complete(_)

@@ -73,7 +73,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
                     let note = format!(
                         "Authenticator configuration {id} no longer exists in Beyond Identity; another one is created"
                     );
-                    config.handle.tell(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
+                    config.handle.emit_event(EventType::Warning, &why(Reason::ConfigurationNotFound, note));
                 }
                 config.forget_lists();
             }
@@ -125,7 +125,7 @@ impl<B: Backend> Config<'_, B> {
                 self.compared();
                 let fields = changed_fields(patch);
                 let note = format!("Updated authenticator configuration {id} to match the spec: {fields}");
-                self.handle.tell(EventType::Normal, &why(Reason::DriftCorrected, note));
+                self.handle.emit_event(EventType::Normal, &why(Reason::DriftCorrected, note));
             }
             Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
             Err(failure) => self.observed.patched = Some(Err(failure)),
@@ -154,7 +154,7 @@ impl<B: Backend> Config<'_, B> {
                  if status is lost, or the cluster is rebuilt from Git, another one is created",
                 config.id
             );
-            self.handle.tell(EventType::Warning, &why(Reason::OwnershipMarkNotStored, note));
+            self.handle.emit_event(EventType::Warning, &why(Reason::OwnershipMarkNotStored, note));
         }
     }
 
@@ -168,7 +168,7 @@ impl<B: Backend> Config<'_, B> {
             "Authenticator configuration {id} was created for this object, but status does not name it; check in \
              Beyond Identity which one is used, and delete the other"
         );
-        self.handle.tell(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
+        self.handle.emit_event(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
     }
 
     /// Records that the remote configuration matches this generation of the spec.

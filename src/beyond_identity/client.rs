@@ -69,7 +69,7 @@ pub(super) struct Success {
     pub body: Vec<u8>,
 }
 
-enum Unread {
+enum BodyError {
     TooLarge,
     Broken(reqwest::Error),
 }
@@ -161,10 +161,10 @@ impl HttpClient {
         }
         match read(&mut response, limit).await {
             Ok(body) => Ok(Success { status, server_time, body }),
-            Err(Unread::TooLarge) => {
+            Err(BodyError::TooLarge) => {
                 Err(outcome::unusable(operation, status, &format!("the body is larger than {limit} bytes")))
             }
-            Err(Unread::Broken(error)) => {
+            Err(BodyError::Broken(error)) => {
                 Err(outcome::broken(operation, Some(status), &error, timeout, token.expose()))
             }
         }
@@ -172,14 +172,14 @@ impl HttpClient {
 }
 
 /// Reads a body of at most `limit` bytes, and stops at the first excess byte.
-async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, Unread> {
+async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, BodyError> {
     if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(Unread::TooLarge);
+        return Err(BodyError::TooLarge);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
         if chunk.len() > limit - body.len() {
-            return Err(Unread::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         body.extend_from_slice(&chunk);
     }

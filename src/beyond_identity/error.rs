@@ -13,7 +13,7 @@ pub enum Error {
     #[error("{message}")]
     Retry {
         /// Why it was not carried out.
-        cause: Unsent,
+        cause: NotSent,
         /// How long the service asks to wait, at most a day; `None` if it did not say.
         after: Option<Duration>,
         /// The message for `Display`.
@@ -50,7 +50,7 @@ pub enum Error {
 
 /// Why a call was not carried out, but may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unsent {
+pub enum NotSent {
     /// No connection was made, so nothing was sent.
     NoConnection,
     /// Rate limited: the response was 429, or the call was not sent because of an earlier 429.
@@ -98,8 +98,8 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Retry { cause: Unsent::NoConnection, .. } | Self::Refused { cause: Refusal::Local, .. } => None,
-            Self::Retry { cause: Unsent::TooManyCalls, .. } => Some(429),
+            Self::Retry { cause: NotSent::NoConnection, .. } | Self::Refused { cause: Refusal::Local, .. } => None,
+            Self::Retry { cause: NotSent::TooManyCalls, .. } => Some(429),
             Self::Refused { cause: Refusal::BadRequest, .. } => Some(400),
             Self::Refused { cause: Refusal::Unauthorized, .. } => Some(401),
             Self::Refused { cause: Refusal::Forbidden, .. } => Some(403),

@@ -32,7 +32,7 @@ pub mod types;
 pub use ca_bundle::{CaBundle, CaBundleError};
 pub use client::{BuildError, HttpClient};
 pub use endpoint::{Endpoint, EndpointError, Region, is_loopback};
-pub use error::{Doubt, Error, Refusal, Unsent};
+pub use error::{Doubt, Error, NotSent, Refusal};
 pub use gate::Gate;
 pub use listing::Listing;
 pub use operation::{CREATE_JOB, Operation};

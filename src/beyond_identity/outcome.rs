@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use super::error::{Doubt, Error, Refusal, Unsent};
+use super::error::{Doubt, Error, NotSent, Refusal};
 use super::error_body::ErrorBody;
 use super::operation::Operation;
 use super::redaction::redact;
@@ -24,7 +24,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
     };
     match status {
         429 => Error::Retry {
-            cause: Unsent::TooManyCalls,
+            cause: NotSent::TooManyCalls,
             after,
             message: sentence("was rate limited (429) and can be retried later"),
         },
@@ -78,7 +78,7 @@ pub(super) fn unanswered(
     if error.is_connect() {
         let way = if proxied { " through the proxy in HTTPS_PROXY" } else { "" };
         let message = format!("{operation} was not sent because no connection was made{way}: {reason}");
-        return Error::Retry { cause: Unsent::NoConnection, after: None, message };
+        return Error::Retry { cause: NotSent::NoConnection, after: None, message };
     }
     broken(operation, None, error, timeout, token)
 }
@@ -112,7 +112,7 @@ pub(super) fn local(operation: Operation, why: &str) -> Error {
 /// The error for a request that was not sent because the service asked not to be called.
 pub(super) fn held_back(operation: Operation, after: Duration) -> Error {
     let message = format!("{operation} was not sent because the rate limit of the service is still in effect");
-    Error::Retry { cause: Unsent::TooManyCalls, after: Some(after), message }
+    Error::Retry { cause: NotSent::TooManyCalls, after: Some(after), message }
 }
 
 /// The error for a call whose outcome is unknown.

@@ -19,13 +19,13 @@ pub fn of_request(input: &Input<'_>) -> Phase {
     let Desired { attempt, revoked, annotation_actions, .. } = desired;
     let is_out = status.job_id.is_some() && is_outstanding(status.state.as_deref());
     if is_out && desired.wants_link_dead(status) {
-        Phase::AtWork(why(Reason::Revoking, "The link is being revoked"))
+        Phase::Progressing(why(Reason::Revoking, "The link is being revoked"))
     } else if *revoked {
         of_status(input)
     } else if status.attempt < Some(*attempt) {
-        Phase::AtWork(why(Reason::Sending, format!("Attempt {attempt} is about to be sent")))
+        Phase::Progressing(why(Reason::Sending, format!("Attempt {attempt} is about to be sent")))
     } else if let Some(job) = annotation_actions.resend_of(status) {
-        Phase::AtWork(why(
+        Phase::Progressing(why(
             Reason::Sending,
             format!("Another email is about to be sent after the one of credential binding job {job}"),
         ))
@@ -136,7 +136,7 @@ pub fn of_missing_job(input: &Input<'_>) -> Phase {
         None | Some("") => "The job of this request".to_owned(),
         Some(id) => format!("Credential binding job {id}"),
     };
-    Phase::JobGone(why(
+    Phase::JobNotFound(why(
         Reason::JobNotFound,
         format!("{job} was not found in Beyond Identity, and nothing is sent again for it; {AGAIN}"),
     ))
@@ -196,7 +196,7 @@ mod tests {
             assert!(matches!(phase(Some(state), true), Phase::Revoked { asked: true, .. }), "{state}");
         }
         assert!(matches!(of(&concluded(), true, of_missing_job), Phase::Revoked { asked: true, .. }));
-        assert!(matches!(of(&concluded(), false, of_missing_job), Phase::JobGone(_)));
+        assert!(matches!(of(&concluded(), false, of_missing_job), Phase::JobNotFound(_)));
         assert!(matches!(phase(Some("COMPLETE"), true), Phase::Complete(_)));
         assert!(matches!(phase(Some("LINK_SENT"), true), Phase::Outstanding(_)), "until it is revoked");
     }

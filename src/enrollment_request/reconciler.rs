@@ -100,7 +100,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         let status = request.handle.object().status.clone().unwrap_or_default();
         request.local_state.own.revocations.retain(|job_id| names(&status, job_id));
         request.local_state.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
-        if request.handle.is_gone() {
+        if request.handle.is_deleted() {
             request.context.shared.release(&request.request_ref());
         } else if request.is_settled() {
             request.context.shared.settled(&request.request_ref());
@@ -184,7 +184,7 @@ impl<B: Backend> Request<'_, B> {
     }
 
     fn warn(&self, reason: Reason, note: String) {
-        self.handle.tell(EventType::Warning, &why(reason, note));
+        self.handle.emit_event(EventType::Warning, &why(reason, note));
     }
 
     /// Records a poll of the current job that returned `job`, and when the next poll is due.

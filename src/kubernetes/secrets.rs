@@ -26,7 +26,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The observed state of a Secret. It has no `Debug`, so that it cannot be printed.
 #[derive(Clone, PartialEq)]
-pub enum Seen {
+pub enum ObservedSecret {
     /// The data, by key.
     Present(Arc<BTreeMap<String, ByteString>>),
     /// No Secret of this name exists.
@@ -38,7 +38,7 @@ pub enum Seen {
 }
 
 /// Called with a changed Secret and its observed state.
-type Changed = dyn Fn(&ObjectRef<Secret>, &Seen) + Send + Sync;
+type Changed = dyn Fn(&ObjectRef<Secret>, &ObservedSecret) + Send + Sync;
 
 /// The watched Secrets. Dropping this stops the watches.
 pub struct Secrets {
@@ -48,13 +48,13 @@ pub struct Secrets {
 }
 
 struct Watched {
-    seen: watch::Receiver<Option<Seen>>,
+    seen: watch::Receiver<Option<ObservedSecret>>,
     _task: AbortOnDropHandle<()>,
 }
 
 impl Secrets {
     /// Creates it without watches. `changed` is called when a Secret's observed state changes.
-    pub fn new(client: Client, changed: impl Fn(&ObjectRef<Secret>, &Seen) + Send + Sync + 'static) -> Self {
+    pub fn new(client: Client, changed: impl Fn(&ObjectRef<Secret>, &ObservedSecret) + Send + Sync + 'static) -> Self {
         Self { client, changed: Arc::new(changed), watched: Mutex::default() }
     }
 
@@ -68,22 +68,22 @@ impl Secrets {
     }
 
     /// The observed state of a Secret, if there is one yet.
-    pub fn known(&self, secret: &ObjectRef<Secret>) -> Option<Seen> {
+    pub fn known(&self, secret: &ObjectRef<Secret>) -> Option<ObservedSecret> {
         let watched = self.watched.lock();
         watched.get(secret)?.seen.borrow().clone()
     }
 
     /// The observed state of a Secret. Starts the watch if there is none, and waits for the API server's first
     /// response.
-    pub async fn get(&self, secret: &ObjectRef<Secret>) -> Seen {
+    pub async fn get(&self, secret: &ObjectRef<Secret>) -> ObservedSecret {
         let mut seen = {
             let mut watched = self.watched.lock();
             watched.entry(secret.clone()).or_insert_with(|| self.watch(secret)).seen.clone()
         };
         match tokio::time::timeout(TIMEOUT, seen.wait_for(Option::is_some)).await {
-            Ok(Ok(seen)) => seen.clone().unwrap_or_else(|| Seen::Unknown("not observed yet".to_owned())),
-            Ok(Err(_)) => Seen::Unknown("no longer watched".to_owned()),
-            Err(_) => Seen::Unknown(format!("no answer within {} s", TIMEOUT.as_secs())),
+            Ok(Ok(seen)) => seen.clone().unwrap_or_else(|| ObservedSecret::Unknown("not observed yet".to_owned())),
+            Ok(Err(_)) => ObservedSecret::Unknown("no longer watched".to_owned()),
+            Err(_) => ObservedSecret::Unknown(format!("no answer within {} s", TIMEOUT.as_secs())),
         }
     }
 
@@ -102,8 +102,8 @@ impl Secrets {
 async fn follow(
     events: impl Stream<Item = watcher::Result<Event<Secret>>>,
     secret: &ObjectRef<Secret>,
-    sender: &watch::Sender<Option<Seen>>,
-    changed: &(impl Fn(&ObjectRef<Secret>, &Seen) + ?Sized),
+    sender: &watch::Sender<Option<ObservedSecret>>,
+    changed: &(impl Fn(&ObjectRef<Secret>, &ObservedSecret) + ?Sized),
 ) {
     let mut events = pin!(events);
     let (mut listed, mut disturbed) = (false, false);
@@ -115,7 +115,7 @@ async fn follow(
             }
             Ok(Event::Apply(found) | Event::InitApply(found)) => {
                 (listed, disturbed) = (true, false);
-                Seen::Present(Arc::new(found.data.unwrap_or_default()))
+                ObservedSecret::Present(Arc::new(found.data.unwrap_or_default()))
             }
             Ok(Event::InitDone) if listed => {
                 disturbed = false;
@@ -123,7 +123,7 @@ async fn follow(
             }
             Ok(Event::Delete(_) | Event::InitDone) => {
                 disturbed = false;
-                Seen::Absent
+                ObservedSecret::Absent
             }
             // Every watch ends this way at times. A failed restart is reported separately.
             Err(watcher::Error::WatchError(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion) => {
@@ -133,14 +133,15 @@ async fn follow(
                 if !std::mem::replace(&mut disturbed, true) {
                     tracing::warn!(%secret, error = cause(&error), "Watching a Secret failed; retrying");
                 }
-                if is_forbidden(&error) { Seen::Forbidden } else { Seen::Unknown(cause(&error)) }
+                if is_forbidden(&error) { ObservedSecret::Forbidden } else { ObservedSecret::Unknown(cause(&error)) }
             }
         };
         // A failing watch keeps the observed state. A lost permission replaces it, because changes would go unnoticed.
-        let tells = !matches!(seen, Seen::Unknown(_));
+        let tells = !matches!(seen, ObservedSecret::Unknown(_));
         let news = sender.send_if_modified(|before| {
-            let differs =
-                before.as_ref().is_none_or(|before| *before != seen && (tells || matches!(before, Seen::Unknown(_))));
+            let differs = before
+                .as_ref()
+                .is_none_or(|before| *before != seen && (tells || matches!(before, ObservedSecret::Unknown(_))));
             if differs {
                 *before = Some(seen.clone());
             }
@@ -193,12 +194,12 @@ mod tests {
         let secret = ObjectRef::new("beyond-identity").within("operator");
         let changes = Mutex::new(0);
         let events = stream::iter(events.into_iter().flatten());
-        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>, _: &Seen| *changes.lock() += 1).await;
+        follow(events, &secret, &sender, &|_: &ObjectRef<Secret>, _: &ObservedSecret| *changes.lock() += 1).await;
         let word = match seen.borrow().clone().unwrap() {
-            Seen::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
-            Seen::Absent => "absent".to_owned(),
-            Seen::Forbidden => "forbidden".to_owned(),
-            Seen::Unknown(_) => "unknown".to_owned(),
+            ObservedSecret::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
+            ObservedSecret::Absent => "absent".to_owned(),
+            ObservedSecret::Forbidden => "forbidden".to_owned(),
+            ObservedSecret::Unknown(_) => "unknown".to_owned(),
         };
         (word, changes.into_inner())
     }

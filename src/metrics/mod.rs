@@ -1,8 +1,8 @@
 //! Metrics. Those that every controller has use controller-runtime's names, so that existing dashboards work. The rest
 //! have the operator's prefix. No label contains an identity, a job or an address.
 
-mod at_work;
 mod computed;
+mod in_flight;
 mod requests;
 
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 
-use at_work::AtWork;
 use computed::Computed;
+use in_flight::InFlight;
 use requests::Requests;
 
 use crate::api::{EnrollmentRequest, ProviderConfigKey, Reason};
-use crate::beyond_identity::{Error, Operation, Unsent};
+use crate::beyond_identity::{Error, NotSent, Operation};
 use crate::reconcile::Ended;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -185,8 +185,8 @@ impl Metrics {
     }
 
     /// Counts a reconcile as active until the returned guard is dropped.
-    pub fn reconcile_started(&self, controller: &'static str) -> AtWork {
-        AtWork::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
+    pub fn reconcile_started(&self, controller: &'static str) -> InFlight {
+        InFlight::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
     }
 
     /// Counts a sent email.
@@ -226,8 +226,8 @@ impl Metrics {
     pub fn called(&self, operation: Operation, error: Option<&Error>, took: Duration) {
         let outcome = match error {
             None => "success",
-            Some(Error::Retry { cause: Unsent::NoConnection, .. }) => "no_connection",
-            Some(Error::Retry { cause: Unsent::TooManyCalls, .. }) => "too_many_requests",
+            Some(Error::Retry { cause: NotSent::NoConnection, .. }) => "no_connection",
+            Some(Error::Retry { cause: NotSent::TooManyCalls, .. }) => "too_many_requests",
             Some(Error::Refused { .. }) => "refused",
             Some(Error::NotFound { .. }) => "not_found",
             Some(Error::InDoubt { .. }) => "in_doubt",

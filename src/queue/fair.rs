@@ -74,7 +74,7 @@ struct Keys<K> {
 }
 
 /// The position of the next key.
-struct Spot {
+struct Position {
     lane: Lane,
     priority: Priority,
     namespace: String,
@@ -157,7 +157,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         if self.running >= self.bounds.total {
             return None;
         }
-        let Spot { lane, priority, namespace, arrival } = self.next_spot()?;
+        let Position { lane, priority, namespace, arrival } = self.next_spot()?;
         self.picks += 1;
         let keys = self.lanes.get_mut(&lane)?;
         let key = keys.take(priority, &namespace, arrival)?;
@@ -215,7 +215,7 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         self.delayed.first_key_value().map(|((at, _), _)| *at)
     }
 
-    fn next_spot(&self) -> Option<Spot> {
+    fn next_spot(&self) -> Option<Position> {
         let free = || self.lanes.iter().filter(|(_, keys)| keys.running < self.bounds.per_provider_config);
         if (self.picks + 1).is_multiple_of(LONGEST_WAIT_EVERY) {
             let spots = free().flat_map(|(lane, keys)| {
@@ -223,14 +223,14 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
                 Priority::ALL.into_iter().filter_map(each)
             });
             let (lane, priority, (namespace, arrival)) = spots.min_by_key(|(_, _, (_, arrival))| *arrival)?;
-            return Some(Spot { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival });
+            return Some(Position { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival });
         }
         Priority::ALL.into_iter().find_map(|priority| {
             // The arrival decides between lanes that were never served.
             let waits = free().filter_map(|(lane, keys)| Some((lane, keys, keys.waits_longest(priority)?.1)));
             let (lane, keys, _) = waits.min_by_key(|(_, keys, arrival)| (keys.served, *arrival))?;
             let (priority, (namespace, arrival)) = keys.next(priority)?;
-            Some(Spot { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival })
+            Some(Position { lane: lane.clone(), priority, namespace: namespace.to_owned(), arrival })
         })
     }
 

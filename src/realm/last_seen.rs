@@ -40,7 +40,7 @@ impl LastSeen {
 
     /// Records that deleted credentials of this provider config are used. Returns true the first time, when this is to
     /// be reported.
-    pub(super) fn tells_of_use(&self, provider: &ProviderConfigKey) -> bool {
+    pub(super) fn is_first_use(&self, provider: &ProviderConfigKey) -> bool {
         let mut all = self.0.lock();
         all.get_mut(provider).is_some_and(|(_, told)| !std::mem::replace(told, true))
     }
@@ -90,9 +90,9 @@ mod tests {
         let last = seen.get(&key).unwrap();
         assert_eq!(last.provider, provider(key.clone()));
         assert!(!format!("{last:?}").contains("new"), "and is not shown");
-        assert_eq!([seen.tells_of_use(&key), seen.tells_of_use(&key)], [true, false]);
+        assert_eq!([seen.is_first_use(&key), seen.is_first_use(&key)], [true, false]);
         seen.keep(credentials(provider(key.clone()), "new"));
-        assert!(seen.tells_of_use(&key), "gone once more");
+        assert!(seen.is_first_use(&key), "gone once more");
         let changed = |change: fn(&mut ProviderConfig)| {
             let mut provider = provider(key.clone());
             change(&mut provider);
@@ -121,7 +121,7 @@ mod tests {
         seen.keep(credentials(provider(b.clone()), "of-b"));
         for provider in [&a, &b] {
             assert_eq!(seen.get(provider).unwrap().provider.key, *provider);
-            assert_eq!([seen.tells_of_use(provider), seen.tells_of_use(provider)], [true, false], "{provider}");
+            assert_eq!([seen.is_first_use(provider), seen.is_first_use(provider)], [true, false], "{provider}");
         }
         seen.forget(&a);
         assert!(seen.get(&a).is_none() && seen.get(&b).is_some());

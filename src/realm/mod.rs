@@ -52,7 +52,7 @@ impl Realms for KubeRealms {
             Ok(credentials) => (credentials, None),
             Err(Missing { why, last }) => match last.filter(|_| is_removing) {
                 Some(last) => {
-                    self.providers.tell_of_use(&key, &why);
+                    self.providers.log_use_of_last_token(&key, &why);
                     (last, Some(why))
                 }
                 None => return Err(why),
@@ -60,11 +60,11 @@ impl Realms for KubeRealms {
         };
         let endpoint = endpoint(&provider, self.allow_loopback)?;
         let tenant_id = &provider.tenant_id;
-        let admission = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.wake.clone());
-        let admission = admission.map_err(Failure::not_its_turn)?;
+        let permit = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.wake.clone());
+        let permit = permit.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);
-        let remote = remote.behind(Arc::new(Metered { gate: admission, metrics: self.metrics.clone() }));
+        let remote = remote.behind(Arc::new(Metered { gate: permit, metrics: self.metrics.clone() }));
         Ok(Resolved {
             remote,
             not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),

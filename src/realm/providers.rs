@@ -15,7 +15,7 @@ use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, R
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
-use crate::kubernetes::secrets::{Secrets, Seen};
+use crate::kubernetes::secrets::{ObservedSecret, Secrets};
 use crate::kubernetes::watch::{synced, watch};
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
@@ -143,8 +143,8 @@ impl Providers {
     }
 
     /// Logs, once, that deleted credentials are used. `why` says what is missing.
-    pub(super) fn tell_of_use(&self, provider: &ProviderConfigKey, why: &Failure) {
-        if self.last_seen.tells_of_use(provider) {
+    pub(super) fn log_use_of_last_token(&self, provider: &ProviderConfigKey, why: &Failure) {
+        if self.last_seen.is_first_use(provider) {
             tracing::warn!(
                 kind = provider.kind.as_str(),
                 namespace = provider.namespace,
@@ -200,7 +200,7 @@ fn not_decodable(provider: &ProviderConfigKey, what: &str) -> Failure {
 }
 
 /// Stores the token of `provider`, if the observed Secret contains it.
-fn keep(last_seen: &LastSeen, provider: ProviderConfig, seen: Seen) {
+fn keep(last_seen: &LastSeen, provider: ProviderConfig, seen: ObservedSecret) {
     if let Ok(token) = secret::token(seen, &provider) {
         last_seen.keep(Credentials { provider, token });
     }

@@ -3,26 +3,26 @@
 use super::provider_config::ProviderConfig;
 use crate::api::Reason;
 use crate::beyond_identity::ApiToken;
-use crate::kubernetes::secrets::Seen;
+use crate::kubernetes::secrets::ObservedSecret;
 use crate::reconcile::Failure;
 
 /// Whether the Secret or its `key` is deleted, according to `seen`.
-pub(super) fn is_gone(seen: &Seen, key: &str) -> bool {
+pub(super) fn is_gone(seen: &ObservedSecret, key: &str) -> bool {
     match seen {
-        Seen::Present(data) => !data.contains_key(key),
-        Seen::Absent => true,
-        Seen::Forbidden | Seen::Unknown(_) => false,
+        ObservedSecret::Present(data) => !data.contains_key(key),
+        ObservedSecret::Absent => true,
+        ObservedSecret::Forbidden | ObservedSecret::Unknown(_) => false,
     }
 }
 
 /// Returns the token of `provider` from the observed Secret.
-pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, Failure> {
+pub(super) fn token(seen: ObservedSecret, provider: &ProviderConfig) -> Result<ApiToken, Failure> {
     let ProviderConfig { key: provider, secret, secret_key: key, .. } = provider;
     let (namespace, name) = (secret.namespace.as_deref().unwrap_or_default(), &secret.name);
     let named = format!("spec.credentials.apiToken.secretRef of {provider}");
     let data = match seen {
-        Seen::Present(data) => data,
-        Seen::Absent => {
+        ObservedSecret::Present(data) => data,
+        ObservedSecret::Absent => {
             return Err(Failure::blocked(
                 Reason::SecretNotFound,
                 format!(
@@ -31,7 +31,7 @@ pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, F
                 ),
             ));
         }
-        Seen::Forbidden => {
+        ObservedSecret::Forbidden => {
             return Err(Failure::blocked(
                 Reason::Forbidden,
                 format!(
@@ -40,7 +40,7 @@ pub(super) fn token(seen: Seen, provider: &ProviderConfig) -> Result<ApiToken, F
                 ),
             ));
         }
-        Seen::Unknown(what) => {
+        ObservedSecret::Unknown(what) => {
             return Err(Failure::transient(
                 Reason::KubernetesUnavailable,
                 format!("Secret {name} in namespace {namespace} cannot be read: {what}"),

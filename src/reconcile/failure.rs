@@ -64,7 +64,7 @@ impl Failure {
     pub fn phase(&self) -> Phase {
         let why = self.why.clone();
         match self.kind {
-            FailureKind::RateLimited | FailureKind::Transient => Phase::AtWork(why),
+            FailureKind::RateLimited | FailureKind::Transient => Phase::Progressing(why),
             FailureKind::Blocked => Phase::Blocked(why),
             FailureKind::Refused | FailureKind::Mismatch => Phase::Refused(why),
         }

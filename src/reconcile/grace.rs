@@ -17,7 +17,7 @@ pub fn failing_since(phase: &Phase, before: Option<&str>, now: Timestamp) -> Opt
             Some(known.map_or_else(|| now.to_string(), str::to_owned))
         }
         // An outage in between resolves nothing.
-        Phase::AtWork(_) | Phase::InDoubt(_) | Phase::Deleting { blocked: false, .. } => before.map(str::to_owned),
+        Phase::Progressing(_) | Phase::InDoubt(_) | Phase::Deleting { blocked: false, .. } => before.map(str::to_owned),
         Phase::Refused(_)
         | Phase::Available(_)
         | Phase::Outstanding(_)
@@ -25,7 +25,7 @@ pub fn failing_since(phase: &Phase, before: Option<&str>, now: Timestamp) -> Opt
         | Phase::Expired(_)
         | Phase::Revoked { .. }
         | Phase::FailedToSend(_)
-        | Phase::JobGone(_) => None,
+        | Phase::JobNotFound(_) => None,
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn the_time_is_kept_while_something_is_blocked_and_through_an_outage_and_cleared_when_it_is_mended() {
         let blocked = Phase::Blocked(why(Reason::SecretNotFound, "x"));
-        let outage = Phase::AtWork(why(Reason::ServiceUnavailable, "x"));
+        let outage = Phase::Progressing(why(Reason::ServiceUnavailable, "x"));
         let since = failing_since(&blocked, None, at(100));
         assert_eq!(since.as_deref(), Some("1970-01-01T00:01:40Z"));
         assert_eq!(failing_since(&blocked, since.as_deref(), at(200)), since);

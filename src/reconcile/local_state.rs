@@ -34,7 +34,7 @@ pub struct LocalState<K: Kind> {
     /// The operator's writes that were refused or not stored completely.
     refused_writes: Option<RefusedWrites>,
     /// The last value of the annotation that requested a reconcile.
-    heeded: Option<String>,
+    last_request: Option<String>,
     /// The leftover that the last event reported, for an object whose finalizer is about to be removed.
     pub reported: Option<Leftover>,
     /// The last refusal by the service that may still have had an effect.
@@ -88,7 +88,7 @@ impl<K: Kind> Default for LocalState<K> {
             doubt: None,
             in_status: None,
             refused_writes: None,
-            heeded: None,
+            last_request: None,
             reported: None,
             refusal: None,
         }
@@ -125,10 +125,10 @@ impl<K: Kind> LocalState<K> {
     /// Applies the reconcile request with this annotation value: clears the state that would delay a reconcile. Each
     /// value counts once: where the status cannot be written, the same value is still present at every reconcile.
     pub fn poll_now(&mut self, asked: &str) {
-        if self.heeded.as_deref() == Some(asked) {
+        if self.last_request.as_deref() == Some(asked) {
             return;
         }
-        self.heeded = Some(asked.to_owned());
+        self.last_request = Some(asked.to_owned());
         self.poll = None;
         self.refused_writes = None;
         K::retry_now(&mut self.own);
@@ -284,7 +284,7 @@ mod tests {
         assert!(local_state.own.revocations.refused_within(Duration::MAX, start).is_empty());
         local_state.write_refused("a policy", false, start);
         local_state.poll_now("at noon");
-        assert!(local_state.refused_for(start).is_some(), "it was heeded, though that could not be written down");
+        assert!(local_state.refused_for(start).is_some(), "it was last_request, though that could not be written down");
         local_state.poll_now("at one");
         assert!(local_state.refused_for(start).is_none());
         assert_eq!(local_state.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));

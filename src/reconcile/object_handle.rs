@@ -3,7 +3,7 @@
 //! It starts with the object from the watch cache, and every read or write replaces it with what the API server
 //! returned. Status writes carry the resourceVersion, so they never overwrite another writer. The handle also sets
 //! conditions, emits events, writes write-ahead records and removes the finalizer. A status that the API server stores
-//! only in part is an error, and [`ObjectHandle::record_saying`] reverts it.
+//! only in part is an error, and [`ObjectHandle::update_status`] reverts it.
 
 mod conditions;
 mod finalize;
@@ -22,7 +22,7 @@ use super::end::{End, Requeue};
 use super::ports::{Environment, EventToEmit, Objects, WriteError};
 use super::write_ahead::{Ticket, WritesAhead};
 use super::{annotations, grace};
-use crate::api::conditions::{READY, Say, conditions as conditions_of, going_on, is_stalled};
+use crate::api::conditions::{ConditionInput, READY, conditions as conditions_of, going_on, is_stalled};
 use crate::api::phase::Why;
 use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
@@ -43,7 +43,7 @@ pub struct ObjectHandle<'a, K, O> {
     /// Whether the object was read from the API server in this reconcile, not from the watch cache.
     fresh: bool,
     /// Whether the object is deleted or its finalizer is removed, so no work is left.
-    gone: bool,
+    deleted: bool,
 }
 
 /// Why a reconcile cannot continue.
@@ -56,7 +56,7 @@ pub enum Interrupted {
     /// The API server accepted a status but did not store all of it. The message names the fields and the remedy.
     NotStored(String),
     /// The API server refused the conditions at the end of a reconcile, which repeats as `until` requires.
-    Unsaid {
+    ConditionsRefused {
         /// The reason.
         why: String,
         /// When to reconcile again.
@@ -73,7 +73,7 @@ where
 {
     /// A handle of an object from the watch cache.
     pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
-        Self { objects, environment, object, grace, revoke_refused: None, fresh: false, gone: false }
+        Self { objects, environment, object, grace, revoke_refused: None, fresh: false, deleted: false }
     }
 
     /// Sets or clears the reason of the condition `RevokeRefused` for later writes.
@@ -92,8 +92,8 @@ where
     }
 
     /// Whether the object is deleted or its finalizer is removed, so no work is left.
-    pub fn is_gone(&self) -> bool {
-        self.gone
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     /// Whether the object has the operator's finalizer.
@@ -122,7 +122,7 @@ where
                 Ok(())
             }
             Ok(_) => {
-                self.gone = true;
+                self.deleted = true;
                 Ok(())
             }
             Err(why) => Err(Interrupted::Failed(why)),
@@ -138,7 +138,7 @@ where
                 let is_there = || {
                     Interrupted::Failed("the API server returned 404 for a write to an object that exists".to_owned())
                 };
-                if self.gone { Ok(()) } else { Err(is_there()) }
+                if self.deleted { Ok(()) } else { Err(is_there()) }
             }
             WriteError::Conflict => Err(Interrupted::Conflict),
             WriteError::Refused(why) => Err(Interrupted::Refused(why)),
@@ -159,7 +159,7 @@ where
     /// object and applies `change` again, until `change` returns `false` because it no longer applies. A change without
     /// an effect is not written, and a change that is not stored completely is reverted. Returns whether the change
     /// applied; it never applies to a deleted object.
-    async fn record(&mut self, change: impl Fn(&mut K) -> bool) -> Result<bool, Interrupted> {
+    async fn write_change(&mut self, change: impl Fn(&mut K) -> bool) -> Result<bool, Interrupted> {
         let mut tries = WRITES;
         loop {
             let mut changed = self.object.clone();
@@ -173,12 +173,12 @@ where
                     let missing = changed.not_stored_in(&stored);
                     let before = std::mem::replace(&mut self.object, stored);
                     self.fresh = true;
-                    return if missing.is_empty() { Ok(true) } else { Err(self.take_back(&before, &missing).await) };
+                    return if missing.is_empty() { Ok(true) } else { Err(self.revert(&before, &missing).await) };
                 }
                 Err(WriteError::Conflict | WriteError::NoAnswer(_)) if tries > 0 => self.refresh().await?,
                 Err(error) => self.not_written(error).await?,
             }
-            if self.gone {
+            if self.deleted {
                 return Ok(false);
             }
         }
@@ -186,7 +186,7 @@ where
 
     /// Reverts a status that was stored without the `missing` fields, to the status `before`. Half a conclusion could
     /// have lost the write-ahead record without storing the outcome of its call, and the call would be made again.
-    async fn take_back(&mut self, before: &K, missing: &[String]) -> Interrupted {
+    async fn revert(&mut self, before: &K, missing: &[String]) -> Interrupted {
         let half = self.object.clone();
         for _ in 0..WRITES {
             let mut object = self.object.clone();
@@ -202,7 +202,7 @@ where
             tracing::warn!(%kind, namespace, name, %error, "Reverting a partially stored status failed");
             let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_))
                 && self.refresh().await.is_ok()
-                && !self.gone;
+                && !self.deleted;
             // A writer that changed something else, such as an annotation, has not reverted the half.
             if !again || !half.not_stored_in(&self.object).is_empty() {
                 break;
@@ -216,28 +216,28 @@ where
     /// planned for an older version are not set on a newer one: after a conflict the object is read again. `false` then
     /// means that the reconcile must continue.
     pub async fn conclude(&mut self, end: &End) -> Result<bool, Interrupted> {
-        let mut looked_at = self.object.clone();
+        let mut updated = self.object.clone();
         let phase = end.phase.as_ref();
         match phase {
-            Some(phase) => self.voice().say(&mut looked_at, phase),
+            Some(phase) => self.condition_writer().set(&mut updated, phase),
             None => {
-                let conditions = going_on(looked_at.conditions());
-                let generation = generation_of(&looked_at);
-                looked_at.set_conditions(conditions, Some(generation));
+                let conditions = going_on(updated.conditions());
+                let generation = generation_of(&updated);
+                updated.set_conditions(conditions, Some(generation));
             }
         }
         if end.handles_requested_reconcile()
-            && let Some(asked) = annotations::reconcile_requested(&looked_at)
+            && let Some(asked) = annotations::reconcile_requested(&updated)
         {
-            looked_at.set_last_handled_reconcile_at(asked);
+            updated.set_last_handled_reconcile_at(asked);
         }
-        if looked_at.same_status(&self.object) {
+        if updated.same_status(&self.object) {
             return Ok(true);
         }
-        let before = spoken(&self.object);
-        match self.objects.write_status(&looked_at).await {
+        let before = visible_state(&self.object);
+        match self.objects.write_status(&updated).await {
             Ok(stored) => {
-                let missing = looked_at.not_stored_in(&stored);
+                let missing = updated.not_stored_in(&stored);
                 self.hold(stored);
                 if !missing.is_empty() {
                     return Err(not_stored::<K>(&missing));
@@ -247,16 +247,16 @@ where
                 self.refresh().await?;
                 return Ok(false);
             }
-            Err(WriteError::Refused(why)) => return Err(Interrupted::Unsaid { why, requeue: end.requeue }),
+            Err(WriteError::Refused(why)) => return Err(Interrupted::ConditionsRefused { why, requeue: end.requeue }),
             Err(error) => {
                 self.not_written(error).await?;
                 return Ok(true);
             }
         }
         if let Some(phase) = phase
-            && spoken(&self.object) != before
+            && visible_state(&self.object) != before
         {
-            self.tell_phase(phase);
+            self.emit_phase_event(phase);
         }
         Ok(true)
     }
@@ -264,27 +264,27 @@ where
     /// Writes `change`, and the conditions of the phase that `phase` finds in the changed object, in one write. `None`
     /// sets no conditions, so that an object without conditions does not appear reconciled. New conditions also emit an
     /// event. Returns whether the change applied.
-    pub async fn record_saying(
+    pub async fn update_status(
         &mut self,
         phase: impl Fn(&K) -> Option<Phase>,
         change: impl Fn(&mut K) -> bool,
     ) -> Result<bool, Interrupted> {
-        let voice = self.voice();
-        let before = spoken(&self.object);
+        let writer = self.condition_writer();
+        let before = visible_state(&self.object);
         let applied = self
-            .record(|object| {
+            .write_change(|object| {
                 let applies = change(object);
                 // The outcome of a call is recorded on a paused object, but its conditions do not change.
                 if let Some(phase) = phase(object).filter(|_| applies && !annotations::is_paused(object)) {
-                    voice.say(object, &phase);
+                    writer.set(object, &phase);
                 }
                 applies
             })
             .await?;
-        if let Some(phase) = phase(&self.object).filter(|_| !self.gone)
-            && spoken(&self.object) != before
+        if let Some(phase) = phase(&self.object).filter(|_| !self.deleted)
+            && visible_state(&self.object) != before
         {
-            self.tell_phase(&phase);
+            self.emit_phase_event(&phase);
         }
         Ok(applied)
     }
@@ -295,13 +295,13 @@ where
         move |object| phase.clone().filter(|_| generation_of(object) == generation)
     }
 
-    fn tell_phase(&self, phase: &Phase) {
+    fn emit_phase_event(&self, phase: &Phase) {
         let type_ = if phase.is_warning() { EventType::Warning } else { EventType::Normal };
         self.publish(type_, phase.why());
     }
 
     /// Writes a log line and emits an event.
-    pub fn tell(&self, type_: EventType, why: &Why) {
+    pub fn emit_event(&self, type_: EventType, why: &Why) {
         debug_assert!(why.reason.shows(Shown::Event), "the registry of reasons knows no event {}", why.reason);
         self.publish(type_, why);
     }
@@ -321,9 +321,9 @@ where
     }
 
     /// The inputs for setting conditions at this moment.
-    fn voice(&self) -> Voice {
+    fn condition_writer(&self) -> ConditionWriter {
         let (now, steady) = (self.environment.now(), self.environment.monotonic_time());
-        Voice { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now, steady }
+        ConditionWriter { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now, steady }
     }
 
     fn hold(&mut self, object: K) {
@@ -348,7 +348,7 @@ where
         let begun: Instant = self.environment.monotonic();
         let mut object = self.object.clone();
         K::set_record(object.status_mut().get_or_insert_default(), Some(record.clone()));
-        self.voice().say(&mut object, phase);
+        self.condition_writer().set(&mut object, phase);
         let stored = match self.objects.write_status(&object).await {
             Ok(stored) => stored,
             Err(error) => {
@@ -368,23 +368,23 @@ where
 }
 
 /// Sets conditions from a phase.
-struct Voice {
+struct ConditionWriter {
     grace: Duration,
     revoke_refused: Option<Why>,
     now: Timestamp,
     steady: Timestamp,
 }
 
-impl Voice {
+impl ConditionWriter {
     /// Sets conditions from `phase`, for the generation of the object.
-    fn say<K: kube::Resource + HasStatus>(&self, object: &mut K, phase: &Phase) {
+    fn set<K: kube::Resource + HasStatus>(&self, object: &mut K, phase: &Phase) {
         debug_assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
         let generation = generation_of(object);
         let since = grace::failing_since(phase, object.failing_since(), self.steady);
         let overdue = grace::is_over(since.as_deref(), self.grace, self.steady);
         object.set_failing_since(since);
-        let say = Say { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
-        object.set_conditions(conditions_of(say, generation, object.conditions(), self.now), Some(generation));
+        let input = ConditionInput { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
+        object.set_conditions(conditions_of(input, generation, object.conditions(), self.now), Some(generation));
     }
 }
 
@@ -404,7 +404,7 @@ fn generation_of(object: &impl kube::Resource) -> i64 {
 }
 
 /// The visible state of the object: status and reason of `Ready`, and whether it is stalled.
-fn spoken<K: HasStatus>(object: &K) -> Option<(String, String, bool)> {
+fn visible_state<K: HasStatus>(object: &K) -> Option<(String, String, bool)> {
     let ready = object.conditions().iter().find(|condition| condition.type_ == READY)?;
     Some((ready.status.clone(), ready.reason.clone(), is_stalled(object.conditions())))
 }

@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, FailureKind};
 use crate::api::{ProviderConfigRef, Reason};
-use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
+use crate::beyond_identity::{Doubt, Error, NotSent, Refusal};
 
 /// The outcome of an irreversible call.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,11 +49,11 @@ pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
     let of_the_token =
         |said| format!("{said}; the token is in the Secret that spec.credentials of {provider} refers to");
     let failure = match error {
-        Error::Retry { cause: Unsent::TooManyCalls, .. } => {
+        Error::Retry { cause: NotSent::TooManyCalls, .. } => {
             Failure::new(FailureKind::RateLimited, Reason::RateLimited, said)
         }
         _ if refusal(error).is_some() => Failure::refused(Reason::Refused, said),
-        Error::Retry { cause: Unsent::NoConnection, .. } | Error::InDoubt { .. } => {
+        Error::Retry { cause: NotSent::NoConnection, .. } | Error::InDoubt { .. } => {
             Failure::transient(Reason::ServiceUnavailable, said)
         }
         Error::Refused { cause: Refusal::Unauthorized, .. } => {
@@ -101,8 +101,8 @@ mod tests {
     fn only_what_surely_had_no_effect_counts_as_not_done() {
         let retry = |cause| Error::Retry { cause, after: None, message: "said".to_owned() };
         for error in [
-            retry(Unsent::NoConnection),
-            retry(Unsent::TooManyCalls),
+            retry(NotSent::NoConnection),
+            retry(NotSent::TooManyCalls),
             refused(Refusal::BadRequest),
             refused(Refusal::Unauthorized),
             refused(Refusal::Forbidden),
@@ -147,7 +147,7 @@ mod tests {
         assert!(matches!(phase(refused(Refusal::UnknownRealm)), Phase::Blocked(w) if w.reason == Reason::RealmNotFound
                 && w.message.contains("ClusterProviderConfig default")));
         for late in [in_doubt(Doubt::Server, Some(500)), in_doubt(Doubt::Status, Some(408))] {
-            assert!(matches!(phase(late), Phase::AtWork(_)), "never stalls");
+            assert!(matches!(phase(late), Phase::Progressing(_)), "never stalls");
         }
     }
 
@@ -157,7 +157,7 @@ mod tests {
         for status in [400, 401, 403, 404, 407, 409, 422] {
             let error = in_doubt(Doubt::Foreign, Some(status));
             let phase = failure(&error, &provider).phase();
-            assert!(matches!(phase, Phase::AtWork(w) if w.reason == Reason::ServiceUnavailable), "{status}");
+            assert!(matches!(phase, Phase::Progressing(w) if w.reason == Reason::ServiceUnavailable), "{status}");
             let found = found::<()>(Err(error), &provider);
             assert!(found.is_err(), "{status}: it does not say that there is none");
         }

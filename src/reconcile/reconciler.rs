@@ -106,7 +106,7 @@ where
     reconcile.report_unwritable(&ended).await;
     K::finish(&mut reconcile);
     let Reconcile { handle, mut local_state, .. } = reconcile;
-    if handle.is_gone() {
+    if handle.is_deleted() {
         context.local_states.remove(&uid);
         return ReconcileResult { ended: Ended::Done, requeue_after: None };
     }
@@ -147,7 +147,7 @@ where
             if let Some(requeue) = self.execute(step).await? {
                 return Ok(requeue);
             }
-            if self.handle.is_gone() {
+            if self.handle.is_deleted() {
                 return Ok(Requeue::OnChange);
             }
             self.observe();
@@ -156,7 +156,7 @@ where
                     operator's log";
         let (kind, namespace, name) = (K::kind(&()), self.handle.object().namespace(), self.handle.object().name_any());
         tracing::error!(%kind, namespace, name, "Reconcile did not converge (operator bug)");
-        self.handle.say_bug(what).await?;
+        self.handle.set_internal_error(what).await?;
         Ok(Requeue::After(RETRY_AFTER_BUG))
     }
 
@@ -189,22 +189,22 @@ where
             }
             Step::Withdraw { record_id, phase } => {
                 let phase = self.handle.planned(phase);
-                self.handle.record_saying(phase, |object| object.withdraw(&record_id)).await?;
+                self.handle.update_status(phase, |object| object.withdraw(&record_id)).await?;
                 K::withdrawn(self);
             }
             Step::Record(change) => {
                 let (options, now) = (&self.context.options, self.context.environment.now());
                 let phase = |object: &K| judge(object, options, now, |input| K::phase_after(input, &change));
-                let applied = self.handle.record_saying(phase, |object| object.apply(&change)).await?;
+                let applied = self.handle.update_status(phase, |object| object.apply(&change)).await?;
                 self.local_state.write_stored();
                 self.sent = self.sent.take().filter(|sent| !is_concluded_by(sent, &change));
-                if !self.handle.is_gone() {
+                if !self.handle.is_deleted() {
                     K::recorded(self, &change, applied);
                 }
             }
             Step::Act(action) => K::act(self, action).await,
             Step::SetPaused => {
-                self.handle.say_paused().await?;
+                self.handle.set_paused().await?;
                 return Ok(Some(Requeue::OnChange));
             }
             Step::End(end) => {
@@ -213,7 +213,7 @@ where
                         // The condition is set, and the next reconcile retries.
                         self.local_state.refusal = None;
                     }
-                    if !self.handle.is_gone() {
+                    if !self.handle.is_deleted() {
                         K::concluded(self, end.phase.as_ref());
                     }
                     return Ok(Some(end.requeue));
@@ -374,10 +374,13 @@ where
     /// Reports and remembers a failed write of the operator. Such a failure is never silent, and a deletion continues
     /// despite it.
     async fn report_unwritable(&mut self, ended: &Result<Requeue, Interrupted>) {
-        if let Err(Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::Unsaid { why, .. }) = ended {
+        if let Err(
+            Interrupted::Refused(why) | Interrupted::NotStored(why) | Interrupted::ConditionsRefused { why, .. },
+        ) = ended
+        {
             let not_stored = matches!(ended, Err(Interrupted::NotStored(_)));
             let is_news = self.local_state.write_refused(why, not_stored, self.context.environment.monotonic());
-            self.handle.say_unwritable(why, is_news).await;
+            self.handle.report_failed_write(why, is_news).await;
         }
     }
 }

@@ -48,7 +48,7 @@ impl ReconcileResult {
                 let requeue_after = requeue_delay(Requeue::After(doubled.min(LONGEST_CONFLICT)), 0, chance);
                 return Self { ended: Ended::Conflict, requeue_after };
             }
-            Err(Interrupted::Unsaid { requeue, .. }) => requeue.or_sooner(Requeue::After(RETRY_CONDITIONS)),
+            Err(Interrupted::ConditionsRefused { requeue, .. }) => requeue.or_sooner(Requeue::After(RETRY_CONDITIONS)),
             Err(Interrupted::Refused(_) | Interrupted::NotStored(_)) => Requeue::Backoff(None),
             Err(Interrupted::Failed(why)) => {
                 tracing::warn!(kind = %K::kind(&()), namespace, name, error = %why, "Reconcile failed; retrying");

@@ -141,7 +141,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// Waits during shutdown; the next process continues.
     pub fn shutting_down(&self, reason: Reason) -> Step<K> {
-        let phase = Phase::AtWork(why(reason, "The operator is shutting down; the next process continues"));
+        let phase = Phase::Progressing(why(reason, "The operator is shutting down; the next process continues"));
         Step::End(End::with_phase(phase, Requeue::Backoff(None)))
     }
 

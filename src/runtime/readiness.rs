@@ -25,11 +25,11 @@ pub struct Readiness {
 #[derive(Debug)]
 struct Part {
     ready: bool,
-    trouble: Option<Trouble>,
+    problem: Option<Problem>,
 }
 
 #[derive(Clone, Debug)]
-struct Trouble {
+struct Problem {
     what: String,
     /// Details that may differ each time, and are not logged again.
     detail: String,
@@ -39,13 +39,13 @@ struct Trouble {
 }
 
 impl Part {
-    fn trouble(&self, now: Instant) -> Option<&Trouble> {
-        let lasts = |trouble: &Trouble| if trouble.denied { DENIED } else { OVER };
-        self.trouble.as_ref().filter(|trouble| now.saturating_duration_since(trouble.said) < lasts(trouble))
+    fn trouble(&self, now: Instant) -> Option<&Problem> {
+        let lasts = |problem: &Problem| if problem.denied { DENIED } else { OVER };
+        self.problem.as_ref().filter(|problem| now.saturating_duration_since(problem.said) < lasts(problem))
     }
 
     fn is_ready(&self, now: Instant) -> bool {
-        self.ready && !self.trouble(now).is_some_and(|trouble| trouble.denied)
+        self.ready && !self.trouble(now).is_some_and(|problem| problem.denied)
     }
 }
 
@@ -58,7 +58,7 @@ impl Readiness {
     /// Adds a part. If not `ready`, it is unready until it reports otherwise.
     pub fn part(&self, ready: bool) -> Report {
         let mut parts = self.parts.lock();
-        parts.push(Part { ready, trouble: None });
+        parts.push(Part { ready, problem: None });
         Report { parts: self.parts.clone(), number: parts.len() - 1 }
     }
 
@@ -67,9 +67,9 @@ impl Readiness {
         let now = Instant::now();
         let parts = self.parts.lock();
         let waiting: Vec<&Part> = parts.iter().filter(|part| !part.is_ready(now)).collect();
-        let mut troubles: Vec<&Trouble> = waiting.iter().filter_map(|part| part.trouble(now)).collect();
-        troubles.sort_by_key(|trouble| &trouble.what);
-        troubles.dedup_by_key(|trouble| &trouble.what);
+        let mut troubles: Vec<&Problem> = waiting.iter().filter_map(|part| part.trouble(now)).collect();
+        troubles.sort_by_key(|problem| &problem.what);
+        troubles.dedup_by_key(|problem| &problem.what);
         match (waiting.is_empty(), troubles.is_empty()) {
             (true, _) => None,
             (false, true) => Some(self.first.to_string()),
@@ -90,28 +90,28 @@ impl Report {
     pub fn ready(&self) {
         let mut parts = self.parts.lock();
         if let Some(part) = parts.get_mut(self.number) {
-            *part = Part { ready: true, trouble: None };
+            *part = Part { ready: true, problem: None };
         }
     }
 
     /// Reports a failure that is retried. A part that is ready stays ready.
     pub fn trouble(&self, what: String, detail: String) {
-        self.say(Trouble { what, detail, denied: false, said: Instant::now() });
+        self.say(Problem { what, detail, denied: false, said: Instant::now() });
     }
 
     /// Reports a failure that a person has to fix. The part is not ready while this is reported.
     pub fn denied(&self, what: String) {
-        self.say(Trouble { what, detail: String::new(), denied: true, said: Instant::now() });
+        self.say(Problem { what, detail: String::new(), denied: true, said: Instant::now() });
     }
 
     /// Logs the failure, unless this part or another one has already reported it.
-    fn say(&self, trouble: Trouble) {
+    fn say(&self, problem: Problem) {
         let now = Instant::now();
         let mut parts = self.parts.lock();
-        let known = parts.iter().filter_map(|part| part.trouble(now)).any(|known| known.what == trouble.what);
-        let line = (!known).then(|| trouble.to_string());
+        let known = parts.iter().filter_map(|part| part.trouble(now)).any(|known| known.what == problem.what);
+        let line = (!known).then(|| problem.to_string());
         if let Some(part) = parts.get_mut(self.number) {
-            part.trouble = Some(trouble);
+            part.problem = Some(problem);
         }
         drop(parts);
         if let Some(line) = line {
@@ -120,7 +120,7 @@ impl Report {
     }
 }
 
-impl Display for Trouble {
+impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let Self { what, detail, denied: _, said: _ } = self;
         if detail.is_empty() { write!(f, "{what}") } else { write!(f, "{what}: {detail}") }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use beyond_identity_operator::api::Reason;
-use beyond_identity_operator::beyond_identity::{Doubt, Error, Refusal, Unsent};
+use beyond_identity_operator::beyond_identity::{Doubt, Error, NotSent, Refusal};
 use beyond_identity_operator::reconcile::{Failure, WriteError};
 
 /// How a call can fail.
@@ -37,9 +37,9 @@ impl From<InjectedFailure> for Error {
         let doubt = |cause, status| Self::InDoubt { cause, status, after: None, message: message.clone() };
         let refused = |cause| Self::Refused { cause, message: message.clone() };
         match failure {
-            InjectedFailure::NoConnection => Self::Retry { cause: Unsent::NoConnection, after: None, message },
+            InjectedFailure::NoConnection => Self::Retry { cause: NotSent::NoConnection, after: None, message },
             InjectedFailure::TooMany | InjectedFailure::HeldBack => {
-                Self::Retry { cause: Unsent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
+                Self::Retry { cause: NotSent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
             }
             InjectedFailure::Unauthorized => refused(Refusal::Unauthorized),
             InjectedFailure::Forbidden => refused(Refusal::Forbidden),

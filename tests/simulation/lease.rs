@@ -49,7 +49,7 @@ pub struct Candidate {
 }
 
 /// How the lease stands after a look at it.
-enum Round {
+enum RoundResult {
     /// It is this process's, until then.
     Ours(Instant),
     Left(Decision),
@@ -65,9 +65,9 @@ impl Candidate {
     pub async fn campaign(&mut self) -> Instant {
         loop {
             let pause = match self.round(|decision| !matches!(decision, Decision::Wait { .. })).await {
-                Round::Ours(until) => return until,
-                Round::Left(Decision::Wait { left, .. }) => left.min(RETRY),
-                Round::Left(_) | Round::NoAnswer => RETRY,
+                RoundResult::Ours(until) => return until,
+                RoundResult::Left(Decision::Wait { left, .. }) => left.min(RETRY),
+                RoundResult::Left(_) | RoundResult::NoAnswer => RETRY,
             };
             sleep(pause).await;
         }
@@ -82,10 +82,10 @@ impl Candidate {
             let round = timeout_at(until, self.round(|decision| *decision == Decision::Renew)).await;
             process.awake().await;
             match round {
-                Ok(Round::Ours(renewed)) if Instant::now() < until => until = renewed,
-                Ok(Round::Left(_)) => break,
-                Ok(Round::Ours(_) | Round::NoAnswer) | Err(_) if Instant::now() >= until => break,
-                Ok(Round::Ours(_) | Round::NoAnswer) | Err(_) => {}
+                Ok(RoundResult::Ours(renewed)) if Instant::now() < until => until = renewed,
+                Ok(RoundResult::Left(_)) => break,
+                Ok(RoundResult::Ours(_) | RoundResult::NoAnswer) | Err(_) if Instant::now() >= until => break,
+                Ok(RoundResult::Ours(_) | RoundResult::NoAnswer) | Err(_) => {}
             }
         }
         let heard = self.world.lock().chance.within(HEARD);
@@ -95,9 +95,9 @@ impl Candidate {
     }
 
     /// Looks at the lease once, and makes it this process's where that is `wanted`.
-    async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Round {
+    async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> RoundResult {
         let Some((record, version)) = self.call(|lease| (lease.record.clone(), lease.version)).await else {
-            return Round::NoAnswer;
+            return RoundResult::NoAnswer;
         };
         let now = Instant::now();
         let observed_at = match &self.observed {
@@ -108,7 +108,7 @@ impl Candidate {
         let ours = held(record.as_ref(), &self.name, self.world.wall());
         self.observed = Some((record, observed_at));
         if !wanted(&decision) {
-            return Round::Left(decision);
+            return RoundResult::Left(decision);
         }
         let write = |lease: &mut Lease| {
             let same = lease.version == version;
@@ -118,8 +118,8 @@ impl Candidate {
             same
         };
         match self.call(write).await {
-            Some(true) => Round::Ours(now + RENEW_DEADLINE),
-            Some(false) | None => Round::NoAnswer,
+            Some(true) => RoundResult::Ours(now + RENEW_DEADLINE),
+            Some(false) | None => RoundResult::NoAnswer,
         }
     }
 

@@ -48,9 +48,9 @@ fn prepare_all(state: &mut State, rivals: bool, now: Instant, wall: Timestamp) -
     if state.chance.happens(0.2) {
         state.plans.acts.push(Act::DeleteSecret);
     }
-    for trouble in [Act::LeadElsewhere, Act::Misdirect, Act::InstallOldSchema, Act::RefuseStatuses] {
+    for problem in [Act::LeadElsewhere, Act::Misdirect, Act::InstallOldSchema, Act::RefuseStatuses] {
         if state.chance.happens(0.07) {
-            state.plans.acts.push(trouble);
+            state.plans.acts.push(problem);
         }
     }
     let (mut there, mut later) = (Vec::new(), Vec::new());

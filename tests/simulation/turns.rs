@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
-use beyond_identity_operator::beyond_identity::{Error, Unsent};
+use beyond_identity_operator::beyond_identity::{Error, NotSent};
 use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, KindName, Realms, Resolved};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
@@ -101,7 +101,7 @@ impl Turn {
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
     {
         let answer = self.seat.call(port, limit, effect).await;
-        let held_back = matches!(answer, Err(Error::Retry { cause: Unsent::TooManyCalls, .. }));
+        let held_back = matches!(answer, Err(Error::Retry { cause: NotSent::TooManyCalls, .. }));
         self.wait_for_another(held_back);
         answer
     }

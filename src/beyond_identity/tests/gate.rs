@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, client, new_job};
-use crate::beyond_identity::{Error, Gate, Operation, Unsent};
+use crate::beyond_identity::{Error, Gate, NotSent, Operation};
 
 const PAUSE: Duration = Duration::from_secs(7);
 
@@ -42,7 +42,7 @@ async fn what_is_held_back_is_not_sent_and_may_be_made_again() {
     let server = Server::start([]).await;
     let client = client(server.address, TIMEOUT).behind(Turnstile::of(0));
     let error = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
-    let Error::Retry { cause: Unsent::TooManyCalls, after, message } = error else { panic!("{error:?}") };
+    let Error::Retry { cause: NotSent::TooManyCalls, after, message } = error else { panic!("{error:?}") };
     assert_eq!(after, Some(PAUSE));
     assert_eq!(
         message,
@@ -58,7 +58,7 @@ async fn each_page_of_a_list_passes_and_a_list_that_is_held_back_in_the_middle_i
     let server = Server::start([Reply::Keep(page)]).await;
     let turnstile = Turnstile::of(1);
     let error = client(server.address, TIMEOUT).behind(turnstile.clone()).list_jobs("jane").await.unwrap_err();
-    assert!(matches!(error, Error::Retry { cause: Unsent::TooManyCalls, .. }), "{error:?}");
+    assert!(matches!(error, Error::Retry { cause: NotSent::TooManyCalls, .. }), "{error:?}");
     assert_eq!(server.requests().len(), 1);
     assert_eq!(*turnstile.heard.lock(), [None]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, client};
-use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
+use crate::beyond_identity::{Doubt, Error, NotSent, Refusal};
 
 /// Revokes a job against one scripted reply. It must reach the server once, whatever comes back.
 async fn revoke(reply: Reply) -> Result<(), Error> {
@@ -58,7 +58,7 @@ async fn a_failure_has_the_class_of_its_status() {
         (401, refused(Refusal::Unauthorized)),
         (403, refused(Refusal::Forbidden)),
         (404, Error::NotFound { message: String::new() }),
-        (429, Error::Retry { cause: Unsent::TooManyCalls, after: None, message: String::new() }),
+        (429, Error::Retry { cause: NotSent::TooManyCalls, after: None, message: String::new() }),
     ] {
         let body = r#"{"code":"x","message":"no"}"#;
         let error = revoke(Reply::Send(answer(&format!("{status} No"), body))).await.unwrap_err();
@@ -101,5 +101,5 @@ async fn whatever_says_neither_yes_nor_no_is_in_doubt() {
 async fn no_connection_means_not_sent() {
     let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = client(address, TIMEOUT).revoke_job("jane", "job").await.unwrap_err();
-    assert!(matches!(error, Error::Retry { cause: Unsent::NoConnection, .. }), "{error:?}");
+    assert!(matches!(error, Error::Retry { cause: NotSent::NoConnection, .. }), "{error:?}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, TOKEN, client, new_job};
 use crate::beyond_identity::types::{AuthenticatorConfigPatch, DeliveryMethod, NewAuthenticatorConfig, NewJob};
-use crate::beyond_identity::{Doubt, Error, Refusal, Unsent};
+use crate::beyond_identity::{Doubt, Error, NotSent, Refusal};
 
 /// Makes a job against one scripted reply. A POST must reach the server once, whatever comes back.
 async fn create(reply: Reply) -> Result<String, Error> {
@@ -39,7 +39,7 @@ async fn a_success_is_read() {
 async fn no_connection_means_not_sent() {
     let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = client(address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
-    assert!(matches!(error, Error::Retry { cause: Unsent::NoConnection, after: None, .. }), "{error:?}");
+    assert!(matches!(error, Error::Retry { cause: NotSent::NoConnection, after: None, .. }), "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");
     assert_eq!(error.status(), None);
 }
@@ -158,7 +158,7 @@ async fn a_refusal_is_believed_in_the_form_of_the_api_alone() {
 async fn too_many_calls_are_too_many_whoever_says_so() {
     for body in [r#"{"code":"x","message":"no"}"#, "<html>", ""] {
         let error = create(Reply::Send(answer("429 Slow", body))).await.unwrap_err();
-        assert!(matches!(error, Error::Retry { cause: Unsent::TooManyCalls, after: None, .. }), "{error:?}");
+        assert!(matches!(error, Error::Retry { cause: NotSent::TooManyCalls, after: None, .. }), "{error:?}");
     }
 }
 

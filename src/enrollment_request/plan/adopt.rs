@@ -66,7 +66,10 @@ fn read(input: &Input<'_>, reference: &ProviderConfigRef, key: &EnrollmentKey, j
     }
     if input.observed.read.len() >= READS {
         let message = "Reading the identity's existing credential binding jobs to find one whose link is still valid";
-        return Step::End(End::with_phase(Phase::AtWork(why(Reason::Sending, message)), Requeue::After(NEXT_READS)));
+        return Step::End(End::with_phase(
+            Phase::Progressing(why(Reason::Sending, message)),
+            Requeue::After(NEXT_READS),
+        ));
     }
     let job =
         JobRef { identity_id: key.identity_id.clone(), job_id: job_id.to_owned(), endpoint: None, expired: false };

@@ -139,7 +139,7 @@ fn every_list_must_show_it(left: Duration) -> Step {
 
 /// Reports that a wait delays the deletion, and what is still pending.
 fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
-    if let Step::End(End { phase: Some(Phase::JobGone(_) | Phase::Revoked { .. }), .. }) = step {
+    if let Step::End(End { phase: Some(Phase::JobNotFound(_) | Phase::Revoked { .. }), .. }) = step {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();
         let left = format!(
             "The status does not name the realm of its jobs, so nothing was revoked, and the link of credential \

@@ -107,7 +107,7 @@ fn ready_config<'a>(input: &Input<'a>) -> Result<(&'a ProviderConfigRef, &'a Rea
         // The AuthenticatorConfig enqueues this request when it becomes Ready. The long wait covers a missed watch
         // event.
         Fact::Known(Some(_)) => Err(Step::End(End::with_phase(
-            Phase::AtWork(why(
+            Phase::Progressing(why(
                 Reason::AuthenticatorConfigNotReady,
                 format!("Waiting for AuthenticatorConfig {name} to become Ready"),
             )),

@@ -56,8 +56,8 @@ pub(super) fn rule(input: &Input<'_>) -> Result<Requeue, Step> {
     let (mut again, mut refused) = (Requeue::OnChange, false);
     for job in earlier(input.status) {
         match until_dead(input, job.clone()) {
-            Ok(UntilDead::Dead) => {}
-            Ok(UntilDead::Refused(_)) => refused = true,
+            Ok(RevokeOutcome::Ended) => {}
+            Ok(RevokeOutcome::Refused(_)) => refused = true,
             Err(Step::End(End { phase: Some(phase), .. })) if phase.needs_user_action() => {
                 // The other conditions of the request stay unchanged. A separate condition reports that an unwanted
                 // link is still active.
@@ -90,8 +90,8 @@ pub(super) fn every(
     let (mut ends, mut refused) = (Vec::new(), Vec::new());
     for job in jobs {
         match until_dead(input, job) {
-            Ok(UntilDead::Dead) => {}
-            Ok(UntilDead::Refused(said)) => refused.push(said),
+            Ok(RevokeOutcome::Ended) => {}
+            Ok(RevokeOutcome::Refused(said)) => refused.push(said),
             Err(Step::End(end)) => ends.push(end),
             Err(step) => return Err(step),
         }
@@ -100,22 +100,22 @@ pub(super) fn every(
 }
 
 /// The result for a job that needs no further step.
-enum UntilDead {
+enum RevokeOutcome {
     /// Its link no longer works, or belongs to another request.
-    Dead,
+    Ended,
     /// The job was recently found not to be revocable.
     Refused(String),
 }
 
 /// The next step until the link of `job` no longer works: revoke the job, and then read it.
-fn until_dead(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
+fn until_dead(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
     let observed = input.observed;
     if let Some(said) = observed.revoke_refused.get(&job.job_id) {
         // Revocation was tried. A link that has expired by the service's own clock no longer works.
-        return Ok(if job.expired { UntilDead::Dead } else { UntilDead::Refused(said.clone()) });
+        return Ok(if job.expired { RevokeOutcome::Ended } else { RevokeOutcome::Refused(said.clone()) });
     }
     if observed.shared.contains(&job.job_id) {
-        return Ok(UntilDead::Dead);
+        return Ok(RevokeOutcome::Ended);
     }
     if let Some(failure) = observed.job_failures.get(&job.job_id) {
         return Err(input.failed(failure));
@@ -139,7 +139,7 @@ fn until_dead(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
 }
 
 /// The result for a job that was read after its revocation.
-fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<UntilDead, Step> {
+fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<RevokeOutcome, Step> {
     let change = Change::Follow(Box::new(read.clone()));
     let is_out = is_outstanding(read.item.state.as_ref().map(JobState::as_str));
     if !goes_unwritten(input) && change.changes(input.status) {
@@ -149,7 +149,7 @@ fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<UntilDead, Step> {
         Err(being_revoked())
     } else {
         // The result can no longer be recorded.
-        Ok(UntilDead::Dead)
+        Ok(RevokeOutcome::Ended)
     }
 }
 
@@ -159,11 +159,11 @@ fn goes_unwritten(input: &Input<'_>) -> bool {
 }
 
 /// The result for a job that the service does not find by its id.
-fn gone(input: &Input<'_>, job: JobRef) -> Result<UntilDead, Step> {
+fn gone(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
     confirm_not_found(input, &job)?;
     let is_current = input.status.job_id.as_ref() == Some(&job.job_id);
     if is_current || goes_unwritten(input) {
-        return Ok(UntilDead::Dead);
+        return Ok(RevokeOutcome::Ended);
     }
     Err(Step::Record(Change::Forget { job_id: job.job_id }))
 }
@@ -190,7 +190,7 @@ fn confirm_not_found(input: &Input<'_>, job: &JobRef) -> Result<(), Step> {
 }
 
 fn being_revoked() -> Step {
-    let phase = Phase::AtWork(why(Reason::Revoking, "The link is being revoked"));
+    let phase = Phase::Progressing(why(Reason::Revoking, "The link is being revoked"));
     Step::End(End::with_phase(phase, Requeue::Backoff(None)))
 }
 

@@ -2,7 +2,7 @@
 //! the service asks for that, and grants turns fairly. A waiting object is enqueued when its turn comes; no task sleeps
 //! for it.
 
-mod pace;
+mod adaptive_rate;
 mod queue;
 mod turns;
 
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use turns::Turns;
 
-use crate::beyond_identity::{Error, Gate, Operation, Refusal, Unsent};
+use crate::beyond_identity::{Error, Gate, NotSent, Operation, Refusal};
 use crate::reconcile::ObjectKey;
 
 /// Enqueues an object with the controller of its kind.
@@ -42,12 +42,12 @@ struct Limiter {
 }
 
 /// The permit of an admitted reconcile. Its requests pass through this gate.
-pub struct Admission {
+pub struct Permit {
     limiter: Arc<Limiter>,
     waiter: ObjectKey,
     is_pending: bool,
     wake: Wake,
-    /// Whether the request that was charged with the admission is still unused.
+    /// Whether the request that was charged with the permit is still unused.
     prepaid: AtomicBool,
 }
 
@@ -61,7 +61,7 @@ impl Limiters {
         waiter: ObjectKey,
         is_pending: bool,
         wake: Wake,
-    ) -> Result<Admission, Duration> {
+    ) -> Result<Permit, Duration> {
         let limiter = self.of(endpoint, tenant_id);
         let admitted = {
             let mut turns = limiter.turns();
@@ -69,11 +69,11 @@ impl Limiters {
             limiter.changed(&turns);
             admitted
         };
-        admitted.map(|()| Admission { limiter, waiter, is_pending, wake, prepaid: AtomicBool::new(true) })
+        admitted.map(|()| Permit { limiter, waiter, is_pending, wake, prepaid: AtomicBool::new(true) })
     }
 
     /// Enqueues waiting objects as their turns come, forever.
-    pub async fn take_turns(&self) {
+    pub async fn grant_turns(&self) {
         loop {
             match self.pass(Instant::now()) {
                 None => self.changed.notified().await,
@@ -90,7 +90,7 @@ impl Limiters {
         let limiters: Vec<_> = self.limiters.lock().values().cloned().collect();
         let passed = limiters.iter().map(|limiter| limiter.turns().pass(now)).map(|next| {
             next.woken.iter().for_each(|(waiter, wake)| wake(waiter));
-            next.look_again
+            next.next_at
         });
         passed.flatten().min()
     }
@@ -116,13 +116,13 @@ impl Limiter {
 
     /// While objects wait, a change may make another turn the next one, or make it due.
     fn changed(&self, turns: &Turns<Wake>) {
-        if turns.somebody_waits() {
+        if turns.has_waiting() {
             self.changed.notify_one();
         }
     }
 }
 
-impl Gate for Admission {
+impl Gate for Permit {
     fn begin(&self) -> Result<(), Duration> {
         let mut turns = self.limiter.turns();
         let now = Instant::now();
@@ -142,7 +142,7 @@ impl Gate for Admission {
         let mut turns = self.limiter.turns();
         let now = Instant::now();
         match error {
-            Some(Error::Retry { cause: Unsent::TooManyCalls, after, .. }) => {
+            Some(Error::Retry { cause: NotSent::TooManyCalls, after, .. }) => {
                 let cut = turns.pace.too_many(begun, *after, now);
                 turns.wait(&self.waiter, self.is_pending, self.wake.clone());
                 self.limiter.changed(&turns);
@@ -157,7 +157,7 @@ impl Gate for Admission {
                     );
                 }
             }
-            Some(Error::Retry { cause: Unsent::NoConnection, .. } | Error::Refused { cause: Refusal::Local, .. }) => {}
+            Some(Error::Retry { cause: NotSent::NoConnection, .. } | Error::Refused { cause: Refusal::Local, .. }) => {}
             Some(Error::InDoubt { after, status, .. }) => {
                 if let Some(after) = after {
                     turns.pace.leave_alone(*after, now);
@@ -170,7 +170,7 @@ impl Gate for Admission {
     }
 }
 
-impl Drop for Admission {
+impl Drop for Permit {
     fn drop(&mut self) {
         if *self.prepaid.get_mut() {
             let mut turns = self.limiter.turns();
@@ -180,9 +180,9 @@ impl Drop for Admission {
     }
 }
 
-impl fmt::Debug for Admission {
+impl fmt::Debug for Permit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Admission").field("waiter", &self.waiter).finish_non_exhaustive()
+        f.debug_struct("Permit").field("waiter", &self.waiter).finish_non_exhaustive()
     }
 }
 

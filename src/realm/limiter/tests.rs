@@ -19,13 +19,13 @@ fn waking() -> (Woken, Wake) {
 
 fn too_many(after: Option<u64>) -> Error {
     let after = after.map(Duration::from_secs);
-    Error::Retry { cause: Unsent::TooManyCalls, after, message: "429".to_owned() }
+    Error::Retry { cause: NotSent::TooManyCalls, after, message: "429".to_owned() }
 }
 
 fn started() -> Arc<Limiters> {
     let limiters = Arc::new(Limiters::default());
     let waking = limiters.clone();
-    tokio::spawn(async move { waking.take_turns().await });
+    tokio::spawn(async move { waking.grant_turns().await });
     limiters
 }
 
@@ -50,22 +50,22 @@ async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothing_down() {
     let (limiters, (woken, wake)) = (started(), waking());
-    let admission = limiters.admit("https://a", "t", waiter("one"), true, wake.clone()).unwrap();
+    let permit = limiters.admit("https://a", "t", waiter("one"), true, wake.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
-    admission.end(CREATE_JOB, Instant::now(), Some(&error(None)));
-    admission.begin().unwrap();
-    admission.end(CREATE_JOB, Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
-    assert_eq!(admission.begin(), Err(Duration::from_secs(5)));
+    permit.end(CREATE_JOB, Instant::now(), Some(&error(None)));
+    permit.begin().unwrap();
+    permit.end(CREATE_JOB, Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
+    assert_eq!(permit.begin(), Err(Duration::from_secs(5)));
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(*woken.lock(), ["one"]);
-    (0..100).for_each(|_| admission.begin().unwrap());
+    (0..100).for_each(|_| permit.begin().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_makes_no_call_costs_no_turn() {
     let (limiters, (woken, wake)) = (started(), waking());
-    let admission = limiters.admit("https://a", "t", waiter("told"), true, wake.clone()).unwrap();
-    admission.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
+    let permit = limiters.admit("https://a", "t", waiter("told"), true, wake.clone()).unwrap();
+    permit.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
     let admit = |name| limiters.admit("https://a", "t", waiter(name), true, wake.clone());
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(*woken.lock(), ["told"]);

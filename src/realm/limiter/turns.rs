@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pace::Pace;
+use super::adaptive_rate::AdaptiveRate;
 use super::queue::Queue;
 use crate::reconcile::ObjectKey;
 
@@ -17,7 +17,7 @@ const WOKEN: usize = 32;
 /// The turns of one tenant. Each waiting object has a `W` to enqueue it with.
 #[derive(Debug)]
 pub(super) struct Turns<W> {
-    pub pace: Pace,
+    pub pace: AdaptiveRate,
     queue: Queue<W>,
     /// The enqueued objects, and until when their turns are reserved.
     woken: BTreeMap<ObjectKey, Instant>,
@@ -25,14 +25,14 @@ pub(super) struct Turns<W> {
 
 impl<W> Default for Turns<W> {
     fn default() -> Self {
-        Self { pace: Pace::default(), queue: Queue::default(), woken: BTreeMap::new() }
+        Self { pace: AdaptiveRate::default(), queue: Queue::default(), woken: BTreeMap::new() }
     }
 }
 
 /// The objects to enqueue, and when to check again.
 pub(super) struct Next<W> {
     pub woken: Vec<(ObjectKey, W)>,
-    pub look_again: Option<Instant>,
+    pub next_at: Option<Instant>,
 }
 
 impl<W> Turns<W> {
@@ -57,7 +57,7 @@ impl<W> Turns<W> {
     }
 
     /// Whether an object waits.
-    pub fn somebody_waits(&self) -> bool {
+    pub fn has_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
 
@@ -91,12 +91,12 @@ impl<W> Turns<W> {
             woken.push((waiter, with));
         }
         self.queue.tidy();
-        let look_again = match self.woken.values().min() {
+        let next_at = match self.woken.values().min() {
             _ if self.queue.is_empty() => None,
             Some(first) if self.woken.len() >= WOKEN => Some(*first),
             _ => Some(now + self.pace.wait(now)),
         };
-        Next { woken, look_again }
+        Next { woken, next_at }
     }
 
     /// Refunds turns that were not used in time, for example of an object that was deleted meanwhile.

@@ -14,7 +14,7 @@ where
     O: Objects<K>,
 {
     /// Sets the condition for a paused object, once. The other conditions and their observed generation stay.
-    pub async fn say_paused(&mut self) -> Result<(), Interrupted> {
+    pub async fn set_paused(&mut self) -> Result<(), Interrupted> {
         let why = why(
             Reason::Paused,
             format!(
@@ -30,7 +30,7 @@ where
             match self.objects.write_status(&paused).await {
                 Ok(written) => {
                     self.hold(written);
-                    self.tell(EventType::Normal, &why);
+                    self.emit_event(EventType::Normal, &why);
                 }
                 Err(error) => self.not_written(error).await?,
             }
@@ -40,7 +40,7 @@ where
 
     /// Reports a failed write and its reason by a condition. If the condition cannot be written either, it emits an
     /// event and a log line, but only if the reason `is_news`.
-    pub async fn say_unwritable(&mut self, what: &str, is_news: bool) {
+    pub async fn report_failed_write(&mut self, what: &str, is_news: bool) {
         let why = why(Reason::StatusNotStored, what);
         let phase = if self.object.meta().deletion_timestamp.is_some() {
             Phase::Deleting { why: why.clone(), blocked: true }
@@ -49,12 +49,12 @@ where
         };
         let said = self.conclude(&End::with_phase(phase, Requeue::OnChange)).await;
         if !matches!(said, Ok(true)) && is_news {
-            self.tell(EventType::Warning, &why);
+            self.emit_event(EventType::Warning, &why);
         }
     }
 
     /// Sets the condition for a reconcile that does not terminate, which is a bug in the operator.
-    pub async fn say_bug(&mut self, what: &str) -> Result<(), Interrupted> {
+    pub async fn set_internal_error(&mut self, what: &str) -> Result<(), Interrupted> {
         let phase = Phase::Refused(why(Reason::InternalError, what));
         self.conclude(&End::with_phase(phase, Requeue::OnChange)).await.map(|_| ())
     }

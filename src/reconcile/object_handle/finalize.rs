@@ -24,17 +24,21 @@ where
             && reported.as_ref() != Some(leftover)
         {
             self.make_sure_that_it_is_there().await?;
-            if self.gone {
+            if self.deleted {
                 return Ok(());
             }
             match leftover {
-                Leftover::Retained(what) => self.tell(EventType::Normal, &why(Reason::RemoteResourceRetained, what)),
-                Leftover::NotRemoved(what) => self.tell(EventType::Warning, &why(Reason::RemoteResourceRetained, what)),
+                Leftover::Retained(what) => {
+                    self.emit_event(EventType::Normal, &why(Reason::RemoteResourceRetained, what))
+                }
+                Leftover::NotRemoved(what) => {
+                    self.emit_event(EventType::Warning, &why(Reason::RemoteResourceRetained, what))
+                }
             }
             *reported = Some(leftover.clone());
         }
         self.set_finalizer(false).await?;
-        self.gone = true;
+        self.deleted = true;
         if leftover.is_none() {
             // No event: the object is deleted as requested.
             let done = why(Reason::Deleting, "Finalizer removed; nothing is left to revoke or delete");
@@ -51,6 +55,6 @@ where
         }
         let planned_for = self.object.resource_version();
         self.refresh().await?;
-        if self.gone || self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Conflict) }
+        if self.deleted || self.object.resource_version() == planned_for { Ok(()) } else { Err(Interrupted::Conflict) }
     }
 }

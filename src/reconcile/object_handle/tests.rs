@@ -85,14 +85,14 @@ async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_
         config.status.get_or_insert_default().id = Some("a".to_owned());
         true
     };
-    assert_eq!(handle.record_saying(|_| None, id).await, Ok(true));
+    assert_eq!(handle.update_status(|_| None, id).await, Ok(true));
     assert_eq!(seen(&handle), None, "a change alone says nothing of the object");
     handle.conclude(&End::keeping_conditions(Requeue::OnChange)).await.unwrap();
     assert_eq!(seen(&handle), Some(1));
     assert!(handle.object().conditions().is_empty());
     let available = Phase::Available(why(Reason::Available, "text"));
     handle.conclude(&End::with_phase(available, Requeue::OnChange)).await.unwrap();
-    assert_eq!(spoken(handle.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
+    assert_eq!(visible_state(handle.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
 }
 
 /// An API server that drops the id from each status, and somebody who annotates the object right after that.
@@ -152,7 +152,7 @@ async fn half_a_status_is_taken_back_also_when_the_object_was_changed_meanwhile(
         (status.create, status.id) = (None, Some("made".to_owned()));
         true
     };
-    let recorded = handle.record_saying(|_| None, concluded).await;
+    let recorded = handle.update_status(|_| None, concluded).await;
     assert!(matches!(recorded, Err(Interrupted::NotStored(what)) if what.contains("status.id")));
     let records: Vec<_> = objects.stored().into_iter().map(|object| object.status.unwrap().create).collect();
     assert_eq!(records, [None, Some(create)], "the record stands again");
@@ -167,6 +167,6 @@ async fn what_is_gone_though_the_watch_does_not_know_is_not_told_of_once_more() 
     let mut told = None;
     let left = Some(Leftover::NotRemoved("text".to_owned()));
     assert_eq!(handle.remove_finalizer(left, &mut told).await, Ok(()));
-    assert!(handle.is_gone());
+    assert!(handle.is_deleted());
     assert_eq!(told, None);
 }

@@ -8,20 +8,20 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::decide::{Decision, decide};
 use super::lease::{Lease, LeaseError};
-use super::{RENEW_DEADLINE, RETRY, Standing};
+use super::{LeaderState, RENEW_DEADLINE, RETRY};
 use crate::runtime::readiness::Report;
 
 /// One process in the leader election.
 pub(super) struct Candidate {
     pub(super) lease: Arc<Lease>,
     pub(super) report: Report,
-    pub(super) standing: watch::Sender<Standing>,
+    pub(super) standing: watch::Sender<LeaderState>,
     /// The record as it was last read, and when it was first read in this form.
     pub(super) observed: Option<(Option<LeaseSpec>, Instant)>,
 }
 
 /// The result of one round.
-enum Round {
+enum RoundResult {
     /// This process holds the lease until then.
     Ours(Instant),
     /// The lease was left unchanged.
@@ -39,22 +39,22 @@ impl Candidate {
             "Became the leader"
         );
         let why = self.hold(until).await;
-        self.standing.send_replace(Standing::Lost(why));
+        self.standing.send_replace(LeaderState::Lost(why));
     }
 
     async fn campaign(&mut self) -> Instant {
         let mut leader = None;
         loop {
             let pause = match self.round(|decision| !matches!(decision, Decision::Wait { .. })).await {
-                Ok(Round::Ours(until)) => return until,
-                Ok(Round::Left(Decision::Wait { holder, left })) => {
+                Ok(RoundResult::Ours(until)) => return until,
+                Ok(RoundResult::Left(Decision::Wait { holder, left })) => {
                     if leader.as_ref() != Some(&holder) {
-                        tracing::info!(lease = %self.lease, holder, "Standing by: another process is the leader");
+                        tracing::info!(lease = %self.lease, holder, "LeaderState by: another process is the leader");
                         leader = Some(holder);
                     }
                     left.min(RETRY)
                 }
-                Ok(Round::Left(Decision::Take | Decision::Renew)) | Err(_) => RETRY,
+                Ok(RoundResult::Left(Decision::Take | Decision::Renew)) | Err(_) => RETRY,
             };
             sleep(pause).await;
         }
@@ -63,19 +63,19 @@ impl Candidate {
     /// Renews the lease until it is lost, and returns why.
     async fn hold(&mut self, mut until: Instant) -> String {
         loop {
-            self.standing.send_replace(Standing::Until(until));
+            self.standing.send_replace(LeaderState::Until(until));
             sleep_until(until.min(Instant::now() + RETRY)).await;
             let failed = match timeout_at(until, self.round(|decision| *decision == Decision::Renew)).await {
-                Ok(Ok(Round::Ours(renewed))) if Instant::now() < until => {
+                Ok(Ok(RoundResult::Ours(renewed))) if Instant::now() < until => {
                     until = renewed;
                     continue;
                 }
-                Ok(Ok(Round::Left(decision))) => {
+                Ok(Ok(RoundResult::Left(decision))) => {
                     let by = if let Decision::Wait { holder, .. } = decision { holder } else { "nobody".to_owned() };
                     return format!("leader election lost: the {} is now held by {by}", self.lease);
                 }
                 Ok(Err(error)) => Some(error),
-                Ok(Ok(Round::Ours(_))) | Err(_) => None,
+                Ok(Ok(RoundResult::Ours(_))) | Err(_) => None,
             };
             if Instant::now() >= until {
                 let why = failed.unwrap_or(LeaseError::Late);
@@ -90,7 +90,7 @@ impl Candidate {
     }
 
     /// Reads the lease, and acquires or renews it if the decision is `wanted`.
-    async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
+    async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<RoundResult, LeaseError> {
         let result = self.look(wanted).await;
         let untaken = format!("the {} cannot be acquired", self.lease);
         match &result {
@@ -103,7 +103,7 @@ impl Candidate {
         result
     }
 
-    async fn look(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<Round, LeaseError> {
+    async fn look(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<RoundResult, LeaseError> {
         let read = self.lease.read().await?;
         let now = Instant::now();
         let record = read.as_ref().and_then(|lease| lease.spec.clone());
@@ -114,10 +114,10 @@ impl Candidate {
         let decision = decide(record.as_ref(), observed_at, now, &self.lease.holder);
         self.observed = Some((record, observed_at));
         if !wanted(&decision) {
-            return Ok(Round::Left(decision));
+            return Ok(RoundResult::Left(decision));
         }
         let asked = Instant::now();
         self.lease.hold(read).await?;
-        Ok(Round::Ours(asked + RENEW_DEADLINE))
+        Ok(RoundResult::Ours(asked + RENEW_DEADLINE))
     }
 }

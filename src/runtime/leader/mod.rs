@@ -33,10 +33,10 @@ const RELEASE: Duration = Duration::from_secs(5);
 
 /// Whether this process is the leader.
 #[derive(Clone, Debug)]
-pub struct Leadership(watch::Receiver<Standing>);
+pub struct Leadership(watch::Receiver<LeaderState>);
 
 #[derive(Clone, Debug)]
-enum Standing {
+enum LeaderState {
     Waiting,
     Always,
     Until(Instant),
@@ -46,21 +46,22 @@ enum Standing {
 impl Leadership {
     /// The leadership of a process without leader election.
     pub fn always() -> Self {
-        Self(watch::channel(Standing::Always).1)
+        Self(watch::channel(LeaderState::Always).1)
     }
 
     /// Whether this process is the leader now.
     pub fn is_held(&self) -> bool {
         match *self.0.borrow() {
-            Standing::Always => true,
-            Standing::Until(until) => Instant::now() < until,
-            Standing::Waiting | Standing::Lost(_) => false,
+            LeaderState::Always => true,
+            LeaderState::Until(until) => Instant::now() < until,
+            LeaderState::Waiting | LeaderState::Lost(_) => false,
         }
     }
 
     /// Waits until this process is the leader.
     pub async fn taken(&self) {
-        let leads = |standing: &Standing| matches!(standing, Standing::Always | Standing::Until(_)).then_some(());
+        let leads =
+            |standing: &LeaderState| matches!(standing, LeaderState::Always | LeaderState::Until(_)).then_some(());
         if self.wait(leads).await.is_none() {
             future::pending().await
         }
@@ -68,16 +69,16 @@ impl Leadership {
 
     /// Waits until this process is no longer the leader, and returns why.
     pub async fn lost(&self) -> String {
-        let why = |standing: &Standing| if let Standing::Lost(why) = standing { Some(why.clone()) } else { None };
+        let why = |standing: &LeaderState| if let LeaderState::Lost(why) = standing { Some(why.clone()) } else { None };
         match self.wait(why).await {
             Some(why) => why,
-            None if matches!(*self.0.borrow(), Standing::Always) => future::pending().await,
+            None if matches!(*self.0.borrow(), LeaderState::Always) => future::pending().await,
             None => "the leader election ended unexpectedly, which is a bug in the operator".to_owned(),
         }
     }
 
     /// Waits until `find` returns a value; `None` if the standing no longer changes.
-    async fn wait<T>(&self, find: impl Fn(&Standing) -> Option<T>) -> Option<T> {
+    async fn wait<T>(&self, find: impl Fn(&LeaderState) -> Option<T>) -> Option<T> {
         let mut standing = self.0.clone();
         loop {
             let found = find(&standing.borrow_and_update());
@@ -104,7 +105,7 @@ impl Election {
     /// Participates until [`Election::leave`].
     pub fn join(lease: Lease, report: Report) -> (Self, Leadership) {
         let lease = Arc::new(lease);
-        let (standing, leadership) = watch::channel(Standing::Waiting);
+        let (standing, leadership) = watch::channel(LeaderState::Waiting);
         let task = tokio::spawn(Candidate { lease: lease.clone(), report, standing, observed: None }.run());
         (Self { lease, task }, Leadership(leadership))
     }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use tokio::time::Instant;
 
 use super::decide::{Decision, decide, free, held};
-use super::{LEASE, Leadership, RENEW_DEADLINE, RETRY, Standing};
+use super::{LEASE, LeaderState, Leadership, RENEW_DEADLINE, RETRY};
 
 const ME: &str = "pod-a_nonce";
 
@@ -117,20 +117,20 @@ fn a_holder_has_stopped_before_anybody_else_can_take_its_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn leadership_ends_by_itself_when_nobody_renews_it() {
-    let (standing, receiver) = tokio::sync::watch::channel(Standing::Waiting);
+    let (standing, receiver) = tokio::sync::watch::channel(LeaderState::Waiting);
     let leadership = Leadership(receiver);
     assert!(!leadership.is_held());
-    standing.send_replace(Standing::Until(Instant::now() + RENEW_DEADLINE));
+    standing.send_replace(LeaderState::Until(Instant::now() + RENEW_DEADLINE));
     leadership.taken().await;
     assert!(leadership.is_held());
     tokio::time::advance(RENEW_DEADLINE - Duration::from_millis(1)).await;
     assert!(leadership.is_held());
     tokio::time::advance(Duration::from_millis(1)).await;
     assert!(!leadership.is_held(), "though nobody has said so yet");
-    standing.send_replace(Standing::Lost("so it is".to_owned()));
+    standing.send_replace(LeaderState::Lost("so it is".to_owned()));
     assert_eq!(leadership.lost().await, "so it is");
     assert!(!leadership.is_held());
-    standing.send_replace(Standing::Until(Instant::now() + RENEW_DEADLINE));
+    standing.send_replace(LeaderState::Until(Instant::now() + RENEW_DEADLINE));
     drop(standing);
     assert!(leadership.lost().await.contains("a bug in the operator"), "nobody is there to renew it");
 }

@@ -7,7 +7,7 @@ use beyond_identity_operator::api::enrollment_request::SendRecord;
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, JobState, NewAuthenticatorConfig,
 };
-use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, Listing, Unsent};
+use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, Listing, NotSent};
 use beyond_identity_operator::reconcile::{Destination, Remote, Ticket};
 use jiff::Timestamp;
 
@@ -146,7 +146,7 @@ impl Mutation {
 
     /// The answer to a POST, as it is sorted.
     fn sorted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
-        let no = |message| Err(Error::Retry { cause: Unsent::NoConnection, after: None, message });
+        let no = |message| Err(Error::Retry { cause: NotSent::NoConnection, after: None, message });
         match (self.mutant, answer) {
             (Some(Mutant::ServerErrorIsNo), Err(Error::InDoubt { cause: Doubt::Server, message, .. })) => no(message),
             (Some(Mutant::BrokenIsNo), Err(Error::InDoubt { cause: Doubt::Connection, message, .. })) => no(message),

@@ -67,12 +67,12 @@ fn where_all_the_list_shows_is_gone_one_is_made() {
 
 #[test]
 fn what_could_not_be_learned_is_said_and_nothing_is_made() {
-    for (trouble, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
-        let reason = trouble.why.reason;
+    for (failure, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
+        let reason = failure.why.reason;
         let mut unread = listed(&[ours("a")]);
-        unread.read.insert("a".to_owned(), Fact::Failed(trouble.clone()));
-        let unlisted = listed(&[]).with(|it| it.listed = Fact::Failed(trouble.clone()));
-        let unopened = listed(&[]).with(|it| it.object.realms = leads(Fact::Failed(trouble)));
+        unread.read.insert("a".to_owned(), Fact::Failed(failure.clone()));
+        let unlisted = listed(&[]).with(|it| it.listed = Fact::Failed(failure.clone()));
+        let unopened = listed(&[]).with(|it| it.object.realms = leads(Fact::Failed(failure)));
         for observed in [unread, unlisted, unopened] {
             assert_eq!(waits(&next(&observed)), (reason, until), "{observed:?}");
         }

@@ -33,9 +33,9 @@ fn what_was_made_is_taken_for_its_own_record_only() {
 
 #[test]
 fn what_was_surely_not_made_is_withdrawn_and_said() {
-    for (trouble, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
-        let reason = trouble.why.reason;
-        let mut observed = after(Outcome::NotDone(trouble));
+    for (failure, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
+        let reason = failure.why.reason;
+        let mut observed = after(Outcome::NotDone(failure));
         assert_eq!(withdrawn(&next(&observed)), Some(reason));
         observed.status.create = None;
         assert_eq!(waits(&next(&observed)), (reason, until), "and not tried again in this look");

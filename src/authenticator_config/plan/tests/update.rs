@@ -57,9 +57,9 @@ fn one_whose_mark_somebody_took_out_gets_it_back() {
 
 #[test]
 fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
-    for (trouble, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
-        let reason = trouble.why.reason;
-        let observed = made(Some(changed("4e129fc8"))).with(|it| it.patched = Some(Err(trouble)));
+    for (failure, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
+        let reason = failure.why.reason;
+        let observed = made(Some(changed("4e129fc8"))).with(|it| it.patched = Some(Err(failure)));
         assert_eq!(waits(&next(&observed)), (reason, until));
     }
 }

@@ -153,7 +153,7 @@ fn of_many_candidates_some_are_read_in_one_look_and_none_twice() {
                 observed.read.insert(job_id.clone(), read(in_state(&job_id, "EXPIRED")));
             }
             step @ Step::End(_) => {
-                assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::Sending));
+                assert!(matches!(said(&step), Phase::Progressing(why) if why.reason == Reason::Sending));
                 assert_eq!(until(&step), Requeue::After(Duration::from_secs(1)));
                 assert_eq!(observed.read.len(), 16);
                 looks += 1;

@@ -180,10 +180,10 @@ fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
             it.poll = polled(600, false);
         }),
     );
-    assert!(matches!(said(&step), Phase::JobGone(_)));
+    assert!(matches!(said(&step), Phase::JobNotFound(_)));
     assert_eq!(until(&step), Requeue::After(TIMES.resync));
     let between = next(&desired(), &following().with(|it| it.poll = polled(500, false)));
-    assert!(matches!(said(&between), Phase::JobGone(_)), "and stays so until the next look");
+    assert!(matches!(said(&between), Phase::JobNotFound(_)), "and stays so until the next look");
     assert_eq!(until(&between), Requeue::After(Duration::from_secs(500)));
 }
 
@@ -234,7 +234,7 @@ fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was(
                 }),
             );
             assert_eq!(until(&step), Requeue::OnChange, "{step:?}");
-            assert!(matches!(said(&step), Phase::JobGone(_) | Phase::Revoked { .. }));
+            assert!(matches!(said(&step), Phase::JobNotFound(_) | Phase::Revoked { .. }));
         }
     }
 }
@@ -251,7 +251,7 @@ fn a_provider_config_that_leads_elsewhere_is_said() {
 fn a_status_that_somebody_has_emptied_in_part_is_not_sent_for_again() {
     let status = EnrollmentRequestStatus { attempt: Some(1), ..EnrollmentRequestStatus::default() };
     let step = next(&desired(), &following().with(|it| it.status = status));
-    assert!(matches!(said(&step), Phase::JobGone(_)));
+    assert!(matches!(said(&step), Phase::JobNotFound(_)));
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
     assert!(matches!(said(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
         && why.message.contains("AuthenticatorConfig hosted-web does not exist in namespace identity")));
     let unready = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(config(None)))));
-    assert!(matches!(said(&unready), Phase::AtWork(why) if why.reason == Reason::AuthenticatorConfigNotReady));
+    assert!(matches!(said(&unready), Phase::Progressing(why) if why.reason == Reason::AuthenticatorConfigNotReady));
     let leaving = Config { leaving: true, ..config(None) };
     let step = next(&desired(), &fresh().with(|it| it.config = Fact::Known(Some(leaving))));
     assert_eq!(reason(&step), Reason::AuthenticatorConfigNotFound);
@@ -180,7 +180,7 @@ fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_look
     let destinations = leads(Fact::Failed(Failure::not_its_turn(Duration::from_secs(7))));
     let mut waiting = prepared().with(|it| it.object.realms = destinations);
     let step = next(&desired(), &waiting);
-    assert!(matches!(said(&step), Phase::AtWork(why) if why.reason == Reason::RateLimited), "it is in progress");
+    assert!(matches!(said(&step), Phase::Progressing(why) if why.reason == Reason::RateLimited), "it is in progress");
     let late = Requeue::AtTurn(Duration::from_secs(607));
     assert_eq!(until(&step), late);
     waiting.status.observed_generation = Some(1);

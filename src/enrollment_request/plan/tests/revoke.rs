@@ -82,7 +82,7 @@ fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
     observed.revoked.insert("job".to_owned());
     observed.read.insert("job".to_owned(), read(job("job")));
     let step = next(&revoked(), &observed);
-    assert!(matches!(said(&step), Phase::AtWork(_)));
+    assert!(matches!(said(&step), Phase::Progressing(_)));
     assert_eq!(until(&step), Requeue::Backoff(None));
 }
 

@@ -32,8 +32,8 @@ fn at_rest_everybody_is_admitted_and_nobody_waits() {
         assert_eq!(turns.admit(&waiter("a", n), true, (), now), Ok(()));
         turns.charge("a", now);
     }
-    assert!(!turns.somebody_waits());
-    assert_eq!(turns.pass(now).look_again, None);
+    assert!(!turns.has_waiting());
+    assert_eq!(turns.pass(now).next_at, None);
 }
 
 #[test]
@@ -44,15 +44,15 @@ fn while_the_service_is_to_be_left_alone_nobody_is_admitted_and_one_after_the_ot
         assert_eq!(turns.admit(&waiter("a", n), true, (), now), Err(s(10.0)));
         assert_eq!(turns.admit(&waiter("a", n), true, (), now + s(4.0)), Err(s(6.0)), "and waits once");
     }
-    let Next { woken: nobody, look_again } = turns.pass(now + s(9.9));
-    assert_eq!((nobody.len(), look_again), (0, Some(now + s(10.0))));
+    let Next { woken: nobody, next_at } = turns.pass(now + s(9.9));
+    assert_eq!((nobody.len(), next_at), (0, Some(now + s(10.0))));
     for n in 0..3 {
         let at = now + s(10.0 + f64::from(n));
         assert_eq!(woken(&mut turns, at), [waiter("a", n)]);
         assert_eq!(woken(&mut turns, at + s(0.9)), []);
         assert_eq!(turns.admit(&waiter("a", n), true, (), at + s(0.9)), Ok(()), "it is its turn");
     }
-    assert_eq!(turns.pass(now + s(13.0)).look_again, None);
+    assert_eq!(turns.pass(now + s(13.0)).next_at, None);
     assert_eq!(turns.admit(&waiter("a", "new"), true, (), now + s(13.0)), Ok(()), "nobody waits");
     assert_eq!(turns.admit(&waiter("a", "newer"), true, (), now + s(13.0)), Err(Duration::ZERO), "its call is not due");
 }
@@ -96,7 +96,7 @@ fn the_calls_of_a_look_hold_back_the_next_look_and_no_call_no_one() {
     turns.charge("a", at);
     turns.charge("a", at);
     turns.admit(&waiter("a", 1), true, (), at).unwrap_err();
-    assert_eq!(turns.pass(at).look_again, Some(at + s(3.0)));
+    assert_eq!(turns.pass(at).next_at, Some(at + s(3.0)));
     assert_eq!(woken(&mut turns, at + s(3.0)), [waiter("a", 1)]);
     turns.admit(&waiter("a", 1), true, (), at + s(3.0)).unwrap();
     turns.refund("a");
@@ -125,8 +125,8 @@ fn when_an_unlimited_tenant_is_back_all_are_woken_in_order_and_not_at_once() {
         turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(5.0);
-    let Next { woken: first, look_again } = turns.pass(at);
-    assert_eq!((first.len(), look_again), (WOKEN, Some(at + KEPT)));
+    let Next { woken: first, next_at } = turns.pass(at);
+    assert_eq!((first.len(), next_at), (WOKEN, Some(at + KEPT)));
     assert_eq!(turns.pass(at).woken.len(), 0);
     turns.admit(&waiter("a", 0), true, (), at).unwrap();
     assert_eq!(woken(&mut turns, at), [waiter("a", WOKEN)]);
@@ -146,7 +146,7 @@ fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
         if done.len() == 50 {
             (0..10).for_each(|n| _ = turns.admit(&waiter("few", n), true, (), now));
         }
-        let Next { woken, look_again } = turns.pass(now);
+        let Next { woken, next_at } = turns.pass(now);
         for (waiter, ()) in woken {
             turns.admit(&waiter, true, (), now).unwrap();
             turns.charge(&waiter.namespace, now);
@@ -154,7 +154,7 @@ fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
             done.push(waiter);
             last = now;
         }
-        now = look_again.unwrap_or(now).max(now);
+        now = next_at.unwrap_or(now).max(now);
     }
     let mut counts = BTreeMap::<_, usize>::new();
     done[50..70].iter().for_each(|it| *counts.entry(it.namespace.as_str()).or_default() += 1);

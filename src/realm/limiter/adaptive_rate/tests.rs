@@ -5,15 +5,15 @@ fn s(seconds: f64) -> Duration {
 }
 
 /// A pace that was cut to what is left of `rate` calls a second, and is not paused any more.
-fn cut(rate: f64, now: Instant) -> Pace {
-    let mut pace = Pace { rate: Some(rate), ..Pace::default() };
+fn cut(rate: f64, now: Instant) -> AdaptiveRate {
+    let mut pace = AdaptiveRate { rate: Some(rate), ..AdaptiveRate::default() };
     assert!(pace.too_many(now, Some(Duration::ZERO), now));
     pace
 }
 
 #[test]
 fn who_was_never_told_to_slow_down_never_waits() {
-    let (mut pace, now) = (Pace::default(), Instant::now());
+    let (mut pace, now) = (AdaptiveRate::default(), Instant::now());
     for _ in 0..10_000 {
         assert!(pace.is_unlimited(now));
         assert_eq!(pace.wait(now), Duration::ZERO);
@@ -26,7 +26,7 @@ fn who_was_never_told_to_slow_down_never_waits() {
 
 #[test]
 fn the_pause_that_is_asked_for_is_kept_and_calls_are_spaced_after_it() {
-    let (mut pace, now) = (Pace::default(), Instant::now());
+    let (mut pace, now) = (AdaptiveRate::default(), Instant::now());
     (0..20).for_each(|_| pace.answered(now, now));
     assert!(pace.too_many(now, Some(s(4.0)), now));
     assert!(!pace.is_unlimited(now));
@@ -47,7 +47,7 @@ fn the_pause_that_is_asked_for_is_kept_and_calls_are_spaced_after_it() {
 
 #[test]
 fn without_a_word_about_time_the_pause_doubles_up_to_a_minute_and_an_answer_ends_that() {
-    let (mut pace, mut now) = (Pace::default(), Instant::now());
+    let (mut pace, mut now) = (AdaptiveRate::default(), Instant::now());
     for seconds in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
         assert!(pace.too_many(now, None, now));
         assert_eq!(pace.quiet_for(now), s(seconds));
@@ -93,7 +93,7 @@ fn each_answer_raises_the_pace_until_nothing_is_held_back() {
 
 #[test]
 fn the_slowest_pace_has_an_end() {
-    let (mut pace, mut now) = (Pace::default(), Instant::now());
+    let (mut pace, mut now) = (AdaptiveRate::default(), Instant::now());
     for _ in 0..100 {
         pace.too_many(now, Some(s(3600.0)), now);
         now += s(3600.0);
@@ -105,7 +105,7 @@ fn the_slowest_pace_has_an_end() {
 
 #[test]
 fn an_error_of_the_service_pauses_and_does_not_slow_down() {
-    let (mut pace, now) = (Pace::default(), Instant::now());
+    let (mut pace, now) = (AdaptiveRate::default(), Instant::now());
     pace.leave_alone(s(30.0), now);
     pace.leave_alone(s(10.0), now);
     assert_eq!((pace.quiet_for(now), pace.rate()), (s(30.0), None));
@@ -151,7 +151,7 @@ impl Quota {
 
 /// Makes calls, each as soon as it is due, until `wanted` were served. How many were refused, and how long it took.
 fn serve(quota: &mut Quota, wanted: u32) -> (u32, Duration) {
-    let (mut pace, start) = (Pace::default(), Instant::now());
+    let (mut pace, start) = (AdaptiveRate::default(), Instant::now());
     let (mut now, mut served, mut refused) = (start, 0, 0);
     while served < wanted {
         now += pace.wait(now);

@@ -19,7 +19,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The request rate for one tenant.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct AdaptiveRate {
     /// Requests per second; `None`, which is no limit, until the service asks for fewer.
     rate: Option<f64>,
     /// When the next request is due at that rate.
@@ -33,7 +33,7 @@ pub(super) struct Pace {
     served: Served,
 }
 
-impl Pace {
+impl AdaptiveRate {
     /// Whether requests are neither spaced nor paused.
     pub fn is_unlimited(&self, now: Instant) -> bool {
         self.rate.is_none() && self.quiet_for(now).is_zero()
