@@ -23,17 +23,17 @@ pub(crate) struct KubeBackend {
 }
 
 /// Access to the objects of a kind.
-pub(crate) trait Has<K: Resource<DynamicType = ()> + 'static> {
+pub(crate) trait HasObjects<K: Resource<DynamicType = ()> + 'static> {
     fn objects(&self) -> &KubeObjects<K>;
 }
 
-impl Has<AuthenticatorConfig> for KubeBackend {
+impl HasObjects<AuthenticatorConfig> for KubeBackend {
     fn objects(&self) -> &KubeObjects<AuthenticatorConfig> {
         &self.configs
     }
 }
 
-impl Has<EnrollmentRequest> for KubeBackend {
+impl HasObjects<EnrollmentRequest> for KubeBackend {
     fn objects(&self) -> &KubeObjects<EnrollmentRequest> {
         &self.requests
     }
@@ -41,7 +41,7 @@ impl Has<EnrollmentRequest> for KubeBackend {
 
 impl<K> Objects<K> for KubeBackend
 where
-    Self: Has<K>,
+    Self: HasObjects<K>,
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + HasStatus + 'static,
 {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {

@@ -25,7 +25,7 @@ use crate::settings::Settings;
 use crate::watches::{Watched, Watches};
 
 /// The dependencies of the controllers.
-pub(crate) struct World {
+pub(crate) struct OperatorContext {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) http: HttpClient,
@@ -37,16 +37,16 @@ pub(crate) struct World {
 }
 
 /// Starts all controllers. After `ending` is cancelled, they end when their running reconciles have ended.
-pub(crate) fn start_all(world: &World, ending: &CancellationToken, controllers: &mut JoinSet<()>) {
-    let Watches { configs, requests, reservations, .. } = &world.watches;
-    let backend = Arc::new(backend(world));
-    start(world, configs, &backend, Arc::new(()), ending, controllers);
-    start(world, requests, &backend, reservations.clone(), ending, controllers);
+pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, controllers: &mut JoinSet<()>) {
+    let Watches { configs, requests, reservations, .. } = &context.watches;
+    let backend = Arc::new(backend(context));
+    start(context, configs, &backend, Arc::new(()), ending, controllers);
+    start(context, requests, &backend, reservations.clone(), ending, controllers);
 }
 
 /// Starts the controller of a kind.
 fn start<K>(
-    World { settings, metrics, environment, .. }: &World,
+    OperatorContext { settings, metrics, environment, .. }: &OperatorContext,
     Watched { stores, queue, local_states }: &Watched<K>,
     backend: &Arc<KubeBackend>,
     shared: Arc<K::Shared>,
@@ -76,12 +76,12 @@ fn start<K>(
 }
 
 /// The real implementation of the ports.
-fn backend(world: &World) -> KubeBackend {
-    let World { settings, client, http, limiters, metrics, watches, .. } = world;
+fn backend(context: &OperatorContext) -> KubeBackend {
+    let OperatorContext { settings, client, http, limiters, metrics, watches, .. } = context;
     let queues = watches.queues.clone();
     KubeBackend {
-        configs: objects(world, &watches.configs),
-        requests: objects(world, &watches.requests),
+        configs: objects(context, &watches.configs),
+        requests: objects(context, &watches.requests),
         referrers: KubeReferrers { client: client.clone(), requests: watches.requests.stores.clone() },
         realms: KubeRealms {
             providers: watches.providers.clone(),
@@ -90,17 +90,17 @@ fn backend(world: &World) -> KubeBackend {
             allow_loopback: settings.allow_loopback_endpoints,
             limiters: limiters.clone(),
             metrics: metrics.clone(),
-            wake: Arc::new(move |object| queues.turn_granted(object)),
+            enqueue: Arc::new(move |object| queues.turn_granted(object)),
         },
     }
 }
 
 /// The objects of one kind.
-fn objects<K>(world: &World, watched: &Watched<K>) -> KubeObjects<K>
+fn objects<K>(context: &OperatorContext, watched: &Watched<K>) -> KubeObjects<K>
 where
     K: Kind + Resource<Scope = NamespaceResourceScope> + Salvage,
 {
-    let World { client, recorder, metrics, watches, .. } = world;
+    let OperatorContext { client, recorder, metrics, watches, .. } = context;
     let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
     KubeObjects::new(client.clone(), watched.stores.clone(), events, watches.self_writes.clone())
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::NAME;
 use crate::beyond_identity::{BuildError, HttpClient};
-use crate::controllers::{self, World};
+use crate::controllers::{self, OperatorContext};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
 use crate::kubernetes::schema;
@@ -85,7 +85,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         Some((election, leadership)) => (Some(election), leadership),
         None => (None, Leadership::always()),
     };
-    let world = World {
+    let context = OperatorContext {
         http,
         recorder: Recorder::new(server.client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
         environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone())),
@@ -102,9 +102,9 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
         error = broken(&mut watches) => Err(error),
-        error = lead(&world, &leadership, &ending, &mut controllers) => Err(error),
+        error = lead(&context, &leadership, &ending, &mut controllers) => Err(error),
     };
-    end(&world, &ending, controllers).await;
+    end(&context, &ending, controllers).await;
     if let Some(election) = election {
         election.leave().await;
     }
@@ -133,18 +133,18 @@ fn lease(settings: &Settings, server: &Server, holder: &str) -> Lease {
 /// Waits until this process is the leader, and starts the controllers. Then waits until one of them ends, which is
 /// expected only after `ending` is cancelled.
 async fn lead(
-    world: &World,
+    context: &OperatorContext,
     leadership: &Leadership,
     ending: &CancellationToken,
     controllers: &mut JoinSet<()>,
 ) -> RunError {
     leadership.taken().await;
-    world.metrics.leads(true);
+    context.metrics.leads(true);
     // Runs concurrently, since its findings are only warnings.
-    tokio::spawn(schema::check(world.client.clone()));
+    tokio::spawn(schema::check(context.client.clone()));
     // Seeded only now and not from the stores, so that the last writes of the previous leader are not missed.
-    world.watches.reservations.seed(&world.watches.all_requests(&world.client).await);
-    keep_up(controllers, |controllers| controllers::start_all(world, ending, controllers)).await
+    context.watches.reservations.seed(&context.watches.all_requests(&context.client).await);
+    keep_up(controllers, |controllers| controllers::start_all(context, ending, controllers)).await
 }
 
 /// Starts the controllers, and waits until one of them ends. The process then ends too, and a new process starts all
@@ -156,13 +156,13 @@ async fn keep_up(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<
 }
 
 /// Drains in-flight reconciles, and starts no new ones.
-async fn end(world: &World, ending: &CancellationToken, mut controllers: JoinSet<()>) {
+async fn end(context: &OperatorContext, ending: &CancellationToken, mut controllers: JoinSet<()>) {
     tracing::info!("Shutting down: draining in-flight reconciles");
-    world.environment.end();
-    world.metrics.leads(false);
+    context.environment.end();
+    context.metrics.leads(false);
     ending.cancel();
     let all_ended = async { while controllers.join_next().await.is_some() {} };
-    if tokio::time::timeout(world.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
+    if tokio::time::timeout(context.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
         tracing::warn!("Shutdown deadline exceeded; the next process resumes from the recorded status");
     }
 }

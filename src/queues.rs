@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
-use crate::enrollment_request::reservations::RequestRef;
 use crate::environment::wall_clock;
 use crate::kubernetes::stores::Stores;
 use crate::queue::fair::Bounds;
 use crate::queue::{ReconcileQueue, class};
+use crate::reconcile::ObjectUid;
 use crate::reconcile::{KindName, ObjectKey, Options};
 use crate::triggers::{self, Cache, Enqueue};
 
@@ -55,7 +55,7 @@ impl Queues {
     }
 
     /// Enqueues a request whose reservation became free, or that may send to its identity now.
-    pub(crate) fn reservation_freed(&self, holder: &RequestRef) {
+    pub(crate) fn reservation_freed(&self, holder: &ObjectUid) {
         self.enqueue(triggers::reservation_freed(holder, self));
     }
 

@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, FINALIZER, ProviderConfigKey, ProviderConfigRef};
 use crate::enrollment_request::plan::pending::is_pending;
-use crate::enrollment_request::reservations::RequestRef;
+use crate::reconcile::ObjectUid;
 use crate::reconcile::Options;
 use crate::reconcile::rules::judge;
 
@@ -141,7 +141,7 @@ pub fn provider_config_changed(provider: &ProviderConfigKey, cache: &impl Cache)
 }
 
 /// A request's reservation became free, or it may send to its identity now.
-pub fn reservation_freed(holder: &RequestRef, cache: &impl Cache) -> Enqueue {
+pub fn reservation_freed(holder: &ObjectUid, cache: &impl Cache) -> Enqueue {
     let request = ObjectRef::new(&holder.name).within(&holder.namespace);
     Enqueue { requests: cache.has_request(&request).then_some(request).into_iter().collect(), configs: Vec::new() }
 }

@@ -11,17 +11,17 @@ use kube::{Api, Client, Resource};
 use tokio::task::JoinSet;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
-use crate::enrollment_request::reservations::{RequestRef, Reservations};
+use crate::enrollment_request::reservations::Reservations;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::self_writes::SelfWriteFilter;
 use crate::kubernetes::stores::Stores;
-use crate::kubernetes::watch::{Gone, watch};
+use crate::kubernetes::watch::watch;
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
 use crate::realm::Providers;
-use crate::reconcile::{Kind, LocalStates};
+use crate::reconcile::{Kind, LocalStates, ObjectUid};
 use crate::runtime::cause;
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
@@ -67,7 +67,7 @@ impl Watches {
 
         let queues = Queues::new(&config_stores, &request_stores, settings.bounds(), settings.options());
         let freed = queues.clone();
-        let reservations = Arc::new(Reservations::new(move |holder: &RequestRef| freed.reservation_freed(holder)));
+        let reservations = Arc::new(Reservations::new(move |holder: &ObjectUid| freed.reservation_freed(holder)));
         let changed = queues.clone();
         let changed = move |provider: &ProviderConfigKey| changed.provider_config_changed(provider);
         let providers = Providers::watch(server, readiness, &settings.operator_namespace, changed, watches);
@@ -138,7 +138,7 @@ impl Watches {
             },
             move |request| {
                 forget(request);
-                reservations.release(&request_ref(request));
+                reservations.release(&request);
                 went.enqueue(triggers::request_deleted(Some(&request.namespace), &went));
             },
         )
@@ -172,7 +172,7 @@ impl Watches {
 
 impl<K: Kind> Watched<K> {
     /// A callback that removes the local state of a deleted object.
-    fn forget(&self, self_writes: &Arc<SelfWriteFilter>) -> impl Fn(&Gone) + Send + 'static + use<K> {
+    fn forget(&self, self_writes: &Arc<SelfWriteFilter>) -> impl Fn(&ObjectUid) + Send + 'static + use<K> {
         let (queue, local_states, self_writes) = (self.queue.clone(), self.local_states.clone(), self_writes.clone());
         move |object| {
             self_writes.forget(&object.uid);
@@ -180,11 +180,6 @@ impl<K: Kind> Watched<K> {
             queue.remove(&ObjectRef::new(&object.name).within(&object.namespace));
         }
     }
-}
-
-/// The reservation holder of a deleted request.
-fn request_ref(Gone { uid, namespace, name }: &Gone) -> RequestRef {
-    RequestRef { uid: uid.clone(), namespace: namespace.clone(), name: name.clone() }
 }
 
 fn api<K>(client: &Client, scope: &Option<String>) -> Api<Lenient<K>>

@@ -35,7 +35,7 @@ pub const FINALIZER: &str = "beyondidentity.dev/finalizer";
 /// The annotation that stops all work on an object while it says exactly `true`.
 pub const PAUSED: &str = "beyondidentity.dev/paused";
 
-/// The annotation that asks for a look now, by any value that was not handled last.
+/// The annotation that requests a reconcile, by any value that was not handled last.
 pub const RECONCILE_REQUESTED_AT: &str = "beyondidentity.dev/reconcile-requested-at";
 
 /// What an id of the Beyond Identity API may look like in a spec.

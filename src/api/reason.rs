@@ -102,7 +102,7 @@ reasons! {
         DuplicateJob [Event] "There are more jobs than were requested. The operator does not revoke them, because one may be a link that somebody needs."
             "Check the jobs of that identity in Beyond Identity, and revoke the surplus one.";
         ClockSkew [Event] "The clocks of the service's machines differ by more than the operator allows for when it settles a send in doubt."
-            "Report it to the vendor. Requeue it is fixed, an email whose response is lost may be sent again.";
+            "Report it to the vendor. Until it is fixed, an email whose response is lost may be sent again.";
     }
     "EnrollmentRequest, before it sends" {
         Sending [InProgress] "The email is about to be sent." "";

@@ -23,7 +23,7 @@ impl Kind for AuthenticatorConfig {
     type Query = Query;
     type Change = Change;
     type Action = Action;
-    type Created = Made;
+    type Created = CreatedConfig;
     type Shared = ();
     type Published = ();
     type LocalState = ();
@@ -71,7 +71,7 @@ impl Rules for AuthenticatorConfig {
         input.is_deleting()
     }
 
-    fn conclude(sent: &Sent<Self>, Made { config, generation }: &Made) -> Change {
+    fn conclude(sent: &Sent<Self>, CreatedConfig { config, generation }: &CreatedConfig) -> Change {
         let CreateRecord { id, endpoint, tenant_id, realm_id, timeout_seconds: _ } = sent.record.clone();
         Change::Take {
             create_id: Some(id),
@@ -131,7 +131,7 @@ impl Record for CreateRecord {
 
 /// A configuration that was just created.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Made {
+pub struct CreatedConfig {
     /// The configuration.
     pub config: RemoteConfig,
     /// The generation of the spec that it was created from.

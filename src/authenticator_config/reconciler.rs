@@ -7,7 +7,7 @@ use kube::runtime::events::EventType;
 
 use super::change::Change;
 use super::desired::changed_fields;
-use super::kind::Made;
+use super::kind::CreatedConfig;
 use super::observed::Listed;
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
@@ -52,7 +52,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
                 if let Ok(made) = &result {
                     config.check_mark(made);
                 }
-                let made = result.map(|config| Made { config, generation });
+                let made = result.map(|config| CreatedConfig { config, generation });
                 config.classify(&record, made, &provider)
             }
             _ => Outcome::not_made(Reason::Creating),

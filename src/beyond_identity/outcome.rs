@@ -12,15 +12,15 @@ use super::redaction::redact;
 /// API. A proxy, a load balancer or a wrong endpoint may respond with the same statuses.
 pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>, body: &ErrorBody) -> Error {
     let Operation { scope, .. } = operation;
-    let said = body.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
-    let sentence = |answer: &str| format!("{operation} {answer}{said}");
+    let message = body.detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    let sentence = |answer: &str| format!("{operation} {answer}{message}");
     let refusal = |cause, answer: &str, remedy: &str| {
         let message = sentence(answer);
         Error::Refused { cause, message: format!("{message}{remedy}") }
     };
     let doubt = |cause, answer: String| {
         let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
-        Error::InDoubt { cause, status: Some(status), after, message: format!("{operation} {answer}{doubt}{said}") }
+        Error::InDoubt { cause, status: Some(status), after, message: format!("{operation} {answer}{doubt}{message}") }
     };
     match status {
         429 => Error::Retry {
@@ -30,10 +30,10 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
         },
         400..500 if !body.is_from_api() => {
             let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
-            let said = body.detail.as_ref().map(|text| format!("; the response says: {text}")).unwrap_or_default();
+            let message = body.detail.as_ref().map(|text| format!("; the response says: {text}")).unwrap_or_default();
             let message = format!(
                 "{operation} returned {status}, but not in the form of the Beyond Identity API; check the endpoint, \
-                 and any proxy or load balancer in between{doubt}{said}"
+                 and any proxy or load balancer in between{doubt}{message}"
             );
             Error::InDoubt { cause: Doubt::Foreign, status: Some(status), after, message }
         }

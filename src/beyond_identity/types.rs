@@ -65,11 +65,11 @@ open_enum! {
     }
 }
 
-/// Personal data, such as an email address. `Debug` hides it, and it cannot be serialized.
+/// PersonalData data, such as an email address. `Debug` hides it, and it cannot be serialized.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Personal(String);
+pub struct PersonalData(String);
 
-impl Personal {
+impl PersonalData {
     /// The value, for comparisons only. It must not appear in a log line, an error or a status.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -77,13 +77,13 @@ impl Personal {
     }
 }
 
-impl From<String> for Personal {
+impl From<String> for PersonalData {
     fn from(value: String) -> Self {
         Self(value)
     }
 }
 
-impl fmt::Debug for Personal {
+impl fmt::Debug for PersonalData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[personal]")
     }
@@ -115,21 +115,21 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 struct Traits {
     #[serde(default, deserialize_with = "fields::text")]
-    username: Option<Personal>,
+    username: Option<PersonalData>,
     #[serde(default, deserialize_with = "fields::text")]
-    primary_email_address: Option<Personal>,
+    primary_email_address: Option<PersonalData>,
 }
 
 impl Identity {
     /// The recipient address of an email.
     #[must_use]
-    pub fn primary_email_address(&self) -> Option<&Personal> {
+    pub fn primary_email_address(&self) -> Option<&PersonalData> {
         self.traits.as_ref()?.primary_email_address.as_ref().filter(|address| !address.expose().trim().is_empty())
     }
 
     /// Unique within the realm, ignoring case; often an email address.
     #[must_use]
-    pub fn username(&self) -> Option<&Personal> {
+    pub fn username(&self) -> Option<&PersonalData> {
         self.traits.as_ref()?.username.as_ref()
     }
 

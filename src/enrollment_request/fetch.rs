@@ -87,9 +87,9 @@ impl<B: Backend> Request<'_, B> {
             self.polled(read.as_ref().map(|read| &read.item));
         }
         let state = read.as_ref().map(|read| read.item.state.as_ref().map(JobState::as_str));
-        let said = self.observed.revoke_said.remove(job_id);
-        if let Some(said) = said.filter(|_| state.is_some_and(is_outstanding)) {
-            self.refuse_revoke(&job, &said);
+        let message = self.observed.revoke_messages.remove(job_id);
+        if let Some(message) = message.filter(|_| state.is_some_and(is_outstanding)) {
+            self.refuse_revoke(&job, &message);
         }
         self.observed.read.insert(job_id.clone(), read);
     }

@@ -87,8 +87,8 @@ impl Rules for EnrollmentRequest {
         let to_revoke = plan::to_revoke(input);
         let is_over = |id: &str| to_revoke.iter().any(|job| job.job_id == id && job.expired);
         let refused = input.observed.revoke_refused.iter().filter(|(id, _)| !is_over(id));
-        let said = refused.map(|(_, said)| said.as_str()).collect::<Vec<_>>().join("; ");
-        (!said.is_empty()).then(|| why(Reason::RevokeRefused, said))
+        let message = refused.map(|(_, message)| message.as_str()).collect::<Vec<_>>().join("; ");
+        (!message.is_empty()).then(|| why(Reason::RevokeRefused, message))
     }
 
     fn conclude(sent: &Sent<Self>, created: &CredentialBindingJob) -> Change {

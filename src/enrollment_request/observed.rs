@@ -44,7 +44,7 @@ pub struct Observed {
     pub shared: BTreeSet<String>,
     /// The service's response to the revocation of a job, by job id. The next read of the job shows what the response
     /// means.
-    pub revoke_said: BTreeMap<String, String>,
+    pub revoke_messages: BTreeMap<String, String>,
     /// The jobs that recently could not be revoked, and why.
     pub revoke_refused: BTreeMap<String, String>,
     /// Whether the request holds the send slot of its identity, so that no other request may send to it.

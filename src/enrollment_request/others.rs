@@ -6,22 +6,22 @@ use kube::ResourceExt;
 
 use super::enrollment_key::EnrollmentKey;
 use super::reconciler::Request;
-use super::reservations::{RequestRef, ReserveError};
+use super::reservations::ReserveError;
 use crate::api::conditions::{PAUSED, STALLED};
 use crate::api::{EnrollmentRequest, HasStatus, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
-use crate::reconcile::{Backend, Fact, Failure, Objects};
+use crate::reconcile::{Backend, Fact, Failure, ObjectUid, Objects};
 
 impl<B: Backend> Request<'_, B> {
     /// Reserves the key, unless another request holds it.
     pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
         let reservations = self.context.shared.clone();
-        let mut taken = reservations.reserve(&key, &self.request_ref());
+        let mut taken = reservations.reserve(&key, &self.object_uid());
         if let Err(ReserveError::By(other) | ReserveError::Busy(other)) = &taken
             && !self.is_there(other).await
         {
             reservations.release(other);
-            taken = reservations.reserve(&key, &self.request_ref());
+            taken = reservations.reserve(&key, &self.object_uid());
         }
         let request = self.handle.object();
         self.observed.reservation = match taken {
@@ -50,7 +50,7 @@ impl<B: Backend> Request<'_, B> {
 
     /// The failure while another request's email to the same identity is in flight or in doubt. If that request makes
     /// no progress by itself, manual action is required.
-    fn busy(&self, other: &RequestRef) -> Failure {
+    fn busy(&self, other: &ObjectUid) -> Failure {
         let request = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &other.namespace, &other.name);
         let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
         let here = other.namespace == self.desired.namespace;
@@ -73,7 +73,7 @@ impl<B: Backend> Request<'_, B> {
     /// The ids of those of `jobs` that a send in doubt must not take for its own. These are the jobs that another
     /// request names. If another request in doubt holds the same key, they are all jobs.
     pub(super) async fn not_ours(&self, jobs: &[CredentialBindingJob]) -> BTreeSet<String> {
-        if let Some(rival) = self.context.shared.rival_in_doubt(&self.request_ref(), &self.status)
+        if let Some(rival) = self.context.shared.rival_in_doubt(&self.object_uid(), &self.status)
             && self.is_there(&rival).await
         {
             return jobs.iter().map(|job| job.id.clone()).collect();
@@ -83,7 +83,7 @@ impl<B: Backend> Request<'_, B> {
 
     /// The ids of those of `jobs` that another request names.
     pub(super) async fn named_elsewhere(&self, jobs: impl IntoIterator<Item = &str>) -> BTreeSet<String> {
-        let named = self.context.shared.named_elsewhere(&self.request_ref(), jobs.into_iter());
+        let named = self.context.shared.named_elsewhere(&self.object_uid(), jobs.into_iter());
         let mut elsewhere = BTreeSet::new();
         for (job, others) in named {
             for other in &others {
@@ -99,7 +99,7 @@ impl<B: Backend> Request<'_, B> {
 
     /// Whether another request exists. Only the API server can confirm that it does not: the watch cache may not have
     /// it yet. The watch may also not have delivered a deletion yet.
-    async fn is_there(&self, other: &RequestRef) -> bool {
+    async fn is_there(&self, other: &ObjectUid) -> bool {
         let backend = &*self.context.backend;
         let same = |uid: Option<String>| uid.as_deref() == Some(&other.uid);
         if Objects::<EnrollmentRequest>::cached(backend, &other.namespace, &other.name)

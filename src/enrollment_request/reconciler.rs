@@ -8,13 +8,13 @@ use super::observe::names;
 use super::observed::{Observed, SendSlot};
 use super::plan::input::SERVICE_CLOCK_MARGIN;
 use super::plan::poll;
-use super::reservations::RequestRef;
 use super::step::{Action, JobRef, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::beyond_identity::{Answer, Doubt, Error};
+use crate::reconcile::ObjectUid;
 use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Kind, Reconcile, Reconciler, Remote, Ticket};
@@ -84,7 +84,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     }
 
     fn publish(request: &Request<'_, B>) -> SendSlot {
-        let (reservations, holder) = (&request.context.shared, request.request_ref());
+        let (reservations, holder) = (&request.context.shared, request.object_uid());
         if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
             // Only finalizers of other controllers remain, so the next request may take its jobs.
             reservations.release(&holder);
@@ -101,17 +101,17 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         request.local_state.own.revocations.retain(|job_id| names(&status, job_id));
         request.local_state.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
         if request.handle.is_deleted() {
-            request.context.shared.release(&request.request_ref());
+            request.context.shared.release(&request.object_uid());
         } else if request.is_settled() {
-            request.context.shared.settled(&request.request_ref());
+            request.context.shared.settled(&request.object_uid());
         }
     }
 }
 
 impl<B: Backend> Request<'_, B> {
     /// The request as a holder of an enrolment key.
-    pub(super) fn request_ref(&self) -> RequestRef {
-        RequestRef::of(self.handle.object())
+    pub(super) fn object_uid(&self) -> ObjectUid {
+        ObjectUid::of(self.handle.object())
     }
 
     /// Asks the service to revoke a job. The job is read next, whatever the service responds. The exceptions: the job
@@ -123,11 +123,11 @@ impl<B: Backend> Request<'_, B> {
             return;
         }
         if let Some(method) = unknown_method(&self.status, &self.observed, job_id) {
-            let said = format!(
+            let message = format!(
                 "this version does not know its delivery method {method}, so the job may belong to somebody else; if \
                  it belongs to this request, revoke it in Beyond Identity"
             );
-            return self.refuse_revoke(job, &said);
+            return self.refuse_revoke(job, &message);
         }
         let Some(realm) = self.remote(reference) else { return };
         if !self.context.environment.may_write() {
@@ -137,7 +137,7 @@ impl<B: Backend> Request<'_, B> {
         }
         let now = self.context.environment.monotonic();
         let answer = realm.revoke_job(identity_id, job_id).await;
-        let said = match answer {
+        let message = match answer {
             Ok(())
                 if self.local_state.own.revocations.accepted_for(job_id, now) < self.context.options.times.settle =>
             {
@@ -160,14 +160,14 @@ impl<B: Backend> Request<'_, B> {
         };
         self.observed.read.remove(job_id);
         self.observed.revoked.insert(job_id.clone());
-        self.observed.revoke_said.extend(said.map(|said| (job_id.clone(), said)));
+        self.observed.revoke_messages.extend(message.map(|message| (job_id.clone(), message)));
     }
 
     /// Records that a job cannot be revoked, and emits an event if the reason is new.
-    pub(super) fn refuse_revoke(&mut self, job: &JobRef, said: &str) {
-        let said = format!("The link of credential binding job {} cannot be revoked: {said}", job.job_id);
-        if self.local_state.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &said) {
-            self.warn(Reason::RevokeRefused, said);
+    pub(super) fn refuse_revoke(&mut self, job: &JobRef, message: &str) {
+        let message = format!("The link of credential binding job {} cannot be revoked: {message}", job.job_id);
+        if self.local_state.own.revocations.refuse(&job.job_id, self.context.environment.monotonic(), &message) {
+            self.warn(Reason::RevokeRefused, message);
         }
     }
 

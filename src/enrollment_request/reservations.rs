@@ -10,37 +10,16 @@ use parking_lot::Mutex;
 
 use super::enrollment_key::EnrollmentKey;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
-
-/// A request that holds an enrolment key, or waits for one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RequestRef {
-    /// Its uid.
-    pub uid: String,
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl RequestRef {
-    /// The holder for this request.
-    pub fn of(request: &EnrollmentRequest) -> Self {
-        Self {
-            uid: request.uid().unwrap_or_default(),
-            namespace: request.namespace().unwrap_or_default(),
-            name: request.name_any(),
-        }
-    }
-}
+use crate::reconcile::ObjectUid;
 
 /// Why a key cannot be reserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReserveError {
     /// Another request holds the key.
-    By(RequestRef),
+    By(ObjectUid),
     /// Another request's send to the same identity, through another configuration, is in flight or in doubt. A list
     /// may not distinguish the jobs of two such sends, so each identity gets one send at a time.
-    Busy(RequestRef),
+    Busy(ObjectUid),
     /// The reservations are not seeded from the statuses yet.
     NotSeeded,
 }
@@ -48,36 +27,36 @@ pub enum ReserveError {
 /// The ids of a tenant, a realm and an identity.
 type Identity = [String; 3];
 
-type Wake = Box<dyn Fn(&RequestRef) + Send + Sync>;
+type EnqueueFn = Box<dyn Fn(&ObjectUid) + Send + Sync>;
 
 /// The enrolment keys and send slots, with the requests that hold them or wait for them.
 pub struct Reservations {
     state: Mutex<State>,
-    wake: Wake,
+    enqueue: EnqueueFn,
 }
 
 #[derive(Default)]
 struct State {
     seeded: bool,
-    holders: BTreeMap<EnrollmentKey, RequestRef>,
-    waiting: BTreeMap<EnrollmentKey, BTreeSet<RequestRef>>,
+    holders: BTreeMap<EnrollmentKey, ObjectUid>,
+    waiting: BTreeMap<EnrollmentKey, BTreeSet<ObjectUid>>,
     /// For each identity: the request that may send now, or whose send is in doubt.
-    sending: BTreeMap<Identity, RequestRef>,
+    sending: BTreeMap<Identity, ObjectUid>,
     /// For each identity: the requests that wait for the send slot.
-    next: BTreeMap<Identity, BTreeSet<RequestRef>>,
+    next: BTreeMap<Identity, BTreeSet<ObjectUid>>,
     /// The requests whose sends are in doubt.
-    in_doubt: BTreeSet<RequestRef>,
+    in_doubt: BTreeSet<ObjectUid>,
     /// For each request: the jobs that its status names.
-    named: BTreeMap<RequestRef, BTreeSet<String>>,
+    named: BTreeMap<ObjectUid, BTreeSet<String>>,
     /// For each job: the requests whose statuses name it.
-    namers: HashMap<String, BTreeSet<RequestRef>>,
+    namers: HashMap<String, BTreeSet<ObjectUid>>,
 }
 
 impl Reservations {
-    /// Creates unseeded reservations. `wake` enqueues a request when the key or send slot that it waits for becomes
+    /// Creates unseeded reservations. `enqueue` enqueues a request when the key or send slot that it waits for becomes
     /// free.
-    pub fn new(wake: impl Fn(&RequestRef) + Send + Sync + 'static) -> Self {
-        Self { state: Mutex::default(), wake: Box::new(wake) }
+    pub fn new(enqueue: impl Fn(&ObjectUid) + Send + Sync + 'static) -> Self {
+        Self { state: Mutex::default(), enqueue: Box::new(enqueue) }
     }
 
     /// Seeds the reservations from all statuses. If two requests have the same key, the request in doubt gets it,
@@ -96,7 +75,7 @@ impl Reservations {
             if is_let_go {
                 continue;
             }
-            let holder = RequestRef::of(request);
+            let holder = ObjectUid::of(request);
             if let Some(key) = key_of(status) {
                 if status.send.is_some() {
                     state.sending.entry(identity_of(&key)).or_insert_with(|| holder.clone());
@@ -112,7 +91,7 @@ impl Reservations {
     /// Reserves `key` for `holder`. If another request holds the key, the caller may find that request deleted, and
     /// release it. All other keys of `holder` are released: its spec resolves to `key` now, and nothing of it is in
     /// doubt, or it would not reserve.
-    pub fn reserve(&self, key: &EnrollmentKey, holder: &RequestRef) -> Result<(), ReserveError> {
+    pub fn reserve(&self, key: &EnrollmentKey, holder: &ObjectUid) -> Result<(), ReserveError> {
         let freed = {
             let mut state = self.lock();
             if !state.seeded {
@@ -134,23 +113,23 @@ impl Reservations {
             state.sending.insert(identity, holder.clone());
             freed
         };
-        freed.iter().for_each(|waiting| (self.wake)(waiting));
+        freed.iter().for_each(|waiting| (self.enqueue)(waiting));
         Ok(())
     }
 
     /// Whether the request holds the send slot of an identity, so that no other request may send to it.
-    pub fn holds_send_slot(&self, holder: &RequestRef) -> bool {
+    pub fn holds_send_slot(&self, holder: &ObjectUid) -> bool {
         self.lock().sending.values().any(|other| other.uid == holder.uid)
     }
 
     /// Releases the request's send slot: nothing of it is in flight or in doubt any more.
-    pub fn settled(&self, holder: &RequestRef) {
+    pub fn settled(&self, holder: &ObjectUid) {
         let freed = self.lock().end_sending(&holder.uid);
-        freed.iter().for_each(|waiting| (self.wake)(waiting));
+        freed.iter().for_each(|waiting| (self.enqueue)(waiting));
     }
 
     /// Releases everything that a request holds or waits for, because the request is deleted.
-    pub fn release(&self, holder: &RequestRef) {
+    pub fn release(&self, holder: &ObjectUid) {
         let freed = {
             let mut state = self.lock();
             state.set_doubt(holder, false);
@@ -160,13 +139,13 @@ impl Reservations {
             freed.extend(state.end_sending(&holder.uid));
             freed
         };
-        freed.iter().for_each(|waiting| (self.wake)(waiting));
+        freed.iter().for_each(|waiting| (self.enqueue)(waiting));
     }
 
     /// The other request that holds the key of the send in doubt in `status`, if that request is in doubt, too. The
     /// write-ahead record of a process that has ended can appear late, when another request already holds the key. A
     /// job that could belong to either request is left to the holder of the key.
-    pub fn rival_in_doubt(&self, holder: &RequestRef, status: &EnrollmentRequestStatus) -> Option<RequestRef> {
+    pub fn rival_in_doubt(&self, holder: &ObjectUid, status: &EnrollmentRequestStatus) -> Option<ObjectUid> {
         status.send.as_ref()?;
         let state = self.lock();
         let rival = state.holders.get(&key_of(status)?).filter(|other| other.uid != holder.uid)?;
@@ -175,7 +154,7 @@ impl Reservations {
 
     /// Records whether the send of a request is in doubt, and the jobs that its status names. A status from the watch
     /// cache may be older than this process's own writes (`fresh` is false). It counts only where nothing is known.
-    pub fn note(&self, holder: &RequestRef, status: &EnrollmentRequestStatus, fresh: bool) {
+    pub fn note(&self, holder: &ObjectUid, status: &EnrollmentRequestStatus, fresh: bool) {
         let mut state = self.lock();
         if fresh {
             state.set_doubt(holder, status.send.is_some());
@@ -188,11 +167,11 @@ impl Reservations {
     /// Those of `jobs` that a request other than `holder` names, with the requests that name them.
     pub fn named_elsewhere<'a>(
         &self,
-        holder: &RequestRef,
+        holder: &ObjectUid,
         jobs: impl Iterator<Item = &'a str>,
-    ) -> BTreeMap<String, BTreeSet<RequestRef>> {
+    ) -> BTreeMap<String, BTreeSet<ObjectUid>> {
         let state = self.lock();
-        let others = |job: &str| -> BTreeSet<RequestRef> {
+        let others = |job: &str| -> BTreeSet<ObjectUid> {
             state.namers.get(job).into_iter().flatten().filter(|other| other.uid != holder.uid).cloned().collect()
         };
         jobs.map(|job| (job.to_owned(), others(job))).filter(|(_, others)| !others.is_empty()).collect()
@@ -204,7 +183,7 @@ impl Reservations {
 }
 
 impl State {
-    fn set_doubt(&mut self, holder: &RequestRef, in_doubt: bool) {
+    fn set_doubt(&mut self, holder: &ObjectUid, in_doubt: bool) {
         if !in_doubt {
             self.in_doubt.remove(holder);
         } else if !self.in_doubt.contains(holder) {
@@ -213,7 +192,7 @@ impl State {
     }
 
     /// Records that the status of `holder` names exactly these jobs.
-    fn set_names(&mut self, holder: &RequestRef, jobs: BTreeSet<String>) {
+    fn set_names(&mut self, holder: &ObjectUid, jobs: BTreeSet<String>) {
         if self.named.get(holder).is_some_and(|known| known == &jobs) {
             return;
         }
@@ -235,7 +214,7 @@ impl State {
 
     /// Removes `uid` from all wait lists.
     fn stop_waiting(&mut self, uid: &str) {
-        fn without<K: Ord>(lists: &mut BTreeMap<K, BTreeSet<RequestRef>>, uid: &str) {
+        fn without<K: Ord>(lists: &mut BTreeMap<K, BTreeSet<ObjectUid>>, uid: &str) {
             lists.retain(|_, waiting| {
                 waiting.retain(|holder| holder.uid != uid);
                 !waiting.is_empty()
@@ -246,7 +225,7 @@ impl State {
     }
 
     /// Releases the send slots of `uid`. Returns the requests that waited for them.
-    fn end_sending(&mut self, uid: &str) -> Vec<RequestRef> {
+    fn end_sending(&mut self, uid: &str) -> Vec<ObjectUid> {
         let Self { sending, next, .. } = self;
         let mut freed = Vec::new();
         sending.retain(|identity, holder| {
@@ -260,7 +239,7 @@ impl State {
     }
 
     /// Releases the keys that `uid` holds, except `keep`. Returns the requests that waited for them.
-    fn give_up(&mut self, uid: &str, keep: Option<&EnrollmentKey>) -> Vec<RequestRef> {
+    fn give_up(&mut self, uid: &str, keep: Option<&EnrollmentKey>) -> Vec<ObjectUid> {
         let Self { holders, waiting, .. } = self;
         let mut freed = Vec::new();
         holders.retain(|key, holder| {

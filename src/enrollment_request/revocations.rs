@@ -25,11 +25,11 @@ impl Revocations {
         now.saturating_duration_since(accepted)
     }
 
-    /// Records that the link of this job cannot be revoked, for the reason `said`. Returns whether the reason is new.
-    pub fn refuse(&mut self, job_id: &str, now: Instant, said: &str) -> bool {
+    /// Records that the link of this job cannot be revoked, for the reason `message`. Returns whether the reason is new.
+    pub fn refuse(&mut self, job_id: &str, now: Instant, message: &str) -> bool {
         let refused = &mut self.0.entry(job_id.to_owned()).or_default().refused;
-        let is_news = refused.as_ref().is_none_or(|(_, known)| known != said);
-        *refused = Some((now, said.to_owned()));
+        let is_news = refused.as_ref().is_none_or(|(_, known)| known != message);
+        *refused = Some((now, message.to_owned()));
         is_news
     }
 
@@ -43,8 +43,8 @@ impl Revocations {
     /// The jobs that were found not to be revocable within the last `period`, and why.
     pub fn refused_within(&self, period: Duration, now: Instant) -> BTreeMap<String, String> {
         let recent = |(job_id, revocation): (&String, &Revocation)| {
-            let (at, said) = revocation.refused.as_ref()?;
-            (now.saturating_duration_since(*at) < period).then(|| (job_id.clone(), said.clone()))
+            let (at, message) = revocation.refused.as_ref()?;
+            (now.saturating_duration_since(*at) < period).then(|| (job_id.clone(), message.clone()))
         };
         self.0.iter().filter_map(recent).collect()
     }

@@ -26,13 +26,13 @@ pub async fn check(client: Client) {
         if attempt > 0 {
             tokio::time::sleep(PAUSE).await;
         }
-        found = lacking(&client).await;
+        found = missing_fields(&client).await;
         if found.as_ref().is_ok_and(Vec::is_empty) {
             return;
         }
     }
     match found {
-        Ok(lacking) => lacking.iter().for_each(|Lacking { kind, fields }| {
+        Ok(missing_fields) => missing_fields.iter().for_each(|MissingFields { kind, fields }| {
             tracing::warn!(
                 %kind,
                 fields = fields.join(", "),
@@ -48,13 +48,13 @@ pub async fn check(client: Client) {
 
 /// A kind whose installed definition lacks fields.
 #[derive(Debug, PartialEq, Eq)]
-struct Lacking {
+struct MissingFields {
     kind: String,
     fields: Vec<String>,
 }
 
 /// Returns the kinds with missing fields, or why the schema cannot be compared.
-async fn lacking(client: &Client) -> Result<Vec<Lacking>, String> {
+async fn missing_fields(client: &Client) -> Result<Vec<MissingFields>, String> {
     let request = Request::new(format!("/openapi/v3/apis/{GROUP}")).get(crds::VERSION, &GetParams::default());
     let request = request.map_err(|error| error.to_string())?;
     let answer = tokio::time::timeout(TIMEOUT, client.request::<Value>(request)).await;
@@ -67,7 +67,7 @@ async fn lacking(client: &Client) -> Result<Vec<Lacking>, String> {
 }
 
 /// Returns what each kind lacks in this OpenAPI document. `needed` contains the kinds with their schemas.
-fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<Lacking>, String> {
+fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<MissingFields>, String> {
     let served = |kind: &str| {
         let schemas = document["components"]["schemas"].as_object()?.values();
         schemas.into_iter().find(|schema| {
@@ -90,7 +90,7 @@ fn compared(needed: &[(String, Value)], document: &Value) -> Result<Vec<Lacking>
             }
         }
         if !fields.is_empty() {
-            all.push(Lacking { kind: kind.clone(), fields });
+            all.push(MissingFields { kind: kind.clone(), fields });
         }
     }
     Ok(all)
@@ -137,9 +137,9 @@ mod tests {
     fn without(kind: &str, change: impl Fn(&mut Value)) -> Vec<String> {
         let mut older = crds::schemas();
         older.iter_mut().filter(|(of, _)| of == kind).for_each(|(_, schema)| change(schema));
-        let lacking = compared(&crds::schemas(), &document(&older)).unwrap();
-        assert!(lacking.iter().all(|lacking| lacking.kind == kind), "{lacking:?}");
-        lacking.into_iter().flat_map(|lacking| lacking.fields).collect()
+        let missing_fields = compared(&crds::schemas(), &document(&older)).unwrap();
+        assert!(missing_fields.iter().all(|missing_fields| missing_fields.kind == kind), "{missing_fields:?}");
+        missing_fields.into_iter().flat_map(|missing_fields| missing_fields.fields).collect()
     }
 
     fn remove(schema: &mut Value, parent: &str, name: &str) {

@@ -17,6 +17,7 @@ use kube::{Api, Resource, ResourceExt};
 use super::client::WATCH;
 use super::lenient::{Lenient, Salvage};
 use super::report::WatchReport;
+use crate::reconcile::ObjectUid;
 use crate::triggers::Fingerprint;
 
 /// Watches the objects of `api` into `writer` forever, and reports when the store is synced or the watch fails.
@@ -27,7 +28,7 @@ pub async fn watch<K>(
     report: WatchReport,
     writer: Writer<K>,
     applied: impl Fn(Option<Fingerprint>, &K) + Send + 'static,
-    gone: impl Fn(&Gone) + Send + 'static,
+    gone: impl Fn(&ObjectUid) + Send + 'static,
 ) where
     K: Salvage + Debug + Send + Sync + 'static,
 {
@@ -60,55 +61,34 @@ async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>> + Send,
     writer: Writer<K>,
     applied: impl Fn(Option<Fingerprint>, &K) + Send,
-    gone: impl Fn(&Gone) + Send,
+    gone: impl Fn(&ObjectUid) + Send,
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
 {
     let store = writer.as_reader();
-    let mut known: HashMap<Gone, Fingerprint> = HashMap::new();
+    let mut known: HashMap<ObjectUid, Fingerprint> = HashMap::new();
     let mut events = pin!(events.map_ok(unwrapped).modify(strip).reflect(writer));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object)) => {
-                let before = known.insert(Gone::of(&object), Fingerprint::of(&object));
+                let before = known.insert(ObjectUid::of(&object), Fingerprint::of(&object));
                 applied(before, &object);
             }
             Ok(Event::Delete(object)) => {
-                let object = Gone::of(&object);
+                let object = ObjectUid::of(&object);
                 known.remove(&object);
                 gone(&object);
             }
             Ok(Event::InitDone) => {
                 let (before, there) = (mem::take(&mut known), store.state());
-                known.extend(there.iter().map(|object| (Gone::of(&**object), Fingerprint::of(&**object))));
+                known.extend(there.iter().map(|object| (ObjectUid::of(&**object), Fingerprint::of(&**object))));
                 // Deleted objects first, so that their reservations are released before another object is reconciled.
                 before.keys().filter(|object| !known.contains_key(object)).for_each(&gone);
                 for object in there {
-                    applied(before.get(&Gone::of(&*object)).copied(), &object);
+                    applied(before.get(&ObjectUid::of(&*object)).copied(), &object);
                 }
             }
             Ok(Event::Init | Event::InitApply(_)) | Err(_) => {}
-        }
-    }
-}
-
-/// The key of an object that may no longer exist.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Gone {
-    /// Its uid.
-    pub uid: String,
-    /// Its namespace; empty if it has none.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl Gone {
-    fn of<K: Resource>(object: &K) -> Self {
-        Self {
-            uid: object.uid().unwrap_or_default(),
-            namespace: object.namespace().unwrap_or_default(),
-            name: object.name_any(),
         }
     }
 }
@@ -185,7 +165,7 @@ mod tests {
             tell(if changed { "changed" } else { "seen" }, config);
         };
         let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
-        let gone = |gone: &Gone| {
+        let gone = |gone: &ObjectUid| {
             assert_eq!(gone.uid, format!("uid of {}", gone.name));
             let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&gone.uid));
             assert!(!stored, "the store has it no more");
@@ -264,7 +244,7 @@ mod tests {
         let (_, writer) = reflector::store();
         let (told, mut anew) = (Mutex::new(Vec::new()), config("a", 1));
         anew.metadata.uid = Some("another".to_owned());
-        let gone = |gone: &Gone| told.lock().push(gone.uid.clone());
+        let gone = |gone: &ObjectUid| told.lock().push(gone.uid.clone());
         let events =
             [list(vec![config("a", 1)]), list(vec![anew])].concat().into_iter().map(|event| Ok(guarded(event)));
         follow(stream::iter(events), writer, |_, _| {}, gone).await;

@@ -83,7 +83,7 @@ where
             let (again, starts_over) = match AssertUnwindSafe(reconcile).catch_unwind().await {
                 Ok(ReconcileResult { requeue_after, ended }) => (requeue_after, ended == Ended::Conflict),
                 Err(panic) => {
-                    tracing::error!(%object, panic = said(panic.as_ref()), "Reconcile panicked (operator bug)");
+                    tracing::error!(%object, panic = panic_message(panic.as_ref()), "Reconcile panicked (operator bug)");
                     (Some(RETRY_AFTER_BUG), false)
                 }
             };
@@ -106,7 +106,7 @@ async fn measured(
 }
 
 /// The message of a panic.
-fn said(panic: &(dyn Any + Send)) -> &str {
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

@@ -16,7 +16,7 @@ use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Realms, Resolved};
 use last_seen::Credentials;
-use limiter::{Limiters, Wake};
+use limiter::{EnqueueFn, Limiters};
 use metered::Metered;
 use provider_config::ProviderConfig;
 use providers::Missing;
@@ -38,7 +38,7 @@ pub struct KubeRealms {
     /// Counts the requests.
     pub metrics: Arc<Metrics>,
     /// Enqueues an object when it is its turn.
-    pub wake: Wake,
+    pub enqueue: EnqueueFn,
 }
 
 impl Realms for KubeRealms {
@@ -60,7 +60,7 @@ impl Realms for KubeRealms {
         };
         let endpoint = endpoint(&provider, self.allow_loopback)?;
         let tenant_id = &provider.tenant_id;
-        let permit = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.wake.clone());
+        let permit = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.enqueue.clone());
         let permit = permit.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);

@@ -71,12 +71,12 @@ impl Providers {
         let (cluster, writer) = reflector::store();
         let stores = Stores { cluster, operator_namespace: operator_namespace.to_owned() };
         let last_seen = Arc::new(LastSeen::default());
-        let (all, wake, kept) = (stores.clone(), changed.clone(), last_seen.clone());
+        let (all, enqueue, kept) = (stores.clone(), changed.clone(), last_seen.clone());
         let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
             for provider in all.all().into_iter().filter(|provider| provider.secret == *secret) {
                 let key = provider.key.clone();
                 keep(&kept, provider, seen.clone());
-                wake(&key);
+                enqueue(&key);
             }
         }));
         let providers = Self { stores, secrets, last_seen };

@@ -80,7 +80,7 @@ impl End {
     /// Retries a failure after the object's backoff. A failure that only a change of the spec resolves is retried after
     /// `resync`. So is a blocked one whose grace period is over (`overdue`).
     ///
-    /// A rate-limited object is enqueued at its turn. Requeue then its conditions stay, unless they do not cover
+    /// A rate-limited object is enqueued at its turn. Until then its conditions stay, unless they do not cover
     /// everything that is requested now (`seen` is false): otherwise the object would appear to have no pending work.
     pub fn failed(failure: &Failure, resync: Duration, overdue: bool, seen: bool) -> Self {
         let after = failure.after.unwrap_or_default();

@@ -89,6 +89,30 @@ impl ObjectKey {
     }
 }
 
+/// An object of a known kind, by its uid, which may no longer exist. An object that is created again under the same name
+/// is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectUid {
+    /// Its uid.
+    pub uid: String,
+    /// Its namespace; empty if it has none.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl ObjectUid {
+    /// The uid of `object`, with its name.
+    pub fn of(object: &impl kube::Resource) -> Self {
+        let meta = object.meta();
+        Self {
+            uid: meta.uid.clone().unwrap_or_default(),
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+        }
+    }
+}
+
 impl KindName {
     /// The name of its controller, in metrics.
     pub const fn controller(self) -> &'static str {

@@ -62,7 +62,7 @@ pub struct Refusal {
     /// The generation of the spec that was refused.
     pub generation: i64,
     /// The message of the service.
-    pub said: String,
+    pub message: String,
 }
 
 /// A poll of the remote object that got an answer.
@@ -104,7 +104,7 @@ impl<K: Kind> LocalState<K> {
             Some(id) => refusal.record_id == id,
             None => refusal.generation == generation,
         };
-        concerns.then(|| refusal.said.clone())
+        concerns.then(|| refusal.message.clone())
     }
 
     /// Sets the last poll.

@@ -36,7 +36,7 @@ pub use destination::{Destination, RealmIds};
 pub use end::{End, Requeue};
 pub use fact::Fact;
 pub use failure::{Failure, FailureKind};
-pub use kind::{Kind, KindName, ObjectKey};
+pub use kind::{Kind, KindName, ObjectKey, ObjectUid};
 pub use leftover::Leftover;
 pub use lifecycle::Lifecycle;
 pub use local_state::{LocalState, LocalStates};

@@ -45,28 +45,28 @@ pub fn refusal(error: &Error) -> Option<String> {
 
 /// What a failed call means for its object.
 pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
-    let said = error.to_string();
+    let message = error.to_string();
     let of_the_token =
-        |said| format!("{said}; the token is in the Secret that spec.credentials of {provider} refers to");
+        |message| format!("{message}; the token is in the Secret that spec.credentials of {provider} refers to");
     let failure = match error {
         Error::Retry { cause: NotSent::TooManyCalls, .. } => {
-            Failure::new(FailureKind::RateLimited, Reason::RateLimited, said)
+            Failure::new(FailureKind::RateLimited, Reason::RateLimited, message)
         }
-        _ if refusal(error).is_some() => Failure::refused(Reason::Refused, said),
+        _ if refusal(error).is_some() => Failure::refused(Reason::Refused, message),
         Error::Retry { cause: NotSent::NoConnection, .. } | Error::InDoubt { .. } => {
-            Failure::transient(Reason::ServiceUnavailable, said)
+            Failure::transient(Reason::ServiceUnavailable, message)
         }
         Error::Refused { cause: Refusal::Unauthorized, .. } => {
-            Failure::blocked(Reason::Unauthorized, of_the_token(said))
+            Failure::blocked(Reason::Unauthorized, of_the_token(message))
         }
         Error::Refused { cause: Refusal::Forbidden, .. } => {
-            Failure::blocked(Reason::PermissionDenied, of_the_token(said))
+            Failure::blocked(Reason::PermissionDenied, of_the_token(message))
         }
         Error::Refused { cause: Refusal::UnknownRealm, .. } => {
-            Failure::blocked(Reason::RealmNotFound, format!("{said}; the provider config is {provider}"))
+            Failure::blocked(Reason::RealmNotFound, format!("{message}; the provider config is {provider}"))
         }
         Error::Refused { cause: Refusal::Local | Refusal::BadRequest | Refusal::Unprocessable, .. }
-        | Error::NotFound { .. } => Failure::refused(Reason::Refused, said),
+        | Error::NotFound { .. } => Failure::refused(Reason::Refused, message),
     };
     Failure { after: error.after(), ..failure }
 }

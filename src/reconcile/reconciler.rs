@@ -354,8 +354,8 @@ where
         provider: &ProviderConfigRef,
     ) -> Outcome<T> {
         let (record_id, generation) = (record.id().to_owned(), K::lifecycle(&self.desired).generation);
-        let said = result.as_ref().err().and_then(refusal);
-        self.local_state.refusal = said.map(|said| Refusal { record_id, generation, said });
+        let message = result.as_ref().err().and_then(refusal);
+        self.local_state.refusal = message.map(|message| Refusal { record_id, generation, message });
         Outcome::of(result, provider)
     }
 

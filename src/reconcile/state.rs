@@ -21,7 +21,7 @@ pub struct ObjectState<K: Kind> {
     pub may_write: bool,
     /// The rest of the grace period of a recoverable problem; zero when it is over.
     pub grace_remaining: Duration,
-    /// Why the API server recently did not store a write of the operator. Requeue the retry nothing is sent, and a
+    /// Why the API server recently did not store a write of the operator. Until the retry nothing is sent, and a
     /// deletion continues without recording its progress.
     pub unwritable: Option<Unwritable>,
     /// Whether this reconcile holds a ticket.

@@ -38,7 +38,7 @@ pub enum Step<K: Kind> {
     Act(K::Action),
     /// Set the condition of a paused object.
     SetPaused,
-    /// End the reconcile and wait.
+    /// End the reconcile.
     End(End),
 }
 

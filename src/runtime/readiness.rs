@@ -35,13 +35,13 @@ struct Problem {
     detail: String,
     /// Whether this makes a part unready that was ready before.
     denied: bool,
-    said: Instant,
+    reported_at: Instant,
 }
 
 impl Part {
     fn trouble(&self, now: Instant) -> Option<&Problem> {
         let lasts = |problem: &Problem| if problem.denied { DENIED } else { OVER };
-        self.problem.as_ref().filter(|problem| now.saturating_duration_since(problem.said) < lasts(problem))
+        self.problem.as_ref().filter(|problem| now.saturating_duration_since(problem.reported_at) < lasts(problem))
     }
 
     fn is_ready(&self, now: Instant) -> bool {
@@ -96,16 +96,16 @@ impl Report {
 
     /// Reports a failure that is retried. A part that is ready stays ready.
     pub fn trouble(&self, what: String, detail: String) {
-        self.say(Problem { what, detail, denied: false, said: Instant::now() });
+        self.report(Problem { what, detail, denied: false, reported_at: Instant::now() });
     }
 
     /// Reports a failure that a person has to fix. The part is not ready while this is reported.
     pub fn denied(&self, what: String) {
-        self.say(Problem { what, detail: String::new(), denied: true, said: Instant::now() });
+        self.report(Problem { what, detail: String::new(), denied: true, reported_at: Instant::now() });
     }
 
     /// Logs the failure, unless this part or another one has already reported it.
-    fn say(&self, problem: Problem) {
+    fn report(&self, problem: Problem) {
         let now = Instant::now();
         let mut parts = self.parts.lock();
         let known = parts.iter().filter_map(|part| part.trouble(now)).any(|known| known.what == problem.what);
@@ -122,7 +122,7 @@ impl Report {
 
 impl Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Self { what, detail, denied: _, said: _ } = self;
+        let Self { what, detail, denied: _, reported_at: _ } = self;
         if detail.is_empty() { write!(f, "{what}") } else { write!(f, "{what}: {detail}") }
     }
 }
@@ -156,6 +156,6 @@ mod tests {
         part.denied("no right".to_owned());
         assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
         tokio::time::advance(DENIED).await;
-        assert_eq!(readiness.waits_for(), None, "it was not said again");
+        assert_eq!(readiness.waits_for(), None, "it was not reported_at again");
     }
 }

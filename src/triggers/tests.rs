@@ -200,7 +200,7 @@ fn a_provider_config_enqueues_what_refers_to_it_itself_or_through_its_configurat
 #[test]
 fn a_reservation_that_is_free_enqueues_who_waited_for_it_where_it_is_in_this_cache() {
     let cache = Objects { requests: vec![request("jane", "hosted-web")], ..Objects::default() };
-    let holder = |namespace: &str| RequestRef {
+    let holder = |namespace: &str| ObjectUid {
         uid: "jane".to_owned(),
         namespace: namespace.to_owned(),
         name: "jane".to_owned(),

@@ -27,7 +27,7 @@ async fn two_with(access: &Access<'_>) -> (Fixture, Process, Process) {
     fixture.create_config().await;
     fixture.config_says("Available").await;
     let standby = fixture.spawn(&Access::shared(), &LEADER_ELECT).await;
-    eventually("the other one stands by", || standby.said("LeaderState by: another process is the leader").len() == 1)
+    eventually("the other one stands by", || standby.said("Standing by: another process is the leader").len() == 1)
         .await;
     (fixture, leader, standby)
 }

@@ -3,7 +3,7 @@
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, RECONCILE_REQUESTED_AT};
 use beyond_identity_operator::authenticator_config::mark::Mark;
 use harness::simulator::{Config, Job, Operation};
-use harness::statuses::{Leftover, left_by_earlier_versions, lies_in};
+use harness::statuses::{EarlierObject, lies_in, objects_of_earlier_versions};
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -15,12 +15,12 @@ use crate::fixture::{
 
 /// The objects whose files are named like this, as they would be in this place.
 fn left(fixture: &Fixture, beginning: &str) -> Vec<Value> {
-    let here = |left: Leftover| {
+    let here = |left: EarlierObject| {
         let text = left.text.replace("fixture-tenant", fixture.realm.tenant());
         let text = text.replace("fixture-realm", fixture.realm.realm()).replace("fixture-provider", &fixture.provider);
         serde_json::from_str(&text.replace("fixture-namespace", &fixture.namespace)).unwrap()
     };
-    left_by_earlier_versions(beginning).unwrap().into_iter().map(here).collect()
+    objects_of_earlier_versions(beginning).unwrap().into_iter().map(here).collect()
 }
 
 fn api(fixture: &Fixture, kind: &str) -> Api<DynamicObject> {

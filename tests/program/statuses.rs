@@ -1,7 +1,7 @@
 //! What earlier versions have written into a status is read in full, and what a later one adds is passed over.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use harness::statuses::{left_by_earlier_versions, lies_in};
+use harness::statuses::{lies_in, objects_of_earlier_versions};
 use kube::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// All objects, with their names.
 fn objects() -> Vec<(String, Value)> {
-    let all = left_by_earlier_versions("").unwrap();
+    let all = objects_of_earlier_versions("").unwrap();
     assert!(all.len() >= 19, "{all:?}");
     all.into_iter().map(|left| (left.name, serde_json::from_str(&left.text).unwrap())).collect()
 }

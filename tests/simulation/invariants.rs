@@ -40,7 +40,7 @@ pub fn before_a_remote_write(process: &Process, port: Port) {
         state.violate(format!("{name} has begun {port:?}, and is ending"));
     }
     let leader =
-        state.cluster.lease.request_ref().filter(|leader| process.is_elected() && leader != name).map(str::to_owned);
+        state.cluster.lease.object_uid().filter(|leader| process.is_elected() && leader != name).map(str::to_owned);
     if let Some(leader) = leader {
         state.violate(format!("{name} has begun {port:?}, and {leader} leads"));
     }

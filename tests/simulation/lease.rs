@@ -27,13 +27,13 @@ pub struct Lease {
 
 impl Lease {
     /// The process whose it is by the record.
-    pub fn request_ref(&self) -> Option<&str> {
+    pub fn object_uid(&self) -> Option<&str> {
         self.record.as_ref()?.holder_identity.as_deref()
     }
 
     /// Makes it nobody's, where it is this process's.
     pub fn release(&mut self, name: &str) {
-        if self.request_ref() == Some(name) {
+        if self.object_uid() == Some(name) {
             self.record = self.record.as_ref().map(free);
             self.version += 1;
         }

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
-use beyond_identity_operator::enrollment_request::reservations::{RequestRef, Reservations};
-use beyond_identity_operator::reconcile::Options;
+use beyond_identity_operator::enrollment_request::reservations::Reservations;
+use beyond_identity_operator::reconcile::{ObjectUid, Options};
 use beyond_identity_operator::triggers::{self, Cache, Enqueue, Fingerprint};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -86,7 +86,7 @@ impl Process {
             let this = this.clone();
             let skew = state.chance.skew(60);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
-            let freed = move |holder: &RequestRef| {
+            let freed = move |holder: &ObjectUid| {
                 let process = this.upgrade();
                 process.iter().for_each(|it| it.enqueue(triggers::reservation_freed(holder, &**it)));
             };
@@ -131,7 +131,7 @@ impl Process {
             process.seen.0,
             |process, before, request| triggers::request_applied(before, request, false, process),
             |process, request: &EnrollmentRequest| {
-                process.reservations.release(&RequestRef::of(request));
+                process.reservations.release(&ObjectUid::of(request));
                 triggers::request_deleted(request.metadata.namespace.as_deref(), process)
             },
         );

@@ -14,8 +14,8 @@ use crate::reconcile::{Destination, End, RealmIds, Requeue};
 
 /// Looks up the configuration of a create in doubt.
 pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
-    let home = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
-    let Destination { realm, endpoint } = input.destination_at(Some(&home), record.endpoint.as_deref())?;
+    let recorded = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
+    let Destination { realm, endpoint } = input.destination_at(Some(&recorded), record.endpoint.as_deref())?;
     let listed = input.listed()?;
     if let Some(config) = input.ours(listed)? {
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
@@ -36,7 +36,7 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
         // same one.
         Absent::Never if listed.lists < LISTS => Step::Fetch(Query::Configs),
         Absent::Never => {
-            let phase = input.object().refusal.as_deref().map(|said| refused(said).phase());
+            let phase = input.object().refusal.as_deref().map(|message| refused(message).phase());
             Step::Withdraw { record_id: record.id.clone(), phase }
         }
     })

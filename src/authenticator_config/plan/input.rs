@@ -12,17 +12,17 @@ pub type Input<'a> = PlanInput<'a, AuthenticatorConfig>;
 pub type Step = reconcile::Step<AuthenticatorConfig>;
 
 impl<'a> Input<'a> {
-    /// The destination of API calls. It must be in the realm `home`, if one is given.
-    pub(super) fn destination(&self, home: Option<&RealmIds>) -> Result<&'a Destination, Step> {
-        self.destination_at(home, None)
+    /// The destination of API calls. It must be in the realm `recorded`, if one is given.
+    pub(super) fn destination(&self, recorded: Option<&RealmIds>) -> Result<&'a Destination, Step> {
+        self.destination_at(recorded, None)
     }
 
     pub(super) fn destination_at(
         &self,
-        home: Option<&RealmIds>,
+        recorded: Option<&RealmIds>,
         endpoint: Option<&str>,
     ) -> Result<&'a Destination, Step> {
-        self.same_realm(&self.desired.provider_config_ref, home, endpoint)
+        self.same_realm(&self.desired.provider_config_ref, recorded, endpoint)
     }
 
     /// Checks that the provider config allows resource ids, before a configuration is adopted by its id, changed or

@@ -16,7 +16,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, ProviderConfigRef, Reason};
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::desired::Desired;
-use crate::authenticator_config::kind::Made;
+use crate::authenticator_config::kind::CreatedConfig;
 use crate::authenticator_config::mark::Mark;
 use crate::authenticator_config::observed::Listed;
 use crate::authenticator_config::step::{Action, Query};
@@ -140,7 +140,7 @@ fn record(id: &str) -> CreateRecord {
 /// What came of the create of [`record`], in generation 1.
 fn created(outcome: Outcome<RemoteConfig>) -> Option<Sent<AuthenticatorConfig>> {
     let outcome = match outcome {
-        Outcome::Done(config) => Outcome::Done(Made { config, generation: 1 }),
+        Outcome::Done(config) => Outcome::Done(CreatedConfig { config, generation: 1 }),
         Outcome::NotDone(failure) => Outcome::NotDone(failure),
         Outcome::InDoubt => Outcome::InDoubt,
     };

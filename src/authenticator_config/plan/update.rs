@@ -14,11 +14,11 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 }
 
 fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
-    let home = input.recorded_realm();
-    if let (Some(left), Some(home)) = (input.observed.compared, &home) {
-        return Ok(Step::End(End::with_phase(available(home), Requeue::After(left))));
+    let recorded = input.recorded_realm();
+    if let (Some(left), Some(recorded)) = (input.observed.compared, &recorded) {
+        return Ok(Step::End(End::with_phase(available(recorded), Requeue::After(left))));
     }
-    let Destination { realm, endpoint } = input.destination(home.as_ref())?;
+    let Destination { realm, endpoint } = input.destination(recorded.as_ref())?;
     match &input.observed.patched {
         Some(Ok(())) => return Ok(done(input, realm)),
         Some(Err(failure)) => return Ok(input.failed(failure)),

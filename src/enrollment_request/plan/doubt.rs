@@ -23,9 +23,9 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
         let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
         return Ok(Step::End(End::with_phase(phase, Requeue::After(input.times.resync))));
     }
-    let home = RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() };
+    let recorded = RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() };
     let reference = &send.provider_config_ref;
-    input.same_realm(reference, Some(&home), send.endpoint.as_deref())?;
+    input.same_realm(reference, Some(&recorded), send.endpoint.as_deref())?;
     let listed = input.jobs(reference, &send.identity_id)?;
     if let [job, others @ ..] = made(input, send).as_slice() {
         let change = Change::Conclude {
@@ -53,7 +53,7 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
                 // job.
                 return Ok(Step::Fetch(Query::Jobs(reference.clone(), send.identity_id.clone())));
             }
-            let phase = input.object().refusal.as_deref().map(|said| refused(said).phase());
+            let phase = input.object().refusal.as_deref().map(|message| refused(message).phase());
             Step::Withdraw { record_id: send.id.clone(), phase }
         }
     })

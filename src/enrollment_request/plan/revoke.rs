@@ -91,7 +91,7 @@ pub(super) fn every(
     for job in jobs {
         match until_dead(input, job) {
             Ok(RevokeOutcome::Ended) => {}
-            Ok(RevokeOutcome::Refused(said)) => refused.push(said),
+            Ok(RevokeOutcome::Refused(message)) => refused.push(message),
             Err(Step::End(end)) => ends.push(end),
             Err(step) => return Err(step),
         }
@@ -110,9 +110,9 @@ enum RevokeOutcome {
 /// The next step until the link of `job` no longer works: revoke the job, and then read it.
 fn until_dead(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
     let observed = input.observed;
-    if let Some(said) = observed.revoke_refused.get(&job.job_id) {
+    if let Some(message) = observed.revoke_refused.get(&job.job_id) {
         // Revocation was tried. A link that has expired by the service's own clock no longer works.
-        return Ok(if job.expired { RevokeOutcome::Ended } else { RevokeOutcome::Refused(said.clone()) });
+        return Ok(if job.expired { RevokeOutcome::Ended } else { RevokeOutcome::Refused(message.clone()) });
     }
     if observed.shared.contains(&job.job_id) {
         return Ok(RevokeOutcome::Ended);
@@ -202,11 +202,11 @@ pub(super) fn open<'a>(input: &Input<'a>) -> Result<&'a ProviderConfigRef, Step>
     let in_doubt = status.send.as_ref().map(|send| {
         (&send.provider_config_ref, RealmIds { tenant_id: send.tenant_id.clone(), realm_id: send.realm_id.clone() })
     });
-    let Some((reference, home)) = concluded.or(in_doubt) else {
+    let Some((reference, recorded)) = concluded.or(in_doubt) else {
         // The status was modified outside the operator. The job cannot be reached, and another send would be worse.
         let phase = phase::of_missing_job(input);
         return Err(Step::End(End::with_phase(phase, Requeue::OnChange)));
     };
-    input.same_realm(reference, Some(&home), None)?;
+    input.same_realm(reference, Some(&recorded), None)?;
     Ok(reference)
 }

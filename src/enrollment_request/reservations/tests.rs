@@ -9,8 +9,8 @@ fn key(identity: &str) -> EnrollmentKey {
     EnrollmentKey { identity_id: identity.to_owned(), ..key_of(&concluded()).unwrap() }
 }
 
-fn request_ref(uid: &str) -> RequestRef {
-    RequestRef { uid: uid.to_owned(), namespace: "identity".to_owned(), name: uid.to_owned() }
+fn object_uid(uid: &str) -> ObjectUid {
+    ObjectUid { uid: uid.to_owned(), namespace: "identity".to_owned(), name: uid.to_owned() }
 }
 
 /// Filled reservations, and the uids that were woken.
@@ -25,27 +25,27 @@ fn seeded(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String
 #[test]
 fn nobody_is_reserved_before_it_is_known_who_has_whom() {
     let reservations = Reservations::new(|_| {});
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("1")), Err(ReserveError::NotSeeded));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Err(ReserveError::NotSeeded));
 }
 
 #[test]
 fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
     let (reservations, woken) = seeded(&[]);
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("1")), Ok(()));
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("1")), Ok(()), "again");
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("2")), Err(ReserveError::By(request_ref("1"))));
-    assert_eq!(reservations.reserve(&key("b"), &request_ref("3")), Ok(()));
-    reservations.release(&request_ref("1"));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()), "again");
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("2")), Err(ReserveError::By(object_uid("1"))));
+    assert_eq!(reservations.reserve(&key("b"), &object_uid("3")), Ok(()));
+    reservations.release(&object_uid("1"));
     assert_eq!(*woken.lock(), ["2"]);
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("2")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("2")), Ok(()));
 }
 
 #[test]
 fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
     let (reservations, woken) = seeded(&[]);
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("1")), Ok(()));
-    assert!(reservations.reserve(&key("a"), &request_ref("2")).is_err());
-    assert_eq!(reservations.reserve(&key("b"), &request_ref("1")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
+    assert!(reservations.reserve(&key("a"), &object_uid("2")).is_err());
+    assert_eq!(reservations.reserve(&key("b"), &object_uid("1")), Ok(()));
     assert_eq!(*woken.lock(), ["2"]);
 }
 
@@ -60,7 +60,7 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let has = |requests: &[EnrollmentRequest]| {
         let (reservations, _) = seeded(requests);
-        match reservations.reserve(&key("9ca7716e846cfa97"), &request_ref("another")) {
+        match reservations.reserve(&key("9ca7716e846cfa97"), &object_uid("another")) {
             Err(ReserveError::By(holder)) => holder.uid,
             other => panic!("{other:?}"),
         }
@@ -74,14 +74,14 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
 fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
     let (reservations, woken) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("1")), Ok(()));
-    assert_eq!(reservations.reserve(&other, &request_ref("2")), Err(ReserveError::Busy(request_ref("1"))));
-    reservations.settled(&request_ref("1"));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
+    assert_eq!(reservations.reserve(&other, &object_uid("2")), Err(ReserveError::Busy(object_uid("1"))));
+    reservations.settled(&object_uid("1"));
     assert_eq!(*woken.lock(), ["2"]);
-    assert_eq!(reservations.reserve(&other, &request_ref("2")), Ok(()));
+    assert_eq!(reservations.reserve(&other, &object_uid("2")), Ok(()));
     assert_eq!(
-        reservations.reserve(&key("a"), &request_ref("3")),
-        Err(ReserveError::By(request_ref("1"))),
+        reservations.reserve(&key("a"), &object_uid("3")),
+        Err(ReserveError::By(object_uid("1"))),
         "it is still the first one's"
     );
 }
@@ -91,53 +91,53 @@ fn of_two_in_doubt_about_one_person_the_one_that_has_it_comes_first() {
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let first = request("1", in_doubt.clone());
     let (reservations, _) = seeded(std::slice::from_ref(&first));
-    let first = RequestRef::of(&first);
-    reservations.note(&request_ref("2"), &in_doubt, true);
-    assert_eq!(reservations.rival_in_doubt(&request_ref("2"), &in_doubt), Some(first.clone()));
+    let first = ObjectUid::of(&first);
+    reservations.note(&object_uid("2"), &in_doubt, true);
+    assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt), Some(first.clone()));
     assert_eq!(reservations.rival_in_doubt(&first, &in_doubt), None);
-    assert_eq!(reservations.rival_in_doubt(&request_ref("2"), &concluded()), None, "it is in no doubt itself");
+    assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &concluded()), None, "it is in no doubt itself");
     reservations.note(&first, &concluded(), false);
-    assert!(reservations.rival_in_doubt(&request_ref("2"), &in_doubt).is_some(), "a cache is no news");
+    assert!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt).is_some(), "a cache is no news");
     reservations.note(&first, &concluded(), true);
-    assert_eq!(reservations.rival_in_doubt(&request_ref("2"), &in_doubt), None);
+    assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt), None);
 }
 
 #[test]
 fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
     let named = request("1", concluded());
     let (reservations, _) = seeded(std::slice::from_ref(&named));
-    let first = RequestRef::of(&named);
-    let elsewhere = |holder: &RequestRef| reservations.named_elsewhere(holder, ["job", "free"].into_iter());
-    assert_eq!(elsewhere(&request_ref("2")), BTreeMap::from([("job".to_owned(), BTreeSet::from([first.clone()]))]));
+    let first = ObjectUid::of(&named);
+    let elsewhere = |holder: &ObjectUid| reservations.named_elsewhere(holder, ["job", "free"].into_iter());
+    assert_eq!(elsewhere(&object_uid("2")), BTreeMap::from([("job".to_owned(), BTreeSet::from([first.clone()]))]));
     assert_eq!(elsewhere(&first), BTreeMap::new(), "its own");
     reservations.note(&first, &EnrollmentRequestStatus::default(), false);
-    assert_eq!(elsewhere(&request_ref("2")).len(), 1, "a cache may be behind");
+    assert_eq!(elsewhere(&object_uid("2")).len(), 1, "a cache may be behind");
     reservations.note(&first, &EnrollmentRequestStatus::default(), true);
-    assert_eq!(elsewhere(&request_ref("2")), BTreeMap::new());
-    reservations.note(&request_ref("3"), &concluded(), false);
-    assert_eq!(elsewhere(&request_ref("2")).len(), 1);
-    reservations.release(&request_ref("3"));
-    assert_eq!(elsewhere(&request_ref("2")), BTreeMap::new());
+    assert_eq!(elsewhere(&object_uid("2")), BTreeMap::new());
+    reservations.note(&object_uid("3"), &concluded(), false);
+    assert_eq!(elsewhere(&object_uid("2")).len(), 1);
+    reservations.release(&object_uid("3"));
+    assert_eq!(elsewhere(&object_uid("2")), BTreeMap::new());
 }
 
 #[test]
 fn a_request_that_is_gone_waits_for_nobody_any_more() {
     let (reservations, woken) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
-    assert_eq!(reservations.reserve(&key("a"), &request_ref("1")), Ok(()));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     for uid in ["2", "3"] {
-        assert_eq!(reservations.reserve(&key("a"), &request_ref(uid)), Err(ReserveError::By(request_ref("1"))));
-        assert_eq!(reservations.reserve(&other, &request_ref(uid)), Err(ReserveError::Busy(request_ref("1"))));
+        assert_eq!(reservations.reserve(&key("a"), &object_uid(uid)), Err(ReserveError::By(object_uid("1"))));
+        assert_eq!(reservations.reserve(&other, &object_uid(uid)), Err(ReserveError::Busy(object_uid("1"))));
     }
-    reservations.release(&request_ref("2"));
+    reservations.release(&object_uid("2"));
     let state = reservations.lock();
     let waiting = (state.waiting.values().flatten().count(), state.next.values().flatten().count());
     assert_eq!(waiting, (1, 1), "only the one that is still there");
     drop(state);
-    reservations.release(&request_ref("3"));
+    reservations.release(&object_uid("3"));
     let state = reservations.lock();
     assert!(state.waiting.is_empty() && state.next.is_empty());
     drop(state);
-    reservations.release(&request_ref("1"));
+    reservations.release(&object_uid("1"));
     assert!(woken.lock().is_empty(), "nobody is there to be woken");
 }

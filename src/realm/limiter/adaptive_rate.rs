@@ -109,7 +109,7 @@ impl AdaptiveRate {
     }
 
     /// Requests per second; `None` if there is no limit.
-    pub fn rate(&self) -> Option<f64> {
+    pub fn calls_per_second(&self) -> Option<f64> {
         self.rate
     }
 }

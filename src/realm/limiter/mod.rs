@@ -22,7 +22,7 @@ use crate::beyond_identity::{Error, Gate, NotSent, Operation, Refusal};
 use crate::reconcile::ObjectKey;
 
 /// Enqueues an object with the controller of its kind.
-pub type Wake = Arc<dyn Fn(&ObjectKey) + Send + Sync>;
+pub type EnqueueFn = Arc<dyn Fn(&ObjectKey) + Send + Sync>;
 
 /// The limiters of a process. They live as long as the process.
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub struct Limiters {
 struct Limiter {
     endpoint: String,
     tenant_id: String,
-    turns: Mutex<Turns<Wake>>,
+    turns: Mutex<Turns<EnqueueFn>>,
     /// Notified when an object waits, or when the next turn may have changed.
     changed: Arc<Notify>,
 }
@@ -46,7 +46,7 @@ pub struct Permit {
     limiter: Arc<Limiter>,
     waiter: ObjectKey,
     is_pending: bool,
-    wake: Wake,
+    enqueue: EnqueueFn,
     /// Whether the request that was charged with the permit is still unused.
     prepaid: AtomicBool,
 }
@@ -60,16 +60,16 @@ impl Limiters {
         tenant_id: &str,
         waiter: ObjectKey,
         is_pending: bool,
-        wake: Wake,
+        enqueue: EnqueueFn,
     ) -> Result<Permit, Duration> {
         let limiter = self.of(endpoint, tenant_id);
         let admitted = {
             let mut turns = limiter.turns();
-            let admitted = turns.admit(&waiter, is_pending, wake.clone(), Instant::now());
+            let admitted = turns.admit(&waiter, is_pending, enqueue.clone(), Instant::now());
             limiter.changed(&turns);
             admitted
         };
-        admitted.map(|()| Permit { limiter, waiter, is_pending, wake, prepaid: AtomicBool::new(true) })
+        admitted.map(|()| Permit { limiter, waiter, is_pending, enqueue, prepaid: AtomicBool::new(true) })
     }
 
     /// Enqueues waiting objects as their turns come, forever.
@@ -89,7 +89,7 @@ impl Limiters {
     fn pass(&self, now: Instant) -> Option<Instant> {
         let limiters: Vec<_> = self.limiters.lock().values().cloned().collect();
         let passed = limiters.iter().map(|limiter| limiter.turns().pass(now)).map(|next| {
-            next.woken.iter().for_each(|(waiter, wake)| wake(waiter));
+            next.granted.iter().for_each(|(waiter, enqueue)| enqueue(waiter));
             next.next_at
         });
         passed.flatten().min()
@@ -110,12 +110,12 @@ impl Limiters {
 }
 
 impl Limiter {
-    fn turns(&self) -> MutexGuard<'_, Turns<Wake>> {
+    fn turns(&self) -> MutexGuard<'_, Turns<EnqueueFn>> {
         self.turns.lock()
     }
 
     /// While objects wait, a change may make another turn the next one, or make it due.
-    fn changed(&self, turns: &Turns<Wake>) {
+    fn changed(&self, turns: &Turns<EnqueueFn>) {
         if turns.has_waiting() {
             self.changed.notify_one();
         }
@@ -126,9 +126,9 @@ impl Gate for Permit {
     fn begin(&self) -> Result<(), Duration> {
         let mut turns = self.limiter.turns();
         let now = Instant::now();
-        let quiet_for = turns.pace.quiet_for(now);
+        let quiet_for = turns.rate.quiet_for(now);
         if !quiet_for.is_zero() {
-            turns.wait(&self.waiter, self.is_pending, self.wake.clone());
+            turns.wait(&self.waiter, self.is_pending, self.enqueue.clone());
             self.limiter.changed(&turns);
             return Err(quiet_for);
         }
@@ -143,16 +143,16 @@ impl Gate for Permit {
         let now = Instant::now();
         match error {
             Some(Error::Retry { cause: NotSent::TooManyCalls, after, .. }) => {
-                let cut = turns.pace.too_many(begun, *after, now);
-                turns.wait(&self.waiter, self.is_pending, self.wake.clone());
+                let cut = turns.rate.too_many(begun, *after, now);
+                turns.wait(&self.waiter, self.is_pending, self.enqueue.clone());
                 self.limiter.changed(&turns);
                 if cut {
                     let Limiter { endpoint, tenant_id, .. } = &*self.limiter;
                     tracing::warn!(
                         endpoint,
                         tenant_id,
-                        calls_per_second = turns.pace.rate(),
-                        pause_seconds = turns.pace.quiet_for(now).as_secs_f64(),
+                        calls_per_second = turns.rate.calls_per_second(),
+                        pause_seconds = turns.rate.quiet_for(now).as_secs_f64(),
                         "Rate limited by the Beyond Identity API (429); slowing down"
                     );
                 }
@@ -160,12 +160,12 @@ impl Gate for Permit {
             Some(Error::Retry { cause: NotSent::NoConnection, .. } | Error::Refused { cause: Refusal::Local, .. }) => {}
             Some(Error::InDoubt { after, status, .. }) => {
                 if let Some(after) = after {
-                    turns.pace.leave_alone(*after, now);
+                    turns.rate.leave_alone(*after, now);
                 } else if status.is_some_and(|status| status < 500) {
-                    turns.pace.answered(begun, now);
+                    turns.rate.answered(begun, now);
                 }
             }
-            None | Some(Error::Refused { .. } | Error::NotFound { .. }) => turns.pace.answered(begun, now),
+            None | Some(Error::Refused { .. } | Error::NotFound { .. }) => turns.rate.answered(begun, now),
         }
     }
 }

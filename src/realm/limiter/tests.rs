@@ -1,20 +1,20 @@
-//! The limiter over a paused clock: who is woken, and what a gate lets through.
+//! The limiter over a paused clock: who is granted, and what a gate lets through.
 
 use super::*;
 use crate::beyond_identity::{CREATE_JOB, Doubt};
 use crate::reconcile::{KindName, ObjectKey};
 
-/// What was woken.
+/// What was granted.
 type Woken = Arc<Mutex<Vec<String>>>;
 
 fn waiter(name: &str) -> ObjectKey {
     ObjectKey { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
 }
 
-fn waking() -> (Woken, Wake) {
-    let woken = Woken::default();
-    let seen = woken.clone();
-    (woken, Arc::new(move |waiter| seen.lock().push(waiter.name.clone())))
+fn waking() -> (Woken, EnqueueFn) {
+    let granted = Woken::default();
+    let seen = granted.clone();
+    (granted, Arc::new(move |waiter| seen.lock().push(waiter.name.clone())))
 }
 
 fn too_many(after: Option<u64>) -> Error {
@@ -31,8 +31,8 @@ fn started() -> Arc<Limiters> {
 
 #[tokio::test(start_paused = true)]
 async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
-    let (limiters, (woken, wake)) = (started(), waking());
-    let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, waiter(name), true, wake.clone());
+    let (limiters, (granted, enqueue)) = (started(), waking());
+    let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, waiter(name), true, enqueue.clone());
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
     one.begin().unwrap();
     one.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(30))));
@@ -42,33 +42,33 @@ async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
         admit(endpoint, tenant, "elsewhere").unwrap().begin().unwrap();
     }
     tokio::time::sleep(Duration::from_secs(29)).await;
-    assert!(woken.lock().is_empty());
+    assert!(granted.lock().is_empty());
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(*woken.lock(), ["one", "other", "new"], "each of them, in the order in which they were held up");
+    assert_eq!(*granted.lock(), ["one", "other", "new"], "each of them, in the order in which they were held up");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothing_down() {
-    let (limiters, (woken, wake)) = (started(), waking());
-    let permit = limiters.admit("https://a", "t", waiter("one"), true, wake.clone()).unwrap();
+    let (limiters, (granted, enqueue)) = (started(), waking());
+    let permit = limiters.admit("https://a", "t", waiter("one"), true, enqueue.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
     permit.end(CREATE_JOB, Instant::now(), Some(&error(None)));
     permit.begin().unwrap();
     permit.end(CREATE_JOB, Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
     assert_eq!(permit.begin(), Err(Duration::from_secs(5)));
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert_eq!(*woken.lock(), ["one"]);
+    assert_eq!(*granted.lock(), ["one"]);
     (0..100).for_each(|_| permit.begin().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_makes_no_call_costs_no_turn() {
-    let (limiters, (woken, wake)) = (started(), waking());
-    let permit = limiters.admit("https://a", "t", waiter("told"), true, wake.clone()).unwrap();
+    let (limiters, (granted, enqueue)) = (started(), waking());
+    let permit = limiters.admit("https://a", "t", waiter("told"), true, enqueue.clone()).unwrap();
     permit.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
-    let admit = |name| limiters.admit("https://a", "t", waiter(name), true, wake.clone());
+    let admit = |name| limiters.admit("https://a", "t", waiter(name), true, enqueue.clone());
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(*woken.lock(), ["told"]);
+    assert_eq!(*granted.lock(), ["told"]);
     drop(admit("told").unwrap());
     drop(admit("one").unwrap());
     let two = admit("two").unwrap();
@@ -76,5 +76,5 @@ async fn a_look_that_makes_no_call_costs_no_turn() {
     drop(two);
     assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "a call was made");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(*woken.lock(), ["told", "three"]);
+    assert_eq!(*granted.lock(), ["told", "three"]);
 }

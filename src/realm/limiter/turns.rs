@@ -10,28 +10,28 @@ use super::queue::Queue;
 use crate::reconcile::ObjectKey;
 
 /// How long a turn is reserved for an object that was enqueued for it.
-const KEPT: Duration = Duration::from_secs(10);
+const RESERVED_FOR: Duration = Duration::from_secs(10);
 /// The most objects with reserved turns, so that waiting objects keep their order after a pause.
-const WOKEN: usize = 32;
+const MOST_GRANTED: usize = 32;
 
 /// The turns of one tenant. Each waiting object has a `W` to enqueue it with.
 #[derive(Debug)]
 pub(super) struct Turns<W> {
-    pub pace: AdaptiveRate,
+    pub rate: AdaptiveRate,
     queue: Queue<W>,
     /// The enqueued objects, and until when their turns are reserved.
-    woken: BTreeMap<ObjectKey, Instant>,
+    granted: BTreeMap<ObjectKey, Instant>,
 }
 
 impl<W> Default for Turns<W> {
     fn default() -> Self {
-        Self { pace: AdaptiveRate::default(), queue: Queue::default(), woken: BTreeMap::new() }
+        Self { rate: AdaptiveRate::default(), queue: Queue::default(), granted: BTreeMap::new() }
     }
 }
 
 /// The objects to enqueue, and when to check again.
 pub(super) struct Next<W> {
-    pub woken: Vec<(ObjectKey, W)>,
+    pub granted: Vec<(ObjectKey, W)>,
     pub next_at: Option<Instant>,
 }
 
@@ -40,16 +40,16 @@ impl<W> Turns<W> {
     /// Otherwise it waits for its turn, and the error is for how long at least.
     pub fn admit(&mut self, waiter: &ObjectKey, is_pending: bool, with: W, now: Instant) -> Result<(), Duration> {
         self.lapse(now);
-        let its_turn = self.woken.remove(waiter).is_some();
-        let quiet_for = self.pace.quiet_for(now);
+        let its_turn = self.granted.remove(waiter).is_some();
+        let quiet_for = self.rate.quiet_for(now);
         if its_turn && quiet_for.is_zero() {
             self.queue.leave(waiter);
             return Ok(());
         }
-        let is_free = self.queue.is_empty() && self.pace.wait(now).is_zero();
-        if self.pace.is_unlimited(now) || is_free {
+        let is_free = self.queue.is_empty() && self.rate.wait(now).is_zero();
+        if self.rate.is_unlimited(now) || is_free {
             self.queue.leave(waiter);
-            self.pace.charge(now);
+            self.rate.charge(now);
             return Ok(());
         }
         self.queue.join(waiter.clone(), with, is_pending, its_turn);
@@ -68,41 +68,41 @@ impl<W> Turns<W> {
 
     /// Charges a request of `namespace`, beyond the one that its turn includes.
     pub fn charge(&mut self, namespace: &str, now: Instant) {
-        self.pace.charge(now);
+        self.rate.charge(now);
         self.queue.charge(namespace);
     }
 
     /// Refunds an admitted reconcile of `namespace` that made no request.
     pub fn refund(&mut self, namespace: &str) {
-        self.pace.refund();
+        self.rate.refund();
         self.queue.refund(namespace);
     }
 
     /// Grants the turns that are due.
     pub fn pass(&mut self, now: Instant) -> Next<W> {
         self.lapse(now);
-        let mut woken = Vec::new();
-        while self.woken.len() < WOKEN
-            && self.pace.wait(now).is_zero()
+        let mut granted = Vec::new();
+        while self.granted.len() < MOST_GRANTED
+            && self.rate.wait(now).is_zero()
             && let Some((waiter, with)) = self.queue.next()
         {
             self.charge(&waiter.namespace, now);
-            self.woken.insert(waiter.clone(), now + KEPT);
-            woken.push((waiter, with));
+            self.granted.insert(waiter.clone(), now + RESERVED_FOR);
+            granted.push((waiter, with));
         }
         self.queue.tidy();
-        let next_at = match self.woken.values().min() {
+        let next_at = match self.granted.values().min() {
             _ if self.queue.is_empty() => None,
-            Some(first) if self.woken.len() >= WOKEN => Some(*first),
-            _ => Some(now + self.pace.wait(now)),
+            Some(first) if self.granted.len() >= MOST_GRANTED => Some(*first),
+            _ => Some(now + self.rate.wait(now)),
         };
-        Next { woken, next_at }
+        Next { granted, next_at }
     }
 
     /// Refunds turns that were not used in time, for example of an object that was deleted meanwhile.
     fn lapse(&mut self, now: Instant) {
         let lapsed: Vec<ObjectKey> =
-            self.woken.extract_if(.., |_, kept_until| *kept_until <= now).map(|(one, _)| one).collect();
+            self.granted.extract_if(.., |_, reserved_until| *reserved_until <= now).map(|(one, _)| one).collect();
         for waiter in lapsed {
             self.refund(&waiter.namespace);
         }

@@ -49,7 +49,7 @@ impl Candidate {
                 Ok(RoundResult::Ours(until)) => return until,
                 Ok(RoundResult::Left(Decision::Wait { holder, left })) => {
                     if leader.as_ref() != Some(&holder) {
-                        tracing::info!(lease = %self.lease, holder, "LeaderState by: another process is the leader");
+                        tracing::info!(lease = %self.lease, holder, "Standing by: another process is the leader");
                         leader = Some(holder);
                     }
                     left.min(RETRY)
@@ -91,7 +91,7 @@ impl Candidate {
 
     /// Reads the lease, and acquires or renews it if the decision is `wanted`.
     async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<RoundResult, LeaseError> {
-        let result = self.look(wanted).await;
+        let result = self.read_and_write(wanted).await;
         let untaken = format!("the {} cannot be acquired", self.lease);
         match &result {
             Ok(_) => self.report.ready(),
@@ -103,7 +103,7 @@ impl Candidate {
         result
     }
 
-    async fn look(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<RoundResult, LeaseError> {
+    async fn read_and_write(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<RoundResult, LeaseError> {
         let read = self.lease.read().await?;
         let now = Instant::now();
         let record = read.as_ref().and_then(|lease| lease.spec.clone());

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// An object as an earlier version left it.
 #[derive(Clone, Debug)]
-pub struct Leftover {
+pub struct EarlierObject {
     /// The name of its file, without `.json`.
     pub name: String,
     /// The text of its file. Tenant, realm, provider config and namespace are called `fixture-tenant`, and so on.
@@ -14,14 +14,14 @@ pub struct Leftover {
 }
 
 /// All objects whose files are named like this, of all versions. There is at least one.
-pub fn left_by_earlier_versions(beginning: &str) -> anyhow::Result<Vec<Leftover>> {
+pub fn objects_of_earlier_versions(beginning: &str) -> anyhow::Result<Vec<EarlierObject>> {
     let mut objects = Vec::new();
     for version in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/status"))? {
         for file in fs::read_dir(version?.path())? {
             let path = file?.path();
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             if name.starts_with(beginning) {
-                objects.push(Leftover { name, text: fs::read_to_string(path)? });
+                objects.push(EarlierObject { name, text: fs::read_to_string(path)? });
             }
         }
     }

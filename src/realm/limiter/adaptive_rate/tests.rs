@@ -4,113 +4,113 @@ fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// A pace that was cut to what is left of `rate` calls a second, and is not paused any more.
+/// A rate that was cut to what is left of `rate` calls a second, and is not paused any more.
 fn cut(rate: f64, now: Instant) -> AdaptiveRate {
-    let mut pace = AdaptiveRate { rate: Some(rate), ..AdaptiveRate::default() };
-    assert!(pace.too_many(now, Some(Duration::ZERO), now));
-    pace
+    let mut rate = AdaptiveRate { rate: Some(rate), ..AdaptiveRate::default() };
+    assert!(rate.too_many(now, Some(Duration::ZERO), now));
+    rate
 }
 
 #[test]
 fn who_was_never_told_to_slow_down_never_waits() {
-    let (mut pace, now) = (AdaptiveRate::default(), Instant::now());
+    let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
     for _ in 0..10_000 {
-        assert!(pace.is_unlimited(now));
-        assert_eq!(pace.wait(now), Duration::ZERO);
-        pace.charge(now);
-        pace.answered(now, now);
+        assert!(rate.is_unlimited(now));
+        assert_eq!(rate.wait(now), Duration::ZERO);
+        rate.charge(now);
+        rate.answered(now, now);
     }
-    pace.refund();
-    assert_eq!((pace.wait(now), pace.rate()), (Duration::ZERO, None));
+    rate.refund();
+    assert_eq!((rate.wait(now), rate.calls_per_second()), (Duration::ZERO, None));
 }
 
 #[test]
 fn the_pause_that_is_asked_for_is_kept_and_calls_are_spaced_after_it() {
-    let (mut pace, now) = (AdaptiveRate::default(), Instant::now());
-    (0..20).for_each(|_| pace.answered(now, now));
-    assert!(pace.too_many(now, Some(s(4.0)), now));
-    assert!(!pace.is_unlimited(now));
-    assert_eq!(pace.quiet_for(now), s(4.0));
-    assert_eq!(pace.wait(now + s(1.0)), s(3.0));
-    assert_eq!(pace.rate(), Some(2.5), "half of twenty calls in the four seconds until it is over");
+    let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
+    (0..20).for_each(|_| rate.answered(now, now));
+    assert!(rate.too_many(now, Some(s(4.0)), now));
+    assert!(!rate.is_unlimited(now));
+    assert_eq!(rate.quiet_for(now), s(4.0));
+    assert_eq!(rate.wait(now + s(1.0)), s(3.0));
+    assert_eq!(rate.calls_per_second(), Some(2.5), "half of twenty calls in the four seconds until it is over");
     let over = now + s(4.0);
-    assert_eq!(pace.wait(over), Duration::ZERO);
-    pace.charge(over);
-    assert_eq!(pace.wait(over), s(0.4));
-    pace.charge(over);
-    pace.charge(over);
-    assert_eq!(pace.wait(over), s(1.2), "calls beyond the pace are a debt");
-    pace.refund();
-    assert_eq!(pace.wait(over), s(0.8));
-    assert_eq!(pace.wait(over + s(0.8)), Duration::ZERO);
+    assert_eq!(rate.wait(over), Duration::ZERO);
+    rate.charge(over);
+    assert_eq!(rate.wait(over), s(0.4));
+    rate.charge(over);
+    rate.charge(over);
+    assert_eq!(rate.wait(over), s(1.2), "calls beyond the rate are a debt");
+    rate.refund();
+    assert_eq!(rate.wait(over), s(0.8));
+    assert_eq!(rate.wait(over + s(0.8)), Duration::ZERO);
 }
 
 #[test]
 fn without_a_word_about_time_the_pause_doubles_up_to_a_minute_and_an_answer_ends_that() {
-    let (mut pace, mut now) = (AdaptiveRate::default(), Instant::now());
+    let (mut rate, mut now) = (AdaptiveRate::default(), Instant::now());
     for seconds in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-        assert!(pace.too_many(now, None, now));
-        assert_eq!(pace.quiet_for(now), s(seconds));
+        assert!(rate.too_many(now, None, now));
+        assert_eq!(rate.quiet_for(now), s(seconds));
         now += s(seconds);
     }
-    pace.answered(now, now);
-    pace.too_many(now, None, now);
-    assert_eq!(pace.quiet_for(now), s(1.0));
+    rate.answered(now, now);
+    rate.too_many(now, None, now);
+    assert_eq!(rate.quiet_for(now), s(1.0));
 }
 
 #[test]
 fn what_was_under_way_when_the_pace_was_cut_cuts_it_no_further() {
-    let (mut pace, begun) = (cut(16.0, Instant::now()), Instant::now());
+    let (mut rate, begun) = (cut(16.0, Instant::now()), Instant::now());
     let now = begun + s(1.0);
-    assert!(pace.too_many(begun, None, now));
-    let rate = pace.rate();
+    assert!(rate.too_many(begun, None, now));
+    let before = rate.calls_per_second();
     for after in [None, Some(s(0.5)), None] {
-        assert!(!pace.too_many(begun, after, now + s(0.1)));
-        assert_eq!(pace.rate(), rate);
+        assert!(!rate.too_many(begun, after, now + s(0.1)));
+        assert_eq!(rate.calls_per_second(), before);
     }
-    assert_eq!(pace.quiet_for(now), s(2.0), "nor is the pause doubled once more");
-    assert!(!pace.too_many(begun, Some(s(30.0)), now + s(0.1)));
-    assert_eq!(pace.quiet_for(now + s(0.1)), s(30.0), "but a longer one that is asked for is kept");
-    pace.answered(begun, now + s(0.2));
-    pace.too_many(now + s(31.0), None, now + s(31.0));
-    assert_eq!(pace.quiet_for(now + s(31.0)), s(4.0), "and an answer from before says nothing of the new pace");
+    assert_eq!(rate.quiet_for(now), s(2.0), "nor is the pause doubled once more");
+    assert!(!rate.too_many(begun, Some(s(30.0)), now + s(0.1)));
+    assert_eq!(rate.quiet_for(now + s(0.1)), s(30.0), "but a longer one that is asked for is kept");
+    rate.answered(begun, now + s(0.2));
+    rate.too_many(now + s(31.0), None, now + s(31.0));
+    assert_eq!(rate.quiet_for(now + s(31.0)), s(4.0), "and an answer from before says nothing of the new rate");
 }
 
 #[test]
 fn each_answer_raises_the_pace_until_nothing_is_held_back() {
     let now = Instant::now();
-    let mut pace = cut(2.0, now);
-    assert_eq!(pace.rate(), Some(1.0));
-    pace.answered(now, now);
-    assert_eq!(pace.rate(), Some(1.01));
+    let mut rate = cut(2.0, now);
+    assert_eq!(rate.calls_per_second(), Some(1.0));
+    rate.answered(now, now);
+    assert_eq!(rate.calls_per_second(), Some(1.01));
     let answers = (0..).take_while(|_| {
-        pace.answered(now, now);
-        pace.rate().is_some()
+        rate.answered(now, now);
+        rate.calls_per_second().is_some()
     });
     assert_eq!(answers.count(), 4899);
-    assert!(pace.is_unlimited(now));
+    assert!(rate.is_unlimited(now));
 }
 
 #[test]
 fn the_slowest_pace_has_an_end() {
-    let (mut pace, mut now) = (AdaptiveRate::default(), Instant::now());
+    let (mut rate, mut now) = (AdaptiveRate::default(), Instant::now());
     for _ in 0..100 {
-        pace.too_many(now, Some(s(3600.0)), now);
+        rate.too_many(now, Some(s(3600.0)), now);
         now += s(3600.0);
     }
-    assert_eq!(pace.rate(), Some(SLOWEST));
-    pace.charge(now);
-    assert_eq!(pace.wait(now), s(5.0));
+    assert_eq!(rate.calls_per_second(), Some(SLOWEST));
+    rate.charge(now);
+    assert_eq!(rate.wait(now), s(5.0));
 }
 
 #[test]
 fn an_error_of_the_service_pauses_and_does_not_slow_down() {
-    let (mut pace, now) = (AdaptiveRate::default(), Instant::now());
-    pace.leave_alone(s(30.0), now);
-    pace.leave_alone(s(10.0), now);
-    assert_eq!((pace.quiet_for(now), pace.rate()), (s(30.0), None));
-    assert!(!pace.is_unlimited(now + s(29.0)));
-    assert!(pace.is_unlimited(now + s(30.0)));
+    let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
+    rate.leave_alone(s(30.0), now);
+    rate.leave_alone(s(10.0), now);
+    assert_eq!((rate.quiet_for(now), rate.calls_per_second()), (s(30.0), None));
+    assert!(!rate.is_unlimited(now + s(29.0)));
+    assert!(rate.is_unlimited(now + s(30.0)));
 }
 
 #[test]
@@ -151,19 +151,19 @@ impl Quota {
 
 /// Makes calls, each as soon as it is due, until `wanted` were served. How many were refused, and how long it took.
 fn serve(quota: &mut Quota, wanted: u32) -> (u32, Duration) {
-    let (mut pace, start) = (AdaptiveRate::default(), Instant::now());
+    let (mut rate, start) = (AdaptiveRate::default(), Instant::now());
     let (mut now, mut served, mut refused) = (start, 0, 0);
     while served < wanted {
-        now += pace.wait(now);
-        pace.charge(now);
+        now += rate.wait(now);
+        rate.charge(now);
         match quota.call(now) {
             Ok(()) => {
                 served += 1;
-                pace.answered(now, now + s(0.01));
+                rate.answered(now, now + s(0.01));
             }
             Err(after) => {
                 refused += 1;
-                pace.too_many(now, after, now + s(0.01));
+                rate.too_many(now, after, now + s(0.01));
             }
         }
         now += s(0.01);

@@ -14,15 +14,15 @@ fn s(seconds: f64) -> Duration {
 /// The turns of a tenant that asked to be left alone for `pause`, and bears a call each second after that.
 fn slow(pause: f64, now: Instant) -> Turns<()> {
     let mut turns = Turns::default();
-    (0..20).for_each(|_| turns.pace.answered(now, now));
-    turns.pace.too_many(now, Some(s(10.0)), now);
-    assert_eq!(turns.pace.rate(), Some(1.0));
-    turns.pace.leave_alone(s(pause), now);
+    (0..20).for_each(|_| turns.rate.answered(now, now));
+    turns.rate.too_many(now, Some(s(10.0)), now);
+    assert_eq!(turns.rate.calls_per_second(), Some(1.0));
+    turns.rate.leave_alone(s(pause), now);
     turns
 }
 
-fn woken(turns: &mut Turns<()>, now: Instant) -> Vec<ObjectKey> {
-    turns.pass(now).woken.into_iter().map(|(waiter, ())| waiter).collect()
+fn granted(turns: &mut Turns<()>, now: Instant) -> Vec<ObjectKey> {
+    turns.pass(now).granted.into_iter().map(|(waiter, ())| waiter).collect()
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn while_the_service_is_to_be_left_alone_nobody_is_admitted_and_one_after_the_ot
         assert_eq!(turns.admit(&waiter("a", n), true, (), now), Err(s(10.0)));
         assert_eq!(turns.admit(&waiter("a", n), true, (), now + s(4.0)), Err(s(6.0)), "and waits once");
     }
-    let Next { woken: nobody, next_at } = turns.pass(now + s(9.9));
+    let Next { granted: nobody, next_at } = turns.pass(now + s(9.9));
     assert_eq!((nobody.len(), next_at), (0, Some(now + s(10.0))));
     for n in 0..3 {
         let at = now + s(10.0 + f64::from(n));
-        assert_eq!(woken(&mut turns, at), [waiter("a", n)]);
-        assert_eq!(woken(&mut turns, at + s(0.9)), []);
+        assert_eq!(granted(&mut turns, at), [waiter("a", n)]);
+        assert_eq!(granted(&mut turns, at + s(0.9)), []);
         assert_eq!(turns.admit(&waiter("a", n), true, (), at + s(0.9)), Ok(()), "it is its turn");
     }
     assert_eq!(turns.pass(now + s(13.0)).next_at, None);
@@ -64,7 +64,7 @@ fn nobody_takes_the_place_of_who_waits_or_was_woken() {
     turns.admit(&waiter("a", "first"), true, (), now).unwrap_err();
     let at = now + s(60.0);
     assert_eq!(turns.admit(&waiter("a", "second"), true, (), at), Err(Duration::ZERO));
-    assert_eq!(woken(&mut turns, at), [waiter("a", "first")]);
+    assert_eq!(granted(&mut turns, at), [waiter("a", "first")]);
     assert_eq!(turns.admit(&waiter("a", "third"), true, (), at), Err(Duration::ZERO));
     assert_eq!(turns.admit(&waiter("a", "first"), true, (), at), Ok(()));
 }
@@ -77,14 +77,14 @@ fn a_turn_that_is_not_taken_lapses_and_whoever_comes_late_waits_anew() {
         turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(10.0);
-    assert_eq!(woken(&mut turns, at), [waiter("a", 0)]);
-    assert_eq!(woken(&mut turns, at + s(1.0)), [waiter("a", 1)]);
-    let late = at + KEPT;
+    assert_eq!(granted(&mut turns, at), [waiter("a", 0)]);
+    assert_eq!(granted(&mut turns, at + s(1.0)), [waiter("a", 1)]);
+    let late = at + RESERVED_FOR;
     assert_eq!(turns.admit(&waiter("a", 1), true, (), late), Ok(()));
     // Its call is due by now, and nobody else waits.
     turns.charge("a", late);
     assert_eq!(turns.admit(&waiter("a", 0), true, (), late), Err(Duration::ZERO));
-    assert_eq!(turns.woken.len(), 0);
+    assert_eq!(turns.granted.len(), 0);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn the_calls_of_a_look_hold_back_the_next_look_and_no_call_no_one() {
     turns.charge("a", at);
     turns.admit(&waiter("a", 1), true, (), at).unwrap_err();
     assert_eq!(turns.pass(at).next_at, Some(at + s(3.0)));
-    assert_eq!(woken(&mut turns, at + s(3.0)), [waiter("a", 1)]);
+    assert_eq!(granted(&mut turns, at + s(3.0)), [waiter("a", 1)]);
     turns.admit(&waiter("a", 1), true, (), at + s(3.0)).unwrap();
     turns.refund("a");
     assert_eq!(turns.admit(&waiter("a", 2), true, (), at + s(3.0)), Ok(()));
@@ -111,29 +111,33 @@ fn a_pause_that_begins_between_its_waking_and_its_look_leaves_an_object_the_next
         turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(10.0);
-    assert_eq!(woken(&mut turns, at), [waiter("a", 0)]);
-    turns.pace.leave_alone(s(30.0), at);
+    assert_eq!(granted(&mut turns, at), [waiter("a", 0)]);
+    turns.rate.leave_alone(s(30.0), at);
     assert_eq!(turns.admit(&waiter("a", 0), true, (), at), Err(s(30.0)));
-    assert_eq!(woken(&mut turns, at + s(30.0)), [waiter("a", 0)]);
+    assert_eq!(granted(&mut turns, at + s(30.0)), [waiter("a", 0)]);
 }
 
 #[test]
 fn when_an_unlimited_tenant_is_back_all_are_woken_in_order_and_not_at_once() {
     let (mut turns, now) = (Turns::default(), Instant::now());
-    turns.pace.leave_alone(s(5.0), now);
+    turns.rate.leave_alone(s(5.0), now);
     for n in 0..100 {
         turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }
     let at = now + s(5.0);
-    let Next { woken: first, next_at } = turns.pass(at);
-    assert_eq!((first.len(), next_at), (WOKEN, Some(at + KEPT)));
-    assert_eq!(turns.pass(at).woken.len(), 0);
+    let Next { granted: first, next_at } = turns.pass(at);
+    assert_eq!((first.len(), next_at), (MOST_GRANTED, Some(at + RESERVED_FOR)));
+    assert_eq!(turns.pass(at).granted.len(), 0);
     turns.admit(&waiter("a", 0), true, (), at).unwrap();
-    assert_eq!(woken(&mut turns, at), [waiter("a", WOKEN)]);
-    assert_eq!(turns.pass(at + KEPT).woken.len(), WOKEN, "and who never comes does not stop the others");
+    assert_eq!(granted(&mut turns, at), [waiter("a", MOST_GRANTED)]);
+    assert_eq!(
+        turns.pass(at + RESERVED_FOR).granted.len(),
+        MOST_GRANTED,
+        "and who never comes does not stop the others"
+    );
 }
 
-/// Looks that are made as soon as they are admitted, at the pace of the tenant, each of three calls.
+/// Looks that are made as soon as they are admitted, at the rate of the tenant, each of three calls.
 #[test]
 fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
     let start = Instant::now();
@@ -146,8 +150,8 @@ fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
         if done.len() == 50 {
             (0..10).for_each(|n| _ = turns.admit(&waiter("few", n), true, (), now));
         }
-        let Next { woken, next_at } = turns.pass(now);
-        for (waiter, ()) in woken {
+        let Next { granted, next_at } = turns.pass(now);
+        for (waiter, ()) in granted {
             turns.admit(&waiter, true, (), now).unwrap();
             turns.charge(&waiter.namespace, now);
             turns.charge(&waiter.namespace, now);
@@ -159,5 +163,5 @@ fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
     let mut counts = BTreeMap::<_, usize>::new();
     done[50..70].iter().for_each(|it| *counts.entry(it.namespace.as_str()).or_default() += 1);
     assert_eq!(counts, BTreeMap::from([("few", 10), ("crowd", 10)]));
-    assert_eq!(last.duration_since(start).as_secs(), 10 + 3 * 99, "and the pace is kept");
+    assert_eq!(last.duration_since(start).as_secs(), 10 + 3 * 99, "and the rate is kept");
 }
