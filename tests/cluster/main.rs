@@ -1,9 +1,9 @@
 //! The operator on a real Kubernetes API server, in front of the simulator of the Beyond Identity API.
 //!
-//! Every test has a namespace, a realm and an operator of its own, so all of them run side by side. To see that nothing
-//! was sent, no test waits for a while: it waits for something that comes later, and counts then.
+//! Each test has its own namespace, realm and operator, so tests run in parallel. To show that nothing was sent, a test does
+//! not sleep. It waits for a later effect, and then counts.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // in helpers of tests too
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also in test helpers
 
 mod admission;
 mod adoption;
