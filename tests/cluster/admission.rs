@@ -1,5 +1,5 @@
-//! An admission policy refuses what the operator writes: it is said, nothing is sent that could not be written down, and no
-//! deletion hangs.
+//! An admission policy refuses writes of the operator. The refusal is reported, nothing is sent without a record, and
+//! deletions complete.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const DOUBT: &str = "doubt";
 const LOST: &str = "lost";
 const NEW: &str = "new";
 
-/// The lines of the log about this namespace with this reason.
+/// The log lines with this namespace and this reason.
 fn logged(fixture: &Fixture, reason: &str) -> Vec<String> {
     let about = format!("\"{}\"", fixture.namespace);
     let reason = format!("reason={reason}");
@@ -25,7 +25,7 @@ fn logged(fixture: &Fixture, reason: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent_without_them() {
+async fn refused_status_writes_stop_sends_but_not_deletions() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         settings.request_timeout = Duration::from_secs(2);
         settings.resync_interval = Duration::from_secs(2);
@@ -35,10 +35,10 @@ async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
     }
     fixture.create_request().await;
-    let live = job_of(&fixture.request_says("LinkSent").await);
+    let active = job_of(&fixture.request_says("LinkSent").await);
     fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).about(DOUBT).once());
     fixture.realm.fault(Rule::new(Effect::LoseRequest).on(Operation::CreateJob).about(LOST).once());
-    // Neither is settled before the policy is there.
+    // Neither send is settled before the policy is in force.
     let hidden = Rule::new(Effect::LagList(Duration::from_secs(600))).on(Operation::ListJobs).about(DOUBT);
     let down = Rule::new(Effect::unavailable()).on(Operation::ListJobs).about(LOST).skip(1);
     let faults = [hidden, down].map(|rule| fixture.realm.fault(rule));
@@ -46,13 +46,14 @@ async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent
     fixture.named_request_says(DOUBT, "SendInDoubt").await;
     fixture.create_request_of(LOST, LOST).await;
     fixture.named_request_says(LOST, "ServiceUnavailable").await;
-    let [_, in_doubt] = &fixture.mailed()[..] else { panic!("there are two emails") };
+    let [_, in_doubt] = &fixture.mailed()[..] else { panic!("expected two emails") };
 
     let policy = fixture.refuse(Refused::Statuses).await;
     fixture.create_request_of(NEW, NEW).await;
-    let told = fixture.told(NEW, "Warning StatusNotStored").await;
-    assert!(told.note.contains(REFUSAL), "{told:?}");
-    eventually("the log has it", || logged(&fixture, "StatusNotStored").iter().any(|line| line.contains(NEW))).await;
+    let event = fixture.told(NEW, "Warning StatusNotStored").await;
+    assert!(event.note.contains(REFUSAL), "{event:?}");
+    eventually("the refusal is logged", || logged(&fixture, "StatusNotStored").iter().any(|line| line.contains(NEW)))
+        .await;
 
     for name in [REQUEST, DOUBT, LOST] {
         fixture.delete_request(name).await;
@@ -60,23 +61,23 @@ async fn statuses_that_cannot_be_written_hold_up_no_deletion_and_nothing_is_sent
     faults.into_iter().for_each(|fault| fixture.realm.remove_fault(fault));
     for name in [REQUEST, DOUBT, LOST] {
         wait_until_gone(fixture.requests(), name).await;
-        let told = fixture.events("EnrollmentRequest", name).await;
-        assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
+        let events = fixture.events("EnrollmentRequest", name).await;
+        assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
     }
-    assert_eq!((fixture.remote_state(&live), fixture.remote_state(in_doubt)), ("REVOKED".into(), "REVOKED".into()));
-    // By now the new one would have sent.
+    assert_eq!((fixture.remote_state(&active), fixture.remote_state(in_doubt)), ("REVOKED".into(), "REVOKED".into()));
+    // The new request has had time to send.
     assert_eq!((fixture.calls(Operation::CreateJob), fixture.mailed().len()), (3, 2));
-    let written = fixture.requests().get(NEW).await.unwrap();
-    assert_eq!(written.status.and_then(|status| status.send), None);
+    let request = fixture.requests().get(NEW).await.unwrap();
+    assert_eq!(request.status.and_then(|status| status.send), None);
 
     policy.lift().await;
     let sent = job_of(&fixture.named_request_says(NEW, "LinkSent").await);
-    assert_eq!(fixture.mailed(), [live, in_doubt.clone(), sent]);
+    assert_eq!(fixture.mailed(), [active, in_doubt.clone(), sent]);
 }
 
-/// What was revoked without being written down is known all the same.
+/// A revocation that the status does not record is known all the same.
 #[tokio::test]
-async fn a_deletion_without_statuses_says_of_no_revoked_link_that_it_is_left() {
+async fn deletion_without_status_writes_reports_only_retained_links() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(3)).await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -89,14 +90,14 @@ async fn a_deletion_without_statuses_says_of_no_revoked_link_that_it_is_left() {
     let _policy = fixture.refuse(Refused::Statuses).await;
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
-    assert!(left.contains(&first) && !left.contains(&second), "{left}");
+    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    assert!(note.contains(&first) && !note.contains(&second), "{note}");
     assert_eq!((fixture.remote_state(&first), fixture.remote_state(&second)), ("LINK_SENT".into(), "REVOKED".into()));
 }
 
-/// Where the conditions can be written, they say it.
+/// The policy refuses only the record, so a condition can report the refusal.
 #[tokio::test]
-async fn a_record_that_cannot_be_written_is_not_sent_for_and_that_is_said_with_the_remedy() {
+async fn send_waits_while_write_ahead_record_is_refused() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     let policy = fixture.refuse(Refused::WriteAhead(REQUEST)).await;
     fixture.create_request().await;
@@ -110,7 +111,7 @@ async fn a_record_that_cannot_be_written_is_not_sent_for_and_that_is_said_with_t
 }
 
 #[tokio::test]
-async fn a_wish_that_is_withdrawn_when_its_record_was_refused_holds_up_nobody_else() {
+async fn withdrawn_attempt_with_refused_record_blocks_no_other_request() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_config_named("other").await;
     fixture.named_config_says("other", "Available").await;
@@ -125,34 +126,34 @@ async fn a_wish_that_is_withdrawn_when_its_record_was_refused_holds_up_nobody_el
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![first, second], 2));
 }
 
-/// How often the operator of `fixture` was refused to take this request's finalizer off.
+/// The number of refused patches of Jane's request, each of which would remove its finalizer.
 fn refused_removals(fixture: &Fixture) -> usize {
-    let ours = |call: &Value| {
+    let is_refused = |call: &Value| {
         call["verb"] == "patch"
             && call["objectRef"]["namespace"] == fixture.namespace.as_str()
             && call["objectRef"]["name"] == REQUEST
             && call["objectRef"]["subresource"].is_null()
             && call["responseStatus"]["code"].as_u64().is_some_and(|code| code >= 400)
     };
-    audit_log().iter().filter(|call| ours(call)).count()
+    audit_log().iter().filter(|call| is_refused(call)).count()
 }
 
 #[tokio::test]
-async fn what_is_left_behind_is_told_once_and_before_the_finalizer_goes() {
+async fn retained_resource_is_reported_once_before_finalizer_removal() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(2)).await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     fixture.realm.refuse_revoke(403);
     let policy = fixture.refuse(Refused::FinalizerRemoval).await;
     fixture.delete_request(REQUEST).await;
-    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
-    assert!(left.note.contains(&job), "{left:?}");
-    eventually("it was tried three times to let it go", || refused_removals(&fixture) >= 3).await;
+    let event = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
+    assert!(event.note.contains(&job), "{event:?}");
+    eventually("removal of the finalizer was tried three times", || refused_removals(&fixture) >= 3).await;
     let requests: Api<EnrollmentRequest> = fixture.requests();
-    let request = requests.get(REQUEST).await.expect("it is still there");
+    let request = requests.get(REQUEST).await.expect("the request still exists");
     assert!(request.metadata.deletion_timestamp.is_some() && !request.conditions().is_empty());
     policy.lift().await;
-    // A change wakes it; by the clock it would be tried again after up to a minute.
+    // The change enqueues it. The backoff alone could take up to a minute.
     patch(&requests, REQUEST, json!({"metadata": {"annotations": {"example.com/woken": "one"}}})).await.unwrap();
     wait_until_gone(requests, REQUEST).await;
     assert_eq!(
@@ -161,7 +162,7 @@ async fn what_is_left_behind_is_told_once_and_before_the_finalizer_goes() {
         "{:#?}",
         logged(&fixture, "RemoteResourceRetained")
     );
-    let told = fixture.events("EnrollmentRequest", REQUEST).await;
-    assert_eq!(told.iter().filter(|told| told.turn == "Warning RemoteResourceRetained").count(), 1, "{told:#?}");
+    let events = fixture.events("EnrollmentRequest", REQUEST).await;
+    assert_eq!(events.iter().filter(|event| event.turn == "Warning RemoteResourceRetained").count(), 1, "{events:#?}");
     assert_eq!(fixture.remote_state(&job), "LINK_SENT");
 }

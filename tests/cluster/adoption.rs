@@ -1,4 +1,4 @@
-//! Adopt, or skip: who has a link or a passkey already gets no email from a request for which nothing was ever sent.
+//! Adoption: a request for which nothing was ever sent does not email an identity that has a link or a passkey.
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Job, Operation, Reply, Rule};
@@ -9,7 +9,7 @@ use crate::fixture::{
     CONFIG, Fixture, JANE, REQUEST, conditions, job_of, message, patch, reason, wait_for, wait_until_gone,
 };
 
-/// A job of Jane's for the fixture's configuration, in this state.
+/// A job in this state, for Jane and the fixture's configuration.
 fn job_in(fixture: &Fixture, state: Option<&str>) -> Job {
     Job { state: state.map(str::to_owned), ..Job::email(JANE, &fixture.realm.configs()[0].id) }
 }
@@ -24,7 +24,7 @@ fn assert_adopted(request: &EnrollmentRequest, job: &Job) {
     assert_eq!(status.tenant_id.is_some() && status.realm_id.is_some(), status.provider_config_ref.is_some());
 }
 
-/// Waits until attempt 2 is through.
+/// Raises the attempt to 2, and waits until it is concluded.
 async fn second_attempt(fixture: &Fixture) -> EnrollmentRequest {
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     wait_for(fixture.requests(), REQUEST, "has sent attempt 2", |request: &EnrollmentRequest| {
@@ -34,7 +34,7 @@ async fn second_attempt(fixture: &Fixture) -> EnrollmentRequest {
 }
 
 #[tokio::test]
-async fn a_link_that_is_out_is_adopted_whatever_its_state() {
+async fn active_link_is_adopted_in_any_state() {
     let table = [
         (Some("LINK_SENT"), "The enrolment email was sent"),
         (Some("LINK_OPENED"), "The user has opened the link"),
@@ -67,18 +67,18 @@ async fn a_link_that_is_out_is_adopted_whatever_its_state() {
         let request = second_attempt(&fixture).await;
         assert_eq!((reason(&request), request.status.as_ref().unwrap().adopted), ("LinkSent", None));
         assert_eq!(fixture.mailed(), [job_of(&request)]);
-        let dead = |request: &EnrollmentRequest| {
+        let is_revoked = |request: &EnrollmentRequest| {
             let previous = &request.status.as_ref().unwrap().previous_jobs[0];
             (previous.id.as_str(), previous.state.as_deref()) == (job.id.as_str(), Some("REVOKED"))
         };
-        wait_for(fixture.requests(), REQUEST, "has revoked what it adopted", dead).await;
+        wait_for(fixture.requests(), REQUEST, "has revoked the adopted job", is_revoked).await;
         assert_eq!(fixture.remote_state(&job.id), "REVOKED");
     }))
     .await;
 }
 
 #[tokio::test]
-async fn a_passkey_by_such_a_job_is_adopted_and_a_further_device_gets_its_email() {
+async fn completed_job_is_adopted_and_next_attempt_sends() {
     let (fixture, _operator) = Fixture::ready().await;
     let job = job_in(&fixture, Some("COMPLETE"));
     fixture.realm.add_job(job.clone());
@@ -97,7 +97,7 @@ async fn a_passkey_by_such_a_job_is_adopted_and_a_further_device_gets_its_email(
 }
 
 #[tokio::test]
-async fn somebody_enrolled_by_other_means_gets_no_email_unless_the_attempt_is_raised() {
+async fn enrolled_identity_is_emailed_only_if_attempt_is_raised() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
     fixture.create_request().await;
@@ -117,7 +117,7 @@ async fn somebody_enrolled_by_other_means_gets_no_email_unless_the_attempt_is_ra
 }
 
 #[tokio::test]
-async fn what_leads_to_no_passkey_is_not_adopted() {
+async fn inactive_or_other_config_jobs_are_not_adopted() {
     futures::future::join_all(["EXPIRED", "REVOKED", "FAILED_TO_SEND", "elsewhere"].map(|case| async move {
         let (fixture, _operator) = Fixture::ready().await;
         let job = match case {
@@ -129,13 +129,13 @@ async fn what_leads_to_no_passkey_is_not_adopted() {
         let request = fixture.request_says("LinkSent").await;
         assert_eq!(fixture.mailed(), [job_of(&request)], "{case}");
         assert_ne!(job_of(&request), job.id);
-        assert_eq!(fixture.revocations().len(), 0, "{case}: it is nobody's business");
+        assert_eq!(fixture.revocations().len(), 0, "{case}: jobs that are not adopted are not revoked");
     }))
     .await;
 }
 
 #[tokio::test]
-async fn the_newest_is_adopted_as_it_is_by_now_and_not_as_a_list_shows_it() {
+async fn newest_active_job_is_adopted_by_its_current_state() {
     let (fixture, _operator) = Fixture::ready().await;
     let at = |second: u32| Some(format!("2030-01-01T00:00:{second:02}.000000Z"));
     let [oldest, middle, newest] = [10, 20, 30].map(|second| {
@@ -143,7 +143,7 @@ async fn the_newest_is_adopted_as_it_is_by_now_and_not_as_a_list_shows_it() {
         fixture.realm.add_job(job.clone());
         job
     });
-    // A list that is behind: the newest has been revoked meanwhile.
+    // A stale list: the newest job has been revoked since.
     let list = json!({"credential_binding_jobs": [newest, oldest, middle], "total_size": 3});
     fixture.realm.set_job_state(&newest.id, "REVOKED");
     fixture.realm.fault(Rule::new(Effect::Answer(Reply::json(200, &list))).on(Operation::ListJobs));
@@ -156,7 +156,7 @@ async fn the_newest_is_adopted_as_it_is_by_now_and_not_as_a_list_shows_it() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_born_revoked_adopts_a_link_to_revoke_it() {
+async fn request_created_as_revoked_adopts_and_revokes_the_link() {
     let (fixture, _operator) = Fixture::ready().await;
     let job = job_in(&fixture, Some("LINK_SENT"));
     fixture.realm.add_job(job.clone());
@@ -168,7 +168,7 @@ async fn a_request_that_is_born_revoked_adopts_a_link_to_revoke_it() {
 }
 
 #[tokio::test]
-async fn a_status_that_was_lost_is_found_again_without_an_email() {
+async fn lost_status_is_restored_without_an_email() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let sent = fixture.request_says("LinkSent").await;
@@ -183,12 +183,12 @@ async fn a_status_that_was_lost_is_found_again_without_an_email() {
 }
 
 #[tokio::test]
-async fn a_cluster_rebuilt_from_git_mails_nobody_who_has_a_link() {
+async fn rebuilt_cluster_adopts_active_links_without_email() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let sent = fixture.request_says("LinkSent").await;
     operator.stop().await;
-    // All is gone, and nobody was there to tidy up.
+    // The cluster is lost: the objects are deleted without finalization.
     let bare = json!({"metadata": {"finalizers": null}});
     patch(&fixture.requests(), REQUEST, bare.clone()).await.unwrap();
     patch(&fixture.configs(), CONFIG, bare).await.unwrap();

@@ -1,5 +1,5 @@
-//! Two configurations, one identity: one email at a time. Who waits for another request's email says so, and is stalled
-//! only where that one does not get on by itself.
+//! Two configurations, one identity: one email at a time. A request reports that it waits for another one, and is
+//! stalled only if that one cannot continue by itself.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn short(settings: &mut Settings) {
     settings.grace_period = Duration::from_secs(2);
 }
 
-/// Jane's request is in doubt until the rule is taken back, though its email is out; another configuration is Ready.
+/// Jane's request stays in doubt until the rule is removed, although its email is sent. Another configuration is Ready.
 async fn in_doubt() -> (Fixture, Operator, RuleId) {
     let (fixture, operator) = Fixture::ready_with(short).await;
     fixture.create_config_named("other").await;
@@ -37,7 +37,7 @@ async fn create_second(fixture: &Fixture) {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_paused_request_in_doubt_is_stalled_and_told_what_to_look_at() {
+async fn request_waiting_for_a_paused_send_in_doubt_is_stalled() {
     let (fixture, _operator, hidden) = in_doubt().await;
     annotate(&fixture.requests(), REQUEST, PAUSED, "true").await;
     let is_paused = |request: &EnrollmentRequest| !said_by(request, CONDITION).is_empty();
@@ -46,9 +46,9 @@ async fn who_waits_for_a_paused_request_in_doubt_is_stalled_and_told_what_to_loo
     create_second(&fixture).await;
     let request = history.says("WaitingForAnotherSend").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    let said = "Waiting for the outcome of an email to the same identity from EnrollmentRequest request, which is \
+    let expected = "Waiting for the outcome of an email to the same identity from EnrollmentRequest request, which is \
                 paused or stalled; see its conditions";
-    assert_eq!(message(&request), said);
+    assert_eq!(message(&request), expected);
     history.first("stalled", |request| conditions(request) == STALLED).await;
     assert_eq!(fixture.mailed().len(), 1);
 
@@ -60,7 +60,7 @@ async fn who_waits_for_a_paused_request_in_doubt_is_stalled_and_told_what_to_loo
 }
 
 #[tokio::test]
-async fn who_waits_for_a_request_in_doubt_during_an_outage_is_not() {
+async fn request_waiting_for_a_send_in_doubt_in_an_outage_is_not_stalled() {
     let (fixture, _operator, hidden) = in_doubt().await;
     fixture.realm.remove_fault(hidden);
     let outage = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs));
@@ -68,7 +68,7 @@ async fn who_waits_for_a_request_in_doubt_during_an_outage_is_not() {
     let history = History::of(&fixture.requests(), SECOND).await;
     create_second(&fixture).await;
     history.says("WaitingForAnotherSend").await;
-    // Somebody whose grace period begins later, and is over.
+    // When this later request is stalled, the grace period of the second one is over too.
     fixture.create_request_of("nobody", "nobody").await;
     let stalled = |request: &EnrollmentRequest| conditions(request) == STALLED;
     wait_for(fixture.requests(), "nobody", "is stalled", stalled).await;
@@ -77,6 +77,6 @@ async fn who_waits_for_a_request_in_doubt_during_an_outage_is_not() {
     let first = job_of(&fixture.request_says("LinkSent").await);
     let second = job_of(&fixture.named_request_says(SECOND, "LinkSent").await);
     assert_eq!(fixture.mailed(), [first, second]);
-    let rows: Vec<_> = history.versions().iter().map(conditions).collect();
-    assert!(!rows.iter().any(|row| row.contains("Stalled")), "{rows:?}");
+    let all: Vec<_> = history.versions().iter().map(conditions).collect();
+    assert!(!all.iter().any(|conditions| conditions.contains("Stalled")), "{all:?}");
 }

@@ -1,4 +1,4 @@
-//! Answers that nobody expects: what stands in them can be recorded, and what must not be shown is not.
+//! Unexpected responses: their values can be recorded, and secrets in them are redacted.
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Operation, Reply, Rule};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::fixture::{Fixture, History, JANE, REQUEST, conditions, eventually, following, job_of, message, wait_for};
 
 #[tokio::test]
-async fn whatever_the_service_says_of_a_job_can_be_recorded() {
+async fn any_job_field_value_can_be_recorded() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let sent = fixture.request_says("LinkSent").await;
@@ -29,7 +29,7 @@ async fn whatever_the_service_says_of_a_job_can_be_recorded() {
     assert_eq!(status.update_time, None);
     assert_eq!(message(&request).chars().count(), 1024);
 
-    // Nothing but an id.
+    // A job with only an id.
     fixture.realm.edit_job(&id, |job| {
         (job.state, job.expire_time, job.create_time, job.credential_id) = (None, None, None, None);
     });
@@ -43,7 +43,7 @@ async fn whatever_the_service_says_of_a_job_can_be_recorded() {
 }
 
 #[tokio::test]
-async fn a_job_without_an_id_that_can_be_kept_is_looked_for() {
+async fn job_with_unusable_id_is_found_by_list() {
     let jobs = ["", "..", "a b", &"x".repeat(2000)].map(|id| json!({"id": id, "state": "LINK_SENT"}));
     futures::future::join_all(jobs.into_iter().chain([json!({"state": "LINK_SENT"}), json!(null)]).map(|job| {
         let answer = Reply::json(200, &json!({"credential_binding_job": job}));
@@ -58,9 +58,9 @@ async fn a_job_without_an_id_that_can_be_kept_is_looked_for() {
     .await;
 }
 
-/// A list that cannot be read is not an empty one.
+/// A list that cannot be decoded is not an empty list.
 #[tokio::test]
-async fn without_a_whole_list_nothing_is_sent() {
+async fn incomplete_job_list_blocks_the_send() {
     let effects = [
         Effect::Answer(Reply::json(200, &json!({}))),
         Effect::Answer(Reply::json(200, &json!({"identities": [], "total_size": 0}))),
@@ -80,7 +80,7 @@ async fn without_a_whole_list_nothing_is_sent() {
             _ => "GET credential-binding-jobs returned 200 with an unusable response: ",
         };
         assert!(message(&request).starts_with(sentence), "{effect:?}: {}", message(&request));
-        eventually("it was listed again", || fixture.realm.fired(rule) >= 2).await;
+        eventually("the jobs are listed again", || fixture.realm.fired(rule) >= 2).await;
         assert_eq!(fixture.realm.requests_of(Operation::CreateJob), [], "{effect:?}");
         fixture.realm.remove_fault(rule);
         let request = fixture.request_says("LinkSent").await;
@@ -89,9 +89,9 @@ async fn without_a_whole_list_nothing_is_sent() {
     .await;
 }
 
-/// 50 MiB are more than is read of any answer.
+/// A body of 50 MiB exceeds the limit of 16 MiB.
 #[tokio::test]
-async fn an_answer_that_is_far_too_long_is_none_and_nothing_is_lost_by_it() {
+async fn oversized_response_is_a_failed_call() {
     let long = |field: &str, value: serde_json::Value| {
         Reply::json(200, &json!({field: value, "padding": "x".repeat(50 << 20)}))
     };
@@ -109,16 +109,16 @@ async fn an_answer_that_is_far_too_long_is_none_and_nothing_is_lost_by_it() {
     fixture.realm.fault(Rule::new(Effect::HappenThenAnswer(job)).on(Operation::CreateJob).once());
     fixture.realm.remove_fault(rule);
     let sent = fixture.request_says("LinkSent").await;
-    assert_eq!(fixture.mailed(), [job_of(&sent)], "it was looked for, and not sent again");
+    assert_eq!(fixture.mailed(), [job_of(&sent)], "the job is found by list, and nothing is sent again");
 
     let job = long("credential_binding_job", json!({"id": job_of(&sent), "state": "EXPIRED"}));
-    stays_while_its_job_is_read_as(&fixture, &sent, job).await;
+    assert_unchanged_while_job_is_read_as(&fixture, &sent, job).await;
 }
 
-/// The request that was `sent` is not written while its job is answered with `reply`, and is followed from then on.
-async fn stays_while_its_job_is_read_as(fixture: &Fixture, sent: &EnrollmentRequest, reply: Reply) {
+/// While reads of its job return `reply`, the request is not written. Afterwards its job is polled again.
+async fn assert_unchanged_while_job_is_read_as(fixture: &Fixture, sent: &EnrollmentRequest, reply: Reply) {
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetJob));
-    eventually("it was read twice", || fixture.realm.fired(rule) >= 2).await;
+    eventually("the job is read twice", || fixture.realm.fired(rule) >= 2).await;
     let now = fixture.request_says("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
     fixture.realm.remove_fault(rule);
@@ -126,22 +126,22 @@ async fn stays_while_its_job_is_read_as(fixture: &Fixture, sent: &EnrollmentRequ
     fixture.request_says("LinkOpened").await;
 }
 
-/// What is read by id is not taken for gone, or for another state, when it cannot be read.
+/// An unreadable response is neither a missing job nor another state.
 #[tokio::test]
-async fn a_job_that_cannot_be_read_stays_as_it_was() {
+async fn unreadable_job_response_keeps_the_status() {
     let replies =
         [Reply::garbage(), Reply::json(200, &json!({"state": "EXPIRED"})), Reply::empty(200), Reply::internal_error()];
     futures::future::join_all(replies.map(|reply| async move {
         let (fixture, _operator) = Fixture::ready_with(following).await;
         fixture.create_request().await;
         let sent = fixture.request_says("LinkSent").await;
-        stays_while_its_job_is_read_as(&fixture, &sent, reply).await;
+        assert_unchanged_while_job_is_read_as(&fixture, &sent, reply).await;
     }))
     .await;
 }
 
 #[tokio::test]
-async fn a_bare_job_is_as_good_as_one_in_an_envelope() {
+async fn bare_job_is_accepted_without_envelope() {
     let (fixture, _operator) = Fixture::ready().await;
     let bare = Reply::json(200, &json!({"id": "57d73b5909ede35a", "state": "LINK_SENT"}));
     fixture.realm.fault(Rule::new(Effect::Answer(bare)).on(Operation::CreateJob).once());
@@ -152,24 +152,28 @@ async fn a_bare_job_is_as_good_as_one_in_an_envelope() {
 }
 
 #[tokio::test]
-async fn neither_token_nor_address_is_shown_anywhere() {
+async fn token_and_email_address_are_redacted() {
     let (fixture, _operator) = Fixture::ready().await;
-    let chatty = format!("{} may not write to jane@example.com, see https://example.com/link?code=1", fixture.token);
+    let verbose = format!("{} may not write to jane@example.com, see https://example.com/link?code=1", fixture.token);
     for (operation, status) in [(Operation::GetIdentity, 403), (Operation::ListJobs, 500), (Operation::CreateJob, 400)]
     {
-        let reply = Reply::error(status, "no", &chatty);
+        let reply = Reply::error(status, "no", &verbose);
         fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(operation).once());
     }
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request_of(REQUEST, JANE).await;
     for reason in ["PermissionDenied", "ServiceUnavailable", "Refused"] {
         let request = history.says(reason).await;
-        assert!(message(&request).contains("may not write to"), "it says what it can: {}", message(&request));
+        assert!(
+            message(&request).contains("may not write to"),
+            "the rest of the message is kept: {}",
+            message(&request)
+        );
     }
     let events = fixture.events("EnrollmentRequest", REQUEST).await;
     let all = format!("{} {events:?}", serde_json::to_string(&history.versions()).unwrap());
     for secret in [fixture.token.as_str(), "jane@example.com", "?code=1"] {
-        assert!(!all.contains(secret), "{secret} stands in {all}");
+        assert!(!all.contains(secret), "{secret} is not redacted in {all}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Another attempt: it sends once more, and its earlier link lives until the new one is out.
+//! A raised attempt sends one more email. The earlier link stays active until the new email is sent.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ fn earlier(request: &EnrollmentRequest) -> Vec<(String, String)> {
     previous.map(|job| (job.id.clone(), job.state.clone().unwrap_or_default())).collect()
 }
 
-/// Waits until this attempt is concluded, and the link of the one before it is dead.
-async fn through(fixture: &Fixture, attempt: i64) -> EnrollmentRequest {
+/// Waits until this attempt is concluded, and the link of the previous attempt is revoked.
+async fn concluded(fixture: &Fixture, attempt: i64) -> EnrollmentRequest {
     wait_for(fixture.requests(), REQUEST, format!("has sent attempt {attempt}"), move |request: &EnrollmentRequest| {
         request.status.as_ref().unwrap().attempt == Some(attempt)
             && earlier(request).first().is_some_and(|(_, state)| state == "REVOKED")
@@ -24,7 +24,7 @@ async fn through(fixture: &Fixture, attempt: i64) -> EnrollmentRequest {
     .await
 }
 
-/// Applies the request as a GitOps tool does: the whole of it, server-side, again and again.
+/// Applies the whole request server-side, as a GitOps tool does.
 async fn apply(fixture: &Fixture, spec: Value) -> EnrollmentRequest {
     let mut request = serde_json::to_value(fixture.request(REQUEST, crate::fixture::JANE)).unwrap();
     let Value::Object(fields) = spec else { panic!("a spec is an object") };
@@ -35,13 +35,13 @@ async fn apply(fixture: &Fixture, spec: Value) -> EnrollmentRequest {
 }
 
 #[tokio::test]
-async fn a_raised_attempt_sends_again_and_then_revokes_the_earlier_link() {
+async fn raised_attempt_sends_again_then_revokes_the_earlier_link() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = through(&fixture, 2).await;
+    let request = concluded(&fixture, 2).await;
 
     let second = job_of(&request);
     assert_eq!(fixture.mailed(), [first.clone(), second.clone()]);
@@ -54,19 +54,19 @@ async fn a_raised_attempt_sends_again_and_then_revokes_the_earlier_link() {
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=Unknown", "LinkSent"));
     assert_eq!(request.status.as_ref().unwrap().observed_generation, request.metadata.generation);
 
-    // The new link stood in the status before the earlier one was touched.
-    let stood = history.first("the new link, with the earlier one alive", |version| {
+    // The status has the new link before the earlier one is revoked.
+    let recorded = history.first("the new link, with the earlier one still active", |version| {
         version.status.as_ref().unwrap().job_id.as_ref() == Some(&second)
             && earlier(version) == [(first.clone(), "LINK_SENT".to_owned())]
     });
-    stood.await;
+    recorded.await;
     let writes = fixture.realm.requests().into_iter().map(|call| call.operation);
     let writes: Vec<_> = writes.filter(|call| matches!(call, Operation::CreateJob | Operation::RevokeJob)).collect();
     assert_eq!(writes, [Operation::CreateJob, Operation::CreateJob, Operation::RevokeJob]);
 }
 
 #[tokio::test]
-async fn a_link_lives_while_the_next_one_cannot_be_sent() {
+async fn earlier_link_stays_active_while_next_send_is_refused() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -76,29 +76,29 @@ async fn a_link_lives_while_the_next_one_cannot_be_sent() {
     let request = fixture.request_says("Refused").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!((job_of(&request), request.status.unwrap().attempt), (first.clone(), Some(1)));
-    crate::fixture::eventually("it was tried again", || fixture.realm.fired(rule) >= 2).await;
+    crate::fixture::eventually("the send is retried", || fixture.realm.fired(rule) >= 2).await;
     assert_eq!((fixture.remote_state(&first).as_str(), fixture.revocations().len()), ("LINK_SENT", 0));
 
     fixture.realm.remove_fault(rule);
-    let request = through(&fixture, 2).await;
+    let request = concluded(&fixture, 2).await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     assert_eq!(fixture.revocations(), [first]);
 }
 
 #[tokio::test]
-async fn an_earlier_link_is_revoked_after_an_answer_that_was_lost_too_and_not_before_it_is_settled() {
-    // What is hidden stays in doubt, however long the steps of this test take.
+async fn earlier_link_is_revoked_only_after_send_in_doubt_is_settled() {
+    // The hidden send stays in doubt for longer than this test takes.
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.settle_time = Duration::from_secs(600)).await;
     let (first, rule) = fixture.second_attempt_in_doubt().await;
     assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (2, 0));
     fixture.realm.remove_fault(rule);
-    let request = through(&fixture, 2).await;
+    let request = concluded(&fixture, 2).await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     assert_eq!(fixture.revocations(), [first]);
 }
 
 #[tokio::test]
-async fn what_is_taken_back_is_accepted_and_nothing_happens() {
+async fn lowered_attempt_and_withdrawn_revoke_have_no_effect() {
     let (fixture, _operator) = Fixture::ready().await;
     apply(&fixture, json!({"attempt": 3})).await;
     let sent = fixture.request_says("LinkSent").await;
@@ -124,12 +124,12 @@ async fn what_is_taken_back_is_accepted_and_nothing_happens() {
     fixture.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
 
     apply(&fixture, json!({"attempt": 4})).await;
-    let request = through(&fixture, 4).await;
+    let request = concluded(&fixture, 4).await;
     assert_eq!(fixture.mailed(), [job_of(&sent), job_of(&request)]);
 }
 
 #[tokio::test]
-async fn an_attempt_raised_while_revoked_waits_until_it_is_not() {
+async fn attempt_raised_while_revoked_waits() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -139,13 +139,13 @@ async fn an_attempt_raised_while_revoked_waits_until_it_is_not() {
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(1));
     assert_eq!((fixture.mailed().len(), fixture.revocations()), (1, vec![first.clone()]));
     fixture.change_request(json!({"revoked": false})).await.unwrap();
-    let request = through(&fixture, 2).await;
+    let request = concluded(&fixture, 2).await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
-    assert_eq!(fixture.revocations(), [first], "what is dead is not revoked again");
+    assert_eq!(fixture.revocations(), [first], "the revoked link is not revoked again");
 }
 
 #[tokio::test]
-async fn a_raised_attempt_is_woken_when_its_configuration_becomes_ready() {
+async fn raised_attempt_is_enqueued_when_its_config_becomes_ready() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -156,8 +156,8 @@ async fn a_raised_attempt_is_woken_when_its_configuration_becomes_ready() {
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let request = fixture.request_says("AuthenticatorConfigNotReady").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    // By the clock it would not be looked at again here.
+    // No interval is due in this test, so only the trigger enqueues the request.
     fixture.create_secret(&fixture.token).await;
-    let request = through(&fixture, 2).await;
+    let request = concluded(&fixture, 2).await;
     assert_eq!(fixture.mailed(), [first, job_of(&request)]);
 }

@@ -1,4 +1,5 @@
-//! An AuthenticatorConfig that is deleted waits for those who refer to it, and for nobody else for good.
+//! The deletion of an AuthenticatorConfig waits for its referrers. For any other problem it waits for the grace period
+//! only.
 
 use std::time::Duration;
 
@@ -11,38 +12,39 @@ use crate::fixture::{
     CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, log_about, message, patch, wait_until_gone,
 };
 
-/// How long these operators wait for what somebody would have to mend.
+/// The grace period of these operators.
 const GRACE: Duration = Duration::from_secs(3);
 
-async fn gone(fixture: &Fixture) {
+async fn wait_until_deleted(fixture: &Fixture) {
     wait_until_gone(fixture.configs(), CONFIG).await;
 }
 
-/// The id of the one configuration that there is.
+/// The id of the only remote configuration.
 fn remote(fixture: &Fixture) -> String {
     let configs = fixture.realm.configs();
     let [config] = &configs[..] else { panic!("not one configuration: {configs:?}") };
     config.id.clone()
 }
 
-/// What stands in the sentence of what blocks a deletion, and what is said in the end. Answers the sentence.
-async fn blocked_then_left(fixture: &Fixture, history: &History<AuthenticatorConfig>) -> String {
+/// Waits until the deletion is blocked, and then until the finalizer is removed. Checks the condition, the event and
+/// the log, and returns the cause in them.
+async fn blocked_then_retained(fixture: &Fixture, history: &History<AuthenticatorConfig>) -> String {
     let id = remote(fixture);
     let config = history.says("DeletionBlocked").await;
-    assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
+    assert_eq!(conditions(&config), "Ready=True", "conditions are kept during deletion");
     assert!(config.status.as_ref().unwrap().failing_since.is_some());
     let what = format!("authenticator configuration {id} is not deleted in Beyond Identity yet: ");
-    let said = message(&config).strip_prefix("Deletion is waiting because ").unwrap().strip_prefix(&what).unwrap();
-    gone(fixture).await;
-    let told = fixture.tells_config("Warning RemoteResourceRetained").await;
-    assert_eq!(told.note, format!("Finalizer removed after the grace period, but {what}{said}"));
+    let cause = message(&config).strip_prefix("Deletion is waiting because ").unwrap().strip_prefix(&what).unwrap();
+    wait_until_deleted(fixture).await;
+    let event = fixture.tells_config("Warning RemoteResourceRetained").await;
+    assert_eq!(event.note, format!("Finalizer removed after the grace period, but {what}{cause}"));
     assert_eq!(remote(fixture), id);
-    assert!(log_about(&told.note).iter().any(|line| line.contains(&format!("namespace=\"{}\"", fixture.namespace))));
-    said.to_owned()
+    assert!(log_about(&event.note).iter().any(|line| line.contains(&format!("namespace=\"{}\"", fixture.namespace))));
+    cause.to_owned()
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_in_use_stays_until_the_last_of_its_users_goes() {
+async fn deletion_waits_for_the_last_referrer() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.create_request_of("another", "nobody").await;
@@ -50,51 +52,51 @@ async fn a_configuration_that_is_in_use_stays_until_the_last_of_its_users_goes()
     fixture.named_request_says("another", "IdentityNotFound").await;
     fixture.delete_config().await;
     let config = fixture.config_says("InUse").await;
-    assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
+    assert_eq!(conditions(&config), "Ready=True", "conditions are kept during deletion");
     assert_eq!(
         message(&config),
         "Deletion is waiting because this AuthenticatorConfig is referenced by EnrollmentRequest another, request; \
          delete what refers to it first, or set spec.deletionPolicy to Orphan to leave the configuration in Beyond \
          Identity"
     );
-    assert_eq!(config.status.unwrap().failing_since, None, "it may take as long as it takes");
+    assert_eq!(config.status.unwrap().failing_since, None, "the grace period does not limit this wait");
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
     let only_one = |config: &AuthenticatorConfig| message(config).contains("by EnrollmentRequest another;");
-    crate::fixture::wait_for(fixture.configs(), CONFIG, "names the other one", only_one).await;
+    crate::fixture::wait_for(fixture.configs(), CONFIG, "names only the other referrer", only_one).await;
     assert_eq!(fixture.realm.configs().len(), 1);
-    // One that leads elsewhere by now does not count; by the clock nobody would look again here.
+    // A request that refers to another configuration does not count. No interval is due here, so only the trigger
+    // enqueues.
     patch(&fixture.requests(), "another", json!({"spec": {"authenticatorConfigRef": {"name": "elsewhere"}}}))
         .await
         .unwrap();
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
 }
 
 #[tokio::test]
-async fn a_request_that_is_being_deleted_is_no_user() {
+async fn request_being_deleted_is_not_a_referrer() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
     patch(&fixture.requests(), REQUEST, json!({"metadata": {"finalizers": ["example.com/kept"]}})).await.unwrap();
     fixture.delete_request(REQUEST).await;
     fixture.delete_config().await;
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     patch(&fixture.requests(), REQUEST, json!({"metadata": {"finalizers": null}})).await.unwrap();
 }
 
 #[tokio::test]
-async fn orphan_lets_go_at_once_and_the_next_of_that_name_takes_it_over() {
+async fn orphan_unblocks_deletion_and_next_object_takes_config_over() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
     fixture.delete_config().await;
     fixture.config_says("InUse").await;
     let id = remote(&fixture);
-    // The way out of a deletion that waits.
     fixture.change_config(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     fixture.create_config().await;
     let config = fixture.config_says("Available").await;
     assert_eq!((config.status.unwrap().id, remote(&fixture)), (Some(id.clone()), id));
@@ -102,9 +104,9 @@ async fn orphan_lets_go_at_once_and_the_next_of_that_name_takes_it_over() {
     assert_eq!(fixture.mailed().len(), 1);
 }
 
-/// Lists lag: gone too early, the object would be made again without a trace of its configuration.
+/// Lists lag. If the object were deleted too early, the next one of its name would not find the configuration.
 #[tokio::test]
-async fn an_orphan_is_in_every_list_before_its_object_goes() {
+async fn orphaned_config_is_in_lists_before_finalizer_removal() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start_with(|settings| settings.settle_time = Duration::from_secs(20)).await;
     let history = History::of(&fixture.configs(), CONFIG).await;
@@ -116,20 +118,20 @@ async fn an_orphan_is_in_every_list_before_its_object_goes() {
         message(&config),
         "Waiting until the configuration that stays in Beyond Identity is visible in configuration lists"
     );
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs().len(), 1);
 }
 
 #[tokio::test]
-async fn a_deletion_that_the_service_refuses_is_let_go_after_the_grace_period() {
+async fn refused_deletion_ends_after_the_grace_period() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
     for (status, text) in [(409, "conflict"), (400, "bad_request")] {
         let refused = Reply::error(status, text, "an application still uses it");
         fixture.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig));
         let history = History::of(&fixture.configs(), CONFIG).await;
         fixture.delete_config().await;
-        let said = blocked_then_left(&fixture, &history).await;
-        assert!(said.ends_with("an application still uses it"), "{said}");
+        let cause = blocked_then_retained(&fixture, &history).await;
+        assert!(cause.ends_with("an application still uses it"), "{cause}");
         fixture.realm.clear_faults();
         if status == 409 {
             clear_events(&fixture).await;
@@ -139,7 +141,7 @@ async fn a_deletion_that_the_service_refuses_is_let_go_after_the_grace_period() 
     }
 }
 
-/// Takes away what was told so far.
+/// Deletes all events so far.
 async fn clear_events(fixture: &Fixture) {
     let events: kube::Api<k8s_openapi::api::events::v1::Event> =
         kube::Api::namespaced(fixture.client.clone(), &fixture.namespace);
@@ -147,7 +149,7 @@ async fn clear_events(fixture: &Fixture) {
 }
 
 #[tokio::test]
-async fn a_refusal_that_ends_in_time_lets_the_configuration_be_deleted() {
+async fn refused_deletion_is_retried_within_the_grace_period() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         settings.grace_period = Duration::from_secs(600);
         settings.resync_interval = Duration::from_secs(1);
@@ -156,13 +158,13 @@ async fn a_refusal_that_ends_in_time_lets_the_configuration_be_deleted() {
     let refused = Reply::error(400, "bad_request", "an application still uses it");
     fixture.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig).times(2));
     fixture.delete_config().await;
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     assert_eq!(fixture.calls(Operation::DeleteConfig), 3);
 }
 
 #[tokio::test]
-async fn a_deletion_does_not_hang_when_the_secret_or_the_provider_config_went_first() {
+async fn missing_credentials_block_deletion_for_the_grace_period_only() {
     for provider_too in [false, true] {
         let (fixture, operator) = Fixture::ready().await;
         // The next process has never seen the credentials.
@@ -176,19 +178,19 @@ async fn a_deletion_does_not_hang_when_the_secret_or_the_provider_config_went_fi
         }
         let _next = fixture.start_with(|settings| settings.grace_period = GRACE).await;
         fixture.delete_config().await;
-        let said = blocked_then_left(&fixture, &history).await;
+        let cause = blocked_then_retained(&fixture, &history).await;
         let sentence = if provider_too {
             format!("ClusterProviderConfig {} does not exist", fixture.provider)
         } else {
             "Secret beyond-identity does not exist".to_owned()
         };
-        assert!(said.contains(&sentence), "{said}");
+        assert!(cause.contains(&sentence), "{cause}");
         assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
     }
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_no_longer_allowed_may_still_delete() {
+async fn disallowed_namespace_can_still_delete() {
     let (fixture, _operator) = Fixture::ready().await;
     patch(&fixture.providers(), &fixture.provider, json!({"spec": {"allowedNamespaces": {"names": []}}}))
         .await
@@ -197,26 +199,26 @@ async fn a_namespace_that_is_no_longer_allowed_may_still_delete() {
     fixture.request_says("NamespaceNotAllowed").await;
     fixture.delete_request(REQUEST).await;
     fixture.delete_config().await;
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     assert_eq!(fixture.mailed().len(), 0);
 }
 
 #[tokio::test]
-async fn nor_does_a_create_in_doubt_that_nobody_can_settle_any_more() {
+async fn create_in_doubt_blocks_deletion_for_the_grace_period_only() {
     let fixture = Fixture::new().await;
     let operator = fixture.start().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateConfig));
     fixture.create_config().await;
-    eventually("it was made", || fixture.realm.configs().len() == 1).await;
+    eventually("the configuration is created", || fixture.realm.configs().len() == 1).await;
     operator.kill().await;
     fixture.delete_secret().await;
     fixture.delete_config().await;
     let _next = fixture.start_with(|settings| settings.grace_period = GRACE).await;
-    gone(&fixture).await;
-    let told = fixture.tells_config("Warning RemoteResourceRetained").await;
+    wait_until_deleted(&fixture).await;
+    let event = fixture.tells_config("Warning RemoteResourceRetained").await;
     let sentence = "Finalizer removed after the grace period, but it is not known whether the authenticator \
                     configuration was created: ";
-    assert!(told.note.starts_with(sentence), "{told:?}");
+    assert!(event.note.starts_with(sentence), "{event:?}");
     assert_eq!(fixture.realm.configs().len(), 1);
 }

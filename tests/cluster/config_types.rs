@@ -1,4 +1,4 @@
-//! The four types of configuration: which fields each has, and that each is made, kept and deleted.
+//! The four types of configuration: the fields of each type, and its creation, update and deletion.
 
 use harness::simulator::{Config, Operation};
 use kube::api::PostParams;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{CONFIG, Fixture, conditions, eventually, message, patch, refusal, wait_until_gone};
 
-/// A spec without what the fixture gives to a `hosted_web`.
+/// A spec with these settings only, without the fields of the fixture's `hosted_web`.
 fn spec(mut config: Value) -> Value {
     for field in ["authenticationMethods", "trustedOrigins"] {
         if config.get(field).is_none() {
@@ -16,15 +16,15 @@ fn spec(mut config: Value) -> Value {
     json!({ "config": config })
 }
 
-/// Whether the API server takes a configuration with these settings.
-async fn tried(fixture: &Fixture, config: &Value) -> kube::Result<()> {
+/// Creates a configuration with these settings as a dry run.
+async fn dry_run(fixture: &Fixture, config: &Value) -> kube::Result<()> {
     let config = fixture.config_with(CONFIG, spec(config.clone()));
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
     fixture.configs().create(&parameters, &config).await.map(drop)
 }
 
-/// The least of each type, with each field that it may have.
-fn whole() -> [Value; 4] {
+/// One configuration of each type, with all fields that the type allows.
+fn complete() -> [Value; 4] {
     [
         json!({
             "type": "hosted_web",
@@ -59,17 +59,17 @@ fn whole() -> [Value; 4] {
 }
 
 #[tokio::test]
-async fn a_field_belongs_to_its_types_and_is_refused_for_any_other() {
+async fn field_of_another_type_is_refused() {
     let fixture = Fixture::new().await;
     let fields: Vec<_> =
-        whole().iter().flat_map(|it| it.as_object().unwrap().clone()).filter(|(f, _)| f != "type").collect();
-    for whole in whole() {
-        tried(&fixture, &whole).await.unwrap();
-        let type_ = whole["type"].as_str().unwrap();
-        for (field, value) in fields.iter().filter(|(field, _)| whole.get(field).is_none()) {
-            let mut wrong = whole.clone();
+        complete().iter().flat_map(|it| it.as_object().unwrap().clone()).filter(|(f, _)| f != "type").collect();
+    for config in complete() {
+        dry_run(&fixture, &config).await.unwrap();
+        let type_ = config["type"].as_str().unwrap();
+        for (field, value) in fields.iter().filter(|(field, _)| config.get(field).is_none()) {
+            let mut wrong = config.clone();
             wrong[field] = value.clone();
-            let message = refusal(tried(&fixture, &wrong).await);
+            let message = refusal(dry_run(&fixture, &wrong).await);
             let types = match field.as_str() {
                 "authenticationMethods" => "the types hosted_web and embedded",
                 "trustedOrigins" => "the types hosted_web, embedded and platform",
@@ -85,7 +85,7 @@ async fn a_field_belongs_to_its_types_and_is_refused_for_any_other() {
 }
 
 #[tokio::test]
-async fn what_a_type_needs_is_asked_for() {
+async fn required_fields_of_each_type_are_enforced() {
     let fixture = Fixture::new().await;
     let embedded = "spec: Invalid value: config.type embedded requires config.invokeURL and config.trustedOrigins";
     let console = "spec: Invalid value: config.type console requires config.onboardingConfiguration";
@@ -99,25 +99,25 @@ async fn what_a_type_needs_is_asked_for() {
         (method(json!({"type": "idp"})), idp),
         (method(json!({"type": "none", "idpID": "an-id"})), idp),
     ] {
-        let message = refusal(tried(&fixture, &config).await);
+        let message = refusal(dry_run(&fixture, &config).await);
         assert!(message.contains(sentence), "{config}: {message}");
     }
-    for least in [
+    for minimal in [
         json!({"type": "hosted_web"}),
         json!({"type": "embedded", "invokeURL": "https://app.example.com", "trustedOrigins": []}),
         method(json!({"type": "none"})),
         json!({"type": "platform"}),
         json!({"type": "platform", "roamingAuthConfig": {"enabled": false, "allowUnknownUser": false}}),
     ] {
-        tried(&fixture, &least).await.unwrap();
+        dry_run(&fixture, &minimal).await.unwrap();
     }
-    // What is only observed is written by somebody else.
+    // With `Observe` the fields are not required, since nothing is written.
     let mut observed = spec(json!({"type": "embedded"}));
     (observed["managementPolicy"], observed["resourceID"]) = (json!("Observe"), json!("an-id"));
     fixture.create_config_with(observed).await;
 }
 
-/// The settings as the service has them.
+/// The settings of the remote configuration.
 fn remote(fixture: &Fixture) -> Value {
     let configs = fixture.realm.configs();
     let [Config { config, .. }] = &configs[..] else { panic!("not one configuration: {configs:?}") };
@@ -125,7 +125,7 @@ fn remote(fixture: &Fixture) -> Value {
 }
 
 #[tokio::test]
-async fn each_type_is_made_kept_and_deleted() {
+async fn each_type_is_created_updated_and_deleted() {
     let changes = [
         json!({"trustedOrigins": ["https://other.example.com"]}),
         json!({"invokeURL": "https://other.example.com/"}),
@@ -144,8 +144,8 @@ async fn each_type_is_made_kept_and_deleted() {
             "allowed_user_ids": ["joe"],
         }}),
     ];
-    let made = whole().into_iter().zip(changes).zip(changed);
-    futures::future::join_all(made.map(|((config, change), changed)| async move {
+    let cases = complete().into_iter().zip(changes).zip(changed);
+    futures::future::join_all(cases.map(|((config, change), changed)| async move {
         let fixture = Fixture::new().await;
         fixture.realm.set_strict_config(true);
         let _operator = fixture.start().await;
@@ -155,10 +155,10 @@ async fn each_type_is_made_kept_and_deleted() {
         let before = remote(&fixture);
 
         patch(&fixture.configs(), CONFIG, json!({"spec": {"config": change}})).await.unwrap();
-        eventually("it is changed", || fixture.calls(Operation::UpdateConfig) == 1).await;
+        eventually("the PATCH is sent", || fixture.calls(Operation::UpdateConfig) == 1).await;
         let [call] = &fixture.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
         assert_eq!(call.json(), json!({"authenticator_config": {"config": changed}}));
-        eventually("it has changed", || remote(&fixture) != before).await;
+        eventually("the configuration has changed", || remote(&fixture) != before).await;
         let after = remote(&fixture);
         for (field, value) in before.as_object().unwrap() {
             assert_eq!(&after[field], changed.get(field).unwrap_or(value), "{field}");

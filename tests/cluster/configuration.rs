@@ -1,4 +1,4 @@
-//! An AuthenticatorConfig's whole life: made once, taken over, brought to the spec, deleted.
+//! The lifecycle of an AuthenticatorConfig: created once, taken over, updated to the spec, deleted.
 
 use beyond_identity_operator::authenticator_config::mark::Mark;
 use harness::simulator::{Config, Effect, Operation, Reply, Rule};
@@ -8,12 +8,12 @@ use serde_json::json;
 
 use crate::fixture::{CLUSTER, CONFIG, Fixture, History, conditions, eventually, message, patch};
 
-/// What the configuration's display name ends in.
+/// The ownership mark, which ends the display name.
 fn mark(fixture: &Fixture) -> String {
     Mark::of(CLUSTER, &fixture.namespace, CONFIG).to_string()
 }
 
-/// The configuration that the fixture's AuthenticatorConfig asks for, as somebody else may have made it.
+/// A remote configuration that matches the spec of the fixture's AuthenticatorConfig, with this display name.
 fn remote(display_name: String) -> Config {
     let config = json!({
         "type": "hosted_web",
@@ -24,7 +24,7 @@ fn remote(display_name: String) -> Config {
 }
 
 #[tokio::test]
-async fn a_configuration_is_made_with_its_mark() {
+async fn configuration_is_created_with_ownership_mark() {
     let fixture = Fixture::new().await;
     let history = History::of(&fixture.configs(), CONFIG).await;
     let _operator = fixture.start().await;
@@ -49,18 +49,18 @@ async fn a_configuration_is_made_with_its_mark() {
     assert_eq!(config.finalizers(), ["beyondidentity.dev/finalizer"]);
     let calls = fixture.realm.requests();
     let operations: Vec<_> = calls.iter().map(|call| call.operation).collect();
-    // One list alone may miss what is there.
+    // One list alone can miss an existing configuration.
     assert_eq!(operations, [Operation::ListConfigs, Operation::ListConfigs, Operation::CreateConfig]);
     assert_eq!(
         calls[2].json(),
         json!({"authenticator_config": {"display_name": remote.display_name, "config": remote.config}})
     );
-    // Created; finalizer; announced; made.
-    eventually("the watch has told of all", || history.versions().len() == 4).await;
+    // Versions: created, finalizer, write-ahead record, Available.
+    eventually("the watch has delivered all versions", || history.versions().len() == 4).await;
 }
 
 #[tokio::test]
-async fn a_configuration_that_bears_the_mark_is_taken_over() {
+async fn configuration_with_own_mark_is_taken_over() {
     let fixture = Fixture::new().await;
     let remote = remote(format!("Hosted web {}", mark(&fixture)));
     fixture.realm.add_config(Config::of_type("hosted_web"));
@@ -70,11 +70,11 @@ async fn a_configuration_that_bears_the_mark_is_taken_over() {
     let config = fixture.config_says("Available").await;
     assert_eq!(config.status.unwrap().id, Some(remote.id));
     assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
-    assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), [], "it was as asked for");
+    assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), [], "it already matches the spec");
 }
 
 #[tokio::test]
-async fn a_configuration_that_bears_the_mark_and_that_one_list_misses_is_not_made_again() {
+async fn configuration_missing_from_one_list_is_not_created_again() {
     let fixture = Fixture::new().await;
     let remote = remote(format!("Hosted web {}", mark(&fixture)));
     fixture.realm.add_config(remote.clone());
@@ -88,7 +88,7 @@ async fn a_configuration_that_bears_the_mark_and_that_one_list_misses_is_not_mad
 }
 
 #[tokio::test]
-async fn what_is_taken_over_is_brought_to_the_spec() {
+async fn configuration_taken_over_is_updated_to_the_spec() {
     let fixture = Fixture::new().await;
     let mut other = remote(mark(&fixture));
     other.config.insert("trusted_origins".to_owned(), json!([]));
@@ -102,17 +102,17 @@ async fn what_is_taken_over_is_brought_to_the_spec() {
         Config { id: other.id, ..remote(format!("Hosted web {}", mark(&fixture))) }
     );
     let calls: Vec<_> = fixture.realm.requests().iter().map(|call| call.operation).collect();
-    // Once to know it, since a list lags, and once more just before it is changed.
+    // The first GET is needed because a list lags. The second GET precedes the PATCH.
     assert_eq!(calls, [Operation::ListConfigs, Operation::GetConfig, Operation::GetConfig, Operation::UpdateConfig]);
 }
 
 #[tokio::test]
-async fn a_change_of_the_spec_is_a_patch_of_what_differs() {
+async fn spec_change_patches_changed_fields() {
     let (fixture, _operator) = Fixture::ready().await;
-    let made = fixture.realm.configs()[0].clone();
+    let before = fixture.realm.configs()[0].clone();
     let change = json!({"spec": {"config": {"trustedOrigins": ["https://other.example.com"]}}});
     let generation = patch(&fixture.configs(), CONFIG, change).await.unwrap().metadata.generation;
-    let config = crate::fixture::wait_for(fixture.configs(), CONFIG, "has been looked at", move |config| {
+    let config = crate::fixture::wait_for(fixture.configs(), CONFIG, "is reconciled", move |config| {
         config.status.as_ref().is_some_and(|status| status.observed_generation == generation)
     })
     .await;
@@ -126,39 +126,39 @@ async fn a_change_of_the_spec_is_a_patch_of_what_differs() {
             "config": {"type": "hosted_web", "trusted_origins": ["https://other.example.com"]},
         }})
     );
-    assert!(call.path.ends_with(&made.id), "{}", call.path);
+    assert!(call.path.ends_with(&before.id), "{}", call.path);
     let now = &fixture.realm.configs()[0];
-    assert_eq!(now.display_name, made.display_name);
-    assert_eq!(now.config["authentication_methods"], made.config["authentication_methods"]);
+    assert_eq!(now.display_name, before.display_name);
+    assert_eq!(now.config["authentication_methods"], before.config["authentication_methods"]);
     assert_eq!(now.config["trusted_origins"], json!(["https://other.example.com"]));
 }
 
 #[tokio::test]
-async fn a_configuration_goes_with_its_object() {
+async fn configuration_is_deleted_with_its_object() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     assert_eq!(fixture.calls(Operation::DeleteConfig), 1);
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_gone_already_holds_nothing_up() {
+async fn missing_configuration_does_not_block_deletion() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.remove_config(&fixture.realm.configs()[0].id);
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
 }
 
 #[tokio::test]
-async fn a_deletion_that_the_service_refuses_says_so_and_is_tried_again() {
+async fn refused_deletion_is_reported_and_retried() {
     let (fixture, operator) = Fixture::ready().await;
     let refused = harness::simulator::Reply::error(400, "bad_request", "an application still uses it");
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig));
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     let config = fixture.config_says("DeletionBlocked").await;
-    assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
+    assert_eq!(conditions(&config), "Ready=True", "conditions are kept during deletion");
     assert_eq!(
         message(&config),
         format!(
@@ -168,30 +168,32 @@ async fn a_deletion_that_the_service_refuses_says_so_and_is_tried_again() {
         )
     );
     fixture.realm.remove_fault(rule);
-    // Refused, it is tried again at the resync interval, or by the next operator.
+    // A refused deletion is retried at the resync interval, or after a restart.
     operator.stop().await;
     let _next = fixture.start().await;
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
 }
 
 #[tokio::test]
-async fn a_configuration_that_bears_anothers_mark_is_left_alone() {
+async fn configuration_with_another_objects_mark_is_not_changed() {
     let (fixture, _operator) = Fixture::ready().await;
     let id = fixture.realm.configs()[0].id.clone();
-    let stranger = Mark::of("elsewhere", "identity", "theirs").to_string();
-    fixture.realm.edit_config(&id, |config| config.display_name = Some(stranger.clone()));
+    let other_mark = Mark::of("elsewhere", "identity", "theirs").to_string();
+    fixture.realm.edit_config(&id, |config| config.display_name = Some(other_mark.clone()));
     let change = json!({"spec": {"displayName": "Another name"}});
     patch(&fixture.configs(), CONFIG, change).await.unwrap();
     let config = fixture.config_says("ConfigurationInUse").await;
-    assert!(message(&config).contains(&format!("Authenticator configuration {id} has the ownership mark {stranger}")));
+    assert!(
+        message(&config).contains(&format!("Authenticator configuration {id} has the ownership mark {other_mark}"))
+    );
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    gone(&fixture).await;
+    wait_until_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs().len(), 1);
     assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), []);
     assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
 }
 
-async fn gone(fixture: &Fixture) {
+async fn wait_until_deleted(fixture: &Fixture) {
     crate::fixture::wait_until_gone(fixture.configs(), CONFIG).await;
 }

@@ -1,4 +1,4 @@
-//! The way to the realm is blocked: what a person reads, and that one email goes out once it is mended.
+//! Missing or invalid access to the realm: the reported conditions, and one email once it is fixed.
 
 use harness::simulator::{Operation, Simulator};
 use kube::api::DeleteParams;
@@ -7,7 +7,7 @@ use tokio::net::TcpSocket;
 
 use crate::fixture::{CONFIG, Fixture, JANE, conditions, message, patch};
 
-/// What is wrong with the credentials, as the fixture's Secret shows it.
+/// A problem with the fixture's Secret.
 #[derive(Clone, Copy, Debug)]
 enum Broken {
     NoSecret,
@@ -27,10 +27,10 @@ impl Broken {
         }
     }
 
-    async fn mend(self, fixture: &Fixture) {
+    async fn fix(self, fixture: &Fixture) {
         match self {
             Self::NoSecret => fixture.create_secret(&fixture.token).await,
-            // As `echo` writes it.
+            // With a newline at the end, as `echo` writes it.
             Self::NoKey | Self::Newline => fixture.set_token(&format!("{}\n", fixture.token)).await,
         }
     }
@@ -64,7 +64,7 @@ impl Broken {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_no_good_from_the_start_heals_when_it_is_mended() {
+async fn enrolment_continues_when_an_invalid_secret_is_fixed() {
     futures::future::join_all(Broken::ALL.map(|broken| async move {
         let fixture = Fixture::new().await;
         broken.apply(&fixture).await;
@@ -76,7 +76,7 @@ async fn a_secret_that_is_no_good_from_the_start_heals_when_it_is_mended() {
         assert_eq!(conditions(&config), "Reconciling=True Ready=False");
         fixture.request_says("AuthenticatorConfigNotReady").await;
         assert_eq!(fixture.realm.requests(), [], "{broken:?}");
-        broken.mend(&fixture).await;
+        broken.fix(&fixture).await;
         fixture.request_says("LinkSent").await;
         assert_eq!(fixture.realm.outbox().len(), 1, "{broken:?}");
         assert_eq!(fixture.realm.configs().len(), 1, "{broken:?}");
@@ -85,7 +85,7 @@ async fn a_secret_that_is_no_good_from_the_start_heals_when_it_is_mended() {
 }
 
 #[tokio::test]
-async fn a_secret_that_goes_bad_later_holds_new_requests_up_and_no_old_ones() {
+async fn invalid_secret_blocks_new_requests_only() {
     futures::future::join_all(Broken::ALL.map(|broken| async move {
         let (fixture, _operator) = Fixture::ready().await;
         fixture.create_request_of("earlier", JANE).await;
@@ -97,17 +97,20 @@ async fn a_secret_that_goes_bad_later_holds_new_requests_up_and_no_old_ones() {
         assert_eq!(message(&later), broken.sentence(&fixture));
         assert_eq!(conditions(&later), "Reconciling=True Ready=False");
         assert_eq!(fixture.realm.outbox().len(), 1, "{broken:?}");
-        broken.mend(&fixture).await;
+        broken.fix(&fixture).await;
         fixture.named_request_says("later", "LinkSent").await;
         assert_eq!(fixture.realm.outbox().len(), 2, "{broken:?}");
         let now = fixture.named_request_says("earlier", "LinkSent").await;
-        assert_eq!(now.metadata.resource_version, earlier.metadata.resource_version, "nothing of it moved");
+        assert_eq!(
+            now.metadata.resource_version, earlier.metadata.resource_version,
+            "the earlier request is not written"
+        );
     }))
     .await;
 }
 
 #[tokio::test]
-async fn a_token_that_the_service_does_not_take_says_where_it_is() {
+async fn refused_token_message_locates_the_secret() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.set_token("renewed");
     fixture.create_request().await;
@@ -128,7 +131,7 @@ async fn a_token_that_the_service_does_not_take_says_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_realm_is_said_to_be_one() {
+async fn token_of_another_realm_is_reported() {
     let (fixture, other) = (Fixture::new().await, Fixture::new().await);
     fixture.set_token(&other.token).await;
     let _operator = fixture.start().await;
@@ -149,7 +152,7 @@ async fn a_token_of_another_realm_is_said_to_be_one() {
 }
 
 #[tokio::test]
-async fn a_provider_config_that_is_missing_is_named_and_waited_for() {
+async fn missing_provider_config_is_named_and_awaited() {
     let fixture = Fixture::new().await;
     fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
     let _operator = fixture.start().await;
@@ -172,7 +175,7 @@ async fn a_provider_config_that_is_missing_is_named_and_waited_for() {
 }
 
 #[tokio::test]
-async fn a_reference_to_a_provider_config_is_corrected_while_nothing_was_made() {
+async fn provider_config_ref_can_be_corrected_before_creation() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start().await;
     let mut config = fixture.config(CONFIG);
@@ -187,7 +190,7 @@ async fn a_reference_to_a_provider_config_is_corrected_while_nothing_was_made() 
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_not_allowed_reads_what_to_add() {
+async fn disallowed_namespace_message_names_the_field_to_change() {
     let fixture = Fixture::new().await;
     let names = |names: &[&str]| json!({"spec": {"allowedNamespaces": {"names": names}}});
     patch(&fixture.providers(), &fixture.provider, names(&["elsewhere"])).await.unwrap();
@@ -212,15 +215,15 @@ async fn a_namespace_that_is_not_allowed_reads_what_to_add() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_no_longer_allowed_sends_nothing_new() {
+async fn namespace_no_longer_allowed_sends_nothing_new() {
     let (fixture, _operator) = Fixture::ready().await;
     patch(&fixture.providers(), &fixture.provider, json!({"spec": {"allowedNamespaces": null}})).await.unwrap();
-    // Nobody has this id, in case the operator's watch is a little behind.
+    // No identity has this id, so nothing is sent even if the operator's watch lags.
     fixture.create_request_of("later", "nobody").await;
     fixture.named_request_says("later", "NamespaceNotAllowed").await;
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     let config = fixture.config_says("Available").await;
-    assert_eq!(conditions(&config), "Ready=True", "what is settled keeps its row");
+    assert_eq!(conditions(&config), "Ready=True", "a settled object keeps its conditions");
 }
 
 #[tokio::test]
@@ -247,11 +250,11 @@ async fn plain_http_needs_the_flag() {
 }
 
 #[tokio::test]
-async fn an_endpoint_where_nobody_listens_is_waited_for() {
-    // Bound, it is nobody else's; but it does not listen.
-    let taken = TcpSocket::new_v4().unwrap();
-    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = taken.local_addr().unwrap();
+async fn endpoint_without_listener_is_retried() {
+    // A bound socket reserves the port, and does not listen.
+    let reserved = TcpSocket::new_v4().unwrap();
+    reserved.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = reserved.local_addr().unwrap();
     let fixture = Fixture::new().await;
     let endpoint = json!({"spec": {"endpoint": {"api": format!("http://{address}")}}});
     patch(&fixture.providers(), &fixture.provider, endpoint).await.unwrap();
@@ -265,7 +268,7 @@ async fn an_endpoint_where_nobody_listens_is_waited_for() {
         "{}",
         message(&config)
     );
-    drop(taken);
+    drop(reserved);
     let simulator = Simulator::start(address).unwrap();
     let realm = simulator.realm(fixture.realm.tenant(), fixture.realm.realm(), &fixture.token);
     realm.add_identity(fixture.realm.identity(JANE).unwrap());

@@ -1,5 +1,5 @@
-//! What a request goes through is gone first: its links are followed, revoked and left by its status alone, and by the
-//! credentials that were seen last. Nothing is sent or made by them.
+//! The configuration, the provider config or the Secret is deleted before the request. Links are then revoked with the
+//! recorded status and the last known credentials, which send and create nothing.
 
 use beyond_identity_operator::api::{ClusterProviderConfig, EnrollmentRequest};
 use harness::control_plane::ControlPlane;
@@ -14,7 +14,7 @@ use crate::fixture::{
     reason, shared_simulator, wait_for, wait_until_gone,
 };
 
-/// A request in each state that matters, and their jobs.
+/// Creates an identity and a request for each name, and waits for the emails. Returns the jobs.
 async fn enrolled(fixture: &Fixture, names: &[&str]) -> Vec<String> {
     let mut jobs = Vec::new();
     for name in names {
@@ -25,18 +25,18 @@ async fn enrolled(fixture: &Fixture, names: &[&str]) -> Vec<String> {
     jobs
 }
 
-/// The Secret goes, or the provider config, and in the end both.
+/// The objects that are deleted.
 #[derive(Clone, Copy, Debug)]
-enum Goes {
+enum Removed {
     Secret,
     Provider,
     Both,
 }
 
-impl Goes {
+impl Removed {
     const ALL: [Self; 3] = [Self::Secret, Self::Provider, Self::Both];
 
-    async fn away(self, fixture: &Fixture) {
+    async fn delete(self, fixture: &Fixture) {
         if matches!(self, Self::Provider | Self::Both) {
             fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
             wait_until_gone::<ClusterProviderConfig>(fixture.providers(), &fixture.provider).await;
@@ -46,37 +46,37 @@ impl Goes {
         }
     }
 
-    fn says(self) -> &'static str {
+    fn reason(self) -> &'static str {
         if matches!(self, Self::Secret) { "SecretNotFound" } else { "ProviderConfigNotFound" }
     }
 }
 
-/// Waits until the operator says of something new that the way is gone, so that it knows. Nobody has this id.
-async fn known_to_be_gone(fixture: &Fixture, goes: Goes) {
+/// Waits until the operator has observed the removal: it reports it for a new request. No identity has this id.
+async fn wait_until_observed(fixture: &Fixture, removed: Removed) {
     for number in 0..1000 {
         let name = format!("probe-{number}");
         fixture.create_request_of(&name, "nobody").await;
-        let request = wait_for(fixture.requests(), &name, "is said something of", |request: &EnrollmentRequest| {
+        let request = wait_for(fixture.requests(), &name, "has a message", |request: &EnrollmentRequest| {
             !message(request).is_empty()
         })
         .await;
         fixture.delete_request(&name).await;
         wait_until_gone(fixture.requests(), &name).await;
-        if reason(&request) == goes.says() {
+        if reason(&request) == removed.reason() {
             return;
         }
     }
-    panic!("it never says {}", goes.says());
+    panic!("the operator does not report {}", removed.reason());
 }
 
 #[tokio::test]
-async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_them() {
-    futures::future::join_all(Goes::ALL.map(|goes| async move {
+async fn last_known_credentials_revoke_links_but_do_not_send() {
+    futures::future::join_all(Removed::ALL.map(|removed| async move {
         let (fixture, _operator) = Fixture::ready().await;
         let names = ["deleted", "revoked", "named", "raised"];
         let jobs = enrolled(&fixture, &names).await;
-        goes.away(&fixture).await;
-        known_to_be_gone(&fixture, goes).await;
+        removed.delete(&fixture).await;
+        wait_until_observed(&fixture, removed).await;
 
         fixture.delete_request("deleted").await;
         patch(&fixture.requests(), "revoked", json!({"spec": {"revoked": true}})).await.unwrap();
@@ -86,21 +86,22 @@ async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_t
         fixture.named_request_says("revoked", "Revoked").await;
         fixture.named_request_says("named", "Revoked").await;
         let states: Vec<_> = jobs.iter().map(|job| fixture.remote_state(job)).collect();
-        assert_eq!(states, ["REVOKED", "REVOKED", "REVOKED", "LINK_SENT"], "{goes:?}");
+        assert_eq!(states, ["REVOKED", "REVOKED", "REVOKED", "LINK_SENT"], "{removed:?}");
 
-        // What has something to revoke and something to send: the one is done, and the other is not.
+        // One request with a pending revocation and a pending send: only the revocation is made.
         let both = json!({
             "metadata": {"annotations": {"beyondidentity.dev/revoke": jobs[3]}},
             "spec": {"attempt": 2},
         });
         patch(&fixture.requests(), "raised", both).await.unwrap();
-        let request = fixture.named_request_says("raised", goes.says()).await;
+        let request = fixture.named_request_says("raised", removed.reason()).await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-        eventually("it is revoked", || fixture.remote_state(&jobs[3]) == "REVOKED").await;
-        let request = wait_for(fixture.requests(), "raised", "shows it", |request: &EnrollmentRequest| {
-            request.status.as_ref().unwrap().state.as_deref() == Some("REVOKED")
-        })
-        .await;
+        eventually("the link is revoked", || fixture.remote_state(&jobs[3]) == "REVOKED").await;
+        let request =
+            wait_for(fixture.requests(), "raised", "reports the revocation", |request: &EnrollmentRequest| {
+                request.status.as_ref().unwrap().state.as_deref() == Some("REVOKED")
+            })
+            .await;
         assert_eq!(request.status.unwrap().attempt, Some(1));
         assert_eq!(fixture.calls(Operation::CreateJob), names.len());
     }))
@@ -108,46 +109,46 @@ async fn links_are_revoked_by_the_credentials_seen_last_and_nothing_is_sent_by_t
 }
 
 #[tokio::test]
-async fn a_configuration_goes_by_the_credentials_seen_last_too() {
-    futures::future::join_all(Goes::ALL.map(|goes| async move {
+async fn last_known_credentials_delete_configs_but_do_not_create() {
+    futures::future::join_all(Removed::ALL.map(|removed| async move {
         let (fixture, _operator) = Fixture::ready().await;
-        goes.away(&fixture).await;
-        known_to_be_gone(&fixture, goes).await;
+        removed.delete(&fixture).await;
+        wait_until_observed(&fixture, removed).await;
         let id = fixture.configs().get(CONFIG).await.unwrap().status.unwrap().id.unwrap();
         fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
         wait_until_gone(fixture.configs(), CONFIG).await;
         let deleted = fixture.realm.requests_of(Operation::DeleteConfig);
-        assert!(deleted.len() == 1 && deleted[0].path.ends_with(&id), "{goes:?}: {deleted:?}");
-        // And what is new is not made.
+        assert!(deleted.len() == 1 && deleted[0].path.ends_with(&id), "{removed:?}: {deleted:?}");
+        // A new configuration is not created.
         fixture.create_config().await;
-        fixture.config_says(goes.says()).await;
+        fixture.config_says(removed.reason()).await;
         assert_eq!(fixture.calls(Operation::CreateConfig), 1);
     }))
     .await;
 }
 
 #[tokio::test]
-async fn what_is_only_followed_waits_until_the_way_is_there_again() {
+async fn polling_waits_until_credentials_are_restored() {
     let (fixture, _operator): (Fixture, Operator) = Fixture::ready_with(following).await;
     let jobs = enrolled(&fixture, &[REQUEST]).await;
-    Goes::Secret.away(&fixture).await;
-    known_to_be_gone(&fixture, Goes::Secret).await;
+    Removed::Secret.delete(&fixture).await;
+    wait_until_observed(&fixture, Removed::Secret).await;
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
     fixture.realm.set_job_state(&jobs[0], "LINK_OPENED");
-    let asked = json!({
+    let change = json!({
         "metadata": {"annotations": {"beyondidentity.dev/reconcile-requested-at": "now"}},
         "spec": {"deletionPolicy": "Orphan"},
     });
-    patch(&fixture.requests(), REQUEST, asked).await.unwrap();
+    patch(&fixture.requests(), REQUEST, change).await.unwrap();
     let request = fixture.request_is_looked_at().await;
-    assert_eq!((reason(&request), reads()), ("LinkSent", before), "it keeps its row, and calls nobody");
+    assert_eq!((reason(&request), reads()), ("LinkSent", before), "the conditions are kept, and the API is not called");
     fixture.create_secret(&fixture.token).await;
     fixture.request_says("LinkOpened").await;
 }
 
 #[tokio::test]
-async fn a_link_is_followed_and_revoked_when_its_configuration_went_first() {
+async fn link_is_polled_and_revoked_after_its_config_is_deleted() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     let jobs = enrolled(&fixture, &[REQUEST]).await;
     fixture.let_config_go().await;
@@ -158,10 +159,10 @@ async fn a_link_is_followed_and_revoked_when_its_configuration_went_first() {
     assert_eq!((fixture.remote_state(&jobs[0]).as_str(), fixture.mailed()), ("REVOKED", jobs));
 }
 
-/// A namespace with a configuration and requests, one of which has nothing yet, is deleted whole; what is outside goes
-/// before, after, or was never known to the process.
+/// Each namespace has a configuration, and requests with and without a link. The credentials exist, are deleted before
+/// the namespace, or were never known to the process.
 #[tokio::test]
-async fn a_namespace_that_is_deleted_whole_goes_and_takes_its_links_with_it() {
+async fn namespace_deletion_completes_with_or_without_credentials() {
     let control_plane = ControlPlane::start_with_controllers().unwrap();
     cluster::install(&control_plane);
     let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
@@ -187,20 +188,20 @@ async fn a_namespace_that_is_deleted_whole_goes_and_takes_its_links_with_it() {
     let third_names = ["a", "b", "c"].map(|name| format!("{}-{name}", third.namespace));
     let states = |number: usize| -> Vec<_> { jobs[number].iter().map(|job| first.remote_state(job)).collect() };
     let namespaces: Api<Namespace> = Api::all(first.client.clone());
-    let goes = async |fixture: &Fixture| {
+    let delete = async |fixture: &Fixture| {
         namespaces.delete(&fixture.namespace, &DeleteParams::default()).await.unwrap();
         wait_until_gone(namespaces.clone(), &fixture.namespace).await;
     };
 
-    goes(&first).await;
+    delete(&first).await;
     assert_eq!(states(0), ["REVOKED"; 3]);
 
-    Goes::Both.away(&first).await;
-    goes(&second).await;
+    Removed::Both.delete(&first).await;
+    delete(&second).await;
     assert_eq!(states(1), ["REVOKED"; 3]);
     assert_eq!(first.realm.requests_of(Operation::DeleteConfig).len(), 2);
 
-    assert_eq!(process.said("using the last known token").len(), 1, "it is told once, and not of each object");
+    assert_eq!(process.said("using the last known token").len(), 1, "logged once, and not for each object");
 
     // The next process has never seen the credentials.
     assert_eq!(process.stop().0, Some(0));
@@ -217,7 +218,7 @@ async fn a_namespace_that_is_deleted_whole_goes_and_takes_its_links_with_it() {
              ClusterProviderConfig {} does not exist",
             first.provider
         );
-        assert_eq!(next.said(&sentence).len(), 1, "no event can say it in a namespace that is being deleted");
+        assert_eq!(next.said(&sentence).len(), 1, "logged, since a namespace that is being deleted accepts no events");
     }
     assert_eq!(first.mailed().len(), 9);
 }

@@ -1,4 +1,4 @@
-//! A request that is deleted takes its links with it, or leaves them, and never hangs for good.
+//! The deletion of a request revokes its links or orphans them, and always completes.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::fixture::{
     Fixture, History, REQUEST, conditions, eventually, job_of, message, said_by, wait_for, wait_until_gone,
 };
 
-/// How long these operators wait for what somebody would have to mend.
+/// The grace period of these operators.
 const GRACE: Duration = Duration::from_secs(3);
 
 #[tokio::test]
-async fn a_deleted_request_takes_its_link_with_it_and_the_next_of_that_name_sends_anew() {
+async fn deletion_revokes_the_link_and_a_new_request_sends_again() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -27,7 +27,7 @@ async fn a_deleted_request_takes_its_link_with_it_and_the_next_of_that_name_send
 }
 
 #[tokio::test]
-async fn an_orphaned_link_lives_and_the_next_of_that_name_adopts_it() {
+async fn orphaned_link_stays_active_and_the_next_request_adopts_it() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"deletionPolicy": "Orphan"})).await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -39,10 +39,10 @@ async fn an_orphaned_link_lives_and_the_next_of_that_name_adopts_it() {
     assert_eq!((job_of(&request), fixture.mailed()), (job.clone(), vec![job]));
 }
 
-/// Lists lag: gone too early, the request would be made again without a trace of its link. That one list shows it says
-/// nothing about the next one.
+/// Lists lag. If the request were deleted too early, the next one of its name would not find the link. A list that
+/// shows the link does not prove that the next list does.
 #[tokio::test]
-async fn an_orphaned_link_is_shown_by_every_list_before_its_request_goes() {
+async fn orphaned_link_is_in_lists_before_finalizer_removal() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.settle_time = Duration::from_secs(4)).await;
     fixture.create_request_with(REQUEST, json!({"deletionPolicy": "Orphan"})).await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -59,18 +59,18 @@ async fn an_orphaned_link_is_shown_by_every_list_before_its_request_goes() {
 }
 
 #[tokio::test]
-async fn all_links_of_a_request_go_with_it_also_when_its_configuration_went_first() {
+async fn deletion_revokes_all_links_after_the_config_is_deleted() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
-    // The earlier link could not be revoked when it should have been.
+    // The revocation of the earlier link is refused.
     fixture.realm.refuse_revoke(403);
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let refused = |request: &_| !said_by(request, "RevokeRefused").is_empty();
-    let second = job_of(&wait_for(fixture.requests(), REQUEST, "says that it is refused", refused).await);
+    let second = job_of(&wait_for(fixture.requests(), REQUEST, "reports the refused revocation", refused).await);
     fixture.let_config_go().await;
     fixture.realm.refuse_revoke(None);
-    // It is tried again at the resync interval, which never comes here, or by the next operator.
+    // The revocation is retried at the resync interval, which is never due here, or after a restart.
     operator.stop().await;
     let _next = fixture.start().await;
     fixture.delete_request(REQUEST).await;
@@ -80,7 +80,7 @@ async fn all_links_of_a_request_go_with_it_also_when_its_configuration_went_firs
 }
 
 #[tokio::test]
-async fn a_refused_revocation_blocks_the_deletion_and_after_the_grace_period_what_is_left_is_said() {
+async fn refused_revocation_blocks_deletion_for_the_grace_period() {
     futures::future::join_all([401, 403].map(|status| async move {
         let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
         fixture.realm.refuse_revoke(status);
@@ -92,26 +92,26 @@ async fn a_refused_revocation_blocks_the_deletion_and_after_the_grace_period_wha
         assert_eq!(
             conditions(&request).replace(" RevokeRefused=True", ""),
             "Succeeded=Unknown Ready=True",
-            "being deleted, it keeps its row"
+            "conditions are kept during deletion"
         );
-        let said = format!(
+        let prefix = format!(
             "Deletion is waiting because the link of credential binding job {job} is not revoked: The link of \
              credential binding job {job} cannot be revoked: POST credential-binding-jobs/{{id}}:revoke was refused \
              ({status}): "
         );
-        assert!(message(&request).starts_with(&said), "{}", message(&request));
+        assert!(message(&request).starts_with(&prefix), "{}", message(&request));
         assert!(request.status.unwrap().failing_since.is_some());
 
         wait_until_gone(fixture.requests(), REQUEST).await;
-        let told = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
-        assert!(told.note.contains(&job) && told.note.contains(&format!("({status})")), "{told:?}");
+        let event = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
+        assert!(event.note.contains(&job) && event.note.contains(&format!("({status})")), "{event:?}");
         assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed()), ("LINK_SENT", vec![job]));
     }))
     .await;
 }
 
 #[tokio::test]
-async fn orphan_is_the_way_out_of_a_deletion_that_is_blocked() {
+async fn orphan_policy_unblocks_a_deletion() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.refuse_revoke(403);
     fixture.create_request().await;
@@ -124,7 +124,7 @@ async fn orphan_is_the_way_out_of_a_deletion_that_is_blocked() {
 }
 
 #[tokio::test]
-async fn a_secret_that_a_process_has_never_seen_blocks_a_deletion_for_the_grace_period_only() {
+async fn missing_secret_blocks_deletion_for_the_grace_period_only() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -136,17 +136,17 @@ async fn a_secret_that_a_process_has_never_seen_blocks_a_deletion_for_the_grace_
     let request = history.says("DeletionBlocked").await;
     assert!(message(&request).contains("Secret beyond-identity does not exist"), "{}", message(&request));
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let told = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
-    assert!(told.note.contains(&job), "{told:?}");
+    let event = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
+    assert!(event.note.contains(&job), "{event:?}");
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.revocations().len()), ("LINK_SENT", 0));
 }
 
 #[tokio::test]
-async fn nor_does_a_send_in_doubt_that_nobody_can_settle_any_more_hold_up_a_deletion_for_good() {
+async fn send_in_doubt_blocks_deletion_for_the_grace_period_only() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateJob));
     fixture.create_request().await;
-    eventually("the email went out", || fixture.mailed().len() == 1).await;
+    eventually("the email is sent", || fixture.mailed().len() == 1).await;
     operator.kill().await;
     fixture.delete_secret().await;
     let _next = fixture.start_with(|settings| settings.grace_period = GRACE).await;
@@ -156,21 +156,22 @@ async fn nor_does_a_send_in_doubt_that_nobody_can_settle_any_more_hold_up_a_dele
         request.metadata.deletion_timestamp.is_some()
             && message(request).contains("Secret beyond-identity does not exist")
     };
-    let request = history.first("what blocks the deletion", blocked).await;
+    let request = history.first("a blocked deletion", blocked).await;
     let sentence = "Deletion is waiting because it is not known whether the email was sent: ";
     assert!(message(&request).starts_with(sentence), "{}", message(&request));
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let told = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
+    let event = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
     assert!(
-        told.note
+        event
+            .note
             .starts_with("Finalizer removed after the grace period, but it is not known whether the email was sent: "),
-        "{told:?}"
+        "{event:?}"
     );
     assert_eq!(fixture.mailed().len(), 1);
 }
 
 #[tokio::test]
-async fn a_secret_that_comes_back_in_time_lets_the_link_be_revoked() {
+async fn secret_restored_in_time_lets_the_link_be_revoked() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -185,7 +186,7 @@ async fn a_secret_that_comes_back_in_time_lets_the_link_be_revoked() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_for_a_request_that_was_deleted_before_its_turn() {
+async fn request_deleted_before_its_send_sends_nothing() {
     let fixture = Fixture::new().await;
     fixture.create_config().await;
     fixture.realm.pause();
@@ -197,6 +198,6 @@ async fn nothing_is_sent_for_a_request_that_was_deleted_before_its_turn() {
     fixture.realm.resume();
     fixture.config_says("Available").await;
     let calls = || fixture.calls(Operation::CreateConfig);
-    eventually("the configuration is there", || calls() == 1).await;
+    eventually("the configuration is created", || calls() == 1).await;
     assert_eq!((fixture.mailed().len(), fixture.calls(Operation::ListJobs)), (0, 0));
 }

@@ -1,4 +1,4 @@
-//! The answer to a send says neither yes nor no: the job is looked for, and there is one email in the end.
+//! A send in doubt: the job is searched for, and exactly one email is sent.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::fixture::{
     CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short, wait_until_gone,
 };
 
-/// A fixture with the request's history, and an operator with other times.
+/// A fixture with the history of the request, and an operator with short times.
 async fn fixture(edit: impl FnOnce(&mut Settings)) -> (Fixture, Operator, History<EnrollmentRequest>) {
     let fixture = Fixture::new().await;
     let operator = fixture
@@ -26,20 +26,21 @@ async fn fixture(edit: impl FnOnce(&mut Settings)) -> (Fixture, Operator, Histor
     (fixture, operator, history)
 }
 
-/// The same, with this fault on the first send.
-async fn with(effect: Effect) -> (Fixture, Operator, History<EnrollmentRequest>) {
+/// The same, with this effect on the first send.
+async fn with_effect(effect: Effect) -> (Fixture, Operator, History<EnrollmentRequest>) {
     let (fixture, operator, history) = fixture(|_| {}).await;
     fixture.realm.fault(Rule::new(effect).on(Operation::CreateJob).once());
     (fixture, operator, history)
 }
 
-/// Waits for the email, then for the end of the request: in between nothing else was sent, or said.
-async fn assert_one_email(fixture: &Fixture, history: &History<EnrollmentRequest>, in_sends: usize) {
+/// Waits for the email, and deletes the request. Checks that nothing else was sent, and that `LinkSent` is the last
+/// reason.
+async fn assert_one_email(fixture: &Fixture, history: &History<EnrollmentRequest>, sends: usize) {
     let request = fixture.request_says("LinkSent").await;
     fixture.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
     wait_until_gone(fixture.requests(), REQUEST).await;
     let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
-    assert_eq!(fixture.calls(Operation::CreateJob), in_sends);
+    assert_eq!(fixture.calls(Operation::CreateJob), sends);
     let status = request.status.as_ref().unwrap();
     assert_eq!(status.job_id.as_ref(), Some(&email.job_id));
     assert_eq!(status.state.as_deref(), Some("LINK_SENT"));
@@ -47,15 +48,15 @@ async fn assert_one_email(fixture: &Fixture, history: &History<EnrollmentRequest
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
     let versions = history.versions();
     let deleted = |version: &&EnrollmentRequest| version.metadata.deletion_timestamp.is_some();
-    let mut said: Vec<_> = versions.iter().take_while(|version| !deleted(version)).map(reason).collect();
-    said.dedup();
-    let (sent, before) = said.split_last().unwrap();
-    assert!(*sent == "LinkSent" && !before.contains(sent), "{said:?}");
+    let mut reasons: Vec<_> = versions.iter().take_while(|version| !deleted(version)).map(reason).collect();
+    reasons.dedup();
+    let (sent, before) = reasons.split_last().unwrap();
+    assert!(*sent == "LinkSent" && !before.contains(sent), "{reasons:?}");
 }
 
-/// What happens after the email went out, whatever the operator got to see of it, is never another send.
+/// The email was sent. It is not sent again, whatever the response is.
 #[tokio::test]
-async fn an_email_that_went_out_without_a_clear_answer_is_found_by_its_job() {
+async fn sent_email_without_clear_response_is_found_by_its_job() {
     let moved = Reply::empty(302).header("location", "https://elsewhere.example.com/");
     let effects = [
         Effect::LoseAnswer,
@@ -68,7 +69,7 @@ async fn an_email_that_went_out_without_a_clear_answer_is_found_by_its_job() {
         Effect::HappenThenAnswer(moved),
     ];
     futures::future::join_all(effects.map(|effect| async move {
-        let (fixture, _operator, history) = with(effect.clone()).await;
+        let (fixture, _operator, history) = with_effect(effect.clone()).await;
         fixture.create_request().await;
         assert_one_email(&fixture, &history, 1).await;
     }))
@@ -76,10 +77,10 @@ async fn an_email_that_went_out_without_a_clear_answer_is_found_by_its_job() {
 }
 
 #[tokio::test]
-async fn a_send_that_was_lost_on_its_way_is_made_again_once_that_is_sure() {
+async fn lost_send_is_repeated_after_the_settle_time() {
     let effects = [Effect::LoseRequest, Effect::unavailable(), Effect::Answer(Reply::garbage())];
     futures::future::join_all(effects.map(|effect| async move {
-        let (fixture, _operator, history) = with(effect.clone()).await;
+        let (fixture, _operator, history) = with_effect(effect.clone()).await;
         fixture.create_request().await;
         let request = history.says("SendInDoubt").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
@@ -88,7 +89,7 @@ async fn a_send_that_was_lost_on_its_way_is_made_again_once_that_is_sure() {
 
         let calls = fixture.realm.requests_of(Operation::CreateJob);
         let between = calls[1].time.duration_since(calls[0].time);
-        // From before the record of the first was written it was 5; that write took its time, too.
+        // The 5 seconds count from before the write of the first record, which takes time too.
         assert!(between.as_secs_f64() > 4.0, "{effect:?}: sent again after {between:?}");
         let versions = history.versions();
         let reasons: Vec<_> = versions.iter().map(reason).collect();
@@ -98,16 +99,16 @@ async fn a_send_that_was_lost_on_its_way_is_made_again_once_that_is_sure() {
 }
 
 #[tokio::test]
-async fn an_email_that_goes_out_late_is_waited_for() {
-    let (fixture, _operator, history) = with(Effect::HappenLate(Duration::from_millis(1500))).await;
+async fn late_email_is_found_without_another_send() {
+    let (fixture, _operator, history) = with_effect(Effect::HappenLate(Duration::from_millis(1500))).await;
     fixture.create_request().await;
     history.says("SendInDoubt").await;
     assert_one_email(&fixture, &history, 1).await;
 }
 
 #[tokio::test]
-async fn an_email_whose_job_a_list_is_slow_to_show_is_waited_for() {
-    let (fixture, _operator, history) = with(Effect::LoseAnswer).await;
+async fn job_listed_late_is_found_without_another_send() {
+    let (fixture, _operator, history) = with_effect(Effect::LoseAnswer).await;
     fixture.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(4))).on(Operation::ListJobs));
     fixture.create_request().await;
     history.says("SendInDoubt").await;
@@ -116,36 +117,37 @@ async fn an_email_whose_job_a_list_is_slow_to_show_is_waited_for() {
 }
 
 #[tokio::test]
-async fn while_its_job_cannot_be_looked_for_nothing_is_sent() {
-    let (fixture, _operator, history) = with(Effect::LoseAnswer).await;
-    // The first list is that before the send.
+async fn failed_job_lists_block_another_send() {
+    let (fixture, _operator, history) = with_effect(Effect::LoseAnswer).await;
+    // The first list precedes the send.
     let rule = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).skip(1));
     fixture.create_request().await;
     let request = fixture.request_says("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), "GET credential-binding-jobs failed with a server error (503): service unavailable");
-    eventually("it was looked for three times", || fixture.realm.fired(rule) >= 3).await;
+    eventually("the jobs are listed three times", || fixture.realm.fired(rule) >= 3).await;
     fixture.realm.remove_fault(rule);
     assert_one_email(&fixture, &history, 1).await;
 }
 
 #[tokio::test]
-async fn a_job_of_somebody_elses_is_not_taken_for_ones_own() {
-    let (fixture, _operator, history) = with(Effect::LoseRequest).await;
+async fn existing_job_is_not_mistaken_for_the_sent_one() {
+    let (fixture, _operator, history) = with_effect(Effect::LoseRequest).await;
     let config = fixture.realm.configs()[0].id.clone();
-    // It fits in all, and is as new; only that it was there before speaks against it. A dead one, or it would be adopted.
-    let theirs = Job { state: Some("EXPIRED".to_owned()), ..Job::email(JANE, &config) };
-    fixture.realm.add_job(theirs.clone());
+    // It matches in all fields, and only existed earlier. It is expired, since an active one would be adopted.
+    let existing = Job { state: Some("EXPIRED".to_owned()), ..Job::email(JANE, &config) };
+    fixture.realm.add_job(existing.clone());
     fixture.create_request().await;
     history.says("SendInDoubt").await;
-    // Its own is the one that is in the outbox.
+    // The job of the request is the one in the outbox.
     assert_one_email(&fixture, &history, 2).await;
-    assert_ne!(fixture.realm.outbox()[0].job_id, theirs.id);
+    assert_ne!(fixture.realm.outbox()[0].job_id, existing.id);
 }
 
-/// An answer that is a no, though not a clear one: once it is sure that nothing was done, that is what it meant.
+/// An ambiguous refusal leaves the send in doubt. Once it is certain that nothing was sent, it is reported as a
+/// refusal.
 #[tokio::test]
-async fn a_refusal_that_left_a_doubt_is_said_once_it_is_settled() {
+async fn ambiguous_refusal_is_reported_once_settled() {
     let (fixture, _operator, history) = fixture(|settings| settings.resync_interval = Duration::from_secs(3)).await;
     let refusal = Reply::error(409, "conflict", "a job is under way already");
     fixture.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateJob).once());
@@ -157,12 +159,12 @@ async fn a_refusal_that_left_a_doubt_is_said_once_it_is_settled() {
         message(&request),
         "POST credential-binding-jobs returned 409; the request may have taken effect: a job is under way already"
     );
-    // It is tried again at the resync interval.
+    // The send is retried at the resync interval.
     assert_one_email(&fixture, &history, 2).await;
 }
 
 #[tokio::test]
-async fn a_clear_refusal_is_said_at_once_and_tried_again_at_the_resync_interval() {
+async fn clear_refusal_is_reported_at_once_and_retried_at_resync() {
     let (fixture, _operator, history) = fixture(|settings| settings.resync_interval = Duration::from_secs(2)).await;
     let refusal = Reply::invalid(&[("job.delivery_method".to_owned(), "invalid value".to_owned())]);
     fixture.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateJob).once());
@@ -179,24 +181,27 @@ async fn a_clear_refusal_is_said_at_once_and_tried_again_at_the_resync_interval(
 }
 
 #[tokio::test]
-async fn a_request_that_is_deleted_in_doubt_is_settled_before_it_goes() {
-    let (fixture, _operator, history) = with(Effect::LoseRequest).await;
+async fn send_in_doubt_is_settled_before_finalizer_removal() {
+    let (fixture, _operator, history) = with_effect(Effect::LoseRequest).await;
     fixture.create_request().await;
     history.says("SendInDoubt").await;
     fixture.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
     wait_until_gone(fixture.requests(), REQUEST).await;
     let in_doubt = |version: &EnrollmentRequest| version.status.as_ref().unwrap().send.is_some();
-    eventually("the watch has told of it", || history.versions().last().is_some_and(|last| !in_doubt(last))).await;
-    let mut turns: Vec<_> = history.versions().iter().map(in_doubt).collect();
-    turns.dedup();
-    assert_eq!(turns, [false, true, false], "new, in doubt until it was marked, then settled and let go");
+    eventually("the watch has delivered the last version", || {
+        history.versions().last().is_some_and(|last| !in_doubt(last))
+    })
+    .await;
+    let mut states: Vec<_> = history.versions().iter().map(in_doubt).collect();
+    states.dedup();
+    assert_eq!(states, [false, true, false], "created, in doubt until deleted, then settled and finalized");
     assert_eq!((fixture.calls(Operation::CreateJob), fixture.realm.outbox().len()), (1, 0));
 }
 
 #[tokio::test]
-async fn nor_does_a_refusal_hold_up_a_deletion() {
+async fn ambiguous_refusal_does_not_block_deletion() {
     let refusal = Reply::error(409, "conflict", "a job is under way already");
-    let (fixture, _operator, _history) = with(Effect::Answer(refusal)).await;
+    let (fixture, _operator, _history) = with_effect(Effect::Answer(refusal)).await;
     fixture.create_request().await;
     fixture.request_says("SendInDoubt").await;
     fixture.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
@@ -205,7 +210,7 @@ async fn nor_does_a_refusal_hold_up_a_deletion() {
 }
 
 #[tokio::test]
-async fn a_configuration_whose_answer_was_lost_is_found_by_its_mark() {
+async fn config_with_lost_create_response_is_found_by_its_mark() {
     futures::future::join_all(
         [
             Effect::LoseAnswer,
@@ -229,7 +234,7 @@ async fn a_configuration_whose_answer_was_lost_is_found_by_its_mark() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_was_not_made_is_made_once_that_is_sure() {
+async fn lost_config_create_is_repeated_after_the_settle_time() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start_with(short).await;
     fixture.realm.fault(Rule::new(Effect::LoseRequest).on(Operation::CreateConfig).once());

@@ -1,4 +1,4 @@
-//! One person, one request: the second waits, says for which, and goes through when the first is gone.
+//! One request for one identity and configuration: a second one names the first, and acts once that is deleted.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, job_of
 
 const SECOND: &str = "second";
 
-/// What the second request says, where the first is called `other`.
+/// The message of the second request. `other` describes the first one.
 fn sentence(other: &str) -> String {
     format!(
         "{other} is for the same identity and authenticator configuration, so this one sends \
@@ -19,13 +19,13 @@ fn sentence(other: &str) -> String {
     )
 }
 
-/// Sends, adopts, revokes: what a duplicate must not do.
-fn deeds(fixture: &Fixture) -> (usize, usize) {
+/// The numbers of sends and revocations, which a duplicate must not change.
+fn writes(fixture: &Fixture) -> (usize, usize) {
     (fixture.calls(Operation::CreateJob), fixture.revocations().len())
 }
 
 #[tokio::test]
-async fn the_second_request_of_a_namespace_names_the_first_and_waits_until_it_is_gone() {
+async fn duplicate_names_the_first_request_and_waits_for_its_deletion() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(2)).await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -36,13 +36,13 @@ async fn the_second_request_of_a_namespace_names_the_first_and_waits_until_it_is
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
     let status = request.status.unwrap();
     assert_eq!((status.job_id, status.attempt, status.send), (None, None, None));
-    // It lasts longer than the grace period.
+    // The grace period of two seconds ends.
     let stalled = |request: &EnrollmentRequest| conditions(request) == "Stalled=True Ready=False";
     let request = history.first("stalled", stalled).await;
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
-    assert_eq!((deeds(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
+    assert_eq!((writes(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
 
-    // Nothing but the first one's going wakes it now.
+    // Only the deletion of the first request enqueues the second one now.
     fixture.delete_request(REQUEST).await;
     let request = fixture.named_request_says(SECOND, "LinkSent").await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
@@ -51,7 +51,7 @@ async fn the_second_request_of_a_namespace_names_the_first_and_waits_until_it_is
 }
 
 #[tokio::test]
-async fn a_duplicate_that_is_deleted_leaves_the_first_ones_link_alone() {
+async fn deleted_duplicate_does_not_revoke_the_first_link() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -59,11 +59,11 @@ async fn a_duplicate_that_is_deleted_leaves_the_first_ones_link_alone() {
     fixture.named_request_says(SECOND, "DuplicateRequest").await;
     fixture.delete_request(SECOND).await;
     wait_until_gone(fixture.requests(), SECOND).await;
-    assert_eq!((deeds(&fixture), fixture.remote_state(&first).as_str()), ((1, 0), "LINK_SENT"));
+    assert_eq!((writes(&fixture), fixture.remote_state(&first).as_str()), ((1, 0), "LINK_SENT"));
 }
 
 #[tokio::test]
-async fn an_id_and_a_username_may_lead_to_the_same_person() {
+async fn id_and_username_of_one_identity_are_duplicates() {
     let (fixture, _operator) = Fixture::ready().await;
     let by_username = json!({"identity": {"username": "JANE", "id": null}});
     fixture.create_request_with(REQUEST, by_username).await;
@@ -71,11 +71,11 @@ async fn an_id_and_a_username_may_lead_to_the_same_person() {
     fixture.create_request_of(SECOND, JANE).await;
     let request = fixture.named_request_says(SECOND, "DuplicateRequest").await;
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
-    assert_eq!((deeds(&fixture), fixture.mailed()), ((1, 0), vec![first]));
+    assert_eq!((writes(&fixture), fixture.mailed()), ((1, 0), vec![first]));
 }
 
 #[tokio::test]
-async fn a_duplicate_goes_through_when_it_is_corrected_to_somebody_else() {
+async fn duplicate_corrected_to_another_identity_sends() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request().await;
@@ -90,7 +90,7 @@ async fn a_duplicate_goes_through_when_it_is_corrected_to_somebody_else() {
 }
 
 #[tokio::test]
-async fn many_at_once_send_one_email_and_a_restart_changes_nothing_about_who_has_it() {
+async fn concurrent_duplicates_send_one_email_across_a_restart() {
     let fixture = Fixture::new().await;
     fixture.create_config().await;
     let names: Vec<_> = (0..5).map(|number| format!("request-{number}")).collect();
@@ -98,36 +98,36 @@ async fn many_at_once_send_one_email_and_a_restart_changes_nothing_about_who_has
         fixture.create_request_of(name, JANE).await;
     }
     let operator = fixture.start().await;
-    let who = async || {
-        let mut holders = Vec::new();
+    let senders = async || {
+        let mut senders = Vec::new();
         for name in &names {
-            let request = crate::fixture::wait_for(fixture.requests(), name, "has its turn", |request| {
+            let request = crate::fixture::wait_for(fixture.requests(), name, "is reconciled", |request| {
                 ["LinkSent", "DuplicateRequest"].contains(&crate::fixture::reason(request))
             })
             .await;
             if request.status.as_ref().unwrap().job_id.is_some() {
-                holders.push((name.clone(), job_of(&request)));
+                senders.push((name.clone(), job_of(&request)));
             }
         }
-        holders
+        senders
     };
-    let before = who().await;
-    let [(_, job)] = &before[..] else { panic!("not one of them: {before:?}") };
+    let before = senders().await;
+    let [(_, job)] = &before[..] else { panic!("not one sender: {before:?}") };
     assert_eq!(fixture.mailed(), std::slice::from_ref(job));
 
     operator.kill().await;
     let _next = fixture.start().await;
-    // By the time that somebody else is through, all were looked at.
+    // When this later request has sent, all others are reconciled.
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
     fixture.named_request_says("later", "LinkSent").await;
-    assert_eq!(who().await, before);
+    assert_eq!(senders().await, before);
     assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (2, 0));
 }
 
-/// A configuration in another namespace that stands for the same remote one. No manifest leads there: what a person
-/// wrote into its status does.
-async fn same_config(fixture: &Fixture, other: &Fixture) {
+/// A configuration in another namespace with the same remote id. No manifest leads to this state, so the test writes
+/// the status.
+async fn share_remote_config(fixture: &Fixture, other: &Fixture) {
     let remote = &fixture.realm.configs()[0].id;
     let mut config = other.configs().create(&PostParams::default(), &other.config(CONFIG)).await.unwrap();
     let status = json!({
@@ -145,14 +145,14 @@ async fn same_config(fixture: &Fixture, other: &Fixture) {
 }
 
 #[tokio::test]
-async fn the_second_request_of_another_namespace_does_not_name_the_first() {
+async fn duplicate_in_another_namespace_does_not_name_the_first_request() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
     operator.stop().await;
     let other = fixture.beside().await;
-    same_config(&fixture, &other).await;
-    // A look at a configuration that fails leaves it as it is, so nothing comes of there being two of this one.
+    share_remote_config(&fixture, &other).await;
+    // Failed polls leave both configurations as they are, so their conflict is not detected.
     fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::GetConfig));
     let _operator = fixture.start_with(|settings| settings.watch_namespaces.push(other.namespace.clone())).await;
 
@@ -160,9 +160,9 @@ async fn the_second_request_of_another_namespace_does_not_name_the_first() {
     let request = other.named_request_says(SECOND, "DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), sentence("An EnrollmentRequest in another namespace"));
-    let told = other.told(SECOND, "Warning DuplicateRequest").await;
-    assert_eq!(told.note, sentence("An EnrollmentRequest in another namespace"));
-    assert_eq!((deeds(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
+    let event = other.told(SECOND, "Warning DuplicateRequest").await;
+    assert_eq!(event.note, sentence("An EnrollmentRequest in another namespace"));
+    assert_eq!((writes(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
 
     fixture.delete_request(REQUEST).await;
     let request = other.named_request_says(SECOND, "LinkSent").await;

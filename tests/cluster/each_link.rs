@@ -1,4 +1,4 @@
-//! Several links of one request: each is revoked by itself, and one that cannot be keeps no other one alive.
+//! Several links of one request: each is revoked separately, and a refused revocation does not block another one.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::fixture::{
     Fixture, JANE, REQUEST, annotate, conditions, eventually, job_of, reason, said_by, wait_for, wait_until_gone,
 };
 
-/// How long a deletion waits for what somebody would have to mend.
+/// The short grace period.
 const GRACE: Duration = Duration::from_secs(3);
 
 fn short_grace(settings: &mut Settings) {
     settings.grace_period = GRACE;
 }
 
-/// The revocation of this job is answered like this, and its link stays out.
+/// Lets `reply` answer the revocation of this job. Its link stays active.
 fn answer(fixture: &Fixture, job: &str, reply: Reply) {
     fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::RevokeJob).about(job));
 }
@@ -29,8 +29,8 @@ fn conflict(job: &str) -> Reply {
     Reply::resource_error(409, "conflict", "it cannot be revoked", "CredentialBindingJob", job)
 }
 
-/// The service takes the revocation of this job, and shows it as before.
-fn taken_without_effect(fixture: &Fixture, job: &str) -> Reply {
+/// A response that accepts the revocation, with the job in its earlier state.
+fn accepted_without_effect(fixture: &Fixture, job: &str) -> Reply {
     let (tenant, realm) = (fixture.realm.tenant(), fixture.realm.realm());
     let mut shown = serde_json::to_value(fixture.realm.job(job).unwrap()).unwrap();
     shown["tenant_id"] = json!(tenant);
@@ -38,7 +38,7 @@ fn taken_without_effect(fixture: &Fixture, job: &str) -> Reply {
     Reply::json(200, &shown)
 }
 
-/// Waits until this attempt is concluded, and answers with its job.
+/// Waits until this attempt is concluded, and returns its job.
 async fn sent(fixture: &Fixture, attempt: i64) -> String {
     let concluded = move |request: &EnrollmentRequest| {
         request.status.as_ref().is_some_and(|status| status.attempt == Some(attempt) && status.send.is_none())
@@ -46,7 +46,7 @@ async fn sent(fixture: &Fixture, attempt: i64) -> String {
     job_of(&wait_for(fixture.requests(), REQUEST, format!("has concluded attempt {attempt}"), concluded).await)
 }
 
-/// Jane's request, and a second attempt; the link of the first one is answered by `reply`.
+/// Sends two attempts of Jane's request. `reply` answers the revocation of the first link.
 async fn two_links(fixture: &Fixture, reply: impl FnOnce(&str) -> Reply) -> [String; 2] {
     fixture.create_request().await;
     let first = sent(fixture, 1).await;
@@ -55,35 +55,35 @@ async fn two_links(fixture: &Fixture, reply: impl FnOnce(&str) -> Reply) -> [Str
     [first, sent(fixture, 2).await]
 }
 
-/// Waits until the condition names these jobs, and not those.
-async fn refused_are(fixture: &Fixture, named: &[&str], not_named: &[&str]) -> EnrollmentRequest {
+/// Waits until the condition RevokeRefused names all of `named`, and none of `not_named`.
+async fn wait_for_refused(fixture: &Fixture, named: &[&str], not_named: &[&str]) -> EnrollmentRequest {
     let what = format!("names {named:?} in {REVOKE_REFUSED}, and not {not_named:?}");
     wait_for(fixture.requests(), REQUEST, what, |request: &EnrollmentRequest| {
-        let said = said_by(request, REVOKE_REFUSED);
-        named.iter().all(|job| said.contains(job)) && !not_named.iter().any(|job| said.contains(job))
+        let message = said_by(request, REVOKE_REFUSED);
+        named.iter().all(|job| message.contains(job)) && !not_named.iter().any(|job| message.contains(job))
     })
     .await
 }
 
 #[tokio::test]
-async fn a_deletion_revokes_the_current_link_at_once_though_an_earlier_one_cannot_be_revoked() {
+async fn deletion_revokes_current_link_despite_a_refused_earlier_one() {
     let (fixture, _operator) = Fixture::ready_with(short_grace).await;
     let [first, second] = two_links(&fixture, conflict).await;
-    refused_are(&fixture, &[&first], &[&second]).await;
+    wait_for_refused(&fixture, &[&first], &[&second]).await;
     fixture.delete_request(REQUEST).await;
     eventually("the current link is revoked", || fixture.remote_state(&second) == "REVOKED").await;
-    let request = fixture.requests().get(REQUEST).await.expect("it waits for the earlier one").metadata;
+    let request = fixture.requests().get(REQUEST).await.expect("the request waits for the earlier link").metadata;
     assert!(request.deletion_timestamp.is_some());
     fixture.request_says("DeletionBlocked").await;
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
-    assert!(left.contains(&first) && !left.contains(&second), "{left}");
+    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    assert!(note.contains(&first) && !note.contains(&second), "{note}");
     assert_eq!(fixture.remote_state(&first), "LINK_SENT");
     assert_eq!(fixture.revocations().iter().filter(|job| **job == second).count(), 1);
 }
 
 #[tokio::test]
-async fn an_older_link_is_revoked_though_a_newer_one_cannot_be_and_each_that_cannot_is_named() {
+async fn each_refused_link_is_named_and_older_links_are_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = sent(&fixture, 1).await;
@@ -92,7 +92,7 @@ async fn an_older_link_is_revoked_though_a_newer_one_cannot_be_and_each_that_can
     let second = sent(&fixture, 2).await;
     fixture.change_request(json!({"attempt": 3})).await.unwrap();
     let third = sent(&fixture, 3).await;
-    let request = refused_are(&fixture, &[&first, &second], &[&third]).await;
+    let request = wait_for_refused(&fixture, &[&first, &second], &[&third]).await;
     assert_eq!(
         (conditions(&request).as_str(), reason(&request)),
         ("Ready=True Succeeded=Unknown RevokeRefused=True", "LinkSent")
@@ -102,13 +102,13 @@ async fn an_older_link_is_revoked_though_a_newer_one_cannot_be_and_each_that_can
     answer(&fixture, &second, conflict(&second));
     annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
     eventually("the older link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
-    refused_are(&fixture, &[&second], &[&first, &third]).await;
+    wait_for_refused(&fixture, &[&second], &[&first, &third]).await;
     assert_eq!((fixture.remote_state(&second), fixture.remote_state(&third)), ("LINK_SENT".into(), "LINK_SENT".into()));
     assert_eq!(fixture.mailed(), [first, second, third]);
 }
 
 #[tokio::test]
-async fn a_link_whose_revocation_always_fails_inside_the_service_shields_no_other_one() {
+async fn failing_revocation_does_not_block_other_revocations() {
     let (fixture, _operator) = Fixture::ready_with(short_grace).await;
     let [first, second] = two_links(&fixture, |_| Reply::internal_error()).await;
     answer(&fixture, &second, Reply::internal_error());
@@ -121,36 +121,40 @@ async fn a_link_whose_revocation_always_fails_inside_the_service_shields_no_othe
 
     fixture.delete_request(REQUEST).await;
     eventually("the current link is revoked", || fixture.remote_state(&third) == "REVOKED").await;
-    // What comes right by itself is waited for, whatever the grace period.
+    // The grace period does not apply to an outage.
     fixture.request_says("ServiceUnavailable").await;
     fixture.realm.clear_faults();
     wait_until_gone(fixture.requests(), REQUEST).await;
     assert_eq!(fixture.remote_state(&second), "REVOKED");
-    let told = fixture.events("EnrollmentRequest", REQUEST).await;
-    assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
+    let events = fixture.events("EnrollmentRequest", REQUEST).await;
+    assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
 }
 
 #[tokio::test]
-async fn revocations_that_are_taken_and_never_show_are_each_named_after_the_settle_time() {
+async fn ineffective_revocations_are_named_after_the_settle_time() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let mut jobs = vec![sent(&fixture, 1).await];
     for attempt in [2, 3] {
         let job = jobs.last().unwrap();
-        answer(&fixture, job, taken_without_effect(&fixture, job));
+        answer(&fixture, job, accepted_without_effect(&fixture, job));
         fixture.change_request(json!({"attempt": attempt})).await.unwrap();
         jobs.push(sent(&fixture, attempt).await);
     }
-    // Both are tried again in one look before the time of either is over.
+    // One reconcile retries both before the settle time of either is over.
     fixture.annotate_request(REQUEST, "one").await;
-    let [first, second, third] = &jobs[..] else { panic!("there are three") };
-    let request = refused_are(&fixture, &[first, second], &[third]).await;
-    let said = said_by(&request, REVOKE_REFUSED);
-    assert_eq!(said.matches("the API accepted the revocation, but the link is still active").count(), 2, "{said}");
-    assert_eq!(reason(&request), "LinkSent", "the current link is as it was");
+    let [first, second, third] = &jobs[..] else { panic!("expected three jobs") };
+    let request = wait_for_refused(&fixture, &[first, second], &[third]).await;
+    let message = said_by(&request, REVOKE_REFUSED);
+    assert_eq!(
+        message.matches("the API accepted the revocation, but the link is still active").count(),
+        2,
+        "{message}"
+    );
+    assert_eq!(reason(&request), "LinkSent", "the current link is not affected");
     fixture.realm.clear_faults();
     annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
-    wait_for(fixture.requests(), REQUEST, "says it no more", |request: &EnrollmentRequest| {
+    wait_for(fixture.requests(), REQUEST, "has no RevokeRefused condition", |request: &EnrollmentRequest| {
         said_by(request, REVOKE_REFUSED).is_empty()
     })
     .await;
@@ -159,7 +163,7 @@ async fn revocations_that_are_taken_and_never_show_are_each_named_after_the_sett
 }
 
 #[tokio::test]
-async fn an_earlier_link_is_revoked_while_the_next_attempt_is_blocked() {
+async fn earlier_link_is_revoked_while_next_attempt_is_blocked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let first = sent(&fixture, 1).await;
@@ -167,7 +171,7 @@ async fn an_earlier_link_is_revoked_while_the_next_attempt_is_blocked() {
     let slow = Effect::DelayAnswer(Duration::from_secs(2));
     fixture.realm.fault(Rule::new(slow).on(Operation::CreateJob).once());
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    eventually("the second email is on its way", || calls() == 2).await;
+    eventually("the second send has started", || calls() == 2).await;
     fixture.change_request(json!({"attempt": 3})).await.unwrap();
     fixture.realm.set_identity_status(JANE, "suspended");
     let request = fixture.request_says("IdentityNotActive").await;
@@ -178,15 +182,15 @@ async fn an_earlier_link_is_revoked_while_the_next_attempt_is_blocked() {
     assert_eq!((fixture.remote_state(&second).as_str(), fixture.mailed()), ("LINK_SENT", vec![first, second]));
 }
 
-/// What is said while a link cannot be revoked ends with the link.
+/// RevokeRefused is removed when the link expires.
 #[tokio::test]
-async fn a_link_that_cannot_be_revoked_and_expires_is_said_no_more_and_holds_up_no_deletion() {
+async fn expired_link_clears_revoke_refused_and_unblocks_deletion() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     fixture.create_request().await;
     let job = sent(&fixture, 1).await;
     fixture.realm.refuse_revoke(403);
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    refused_are(&fixture, &[&job], &[]).await;
+    wait_for_refused(&fixture, &[&job], &[]).await;
     fixture.realm.set_job_state(&job, "EXPIRED");
     let request = fixture.request_says("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
@@ -194,7 +198,7 @@ async fn a_link_that_cannot_be_revoked_and_expires_is_said_no_more_and_holds_up_
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
 
-    // The same when it expires unseen, while the deletion waits; for the grace period of ten minutes nobody waits here.
+    // The same when the link expires while the deletion waits. The grace period of ten minutes is not over.
     fixture.realm.refuse_revoke(None);
     fixture.create_request().await;
     let job = sent(&fixture, 1).await;
@@ -203,12 +207,12 @@ async fn a_link_that_cannot_be_revoked_and_expires_is_said_no_more_and_holds_up_
     fixture.request_says("DeletionBlocked").await;
     fixture.realm.set_job_state(&job, "EXPIRED");
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let told = fixture.events("EnrollmentRequest", REQUEST).await;
-    assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
+    let events = fixture.events("EnrollmentRequest", REQUEST).await;
+    assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
 }
 
 #[tokio::test]
-async fn a_request_whose_identity_was_removed_goes_at_once() {
+async fn deletion_completes_at_once_if_the_identity_was_removed() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = sent(&fixture, 1).await;
@@ -216,7 +220,7 @@ async fn a_request_whose_identity_was_removed_goes_at_once() {
     fixture.realm.remove_identity(JANE);
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let told = fixture.events("EnrollmentRequest", REQUEST).await;
-    assert!(!told.iter().any(|told| told.turn.starts_with("Warning")), "{told:#?}");
+    let events = fixture.events("EnrollmentRequest", REQUEST).await;
+    assert!(!events.iter().any(|event| event.turn.starts_with("Warning")), "{events:#?}");
     assert_eq!(fixture.mailed(), [job]);
 }

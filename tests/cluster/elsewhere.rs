@@ -1,5 +1,5 @@
-//! What answers is not the service that has the job: a provider config that leads elsewhere, or another service in its
-//! place. What became of a send in doubt is found out only where it was sent.
+//! Another service answers: the provider config has a new endpoint, or another service has the same address. A send in
+//! doubt is settled only at its recorded endpoint.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use crate::fixture::{
     reason, said_by, short, wait_for, wait_until_gone,
 };
 
-/// Lets the provider config lead to another address.
-async fn lead_to(fixture: &Fixture, url: &str) {
+/// Sets the endpoint of the provider config.
+async fn set_endpoint(fixture: &Fixture, url: &str) {
     patch(&fixture.providers(), &fixture.provider, json!({"spec": {"endpoint": {"api": url}}})).await.unwrap();
 }
 
-/// A realm of the same name at another service, with the same configurations, other identities, and no jobs.
-fn twin(fixture: &Fixture, other: &Simulator) -> RealmHandle {
+/// A realm with the same ids and configurations at another service, without identities and jobs.
+fn copy_realm(fixture: &Fixture, other: &Simulator) -> RealmHandle {
     let realm = other.realm(fixture.realm.tenant(), fixture.realm.realm(), &fixture.token);
     fixture.realm.configs().into_iter().for_each(|config| realm.add_config(config));
     realm
 }
 
 #[tokio::test]
-async fn a_send_in_doubt_is_settled_where_it_was_sent_though_the_provider_config_leads_elsewhere_meanwhile() {
+async fn send_in_doubt_is_settled_only_at_its_recorded_endpoint() {
     let (fixture, _operator) = Fixture::ready_with(short).await;
     let other = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
-    let elsewhere = twin(&fixture, &other);
+    let elsewhere = copy_realm(&fixture, &other);
     elsewhere.add_identity(Identity::active(JANE, "jane@example.com"));
     elsewhere.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
@@ -38,30 +38,30 @@ async fn a_send_in_doubt_is_settled_where_it_was_sent_though_the_provider_config
     fixture.create_request().await;
     fixture.request_says("SendInDoubt").await;
 
-    lead_to(&fixture, elsewhere.url()).await;
+    set_endpoint(&fixture, elsewhere.url()).await;
     let request = fixture.request_says("EndpointChanged").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
-    let said = message(&request);
-    assert!(said.contains(fixture.realm.url()) && said.contains(elsewhere.url()), "{said}");
-    // Somebody else's send is in doubt there, later and for as long: by its end the time of the first one is over, too.
+    let message = message(&request);
+    assert!(message.contains(fixture.realm.url()) && message.contains(elsewhere.url()), "{message}");
+    // A later send is in doubt at the other service. When it is settled, the settle time of the first one is over too.
     elsewhere.fault(Rule::new(Effect::LoseRequest).on(Operation::CreateJob).once());
     fixture.create_request_of("joe", "joe").await;
     fixture.named_request_says("joe", "LinkSent").await;
     annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
     let handled = |request: &EnrollmentRequest| request.last_handled_reconcile_at() == Some("one");
-    let request = wait_for(fixture.requests(), REQUEST, "has handled it", handled).await;
+    let request = wait_for(fixture.requests(), REQUEST, "has handled the reconcile request", handled).await;
     assert_eq!(reason(&request), "EndpointChanged");
-    assert!(request.status.unwrap().send.is_some(), "its record stays");
+    assert!(request.status.unwrap().send.is_some(), "the write-ahead record is kept");
     let there: Vec<_> = elsewhere.outbox().into_iter().map(|email| email.identity_id).collect();
     assert_eq!(there, ["joe"]);
 
     fixture.realm.remove_fault(hidden);
-    lead_to(&fixture, fixture.realm.url()).await;
+    set_endpoint(&fixture, fixture.realm.url()).await;
     let request = fixture.request_says("LinkSent").await;
     assert_eq!((fixture.mailed(), elsewhere.outbox().len()), (vec![job_of(&request)], 1));
 }
 
-/// Everything at the same address is answered by a service that knows nothing of the realm's.
+/// Lets another service answer at the same address. It knows none of the objects of the realm.
 fn misdirect(fixture: &Fixture) {
     let unknown = Reply::resource_error(404, "not_found", "identity not found", "Identity", JANE);
     let no_job =
@@ -81,7 +81,7 @@ fn misdirect(fixture: &Fixture) {
 }
 
 #[tokio::test]
-async fn a_service_that_knows_nothing_of_the_realm_is_not_believed_that_nothing_was_sent() {
+async fn unrecognized_service_does_not_settle_a_send_in_doubt() {
     let (fixture, _operator) = Fixture::ready_with(short).await;
     fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
     let hidden = Effect::LagList(Duration::from_secs(600));
@@ -92,7 +92,7 @@ async fn a_service_that_knows_nothing_of_the_realm_is_not_believed_that_nothing_
     fixture.realm.remove_fault(hidden);
     let request = fixture.request_says("UnrecognizedService").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert!(request.status.as_ref().unwrap().send.is_some(), "its record stays");
+    assert!(request.status.as_ref().unwrap().send.is_some(), "the write-ahead record is kept");
     assert_eq!(fixture.calls(Operation::CreateJob), 1);
 
     fixture.realm.clear_faults();
@@ -101,7 +101,7 @@ async fn a_service_that_knows_nothing_of_the_realm_is_not_believed_that_nothing_
 }
 
 #[tokio::test]
-async fn nor_is_it_that_a_link_is_gone_which_is_to_be_revoked() {
+async fn unrecognized_service_does_not_settle_a_revocation() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -109,62 +109,62 @@ async fn nor_is_it_that_a_link_is_gone_which_is_to_be_revoked() {
     fixture.delete_request(REQUEST).await;
     let request = fixture.request_says("DeletionBlocked").await;
     assert!(message(&request).contains("so it may be another service"), "{}", message(&request));
-    eventually("it was tried twice", || fixture.revocations().len() >= 2).await;
+    eventually("the revocation is tried twice", || fixture.revocations().len() >= 2).await;
     fixture.realm.clear_faults();
     wait_until_gone(fixture.requests(), REQUEST).await;
     assert_eq!(fixture.remote_state(&job), "REVOKED");
 }
 
-fn every_second(settings: &mut Settings) {
+fn short_resync(settings: &mut Settings) {
     settings.resync_interval = Duration::from_secs(1);
 }
 
-/// The same realm at another service, which knows Jane.
-fn twin_with_jane(fixture: &Fixture, other: &Simulator) -> RealmHandle {
-    let elsewhere = twin(fixture, other);
+/// Like `copy_realm`, with Jane.
+fn copy_realm_with_jane(fixture: &Fixture, other: &Simulator) -> RealmHandle {
+    let elsewhere = copy_realm(fixture, other);
     elsewhere.add_identity(Identity::active(JANE, "jane@example.com"));
     elsewhere
 }
 
 #[tokio::test]
-async fn an_earlier_link_at_another_endpoint_is_said_to_be_out_until_the_provider_config_leads_back() {
-    let (fixture, _operator) = Fixture::ready_with(every_second).await;
+async fn link_at_old_endpoint_is_revoked_when_endpoint_is_restored() {
+    let (fixture, _operator) = Fixture::ready_with(short_resync).await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
     let other = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
-    let elsewhere = twin_with_jane(&fixture, &other);
-    lead_to(&fixture, elsewhere.url()).await;
+    let elsewhere = copy_realm_with_jane(&fixture, &other);
+    set_endpoint(&fixture, elsewhere.url()).await;
     fixture.config_says("Available").await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let names_it = |request: &EnrollmentRequest| said_by(request, REVOKE_REFUSED).contains(&first);
-    let request = wait_for(fixture.requests(), REQUEST, "says that the first link is out", names_it).await;
+    let is_named = |request: &EnrollmentRequest| said_by(request, REVOKE_REFUSED).contains(&first);
+    let request = wait_for(fixture.requests(), REQUEST, "reports that the first link is active", is_named).await;
     let status = request.status.as_ref().unwrap();
-    assert_eq!((status.attempt, reason(&request)), (Some(2), "LinkSent"), "the next one is as it is");
-    let said = said_by(&request, REVOKE_REFUSED);
-    assert!(said.contains(fixture.realm.url()), "{said}");
+    assert_eq!((status.attempt, reason(&request)), (Some(2), "LinkSent"), "the current link is not affected");
+    let message = said_by(&request, REVOKE_REFUSED);
+    assert!(message.contains(fixture.realm.url()), "{message}");
     assert_eq!((fixture.remote_state(&first).as_str(), elsewhere.outbox().len()), ("LINK_SENT", 1));
 
-    lead_to(&fixture, fixture.realm.url()).await;
+    set_endpoint(&fixture, fixture.realm.url()).await;
     eventually("the first link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
 }
 
 #[tokio::test]
-async fn a_link_that_another_endpoint_does_not_know_is_not_said_to_be_gone() {
+async fn link_unknown_to_another_endpoint_is_not_job_not_found() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
-        every_second(settings);
+        short_resync(settings);
     })
     .await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     let history = History::of(&fixture.requests(), REQUEST).await;
     let other = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
-    let elsewhere = twin_with_jane(&fixture, &other);
-    lead_to(&fixture, elsewhere.url()).await;
+    let elsewhere = copy_realm_with_jane(&fixture, &other);
+    set_endpoint(&fixture, elsewhere.url()).await;
     let request = fixture.request_says("EndpointChanged").await;
-    let said = message(&request);
-    assert!(said.contains(fixture.realm.url()) && said.contains(elsewhere.url()), "{said}");
-    lead_to(&fixture, fixture.realm.url()).await;
+    let message = message(&request);
+    assert!(message.contains(fixture.realm.url()) && message.contains(elsewhere.url()), "{message}");
+    set_endpoint(&fixture, fixture.realm.url()).await;
     let request = fixture.request_says("LinkSent").await;
     assert_eq!((job_of(&request), fixture.mailed(), elsewhere.outbox().len()), (job.clone(), vec![job], 0));
     let versions = history.versions();
@@ -172,22 +172,22 @@ async fn a_link_that_another_endpoint_does_not_know_is_not_said_to_be_gone() {
 }
 
 #[tokio::test]
-async fn a_configuration_whose_provider_config_leads_elsewhere_is_neither_forgotten_nor_made_again_there() {
-    let (fixture, _operator) = Fixture::ready_with(every_second).await;
+async fn config_is_not_recreated_at_another_endpoint() {
+    let (fixture, _operator) = Fixture::ready_with(short_resync).await;
     let known = fixture.config_says("Available").await.status.unwrap().id;
     let other = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
     let elsewhere = other.realm(fixture.realm.tenant(), fixture.realm.realm(), &fixture.token);
-    lead_to(&fixture, elsewhere.url()).await;
+    set_endpoint(&fixture, elsewhere.url()).await;
     let config = fixture.config_says("EndpointChanged").await;
-    let said = message(&config);
-    assert!(said.contains(fixture.realm.url()) && said.contains(elsewhere.url()), "{said}");
+    let message = message(&config);
+    assert!(message.contains(fixture.realm.url()) && message.contains(elsewhere.url()), "{message}");
     assert_eq!((&config.status.unwrap().id, elsewhere.configs().len()), (&known, 0));
 
-    // Nor is it taken for deleted there.
+    // A deletion does not count as done at the other service.
     fixture.delete_config().await;
     fixture.config_says("DeletionBlocked").await;
     assert_eq!((fixture.realm.configs().len(), elsewhere.configs().len()), (1, 0));
-    lead_to(&fixture, fixture.realm.url()).await;
+    set_endpoint(&fixture, fixture.realm.url()).await;
     wait_until_gone(fixture.configs(), CONFIG).await;
     assert_eq!((fixture.realm.configs().len(), elsewhere.requests_of(Operation::CreateConfig).len()), (0, 0));
 }

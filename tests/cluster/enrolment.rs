@@ -1,4 +1,4 @@
-//! From a request to an email: what it costs, what is written, and what a person reads.
+//! From a request to an email: API calls, status writes and conditions.
 
 use harness::simulator::Operation;
 use kube::ResourceExt;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, is_ready, job_of, message};
 
 #[tokio::test]
-async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
+async fn request_sends_one_email_and_records_its_job() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let request = fixture.request_says("LinkSent").await;
@@ -38,7 +38,7 @@ async fn one_request_is_one_email_and_its_job_stands_in_the_status() {
 }
 
 #[tokio::test]
-async fn where_the_person_is_led_to_goes_along() {
+async fn post_binding_redirect_uri_is_sent() {
     const URI: &str = "https://app.example.com/done?from=beyond identity&x=%20#y";
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": URI})).await;
@@ -51,12 +51,12 @@ async fn where_the_person_is_led_to_goes_along() {
 }
 
 #[tokio::test]
-async fn an_enrolment_costs_three_calls_and_three_writes() {
+async fn enrolment_costs_three_calls_and_three_writes() {
     let (fixture, _operator) = Fixture::ready().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
-    // By the time that another request is through, whatever this one costs has been paid.
+    // When another request has sent, all calls and writes of this one are made.
     fixture.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
     fixture.named_request_says("later", "LinkSent").await;
@@ -65,7 +65,7 @@ async fn an_enrolment_costs_three_calls_and_three_writes() {
     let calls: Vec<_> = about_jane.iter().map(|call| call.operation).collect();
     assert_eq!(calls, [Operation::GetIdentity, Operation::ListJobs, Operation::CreateJob]);
 
-    eventually("the watch has told of all", || history.versions().last().is_some_and(is_ready)).await;
+    eventually("the watch has delivered all versions", || history.versions().last().is_some_and(is_ready)).await;
     let versions = history.versions();
     let written: Vec<_> = versions
         .iter()
@@ -80,7 +80,7 @@ async fn an_enrolment_costs_three_calls_and_three_writes() {
 }
 
 #[tokio::test]
-async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready() {
+async fn request_is_enqueued_when_its_config_becomes_ready() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start().await;
     fixture.create_request().await;
@@ -95,7 +95,7 @@ async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready()
         )
     );
 
-    // It is there, but it cannot become Ready.
+    // The configuration exists, but cannot become Ready.
     fixture.delete_secret().await;
     fixture.create_config().await;
     let request = fixture.request_says("AuthenticatorConfigNotReady").await;
@@ -103,14 +103,14 @@ async fn a_request_waits_for_its_configuration_and_is_woken_when_that_is_ready()
     assert_eq!(message(&request), format!("Waiting for AuthenticatorConfig {CONFIG} to become Ready"));
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
-    // What is tried again by the clock is never due here: only being woken sends the email.
+    // No interval is due in this test, so only the trigger leads to the email.
     fixture.create_secret(&fixture.token).await;
     fixture.request_says("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
-async fn a_request_that_nobody_has_looked_at_says_so() {
+async fn new_object_has_observed_generation_minus_one() {
     let fixture = Fixture::new().await;
     let request = fixture.create_request().await;
     assert_eq!(request.status.unwrap().observed_generation, Some(-1));

@@ -1,15 +1,15 @@
-//! Events: one for each turn that an object takes, Warning where a person should look.
+//! Events: one for each change of the reason of an object. The type is Warning if action may be needed.
 
 use crate::fixture::{CONFIG, Fixture, REQUEST, eventually, following, job_of, patch};
 
 #[tokio::test]
-async fn each_turn_is_one_event() {
+async fn each_change_of_reason_emits_one_event() {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
     let _operator = fixture.start_with(following).await;
     fixture.create_config().await;
     fixture.config_says("SecretNotFound").await;
-    // More than one look at the missing Secret.
+    // The Secret is missing in more than one reconcile.
     patch(&fixture.configs(), CONFIG, serde_json::json!({"metadata": {"annotations": {"a": "b"}}})).await.unwrap();
     fixture.create_request().await;
     fixture.request_says("AuthenticatorConfigNotReady").await;
@@ -19,12 +19,12 @@ async fn each_turn_is_one_event() {
     fixture.request_says("LinkExpired").await;
     let reads = || fixture.calls(harness::simulator::Operation::GetJob);
     let before = reads();
-    eventually("it was looked at again", || reads() > before + 2).await;
+    eventually("the job is polled again", || reads() > before + 2).await;
 
-    let turns = ["Normal AuthenticatorConfigNotReady", "Normal LinkSent", "Warning LinkExpired"];
-    let events = fixture.tells("EnrollmentRequest", REQUEST, &turns).await;
+    let expected = ["Normal AuthenticatorConfigNotReady", "Normal LinkSent", "Warning LinkExpired"];
+    let events = fixture.tells("EnrollmentRequest", REQUEST, &expected).await;
     assert!(events.last().unwrap().note.starts_with("The link expired before a passkey was bound"), "{events:?}");
-    let turns = ["Warning SecretNotFound", "Normal Available"];
-    let events = fixture.tells("AuthenticatorConfig", CONFIG, &turns).await;
+    let expected = ["Warning SecretNotFound", "Normal Available"];
+    let events = fixture.tells("AuthenticatorConfig", CONFIG, &expected).await;
     assert!(events[0].note.contains("Secret beyond-identity does not exist in namespace"), "{events:?}");
 }

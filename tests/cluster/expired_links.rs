@@ -1,4 +1,4 @@
-//! A link whose time is over: it is nobody's reason not to send, whatever state the service shows its job in.
+//! Expired links: a link with a past expire time does not prevent a send, in any state of its job.
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use beyond_identity_operator::api::conditions::REVOKE_REFUSED;
@@ -13,31 +13,31 @@ use crate::fixture::{
 
 const RESEND: &str = "beyondidentity.dev/resend";
 
-/// A time so many days before the job was made, as the service writes it.
+/// The time this many days before the creation of the job, in the format of the service.
 fn days_before(job: &Job, days: i64) -> String {
-    let made: Timestamp = job.create_time.as_deref().unwrap().parse().unwrap();
-    format!("{:.6}", made - SignedDuration::from_hours(24 * days))
+    let created: Timestamp = job.create_time.as_deref().unwrap().parse().unwrap();
+    format!("{:.6}", created - SignedDuration::from_hours(24 * days))
 }
 
-/// Lets the link of a job expire three days ago; gives its expire time.
+/// Sets the expire time of a job to the past. Returns the new expire time.
 fn expire(fixture: &Fixture, id: &str) -> String {
-    let over = days_before(&fixture.realm.job(id).unwrap(), 3);
-    fixture.realm.edit_job(id, |job| job.expire_time = Some(over.clone()));
-    over
+    let expire_time = days_before(&fixture.realm.job(id).unwrap(), 3);
+    fixture.realm.edit_job(id, |job| job.expire_time = Some(expire_time.clone()));
+    expire_time
 }
 
-/// Jane's job of ten days ago, whose link expired three days ago.
-fn of_old(config: &Config) -> Job {
+/// A job for Jane that was created ten days ago, and whose link expired three days ago.
+fn expired_job(config: &Config) -> Job {
     let job = Job::email(JANE, &config.id);
-    let (made, over) = (Some(days_before(&job, 10)), Some(days_before(&job, 3)));
-    Job { create_time: made.clone(), update_time: made, expire_time: over, ..job }
+    let (created, expired) = (Some(days_before(&job, 10)), Some(days_before(&job, 3)));
+    Job { create_time: created.clone(), update_time: created, expire_time: expired, ..job }
 }
 
 #[tokio::test]
-async fn one_that_the_service_shows_as_sent_is_not_adopted() {
+async fn expired_link_in_state_link_sent_is_not_adopted() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.leave_expired();
-    let old = of_old(&fixture.realm.configs()[0]);
+    let old = expired_job(&fixture.realm.configs()[0]);
     fixture.realm.add_job(old.clone());
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -46,16 +46,16 @@ async fn one_that_the_service_shows_as_sent_is_not_adopted() {
 }
 
 #[tokio::test]
-async fn one_that_is_followed_is_said_to_be_expired_can_be_sent_again_and_is_revoked() {
+async fn expired_link_is_reported_resent_and_revoked() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.realm.leave_expired();
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
-    let over = expire(&fixture, &first);
+    let expire_time = expire(&fixture, &first);
     let request = fixture.request_says("LinkExpired").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
-    let said = format!("The link expired at {over}, although the job is still in state LINK_SENT");
-    assert!(message(&request).starts_with(&said), "{}", message(&request));
+    let prefix = format!("The link expired at {expire_time}, although the job is still in state LINK_SENT");
+    assert!(message(&request).starts_with(&prefix), "{}", message(&request));
     let status = request.status.unwrap();
     assert_eq!((status.expired, status.state.as_deref()), (Some(true), Some("LINK_SENT")));
     assert_eq!(fixture.mailed(), [first.as_str()]);
@@ -67,14 +67,14 @@ async fn one_that_is_followed_is_said_to_be_expired_can_be_sent_again_and_is_rev
     })
     .await;
     let second = job_of(&request);
-    eventually("the expired one is revoked", || fixture.remote_state(&first) == "REVOKED").await;
+    eventually("the expired link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
     let request = fixture.request_says("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().expired, None);
     assert_eq!((fixture.mailed(), fixture.revocations()), (vec![first.clone(), second], vec![first]));
 }
 
 #[tokio::test]
-async fn one_whose_request_is_deleted_is_revoked() {
+async fn expired_link_is_revoked_with_its_request() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.realm.leave_expired();
     fixture.create_request().await;
@@ -86,23 +86,23 @@ async fn one_whose_request_is_deleted_is_revoked() {
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.revocations()), ("REVOKED", vec![job]));
 }
 
-/// More than are read in one look.
+/// More jobs than one reconcile reads.
 #[tokio::test]
-async fn many_that_a_late_list_shows_as_sent_are_read_once_each_and_then_it_is_sent() {
+async fn expired_jobs_in_a_stale_list_are_each_read_once() {
     const JOBS: usize = 60;
     let (fixture, _operator) = Fixture::ready().await;
     let (tenant, realm) = (fixture.realm.tenant(), fixture.realm.realm());
-    let mut late: Vec<Value> = Vec::new();
+    let mut stale: Vec<Value> = Vec::new();
     for _ in 0..JOBS {
         let job = Job::email(JANE, &fixture.realm.configs()[0].id);
         fixture.realm.add_job(job.clone());
         fixture.realm.set_job_state(&job.id, "EXPIRED");
         let mut shown = serde_json::to_value(job).unwrap();
         (shown["tenant_id"], shown["realm_id"]) = (json!(tenant), json!(realm));
-        late.push(shown);
+        stale.push(shown);
     }
-    let late = Reply::json(200, &json!({"credential_binding_jobs": late, "total_size": JOBS}));
-    fixture.realm.fault(Rule::new(Effect::Answer(late)).on(Operation::ListJobs));
+    let stale = Reply::json(200, &json!({"credential_binding_jobs": stale, "total_size": JOBS}));
+    fixture.realm.fault(Rule::new(Effect::Answer(stale)).on(Operation::ListJobs));
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     assert_eq!(fixture.mailed(), [job]);
@@ -110,12 +110,12 @@ async fn many_that_a_late_list_shows_as_sent_are_read_once_each_and_then_it_is_s
     assert_eq!(read.len(), JOBS);
     read.sort();
     read.dedup();
-    assert_eq!(read.len(), JOBS, "each once");
+    assert_eq!(read.len(), JOBS, "each job is read once");
 }
 
-/// By the service's own clock it does not work any more.
+/// By the service's own clock the link has expired.
 #[tokio::test]
-async fn one_that_cannot_be_revoked_is_tried_and_not_said_to_be_out() {
+async fn refused_revocation_of_expired_link_is_not_reported() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.realm.leave_expired();
     fixture.create_request().await;
@@ -128,7 +128,7 @@ async fn one_that_cannot_be_revoked_is_tried_and_not_said_to_be_out() {
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let sent_again = |request: &EnrollmentRequest| request.status.as_ref().unwrap().attempt == Some(2);
     let second = job_of(&wait_for(fixture.requests(), REQUEST, "has sent again", sent_again).await);
-    eventually("it was tried", || fixture.revocations().contains(&first)).await;
+    eventually("the revocation is tried", || fixture.revocations().contains(&first)).await;
     fixture.realm.set_job_state(&second, "LINK_OPENED");
     fixture.request_says("LinkOpened").await;
     let versions = history.versions();

@@ -1,7 +1,7 @@
 //! The operator on a real Kubernetes API server, in front of the simulator of the Beyond Identity API.
 //!
-//! Each test has its own namespace, realm and operator, so tests run in parallel. To show that nothing was sent, a test does
-//! not sleep. It waits for a later effect, and then counts.
+//! Each test has its own namespace, realm and operator, so tests run in parallel. To show that nothing was sent, a test
+//! does not sleep. It waits for a later effect, and then counts.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also in test helpers
 
