@@ -1,5 +1,5 @@
-//! A proxy or a load balancer answers in the place of the service: that is an outage, whatever the status. And a realm that
-//! the service does not know says nothing about what was made there.
+//! An answer of a proxy or load balancer, instead of the service, is an outage, whatever its status code. A 404 for the
+//! realm proves nothing about the objects in it.
 
 use std::time::Duration;
 
@@ -12,52 +12,53 @@ use crate::fixture::{
     wait_until_gone,
 };
 
-/// Jobs are looked at again and again, and configurations are compared every second.
-fn watching(settings: &mut Settings) {
+/// Polls jobs often, and checks configurations for drift every second.
+fn poll_and_resync_often(settings: &mut Settings) {
     following(settings);
     settings.resync_interval = Duration::from_secs(1);
 }
 
-/// What stands between answers, with this status.
-fn in_between(status: u16) -> [Effect; 2] {
+/// Answers of a proxy and of a gateway, with this status code.
+fn proxy_answers(status: u16) -> [Effect; 2] {
     [Reply::proxy_page(status), Reply::gateway_error(status, "no Route matched")].map(Effect::Answer)
 }
 
-/// What was ever said of the object.
+/// The reasons of Ready in all versions of the object.
 fn reasons<K: beyond_identity_operator::api::HasStatus>(versions: &[K]) -> Vec<String> {
     versions.iter().map(|version| reason(version).to_owned()).collect()
 }
 
-/// It may have passed the request on, and the email may be on its way.
+/// The proxy may have forwarded the call, so the email may have been sent.
 #[tokio::test]
-async fn a_send_that_a_proxy_answers_is_in_doubt_and_made_again_once_that_is_settled_and_the_proxy_is_gone() {
-    let effects = [400, 401, 403, 404, 409, 422].map(|status| in_between(status)[usize::from(status == 404)].clone());
+async fn send_answered_by_proxy_is_in_doubt_then_repeated() {
+    let effects =
+        [400, 401, 403, 404, 409, 422].map(|status| proxy_answers(status)[usize::from(status == 404)].clone());
     futures::future::join_all(effects.map(|effect| async move {
         let (fixture, _operator) = Fixture::ready_with(short).await;
         let history = History::of(&fixture.requests(), REQUEST).await;
-        // It comes up between the last list and the send, and answers everything from then on.
+        // The proxy starts to answer between the last list and the send.
         let send = fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob));
         fixture.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs).skip(1));
         fixture.create_request().await;
         let in_doubt = history.says("ServiceUnavailable").await;
         assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=False");
-        assert!(in_doubt.status.unwrap().send.is_some(), "its record stays");
+        assert!(in_doubt.status.unwrap().send.is_some(), "status.send is retained");
         let listed = fixture.calls(Operation::ListJobs);
-        eventually("it was looked for twice more", || fixture.calls(Operation::ListJobs) >= listed + 2).await;
+        eventually("jobs are listed twice more", || fixture.calls(Operation::ListJobs) >= listed + 2).await;
         assert_eq!((fixture.realm.fired(send), fixture.mailed().len()), (1, 0), "{effect:?}");
         fixture.realm.clear_faults();
         let request = fixture.request_says("LinkSent").await;
         assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
-        let said = reasons(&history.versions());
+        let seen = reasons(&history.versions());
         for other in ["Refused", "Unauthorized", "PermissionDenied"] {
-            assert!(!said.iter().any(|reason| reason == other), "{effect:?}: {said:?}");
+            assert!(!seen.iter().any(|reason| reason == other), "{effect:?}: {seen:?}");
         }
     }))
     .await;
 }
 
 #[tokio::test]
-async fn an_email_that_went_out_behind_a_proxy_is_found_by_its_job() {
+async fn email_sent_behind_proxy_is_found_by_its_job() {
     for status in [401, 404] {
         let (fixture, _operator) = Fixture::ready_with(short).await;
         let answer = Effect::HappenThenAnswer(Reply::proxy_page(status));
@@ -69,37 +70,37 @@ async fn an_email_that_went_out_behind_a_proxy_is_found_by_its_job() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_a_proxy_answers_for_is_in_doubt_and_made_once() {
-    for (made, status) in [(true, 403), (false, 404)] {
+async fn create_answered_by_proxy_creates_one_configuration() {
+    for (created, status) in [(true, 403), (false, 404)] {
         let fixture = Fixture::new().await;
         let _operator = fixture.start_with(short).await;
         let history = History::of(&fixture.configs(), CONFIG).await;
         let reply = Reply::proxy_page(status);
-        let effect = if made { Effect::HappenThenAnswer(reply) } else { Effect::Answer(reply) };
+        let effect = if created { Effect::HappenThenAnswer(reply) } else { Effect::Answer(reply) };
         fixture.realm.fault(Rule::new(effect).on(Operation::CreateConfig).once());
         fixture.create_config().await;
         let config = fixture.config_says("Available").await;
         let remotes = fixture.realm.configs();
         assert_eq!((remotes.len(), config.status.unwrap().id.as_ref()), (1, Some(&remotes[0].id)), "{status}");
-        assert_eq!(fixture.calls(Operation::CreateConfig), if made { 1 } else { 2 }, "{status}");
-        let said = reasons(&history.versions());
-        assert!(!said.iter().any(|reason| reason == "Refused" || reason == "PermissionDenied"), "{said:?}");
+        assert_eq!(fixture.calls(Operation::CreateConfig), if created { 1 } else { 2 }, "{status}");
+        let seen = reasons(&history.versions());
+        assert!(!seen.iter().any(|reason| reason == "Refused" || reason == "PermissionDenied"), "{seen:?}");
     }
 }
 
-/// The request is not written while its job is answered like that, and is followed from then on.
+/// The request's status is not written meanwhile, and polling continues afterwards.
 #[tokio::test]
-async fn a_job_that_a_proxy_or_an_unknown_realm_hides_is_not_gone() {
-    let [page, gateway] = in_between(404);
+async fn job_behind_proxy_or_unknown_realm_is_not_missing() {
+    let [page, gateway] = proxy_answers(404);
     let realm = |fixture: &Fixture| Effect::Answer(Reply::realm_not_found(fixture.realm.realm()));
     let hidden = [Some(page), Some(gateway), None];
     futures::future::join_all(hidden.map(|effect| async move {
-        let (fixture, _operator) = Fixture::ready_with(watching).await;
+        let (fixture, _operator) = Fixture::ready_with(poll_and_resync_often).await;
         fixture.create_request().await;
         let sent = fixture.request_says("LinkSent").await;
         let rule = Rule::new(effect.unwrap_or_else(|| realm(&fixture))).on(Operation::GetJob);
         let rule = fixture.realm.fault(rule);
-        eventually("it was read twice", || fixture.realm.fired(rule) >= 2).await;
+        eventually("it is read twice", || fixture.realm.fired(rule) >= 2).await;
         let now = fixture.request_says("LinkSent").await;
         assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
         fixture.realm.remove_fault(rule);
@@ -111,16 +112,16 @@ async fn a_job_that_a_proxy_or_an_unknown_realm_hides_is_not_gone() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_a_proxy_hides_is_not_made_again() {
-    futures::future::join_all(in_between(404).map(|effect| async move {
-        let (fixture, _operator) = Fixture::ready_with(watching).await;
+async fn configuration_hidden_by_proxy_is_not_recreated() {
+    futures::future::join_all(proxy_answers(404).map(|effect| async move {
+        let (fixture, _operator) = Fixture::ready_with(poll_and_resync_often).await;
         let available = fixture.config_says("Available").await;
         let history = History::of(&fixture.configs(), CONFIG).await;
         let rule = fixture.realm.fault(Rule::new(effect).on(Operation::GetConfig));
-        eventually("it was read twice", || fixture.realm.fired(rule) >= 2).await;
+        eventually("it is read twice", || fixture.realm.fired(rule) >= 2).await;
         fixture.realm.remove_fault(rule);
         let read = fixture.calls(Operation::GetConfig);
-        eventually("it was found again", || fixture.calls(Operation::GetConfig) > read).await;
+        eventually("it is read without the fault", || fixture.calls(Operation::GetConfig) > read).await;
         let config = fixture.config_says("Available").await;
         assert_eq!(config.status.unwrap().id, available.status.unwrap().id);
         let is_named = |config: &AuthenticatorConfig| config.status.as_ref().is_some_and(|status| status.id.is_some());
@@ -130,12 +131,12 @@ async fn a_configuration_that_a_proxy_hides_is_not_made_again() {
     .await;
 }
 
-/// Nothing is wrong with the token.
+/// A 401 or 403 of a proxy does not mean that the token is wrong.
 #[tokio::test]
-async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
+async fn proxy_refusal_never_stalls_the_request() {
     futures::future::join_all([401, 403, 404].map(|status| async move {
         let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
-        let [effect, _] = in_between(status);
+        let [effect, _] = proxy_answers(status);
         let identity = fixture.realm.fault(Rule::new(effect).on(Operation::GetIdentity).times(3));
         let history = History::of(&fixture.requests(), REQUEST).await;
         fixture.create_request().await;
@@ -148,8 +149,8 @@ async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
                  endpoint, and any proxy or load balancer in between"
             )
         );
-        // By then the grace period is over.
-        eventually("it was tried again and again", || fixture.realm.fired(identity) == 3).await;
+        // The grace period ends meanwhile.
+        eventually("the identity is read three times", || fixture.realm.fired(identity) == 3).await;
         let request = fixture.request_says("LinkSent").await;
         assert_eq!(fixture.mailed(), [job_of(&request)]);
         let versions = history.versions();
@@ -160,7 +161,7 @@ async fn what_a_proxy_refuses_neither_blocks_nor_stalls() {
 }
 
 #[tokio::test]
-async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
+async fn deletion_waits_out_proxy_errors_then_revokes_the_link() {
     futures::future::join_all([403, 404].map(|status| async move {
         let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
         fixture.create_request().await;
@@ -168,11 +169,15 @@ async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
         fixture.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(status))));
         fixture.delete_request(REQUEST).await;
         let request = fixture.request_says("ServiceUnavailable").await;
-        assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
+        assert_eq!(
+            conditions(&request),
+            "Succeeded=Unknown Ready=True",
+            "an object that is being deleted keeps its conditions"
+        );
         let sentence = format!("returned {status}, but not in the form of the Beyond Identity API");
         assert!(message(&request).contains(&sentence), "{}", message(&request));
         let revocations = fixture.revocations().len();
-        eventually("it was tried twice more", || fixture.revocations().len() >= revocations + 2).await;
+        eventually("the revocation is tried twice more", || fixture.revocations().len() >= revocations + 2).await;
         let request: EnrollmentRequest = fixture.requests().get(REQUEST).await.unwrap();
         assert!(!request.metadata.finalizers.unwrap_or_default().is_empty());
         assert_eq!(fixture.remote_state(&job), "LINK_SENT");
@@ -183,9 +188,9 @@ async fn a_deletion_waits_for_a_proxy_to_go_and_then_revokes_its_link() {
     .await;
 }
 
-/// A revocation alone that something on the way refuses, while the job can be read.
+/// Only the revocation is refused by the proxy. The job can be read.
 #[tokio::test]
-async fn a_revocation_that_a_proxy_refuses_is_not_one_that_the_service_refuses() {
+async fn proxy_refusal_of_revocation_sets_no_revoke_refused() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -194,12 +199,12 @@ async fn a_revocation_that_a_proxy_refuses_is_not_one_that_the_service_refuses()
     fixture.change_request(serde_json::json!({"revoked": true})).await.unwrap();
     fixture.request_says("Revoked").await;
     assert_eq!((fixture.realm.fired(rule), fixture.remote_state(&job).as_str()), (2, "REVOKED"));
-    let said: Vec<_> = history.versions().iter().map(conditions).collect();
-    assert!(!said.iter().any(|said| said.contains("RevokeRefused")), "{said:?}");
+    let seen: Vec<_> = history.versions().iter().map(conditions).collect();
+    assert!(!seen.iter().any(|seen| seen.contains("RevokeRefused")), "{seen:?}");
 }
 
 #[tokio::test]
-async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_something_is_pending() {
+async fn unknown_realm_is_reported_and_blocks_deletion() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     let unknown = Effect::Answer(Reply::realm_not_found(fixture.realm.realm()));
     let rule = fixture.realm.fault(Rule::new(unknown.clone()).on(Operation::GetIdentity));
@@ -216,7 +221,7 @@ async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_somethin
     );
     fixture.realm.remove_fault(rule);
     let job = job_of(&fixture.request_says("LinkSent").await);
-    // Nor is its link taken for gone when it is to be revoked.
+    // Nor does the 404 count as proof that the link no longer exists.
     let rule = fixture.realm.fault(Rule::new(unknown));
     fixture.delete_request(REQUEST).await;
     let request = fixture.request_says("DeletionBlocked").await;
@@ -227,7 +232,7 @@ async fn a_realm_that_the_service_does_not_know_is_said_to_be_one_where_somethin
 }
 
 #[tokio::test]
-async fn a_deletion_of_a_configuration_that_a_page_takes_is_believed_once_its_id_says_so() {
+async fn configuration_deletion_answered_by_html_page_is_verified() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     let id = fixture.realm.configs()[0].id.clone();
     fixture.realm.allow_any_answer();
@@ -240,8 +245,8 @@ async fn a_deletion_of_a_configuration_that_a_page_takes_is_believed_once_its_id
         "{}",
         message(&config)
     );
-    eventually("it was tried again", || fixture.realm.fired(page) >= 2).await;
-    assert!(fixture.configs().get_opt(CONFIG).await.unwrap().is_some(), "it is still there");
+    eventually("the deletion is tried again", || fixture.realm.fired(page) >= 2).await;
+    assert!(fixture.configs().get_opt(CONFIG).await.unwrap().is_some(), "the AuthenticatorConfig still exists");
     fixture.realm.remove_fault(page);
     wait_until_gone(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs().len(), 0);

@@ -1,5 +1,4 @@
-//! What somebody else has to mend is in progress for the grace period, stalled from then on, and goes through once it is
-//! mended.
+//! A problem that can only be fixed elsewhere is Reconciling for the grace period, then Stalled. A fix clears it.
 
 use std::time::Duration;
 
@@ -16,18 +15,18 @@ use crate::fixture::{
 const STALLED: &str = "Stalled=True Ready=False";
 const RECONCILING: &str = "Reconciling=True Ready=False";
 
-/// A grace period that is soon over, and another try soon after it.
+/// A short grace period, with a retry soon after it.
 fn short(settings: &mut Settings) {
     settings.grace_period = Duration::from_secs(2);
     settings.resync_interval = Duration::from_secs(1);
 }
 
-fn since(request: &EnrollmentRequest) -> Option<String> {
+fn failing_since(request: &EnrollmentRequest) -> Option<String> {
     request.status.as_ref().unwrap().failing_since.clone()
 }
 
 #[tokio::test]
-async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
+async fn missing_secret_stalls_both_kinds_until_created() {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
     let (configs, requests) =
@@ -37,10 +36,10 @@ async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
     fixture.create_request().await;
     let config = configs.says("SecretNotFound").await;
     assert_eq!(conditions(&config), RECONCILING);
-    let begun = config.status.clone().unwrap().failing_since.unwrap();
+    let first_failure = config.status.clone().unwrap().failing_since.unwrap();
     let stalled = configs.first("stalled", |config| conditions(config) == STALLED).await;
-    assert_eq!(message(&stalled), message(&config), "the sentence stays");
-    assert_eq!(stalled.status.unwrap().failing_since, Some(begun));
+    assert_eq!(message(&stalled), message(&config), "the message does not change");
+    assert_eq!(stalled.status.unwrap().failing_since, Some(first_failure));
 
     let request = requests.says("AuthenticatorConfigStalled").await;
     assert_eq!(message(&request), format!("AuthenticatorConfig {CONFIG} is Stalled; see its conditions"));
@@ -49,70 +48,71 @@ async fn a_secret_that_stays_away_stalls_both_kinds_until_it_is_there() {
 
     fixture.create_secret(&fixture.token).await;
     let request = fixture.request_says("LinkSent").await;
-    assert_eq!((conditions(&request).as_str(), since(&request)), ("Ready=True Succeeded=Unknown", None));
+    assert_eq!((conditions(&request).as_str(), failing_since(&request)), ("Ready=True Succeeded=Unknown", None));
     assert_eq!(fixture.mailed(), [job_of(&request)]);
     let config = fixture.config_says("Available").await;
     assert_eq!((conditions(&config).as_str(), config.status.unwrap().failing_since), ("Ready=True", None));
 }
 
 #[tokio::test]
-async fn an_identity_that_stays_away_stalls_and_goes_through_once_it_is_there() {
+async fn missing_identity_stalls_until_it_exists() {
     let (fixture, _operator) = Fixture::ready_with(short).await;
     fixture.realm.remove_identity(JANE);
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
     let request = history.says("IdentityNotFound").await;
     assert_eq!(conditions(&request), RECONCILING);
-    let begun = since(&request).unwrap();
+    let first_failure = failing_since(&request).unwrap();
     let request = history.first("stalled", |request| conditions(request) == STALLED).await;
-    assert_eq!((since(&request).unwrap(), reason(&request)), (begun, "IdentityNotFound"));
+    assert_eq!((failing_since(&request).unwrap(), reason(&request)), (first_failure, "IdentityNotFound"));
     fixture.realm.add_identity(Identity::active(JANE, "jane@example.com"));
     let request = fixture.request_says("LinkSent").await;
-    assert_eq!((since(&request), fixture.mailed()), (None, vec![job_of(&request)]));
+    assert_eq!((failing_since(&request), fixture.mailed()), (None, vec![job_of(&request)]));
 }
 
 #[tokio::test]
-async fn another_cause_does_not_begin_the_period_anew_and_neither_does_an_outage() {
+async fn grace_period_continues_through_other_failures_and_outages() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     fixture.realm.remove_identity(JANE);
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let begun = since(&history.says("IdentityNotFound").await).unwrap();
+    let first_failure = failing_since(&history.says("IdentityNotFound").await).unwrap();
     fixture.realm.pause();
     let request = history.says("ServiceUnavailable").await;
-    assert_eq!((since(&request), conditions(&request).as_str()), (Some(begun.clone()), RECONCILING));
+    assert_eq!((failing_since(&request), conditions(&request).as_str()), (Some(first_failure.clone()), RECONCILING));
     fixture.realm.add_identity(Identity::active(JANE, "jane@example.com").status(Some("suspended")));
     fixture.realm.resume();
     let request = history.says("IdentityNotActive").await;
-    assert_eq!(since(&request), Some(begun));
+    assert_eq!(failing_since(&request), Some(first_failure));
 }
 
 #[tokio::test]
-async fn a_restart_does_not_begin_the_period_anew() {
+async fn grace_period_does_not_restart_with_the_operator() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.remove_identity(JANE);
     fixture.create_request().await;
     let request = fixture.request_says("IdentityNotFound").await;
     assert_eq!(conditions(&request), RECONCILING);
-    let begun = since(&request).unwrap();
+    let first_failure = failing_since(&request).unwrap();
     operator.stop().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     let _next = fixture.start_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
-    // Its first word is that the period is over.
-    let request = history.first("a word of the next operator", |_| true).await;
-    assert_eq!((conditions(&request).as_str(), since(&request)), (STALLED, Some(begun)));
+    // The first status of the next operator is Stalled.
+    let request = history.first("a status of the next operator", |_| true).await;
+    assert_eq!((conditions(&request).as_str(), failing_since(&request)), (STALLED, Some(first_failure)));
 }
 
 #[tokio::test]
-async fn what_a_clock_left_that_was_an_hour_ahead_begins_anew_and_nothing_is_lost_by_one_that_was_behind() {
+async fn failing_since_in_the_future_restarts_the_grace_period() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.set_identity_status(JANE, "suspended");
     fixture.create_request().await;
-    let begun: jiff::Timestamp = since(&fixture.request_says("IdentityNotActive").await).unwrap().parse().unwrap();
+    let first_failure: jiff::Timestamp =
+        failing_since(&fixture.request_says("IdentityNotActive").await).unwrap().parse().unwrap();
     operator.stop().await;
-    for (hours, row) in [(1, RECONCILING), (-1, STALLED)] {
-        let left = (begun + jiff::SignedDuration::from_hours(hours)).to_string();
-        let edit = Patch::Merge(json!({"status": {"failingSince": left}}));
+    for (hours, expected) in [(1, RECONCILING), (-1, STALLED)] {
+        let recorded = (first_failure + jiff::SignedDuration::from_hours(hours)).to_string();
+        let edit = Patch::Merge(json!({"status": {"failingSince": recorded}}));
         fixture.requests().patch_status(REQUEST, &PatchParams::default(), &edit).await.unwrap();
         let history = History::of(&fixture.requests(), REQUEST).await;
         let next = fixture.start().await;
@@ -120,11 +120,15 @@ async fn what_a_clock_left_that_was_an_hour_ahead_begins_anew_and_nothing_is_los
             .change_request(json!({"postBindingRedirectURI": format!("https://app.example.com/{hours}")}))
             .await
             .unwrap();
-        let seen = |request: &EnrollmentRequest| {
+        let observed = |request: &EnrollmentRequest| {
             request.status.as_ref().unwrap().observed_generation == request.metadata.generation
         };
-        let request = history.first("looked at", seen).await;
-        assert_eq!((conditions(&request).as_str(), since(&request) == Some(left.clone())), (row, hours < 0), "{left}");
+        let request = history.first("a status of the current generation", observed).await;
+        assert_eq!(
+            (conditions(&request).as_str(), failing_since(&request) == Some(recorded.clone())),
+            (expected, hours < 0),
+            "{recorded}"
+        );
         next.stop().await;
     }
     fixture.realm.set_identity_status(JANE, "active");
@@ -134,23 +138,23 @@ async fn what_a_clock_left_that_was_an_hour_ahead_begins_anew_and_nothing_is_los
 }
 
 #[tokio::test]
-async fn an_outage_never_stalls() {
+async fn outage_never_stalls() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_millis(1)).await;
     fixture.realm.pause();
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
     fixture.request_says("ServiceUnavailable").await;
-    eventually("it was tried three times", || fixture.calls(Operation::GetIdentity) >= 3).await;
+    eventually("the identity is read three times", || fixture.calls(Operation::GetIdentity) >= 3).await;
     fixture.realm.resume();
     fixture.request_says("LinkSent").await;
-    let rows: Vec<_> = history.versions().iter().map(conditions).collect();
-    assert!(rows.iter().any(|row| row == RECONCILING) && !rows.iter().any(|row| row.contains("Stalled")), "{rows:?}");
-    assert!(history.versions().iter().all(|request| since(request).is_none()));
+    let seen: Vec<_> = history.versions().iter().map(conditions).collect();
+    assert!(seen.iter().any(|row| row == RECONCILING) && !seen.iter().any(|row| row.contains("Stalled")), "{seen:?}");
+    assert!(history.versions().iter().all(|request| failing_since(request).is_none()));
     assert_eq!(fixture.mailed().len(), 1);
 }
 
 #[tokio::test]
-async fn a_raised_attempt_that_is_held_up_stalls_too_and_its_link_lives() {
+async fn blocked_second_attempt_stalls_and_keeps_the_first_link() {
     let (fixture, _operator) = Fixture::ready_with(short).await;
     fixture.create_request().await;
     let first = job_of(&fixture.request_says("LinkSent").await);
@@ -160,16 +164,17 @@ async fn a_raised_attempt_that_is_held_up_stalls_too_and_its_link_lives() {
     let request = wait_for(fixture.requests(), REQUEST, "is stalled", stalled).await;
     assert_eq!((reason(&request), job_of(&request)), ("IdentityNotActive", first.clone()));
     assert_eq!((fixture.remote_state(&first).as_str(), fixture.revocations().len()), ("LINK_SENT", 0));
-    // Taken back, nothing is owed any more.
+    // With the first attempt requested again, nothing is pending.
     fixture.change_request(json!({"attempt": 1})).await.unwrap();
     let request = fixture.request_says("LinkSent").await;
-    assert_eq!((conditions(&request).as_str(), since(&request)), ("Ready=True Succeeded=Unknown", None));
+    assert_eq!((conditions(&request).as_str(), failing_since(&request)), ("Ready=True Succeeded=Unknown", None));
     assert_eq!(fixture.mailed(), [first]);
 }
 
-/// One expired token must not turn a fleet red, nor write to all of it; and a change that asks for nothing was seen.
+/// One expired token must neither change the conditions of a fleet nor write to all of it. A spec change that needs no
+/// call is still observed.
 #[tokio::test]
-async fn a_settled_request_keeps_its_row_when_looks_fail_and_moves_its_generation_alone() {
+async fn failed_polls_of_settled_request_update_only_the_generation() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         short(settings);
@@ -181,7 +186,7 @@ async fn a_settled_request_keeps_its_row_when_looks_fail_and_moves_its_generatio
     fixture.realm.set_token("another");
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
-    eventually("the job was refused three times", || reads() >= before + 3).await;
+    eventually("three polls of the job are refused", || reads() >= before + 3).await;
     let now = fixture.request_says("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
 

@@ -1,4 +1,4 @@
-//! Two processes, one leader: who acts, when the other one takes over, and that there is one email whatever happens.
+//! Leader election with two processes: the leader acts, the standby takes over, and one email is sent.
 
 use std::time::Duration;
 
@@ -15,20 +15,22 @@ const LEASE: &str = "beyond-identity-operator";
 /// Longer than any test takes.
 const AGES: Duration = Duration::from_secs(600);
 
-/// A leader that has made the AuthenticatorConfig, and a standby.
-async fn two() -> (Fixture, Process, Process) {
-    two_with(&Access::shared()).await
+/// A leader that has created the configuration, and a standby.
+async fn leader_and_standby() -> (Fixture, Process, Process) {
+    leader_and_standby_through(&Access::shared()).await
 }
 
-/// The same, with another way for the leader.
-async fn two_with(access: &Access<'_>) -> (Fixture, Process, Process) {
+/// The same, with this access to the API server for the leader.
+async fn leader_and_standby_through(access: &Access<'_>) -> (Fixture, Process, Process) {
     let fixture = Fixture::new().await;
     let leader = fixture.spawn(access, &LEADER_ELECT).await;
     fixture.create_config().await;
     fixture.config_says("Available").await;
     let standby = fixture.spawn(&Access::shared(), &LEADER_ELECT).await;
-    eventually("the other one stands by", || standby.said("Standing by: another process is the leader").len() == 1)
-        .await;
+    eventually("the other process is a standby", || {
+        standby.said("Standing by: another process is the leader").len() == 1
+    })
+    .await;
     (fixture, leader, standby)
 }
 
@@ -40,12 +42,12 @@ async fn lease(fixture: &Fixture) -> LeaseSpec {
     leases(fixture).get(LEASE).await.unwrap().spec.unwrap()
 }
 
-fn leads(process: &Process) -> bool {
+fn became_leader(process: &Process) -> bool {
     !process.said("Became the leader").is_empty()
 }
 
-/// The record of the next leader, and how long it took from the last time that the one before had renewed its own.
-async fn taken_over(fixture: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration) {
+/// The Lease of the next leader, and the time from the last renewal of the previous leader to the takeover.
+async fn takeover(fixture: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration) {
     let last = before.clone();
     let seen = parking_lot::Mutex::new(last);
     let after = wait_for(leases(fixture), LEASE, "has another holder", |lease: &Lease| {
@@ -64,16 +66,18 @@ async fn taken_over(fixture: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Durati
     (after, took.unsigned_abs())
 }
 
-/// The one request is settled by the one email.
+/// The only email belongs to the job of the request.
 async fn assert_one_email(fixture: &Fixture) {
     let request = fixture.request_says("LinkSent").await;
-    let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
+    let [email] = &fixture.realm.outbox()[..] else {
+        panic!("there is not exactly one email: {:?}", fixture.realm.outbox())
+    };
     assert_eq!(job_of(&request), email.job_id);
 }
 
 #[tokio::test]
-async fn a_standby_is_ready_and_acts_when_the_lease_of_a_leader_that_was_killed_has_run_out() {
-    let (fixture, leader, standby) = two().await;
+async fn standby_takes_over_when_the_lease_of_a_killed_leader_expires() {
+    let (fixture, leader, standby) = leader_and_standby().await;
     eventually("it is ready", || standby.get("/readyz") == (200, "ok".to_owned())).await;
     assert_eq!(leader.get("/readyz"), (200, "ok".to_owned()));
     let before = lease(&fixture).await;
@@ -84,106 +88,111 @@ async fn a_standby_is_ready_and_acts_when_the_lease_of_a_leader_that_was_killed_
     assert_eq!(named.count(), 1, "{log:?}");
     leader.kill();
     fixture.create_request().await;
-    let (after, took) = taken_over(&fixture, &before).await;
-    assert!(took >= Duration::from_secs(15), "after {took:?}, while the other one could have been alive");
+    let (after, took) = takeover(&fixture, &before).await;
+    assert!(took >= Duration::from_secs(15), "after {took:?}, before the lease expired");
     assert!(took < Duration::from_secs(30), "{took:?}");
     assert_eq!(after.lease_transitions, Some(2));
     assert_one_email(&fixture).await;
-    assert!(leads(&standby));
+    assert!(became_leader(&standby));
 }
 
 #[tokio::test]
-async fn a_leader_that_is_asked_to_end_gives_the_lease_up_and_the_standby_acts_at_once() {
-    let (fixture, leader, standby) = two().await;
+async fn stopped_leader_releases_the_lease_and_standby_takes_over() {
+    let (fixture, leader, standby) = leader_and_standby().await;
     let before = lease(&fixture).await;
     let (code, printed) = leader.stop();
     assert_eq!(code, Some(0), "{printed}");
     fixture.create_request().await;
-    let (_, took) = taken_over(&fixture, &before).await;
-    assert!(took < Duration::from_secs(15), "after {took:?}: it waited for the lease to run out");
+    let (_, took) = takeover(&fixture, &before).await;
+    assert!(took < Duration::from_secs(15), "after {took:?}: the standby waited until the lease expired");
     assert_one_email(&fixture).await;
-    assert!(leads(&standby));
+    assert!(became_leader(&standby));
 }
 
 #[tokio::test]
-async fn a_send_under_way_comes_to_its_end_and_is_written_down_before_the_lease_is_given_up() {
-    let (fixture, leader, standby) = two().await;
+async fn in_flight_send_is_recorded_before_the_lease_is_released() {
+    let (fixture, leader, standby) = leader_and_standby().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(4))).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
+    eventually("the email is sent", || fixture.realm.outbox().len() == 1).await;
     let (code, printed) = leader.stop();
     assert_eq!(code, Some(0), "{printed}");
     let written = fixture.requests().get(REQUEST).await.unwrap().status.unwrap();
     assert_eq!((written.send, written.job_id.as_ref()), (None, Some(&fixture.realm.outbox()[0].job_id)));
-    eventually("the standby leads", || leads(&standby)).await;
+    eventually("the standby is the leader", || became_leader(&standby)).await;
     assert_one_email(&fixture).await;
-    let [send] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("it was sent again") };
-    let taken = lease(&fixture).await.acquire_time.unwrap().0;
-    assert!(taken.duration_since(send.time).unsigned_abs() > Duration::from_secs(4), "it had not been answered yet");
+    let [send] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there is not exactly one send") };
+    let acquired = lease(&fixture).await.acquire_time.unwrap().0;
+    assert!(
+        acquired.duration_since(send.time).unsigned_abs() > Duration::from_secs(4),
+        "the lease was acquired before the send was answered"
+    );
 }
 
 #[tokio::test]
-async fn a_leader_killed_with_a_send_under_way_leaves_one_email() {
-    let (fixture, leader, _standby) = two().await;
+async fn leader_killed_during_a_send_leaves_one_email() {
+    let (fixture, leader, _standby) = leader_and_standby().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
+    eventually("the email is sent", || fixture.realm.outbox().len() == 1).await;
     leader.kill();
     assert_one_email(&fixture).await;
     assert_eq!(fixture.calls(Operation::CreateJob), 1);
 }
 
 #[tokio::test]
-async fn a_leader_whose_api_server_falls_silent_finishes_its_send_begins_no_other_and_ends_with_1() {
+async fn leader_without_api_server_finishes_its_send_and_exits_with_1() {
     let (access, proxy) = Access::shared().through(Way::Open);
-    let (fixture, leader, standby) = two_with(&access).await;
-    // It is answered when the lease is lost, and the standby does not lead yet, or has just begun to.
+    let (fixture, leader, standby) = leader_and_standby_through(&access).await;
+    // The answer comes after the lease is lost, about when the standby becomes the leader.
     fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(14))).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    eventually("it sends", || fixture.calls(Operation::CreateJob) == 1).await;
+    eventually("the send is called", || fixture.calls(Operation::CreateJob) == 1).await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     let slow = Rule::new(Effect::Delay(Duration::from_secs(11))).on(Operation::ListJobs).about("joe").once();
     let slow = fixture.realm.fault(slow);
     fixture.create_request_of("later", "joe").await;
-    eventually("it is about to send again", || fixture.realm.fired(slow) == 1).await;
+    eventually("the second send is about to start", || fixture.realm.fired(slow) == 1).await;
     proxy.set(Way::Silent);
     let (code, printed) = leader.end();
     assert_eq!(code, Some(1), "{printed}");
     let sends = fixture.realm.requests_of(Operation::CreateJob);
-    assert!(matches!(sends[0].outcome, Outcome::Answered(_)), "it did not wait for the answer: {sends:?}");
-    let said = format!(
+    assert!(matches!(sends[0].outcome, Outcome::Answered(_)), "the process did not wait for the answer: {sends:?}");
+    let expected = format!(
         "error: leader election lost: the Lease {}/{LEASE} was not renewed within 10 s (no response from the Kubernetes \
          API within 3 s); another process may be the leader now\n",
         fixture.operator_namespace
     );
-    assert!(printed.ends_with(&said), "{printed}");
+    assert!(printed.ends_with(&expected), "{printed}");
     fixture.request_says("LinkSent").await;
     fixture.named_request_says("later", "LinkSent").await;
-    assert!(leads(&standby));
+    assert!(became_leader(&standby));
     assert_eq!(fixture.realm.outbox().len(), 2);
-    let [_, later] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there are not two sends") };
-    assert!(later.time > lease(&fixture).await.acquire_time.unwrap().0, "it is the next leader that sent it");
+    let [_, later] = &fixture.realm.requests_of(Operation::CreateJob)[..] else {
+        panic!("there are not exactly two sends")
+    };
+    assert!(later.time > lease(&fixture).await.acquire_time.unwrap().0, "the next leader sends it");
 }
 
 #[tokio::test]
-async fn a_leader_whose_lease_is_somebody_elses_begins_no_send_and_ends_with_1() {
-    let (fixture, leader, standby) = two().await;
+async fn leader_that_loses_the_lease_starts_no_send_and_exits_with_1() {
+    let (fixture, leader, standby) = leader_and_standby().await;
     fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(10))).on(Operation::ListJobs).once());
     fixture.create_request().await;
-    eventually("it is about to send", || fixture.calls(Operation::ListJobs) == 1).await;
-    let theirs = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 20}});
-    patch(&leases(&fixture), LEASE, theirs).await.unwrap();
+    eventually("the send is about to start", || fixture.calls(Operation::ListJobs) == 1).await;
+    let other_holder = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 20}});
+    patch(&leases(&fixture), LEASE, other_holder).await.unwrap();
     let (code, printed) = leader.end();
     assert_eq!(code, Some(1), "{printed}");
-    let said = format!(
+    let expected = format!(
         "error: leader election lost: the Lease {}/{LEASE} is now held by somebody-else\n",
         fixture.operator_namespace
     );
-    assert!(printed.ends_with(&said), "{printed}");
+    assert!(printed.ends_with(&expected), "{printed}");
     let request = fixture.requests().get(REQUEST).await.unwrap();
     assert_eq!(message(&request), "The operator is shutting down; the next process continues");
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
-    // That somebody never renews it.
+    // The other holder never renews the lease.
     assert_one_email(&fixture).await;
-    assert!(leads(&standby));
+    assert!(became_leader(&standby));
 }

@@ -1,5 +1,5 @@
-//! The service asks for fewer calls: the tenant is held back as a whole, its namespaces take turns, and each request
-//! sends its one email all the same.
+//! Rate limits of the service: they apply to the whole tenant, its namespaces share the rate fairly, and each request
+//! still sends one email.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use crate::fixture::{
     CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, following, message, wait_until_gone,
 };
 
-/// Longer than any test takes.
+/// In seconds; longer than any test takes.
 const NEVER: u64 = 3600;
 
-/// How many of the tenant's calls were too many, and how many there were.
+/// The number of the tenant's calls that were answered with 429, and the number of all its calls.
 fn calls(realm: &RealmHandle) -> (usize, usize) {
     let all = realm.requests_of_tenant();
     (all.iter().filter(|call| call.outcome == Outcome::Answered(429)).count(), all.len())
 }
 
-/// The next call to do this is one too many, and the tenant is to be left alone for longer than the test takes.
-fn too_many(realm: &RealmHandle, operation: Operation) {
+/// Answers the next call of this operation with 429, and a `Retry-After` longer than the test takes.
+fn rate_limit_next(realm: &RealmHandle, operation: Operation) {
     let reply = Reply::too_many_requests(Some(NEVER));
     realm.fault(Rule::new(Effect::Answer(reply)).on(operation).once());
 }
 
-/// Requests of these names, each for somebody of its own.
+/// Creates requests of these names, each for its own identity.
 async fn create_requests(fixture: &Fixture, names: &[String]) {
     for name in names {
         let identity = format!("{}-{name}", fixture.namespace);
@@ -36,8 +36,8 @@ async fn create_requests(fixture: &Fixture, names: &[String]) {
     }
 }
 
-/// Waits until all of them say this.
-async fn all_say(fixture: &Fixture, names: &[String], wanted: &str) -> Vec<EnrollmentRequest> {
+/// Waits until Ready of all requests has this reason.
+async fn all_have_reason(fixture: &Fixture, names: &[String], wanted: &str) -> Vec<EnrollmentRequest> {
     join_all(names.iter().map(|name| fixture.named_request_says(name, wanted))).await
 }
 
@@ -46,7 +46,7 @@ fn names(count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_tenant_and_no_other_tenant() {
+async fn rate_limit_applies_to_one_whole_tenant() {
     let (fixture, elsewhere) = (Fixture::new().await, Fixture::new().await);
     let (beside, realm_beside) = (fixture.beside().await, fixture.with_another_realm().await);
     let other_tenant = elsewhere.seen_from(&fixture).await;
@@ -60,13 +60,13 @@ async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_t
         fixture.create_config().await;
         fixture.config_says("Available").await;
     }
-    too_many(&fixture.realm, Operation::GetIdentity);
+    rate_limit_next(&fixture.realm, Operation::GetIdentity);
     fixture.create_request().await;
     fixture.request_says("RateLimited").await;
     assert_eq!(calls(&fixture.realm).0, 1);
     let before = calls(&fixture.realm).1;
 
-    // Another object, another kind, another namespace, another realm: each says that it waits, and is not looked at.
+    // Another object, kind, namespace and realm: each is RateLimited, and no call is made for it.
     fixture.create_request_of("another", "somebody").await;
     let waiting = fixture.named_request_says("another", "RateLimited").await;
     assert_eq!(conditions(&waiting), "Reconciling=True Ready=False");
@@ -80,26 +80,26 @@ async fn one_call_too_many_holds_back_all_objects_namespaces_and_realms_of_the_t
     realm_beside.named_config_says("in-another-realm", "RateLimited").await;
     other_tenant.create_request().await;
     other_tenant.request_says("LinkSent").await;
-    assert_eq!(calls(&fixture.realm).1, before, "no call was made");
+    assert_eq!(calls(&fixture.realm).1, before, "no call is made");
     assert_eq!(fixture.realm.outbox(), []);
     assert_eq!(elsewhere.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
-async fn who_waits_writes_once_and_what_is_settled_keeps_its_row() {
+async fn waiting_request_is_written_once_and_settled_ones_never() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let settled = fixture.request_says("LinkSent").await;
     let config = fixture.config_says("Available").await;
-    too_many(&fixture.realm, Operation::GetJob);
-    eventually("a look at the job was one too many", || calls(&fixture.realm).0 == 1).await;
+    rate_limit_next(&fixture.realm, Operation::GetJob);
+    eventually("a poll of the job is rate limited", || calls(&fixture.realm).0 == 1).await;
     let before = calls(&fixture.realm).1;
 
     fixture.realm.add_identity(Identity::active("new", "new@example.com"));
     let history = History::of(&fixture.requests(), "new").await;
     fixture.create_request_of("new", "new").await;
     history.says("RateLimited").await;
-    // Whatever wakes it, it has said it.
+    // Further triggers do not write the same status again.
     for value in ["one", "two"] {
         fixture.annotate_request("new", value).await;
         fixture.annotate_request(REQUEST, value).await;
@@ -107,9 +107,9 @@ async fn who_waits_writes_once_and_what_is_settled_keeps_its_row() {
     fixture.create_request_of("newer", JANE).await;
     fixture.named_request_says("newer", "RateLimited").await;
     let statuses = |history: &History<EnrollmentRequest>| {
-        let mut said: Vec<_> = history.versions().into_iter().filter_map(|version| version.status).collect();
-        said.dedup();
-        said.into_iter().filter(|status| status.observed_generation == Some(1)).count()
+        let mut all: Vec<_> = history.versions().into_iter().filter_map(|version| version.status).collect();
+        all.dedup();
+        all.into_iter().filter(|status| status.observed_generation == Some(1)).count()
     };
     assert_eq!(statuses(&history), 1);
     let now = fixture.request_says("LinkSent").await;
@@ -119,24 +119,24 @@ async fn who_waits_writes_once_and_what_is_settled_keeps_its_row() {
 }
 
 #[tokio::test]
-async fn a_pause_is_kept_in_the_middle_of_a_look_and_what_was_announced_is_taken_back() {
+async fn rate_limited_send_clears_its_record_and_waits() {
     let (fixture, _operator) = Fixture::ready().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     let busy = Reply::too_many_requests(Some(2));
     fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::CreateJob).once());
     fixture.create_request().await;
     let waiting = history.says("RateLimited").await;
-    assert_eq!(waiting.status.as_ref().unwrap().send, None, "there is no doubt");
+    assert_eq!(waiting.status.as_ref().unwrap().send, None, "the send is not in doubt");
     fixture.request_says("LinkSent").await;
     let all = fixture.realm.requests_of_tenant();
     let at = all.iter().position(|call| call.outcome == Outcome::Answered(429)).unwrap();
-    assert!(all.len() > at + 1, "and then it went on");
-    assert!(all[at + 1].time.duration_since(all[at].time).as_secs() >= 2, "but no call before the pause was over");
+    assert!(all.len() > at + 1, "calls continue after the delay");
+    assert!(all[at + 1].time.duration_since(all[at].time).as_secs() >= 2, "no call before the delay ends");
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
-async fn a_server_error_that_asks_for_a_pause_holds_back_the_tenant() {
+async fn server_error_with_retry_after_limits_the_tenant() {
     let (fixture, _operator) = Fixture::ready().await;
     let reply = Reply::unavailable().header("retry-after", &NEVER.to_string());
     fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetIdentity).once());
@@ -149,7 +149,7 @@ async fn a_server_error_that_asks_for_a_pause_holds_back_the_tenant() {
 }
 
 #[tokio::test]
-async fn many_requests_under_a_quota_send_one_email_each_with_few_calls_too_many_however_it_tells_the_time() {
+async fn requests_under_quota_send_one_email_with_few_429s() {
     join_all([Tells::Seconds, Tells::Date, Tells::Reset, Tells::Nothing].map(under_a_quota)).await;
 }
 
@@ -160,22 +160,22 @@ async fn under_a_quota(tells: Tells) {
     fixture.realm.set_quota(quota);
     let started = std::time::Instant::now();
     create_requests(&fixture, &names).await;
-    all_say(&fixture, &names, "LinkSent").await;
+    all_have_reason(&fixture, &names, "LinkSent").await;
     let (too_many, all) = calls(&fixture.realm);
     let took = started.elapsed();
-    println!("{tells:?}: 40 requests took {all} calls, {too_many} of them too many, in {took:?}");
+    println!("{tells:?}: 40 requests took {all} calls, {too_many} of them answered with 429, in {took:?}");
     let mut mailed: Vec<_> = fixture.realm.outbox().into_iter().map(|email| email.identity_id).collect();
     mailed.sort();
     mailed.dedup();
     assert_eq!((mailed.len(), fixture.realm.outbox().len()), (40, 40), "{tells:?}");
-    assert!(too_many * 5 < all, "{tells:?}: {too_many} of {all} calls were too many");
-    // A machine that is too busy to make more calls than the quota lets through has none too many.
+    assert!(too_many * 5 < all, "{tells:?}: {too_many} of {all} calls were answered with 429");
+    // A busy machine may stay below the quota, so that no call is answered with 429.
     let by_quota = quota.window * (u32::try_from(all).unwrap() / quota.calls);
-    assert!(too_many > 0 || took > by_quota, "{tells:?}: no call was too many, in {took:?}");
+    assert!(too_many > 0 || took > by_quota, "{tells:?}: no call was answered with 429, in {took:?}");
 }
 
 #[tokio::test]
-async fn a_namespace_with_few_requests_is_not_behind_one_with_many() {
+async fn few_requests_do_not_wait_behind_a_busy_namespace() {
     let many = Fixture::new().await;
     let few = many.beside().await;
     let both = [many.namespace.clone(), few.namespace.clone()].to_vec();
@@ -188,26 +188,26 @@ async fn a_namespace_with_few_requests_is_not_behind_one_with_many() {
     many.realm.set_quota(quota);
     let (names_of_many, names_of_few) = (names(60), names(4));
     create_requests(&many, &names_of_many).await;
-    eventually("the tenant is slow", || calls(&many.realm).0 > 0).await;
+    eventually("the tenant is rate limited", || calls(&many.realm).0 > 0).await;
     create_requests(&few, &names_of_few).await;
     let before = many.realm.outbox().len();
-    all_say(&few, &names_of_few, "LinkSent").await;
+    all_have_reason(&few, &names_of_few, "LinkSent").await;
     let mailed = many.realm.outbox();
     let of_few: Vec<_> = (0..mailed.len()).filter(|at| mailed[*at].identity_id.starts_with(&few.namespace)).collect();
     println!("the few came after {before} emails; theirs were number {of_few:?} of 64");
-    // Before the last of them, those of the many that were under way when the few came, and one for each of the few.
+    // At most the in-flight requests of the many come first, and then one of them for each of the few.
     assert!(of_few.len() == 4 && of_few[3] < before + 16 + 2 * 4, "after {before} emails: {of_few:?}");
 }
 
 #[tokio::test]
-async fn a_deletion_waits_for_its_turn_and_goes_on_when_it_has_come() {
+async fn rate_limited_deletion_continues_after_the_delay() {
     let (fixture, _operator) = Fixture::ready().await;
     let busy = Reply::too_many_requests(Some(1));
     fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::GetConfig).once());
     let history = History::of(&fixture.configs(), CONFIG).await;
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     let waiting = history.says("RateLimited").await;
-    assert_eq!(conditions(&waiting), "Ready=True", "being deleted, it keeps its row");
+    assert_eq!(conditions(&waiting), "Ready=True", "an object that is being deleted keeps its conditions");
     assert!(!waiting.conditions().is_empty());
     wait_until_gone(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs(), []);

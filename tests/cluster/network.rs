@@ -1,5 +1,5 @@
-//! The way out of the cluster: a proxy, an authority that no system trusts, and both down. The operator runs as a process,
-//! since HTTPS_PROXY and NO_PROXY are of the process.
+//! Egress from the cluster: an HTTPS proxy, a private certificate authority, and failures of both. The operator runs as
+//! a process, since `HTTPS_PROXY` and `NO_PROXY` are read from the environment of a process.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,18 +11,18 @@ use tempfile::TempDir;
 
 use crate::fixture::{Access, Fixture, Process, message, patch};
 
-/// Every machine is its own 0.0.0.0, and yet it is no loopback address: so calls go to a proxy unless told otherwise.
+/// A connection to 0.0.0.0 reaches this machine. It is not a loopback address, so calls to it use the proxy.
 const HOST: &str = "0.0.0.0";
 
-/// A realm behind TLS, with a certificate of an authority of its own.
-struct Behind {
+/// A realm behind TLS, with a certificate of a private authority.
+struct TlsRealm {
     fixture: Fixture,
     front: TlsFront,
     folder: TempDir,
 }
 
-impl Behind {
-    async fn tls() -> Self {
+impl TlsRealm {
+    async fn start() -> Self {
         let fixture = Fixture::new().await;
         let authority = Authority::new().unwrap();
         let server: SocketAddr = fixture.realm.url().strip_prefix("http://").unwrap().parse().unwrap();
@@ -35,8 +35,8 @@ impl Behind {
         Self { fixture, front, folder }
     }
 
-    /// Starts an operator, with these variables and arguments.
-    async fn start(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
+    /// Starts an operator with this environment and these arguments.
+    async fn spawn(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
         self.fixture.spawn_in(&Access::shared(), arguments, environment).await
     }
 
@@ -44,53 +44,53 @@ impl Behind {
         ["--ca-bundle".to_owned(), self.folder.path().join("ca.pem").to_str().unwrap().to_owned()]
     }
 
-    /// Waits until the AuthenticatorConfig says that nothing was sent, and why.
-    async fn unreachable(&self, way: &str, why: &str) {
-        let begun = format!("GET authenticator-configs was not sent because no connection was made{way}: ");
+    /// Waits until the AuthenticatorConfig reports that no call was sent, and why.
+    async fn reports_unreachable(&self, route: &str, why: &str) {
+        let prefix = format!("GET authenticator-configs was not sent because no connection was made{route}: ");
         let config = self.fixture.config_says("ServiceUnavailable").await;
         let message = message(&config);
-        assert!(message.starts_with(&begun) && message.contains(why), "{message}");
+        assert!(message.starts_with(&prefix) && message.contains(why), "{message}");
         assert_eq!(self.fixture.realm.requests(), []);
     }
 }
 
 #[tokio::test]
-async fn https_proxy_and_a_ca_bundle_lead_to_the_service() {
-    let behind = Behind::tls().await;
-    let proxy = ForwardProxy::start(behind.front.address()).unwrap();
-    let [flag, file] = behind.ca_bundle();
-    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]).await;
-    behind.fixture.create_request().await;
-    behind.fixture.request_says("LinkSent").await;
-    assert_eq!(behind.fixture.realm.outbox().len(), 1);
-    let asked = proxy.asked();
-    // And for the API server it was not asked: that is this machine.
-    let target = format!("{HOST}:{}", behind.front.address().port());
-    assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == target), "{asked:?}");
+async fn https_proxy_and_ca_bundle_are_used() {
+    let tls_realm = TlsRealm::start().await;
+    let proxy = ForwardProxy::start(tls_realm.front.address()).unwrap();
+    let [flag, file] = tls_realm.ca_bundle();
+    let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]).await;
+    tls_realm.fixture.create_request().await;
+    tls_realm.fixture.request_says("LinkSent").await;
+    assert_eq!(tls_realm.fixture.realm.outbox().len(), 1);
+    let targets = proxy.asked();
+    // Calls to the Kubernetes API server do not use the proxy, since its address is a loopback address.
+    let target = format!("{HOST}:{}", tls_realm.front.address().port());
+    assert!(!targets.is_empty() && targets.iter().all(|asked| *asked == target), "{targets:?}");
 }
 
 #[tokio::test]
-async fn no_proxy_goes_past_the_proxy() {
-    let behind = Behind::tls().await;
-    let proxy = ForwardProxy::start(behind.front.address()).unwrap();
-    let [flag, file] = behind.ca_bundle();
-    let _operator = behind.start(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]).await;
-    behind.fixture.config_says("Available").await;
+async fn no_proxy_bypasses_the_proxy() {
+    let tls_realm = TlsRealm::start().await;
+    let proxy = ForwardProxy::start(tls_realm.front.address()).unwrap();
+    let [flag, file] = tls_realm.ca_bundle();
+    let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]).await;
+    tls_realm.fixture.config_says("Available").await;
     assert_eq!(proxy.asked(), [""; 0]);
 }
 
 #[tokio::test]
-async fn an_authority_that_nobody_vouches_for_is_not_trusted() {
-    let behind = Behind::tls().await;
-    let _operator = behind.start(&[], &[]).await;
-    behind.unreachable("", "invalid peer certificate: UnknownIssuer").await;
+async fn unknown_certificate_authority_is_not_trusted() {
+    let tls_realm = TlsRealm::start().await;
+    let _operator = tls_realm.spawn(&[], &[]).await;
+    tls_realm.reports_unreachable("", "invalid peer certificate: UnknownIssuer").await;
 }
 
 #[tokio::test]
-async fn a_proxy_that_is_down_is_said_and_waited_for() {
-    let behind = Behind::tls().await;
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let [flag, file] = behind.ca_bundle();
-    let _operator = behind.start(&[("HTTPS_PROXY", &format!("http://{nobody}"))], &[&flag, &file]).await;
-    behind.unreachable(" through the proxy in HTTPS_PROXY", "Connection refused").await;
+async fn unreachable_proxy_is_reported() {
+    let tls_realm = TlsRealm::start().await;
+    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let [flag, file] = tls_realm.ca_bundle();
+    let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &format!("http://{unused}"))], &[&flag, &file]).await;
+    tls_realm.reports_unreachable(" through the proxy in HTTPS_PROXY", "Connection refused").await;
 }

@@ -1,4 +1,4 @@
-//! The service is down, or overloaded: nothing is stalled, and all goes on when it is back.
+//! Outages and overload of the service: nothing becomes Stalled, and work continues afterwards.
 
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use kube::api::DeleteParams;
@@ -8,7 +8,7 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn a_service_that_is_down_from_the_start_is_waited_for() {
+async fn outage_at_startup_delays_both_kinds() {
     let fixture = Fixture::new().await;
     fixture.realm.pause();
     let _operator = fixture.start().await;
@@ -24,7 +24,7 @@ async fn a_service_that_is_down_from_the_start_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_request_waits_for_a_service_that_is_down() {
+async fn request_waits_for_the_end_of_an_outage() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.pause();
     fixture.create_request().await;
@@ -38,7 +38,7 @@ async fn a_request_waits_for_a_service_that_is_down() {
 }
 
 #[tokio::test]
-async fn calls_that_fail_inside_the_service_are_made_again() {
+async fn server_errors_are_retried() {
     let (fixture, _operator) = Fixture::ready().await;
     for operation in [Operation::GetIdentity, Operation::ListJobs] {
         fixture.realm.fault(Rule::new(Effect::unavailable()).on(operation).once());
@@ -53,7 +53,7 @@ async fn calls_that_fail_inside_the_service_are_made_again() {
 }
 
 #[tokio::test]
-async fn too_many_calls_leave_no_doubt_and_the_pause_that_is_asked_for_is_kept() {
+async fn rate_limited_send_honors_retry_after_without_doubt() {
     let (fixture, _operator) = Fixture::ready().await;
     let busy = Reply::too_many_requests(Some(2));
     fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::CreateJob).times(2));
@@ -71,19 +71,19 @@ async fn too_many_calls_leave_no_doubt_and_the_pause_that_is_asked_for_is_kept()
     let sends: Vec<_> = fixture.realm.requests_of(Operation::CreateJob).into_iter().map(|call| call.time).collect();
     assert_eq!(sends.len(), 3);
     for pair in sends.windows(2) {
-        assert!(pair[1].duration_since(pair[0]).as_secs() >= 2, "whatever woke it: {sends:?}");
+        assert!(pair[1].duration_since(pair[0]).as_secs() >= 2, "the Retry-After was ignored: {sends:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_settled_keeps_its_row_through_an_outage() {
+async fn settled_request_keeps_its_conditions_through_an_outage() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let sent = fixture.request_says("LinkSent").await;
     fixture.realm.pause();
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
-    eventually("two looks have failed", || reads() >= before + 2).await;
+    eventually("two polls fail", || reads() >= before + 2).await;
     let now = fixture.request_says("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
     fixture.realm.resume();
@@ -92,12 +92,12 @@ async fn what_is_settled_keeps_its_row_through_an_outage() {
 }
 
 #[tokio::test]
-async fn a_configuration_waits_for_the_service_before_it_goes() {
+async fn configuration_deletion_waits_for_the_service() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.pause();
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     let config = fixture.config_says("ServiceUnavailable").await;
-    assert_eq!(conditions(&config), "Ready=True", "being deleted, it keeps its row");
+    assert_eq!(conditions(&config), "Ready=True", "an object that is being deleted keeps its conditions");
     assert!(message(&config).contains("is not deleted in Beyond Identity yet: GET authenticator-configs/{id} lost"));
     fixture.realm.resume();
     wait_until_gone(fixture.configs(), CONFIG).await;
@@ -105,15 +105,19 @@ async fn a_configuration_waits_for_the_service_before_it_goes() {
 }
 
 #[tokio::test]
-async fn a_request_waits_for_the_service_to_revoke_its_link_before_it_goes() {
+async fn request_deletion_waits_until_the_link_is_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     fixture.realm.pause();
     fixture.delete_request(REQUEST).await;
     let request = fixture.request_says("ServiceUnavailable").await;
-    assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True", "being deleted, it keeps its row");
-    assert_eq!(request.status.as_ref().unwrap().failing_since, None, "an outage is waited for, however long it takes");
+    assert_eq!(
+        conditions(&request),
+        "Succeeded=Unknown Ready=True",
+        "an object that is being deleted keeps its conditions"
+    );
+    assert_eq!(request.status.as_ref().unwrap().failing_since, None, "an outage starts no grace period");
     let sentence = "is not revoked: POST credential-binding-jobs/{id}:revoke lost the connection (";
     assert!(message(&request).contains(sentence), "{}", message(&request));
     fixture.realm.resume();
@@ -123,7 +127,7 @@ async fn a_request_waits_for_the_service_to_revoke_its_link_before_it_goes() {
 }
 
 #[tokio::test]
-async fn a_request_with_no_link_out_goes_without_the_service() {
+async fn request_without_active_link_is_deleted_during_an_outage() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);

@@ -1,4 +1,4 @@
-//! Operators that end, are killed, or work side by side: still one email for each request.
+//! Operators that stop, are killed or run in parallel still send one email for each request.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::fixture::{CONFIG, Fixture, History, REQUEST, conditions, eventually, 
 const AGES: Duration = Duration::from_secs(600);
 
 #[tokio::test]
-async fn a_restart_writes_and_sends_nothing() {
+async fn restart_writes_and_sends_nothing() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     let sent = fixture.request_says("LinkSent").await;
@@ -21,51 +21,53 @@ async fn a_restart_writes_and_sends_nothing() {
     operator.stop().await;
     let _next = fixture.start().await;
 
-    // By the time that another request is through, the next one has looked at all that was there.
+    // When another request is sent, the next operator has reconciled all earlier objects.
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
     fixture.named_request_says("later", "LinkSent").await;
     let job = job_of(&sent);
-    eventually("the job was looked at", || {
+    eventually("the job is read", || {
         fixture.realm.requests_of(Operation::GetJob).iter().any(|c| c.path.ends_with(&job))
     })
     .await;
     let writes: Vec<_> = fixture.realm.requests().split_off(before).into_iter().filter(|c| c.method != "GET").collect();
     assert_eq!(writes.len(), 1, "only the later request sends: {writes:?}");
 
-    // The next write is the first.
+    // The deletions are the first writes.
     for request in [REQUEST, "later"] {
         fixture.delete_request(request).await;
         wait_until_gone(fixture.requests(), request).await;
     }
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     wait_until_gone(fixture.configs(), CONFIG).await;
-    eventually("the watches have told of all", || requests.versions().len() >= 2 && configs.versions().len() >= 2)
+    eventually("the watches have all versions", || requests.versions().len() >= 2 && configs.versions().len() >= 2)
         .await;
-    let marked = |object: &kube::core::ObjectMeta| object.deletion_timestamp.is_some();
-    assert!(requests.versions().iter().all(|request| marked(&request.metadata)));
-    assert!(configs.versions().iter().all(|config| marked(&config.metadata)));
+    let deleting = |object: &kube::core::ObjectMeta| object.deletion_timestamp.is_some();
+    assert!(requests.versions().iter().all(|request| deleting(&request.metadata)));
+    assert!(configs.versions().iter().all(|config| deleting(&config.metadata)));
 }
 
 #[tokio::test]
-async fn one_killed_after_the_email_went_out_leaves_the_next_one_to_find_its_job() {
+async fn operator_killed_after_the_send_leaves_a_findable_job() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
+    eventually("the email is sent", || fixture.realm.outbox().len() == 1).await;
     operator.kill().await;
     let request = fixture.request_says("Sending").await;
     let status = request.status.unwrap();
-    assert!(status.send.is_some() && status.job_id.is_none(), "nothing is known of it: {status:?}");
+    assert!(status.send.is_some() && status.job_id.is_none(), "only the record of the send is known: {status:?}");
 
     let _next = fixture.start().await;
     let request = fixture.request_says("LinkSent").await;
-    let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
+    let [email] = &fixture.realm.outbox()[..] else {
+        panic!("there is not exactly one email: {:?}", fixture.realm.outbox())
+    };
     assert_eq!(request.status.unwrap().job_id.as_ref(), Some(&email.job_id));
 }
 
 #[tokio::test]
-async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it() {
+async fn operator_killed_before_the_send_leaves_it_in_doubt() {
     let fixture = Fixture::new().await;
     let short = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.request_timeout = Duration::from_secs(10);
@@ -75,11 +77,11 @@ async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it
     fixture.config_says("Available").await;
     fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    eventually("the call is made", || fixture.calls(Operation::CreateJob) == 1).await;
+    eventually("the send is called", || fixture.calls(Operation::CreateJob) == 1).await;
     operator.kill().await;
-    assert_eq!(fixture.realm.outbox(), [], "it is too late for this test");
+    assert_eq!(fixture.realm.outbox(), [], "the machine is too slow for this test");
 
-    // However late the next one looks, it does not see the job at once.
+    // The next operator does not see the job at once, however late it lists.
     let hidden = fixture.realm.fault(Rule::new(Effect::LagList(AGES)).on(Operation::ListJobs));
     let _next = fixture
         .start_with(|settings| {
@@ -101,12 +103,12 @@ async fn one_killed_before_the_email_went_out_leaves_the_next_one_to_wait_for_it
 }
 
 #[tokio::test]
-async fn one_killed_while_it_makes_a_configuration_leaves_one_configuration() {
+async fn operator_killed_during_a_create_leaves_one_configuration() {
     let fixture = Fixture::new().await;
     let operator = fixture.start().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(AGES)).on(Operation::CreateConfig).once());
     fixture.create_config().await;
-    eventually("it was made", || fixture.realm.configs().len() == 1).await;
+    eventually("the configuration is created", || fixture.realm.configs().len() == 1).await;
     operator.kill().await;
     let _next = fixture.start().await;
     let config = fixture.config_says("Available").await;
@@ -116,25 +118,25 @@ async fn one_killed_while_it_makes_a_configuration_leaves_one_configuration() {
 }
 
 #[tokio::test]
-async fn one_asked_to_end_finishes_what_is_on_the_wire() {
+async fn stopping_operator_finishes_an_in_flight_send() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(2))).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    eventually("the email went out", || fixture.realm.outbox().len() == 1).await;
+    eventually("the email is sent", || fixture.realm.outbox().len() == 1).await;
     operator.stop().await;
     let request = fixture.request_says("LinkSent").await;
-    assert_eq!(request.status.unwrap().send, None, "it was written down before the end");
+    assert_eq!(request.status.unwrap().send, None, "the outcome is recorded before the process exits");
 }
 
 #[tokio::test]
-async fn one_asked_to_end_begins_no_send() {
+async fn stopping_operator_starts_no_send() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(5))).on(Operation::ListJobs).once());
     fixture.create_request().await;
-    eventually("it is about to send", || !fixture.realm.requests_of(Operation::ListJobs).is_empty()).await;
+    eventually("the send is about to start", || !fixture.realm.requests_of(Operation::ListJobs).is_empty()).await;
     operator.stop().await;
     let lists = fixture.realm.requests_of(Operation::ListJobs);
-    assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "it came to its end");
+    assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "the list is answered");
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     let request = fixture.request_says("Sending").await;
     assert_eq!(message(&request), "The operator is shutting down; the next process continues");
@@ -145,7 +147,7 @@ async fn one_asked_to_end_begins_no_send() {
 }
 
 #[tokio::test]
-async fn two_side_by_side_send_one_email_for_each_request() {
+async fn parallel_operators_send_one_email_for_each_request() {
     let fixture = Fixture::new().await;
     let _operators = (fixture.start().await, fixture.start().await);
     fixture.create_config().await;

@@ -1,4 +1,5 @@
-//! The program before its cluster is as it should be: it says what it waits for, and goes on when that comes.
+//! Startup in a cluster that is not ready: `/readyz` reports what is missing, and the operator continues when it
+//! exists.
 
 use std::time::{Duration, Instant};
 
@@ -14,36 +15,36 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Access, Fixture, Process, REQUEST, cluster, eventually, object, shared_simulator};
 
-/// Waits until `/readyz` says that it waits for this.
-async fn waits(process: &Process, sentences: &[&str]) {
+/// Waits until `/readyz` reports exactly these reasons.
+async fn not_ready(process: &Process, sentences: &[&str]) {
     let (since, expected) = (Instant::now(), (503, format!("not ready: {}", sentences.join("; "))));
     loop {
         let answer = process.get("/readyz");
         if answer == expected {
             return;
         }
-        assert!(since.elapsed() < Duration::from_secs(60), "waited in vain for {expected:?}; it says {answer:?}");
+        assert!(since.elapsed() < Duration::from_secs(60), "waited in vain for {expected:?}; the answer is {answer:?}");
         tokio::time::sleep(Duration::from_millis(40)).await;
     }
 }
 
-/// Waits until it is ready, which takes no longer than a few seconds.
+/// Waits until `/readyz` is ok, which takes less than 20 s.
 async fn is_ready_soon(process: &Process) {
     let since = Instant::now();
-    eventually("it is ready", || process.get("/readyz") == (200, "ok".to_owned())).await;
+    eventually("the process is ready", || process.get("/readyz") == (200, "ok".to_owned())).await;
     assert!(since.elapsed() < Duration::from_secs(20), "after {:?}", since.elapsed());
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
+async fn startup_waits_for_an_unreachable_or_silent_api_server() {
     let fixture = Fixture::new().await;
     let (access, proxy) = Access::shared().through(Way::Cut);
     let process = fixture.spawn(&access, &[]).await;
     let silence = format!("requests to the Kubernetes API at {} fail", access.server());
     let says = |why: &str| process.get("/readyz").1.starts_with(&format!("not ready: {silence}: {why}"));
-    eventually("it says that there is no answer", || says("")).await;
+    eventually("/readyz reports the failed requests", || says("")).await;
     proxy.set(Way::Silent);
-    eventually("it says that this takes too long", || says("deadline has elapsed")).await;
+    eventually("/readyz reports the timeout", || says("deadline has elapsed")).await;
     assert_eq!(process.said(&silence).len(), 1);
     proxy.set(Way::Open);
     is_ready_soon(&process).await;
@@ -53,7 +54,7 @@ async fn an_api_server_that_is_not_there_or_does_not_answer_is_waited_for() {
 }
 
 #[tokio::test]
-async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_nobodys_way() {
+async fn startup_waits_for_crds_and_skips_undecodable_objects() {
     let control_plane = ControlPlane::start().unwrap();
     let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
     let fixture = Fixture::bare_at(client, shared_simulator()).await;
@@ -61,7 +62,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     let process = fixture.spawn(&access, &["--leader-elect"]).await;
     let missing = |plural: &str| format!("the CustomResourceDefinition {plural}.beyondidentity.dev is not installed");
     let all = ["authenticatorconfigs", "clusterproviderconfigs", "enrollmentrequests"].map(missing);
-    waits(&process, &all.each_ref().map(|sentence| &**sentence)).await;
+    not_ready(&process, &all.each_ref().map(|sentence| &**sentence)).await;
 
     let mut definitions: Vec<Value> = serde_saphyr::from_multiple(&crds::yaml()).unwrap();
     let requests = definitions.iter().position(|crd| crd["spec"]["names"]["plural"] == "enrollmentrequests").unwrap();
@@ -69,7 +70,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     for definition in &definitions {
         control_plane.apply(&definition.to_string()).unwrap();
     }
-    waits(&process, &[&all[2]]).await;
+    not_ready(&process, &[&all[2]]).await;
 
     control_plane.apply(&loosened(requests.clone()).to_string()).unwrap();
     is_ready_soon(&process).await;
@@ -77,7 +78,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     fixture.create_provider(|_| {}).await;
     fixture.create_config().await;
     fixture.config_says("Available").await;
-    create_unfit(&fixture).await;
+    create_undecodable(&fixture).await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
     assert_not_decodable(&fixture, &process).await;
@@ -85,7 +86,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
         assert_eq!(process.said(sentence).len(), 1, "{sentence}");
     }
 
-    // It is in the way of no later one either, to whom it comes with the list of all.
+    // It does not block the next process either, which receives it in its first list.
     assert_eq!(process.stop().0, Some(0));
     let next = fixture.spawn(&access, &["--leader-elect"]).await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
@@ -95,7 +96,7 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     assert_eq!(next.said(LACKS), [""; 0]);
     assert_eq!(next.stop().0, Some(0));
 
-    // Rolled back to a definition that has no record of a send.
+    // The definition is rolled back to one without `status.send`.
     let mut older = loosened(requests);
     let schema = &mut older["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     schema["properties"]["status"]["properties"].as_object_mut().unwrap().remove("send").unwrap();
@@ -104,11 +105,11 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
         || control_plane.run_kubectl(["get", "--raw", "/openapi/v3/apis/beyondidentity.dev/v1alpha1"]).unwrap();
     eventually("the older definition is served", || !served().contains("notBefore")).await;
     let last = fixture.spawn(&access, &["--leader-elect"]).await;
-    eventually("it warns of what is missing", || !last.said(LACKS).is_empty()).await;
+    eventually("the process warns of the missing field", || !last.said(LACKS).is_empty()).await;
     let log = last.log();
     let warned = |line: &&Value| line["message"].as_str().is_some_and(|message| message.contains(LACKS));
     let warned: Vec<_> = log.iter().filter(warned).collect();
-    let [line] = &warned[..] else { panic!("not one line: {warned:?}") };
+    let [line] = &warned[..] else { panic!("there is not exactly one line: {warned:?}") };
     assert_eq!((line["level"].as_str(), line["kind"].as_str()), (Some("WARN"), Some("EnrollmentRequest")));
     assert_eq!(line["fields"], "status.send");
     assert_eq!(
@@ -119,10 +120,10 @@ async fn what_is_not_installed_is_waited_for_and_what_cannot_be_decoded_is_in_no
     assert_eq!(last.get("/readyz").0, 200);
 }
 
-/// What is said of a definition that lacks something.
+/// The start of the warning about a definition without some fields.
 const LACKS: &str = "Installed CustomResourceDefinition";
 
-/// The definition as an older version may have had it: anything is a spec.
+/// The definition with a spec that accepts anything, as an older version could have it.
 fn loosened(mut definition: Value) -> Value {
     let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     schema["properties"]["spec"] = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
@@ -131,30 +132,30 @@ fn loosened(mut definition: Value) -> Value {
     definition
 }
 
-/// A request that is none of this version.
-async fn create_unfit(fixture: &Fixture) {
+/// Creates a request that this version cannot decode.
+async fn create_undecodable(fixture: &Fixture) {
     let kind = GroupVersionKind::gvk("beyondidentity.dev", "v1alpha1", "EnrollmentRequest");
     let api: Api<DynamicObject> =
         Api::namespaced_with(fixture.client.clone(), &fixture.namespace, &ApiResource::from_gvk(&kind));
-    let unfit = json!({
+    let undecodable = json!({
         "apiVersion": "beyondidentity.dev/v1alpha1",
         "kind": "EnrollmentRequest",
         "metadata": {"name": "of-old"},
         "spec": {"identity": "jane@example.com"},
     });
-    api.create(&PostParams::default(), &object(unfit)).await.unwrap();
+    api.create(&PostParams::default(), &object(undecodable)).await.unwrap();
 }
 
 async fn assert_not_decodable(fixture: &Fixture, process: &Process) {
     fixture.told("of-old", "Warning NotDecodable").await;
     let line = process.log().into_iter().find(|line| line["name"] == "of-old").unwrap();
-    let said = line["message"].as_str().unwrap();
-    assert!(said.contains("spec.identity: expected struct IdentityRef"), "{said}");
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("spec.identity: expected struct IdentityRef"), "{message}");
     assert!(!line.to_string().contains("jane@example.com"), "{line}");
 }
 
 #[tokio::test]
-async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
+async fn startup_names_each_missing_permission_and_its_role() {
     let fixture = Fixture::new().await;
     let access = Access::shared().of_service_account("operator");
     let process = fixture.spawn(&access, &["--leader-elect"]).await;
@@ -168,7 +169,7 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     let providers = "the operator is not allowed to list clusterproviderconfigs.beyondidentity.dev: grant it list and \
                      watch in its ClusterRole";
     let configs = in_namespace("list", "authenticatorconfigs");
-    waits(&process, &[&configs, providers, &in_namespace("list", "enrollmentrequests")]).await;
+    not_ready(&process, &[&configs, providers, &in_namespace("list", "enrollmentrequests")]).await;
 
     grant_everywhere(&fixture, rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"])).await;
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
@@ -178,7 +179,7 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
          on Lease beyond-identity-operator and create on leases in a Role of namespace {operator_namespace}"
     );
     let [watch_configs, watch_requests] = kinds.map(|kind| in_namespace("watch", kind));
-    waits(&process, &[&lease, &watch_configs, &watch_requests]).await;
+    not_ready(&process, &[&lease, &watch_configs, &watch_requests]).await;
 
     let statuses = ["authenticatorconfigs/status", "enrollmentrequests/status"];
     let work = vec![
@@ -187,7 +188,7 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ];
     grant(&fixture, namespace, "work", work).await;
-    waits(&process, &[&lease]).await;
+    not_ready(&process, &[&lease]).await;
 
     let mut rest = vec![
         rule("", &["secrets"], &["list", "watch"]),
@@ -196,7 +197,7 @@ async fn a_missing_right_is_named_with_the_role_that_lacks_it_and_waited_for() {
     ];
     rest[1]["resourceNames"] = json!(["beyond-identity-operator"]);
     grant(&fixture, operator_namespace, "rest", rest).await;
-    eventually("it is ready", || process.get("/readyz").0 == 200).await;
+    eventually("the process is ready", || process.get("/readyz").0 == 200).await;
     fixture.create_config().await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
@@ -218,7 +219,7 @@ fn reference(kind: &str, name: &str) -> Value {
     json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name})
 }
 
-/// A Role of this name in this namespace for the operator.
+/// Creates and binds a Role of this name in this namespace for the operator.
 async fn grant(fixture: &Fixture, namespace: &str, name: &str, rules: Vec<Value>) {
     let (roles, bindings): (Api<Role>, Api<RoleBinding>) =
         (Api::namespaced(fixture.client.clone(), namespace), Api::namespaced(fixture.client.clone(), namespace));
@@ -229,7 +230,7 @@ async fn grant(fixture: &Fixture, namespace: &str, name: &str, rules: Vec<Value>
     bindings.create(&PostParams::default(), &object(binding)).await.unwrap();
 }
 
-/// A ClusterRole for the operator.
+/// Creates and binds a ClusterRole for the operator.
 async fn grant_everywhere(fixture: &Fixture, rule: Value) {
     let (roles, bindings): (Api<ClusterRole>, Api<ClusterRoleBinding>) =
         (Api::all(fixture.client.clone()), Api::all(fixture.client.clone()));
