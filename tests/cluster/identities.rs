@@ -1,5 +1,4 @@
-//! People to whom no email can go: nothing is sent, the sentence says what to do, and once it is done
-//! one email goes out.
+//! Identities that cannot be enrolled yet: the message names the remedy, nothing is sent, and a fix leads to one email.
 
 use harness::simulator::{Identity, Operation, RealmHandle};
 
@@ -9,7 +8,7 @@ struct Case {
     before: fn(&RealmHandle),
     reason: &'static str,
     sentence: &'static str,
-    mend: fn(&RealmHandle),
+    fix: fn(&RealmHandle),
 }
 
 const CASES: [Case; 3] = [
@@ -18,24 +17,24 @@ const CASES: [Case; 3] = [
         reason: "IdentityNotFound",
         sentence: "Identity jane of spec.identity.id does not exist in the realm; correct that field, or create the \
                    identity in Beyond Identity",
-        mend: |realm| realm.add_identity(Identity::active(JANE, "jane@example.com")),
+        fix: |realm| realm.add_identity(Identity::active(JANE, "jane@example.com")),
     },
     Case {
         before: |realm| realm.set_identity_status(JANE, "suspended"),
         reason: "IdentityNotActive",
         sentence: "Identity jane of spec.identity.id is suspended, not active; activate it in Beyond Identity",
-        mend: |realm| realm.set_identity_status(JANE, "active"),
+        fix: |realm| realm.set_identity_status(JANE, "active"),
     },
     Case {
         before: |realm| realm.edit_identity(JANE, |jane| jane.email = None),
         reason: "NoEmailAddress",
         sentence: "Identity jane of spec.identity.id has no primary email address; add one in Beyond Identity",
-        mend: |realm| realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned())),
+        fix: |realm| realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned())),
     },
 ];
 
 #[tokio::test]
-async fn an_identity_that_cannot_be_enrolled_is_waited_for() {
+async fn request_waits_until_the_identity_can_be_enrolled() {
     futures::future::join_all(CASES.map(|case| async move {
         let (fixture, _operator) = Fixture::ready().await;
         (case.before)(&fixture.realm);
@@ -44,7 +43,7 @@ async fn an_identity_that_cannot_be_enrolled_is_waited_for() {
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         assert_eq!(message(&request), case.sentence);
         assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
-        (case.mend)(&fixture.realm);
+        (case.fix)(&fixture.realm);
         fixture.request_says("LinkSent").await;
         assert_eq!(fixture.realm.outbox().len(), 1, "{}", case.reason);
         assert_eq!(fixture.calls(Operation::CreateJob), 1, "{}", case.reason);
@@ -53,7 +52,7 @@ async fn an_identity_that_cannot_be_enrolled_is_waited_for() {
 }
 
 #[tokio::test]
-async fn an_identity_without_a_status_counts_as_active() {
+async fn identity_without_status_counts_as_active() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.set_identity_status(JANE, None);
     fixture.create_request().await;

@@ -1,4 +1,4 @@
-//! What decides what is sent can be corrected until it was sent, and not from then on.
+//! The fields that decide what is sent are mutable until the email is sent, and immutable from then on.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const SENTENCE: &str = "identity, authenticatorConfigRef, deliveryMethod and pos
                         the email was or may have been sent: increase attempt to send again to the same identity, \
                         otherwise create another EnrollmentRequest";
 
-/// All that decides what is sent, each changed in each way. (There is one delivery method.)
+/// One change of each kind to each immutable field. `deliveryMethod` has only one value.
 fn changes() -> [Value; 5] {
     [
         json!({"identity": {"id": "joe"}}),
@@ -29,7 +29,7 @@ async fn assert_immutable(fixture: &Fixture) {
         let message = refusal(fixture.change_request(change.clone()).await);
         assert!(message.contains(SENTENCE), "{change}: {message}");
     }
-    // What changes nothing may be applied again and again, and the rest may change.
+    // An apply without a change is accepted, and other fields may change.
     for change in [json!({"identity": {"id": JANE}}), json!({"deletionPolicy": "Orphan"})] {
         fixture.change_request(change).await.unwrap();
     }
@@ -37,7 +37,7 @@ async fn assert_immutable(fixture: &Fixture) {
 }
 
 #[tokio::test]
-async fn what_was_sent_does_not_change() {
+async fn spec_is_immutable_after_the_send() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
     fixture.request_says("LinkSent").await;
@@ -46,7 +46,7 @@ async fn what_was_sent_does_not_change() {
 }
 
 #[tokio::test]
-async fn nor_does_what_may_have_been_sent() {
+async fn spec_is_immutable_while_the_send_is_in_flight() {
     let (fixture, _operator) = Fixture::ready().await;
     let rule = Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateJob);
     fixture.realm.fault(rule);
@@ -56,7 +56,7 @@ async fn nor_does_what_may_have_been_sent() {
 }
 
 #[tokio::test]
-async fn nor_does_what_was_concluded_without_an_email() {
+async fn spec_is_immutable_if_already_enrolled() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
@@ -66,7 +66,7 @@ async fn nor_does_what_was_concluded_without_an_email() {
 }
 
 #[tokio::test]
-async fn a_uri_that_was_not_sent_is_not_added_later() {
+async fn redirect_uri_cannot_be_added_after_the_send() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
@@ -76,7 +76,7 @@ async fn a_uri_that_was_not_sent_is_not_added_later() {
 }
 
 #[tokio::test]
-async fn everything_mistyped_is_corrected_while_nothing_was_sent() {
+async fn fields_can_be_corrected_until_the_send() {
     let (fixture, _operator) = Fixture::ready().await;
     let mistyped = json!({
         "identity": {"id": "jaen"},
@@ -93,12 +93,12 @@ async fn everything_mistyped_is_corrected_while_nothing_was_sent() {
     let request = fixture.request_says("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().identity_id.as_deref(), Some(JANE));
     assert_eq!(fixture.mailed(), [job_of(&request)]);
-    let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
+    let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there is not exactly one call") };
     assert_eq!(sent.json()["job"]["post_binding_redirect_uri"], "https://app.example.com/done");
 }
 
-/// What `kubectl replace` does with Jane's request and this spec, as Argo CD does with `Replace=true`; and with
-/// `--force`, as with `Force=true` besides, and as Flux does with `force: true`.
+/// Runs `kubectl replace` with Jane's request and this spec, as Argo CD does with `Replace=true`. With `--force` it is
+/// as Argo CD with `Force=true` besides, and Flux with `force: true`.
 async fn replace(fixture: &Fixture, spec: Value, arguments: &'static [&str]) -> Result<(), String> {
     let object = json!({
         "apiVersion": "beyondidentity.dev/v1alpha1",
@@ -114,7 +114,7 @@ async fn replace(fixture: &Fixture, spec: Value, arguments: &'static [&str]) -> 
 }
 
 #[tokio::test]
-async fn a_replace_takes_nothing_away_and_is_refused_like_any_other_change_but_a_forced_one_is_a_new_request() {
+async fn replace_is_validated_and_force_creates_a_new_request() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request().await;
@@ -123,12 +123,12 @@ async fn a_replace_takes_nothing_away_and_is_refused_like_any_other_change_but_a
 
     let refused = replace(&fixture, of("joe", "Revoke"), &[]).await.unwrap_err();
     assert!(refused.contains(SENTENCE), "{refused}");
-    // Who replaces an object takes its finalizer off, too.
+    // A replace also removes the finalizer.
     replace(&fixture, of(JANE, "Orphan"), &[]).await.unwrap();
     wait_for(
         fixture.requests(),
         REQUEST,
-        "is looked at, and has its finalizer again",
+        "is reconciled, and has its finalizer again",
         |request: &EnrollmentRequest| {
             request.finalizers().len() == 1
                 && request.status.as_ref().unwrap().observed_generation == request.metadata.generation

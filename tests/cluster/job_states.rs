@@ -1,4 +1,4 @@
-//! A job's way from the link to the passkey, as the conditions tell it.
+//! The states of a job, from the link to the passkey, and the conditions that show them.
 
 use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Identity, Operation};
@@ -8,9 +8,9 @@ use crate::fixture::{
     Fixture, History, NEVER, REQUEST, SOON, conditions, eventually, following, job_of, message, reason, wait_for,
 };
 
-/// Each state on a request of its own, all at the same time.
+/// Each state has its own request, and all run at the same time.
 #[tokio::test]
-async fn every_state_is_shown_as_it_came_and_has_its_row() {
+async fn each_job_state_is_copied_and_has_its_conditions() {
     const AGAIN: &str = "raise spec.attempt to send another email";
     let (fixture, _operator) = Fixture::ready_with(following).await;
     let table = [
@@ -57,21 +57,21 @@ async fn every_state_is_shown_as_it_came_and_has_its_row() {
         fixture.realm.add_identity(Identity::active(&name(state), "someone@example.com"));
         fixture.create_request_of(&name(state), &name(state)).await;
     }
-    for (state, reason, row, sentence) in table {
+    for (state, reason, expected, sentence) in table {
         let sent = fixture.named_request_says(&name(state), "LinkSent").await;
         fixture.realm.set_job_state(&job_of(&sent), state);
         let request = fixture.named_request_says(&name(state), reason).await;
         assert_eq!(request.status.as_ref().unwrap().state.as_deref(), Some(state));
-        assert_eq!(conditions(&request), row, "{state}");
+        assert_eq!(conditions(&request), expected, "{state}");
         assert!(message(&request).starts_with(sentence), "{state}: {}", message(&request));
         let updated = fixture.realm.job(&job_of(&sent)).unwrap().update_time;
         assert_eq!(request.status.unwrap().update_time, updated, "{state}");
     }
-    assert_eq!(fixture.realm.outbox().len(), 7, "following sends nothing");
+    assert_eq!(fixture.realm.outbox().len(), 7, "polling sends nothing");
 }
 
 #[tokio::test]
-async fn a_complete_job_brings_its_credential_and_is_never_read_again() {
+async fn complete_job_records_credential_and_is_not_polled() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -81,16 +81,16 @@ async fn a_complete_job_brings_its_credential_and_is_never_read_again() {
 
     let reads = |id: &str| fixture.realm.requests_of(Operation::GetJob).iter().filter(|c| c.path.ends_with(id)).count();
     let before = reads(&job);
-    // Another job is read ten times meanwhile.
+    // Ten reads of another job show that time has passed.
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
     let other = job_of(&fixture.named_request_says("later", "LinkSent").await);
-    eventually("the other job was read ten times", || reads(&other) >= 10).await;
+    eventually("the other job is read ten times", || reads(&other) >= 10).await;
     assert_eq!(reads(&job), before);
 }
 
 #[tokio::test]
-async fn a_state_may_come_back_from_final() {
+async fn final_state_can_change_again() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -102,7 +102,7 @@ async fn a_state_may_come_back_from_final() {
 }
 
 #[tokio::test]
-async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
+async fn missing_job_is_stalled_and_nothing_is_sent_again() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = SOON;
@@ -121,15 +121,15 @@ async fn a_job_that_vanished_is_stalled_and_nothing_is_sent_again() {
              spec.attempt to send another email"
         )
     );
-    assert_eq!(job_of(&request), id, "what was known of it stays");
-    // It is looked for again at the resync interval, and mends itself.
+    assert_eq!(job_of(&request), id, "the recorded job id is retained");
+    // The next resync finds the job again.
     fixture.realm.add_job(job);
     fixture.request_says("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
-async fn a_job_that_vanished_is_followed_by_the_next_attempt_and_forgotten_with_it() {
+async fn next_attempt_replaces_a_missing_job() {
     let (fixture, operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = SOON;
@@ -139,7 +139,7 @@ async fn a_job_that_vanished_is_followed_by_the_next_attempt_and_forgotten_with_
     let first = job_of(&fixture.request_says("LinkSent").await);
     fixture.realm.remove_job(&first);
     fixture.request_says("JobNotFound").await;
-    // So it stays while nobody can look, also for a spec that nobody has looked at, and for the next process.
+    // The conditions stay while polls fail, also for a new generation and in the next process.
     fixture.realm.set_token("another");
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
     let request = fixture.request_is_looked_at().await;
@@ -151,7 +151,7 @@ async fn a_job_that_vanished_is_followed_by_the_next_attempt_and_forgotten_with_
     fixture.realm.set_token(&fixture.token);
     let _next = fixture.start_with(following).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = wait_for(fixture.requests(), REQUEST, "has forgotten the first", |request: &EnrollmentRequest| {
+    let request = wait_for(fixture.requests(), REQUEST, "has no previous job", |request: &EnrollmentRequest| {
         let status = request.status.as_ref().unwrap();
         status.attempt == Some(2) && status.previous_jobs.is_empty()
     })
@@ -160,22 +160,22 @@ async fn a_job_that_vanished_is_followed_by_the_next_attempt_and_forgotten_with_
 }
 
 #[tokio::test]
-async fn following_writes_nothing_while_nothing_changes() {
+async fn polling_writes_nothing_without_a_change() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     let history = History::of(&fixture.requests(), REQUEST).await;
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
-    eventually("the job was read ten times", || reads() >= before + 10).await;
+    eventually("the job is read ten times", || reads() >= before + 10).await;
     fixture.realm.set_job_state(&job, "LINK_OPENED");
     fixture.request_says("LinkOpened").await;
-    eventually("the watch has told of it", || !history.versions().is_empty()).await;
+    eventually("the watch has the new version", || !history.versions().is_empty()).await;
     assert_eq!(history.versions().len(), 1);
 }
 
 #[tokio::test]
-async fn a_look_that_fails_moves_nothing() {
+async fn failed_poll_writes_nothing() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     fixture.create_request().await;
     let sent = fixture.request_says("LinkSent").await;
@@ -183,16 +183,16 @@ async fn a_look_that_fails_moves_nothing() {
     fixture.realm.set_token("another");
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
-    eventually("the job was refused twice", || reads() >= before + 2).await;
+    eventually("two polls of the job are refused", || reads() >= before + 2).await;
     fixture.realm.set_token(&fixture.token);
     fixture.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
     fixture.request_says("LinkOpened").await;
-    eventually("the watch has told of it", || !history.versions().is_empty()).await;
+    eventually("the watch has the new version", || !history.versions().is_empty()).await;
     assert_eq!(history.versions().len(), 1);
 }
 
 #[tokio::test]
-async fn a_link_is_looked_at_when_it_expires() {
+async fn job_is_polled_when_its_link_expires() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         settings.job_poll_min = SOON;
         settings.job_poll_max = NEVER;
@@ -200,14 +200,14 @@ async fn a_link_is_looked_at_when_it_expires() {
     .await;
     fixture.create_request().await;
     let id = job_of(&fixture.request_says("LinkSent").await);
-    // As if it had been made long ago: a tenth of its age is never due.
+    // The job seems to be old, so a poll at 10% of its age is never due.
     let created: jiff::Timestamp = fixture.realm.job(&id).unwrap().create_time.unwrap().parse().unwrap();
     let soon = created + jiff::SignedDuration::from_secs(4);
     fixture.realm.edit_job(&id, |job| {
         job.create_time = Some("2020-01-01T00:00:00Z".to_owned());
         job.expire_time = Some(soon.to_string());
     });
-    wait_for(fixture.requests(), REQUEST, "knows when it expires", move |request: &EnrollmentRequest| {
+    wait_for(fixture.requests(), REQUEST, "has the new expire time", move |request: &EnrollmentRequest| {
         request.status.as_ref().is_some_and(|status| status.expire_time == Some(soon.to_string()))
     })
     .await;

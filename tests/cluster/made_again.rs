@@ -1,5 +1,5 @@
-//! A request that is deleted, and made again under the same name: each of the two sends its own email, and neither takes
-//! the other's job for its own, however late the lists are.
+//! A request that is deleted and created again under the same name: each of the two sends its own email. Neither adopts
+//! the job of the other, however late job lists show it.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use jiff::SignedDuration;
 
 use crate::fixture::{Fixture, REQUEST, job_of, message, wait_until_gone};
 
-/// How late a list may show a job, as these operators have it.
+/// The `--settle-time` of the operators.
 const SETTLE: Duration = Duration::from_secs(4);
-/// How late it shows one.
+/// How late the service lists a job.
 const LAG: Duration = Duration::from_secs(3);
 
 #[tokio::test]
-async fn the_second_one_in_doubt_does_not_take_the_first_ones_job_though_a_list_shows_it_late() {
-    // One list may show it at once: that says nothing about the next ones, which come from elsewhere.
+async fn recreated_request_does_not_adopt_the_earlier_job() {
+    // One list may show the job at once. Later lists may still miss it, since another replica answers them.
     let cases = [(Effect::LoseRequest, 0), (Effect::LoseRequest, 1), (Effect::LoseAnswer, 1)];
     futures::future::join_all(cases.map(|(effect, prompt)| async move {
         let (fixture, _operator) = Fixture::ready_with(|settings| {
@@ -41,7 +41,7 @@ async fn the_second_one_in_doubt_does_not_take_the_first_ones_job_though_a_list_
 }
 
 #[tokio::test]
-async fn a_job_that_is_old_by_the_services_own_clock_is_not_waited_for_also_after_a_restart() {
+async fn deletion_wait_ends_by_the_service_clock_after_restart() {
     let long = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.settle_time = Duration::from_secs(600);
     };
@@ -50,13 +50,13 @@ async fn a_job_that_is_old_by_the_services_own_clock_is_not_waited_for_also_afte
     let job = job_of(&fixture.request_says("LinkSent").await);
     operator.stop().await;
     let _next = fixture.start_with(long).await;
-    // By the service's clock it is not old enough yet, and this process does not know it for longer.
+    // By the service's clock the job is too recent, and this process has just started.
     fixture.delete_request(REQUEST).await;
     let request = fixture.request_says("Deleting").await;
     assert_eq!(message(&request), "Waiting until the last job is visible in job lists");
     assert_eq!(fixture.remote_state(&job), "REVOKED");
     fixture.realm.set_clock_skew(SignedDuration::from_secs(600 + 60));
-    // A change wakes it; by this machine's clock it would wait for the settle time.
+    // The annotation enqueues the request. By the local clock it would wait for the settle time.
     fixture.annotate_request(REQUEST, "one").await;
     wait_until_gone(fixture.requests(), REQUEST).await;
 }

@@ -1,4 +1,5 @@
-//! `--orphan-on-delete`: no deletion touches the remote side, whatever a policy says, and it is said what stays there.
+//! `--orphan-on-delete`: no deletion changes the remote side, whatever the deletion policy. Events and log lines name
+//! what remains.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::fixture::{
 };
 
 #[tokio::test]
-async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
+async fn deletion_retains_and_reports_remote_resources() {
     let fixture = Fixture::new().await;
     let flag = [("BEYOND_IDENTITY_OPERATOR_ORPHAN_ON_DELETE", "true")];
     let process = fixture.spawn_in(&Access::shared(), &[], &flag).await;
@@ -30,23 +31,23 @@ async fn whatever_is_deleted_stays_on_the_remote_side_and_is_named() {
     let later = fixture.realm.requests().split_off(calls);
     assert!(later.iter().all(|call| call.method == "GET"), "{later:?}");
 
-    let told = fixture.told(REQUEST, "Normal RemoteResourceRetained").await;
+    let event = fixture.told(REQUEST, "Normal RemoteResourceRetained").await;
     let link = format!(
         "The link of credential binding job {job} stays valid because of spec.deletionPolicy or --orphan-on-delete"
     );
-    assert_eq!(told.note, link);
-    let told = fixture.told_of("AuthenticatorConfig", CONFIG, "Normal RemoteResourceRetained").await;
+    assert_eq!(event.note, link);
+    let event = fixture.told_of("AuthenticatorConfig", CONFIG, "Normal RemoteResourceRetained").await;
     let config = format!(
         "Authenticator configuration {id} stays in Beyond Identity because of spec.deletionPolicy or \
          --orphan-on-delete"
     );
-    assert_eq!(told.note, config);
+    assert_eq!(event.note, config);
     let (_, log) = process.stop();
     assert!(log.contains(&link) && log.contains(&config), "{log}");
 }
 
 #[tokio::test]
-async fn it_needs_no_token_and_what_is_in_doubt_is_settled_first() {
+async fn orphaning_needs_no_token_and_settles_doubt_first() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
@@ -70,20 +71,21 @@ async fn it_needs_no_token_and_what_is_in_doubt_is_settled_first() {
     fixture.named_request_says("joe", "ServiceUnavailable").await;
     fixture.delete_request("joe").await;
     let message = "Deletion is waiting because it is not known whether the email was sent";
-    crate::fixture::wait_for(fixture.requests(), "joe", "waits", |request| {
+    crate::fixture::wait_for(fixture.requests(), "joe", "is waiting for the send in doubt", |request| {
         crate::fixture::message(request).starts_with(message)
     })
     .await;
     fixture.realm.remove_fault(hidden);
     wait_until_gone(fixture.requests(), "joe").await;
     let job = fixture.mailed().pop().unwrap();
-    eventually("the log says what is left", || log_about(&job).iter().any(|line| line.contains("stays valid"))).await;
+    eventually("the log names the retained job", || log_about(&job).iter().any(|line| line.contains("stays valid")))
+        .await;
     assert_eq!((fixture.revocations().len(), fixture.remote_state(&job).as_str()), (0, "LINK_SENT"));
 }
 
-/// An object may outlast its deletion by somebody else's finalizer. What it named is then whoever's comes next.
+/// Another finalizer can keep an object after the operator removed its own. The next request then owns the link.
 #[tokio::test]
-async fn a_request_that_was_let_go_and_that_another_finalizer_keeps_has_no_say_over_its_link_any_more() {
+async fn request_without_our_finalizer_no_longer_owns_its_link() {
     let (fixture, _operator) = Fixture::ready().await;
     let mut request = fixture.request(REQUEST, JANE);
     request.metadata.finalizers = Some(vec!["example.com/hold".to_owned()]);
@@ -91,13 +93,13 @@ async fn a_request_that_was_let_go_and_that_another_finalizer_keeps_has_no_say_o
     let job = job_of(&fixture.request_says("LinkSent").await);
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
     fixture.delete_request(REQUEST).await;
-    let let_go = |request: &EnrollmentRequest| request.finalizers() == ["example.com/hold"];
-    wait_for(fixture.requests(), REQUEST, "is let go", let_go).await;
+    let released = |request: &EnrollmentRequest| request.finalizers() == ["example.com/hold"];
+    wait_for(fixture.requests(), REQUEST, "has only the other finalizer", released).await;
     fixture.create_request_of("next", JANE).await;
     let next = fixture.named_request_says("next", "Adopted").await;
     assert_eq!((job_of(&next), fixture.mailed()), (job.clone(), vec![job.clone()]));
 
     fixture.delete_request("next").await;
     wait_until_gone(fixture.requests(), "next").await;
-    assert_eq!(fixture.remote_state(&job), "REVOKED", "it is the next one's to revoke");
+    assert_eq!(fixture.remote_state(&job), "REVOKED", "the next request revokes its link");
 }

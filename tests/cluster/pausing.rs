@@ -1,4 +1,5 @@
-//! `beyondidentity.dev/paused: "true"` stops all work on an object, and a condition says so; then work goes on where it was.
+//! `beyondidentity.dev/paused: "true"` stops all work on an object and sets a condition. Without it, work continues
+//! where it stopped.
 
 use std::time::Duration;
 
@@ -21,30 +22,30 @@ fn is_paused(object: &impl HasStatus) -> bool {
     said_by(object, CONDITION) == SENTENCE
 }
 
-/// Sends an email to somebody else: by then the operator has looked at all that changed before.
-async fn somebody_else_is_enrolled(fixture: &Fixture, name: &str) {
+/// Enrols another identity. By then the operator has reconciled all earlier changes.
+async fn enroll_another_identity(fixture: &Fixture, name: &str) {
     fixture.realm.add_identity(Identity::active(name, "somebody@example.com"));
     fixture.create_request_of(name, name).await;
     fixture.named_request_says(name, "LinkSent").await;
 }
 
-/// What the service was asked about Jane.
+/// The number of calls about Jane's identity.
 fn calls_about_jane(fixture: &Fixture) -> usize {
     fixture.realm.requests().iter().filter(|call| call.path.contains(&format!("identities/{JANE}"))).count()
 }
 
 #[tokio::test]
-async fn a_new_request_that_is_paused_is_left_alone_until_it_goes_on() {
+async fn new_paused_request_makes_no_call_until_resumed() {
     let (fixture, _operator) = Fixture::ready().await;
     let mut request = fixture.request(REQUEST, JANE);
     request.annotations_mut().insert(PAUSED.to_owned(), "true".to_owned());
     fixture.requests().create(&PostParams::default(), &request).await.unwrap();
     let request = fixture.request_says("Paused").await;
     assert_eq!(conditions(&request), "Ready=Unknown Paused=True");
-    assert_eq!(request.status.as_ref().unwrap().observed_generation, Some(-1), "nobody has looked at it");
+    assert_eq!(request.status.as_ref().unwrap().observed_generation, Some(-1), "the spec is not reconciled");
     assert_eq!(request.finalizers(), [] as [&str; 0]);
     fixture.tells("EnrollmentRequest", REQUEST, &["Normal Paused"]).await;
-    somebody_else_is_enrolled(&fixture, "joe").await;
+    enroll_another_identity(&fixture, "joe").await;
     assert_eq!(calls_about_jane(&fixture), 0);
 
     annotate(&fixture.requests(), REQUEST, PAUSED, None).await;
@@ -54,7 +55,7 @@ async fn a_new_request_that_is_paused_is_left_alone_until_it_goes_on() {
 }
 
 #[tokio::test]
-async fn only_true_is_a_pause() {
+async fn only_the_value_true_pauses() {
     let (fixture, _operator) = Fixture::ready().await;
     for value in ["false", "True", "yes", ""] {
         let name = format!("by-{}", value.len());
@@ -68,7 +69,7 @@ async fn only_true_is_a_pause() {
 }
 
 #[tokio::test]
-async fn a_paused_request_keeps_its_row_and_neither_a_new_attempt_nor_its_deletion_goes_on() {
+async fn paused_request_keeps_conditions_and_blocks_attempt_and_deletion() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let before = fixture.request_says("LinkSent").await;
@@ -80,7 +81,7 @@ async fn a_paused_request_keeps_its_row_and_neither_a_new_attempt_nor_its_deleti
 
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     fixture.delete_request(REQUEST).await;
-    somebody_else_is_enrolled(&fixture, "joe").await;
+    enroll_another_identity(&fixture, "joe").await;
     let paused = fixture.requests().get(REQUEST).await.unwrap();
     let status = paused.status.clone().unwrap();
     assert_eq!((status.observed_generation, paused.finalizers()), (Some(1), &[FINALIZER.to_owned()][..]));
@@ -90,19 +91,19 @@ async fn a_paused_request_keeps_its_row_and_neither_a_new_attempt_nor_its_deleti
     annotate(&fixture.requests(), REQUEST, PAUSED, None).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.revocations(), fixture.mailed().len()), (vec![job_of(&before)], 2));
-    let said_so = |version: &EnrollmentRequest| is_paused(version) && version.status.as_ref().unwrap().send.is_none();
-    history.first("the pause", said_so).await;
+    let paused = |version: &EnrollmentRequest| is_paused(version) && version.status.as_ref().unwrap().send.is_none();
+    history.first("a paused version", paused).await;
 }
 
 #[tokio::test]
-async fn a_pause_in_doubt_leaves_the_doubt_as_it_is_also_through_a_restart() {
+async fn pause_keeps_a_send_in_doubt_across_a_restart() {
     let short = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.request_timeout = Duration::from_secs(2);
     };
     for restart in [false, true] {
         let (fixture, mut operator) = Fixture::ready_with(short).await;
         fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
-        // The first list is the one before the send.
+        // The first list is read before the send.
         let hidden = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).about(JANE).skip(1));
         fixture.create_request().await;
         fixture.request_says("ServiceUnavailable").await;
@@ -116,11 +117,11 @@ async fn a_pause_in_doubt_leaves_the_doubt_as_it_is_also_through_a_restart() {
         }
         let calls = calls_about_jane(&fixture);
 
-        // Another doubt that begins later is settled, so that this one would be by now.
+        // A later send in doubt is settled, so an unpaused one would be settled by now.
         fixture.realm.fault(Rule::new(Effect::LoseRequest).on(Operation::CreateJob).once());
-        somebody_else_is_enrolled(&fixture, "joe").await;
+        enroll_another_identity(&fixture, "joe").await;
         let still = fixture.requests().get(REQUEST).await.unwrap();
-        assert_eq!(still.status, paused.status, "its record stands, and nothing is concluded");
+        assert_eq!(still.status, paused.status, "status.send is retained, and the attempt is not concluded");
         assert_eq!((calls_about_jane(&fixture), fixture.mailed().len()), (calls, 2));
 
         annotate(&fixture.requests(), REQUEST, PAUSED, None).await;
@@ -133,7 +134,7 @@ async fn a_pause_in_doubt_leaves_the_doubt_as_it_is_also_through_a_restart() {
 }
 
 #[tokio::test]
-async fn a_configuration_is_paused_in_the_same_way() {
+async fn configuration_can_be_paused() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start().await;
     let configs: Api<AuthenticatorConfig> = fixture.configs();
@@ -164,5 +165,5 @@ async fn a_configuration_is_paused_in_the_same_way() {
     assert_eq!(fixture.realm.configs().len(), 1);
     annotate(&configs, CONFIG, PAUSED, None).await;
     wait_until_gone(configs, CONFIG).await;
-    eventually("it is deleted", || fixture.realm.configs().is_empty()).await;
+    eventually("the configuration is deleted", || fixture.realm.configs().is_empty()).await;
 }

@@ -1,4 +1,5 @@
-//! `spec.revoked`: a link that is out dies, what is dead or used stays as it is, and a refusal is said beside it all.
+//! `spec.revoked`: an active link is revoked, an expired or used one is not changed, and a refusal sets
+//! `RevokeRefused`.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::fixture::{
 const AGAIN: &str = "to enrol again, set spec.revoked to false and raise spec.attempt";
 
 #[tokio::test]
-async fn a_link_that_is_out_is_revoked() {
+async fn active_link_is_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -27,34 +28,35 @@ async fn a_link_that_is_out_is_revoked() {
     fixture.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
 }
 
-/// What is dead or used already, and what the operator knew of it when it was to be revoked.
+/// Jobs in a final state that the operator has already observed.
 #[tokio::test]
-async fn what_is_dead_needs_no_revocation_and_a_passkey_stays() {
+async fn final_jobs_need_no_revocation_and_passkeys_stay() {
     let (fixture, _operator) = Fixture::ready_with(following).await;
     let passkey = ("Complete", "Ready=True Succeeded=True", "The user has bound a passkey".to_owned());
-    let dead = |what: &str| ("Revoked", "Ready=True Succeeded=False", format!("{what}; {AGAIN}"));
+    let revoked = |what: &str| ("Revoked", "Ready=True Succeeded=False", format!("{what}; {AGAIN}"));
     let table = [
         ("complete", "COMPLETE", "Complete", passkey),
-        ("expired", "EXPIRED", "LinkExpired", dead("The link expired before it was revoked")),
-        ("failed", "FAILED_TO_SEND", "FailedToSend", dead("The email was never sent")),
-        ("revoked", "REVOKED", "Revoked", dead("The job was revoked")),
+        ("expired", "EXPIRED", "LinkExpired", revoked("The link expired before it was revoked")),
+        ("failed", "FAILED_TO_SEND", "FailedToSend", revoked("The email was never sent")),
+        ("revoked", "REVOKED", "Revoked", revoked("The job was revoked")),
     ];
-    for (name, state, before, (reason, row, sentence)) in table {
+    for (name, state, before, (reason, expected, sentence)) in table {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
         fixture.create_request_of(name, name).await;
         let job = job_of(&fixture.named_request_says(name, "LinkSent").await);
         fixture.realm.set_job_state(&job, state);
         fixture.named_request_says(name, before).await;
         patch(&fixture.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
-        let request = wait_for(fixture.requests(), name, "has its row", |request| message(request) == sentence).await;
-        assert_eq!((conditions(&request).as_str(), crate::fixture::reason(&request)), (row, reason), "{name}");
+        let request =
+            wait_for(fixture.requests(), name, "has its message", |request| message(request) == sentence).await;
+        assert_eq!((conditions(&request).as_str(), crate::fixture::reason(&request)), (expected, reason), "{name}");
         assert_eq!(fixture.remote_state(&job), state);
     }
     assert_eq!((fixture.revocations().len(), fixture.mailed().len()), (0, 4));
 }
 
 #[tokio::test]
-async fn a_job_that_had_come_to_its_end_unseen_is_read_after_the_conflict() {
+async fn job_is_read_after_a_conflict_on_revocation() {
     let (fixture, _operator) = Fixture::ready().await;
     for (name, state, reason) in [("complete", "COMPLETE", "Complete"), ("expired", "EXPIRED", "Revoked")] {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
@@ -66,11 +68,11 @@ async fn a_job_that_had_come_to_its_end_unseen_is_read_after_the_conflict() {
         assert_eq!(request.status.unwrap().state.as_deref(), Some(state));
         assert_eq!(fixture.remote_state(&job), state);
     }
-    assert_eq!(fixture.revocations().len(), 2, "each was tried once");
+    assert_eq!(fixture.revocations().len(), 2, "each revocation is tried once");
 }
 
 #[tokio::test]
-async fn a_job_that_is_gone_counts_as_revoked() {
+async fn missing_job_counts_as_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.realm.remove_job(&job_of(&fixture.request_says("LinkSent").await));
@@ -82,7 +84,7 @@ async fn a_job_that_is_gone_counts_as_revoked() {
 }
 
 #[tokio::test]
-async fn a_revocation_whose_answer_is_lost_is_asked_about() {
+async fn lost_answer_of_a_revocation_is_resolved() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -90,14 +92,14 @@ async fn a_revocation_whose_answer_is_lost_is_asked_about() {
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.change_request(json!({"revoked": true})).await.unwrap();
     let request = history.says("ServiceUnavailable").await;
-    assert_eq!(conditions(&request), "Reconciling=True Ready=False", "it is owed");
+    assert_eq!(conditions(&request), "Reconciling=True Ready=False", "the revocation is pending");
     let request = fixture.request_says("Revoked").await;
     assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
     assert_eq!(fixture.remote_state(&job), "REVOKED");
 }
 
 #[tokio::test]
-async fn what_is_revoked_before_anything_was_sent_sends_nothing() {
+async fn request_revoked_before_the_send_sends_nothing() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"revoked": true})).await;
     let request = fixture.request_says("Revoked").await;
@@ -107,7 +109,7 @@ async fn what_is_revoked_before_anything_was_sent_sends_nothing() {
     assert_eq!((status.attempt, status.job_id), (Some(1), None));
     assert_eq!(json!(status.skipped), json!("Revoked"));
 
-    // That it is taken back brings nothing back: the attempt is concluded.
+    // A later `revoked: false` sends nothing either, since the attempt is concluded.
     fixture.change_request(json!({"revoked": false})).await.unwrap();
     let request = fixture.request_is_looked_at().await;
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=False", "Revoked"));
@@ -121,7 +123,7 @@ async fn what_is_revoked_before_anything_was_sent_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
+async fn refused_revocation_sets_its_condition_and_is_retried() {
     futures::future::join_all([401, 403].map(|status| async move {
         let (fixture, _operator) =
             Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(2)).await;
@@ -129,20 +131,20 @@ async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
         let job = job_of(&fixture.request_says("LinkSent").await);
         fixture.realm.refuse_revoke(status);
         fixture.change_request(json!({"revoked": true})).await.unwrap();
-        let request = wait_for(fixture.requests(), REQUEST, "says that it is refused", |request| {
+        let request = wait_for(fixture.requests(), REQUEST, "has RevokeRefused", |request| {
             !said_by(request, REVOKE_REFUSED).is_empty()
         })
         .await;
         assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown RevokeRefused=True");
-        assert_eq!(reason(&request), "LinkSent", "the link is out");
+        assert_eq!(reason(&request), "LinkSent", "the link is active");
         let sentence = format!(
             "The link of credential binding job {job} cannot be revoked: POST \
              credential-binding-jobs/{{id}}:revoke was refused ({status}): "
         );
         assert!(said_by(&request, REVOKE_REFUSED).starts_with(&sentence), "{}", said_by(&request, REVOKE_REFUSED));
-        let told = fixture.told(REQUEST, "Warning RevokeRefused").await;
-        assert!(told.note.starts_with(&sentence), "{told:?}");
-        eventually("it was tried again at the resync interval", || fixture.revocations().len() >= 2).await;
+        let event = fixture.told(REQUEST, "Warning RevokeRefused").await;
+        assert!(event.note.starts_with(&sentence), "{event:?}");
+        eventually("the revocation is retried at the resync interval", || fixture.revocations().len() >= 2).await;
 
         fixture.realm.refuse_revoke(None);
         let request = fixture.request_says("Revoked").await;
@@ -152,9 +154,9 @@ async fn a_refused_revocation_is_said_beside_the_rest_and_tried_again() {
     .await;
 }
 
-/// The earlier link stays out when it cannot be revoked; what is said of the later one is not touched by that.
+/// An earlier link that cannot be revoked stays active. The conditions of the later job do not depend on it.
 #[tokio::test]
-async fn an_earlier_link_that_cannot_be_revoked_is_not_forgotten() {
+async fn refused_revocation_of_an_earlier_link_is_retried() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = Duration::from_secs(2);
@@ -165,7 +167,7 @@ async fn an_earlier_link_that_cannot_be_revoked_is_not_forgotten() {
     fixture.realm.refuse_revoke(403);
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let refused = |request: &_| !said_by(request, REVOKE_REFUSED).is_empty();
-    let request = wait_for(fixture.requests(), REQUEST, "says that it is refused", refused).await;
+    let request = wait_for(fixture.requests(), REQUEST, "has RevokeRefused", refused).await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown RevokeRefused=True");
     let second = job_of(&request);
     assert_eq!(fixture.mailed(), [first.clone(), second.clone()]);
@@ -174,7 +176,7 @@ async fn an_earlier_link_that_cannot_be_revoked_is_not_forgotten() {
     let request = fixture.request_says("Complete").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=True RevokeRefused=True");
     fixture.realm.refuse_revoke(None);
-    let request = wait_for(fixture.requests(), REQUEST, "says it no more", |request| !refused(request)).await;
+    let request = wait_for(fixture.requests(), REQUEST, "has no RevokeRefused", |request| !refused(request)).await;
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=True", "Complete"));
     assert_eq!(
         (fixture.remote_state(&first).as_str(), fixture.remote_state(&second).as_str()),

@@ -1,4 +1,5 @@
-//! An identity by its username: it leads to exactly one, or nobody gets an email. It is often an address, and shown nowhere.
+//! Identities by username: a username must match exactly one identity, or nothing is sent. It is often an email
+//! address, so it is never shown.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -7,8 +8,8 @@ use serde_json::json;
 
 use crate::fixture::{Fixture, History, JANE, Operator, REQUEST, conditions, job_of, log_about, message, reason};
 
-/// A place in which Jane has a username that stands nowhere else.
-async fn jane() -> (Fixture, Operator, String) {
+/// A fixture in which Jane has a username that occurs nowhere else.
+async fn fixture_with_username() -> (Fixture, Operator, String) {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let username = format!("Jane-Ünseen-{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let (fixture, operator) = Fixture::ready().await;
@@ -20,7 +21,7 @@ async fn create(fixture: &Fixture, username: &str) {
     fixture.create_request_with(REQUEST, json!({"identity": {"id": null, "username": username}})).await;
 }
 
-/// That in the end it stands neither in a version of the status, nor in an event, nor in the log.
+/// Asserts that the username is in no version of the status, in no event and in no log line.
 async fn assert_unseen(
     fixture: &Fixture,
     username: &str,
@@ -32,15 +33,18 @@ async fn assert_unseen(
     let events = fixture.events("EnrollmentRequest", REQUEST).await;
     let shown = format!("{} {events:?}", json!(statuses)).to_lowercase();
     assert!(!shown.contains(&username.to_lowercase()), "{shown}");
-    assert!(!log_about(&format!("namespace=\"{}\"", fixture.namespace)).is_empty(), "the log is kept");
+    assert!(
+        !log_about(&format!("namespace=\"{}\"", fixture.namespace)).is_empty(),
+        "the log has lines of this namespace"
+    );
     assert_eq!(log_about(username), [""; 0]);
     let unseen = username.to_lowercase().replace('ü', "%c3%bc");
     assert_eq!(log_about(&unseen), [""; 0]);
 }
 
 #[tokio::test]
-async fn exactly_one_identity_of_this_username_gets_the_email_whatever_the_case() {
-    let (fixture, _operator, username) = jane().await;
+async fn username_matches_one_identity_case_insensitively() {
+    let (fixture, _operator, username) = fixture_with_username().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&format!("{username}0")));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username.to_uppercase()).await;
@@ -53,8 +57,8 @@ async fn exactly_one_identity_of_this_username_gets_the_email_whatever_the_case(
 }
 
 #[tokio::test]
-async fn a_username_that_leads_to_nobody_sends_nothing_until_it_does() {
-    let (fixture, _operator, username) = jane().await;
+async fn unknown_username_sends_nothing_until_it_exists() {
+    let (fixture, _operator, username) = fixture_with_username().await;
     fixture.realm.edit_identity(JANE, |jane| jane.username = Some(format!("{username}0")));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username).await;
@@ -73,8 +77,8 @@ async fn a_username_that_leads_to_nobody_sends_nothing_until_it_does() {
 }
 
 #[tokio::test]
-async fn a_username_that_leads_to_two_sends_to_neither() {
-    let (fixture, _operator, username) = jane().await;
+async fn ambiguous_username_sends_nothing() {
+    let (fixture, _operator, username) = fixture_with_username().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username.to_uppercase()));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username).await;
@@ -92,10 +96,10 @@ async fn a_username_that_leads_to_two_sends_to_neither() {
     assert_unseen(&fixture, &username, &history).await;
 }
 
-/// The filter is the service's; whom it leads to is not taken on trust.
+/// The service applies the filter, and the operator checks the result.
 #[tokio::test]
-async fn somebody_else_in_the_answer_gets_no_email() {
-    let (fixture, _operator, username) = jane().await;
+async fn answer_with_other_identities_sends_nothing() {
+    let (fixture, _operator, username) = fixture_with_username().await;
     let joe = json!({"id": "joe", "status": "active", "traits": {
         "type": "traits_v0", "username": format!("{username}-else"), "primary_email_address": "joe@example.com",
     }});
@@ -114,8 +118,8 @@ async fn somebody_else_in_the_answer_gets_no_email() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_identity_or_the_answer_is_said_without_the_username() {
-    let (fixture, _operator, username) = jane().await;
+async fn failures_are_reported_without_the_username() {
+    let (fixture, _operator, username) = fixture_with_username().await;
     fixture.realm.set_identity_status(JANE, "suspended");
     let chatty =
         Reply::error(403, "forbidden", &format!("the filter traits.username eq \"{username}\" is not allowed"));
@@ -146,8 +150,8 @@ async fn what_is_wrong_with_the_identity_or_the_answer_is_said_without_the_usern
 }
 
 #[tokio::test]
-async fn a_username_that_leads_to_somebody_else_later_does_not_move_what_was_sent() {
-    let (fixture, _operator, username) = jane().await;
+async fn reassigned_username_keeps_identity_of_earlier_job() {
+    let (fixture, _operator, username) = fixture_with_username().await;
     create(&fixture, &username).await;
     let first = job_of(&fixture.request_says("LinkSent").await);
     fixture.realm.edit_identity(JANE, |jane| jane.username = None);
@@ -158,7 +162,7 @@ async fn a_username_that_leads_to_somebody_else_later_does_not_move_what_was_sen
         status.identity_id.as_deref() == Some("joe")
             && status.previous_jobs.first().is_some_and(|job| job.state.as_deref() == Some("REVOKED"))
     };
-    let request = crate::fixture::wait_for(fixture.requests(), REQUEST, "has sent to the other one", sent).await;
+    let request = crate::fixture::wait_for(fixture.requests(), REQUEST, "has sent to joe", sent).await;
     let previous = &request.status.as_ref().unwrap().previous_jobs[0];
     assert_eq!((previous.id.as_str(), previous.identity_id.as_str()), (first.as_str(), JANE));
     let addresses: Vec<_> = fixture.realm.outbox().into_iter().map(|email| email.address).collect();
