@@ -1,5 +1,5 @@
-//! A deletion goes on without the statuses that an admission policy refuses, however often and by whatever it is looked at
-//! again; and what it may not revoke, it tells.
+//! A deletion continues although an admission policy refuses the object's status, however often it is reconciled. A
+//! Warning event names a link that cannot be revoked.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn quick(settings: &mut Settings) {
     settings.grace_period = Duration::from_secs(3);
 }
 
-/// Jane's request, whose send ended like this, before anything was found out; the lists are down until the rule is removed.
+/// Creates Jane's request, whose send has this effect and stays in doubt. Job lists fail until the rule is removed.
 async fn in_doubt(fixture: &Fixture, effect: Effect) -> RuleId {
     fixture.realm.fault(Rule::new(effect).on(Operation::CreateJob).once());
     let down = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).skip(1));
@@ -30,10 +30,10 @@ async fn in_doubt(fixture: &Fixture, effect: Effect) -> RuleId {
     down
 }
 
-/// Each resync, and each look that somebody asks for, is a look at which the status could be tried again.
+/// Each resync and each requested reconcile could write the status again.
 #[tokio::test]
-async fn a_deletion_without_statuses_ends_though_it_is_looked_at_every_second_or_a_look_is_asked_for() {
-    futures::future::join_all([None, Some("one")].map(|asked| async move {
+async fn deletion_completes_without_status_despite_frequent_reconciles() {
+    futures::future::join_all([None, Some("one")].map(|annotation| async move {
         let (fixture, _operator) = Fixture::ready_with(|settings| {
             settings.resync_interval = Duration::from_secs(1);
         })
@@ -41,20 +41,20 @@ async fn a_deletion_without_statuses_ends_though_it_is_looked_at_every_second_or
         fixture.create_request().await;
         let job = job_of(&fixture.request_says("LinkSent").await);
         let _policy = fixture.refuse(Refused::StatusesOf(REQUEST)).await;
-        if asked.is_some() {
-            annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, asked).await;
+        if annotation.is_some() {
+            annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, annotation).await;
             fixture.told(REQUEST, "Warning StatusNotStored").await;
         }
         fixture.delete_request(REQUEST).await;
         wait_until_gone(fixture.requests(), REQUEST).await;
-        assert_eq!(fixture.remote_state(&job), "REVOKED", "asked for: {asked:?}");
-        let told = fixture.events("EnrollmentRequest", REQUEST).await;
-        assert!(!told.iter().any(|told| told.turn == "Warning RemoteResourceRetained"), "{told:#?}");
+        assert_eq!(fixture.remote_state(&job), "REVOKED", "annotation: {annotation:?}");
+        let events = fixture.events("EnrollmentRequest", REQUEST).await;
+        assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
     }))
     .await;
 }
 
-/// How often the API server refused to write the status of Jane's request.
+/// The number of refused writes of the status of Jane's request.
 fn refused_writes(fixture: &Fixture) -> usize {
     let refused = |call: &Value| {
         call["objectRef"]["namespace"] == fixture.namespace.as_str()
@@ -65,9 +65,9 @@ fn refused_writes(fixture: &Fixture) -> usize {
     audit_log().iter().filter(|call| refused(call)).count()
 }
 
-/// After so many failures the pauses of its backoff are the longest.
+/// So many failures raise the backoff to its maximum.
 #[tokio::test]
-async fn a_deletion_without_statuses_ends_after_many_refusals() {
+async fn deletion_completes_without_status_after_many_refusals() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     let job = job_of(&fixture.request_says("LinkSent").await);
@@ -76,7 +76,7 @@ async fn a_deletion_without_statuses_ends_after_many_refusals() {
     for number in 1..=8 {
         let before = refused_writes(&fixture);
         annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, number.to_string().as_str()).await;
-        eventually("it was tried once more", || refused_writes(&fixture) > before).await;
+        eventually("the status write is retried", || refused_writes(&fixture) > before).await;
     }
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
@@ -84,7 +84,7 @@ async fn a_deletion_without_statuses_ends_after_many_refusals() {
 }
 
 #[tokio::test]
-async fn a_send_in_doubt_whose_link_cannot_be_revoked_holds_up_a_deletion_for_the_grace_period_and_is_told() {
+async fn unrevocable_send_in_doubt_blocks_deletion_until_grace_ends() {
     let (fixture, _operator) = Fixture::ready_with(quick).await;
     let down = in_doubt(&fixture, Effect::LoseAnswer).await;
     fixture.realm.refuse_revoke(403);
@@ -92,16 +92,16 @@ async fn a_send_in_doubt_whose_link_cannot_be_revoked_holds_up_a_deletion_for_th
     fixture.realm.remove_fault(down);
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let [job] = &fixture.mailed()[..] else { panic!("there is one email") };
-    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
-    assert!(left.contains(job), "{left}");
-    assert!(fixture.revocations().contains(job), "it was tried");
+    let [job] = &fixture.mailed()[..] else { panic!("there is not exactly one email") };
+    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    assert!(note.contains(job), "{note}");
+    assert!(fixture.revocations().contains(job), "the revocation is tried");
     assert_eq!(fixture.remote_state(job), "LINK_SENT");
 }
 
-/// Nobody can tell whether such a job is the operator's.
+/// The operator may not have created such a job.
 #[tokio::test]
-async fn a_job_of_an_unknown_delivery_method_is_not_revoked_though_a_list_shows_it_for_the_send_in_doubt() {
+async fn job_of_unknown_delivery_method_is_not_revoked() {
     let (fixture, _operator) = Fixture::ready_with(quick).await;
     let down = in_doubt(&fixture, Effect::LoseRequest).await;
     fixture.realm.allow_any_answer();
@@ -112,7 +112,7 @@ async fn a_job_of_an_unknown_delivery_method_is_not_revoked_though_a_list_shows_
     fixture.realm.remove_fault(down);
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
-    assert!(left.contains(&job.id) && left.contains("CARRIER_PIGEON"), "{left}");
+    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    assert!(note.contains(&job.id) && note.contains("CARRIER_PIGEON"), "{note}");
     assert_eq!((fixture.revocations().len(), fixture.remote_state(&job.id).as_str()), (0, "LINK_SENT"));
 }

@@ -1,4 +1,4 @@
-//! A configuration that is there already is taken over by its id, or only observed.
+//! An existing configuration is adopted by its id, or only observed.
 
 use beyond_identity_operator::authenticator_config::mark::Mark;
 use harness::simulator::{Config, Operation};
@@ -8,8 +8,8 @@ use crate::fixture::{
     CLUSTER, CONFIG, Fixture, History, REQUEST, conditions, eventually, message, patch, refusal, wait_until_gone,
 };
 
-/// A configuration that somebody has made elsewhere.
-fn theirs(fixture: &Fixture, name: Option<&str>) -> String {
+/// A configuration that was created outside the operator.
+fn unmanaged_config(fixture: &Fixture, name: Option<&str>) -> String {
     let mut config = Config { display_name: name.map(str::to_owned), ..Config::of_type("hosted_web") };
     config.config.insert("trusted_origins".to_owned(), json!(["https://theirs.example.com"]));
     fixture.realm.add_config(config.clone());
@@ -20,7 +20,7 @@ fn mark(fixture: &Fixture, name: &str) -> String {
     Mark::of(CLUSTER, &fixture.namespace, name).to_string()
 }
 
-/// A spec that takes this configuration over, and sets nothing but its origins.
+/// A spec that adopts this configuration, and sets only its origins.
 fn managing(id: &str) -> Value {
     json!({
         "resourceID": id,
@@ -37,27 +37,29 @@ async fn allow(fixture: &Fixture, allowed: bool) {
     patch(&fixture.providers(), &fixture.provider, json!({"spec": {"allowResourceIDs": allowed}})).await.unwrap();
 }
 
-/// The calls that write to configurations.
+/// All calls but reads of configurations.
 fn writes(fixture: &Fixture) -> Vec<Operation> {
     let reads = [Operation::GetConfig, Operation::ListConfigs];
     fixture.realm.requests().iter().map(|call| call.operation).filter(|operation| !reads.contains(operation)).collect()
 }
 
 #[tokio::test]
-async fn what_is_taken_over_gets_the_mark_behind_the_name_that_was_there_and_goes_with_its_object() {
+async fn adopted_configuration_is_marked_and_deleted_with_its_object() {
     let fixture = Fixture::new().await;
     allow(&fixture, true).await;
-    let id = theirs(&fixture, Some("Theirs"));
+    let id = unmanaged_config(&fixture, Some("Theirs"));
     let _operator = fixture.start().await;
     fixture.create_config_with(managing(&id)).await;
     let config = fixture.config_says("Available").await;
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&id));
     let named = format!("Theirs {}", mark(&fixture, CONFIG));
     assert_eq!(fixture.realm.config(&id).unwrap().display_name, Some(named.clone()));
-    let [call] = &fixture.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
+    let [call] = &fixture.realm.requests_of(Operation::UpdateConfig)[..] else {
+        panic!("there is not exactly one PATCH")
+    };
     let config = json!({"type": "hosted_web", "trusted_origins": ["https://app.example.com"]});
     assert_eq!(call.json(), json!({"authenticator_config": {"display_name": named, "config": config}}));
-    assert_eq!(fixture.realm.requests_of(Operation::ListConfigs), [], "it is known by its id");
+    assert_eq!(fixture.realm.requests_of(Operation::ListConfigs), [], "an adopted configuration is read by its id");
 
     fixture.delete_config().await;
     wait_until_gone(fixture.configs(), CONFIG).await;
@@ -65,10 +67,10 @@ async fn what_is_taken_over_gets_the_mark_behind_the_name_that_was_there_and_goe
 }
 
 #[tokio::test]
-async fn one_without_a_name_is_marked_too() {
+async fn adopted_configuration_without_a_name_is_marked_too() {
     let fixture = Fixture::new().await;
     allow(&fixture, true).await;
-    let id = theirs(&fixture, None);
+    let id = unmanaged_config(&fixture, None);
     let _operator = fixture.start().await;
     fixture.create_config_with(managing(&id)).await;
     fixture.config_says("Available").await;
@@ -76,7 +78,7 @@ async fn one_without_a_name_is_marked_too() {
 }
 
 #[tokio::test]
-async fn another_resources_configuration_is_not_taken_until_its_mark_is_taken_out() {
+async fn configuration_of_another_owner_is_adopted_after_mark_removal() {
     const GRACE: std::time::Duration = std::time::Duration::from_secs(2);
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         settings.grace_period = GRACE;
@@ -88,10 +90,10 @@ async fn another_resources_configuration_is_not_taken_until_its_mark_is_taken_ou
     let history = History::of(&fixture.configs(), "second").await;
     let second = fixture.config_with("second", managing(&first.id));
     fixture.configs().create(&Default::default(), &second).await.unwrap();
-    let says = history.says("ConfigurationInUse").await;
-    assert_eq!(conditions(&says), "Reconciling=True Ready=False");
+    let in_use = history.says("ConfigurationInUse").await;
+    assert_eq!(conditions(&in_use), "Reconciling=True Ready=False");
     assert_eq!(
-        message(&says),
+        message(&in_use),
         format!(
             "Authenticator configuration {} has the ownership mark {} of another object, so it is neither changed \
              nor deleted; if that object no longer exists, remove the mark from the display name in Beyond Identity",
@@ -100,11 +102,11 @@ async fn another_resources_configuration_is_not_taken_until_its_mark_is_taken_ou
         )
     );
     let stalled = history.first("stalled", |config| conditions(config) == "Stalled=True Ready=False").await;
-    assert_eq!(message(&stalled), message(&says));
+    assert_eq!(message(&stalled), message(&in_use));
     assert_eq!(stalled.status.unwrap().id, None);
-    assert_eq!(fixture.realm.configs(), std::slice::from_ref(&first), "nothing is written to it");
+    assert_eq!(fixture.realm.configs(), std::slice::from_ref(&first), "the configuration is not changed");
 
-    // Its owner goes, and leaves it.
+    // The owner is deleted and orphans the configuration.
     fixture.let_config_go().await;
     fixture.realm.edit_config(&first.id, |config| config.display_name = Some("Hosted web".to_owned()));
     let second = fixture.named_config_says("second", "Available").await;
@@ -114,7 +116,7 @@ async fn another_resources_configuration_is_not_taken_until_its_mark_is_taken_ou
 }
 
 #[tokio::test]
-async fn of_two_that_take_one_over_the_first_keeps_it_and_both_may_go() {
+async fn second_adopter_is_refused_and_can_be_deleted() {
     let (fixture, _operator) = Fixture::ready().await;
     allow(&fixture, true).await;
     let first = fixture.realm.configs().remove(0);
@@ -128,10 +130,10 @@ async fn of_two_that_take_one_over_the_first_keeps_it_and_both_may_go() {
 }
 
 #[tokio::test]
-async fn what_is_observed_is_shared_enrolled_with_and_never_written() {
+async fn observed_configuration_is_usable_and_never_written() {
     let fixture = Fixture::new().await;
-    let stranger = format!("Theirs {}", Mark::of("elsewhere", "identity", "theirs"));
-    let id = theirs(&fixture, Some(&stranger));
+    let display_name = format!("Theirs {}", Mark::of("elsewhere", "identity", "theirs"));
+    let id = unmanaged_config(&fixture, Some(&display_name));
     let before = fixture.realm.configs();
     let _operator = fixture.start().await;
     fixture.create_config_with(observing(&id)).await;
@@ -139,7 +141,7 @@ async fn what_is_observed_is_shared_enrolled_with_and_never_written() {
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&id));
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
-    // Nobody waits for those who use what stays anyway.
+    // The deletion does not wait for referring requests, since the remote configuration stays.
     fixture.delete_config().await;
     wait_until_gone(fixture.configs(), CONFIG).await;
     assert_eq!(writes(&fixture), [Operation::GetIdentity, Operation::ListJobs, Operation::CreateJob]);
@@ -148,7 +150,7 @@ async fn what_is_observed_is_shared_enrolled_with_and_never_written() {
 }
 
 #[tokio::test]
-async fn to_observe_one_has_to_say_which() {
+async fn observe_requires_a_valid_resource_id() {
     const SENTENCE: &str =
         "spec: Invalid value: managementPolicy Observe requires resourceID, the id of the configuration to observe";
     let fixture = Fixture::new().await;
@@ -162,9 +164,9 @@ async fn to_observe_one_has_to_say_which() {
 }
 
 #[tokio::test]
-async fn a_provider_config_for_many_namespaces_has_to_allow_it() {
+async fn adoption_requires_permission_of_the_provider_config() {
     let fixture = Fixture::new().await;
-    let id = theirs(&fixture, Some("Theirs"));
+    let id = unmanaged_config(&fixture, Some("Theirs"));
     let before = fixture.realm.configs();
     let _operator = fixture.start().await;
     fixture.create_config_with(managing(&id)).await;
@@ -182,10 +184,10 @@ async fn a_provider_config_for_many_namespaces_has_to_allow_it() {
     assert_eq!((fixture.realm.requests().len(), fixture.realm.configs()), (0, before));
     allow(&fixture, true).await;
     fixture.config_says("Available").await;
-    // Taken back, it is about what is taken over as well: it is left.
+    // Without the permission, an adopted configuration is no longer changed or deleted either.
     allow(&fixture, false).await;
-    let deleted = fixture.change_config(json!({"config": {"trustedOrigins": []}})).await.unwrap();
-    assert!(deleted.metadata.deletion_timestamp.is_none());
+    let changed = fixture.change_config(json!({"config": {"trustedOrigins": []}})).await.unwrap();
+    assert!(changed.metadata.deletion_timestamp.is_none());
     fixture.config_says("ResourceIDNotAllowed").await;
     fixture.delete_config().await;
     let config = fixture.config_says("DeletionBlocked").await;
@@ -194,14 +196,14 @@ async fn a_provider_config_for_many_namespaces_has_to_allow_it() {
 }
 
 #[tokio::test]
-async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected() {
+async fn missing_or_mistyped_resource_id_is_reported_and_correctable() {
     let fixture = Fixture::new().await;
     allow(&fixture, true).await;
     let console = Config::of_type("console");
-    // One without the fields of its type.
+    // `of_type` leaves out the fields of the type, which breaks the contract.
     fixture.realm.allow_any_answer();
     fixture.realm.add_config(console.clone());
-    let id = theirs(&fixture, Some("Theirs"));
+    let id = unmanaged_config(&fixture, Some("Theirs"));
     let _operator = fixture.start().await;
     fixture.create_config_with(managing("mistyped")).await;
     let config = fixture.config_says("ConfigurationNotFound").await;
@@ -224,7 +226,7 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
     );
     fixture.change_config(json!({"resourceID": id})).await.unwrap();
     fixture.config_says("Available").await;
-    // From now on it stays.
+    // After the adoption the fields are immutable.
     for other in
         [json!({"resourceID": console.id}), json!({"resourceID": null}), json!({"config": {"type": "platform"}})]
     {
@@ -235,6 +237,6 @@ async fn one_that_is_not_there_or_of_another_type_is_said_and_can_be_corrected()
         );
     }
     fixture.change_config(json!({"managementPolicy": "Observe"})).await.unwrap();
-    eventually("only one was written to", || fixture.calls(Operation::UpdateConfig) == 1).await;
+    eventually("only one configuration is written", || fixture.calls(Operation::UpdateConfig) == 1).await;
     assert_eq!(fixture.realm.config(&console.id), Some(console));
 }

@@ -1,4 +1,4 @@
-//! What the API server itself refuses, and what it says then.
+//! What the API server refuses by the schema, and its messages.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, ClusterProviderConfig, EnrollmentRequest};
 use kube::api::PostParams;
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, object, patch, refusal};
 
-/// What the API server says to a provider config that was changed like this.
-async fn provider(edit: impl FnOnce(&mut Value)) -> String {
+/// The API server's message for a provider config with this edit.
+async fn refusal_of_provider(edit: impl FnOnce(&mut Value)) -> String {
     let fixture = Fixture::new().await;
     let mut provider = fixture.provider();
     provider["metadata"]["name"] = json!(format!("{}-other", fixture.provider));
@@ -17,7 +17,7 @@ async fn provider(edit: impl FnOnce(&mut Value)) -> String {
 }
 
 #[tokio::test]
-async fn an_identity_is_an_id() {
+async fn identity_id_must_match_its_pattern() {
     let fixture = Fixture::new().await;
     for identity in ["a/b", "..", "", "jane doe", &"x".repeat(65), "ä", "jane\n"] {
         let refused = fixture.requests().create(&PostParams::default(), &fixture.request(REQUEST, identity)).await;
@@ -29,7 +29,7 @@ async fn an_identity_is_an_id() {
 }
 
 #[tokio::test]
-async fn a_sentence_names_the_field_and_what_it_may_hold() {
+async fn message_names_the_field_and_its_constraint() {
     let fixture = Fixture::new().await;
     let refused = fixture.requests().create(&PostParams::default(), &fixture.request(REQUEST, "a/b")).await;
     assert_eq!(
@@ -43,7 +43,7 @@ async fn a_sentence_names_the_field_and_what_it_may_hold() {
 }
 
 #[tokio::test]
-async fn an_identity_is_named_in_one_way() {
+async fn identity_requires_exactly_one_of_id_and_username() {
     const SENTENCE: &str = "exactly one of id and username must be set";
     let fixture = Fixture::new().await;
     for identity in [json!({"id": "jane", "username": "jane"}), json!({"id": null})] {
@@ -60,7 +60,7 @@ async fn an_identity_is_named_in_one_way() {
 }
 
 #[tokio::test]
-async fn a_person_is_led_to_https_only() {
+async fn redirect_uri_must_be_https() {
     let fixture = Fixture::new().await;
     for uri in ["http://app.example.com/", "HTTPS://app.example.com/", "javascript:alert(1)", "app.example.com/done"] {
         let message = refusal(fixture.try_create_request_with(REQUEST, json!({"postBindingRedirectURI": uri})).await);
@@ -70,7 +70,7 @@ async fn a_person_is_led_to_https_only() {
 }
 
 #[tokio::test]
-async fn the_link_is_never_handed_to_whoever_makes_the_request() {
+async fn return_delivery_and_invalid_attempts_are_refused() {
     let fixture = Fixture::new().await;
     let message = refusal_of(&fixture, json!({"deliveryMethod": "RETURN"})).await;
     assert!(
@@ -83,7 +83,8 @@ async fn the_link_is_never_handed_to_whoever_makes_the_request() {
     }
 }
 
-/// What the API server says to a request with this in its spec. (A kind of this program could not even hold it.)
+/// The API server's message for a request with this spec. The object is dynamic, since the typed one cannot hold such
+/// values.
 async fn refusal_of(fixture: &Fixture, spec: Value) -> String {
     let mut request = serde_json::to_value(fixture.request(REQUEST, JANE)).unwrap();
     spec.as_object().unwrap().iter().for_each(|(name, value)| request["spec"][name] = value.clone());
@@ -94,16 +95,16 @@ async fn refusal_of(fixture: &Fixture, spec: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_provider_config_has_either_a_region_or_an_endpoint() {
+async fn provider_config_requires_exactly_one_of_region_and_endpoint() {
     const SENTENCE: &str = "exactly one of region and endpoint must be set";
-    let message = provider(|spec| spec["region"] = json!("EU")).await;
+    let message = refusal_of_provider(|spec| spec["region"] = json!("EU")).await;
     assert!(message.contains(SENTENCE), "{message}");
-    let message = provider(|spec| _ = spec.as_object_mut().unwrap().remove("endpoint")).await;
+    let message = refusal_of_provider(|spec| _ = spec.as_object_mut().unwrap().remove("endpoint")).await;
     assert!(message.contains(SENTENCE), "{message}");
 }
 
 #[tokio::test]
-async fn a_provider_config_stays_with_its_realm() {
+async fn provider_config_realm_is_immutable() {
     let fixture = Fixture::new().await;
     for change in [json!({"spec": {"tenantID": "another"}}), json!({"spec": {"realmID": "another"}})] {
         let message = refusal(patch(&fixture.providers(), &fixture.provider, change).await);
@@ -116,7 +117,7 @@ async fn a_provider_config_stays_with_its_realm() {
 }
 
 #[tokio::test]
-async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_forbids() {
+async fn display_name_allows_no_reserved_characters() {
     let fixture = Fixture::new().await;
     let create = async |name: &str| {
         let mut config = fixture.config(CONFIG);
@@ -126,8 +127,8 @@ async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_
     for character in r"(){}[]<>;:?\/|*^%$#=~`!".chars() {
         let message = refusal(create(&format!("Hosted {character} web")).await);
         let sentence = r"must not contain any of (){}[]<>;:?\/|*^%$#=~`! (rejected by the API; parentheses are reserved for the ownership mark)";
-        let said = format!("spec.displayName: Invalid value: \"Hosted {character} web\": {sentence}");
-        assert!(message.replace(r"\\", r"\").contains(&said), "{character}: {message}");
+        let expected = format!("spec.displayName: Invalid value: \"Hosted {character} web\": {sentence}");
+        assert!(message.replace(r"\\", r"\").contains(&expected), "{character}: {message}");
     }
     let message = refusal(create(&"x".repeat(65)).await);
     assert!(message.contains("spec.displayName: Too long"), "{message}");
@@ -135,7 +136,7 @@ async fn a_display_name_has_none_of_the_characters_that_the_service_or_the_mark_
 }
 
 #[tokio::test]
-async fn a_configuration_stays_with_its_provider_config() {
+async fn provider_config_of_a_configuration_is_immutable() {
     let (fixture, _operator) = Fixture::ready().await;
     let message =
         refusal(patch(&fixture.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": "a"}}})).await);
@@ -149,9 +150,9 @@ async fn a_configuration_stays_with_its_provider_config() {
 }
 
 #[tokio::test]
-async fn values_of_the_service_are_written_as_the_service_writes_them() {
+async fn enum_values_must_be_spelled_as_in_the_api() {
     let fixture = Fixture::new().await;
-    for (config, said) in [
+    for (config, expected) in [
         (
             json!({"type": "HostedWeb"}),
             "spec.config.type: Unsupported value: \"HostedWeb\": supported values: \"hosted_web\", \"embedded\", \"console\", \"platform\"",
@@ -177,6 +178,6 @@ async fn values_of_the_service_are_written_as_the_service_writes_them() {
             &kube::core::ApiResource::erase::<AuthenticatorConfig>(&()),
         );
         let message = refusal(api.create(&PostParams::default(), &object(raw)).await);
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
 }

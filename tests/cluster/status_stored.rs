@@ -1,5 +1,5 @@
-//! CustomResourceDefinitions of another version, which lack a field of the status: the API server drops it without a word.
-//! What was not stored whole is not sent or made, and what was done already is not done again.
+//! CustomResourceDefinitions of another version without some status field, which the API server drops silently. Without
+//! a fully stored record nothing is sent or created. After a dropped outcome nothing is repeated.
 
 use beyond_identity_operator::api::{
     AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus, RECONCILE_REQUESTED_AT,
@@ -11,9 +11,9 @@ use crate::fixture::{
     wait_for, wait_until_gone,
 };
 
-/// How many times an object may be written until it is said of it that its status is not stored whole, at most.
+/// The most writes of an object until it is `StatusNotStored`.
 const WRITES: usize = 8;
-/// How many calls may be about it, at most.
+/// The most calls about it.
 const CALLS: usize = 8;
 
 fn remedy(field: &str, plural: &str) -> String {
@@ -33,12 +33,12 @@ fn sends_to_jane(fixture: &Fixture) -> usize {
     sends.iter().filter(|call| call.path.contains(&format!("identities/{JANE}/"))).count()
 }
 
-async fn ask(fixture: &Fixture, value: &str) {
+async fn request_reconcile(fixture: &Fixture, value: &str) {
     annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, value).await;
 }
 
-/// Many others go as far, one after the other. Meanwhile nothing comes of Jane's request.
-async fn is_not_tried_again_and_again(fixture: &Fixture, history: &History<EnrollmentRequest>) {
+/// Ten other requests become `StatusNotStored` one after the other. Meanwhile Jane's request is not retried in a loop.
+async fn assert_no_retry_loop(fixture: &Fixture, history: &History<EnrollmentRequest>) {
     for number in 0..10 {
         let name = format!("somebody-{number}");
         fixture.realm.add_identity(Identity::active(&name, "somebody@example.com"));
@@ -58,11 +58,11 @@ async fn without_send(definitions: &Definitions) {
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(message(&request), remedy("status.send", "enrollmentrequests"));
     fixture.annotate_request(REQUEST, "one").await;
-    is_not_tried_again_and_again(&fixture, &history).await;
+    assert_no_retry_loop(&fixture, &history).await;
     assert_eq!((fixture.calls(Operation::CreateJob), fixture.mailed().len()), (0, 0));
 
     definitions.install("EnrollmentRequest", None).await;
-    ask(&fixture, "one").await;
+    request_reconcile(&fixture, "one").await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
@@ -78,13 +78,13 @@ async fn without_endpoint(definitions: &Definitions) {
     assert_eq!(
         (fixture.calls(Operation::CreateJob), request.status.unwrap().send),
         (0, None),
-        "half a record is taken back"
+        "the partial record is removed"
     );
-    is_not_tried_again_and_again(&fixture, &history).await;
+    assert_no_retry_loop(&fixture, &history).await;
     assert_eq!(fixture.calls(Operation::CreateJob), 0);
 
     definitions.install("EnrollmentRequest", None).await;
-    ask(&fixture, "one").await;
+    request_reconcile(&fixture, "one").await;
     let job = job_of(&fixture.request_says("LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
@@ -94,29 +94,30 @@ async fn without_attempt(definitions: &Definitions) {
     let (fixture, _process) = definitions.ready().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let is_put_back = |request: &EnrollmentRequest| {
-        let stands = |status: &EnrollmentRequestStatus| status.send.is_some() && status.job_id.is_none();
-        reason(request) == "StatusNotStored" && request.status.as_ref().is_some_and(stands)
+    let has_its_record = |request: &EnrollmentRequest| {
+        let in_doubt = |status: &EnrollmentRequestStatus| status.send.is_some() && status.job_id.is_none();
+        reason(request) == "StatusNotStored" && request.status.as_ref().is_some_and(in_doubt)
     };
-    let request = wait_for(fixture.requests(), REQUEST, "has its record again", is_put_back).await;
+    let request = wait_for(fixture.requests(), REQUEST, "has its record again", has_its_record).await;
     assert_eq!(message(&request), remedy("status.attempt", "enrollmentrequests"));
-    is_not_tried_again_and_again(&fixture, &history).await;
-    ask(&fixture, "one").await;
+    assert_no_retry_loop(&fixture, &history).await;
+    request_reconcile(&fixture, "one").await;
     let lists = || fixture.calls(Operation::ListJobs);
     let before = lists();
-    eventually("its job was looked for", || lists() > before).await;
+    eventually("the jobs are listed", || lists() > before).await;
     let to_jane = || fixture.realm.outbox().into_iter().filter(|email| email.identity_id == JANE).count();
     assert_eq!((sends_to_jane(&fixture), to_jane()), (1, 1));
 
     definitions.install("EnrollmentRequest", None).await;
-    ask(&fixture, "two").await;
+    request_reconcile(&fixture, "two").await;
     let request = fixture.request_says("LinkSent").await;
     assert_eq!((sends_to_jane(&fixture), to_jane()), (1, 1));
     let status = request.status.unwrap();
     assert_eq!((status.attempt, status.send, status.adopted), (Some(1), None, None));
 }
 
-/// The grace period of a deletion counts from it, and here from what the operator remembers.
+/// The grace period of a deletion starts at this field. Without the field it starts at the time in the process's
+/// memory.
 async fn without_failing_since(definitions: &Definitions) {
     definitions.install("EnrollmentRequest", Some(&["failingSince"])).await;
     let (fixture, _process) = definitions.ready_with(&["--grace-period", "3s", "--resync-interval", "1s"]).await;
@@ -125,8 +126,8 @@ async fn without_failing_since(definitions: &Definitions) {
     fixture.realm.refuse_revoke(403);
     fixture.delete_request(REQUEST).await;
     wait_until_gone(fixture.requests(), REQUEST).await;
-    let left = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
-    assert!(left.contains(&job), "{left}");
+    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    assert!(note.contains(&job), "{note}");
     definitions.install("EnrollmentRequest", None).await;
 }
 
@@ -137,7 +138,7 @@ async fn without_the_endpoint_of_a_create(definitions: &Definitions) {
     fixture.create_config().await;
     let config = fixture.config_says("StatusNotStored").await;
     assert_eq!(message(&config), remedy("status.create.endpoint", "authenticatorconfigs"));
-    assert_eq!(config.status.unwrap().create, None, "half a record is taken back");
+    assert_eq!(config.status.unwrap().create, None, "the partial record is removed");
     for number in 0..10 {
         let name = format!("another-{number}");
         fixture.create_config_named(&name).await;
@@ -172,11 +173,11 @@ async fn without_id(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", Some(&["id"])).await;
     let (fixture, _process) = definitions.fixture().await;
     fixture.create_config().await;
-    // It is put back after each try.
-    let is_put_back = |config: &AuthenticatorConfig| {
+    // The record is restored after each attempt.
+    let has_its_record = |config: &AuthenticatorConfig| {
         reason(config) == "StatusNotStored" && config.status.as_ref().is_some_and(|status| status.create.is_some())
     };
-    let config = wait_for(fixture.configs(), CONFIG, "has its record again", is_put_back).await;
+    let config = wait_for(fixture.configs(), CONFIG, "has its record again", has_its_record).await;
     assert_eq!(message(&config), remedy("status.id", "authenticatorconfigs"));
 
     definitions.install("AuthenticatorConfig", None).await;
@@ -187,7 +188,7 @@ async fn without_id(definitions: &Definitions) {
 }
 
 #[tokio::test]
-async fn what_is_not_stored_whole_is_not_sent_or_made_and_what_was_done_is_not_done_again() {
+async fn dropped_status_fields_block_calls_without_repeats() {
     let definitions = Definitions::start().await;
     without_send(&definitions).await;
     without_endpoint(&definitions).await;

@@ -1,5 +1,5 @@
-//! A status that a person has edited by hand: it is looked at at once, nothing of anybody is lost, and nothing is sent,
-//! but where all was wiped and the last link is dead.
+//! Manual edits of a status: the object is reconciled at once, no job or configuration of another owner is touched, and
+//! nothing is sent. The exception is a wiped status whose last link has expired.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::authenticator_config::mark::Mark;
@@ -18,7 +18,7 @@ async fn edit(fixture: &Fixture, change: Value) -> EnrollmentRequest {
     fixture.requests().patch_status(REQUEST, &PatchParams::default(), &change).await.unwrap()
 }
 
-/// Takes out all of it.
+/// Removes all fields of the status.
 async fn wipe(fixture: &Fixture) {
     let whole = edit(fixture, json!({})).await.status.unwrap();
     let Value::Object(fields) = serde_json::to_value(whole).unwrap() else { panic!("a status is an object") };
@@ -26,7 +26,7 @@ async fn wipe(fixture: &Fixture) {
         .await;
 }
 
-/// Jane's request, whose link is out, and its job. Nothing is looked at again by the clock.
+/// Jane's request with an active link, and its job. No timer reconciles the request.
 async fn sent() -> (Fixture, crate::fixture::Operator, String) {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
@@ -35,7 +35,7 @@ async fn sent() -> (Fixture, crate::fixture::Operator, String) {
 }
 
 #[tokio::test]
-async fn a_settled_request_whose_status_is_wiped_is_looked_at_at_once_and_finds_its_job_again() {
+async fn wiped_status_is_restored_by_adopting_the_job() {
     let (fixture, _operator, job) = sent().await;
     for state in ["LINK_SENT", "COMPLETE"] {
         fixture.realm.set_job_state(&job, state);
@@ -48,7 +48,7 @@ async fn a_settled_request_whose_status_is_wiped_is_looked_at_at_once_and_finds_
 }
 
 #[tokio::test]
-async fn one_whose_link_was_dead_sends_again() {
+async fn wiped_status_with_expired_link_sends_again() {
     let (fixture, _operator, job) = sent().await;
     fixture.realm.set_job_state(&job, "EXPIRED");
     wipe(&fixture).await;
@@ -57,9 +57,9 @@ async fn one_whose_link_was_dead_sends_again() {
 }
 
 #[tokio::test]
-async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_writes_itself_wakes_it_not() {
+async fn status_edits_trigger_reconciles_and_own_writes_do_not() {
     let fixture = Fixture::new().await;
-    // Nothing is looked at by the clock.
+    // No timer reconciles the request.
     let never = ["--job-poll-min", "1h", "--job-poll-max", "1h"];
     let process = fixture.spawn(&Access::shared(), &never).await;
     fixture.create_config().await;
@@ -67,32 +67,36 @@ async fn a_status_that_an_earlier_process_wrote_counts_too_and_what_a_process_wr
     let job = job_of(&fixture.request_says("LinkSent").await);
     assert_eq!(process.stop().0, Some(0));
     let process = fixture.spawn(&Access::shared(), &never).await;
-    let looks = || {
+    let reconciles = || {
         let (_, metrics) = process.get("/metrics");
         let counts = metrics.lines().filter(|line| {
             line.starts_with("controller_runtime_reconcile_total{") && line.contains("enrollmentrequest")
         });
         counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
     };
-    eventually("it has looked at it", || looks() >= 1.0).await;
-    let before = looks();
+    eventually("the request is reconciled", || reconciles() >= 1.0).await;
+    let before = reconciles();
     let rounds = 6;
     for round in 0..rounds {
         wipe(&fixture).await;
         fixture.request_says("Adopted").await;
-        // What would have been woken by its own write is looked at before what comes later.
-        let so_far = looks();
+        // A reconcile that the operator's own write triggered would precede the one for the annotation.
+        let so_far = reconciles();
         fixture.annotate_request(REQUEST, &round.to_string()).await;
-        eventually("it has looked at it", || looks() > so_far).await;
+        eventually("the request is reconciled", || reconciles() > so_far).await;
     }
-    // Once for each status, and once for each annotation; its own writes would add as many again. At its start it may
-    // look once or twice more, since what it has listed comes in pieces.
-    assert!(looks() - before < 2.5 * f64::from(rounds), "{} looks for {rounds} rounds", looks() - before);
+    // One reconcile for each status edit, and one for each annotation. Own writes would double that. The start may add
+    // one or two, since the initial list arrives in parts.
+    assert!(
+        reconciles() - before < 2.5 * f64::from(rounds),
+        "{} reconciles for {rounds} rounds",
+        reconciles() - before
+    );
     assert_eq!(fixture.mailed(), [job]);
 }
 
 #[tokio::test]
-async fn a_job_of_another_identity_is_not_this_requests_to_follow_or_to_revoke() {
+async fn job_of_another_identity_is_not_found_nor_revoked() {
     let (fixture, _operator, job) = sent().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("joe", "joe").await;
@@ -128,7 +132,7 @@ async fn a_job_of_another_identity_is_not_this_requests_to_follow_or_to_revoke()
 }
 
 #[tokio::test]
-async fn a_service_that_answers_with_a_job_of_somebody_else_is_not_believed() {
+async fn answer_with_job_of_another_identity_counts_as_missing() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
         following(settings);
         settings.resync_interval = crate::fixture::SOON;
@@ -144,7 +148,7 @@ async fn a_service_that_answers_with_a_job_of_somebody_else_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_status_without_the_ids_of_its_job_is_said_and_sends_nothing() {
+async fn status_without_job_ids_is_reported_and_sends_nothing() {
     let (fixture, _operator, job) = sent().await;
     for change in [json!({"jobID": ""}), json!({"jobID": job, "identityID": ""}), json!({"identityID": null})] {
         edit(&fixture, change).await;
@@ -162,9 +166,9 @@ async fn a_status_without_the_ids_of_its_job_is_said_and_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() {
+async fn invalid_send_record_is_reported_and_sends_nothing() {
     let (fixture, _operator, job) = sent().await;
-    // One that is dead, and could be taken for that of a record that says nothing of its time.
+    // An expired job that would match a record without a valid time.
     let mut older = fixture.realm.job(&job).unwrap();
     (older.id, older.state) = ("0123456789abcdef".to_owned(), Some("EXPIRED".to_owned()));
     fixture.realm.add_job(older);
@@ -195,7 +199,7 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
             )
         );
         assert_eq!(conditions(&request), "Stalled=True Ready=False");
-        // An attempt that is raised meanwhile is not sent either.
+        // A higher attempt is not sent meanwhile either.
         fixture.change_request(json!({"attempt": 2})).await.unwrap();
         fixture.request_is_looked_at().await;
         fixture.change_request(json!({"attempt": 1})).await.unwrap();
@@ -206,7 +210,7 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
     }
     assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job.clone()], 0));
 
-    // One that only nobody has sent is settled as such, and nothing is owed.
+    // A valid record without a matching job is settled as not sent, and nothing is pending.
     let created: jiff::Timestamp = fixture.realm.job(&job).unwrap().create_time.unwrap().parse().unwrap();
     let recent = json!((created + jiff::SignedDuration::from_secs(1)).to_string());
     let mut send = whole;
@@ -219,22 +223,22 @@ async fn a_send_that_is_nonsense_is_said_and_sends_nothing_and_its_link_lives() 
 }
 
 #[tokio::test]
-async fn a_configuration_whose_id_is_edited_is_read_at_once_and_found_again_by_its_mark() {
+async fn edited_configuration_id_is_restored_by_the_mark() {
     let (fixture, _operator) = Fixture::ready().await;
     let id = fixture.configs().get(CONFIG).await.unwrap().status.unwrap().id;
     let display_name = Some(format!("Theirs {}", Mark::of(CLUSTER, &fixture.namespace, "another")));
-    let theirs = Config { display_name, ..Config::of_type("hosted_web") };
+    let other = Config { display_name, ..Config::of_type("hosted_web") };
     fixture.realm.allow_any_answer();
-    fixture.realm.add_config(theirs.clone());
+    fixture.realm.add_config(other.clone());
     let edit = async |id: &str| {
         let change = Patch::Merge(json!({"status": {"id": id}}));
         fixture.configs().patch_status(CONFIG, &PatchParams::default(), &change).await.unwrap();
     };
     edit("nonsense").await;
-    let is_itself = |config: &AuthenticatorConfig| config.status.as_ref().unwrap().id == id;
-    wait_for(fixture.configs(), CONFIG, "is itself again", is_itself).await;
-    edit(&theirs.id).await;
+    let has_its_id = |config: &AuthenticatorConfig| config.status.as_ref().unwrap().id == id;
+    wait_for(fixture.configs(), CONFIG, "has its own id again", has_its_id).await;
+    edit(&other.id).await;
     fixture.config_says("ConfigurationInUse").await;
-    assert_eq!(fixture.realm.config(&theirs.id), Some(theirs));
+    assert_eq!(fixture.realm.config(&other.id), Some(other));
     assert_eq!(fixture.calls(Operation::CreateConfig), 1);
 }
