@@ -1,12 +1,12 @@
-//! What the log tells: one line for each transition, with the object, the reason and the trace of the calls that led to
-//! it; and nothing at rest.
+//! The log has one line for each transition, with the object, the reason and the trace id of its calls. Polls without a
+//! change log nothing.
 
 use harness::simulator::{Operation, Recorded};
 use serde_json::Value;
 
 use crate::fixture::{Access, Fixture, Process, REQUEST, eventually};
 
-/// Each line about the request: its reason, and its trace.
+/// The reason and the trace id of each line about the request.
 fn transitions(process: &Process) -> Vec<(String, String)> {
     let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
     let all = process.log().into_iter().filter(|line| line["kind"] == "EnrollmentRequest");
@@ -14,42 +14,43 @@ fn transitions(process: &Process) -> Vec<(String, String)> {
     about.map(|line| (text(&line, "reason"), text(&line, "trace_id"))).collect()
 }
 
-/// The trace of a call.
+/// The trace id of a call.
 fn trace(call: &Recorded) -> &str {
     call.traceparent.as_deref().unwrap().split('-').nth(1).unwrap()
 }
 
 #[tokio::test]
-async fn a_transition_is_one_line_that_leads_to_its_calls_and_at_rest_there_is_none() {
+async fn transition_logs_one_line_with_the_trace_id() {
     let fixture = Fixture::new().await;
     let process = fixture.spawn(&Access::shared(), &["--job-poll-min", "1s", "--job-poll-max", "1s"]).await;
     fixture.create_config().await;
     fixture.config_says("Available").await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
-    eventually("it is told", || transitions(&process).iter().any(|(reason, _)| reason == "LinkSent")).await;
-    let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
-    let told = transitions(&process);
-    assert_eq!(told.last().unwrap(), &("LinkSent".to_owned(), trace(sent).to_owned()));
+    eventually("the transition is logged", || transitions(&process).iter().any(|(reason, _)| reason == "LinkSent"))
+        .await;
+    let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there is not exactly one call") };
+    let logged = transitions(&process);
+    assert_eq!(logged.last().unwrap(), &("LinkSent".to_owned(), trace(sent).to_owned()));
     for operation in [Operation::GetIdentity, Operation::ListJobs] {
         let calls = fixture.realm.requests_of(operation);
-        assert_eq!(trace(calls.last().unwrap()), trace(sent), "one look is one trace: {calls:?}");
+        assert_eq!(trace(calls.last().unwrap()), trace(sent), "one reconcile is one trace: {calls:?}");
     }
 
-    // At rest, however often the job is read.
+    // Polls without a change log nothing.
     let (reads, lines) = (|| fixture.realm.requests_of(Operation::GetJob), process.log().len());
-    eventually("it is read", || reads().len() > 3).await;
+    eventually("the job is read four times", || reads().len() > 3).await;
     assert_eq!(process.log().len(), lines, "{:?}", &process.log()[lines..]);
     let mut traces: Vec<_> = reads().iter().map(|call| trace(call).to_owned()).collect();
     traces.dedup();
-    assert!(traces.len() > 3, "each look is a trace of its own");
+    assert!(traces.len() > 3, "each reconcile has its own trace");
 
     fixture.realm.set_job_state(&fixture.mailed()[0], "COMPLETE");
-    eventually("it is told", || transitions(&process).len() > told.len()).await;
-    let told = transitions(&process).split_off(told.len());
+    eventually("the transition is logged", || transitions(&process).len() > logged.len()).await;
+    let logged = transitions(&process).split_off(logged.len());
     let last = reads().last().map(|call| trace(call).to_owned());
-    assert_eq!(told, [("Complete".to_owned(), last.unwrap())]);
+    assert_eq!(logged, [("Complete".to_owned(), last.unwrap())]);
 
     fixture.delete_request(REQUEST).await;
-    eventually("its end is told", || transitions(&process).last().unwrap().0 == "Deleting").await;
+    eventually("the deletion is logged", || transitions(&process).last().unwrap().0 == "Deleting").await;
 }

@@ -1,4 +1,4 @@
-//! What `/metrics` tells of a process at work.
+//! The metrics of a running process.
 
 use std::time::Duration;
 
@@ -7,41 +7,41 @@ use harness::simulator::{Effect, Identity, Operation, Rule};
 
 use crate::fixture::{Access, Fixture, Process, eventually, job_of};
 
-/// Waits until the metrics hold this line.
-async fn tells(process: &Process, line: &str) {
+/// Waits until `/metrics` has this line.
+async fn has_line(process: &Process, line: &str) {
     eventually(line, || process.get("/metrics").1.lines().any(|written| written == line)).await;
 }
 
 #[tokio::test]
-async fn it_tells_how_many_objects_wait_for_a_look_and_how_many_have_one() {
+async fn metrics_show_queue_depth_and_active_workers() {
     let fixture = Fixture::new().await;
     let process = fixture.spawn(&Access::shared(), &["--max-concurrent-reconciles", "1"]).await;
     fixture.create_config().await;
     fixture.config_says("Available").await;
-    // Each look lasts until the call is given up, after 20 s.
+    // Each reconcile takes until the call times out, after 20 s.
     let slow = Effect::DelayAnswer(Duration::from_secs(600));
-    let held_up = fixture.realm.fault(Rule::new(slow).on(Operation::GetIdentity));
-    let people = ["ann", "bob", "eve", "joe"];
-    for person in people {
-        fixture.realm.add_identity(Identity::active(person, "someone@example.com"));
-        fixture.create_request_of(person, person).await;
+    let delay = fixture.realm.fault(Rule::new(slow).on(Operation::GetIdentity));
+    let identities = ["ann", "bob", "eve", "joe"];
+    for identity in identities {
+        fixture.realm.add_identity(Identity::active(identity, "someone@example.com"));
+        fixture.create_request_of(identity, identity).await;
     }
-    tells(&process, "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 1").await;
-    tells(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1").await;
+    has_line(&process, "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 1").await;
+    has_line(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1").await;
     let depth = "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"100\"}";
-    tells(&process, &format!("{depth} 3")).await;
-    // One that goes before its turn comes waits no longer.
+    has_line(&process, &format!("{depth} 3")).await;
+    // A queued object that is deleted leaves the queue.
     fixture.delete_request("joe").await;
-    fixture.realm.remove_fault(held_up);
-    for person in &people[..3] {
-        fixture.named_request_says(person, "LinkSent").await;
+    fixture.realm.remove_fault(delay);
+    for identity in &identities[..3] {
+        fixture.named_request_says(identity, "LinkSent").await;
     }
-    tells(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 0").await;
-    tells(&process, &format!("{depth} 0")).await;
+    has_line(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 0").await;
+    has_line(&process, &format!("{depth} 0")).await;
 }
 
 #[tokio::test]
-async fn it_tells_when_a_token_expires_and_names_nobody() {
+async fn metrics_show_token_expiry_and_no_private_data() {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
     let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(br#"{"exp": 1800000000}"#));
@@ -55,11 +55,11 @@ async fn it_tells_when_a_token_expires_and_names_nobody() {
         "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\"}}",
         fixture.provider
     );
-    tells(&process, &format!("{expires} 1800000000")).await;
+    has_line(&process, &format!("{expires} 1800000000")).await;
     let (_, metrics) = process.get("/metrics");
-    for of_somebody in [job.as_str(), "jane", "example.com", &token, fixture.realm.tenant(), "127.0.0.1"] {
-        assert!(!metrics.contains(of_somebody), "{of_somebody} is in {metrics}");
+    for private in [job.as_str(), "jane", "example.com", &token, fixture.realm.tenant(), "127.0.0.1"] {
+        assert!(!metrics.contains(private), "{private} is in {metrics}");
     }
     fixture.delete_secret().await;
-    eventually("it tells no more", || !process.get("/metrics").1.contains(&expires)).await;
+    eventually("the metric is removed", || !process.get("/metrics").1.contains(&expires)).await;
 }

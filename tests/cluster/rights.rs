@@ -1,4 +1,4 @@
-//! The rights that the chart gives to the operator: each is used, none is missing, and one that is taken away is named.
+//! The permissions that the chart grants to the operator: each is used, none is missing, and a removed one is named.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::fixture::{
     wait_until_gone,
 };
 
-/// What every ServiceAccount may read, by Kubernetes' own role system:discovery.
+/// Every ServiceAccount may read this, by the built-in ClusterRole `system:discovery`.
 const SCHEMA: &str = "get /openapi/v3/apis/beyondidentity.dev/v1alpha1";
 
-/// What the operator of `fixture` has asked for so far, and whether it was allowed.
-fn asked(fixture: &Fixture) -> Vec<(Right, bool)> {
+/// The permissions that the operator of `fixture` has used so far, and whether they were allowed.
+fn used_rights(fixture: &Fixture) -> Vec<(Right, bool)> {
     let user = format!("system:serviceaccount:{}:", fixture.operator_namespace);
     let ours = |call: &Value| call["user"]["username"].as_str().is_some_and(|name| name.starts_with(&user));
     let call = |call: Value| {
@@ -28,17 +28,17 @@ fn asked(fixture: &Fixture) -> Vec<(Right, bool)> {
         };
         let verb = call["verb"].as_str().unwrap_or_default();
         let allowed = call["annotations"]["authorization.k8s.io/decision"] == "allow";
-        // What is not a resource is read by its path.
+        // Calls of non-resource URLs are identified by their path.
         let path = call["requestURI"].as_str().unwrap_or_default().trim_end_matches('?');
-        let asked =
+        let used =
             if resource.is_empty() { format!("{verb} {path}") } else { right(verb, &resource, &text("apiGroup")) };
-        (asked, allowed)
+        (used, allowed)
     };
     audit_log().into_iter().filter(ours).map(call).collect()
 }
 
 #[tokio::test]
-async fn each_right_is_used_in_the_life_of_an_enrolment_and_none_is_missing() {
+async fn each_granted_permission_is_used_and_none_is_missing() {
     let fixture = Fixture::new().await;
     let mut granted = rights(&fixture.settings());
     granted.insert(SCHEMA.to_owned());
@@ -46,7 +46,7 @@ async fn each_right_is_used_in_the_life_of_an_enrolment_and_none_is_missing() {
     fixture.create_config().await;
     fixture.create_request().await;
     fixture.request_says("LinkSent").await;
-    // The same event twice is one that is counted.
+    // A repeated event is patched with its count.
     for _ in 0..2 {
         fixture.delete_secret().await;
         patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Another"}})).await.unwrap();
@@ -60,25 +60,25 @@ async fn each_right_is_used_in_the_life_of_an_enrolment_and_none_is_missing() {
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     wait_until_gone(fixture.configs(), CONFIG).await;
 
-    let used = || -> BTreeSet<Right> { asked(&fixture).into_iter().map(|(right, _)| right).collect() };
-    eventually("all events are out, and the lease is renewed", || granted.is_subset(&used())).await;
+    let used = || -> BTreeSet<Right> { used_rights(&fixture).into_iter().map(|(right, _)| right).collect() };
+    eventually("all events are emitted, and the lease is renewed", || granted.is_subset(&used())).await;
     operator.stop().await;
     assert_eq!(used(), granted);
-    let refused: Vec<_> = asked(&fixture).into_iter().filter(|(_, allowed)| !allowed).collect();
+    let refused: Vec<_> = used_rights(&fixture).into_iter().filter(|(_, allowed)| !allowed).collect();
     assert_eq!(refused, []);
 }
 
 #[tokio::test]
-async fn a_right_to_a_secret_that_is_missing_is_named_and_counts_when_it_comes() {
+async fn missing_secret_permission_is_reported_until_granted() {
     let (fixture, _operator) = Fixture::ready().await;
     let roles: Api<Role> = Api::namespaced(fixture.client.clone(), &fixture.operator_namespace);
     let name = format!("{}-beyond-identity-operator", fixture.operator_namespace);
     let role = roles.get(&name).await.unwrap();
     roles.delete(&name, &DeleteParams::default()).await.unwrap();
-    // Another Secret, which nobody watches yet.
+    // Another Secret, which the operator does not watch yet.
     let secret = json!({"spec": {"credentials": {"apiToken": {"secretRef": {"name": "another", "key": "token"}}}}});
     patch(&fixture.providers(), &fixture.provider, secret).await.unwrap();
-    // Nobody has this id, in case the operator's watch is a little behind.
+    // No identity has this id, so nothing is sent if the operator's watch is behind.
     fixture.create_request_of(REQUEST, "nobody").await;
     let request = fixture.request_says("Forbidden").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
@@ -90,36 +90,36 @@ async fn a_right_to_a_secret_that_is_missing_is_named_and_counts_when_it_comes()
             fixture.provider, fixture.operator_namespace
         )
     );
-    patch_rules(&roles, &role).await;
+    apply_role(&roles, &role).await;
     fixture.request_says("SecretNotFound").await;
     assert_eq!(fixture.realm.outbox(), []);
 }
 
 #[tokio::test]
-async fn a_right_to_write_a_status_that_is_missing_is_named_in_the_log_and_nothing_is_sent() {
+async fn missing_status_permission_is_logged_and_nothing_is_sent() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     let roles: Api<Role> = Api::namespaced(fixture.client.clone(), &fixture.namespace);
     let name = format!("{}-beyond-identity-operator-watched", fixture.operator_namespace);
-    let whole = roles.get(&name).await.unwrap();
-    let mut rules = whole.rules.clone().unwrap();
+    let complete = roles.get(&name).await.unwrap();
+    let mut rules = complete.rules.clone().unwrap();
     rules.retain(|rule| rule.resources.iter().flatten().all(|resource| !resource.ends_with("/status")));
-    let mut less = whole.clone();
-    less.rules = Some(rules);
-    patch_rules(&roles, &less).await;
+    let mut reduced = complete.clone();
+    reduced.rules = Some(rules);
+    apply_role(&roles, &reduced).await;
     fixture.create_request().await;
     let sentence = "grant it update on enrollmentrequests/status";
-    eventually("the log names the right", || {
+    eventually("the log names the permission", || {
         log_about(sentence).iter().any(|line| line.contains(&format!("namespace \"{}\"", fixture.namespace)))
     })
     .await;
     assert_eq!(fixture.realm.outbox(), []);
-    patch_rules(&roles, &whole).await;
+    apply_role(&roles, &complete).await;
     fixture.request_says("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
-/// Makes the role again where it is gone, or gives it these rules.
-async fn patch_rules(roles: &Api<Role>, role: &Role) {
+/// Applies the role, which may have been deleted.
+async fn apply_role(roles: &Api<Role>, role: &Role) {
     let mut role = role.clone();
     let name = role.metadata.name.clone().unwrap();
     role.metadata.managed_fields = None;

@@ -1,4 +1,4 @@
-//! The Secret is watched: what becomes of it counts at once, whatever the pauses are, and takes no email with it.
+//! The Secret is watched: a change takes effect at once, whatever the requeue delay, and no email is lost.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use harness::simulator::{Identity, Recorded};
@@ -8,16 +8,15 @@ use crate::fixture::{
     CONFIG, Fixture, JANE, Operator, conditions, eventually, never_by_itself, patch, reason, wait_for,
 };
 
-/// How many requests there are while the token is replaced.
+/// The number of requests that are sent while the token is rotated.
 const MANY: usize = 30;
-/// How often it is.
+/// The number of rotations.
 const ROTATIONS: usize = 3;
 
 const STALLED: &str = "Stalled=True Ready=False";
 
-/// A fixture where an AuthenticatorConfig and a request wait for a Secret that is not there, and will not look again by
-/// themselves.
-async fn waiting_for_a_secret() -> (Fixture, Operator) {
+/// A fixture in which an AuthenticatorConfig and a request wait for a missing Secret, and are not retried by a timer.
+async fn waiting_for_secret() -> (Fixture, Operator) {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
     let operator = fixture.start_with(never_by_itself).await;
@@ -25,26 +24,26 @@ async fn waiting_for_a_secret() -> (Fixture, Operator) {
     fixture.create_request().await;
     let config = fixture.config_says("SecretNotFound").await;
     assert_eq!(conditions(&config), STALLED);
-    // The first look begins the grace period and comes back soon; the second finds that it is over.
-    let looked_at = wait_for(fixture.configs(), CONFIG, "is looked at again", |config: &AuthenticatorConfig| {
+    // The first reconcile starts the grace period and requeues soon. The second finds it ended.
+    let reconciled = wait_for(fixture.configs(), CONFIG, "is reconciled again", |config: &AuthenticatorConfig| {
         config.status.as_ref().and_then(|status| status.observed_generation) == Some(2)
     });
     patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Another"}})).await.unwrap();
-    looked_at.await;
+    reconciled.await;
     (fixture, operator)
 }
 
 #[tokio::test]
-async fn a_secret_that_comes_late_counts_at_once() {
-    let (fixture, _operator) = waiting_for_a_secret().await;
+async fn created_secret_takes_effect_at_once() {
+    let (fixture, _operator) = waiting_for_secret().await;
     fixture.create_secret(&fixture.token).await;
     fixture.request_says("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
-async fn a_secret_that_changes_counts_at_once() {
-    let (fixture, _operator) = waiting_for_a_secret().await;
+async fn changed_secret_takes_effect_at_once() {
+    let (fixture, _operator) = waiting_for_secret().await;
     fixture.create_secret("of-another-time").await;
     fixture.config_says("Unauthorized").await;
     fixture.set_token(&fixture.token).await;
@@ -53,10 +52,10 @@ async fn a_secret_that_changes_counts_at_once() {
 }
 
 #[tokio::test]
-async fn a_secret_that_goes_is_not_used_any_more() {
+async fn deleted_secret_is_no_longer_used() {
     let (fixture, _operator) = Fixture::ready_with(never_by_itself).await;
     fixture.delete_secret().await;
-    // The watch tells it at once, which is not yet. Nobody has the id of the requests until then.
+    // The watch delivers the deletion with some delay. The requests until then name no existing identity.
     for number in 0..1000 {
         let name = format!("request-{number}");
         fixture.create_request_of(&name, "nobody").await;
@@ -74,7 +73,7 @@ async fn a_secret_that_goes_is_not_used_any_more() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_replaced_under_load_loses_no_enrolment_and_sends_none_twice() {
+async fn token_rotation_under_load_sends_one_email_each() {
     let (fixture, _operator) = Fixture::ready().await;
     let identities: Vec<String> = (0..MANY).map(|number| format!("identity-{number}")).collect();
     for identity in &identities {
@@ -85,11 +84,11 @@ async fn a_token_that_is_replaced_under_load_loses_no_enrolment_and_sends_none_t
             fixture.create_request_of(identity, identity).await;
         }
     };
-    // The service forgets the old token before the Secret has the new one, each time at a moment when some are out.
+    // The service rejects the old token before the Secret has the new one. Each time, some emails are already sent.
     let rotate = async {
         for rotation in 1..=ROTATIONS {
             let sent = MANY * rotation / (ROTATIONS + 1);
-            eventually("some are out", || fixture.realm.outbox().len() >= sent).await;
+            eventually("some emails are sent", || fixture.realm.outbox().len() >= sent).await;
             let token = format!("{}-{rotation}", fixture.token);
             fixture.realm.set_token(&token);
             fixture.set_token(&token).await;
@@ -103,5 +102,5 @@ async fn a_token_that_is_replaced_under_load_loses_no_enrolment_and_sends_none_t
     mailed.sort();
     let mut all = identities.clone();
     all.sort();
-    assert_eq!(mailed, all, "one each");
+    assert_eq!(mailed, all, "one email for each identity");
 }

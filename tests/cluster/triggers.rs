@@ -1,4 +1,4 @@
-//! Who waits for another object is woken when that changes: under these settings nothing is looked at again by itself.
+//! A change of an object enqueues the objects that wait for it. Under these settings no timer does.
 
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
@@ -7,24 +7,24 @@ use crate::fixture::{CONFIG, Fixture, JANE, Operator, REQUEST, conditions, never
 
 const STALLED: &str = "Stalled=True Ready=False";
 
-/// Waits until Jane's request is Stalled for this reason, and will not be looked at again by itself: the first look begins
-/// the grace period and comes back soon, and one after a change of the spec finds that it is over.
-async fn request_waits(fixture: &Fixture, reason: &str) {
+/// Waits until Jane's request is Stalled for this reason, and is not requeued by a timer. The first reconcile starts
+/// the grace period and requeues soon. The spec change causes a second one, which finds the grace period ended.
+async fn request_is_stalled(fixture: &Fixture, reason: &str) {
     let request = fixture.request_says(reason).await;
     assert_eq!(conditions(&request), STALLED);
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
     fixture.request_is_looked_at().await;
 }
 
-/// The same of an AuthenticatorConfig.
-async fn config_waits(fixture: &Fixture, reason: &str) {
+/// The same for the AuthenticatorConfig.
+async fn config_is_stalled(fixture: &Fixture, reason: &str) {
     let config = fixture.config_says(reason).await;
     assert_eq!(conditions(&config), STALLED);
     patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Another"}})).await.unwrap();
     wait_for(
         fixture.configs(),
         CONFIG,
-        "is looked at again",
+        "is reconciled again",
         |config: &beyond_identity_operator::api::AuthenticatorConfig| {
             config.status.as_ref().and_then(|status| status.observed_generation) == config.metadata.generation
         },
@@ -41,12 +41,12 @@ async fn ready() -> (Fixture, Operator) {
 }
 
 #[tokio::test]
-async fn a_request_hears_of_its_configuration() {
+async fn configuration_change_enqueues_its_requests() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start_with(never_by_itself).await;
     fixture.create_request().await;
-    request_waits(&fixture, "AuthenticatorConfigNotFound").await;
-    // It is there, and not Ready; then it is.
+    request_is_stalled(&fixture, "AuthenticatorConfigNotFound").await;
+    // The configuration exists, first not Ready and then Ready.
     fixture.realm.pause();
     fixture.create_config().await;
     fixture.request_says("AuthenticatorConfigNotReady").await;
@@ -56,26 +56,26 @@ async fn a_request_hears_of_its_configuration() {
 }
 
 #[tokio::test]
-async fn a_configuration_hears_of_its_provider_config() {
+async fn provider_config_change_enqueues_its_configurations() {
     let fixture = Fixture::new().await;
     fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
     let _operator = fixture.start_with(never_by_itself).await;
     fixture.create_config().await;
-    config_waits(&fixture, "ProviderConfigNotFound").await;
-    // One that is made, and then one that is changed.
+    config_is_stalled(&fixture, "ProviderConfigNotFound").await;
+    // The provider config is created, and then changed.
     fixture.create_provider(|provider| provider["spec"]["allowedNamespaces"]["names"] = json!([])).await;
-    config_waits(&fixture, "NamespaceNotAllowed").await;
+    config_is_stalled(&fixture, "NamespaceNotAllowed").await;
     change_provider(&fixture, json!({"allowedNamespaces": {"names": [fixture.namespace]}})).await;
     fixture.config_says("Available").await;
 }
 
 #[tokio::test]
-async fn a_request_hears_of_the_provider_config_of_its_configuration() {
+async fn provider_config_change_enqueues_requests() {
     let (fixture, _operator) = ready().await;
     change_provider(&fixture, json!({"allowedNamespaces": {"names": []}})).await;
-    // Nobody has this id, in case the operator's watch is a little behind.
+    // No identity has this id, so nothing is sent if the operator's watch is behind.
     fixture.create_request_with(REQUEST, json!({"identity": {"id": "nobody"}})).await;
-    request_waits(&fixture, "NamespaceNotAllowed").await;
+    request_is_stalled(&fixture, "NamespaceNotAllowed").await;
     fixture.change_request(json!({"identity": {"id": JANE}})).await.unwrap();
     fixture.request_is_looked_at().await;
     change_provider(&fixture, json!({"allowedNamespaces": {"names": [fixture.namespace]}})).await;
@@ -84,26 +84,26 @@ async fn a_request_hears_of_the_provider_config_of_its_configuration() {
 }
 
 #[tokio::test]
-async fn a_configuration_hears_of_its_secret() {
+async fn secret_change_enqueues_configurations() {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
     let _operator = fixture.start_with(never_by_itself).await;
     fixture.create_config().await;
-    config_waits(&fixture, "SecretNotFound").await;
+    config_is_stalled(&fixture, "SecretNotFound").await;
     fixture.create_secret("of-another-time").await;
-    config_waits(&fixture, "Unauthorized").await;
+    config_is_stalled(&fixture, "Unauthorized").await;
     fixture.set_token(&fixture.token).await;
     fixture.config_says("Available").await;
 }
 
 #[tokio::test]
-async fn a_request_hears_of_the_secret_that_leads_to_its_realm() {
+async fn secret_change_enqueues_requests() {
     let (fixture, _operator) = ready().await;
     fixture.set_token("of-another-time").await;
-    // Nor the one before, in case the operator's watch is a little behind.
+    // The previous token is rejected too, so nothing is sent if the operator's watch is behind.
     fixture.realm.set_token("of-yet-another-time");
     fixture.create_request().await;
-    request_waits(&fixture, "Unauthorized").await;
+    request_is_stalled(&fixture, "Unauthorized").await;
     fixture.realm.set_token(&fixture.token);
     fixture.set_token(&fixture.token).await;
     fixture.request_says("LinkSent").await;
@@ -111,12 +111,12 @@ async fn a_request_hears_of_the_secret_that_leads_to_its_realm() {
 }
 
 #[tokio::test]
-async fn a_duplicate_hears_that_the_other_one_has_gone() {
+async fn request_deletion_enqueues_its_duplicate() {
     let (fixture, _operator) = ready().await;
     fixture.create_request_of("first", JANE).await;
     fixture.named_request_says("first", "LinkSent").await;
     fixture.create_request().await;
-    request_waits(&fixture, "DuplicateRequest").await;
+    request_is_stalled(&fixture, "DuplicateRequest").await;
     fixture.delete_request("first").await;
     fixture.request_says("LinkSent").await;
     assert_eq!(fixture.mailed().len(), 2);
