@@ -1,6 +1,7 @@
-//! A property: whatever the client decodes of an answer gives a status that the API server accepts as it is. Many answers
-//! are made by strategies (the same ones each time), go through the client, the plan and its changes,
-//! and what comes of each is written to the real API server.
+//! A property test: each answer that the client decodes leads to a status that the API server stores unchanged.
+//!
+//! Strategies generate answers from a fixed seed. Each answer goes through the client and the plan, and the resulting
+//! status is written to a real API server.
 
 mod strategies;
 
@@ -33,27 +34,27 @@ use serde_json::json;
 
 use crate::fixture::{CLUSTER, Fixture, JANE};
 
-/// How many answers of each sort.
+/// The number of answers of each kind.
 const ANSWERS: usize = 150;
 
-/// How many smaller answers are tried where one fails.
-const MOST_SHRINKS: usize = 200;
+/// The most smaller answers that are tried after a failure.
+const MAX_SHRINKS: usize = 200;
 
-/// Has `check` hold for as many values of a strategy as there are to be, and shows the smallest value that it finds for which it
-/// does not. The values are the same each time.
-async fn hold<S: Strategy>(values: S, mut check: impl AsyncFnMut(S::Value) -> Result<(), String>) {
+/// Runs `check` on `ANSWERS` values of a strategy, the same values each time. A failure panics with the smallest
+/// failing value that it finds.
+async fn check_all<S: Strategy>(values: S, mut check: impl AsyncFnMut(S::Value) -> Result<(), String>) {
     let config = RunnerConfig { failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..RunnerConfig::default() };
     let mut runner = TestRunner::new(config);
     for _ in 0..ANSWERS {
         let mut tree = values.new_tree(&mut runner).unwrap();
         let Err(mut why) = check(tree.current()).await else { continue };
         let mut smallest = tree.current();
-        let mut goes_on = tree.simplify();
-        for _ in 0..MOST_SHRINKS {
-            if !goes_on {
+        let mut shrinkable = tree.simplify();
+        for _ in 0..MAX_SHRINKS {
+            if !shrinkable {
                 break;
             }
-            goes_on = match check(tree.current()).await {
+            shrinkable = match check(tree.current()).await {
                 Ok(()) => tree.complicate(),
                 Err(still) => {
                     (smallest, why) = (tree.current(), still);
@@ -61,7 +62,7 @@ async fn hold<S: Strategy>(values: S, mut check: impl AsyncFnMut(S::Value) -> Re
                 }
             };
         }
-        panic!("{why}\nof {smallest:?}");
+        panic!("{why}\nfor {smallest:?}");
     }
 }
 
@@ -76,14 +77,14 @@ fn now() -> Timestamp {
     "2026-01-01T12:00:00Z".parse().unwrap()
 }
 
-/// Writes what is said of an object, and what stands in its status; the API server takes it as it is.
+/// Writes the status of an object with the conditions of `phase`. The API server must store it unchanged.
 async fn write<K>(api: &Api<K>, object: &mut K, phase: Option<&Phase>) -> Result<(), String>
 where
     K: HasStatus + kube::Resource<DynamicType = ()> + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
     if let Some(phase) = phase {
-        let said = conditions(phase, 1, &[], now());
-        object.set_conditions(said, Some(1));
+        let conditions = conditions(phase, 1, &[], now());
+        object.set_conditions(conditions, Some(1));
     }
     let name = object.meta().name.clone().unwrap();
     match api.replace_status(&name, &PostParams::default(), object).await {
@@ -91,12 +92,12 @@ where
             *object = written;
             Ok(())
         }
-        Ok(written) => Err(format!("the API server kept something else: {written:#?} of {object:#?}")),
-        Err(error) => Err(format!("the API server refuses what can be decoded: {error}\n{object:#?}")),
+        Ok(written) => Err(format!("the API server stored another status: {written:#?} for {object:#?}")),
+        Err(error) => Err(format!("the API server refuses a decoded answer: {error}\n{object:#?}")),
     }
 }
 
-/// A request of which all is known that a send needs, and whose identity has these jobs.
+/// An observed state with all facts that a send needs, and with these jobs of the identity.
 fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observed {
     let realm = RealmIds { tenant_id: fixture.realm.tenant().to_owned(), realm_id: fixture.realm.realm().to_owned() };
     let ready = ReadyConfig { id: "configuration".to_owned(), realm: realm.clone() };
@@ -108,7 +109,7 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
         paused: false,
     };
     let identity = json!({"id": JANE, "traits": {"primary_email_address": "jane@example.com"}});
-    let person = EnrollmentKey {
+    let key = EnrollmentKey {
         tenant_id: realm.tenant_id.clone(),
         realm_id: realm.realm_id.clone(),
         identity_id: JANE.to_owned(),
@@ -126,13 +127,13 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
         object: object_state(destination),
         config: Fact::Known(Some(config)),
         identity: Fact::Known(Some(serde_json::from_value(identity).unwrap())),
-        reservation: Fact::Known(person),
+        reservation: Fact::Known(key),
         jobs: Fact::Known(jobs),
         ..Observed::default()
     }
 }
 
-/// An object just read from the API server, with its finalizer, whose provider config leads there.
+/// An object just read from the API server, with its finalizer and a provider config for this destination.
 fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
     let realm = ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
     ObjectState {
@@ -145,7 +146,7 @@ fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
     }
 }
 
-/// How the operator of these tests is to run.
+/// The options of the operator in these tests.
 fn options() -> Options {
     Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times: TIMES }
 }
@@ -159,7 +160,7 @@ const TIMES: Times = Times {
     grace: Duration::from_secs(600),
 };
 
-/// Has a new request settled, with these jobs of its identity, and writes each status that it comes to.
+/// Plans a new request with these jobs of its identity until it is settled, and writes each status on the way.
 async fn settle(
     fixture: &Fixture,
     request: &mut EnrollmentRequest,
@@ -191,7 +192,7 @@ async fn settle(
                 let phase = judge(&*request, &options(), now(), |input| change.phase(input));
                 write(&api, request, phase.as_ref()).await?;
             }
-            // The job that it makes is one that nobody expects, too.
+            // No call is made here, so the jobs are unknown after the record is written.
             Step::WriteAhead(send, phase) => {
                 request.status.get_or_insert_default().send = Some(*send);
                 write(&api, request, Some(&phase)).await?;
@@ -201,10 +202,10 @@ async fn settle(
             _ => return Ok(()),
         }
     }
-    Err("it never comes to an end".to_owned())
+    Err("the plan does not settle within 40 steps".to_owned())
 }
 
-/// What a call comes to when the service answers it so.
+/// The result of a call that the service answers with `reply`.
 async fn answered<T>(fixture: &Fixture, call: Operation, reply: Reply, answer: impl Future<Output = T>) -> T {
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(call));
     let answer = answer.await;
@@ -213,19 +214,19 @@ async fn answered<T>(fixture: &Fixture, call: Operation, reply: Reply, answer: i
 }
 
 #[tokio::test]
-async fn whatever_the_client_decodes_of_jobs_gives_a_status_that_the_api_server_accepts() {
+async fn decoded_jobs_give_a_status_the_api_server_accepts() {
     let fixture = Fixture::new().await;
     fixture.realm.allow_any_answer();
     let realm = realm_of(&fixture);
     let mut request = fixture.create_request().await;
     let (mut decoded, mut failed) = (0, 0);
     let answers = (strategies::list_of_jobs(), strategies::reply("credential_binding_job", strategies::job()));
-    hold(answers, async |(list, job)| {
+    check_all(answers, async |(list, job)| {
         let listed = answered(&fixture, Operation::ListJobs, list, realm.list_jobs(JANE)).await;
         *if listed.is_ok() { &mut decoded } else { &mut failed } += 1;
         settle(&fixture, &mut request, listed).await?;
 
-        // One job by itself, which is followed.
+        // A single job, as a poll reads it.
         let read = answered(&fixture, Operation::GetJob, job, realm.job(JANE, "job")).await;
         *if read.is_ok() { &mut decoded } else { &mut failed } += 1;
         let listed = read.map(|answer| Listing {
@@ -245,16 +246,16 @@ async fn whatever_the_client_decodes_of_jobs_gives_a_status_that_the_api_server_
 }
 
 #[tokio::test]
-async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_api_server_accepts() {
+async fn decoded_configurations_give_a_status_the_api_server_accepts() {
     let fixture = Fixture::new().await;
     fixture.realm.allow_any_answer();
     let realm = realm_of(&fixture);
     let mut config: AuthenticatorConfig = fixture.create_config().await;
     let desired = config.desired(&options());
-    let home = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
+    let realm_ids = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
     let (mut decoded, mut failed) = (0, 0);
     let answers = strategies::reply("authenticator_config", strategies::config(&desired.display_name));
-    hold(answers, async |answer| {
+    check_all(answers, async |answer| {
         let read = answered(&fixture, Operation::GetConfig, answer, realm.authenticator_config("configuration")).await;
         let fact = match read {
             Ok(remote) => {
@@ -268,10 +269,10 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
             }
         };
         let status = config.status.get_or_insert_default();
-        (status.tenant_id, status.realm_id) = (Some(home.tenant_id.clone()), Some(home.realm_id.clone()));
+        (status.tenant_id, status.realm_id) = (Some(realm_ids.tenant_id.clone()), Some(realm_ids.realm_id.clone()));
         status.observed_generation = None;
         let id = status.id.get_or_insert_with(|| "configuration".to_owned()).clone();
-        let destination = Destination { realm: home.clone(), endpoint: fixture.realm.url().to_owned() };
+        let destination = Destination { realm: realm_ids.clone(), endpoint: fixture.realm.url().to_owned() };
         let facts = config_facts::Observed {
             object: object_state(destination),
             read: BTreeMap::from([(id, fact)]),
@@ -279,11 +280,11 @@ async fn whatever_the_client_decodes_of_configurations_gives_a_status_that_the_a
         };
         let input: PlanInput<'_, AuthenticatorConfig> =
             PlanInput { desired: &desired, status, observed: &facts, times: &TIMES, now: now() };
-        let said = match plan(&input) {
+        let phase = match plan(&input) {
             Step::End(end) => end.phase,
             _ => None,
         };
-        write(&fixture.configs(), &mut config, said.as_ref()).await
+        write(&fixture.configs(), &mut config, phase.as_ref()).await
     })
     .await;
     println!("{decoded} answers were decoded, {failed} were not");

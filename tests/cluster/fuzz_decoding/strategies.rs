@@ -1,4 +1,4 @@
-//! What a service may answer that nobody has specified: texts, values, objects of the API and whole answers.
+//! Strategies for answers outside the API's specification: texts, values, objects of the API and whole answers.
 
 use harness::simulator::Reply;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fixture::JANE;
 
-/// A text that nobody expects, or one that somebody does.
+/// An unexpected text, or an expected one.
 fn text() -> impl Strategy<Value = String> {
     let any = |most| collection::vec(any::<char>(), 0..most).prop_map(String::from_iter);
     prop_oneof![
@@ -79,13 +79,13 @@ pub fn job() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// An authenticator configuration, usually with this name, and sometimes with the mark of somebody else.
+/// An authenticator configuration, usually with this name, and sometimes with the ownership mark of another object.
 pub fn config(display_name: &str) -> impl Strategy<Value = Value> + use<> {
-    let others = format!("{} (ELSE {})", "ü".repeat(9_000), "a".repeat(12));
+    let other_name = format!("{} (ELSE {})", "ü".repeat(9_000), "a".repeat(12));
     let fields = [("display_name", Some(display_name)), ("config", None)];
-    (object(&fields), prop::bool::weighted(0.25)).prop_map(move |(mut config, is_anothers)| {
-        if is_anothers {
-            config["display_name"] = json!(others);
+    (object(&fields), prop::bool::weighted(0.25)).prop_map(move |(mut config, has_other_mark)| {
+        if has_other_mark {
+            config["display_name"] = json!(other_name);
         }
         config
     })
@@ -106,7 +106,7 @@ pub fn reply(envelope: &'static str, object: impl Strategy<Value = Value> + 'sta
     ]
 }
 
-/// A list of jobs, now and then in a form that nobody expects.
+/// A list of jobs, sometimes in an unexpected form.
 pub fn list_of_jobs() -> impl Strategy<Value = Reply> {
     let list = collection::vec(job(), 0..4)
         .prop_map(|jobs| json!({ "credential_binding_jobs": jobs, "total_size": jobs.len() }))

@@ -1,7 +1,8 @@
-//! A rule that becomes stricter in a later version blocks no write of an object that is stored already: neither its
-//! status, nor its finalizer, nor its deletion.
+//! A validation rule that a later version adds blocks no write of an object that is already stored: neither its status,
+//! nor its finalizer, nor its deletion.
 //!
-//! Each rule of this version's schemas is taken for such a rule, and each has an object that was stored before it.
+//! The test treats each rule of the current schemas as such a rule. An object that violates it is stored before the
+//! rule applies.
 
 mod rules;
 mod violations;
@@ -31,29 +32,29 @@ const NAMESPACE: &str = "ratcheting";
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
 /// The name of the objects that break no rule.
 const CLEAN: &str = "clean";
-/// How many objects are dealt with at once.
-const AT_ONCE: usize = 8;
+/// The number of objects that are handled concurrently.
+const CONCURRENCY: usize = 8;
 
-/// An object that was stored before there was the rule.
+/// An object that is stored before the rule applies.
 struct Case {
     kind: String,
     api: Api<DynamicObject>,
     name: String,
     rule: Rule,
-    /// As it was stored.
+    /// The object as it is stored.
     stored: Value,
-    /// What the rule forbids to do to it, where it is a rule about changes.
+    /// The change that the rule forbids, for a transition rule.
     change: Option<Value>,
 }
 
 #[tokio::test]
-async fn a_stricter_rule_blocks_no_write_of_what_is_stored_already() {
+async fn stricter_rule_blocks_no_write_of_stored_objects() {
     let control_plane = ControlPlane::start().unwrap();
     let client = Client::try_from(cluster::config_of(&control_plane).await).unwrap();
     cluster::create_namespace(&client, NAMESPACE).await;
     let definitions: Vec<Value> = serde_saphyr::from_multiple(&crds::yaml()).unwrap();
     let cases: Vec<Case> = definitions.iter().flat_map(|definition| cases(&client, definition)).collect();
-    assert!(cases.len() > 100, "these are not all rules: {}", cases.len());
+    assert!(cases.len() > 100, "rules are missing: {}", cases.len());
 
     for definition in &definitions {
         let mut definition = definition.clone();
@@ -61,7 +62,7 @@ async fn a_stricter_rule_blocks_no_write_of_what_is_stored_already() {
         *schema = loosened(schema.take());
         control_plane.apply(&definition.to_string()).unwrap();
     }
-    each(&cases, |case| until(case, "it is accepted", Result::is_ok)).await;
+    each(&cases, |case| until(case, "the object is accepted", Result::is_ok)).await;
     each(&cases, store).await;
     let clean: Vec<Case> = definitions.iter().map(|definition| clean(&client, definition)).collect();
     each(&clean, store).await;
@@ -69,26 +70,28 @@ async fn a_stricter_rule_blocks_no_write_of_what_is_stored_already() {
     for definition in &definitions {
         control_plane.apply(&definition.to_string()).unwrap();
     }
-    let breaks = |case: &Case| case.change.is_none() && case.rule.path.first().is_some_and(|part| part == "spec");
+    let is_spec_violation =
+        |case: &Case| case.change.is_none() && case.rule.path.first().is_some_and(|part| part == "spec");
     for kind in clean.iter().map(|clean| &clean.kind) {
-        let case = cases.iter().find(|case| &case.kind == kind && breaks(case)).unwrap();
-        until(case, "it is refused", Result::is_err).await;
+        let case = cases.iter().find(|case| &case.kind == kind && is_spec_violation(case)).unwrap();
+        until(case, "the object is refused", Result::is_err).await;
     }
     let outcomes = stream::iter(&cases).map(|case| async {
-        breaks_its_rule(case).await;
+        assert_violates_its_rule(case).await;
         match (writes(case).await, never_ratchets(case, schema_of(&definitions, &case.kind))) {
             (Ok(()), false) | (Err(_), true) => None,
-            (Ok(()), true) => Some(format!("{}: it blocks nothing", described(case))),
+            (Ok(()), true) => Some(format!("{}: the rule blocks no write", described(case))),
             (Err(problem), false) => Some(format!("{}: {problem}", described(case))),
         }
     });
-    let problems: Vec<String> = outcomes.buffer_unordered(AT_ONCE).filter_map(async |problem| problem).collect().await;
+    let problems: Vec<String> =
+        outcomes.buffer_unordered(CONCURRENCY).filter_map(async |problem| problem).collect().await;
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Required fields that CEL rules read without asking whether they are there: the API server tolerates a rule that an
-/// object breaks, and not one that fails to evaluate. They are required since the first version, so none is missing.
-/// A field that becomes required later does not belong here: the rules that read it have to ask `has()` first.
+/// Required fields that CEL rules read without `has()`. The API server ratchets a rule that an object violates, but not
+/// one that fails to evaluate. These fields are required since the first version, so no stored object lacks them. A
+/// field that becomes required later must not be listed here: rules that read it must test `has()` first.
 const REQUIRED_SINCE_THE_FIRST_VERSION: [(&str, &str); 7] = [
     ("AuthenticatorConfig", "spec.config"),
     ("AuthenticatorConfig", "spec.config.type"),
@@ -99,8 +102,8 @@ const REQUIRED_SINCE_THE_FIRST_VERSION: [(&str, &str); 7] = [
     ("EnrollmentRequest", "spec.identity"),
 ];
 
-/// Whether the API server holds a rule against every write. Of the items of a list of type `map` it tells which is which
-/// by their keys; and each write changes the root, which requires a spec.
+/// Whether the API server enforces a rule on every write. It matches the items of a list of type `map` by their keys,
+/// so the keys must exist. Each write changes the root, which requires a spec.
 fn never_ratchets(case: &Case, schema: &Value) -> bool {
     let Rule { path, keyword, value } = &case.rule;
     let key_of = |list: &[String]| {
@@ -116,7 +119,7 @@ fn never_ratchets(case: &Case, schema: &Value) -> bool {
     keyword == "required" && (path.is_empty() || is_key || first)
 }
 
-/// The field that a rule is about, as the API server names it.
+/// The field of a rule, as the API server names it.
 fn field(rule: &Rule) -> String {
     let required = rule.value.as_str().filter(|_| rule.keyword == "required");
     let path: Vec<_> = rule.path.iter().map(String::as_str).chain(required).collect();
@@ -128,9 +131,9 @@ fn schema_of<'a>(definitions: &'a [Value], kind: &str) -> &'a Value {
     definition.unwrap().pointer(SCHEMA).unwrap()
 }
 
-/// Does this with each case.
+/// Runs `act` on each case concurrently.
 async fn each<'a, F: Future<Output = ()>>(cases: &'a [Case], act: impl Fn(&'a Case) -> F) {
-    stream::iter(cases).for_each_concurrent(AT_ONCE, act).await;
+    stream::iter(cases).for_each_concurrent(CONCURRENCY, act).await;
 }
 
 /// A case for each rule of a kind.
@@ -173,7 +176,7 @@ fn case(
     Case { kind, api, name, rule, stored, change }
 }
 
-/// A valid object of a kind, for which something was done on the remote side already.
+/// A valid object of a kind, with the status of an object that has a remote resource.
 fn valid(definition: &Value) -> Value {
     let kind = definition["spec"]["names"]["kind"].as_str().unwrap();
     let mut valid = json!({"apiVersion": "beyondidentity.dev/v1alpha1", "kind": kind});
@@ -196,7 +199,7 @@ fn valid(definition: &Value) -> Value {
             }),
             &[],
         ),
-        other => panic!("no valid object of kind {other} is known: say here how it looks"),
+        other => panic!("no valid object of kind {other} is known: add one here"),
     };
     valid["spec"] = spec;
     for field in done {
@@ -206,7 +209,7 @@ fn valid(definition: &Value) -> Value {
     valid
 }
 
-/// Waits until the API server answers like this to the creation of the object.
+/// Waits until the result of a dry-run creation of the object fits.
 async fn until(case: &Case, what: &str, fits: impl Fn(&kube::Result<DynamicObject>) -> bool) {
     let dry = PostParams { dry_run: true, ..PostParams::default() };
     let mut stored = case.stored.clone();
@@ -232,28 +235,32 @@ async fn store(case: &Case) {
     put_status(case, stored).await.unwrap_or_else(|error| panic!("{}: {error}", described(case)));
 }
 
-/// The object breaks the rule, or the change does: made today, it is refused, and the field is named.
-async fn breaks_its_rule(case: &Case) {
+/// Asserts that the current schema refuses the object, or the change, and names the field.
+async fn assert_violates_its_rule(case: &Case) {
     let dry = PostParams { dry_run: true, ..PostParams::default() };
-    let mut made = case.stored.clone();
+    let mut new = case.stored.clone();
     let result = if let Some(change) = &case.change {
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };
         case.api.patch(&case.name, &dry, &Patch::Merge(change)).await
     } else if case.rule.path.first().is_some_and(|part| part == "status") {
         let mut clean = json!(case.api.get(CLEAN).await.unwrap());
-        clean["status"] = made["status"].take();
+        clean["status"] = new["status"].take();
         case.api.replace_status(CLEAN, &dry, &object(clean)).await
     } else {
-        made["metadata"]["name"] = json!(format!("{}-new", case.name));
-        case.api.create(&dry, &object(made)).await
+        new["metadata"]["name"] = json!(format!("{}-new", case.name));
+        case.api.create(&dry, &object(new)).await
     };
-    let said = refusal(result);
+    let refused = refusal(result);
     let path = field(&case.rule);
     let message = case.rule.value["message"].as_str().unwrap_or_default();
-    assert!(said.contains(&path) && said.contains(message), "{} is not what is said: {said}", described(case));
+    assert!(
+        refused.contains(&path) && refused.contains(message),
+        "{}: the message does not name the field and the rule: {refused}",
+        described(case)
+    );
 }
 
-/// All writes that the operator makes to an object, until it is gone.
+/// Makes all writes that the operator makes to an object, until it is deleted.
 async fn writes(case: &Case) -> Result<(), String> {
     patched(case, json!({"labels": {"example.com/touched": "true"}})).await?;
     finalizer(case, json!([FINALIZER])).await?;
@@ -266,37 +273,37 @@ async fn writes(case: &Case) -> Result<(), String> {
         };
         merge(&mut moved["status"], change);
         put_status(case, moved).await.map_err(|error| format!("another state in status: {error}"))?;
-        say(case, &Phase::Outstanding(why(Reason::LinkSent, "The enrolment email was sent"))).await?;
+        write_conditions(case, &Phase::Outstanding(why(Reason::LinkSent, "The enrolment email was sent"))).await?;
     }
     case.api.delete(&case.name, &DeleteParams::default()).await.map_err(|error| format!("deletion: {error}"))?;
     if has_status {
         let why = why(Reason::Deleting, "The link is being revoked");
-        say(case, &Phase::Deleting { why, blocked: false }).await?;
+        write_conditions(case, &Phase::Deleting { why, blocked: false }).await?;
     }
     finalizer(case, json!([])).await?;
     match case.api.get_opt(&case.name).await.unwrap() {
         None => Ok(()),
-        Some(left) => Err(format!("it is still there: {}", json!(left))),
+        Some(remaining) => Err(format!("the object still exists: {}", json!(remaining))),
     }
 }
 
-/// Says a phase in its status, as the operator does.
-async fn say(case: &Case, phase: &Phase) -> Result<(), String> {
+/// Writes the conditions of a phase to the status, as the operator does.
+async fn write_conditions(case: &Case, phase: &Phase) -> Result<(), String> {
     let object = read(case).await;
     let object = match case.kind.as_str() {
-        "EnrollmentRequest" => saying::<EnrollmentRequest>(object, phase),
-        _ => saying::<AuthenticatorConfig>(object, phase),
+        "EnrollmentRequest" => with_conditions::<EnrollmentRequest>(object, phase),
+        _ => with_conditions::<AuthenticatorConfig>(object, phase),
     };
     put_status(case, object).await.map_err(|error| format!("conditions of {phase:?} in status: {error}"))
 }
 
-/// The object with the conditions of `phase`. What does not decode is passed over by the operator, so it need not be
-/// like its own.
-fn saying<K: HasStatus + DeserializeOwned + Serialize>(mut object: Value, phase: &Phase) -> Value {
+/// The object with the conditions of `phase`. The operator skips an object that it cannot decode. Its conditions need
+/// not equal those of the operator.
+fn with_conditions<K: HasStatus + DeserializeOwned + Serialize>(mut object: Value, phase: &Phase) -> Value {
     match serde_json::from_value::<K>(object.clone()) {
         Ok(mut decoded) => {
-            let said = conditions(phase, 7, decoded.conditions(), Timestamp::UNIX_EPOCH);
-            decoded.set_conditions(said, Some(7));
+            let conditions = conditions(phase, 7, decoded.conditions(), Timestamp::UNIX_EPOCH);
+            decoded.set_conditions(conditions, Some(7));
             json!(decoded)
         }
         Err(_) => {
@@ -306,7 +313,7 @@ fn saying<K: HasStatus + DeserializeOwned + Serialize>(mut object: Value, phase:
     }
 }
 
-/// The merge patch with which the operator adds the finalizer, and takes it off.
+/// The merge patch with which the operator adds and removes the finalizer.
 async fn finalizer(case: &Case, finalizers: Value) -> Result<(), String> {
     let object = read(case).await;
     let metadata = &object["metadata"];

@@ -1,23 +1,23 @@
-//! The validation rules of a schema, one by one, and the schema without them.
+//! The single validation rules of a schema, and the schema without them.
 
 use serde_json::{Value, json};
 
 /// Keywords that forbid no value.
-const HARMLESS: [&str; 7] =
+const NOT_RESTRICTIVE: [&str; 7] =
     ["default", "description", "items", "properties", "title", "type", "x-kubernetes-list-map-keys"];
 
 /// One rule of a schema.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Where it stands: names of properties, and `[]` for the items of a list.
+    /// The path of the rule's schema: names of properties, and `[]` for the items of a list.
     pub path: Vec<String>,
     /// The keyword of the schema.
     pub keyword: String,
-    /// What the keyword says; where it says several things, one of them.
+    /// The value of the keyword. For `required` and `x-kubernetes-validations` it is one item of the list.
     pub value: Value,
 }
 
-/// All rules below `schema`. A keyword that nobody knows here counts as one.
+/// All rules in `schema`. An unknown keyword counts as a rule.
 pub fn rules(schema: &Value) -> Vec<Rule> {
     let mut rules = Vec::new();
     walk(schema, &mut Vec::new(), &mut rules);
@@ -31,8 +31,8 @@ fn walk(schema: &Value, path: &mut Vec<String>, rules: &mut Vec<Rule>) {
         };
         match (keyword.as_str(), value) {
             ("format", format) if format == "int64" => {}
-            ("required" | "x-kubernetes-validations", Value::Array(several)) => several.iter().for_each(add),
-            (harmless, _) if HARMLESS.contains(&harmless) => {}
+            ("required" | "x-kubernetes-validations", Value::Array(values)) => values.iter().for_each(add),
+            (keyword, _) if NOT_RESTRICTIVE.contains(&keyword) => {}
             _ => add(value),
         }
     }
@@ -48,12 +48,12 @@ fn walk(schema: &Value, path: &mut Vec<String>, rules: &mut Vec<Rule>) {
     }
 }
 
-/// The schema with its fields and defaults, and without a rule.
+/// The schema with its fields and defaults, but without its rules.
 pub fn loosened(mut schema: Value) -> Value {
     let fields = schema.as_object_mut().unwrap();
     fields.retain(|keyword, value| {
         keyword == "x-kubernetes-list-type" || (keyword == "format" && value == "int64") || {
-            HARMLESS.contains(&keyword.as_str()) && keyword != "x-kubernetes-list-map-keys"
+            NOT_RESTRICTIVE.contains(&keyword.as_str()) && keyword != "x-kubernetes-list-map-keys"
         }
     });
     if let Some(list_type) = fields.get_mut("x-kubernetes-list-type") {

@@ -1,18 +1,18 @@
-//! For each rule an object that breaks it, and that is valid but for that, as far as it goes.
+//! A violation of each rule: an object or a change that violates only that rule, as far as possible.
 
 use serde_json::{Value, json};
 
 use super::rules::Rule;
 
-/// What breaks a rule.
+/// A violation of a rule.
 pub enum Violation {
-    /// An object that was valid before there was the rule.
+    /// An object that is valid without the rule.
     Stored(Value),
-    /// A change that the rule forbids to an object that is valid.
+    /// A change of a valid object that the rule forbids.
     Change(Value),
 }
 
-/// What breaks `rule`, which is one of the kind with this schema and this valid object.
+/// A violation of `rule`, which belongs to the kind with this schema and this valid object.
 pub fn violation(kind: &str, schema: &Value, valid: &Value, rule: &Rule) -> Violation {
     if rule.keyword == "x-kubernetes-validations" {
         return by_expression(kind, valid, rule);
@@ -32,13 +32,13 @@ pub fn violation(kind: &str, schema: &Value, valid: &Value, rule: &Rule) -> Viol
         "required" => _ = value.as_object_mut().unwrap().remove(rule.value.as_str().unwrap()),
         "x-kubernetes-list-type" => *value = json!([item(schema, 0), item(schema, 0)]),
         other => {
-            panic!("no violating object is known for {other} at {}: say here how it is broken", rule.path.join("."))
+            panic!("no violating object is known for {other} at {}: add one here", rule.path.join("."))
         }
     }
     Violation::Stored(object)
 }
 
-/// What breaks a CEL rule: the only ones for which a person has to say it.
+/// A violation of a CEL rule. These violations cannot be derived from the schema.
 fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
     let message = rule.value["message"].as_str().unwrap();
     let config = |config: Value| json!({"spec": {"config": config}});
@@ -49,7 +49,7 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         merge(&mut object, change);
         Violation::Stored(object)
     };
-    let starts = |beginning: &str| message.starts_with(beginning);
+    let starts = |prefix: &str| message.starts_with(prefix);
     match kind {
         "EnrollmentRequest" if starts("exactly one of id and username must be set") => {
             stored(json!({"spec": {"identity": {"username": "jane"}}}))
@@ -98,11 +98,11 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "ClusterProviderConfig" if starts("tenantID and realmID are immutable") => {
             Violation::Change(json!({"spec": {"realmID": "another"}}))
         }
-        _ => panic!("no violating object of {kind} is known for the rule {message:?}: say here how it is broken"),
+        _ => panic!("no violating object of {kind} is known for the rule {message:?}: add one here"),
     }
 }
 
-/// The value at `path`, and its schema. What lies on the way and is not there is filled with valid values.
+/// The value at `path`, and its schema. Missing values on the way are created as valid values.
 pub fn reach<'a>(mut value: &'a mut Value, mut schema: &'a Value, path: &[String]) -> (&'a mut Value, &'a Value) {
     if value.is_null() {
         *value = sample(schema);
@@ -126,7 +126,7 @@ pub fn reach<'a>(mut value: &'a mut Value, mut schema: &'a Value, path: &[String
     (value, schema)
 }
 
-/// A value that a schema allows, with what it requires and no more.
+/// A valid value of a schema, with its required fields only.
 fn sample(schema: &Value) -> Value {
     if let Some(first) = schema.pointer("/enum/0") {
         return first.clone();
@@ -147,7 +147,7 @@ fn sample(schema: &Value) -> Value {
     }
 }
 
-/// An item of a list that is no other one's like.
+/// An item of a list, which differs from all other items.
 fn item(list: &Value, number: usize) -> Value {
     let mut item = sample(&list["items"]);
     let own = json!(format!("item-{number}"));
