@@ -130,6 +130,6 @@ fn two_pods_serve_every_namespace_and_take_over_from_each_other() {
         cluster.kubectl(&["delete", "authenticatorconfig", "hosted-web", "--namespace", team, "--timeout=60s"]);
         cluster.kubectl(&["delete", "namespace", team]);
     }
-    let lacks: Vec<String> = [second.said("not allowed to"), second.said("lacks permission")].concat();
+    let lacks: Vec<String> = [second.logged("not allowed to"), second.logged("lacks permission")].concat();
     assert_eq!(lacks, [""; 0]);
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     Fixture, REFUSAL, REQUEST, Refused, audit_log, conditions, eventually, job_of, log_about, message, patch, wait_for,
-    wait_until_gone,
+    wait_until_deleted,
 };
 
 const DOUBT: &str = "doubt";
@@ -35,7 +35,7 @@ async fn refused_status_writes_stop_sends_but_not_deletions() {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
     }
     fixture.create_request().await;
-    let active = job_of(&fixture.request_says("LinkSent").await);
+    let active = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).about(DOUBT).once());
     fixture.realm.fault(Rule::new(Effect::LoseRequest).on(Operation::CreateJob).about(LOST).once());
     // Neither send is settled before the policy is in force.
@@ -43,14 +43,14 @@ async fn refused_status_writes_stop_sends_but_not_deletions() {
     let down = Rule::new(Effect::unavailable()).on(Operation::ListJobs).about(LOST).skip(1);
     let faults = [hidden, down].map(|rule| fixture.realm.fault(rule));
     fixture.create_request_of(DOUBT, DOUBT).await;
-    fixture.named_request_says(DOUBT, "SendInDoubt").await;
+    fixture.wait_for_request_named(DOUBT, "SendInDoubt").await;
     fixture.create_request_of(LOST, LOST).await;
-    fixture.named_request_says(LOST, "ServiceUnavailable").await;
+    fixture.wait_for_request_named(LOST, "ServiceUnavailable").await;
     let [_, in_doubt] = &fixture.mailed()[..] else { panic!("expected two emails") };
 
     let policy = fixture.refuse(Refused::Statuses).await;
     fixture.create_request_of(NEW, NEW).await;
-    let event = fixture.told(NEW, "Warning StatusNotStored").await;
+    let event = fixture.wait_for_event(NEW, "Warning StatusNotStored").await;
     assert!(event.note.contains(REFUSAL), "{event:?}");
     eventually("the refusal is logged", || logged(&fixture, "StatusNotStored").iter().any(|line| line.contains(NEW)))
         .await;
@@ -60,7 +60,7 @@ async fn refused_status_writes_stop_sends_but_not_deletions() {
     }
     faults.into_iter().for_each(|fault| fixture.realm.remove_fault(fault));
     for name in [REQUEST, DOUBT, LOST] {
-        wait_until_gone(fixture.requests(), name).await;
+        wait_until_deleted(fixture.requests(), name).await;
         let events = fixture.events("EnrollmentRequest", name).await;
         assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
     }
@@ -71,7 +71,7 @@ async fn refused_status_writes_stop_sends_but_not_deletions() {
     assert_eq!(request.status.and_then(|status| status.send), None);
 
     policy.lift().await;
-    let sent = job_of(&fixture.named_request_says(NEW, "LinkSent").await);
+    let sent = job_of(&fixture.wait_for_request_named(NEW, "LinkSent").await);
     assert_eq!(fixture.mailed(), [active, in_doubt.clone(), sent]);
 }
 
@@ -80,17 +80,17 @@ async fn refused_status_writes_stop_sends_but_not_deletions() {
 async fn deletion_without_status_writes_reports_only_retained_links() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(3)).await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let conflict = Reply::resource_error(409, "conflict", "it cannot be revoked", "CredentialBindingJob", &first);
     fixture.realm.fault(Rule::new(Effect::Answer(conflict)).on(Operation::RevokeJob).about(&first));
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let sent_again = |request: &EnrollmentRequest| request.status.as_ref().unwrap().attempt == Some(2);
     let second = job_of(&wait_for(fixture.requests(), REQUEST, "has sent again", sent_again).await);
-    fixture.told(REQUEST, "Warning RevokeRefused").await;
+    fixture.wait_for_event(REQUEST, "Warning RevokeRefused").await;
     let _policy = fixture.refuse(Refused::Statuses).await;
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(&first) && !note.contains(&second), "{note}");
     assert_eq!((fixture.remote_state(&first), fixture.remote_state(&second)), ("LINK_SENT".into(), "REVOKED".into()));
 }
@@ -101,12 +101,12 @@ async fn send_waits_while_write_ahead_record_is_refused() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     let policy = fixture.refuse(Refused::WriteAhead(REQUEST)).await;
     fixture.create_request().await;
-    let request = fixture.request_says("StatusNotStored").await;
+    let request = fixture.wait_for_request("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert!(message(&request).contains(REFUSAL), "{}", message(&request));
     assert_eq!((fixture.calls(Operation::CreateJob), request.status.unwrap().send), (0, None));
     policy.lift().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
@@ -114,15 +114,15 @@ async fn send_waits_while_write_ahead_record_is_refused() {
 async fn withdrawn_attempt_with_refused_record_blocks_no_other_request() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_config_named("other").await;
-    fixture.named_config_says("other", "Available").await;
+    fixture.wait_for_config_named("other", "Available").await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let _policy = fixture.refuse(Refused::StatusesOf(REQUEST)).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    fixture.told(REQUEST, "Warning StatusNotStored").await;
+    fixture.wait_for_event(REQUEST, "Warning StatusNotStored").await;
     fixture.change_request(json!({"attempt": 1})).await.unwrap();
     fixture.create_request_with("second", json!({"authenticatorConfigRef": {"name": "other"}})).await;
-    let second = job_of(&fixture.named_request_says("second", "LinkSent").await);
+    let second = job_of(&fixture.wait_for_request_named("second", "LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![first, second], 2));
 }
 
@@ -142,11 +142,11 @@ fn refused_removals(fixture: &Fixture) -> usize {
 async fn retained_resource_is_reported_once_before_finalizer_removal() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(2)).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.refuse_revoke(403);
     let policy = fixture.refuse(Refused::FinalizerRemoval).await;
     fixture.delete_request(REQUEST).await;
-    let event = fixture.told(REQUEST, "Warning RemoteResourceRetained").await;
+    let event = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await;
     assert!(event.note.contains(&job), "{event:?}");
     eventually("removal of the finalizer was tried three times", || refused_removals(&fixture) >= 3).await;
     let requests: Api<EnrollmentRequest> = fixture.requests();
@@ -155,7 +155,7 @@ async fn retained_resource_is_reported_once_before_finalizer_removal() {
     policy.lift().await;
     // The change enqueues it. The backoff alone could take up to a minute.
     patch(&requests, REQUEST, json!({"metadata": {"annotations": {"example.com/woken": "one"}}})).await.unwrap();
-    wait_until_gone(requests, REQUEST).await;
+    wait_until_deleted(requests, REQUEST).await;
     assert_eq!(
         logged(&fixture, "RemoteResourceRetained").len(),
         1,

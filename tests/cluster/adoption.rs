@@ -6,7 +6,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, JANE, REQUEST, conditions, job_of, message, patch, reason, wait_for, wait_until_gone,
+    CONFIG, Fixture, JANE, REQUEST, conditions, job_of, message, patch, reason, wait_for, wait_until_deleted,
 };
 
 /// A job in this state, for Jane and the fixture's configuration.
@@ -50,7 +50,7 @@ async fn active_link_is_adopted_in_any_state() {
         let job = job_in(&fixture, state);
         fixture.realm.add_job(job.clone());
         fixture.create_request().await;
-        let request = fixture.request_says("Adopted").await;
+        let request = fixture.wait_for_request("Adopted").await;
         assert_adopted(&request, &job);
         assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
         assert_eq!(
@@ -61,7 +61,7 @@ async fn active_link_is_adopted_in_any_state() {
                 job.expire_time.as_ref().unwrap()
             )
         );
-        fixture.tells("EnrollmentRequest", REQUEST, &["Normal Adopted"]).await;
+        fixture.wait_for_events("EnrollmentRequest", REQUEST, &["Normal Adopted"]).await;
         assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
         let request = second_attempt(&fixture).await;
@@ -83,7 +83,7 @@ async fn completed_job_is_adopted_and_next_attempt_sends() {
     let job = job_in(&fixture, Some("COMPLETE"));
     fixture.realm.add_job(job.clone());
     fixture.create_request().await;
-    let request = fixture.request_says("Adopted").await;
+    let request = fixture.wait_for_request("Adopted").await;
     assert_adopted(&request, &job);
     assert_eq!(conditions(&request), "Ready=True Succeeded=True");
     assert_eq!(
@@ -101,7 +101,7 @@ async fn enrolled_identity_is_emailed_only_if_attempt_is_raised() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
     fixture.create_request().await;
-    let request = fixture.request_says("AlreadyEnrolled").await;
+    let request = fixture.wait_for_request("AlreadyEnrolled").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=True");
     assert_eq!(
         message(&request),
@@ -126,7 +126,7 @@ async fn inactive_or_other_config_jobs_are_not_adopted() {
         };
         fixture.realm.add_job(job.clone());
         fixture.create_request().await;
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!(fixture.mailed(), [job_of(&request)], "{case}");
         assert_ne!(job_of(&request), job.id);
         assert_eq!(fixture.revocations().len(), 0, "{case}: jobs that are not adopted are not revoked");
@@ -148,7 +148,7 @@ async fn newest_active_job_is_adopted_by_its_current_state() {
     fixture.realm.set_job_state(&newest.id, "REVOKED");
     fixture.realm.fault(Rule::new(Effect::Answer(Reply::json(200, &list))).on(Operation::ListJobs));
     fixture.create_request().await;
-    let request = fixture.request_says("Adopted").await;
+    let request = fixture.wait_for_request("Adopted").await;
     assert_adopted(&request, &middle);
     let read: Vec<_> = fixture.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
     assert!(read[0].ends_with(&newest.id) && read[1].ends_with(&middle.id), "{read:?}");
@@ -161,7 +161,7 @@ async fn request_created_as_revoked_adopts_and_revokes_the_link() {
     let job = job_in(&fixture, Some("LINK_SENT"));
     fixture.realm.add_job(job.clone());
     fixture.create_request_with(REQUEST, json!({"revoked": true})).await;
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!((job_of(&request), fixture.remote_state(&job.id).as_str()), (job.id, "REVOKED"));
     assert_eq!(fixture.mailed().len(), 0);
@@ -171,13 +171,13 @@ async fn request_created_as_revoked_adopts_and_revokes_the_link() {
 async fn lost_status_is_restored_without_an_email() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     operator.stop().await;
     let mut lost = sent.clone();
     lost.status = Some(serde_json::from_value(json!({"observedGeneration": -1})).unwrap());
     fixture.requests().replace_status(REQUEST, &Default::default(), &lost).await.unwrap();
     let _next = fixture.start().await;
-    let request = fixture.request_says("Adopted").await;
+    let request = fixture.wait_for_request("Adopted").await;
     assert_eq!(fixture.mailed(), [job_of(&request)]);
     assert_eq!(job_of(&request), job_of(&sent));
 }
@@ -186,7 +186,7 @@ async fn lost_status_is_restored_without_an_email() {
 async fn rebuilt_cluster_adopts_active_links_without_email() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     operator.stop().await;
     // The cluster is lost: the objects are deleted without finalization.
     let bare = json!({"metadata": {"finalizers": null}});
@@ -194,15 +194,15 @@ async fn rebuilt_cluster_adopts_active_links_without_email() {
     patch(&fixture.configs(), CONFIG, bare).await.unwrap();
     fixture.delete_request(REQUEST).await;
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
 
     let apply = PatchParams::apply("gitops");
     let config = Patch::Apply(fixture.config(CONFIG));
     fixture.configs().patch(CONFIG, &apply, &config).await.unwrap();
     fixture.create_request().await;
     let _next = fixture.start().await;
-    let request = fixture.request_says("Adopted").await;
+    let request = fixture.wait_for_request("Adopted").await;
     assert_eq!(fixture.mailed(), [job_of(&request)]);
     assert_eq!(job_of(&request), job_of(&sent));
     assert_eq!(fixture.realm.configs().len(), 1);

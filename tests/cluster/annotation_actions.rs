@@ -7,7 +7,7 @@ use harness::simulator::{Effect, Operation, Rule};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Fixture, History, JANE, Operator, REQUEST, conditions, eventually, following, job_of, message, patch, reason,
+    Fixture, History, JANE, Operator, REQUEST, conditions, eventually, job_of, message, patch, poll_often, reason,
     wait_for,
 };
 
@@ -22,7 +22,7 @@ async fn annotate(fixture: &Fixture, annotation: &str, value: impl Into<Value>) 
 
 /// A fixture with Jane's request, whose link has expired, and its job.
 async fn expired() -> (Fixture, Operator, String) {
-    let (fixture, operator) = Fixture::ready_with(following).await;
+    let (fixture, operator) = Fixture::ready_with(poll_often).await;
     let job = expire(&fixture).await;
     (fixture, operator, job)
 }
@@ -30,9 +30,9 @@ async fn expired() -> (Fixture, Operator, String) {
 /// Creates Jane's request, and lets its link expire. Returns the job.
 async fn expire(fixture: &Fixture) -> String {
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.set_job_state(&job, "EXPIRED");
-    fixture.request_says("LinkExpired").await;
+    fixture.wait_for_request("LinkExpired").await;
     job
 }
 
@@ -79,7 +79,7 @@ async fn resend_sends_once_and_keeps_the_attempt() {
     annotate(&fixture, RESEND, Value::Null).await;
     annotate(&fixture, RESEND, format!("{first}/EXPIRED")).await;
     fixture.realm.set_job_state(&second, "EXPIRED");
-    fixture.request_says("LinkExpired").await;
+    fixture.wait_for_request("LinkExpired").await;
     annotate(&fixture, RESEND, format!("{second}/LINK_SENT")).await;
     let request = assert_nothing_else_is_sent(&fixture, 2).await;
     assert_eq!(fixture.mailed(), [first, second, job_of(&request)]);
@@ -87,13 +87,13 @@ async fn resend_sends_once_and_keeps_the_attempt() {
 
 #[tokio::test]
 async fn resend_replaces_expired_failed_and_revoked_links() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.create_request().await;
-    let mut jobs = vec![job_of(&fixture.request_says("LinkSent").await)];
+    let mut jobs = vec![job_of(&fixture.wait_for_request("LinkSent").await)];
     for (state, reason) in [("EXPIRED", "LinkExpired"), ("FAILED_TO_SEND", "FailedToSend"), ("REVOKED", "Revoked")] {
         let job = jobs.last().unwrap().clone();
         fixture.realm.set_job_state(&job, state);
-        fixture.request_says(reason).await;
+        fixture.wait_for_request(reason).await;
         annotate(&fixture, RESEND, format!("{job}/{state}")).await;
         jobs.push(job_of(&sent_after(&fixture, &job).await));
         assert_eq!(fixture.mailed(), jobs, "{state}");
@@ -106,15 +106,15 @@ async fn resend_replaces_expired_failed_and_revoked_links() {
 
 #[tokio::test]
 async fn early_or_malformed_resend_has_no_effect() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     for value in [format!("{job}/LINK_SENT"), job.clone(), "/".to_owned(), format!("{job}/EXPIRED/EXPIRED")] {
         annotate(&fixture, RESEND, value).await;
     }
     annotate(&fixture, RESEND, format!("{job}/LINK_SENT")).await;
     fixture.realm.set_job_state(&job, "EXPIRED");
-    let request = fixture.request_says("LinkExpired").await;
+    let request = fixture.wait_for_request("LinkExpired").await;
     assert_eq!((job_of(&request), fixture.mailed()), (job.clone(), vec![job]));
     assert_nothing_else_is_sent(&fixture, 1).await;
 }
@@ -125,7 +125,7 @@ async fn resend_removed_before_reconcile_has_no_effect() {
     operator.stop().await;
     annotate(&fixture, RESEND, format!("{job}/EXPIRED")).await;
     annotate(&fixture, RESEND, Value::Null).await;
-    let _next = fixture.start_with(following).await;
+    let _next = fixture.start_with(poll_often).await;
     assert_nothing_else_is_sent(&fixture, 1).await;
 }
 
@@ -136,14 +136,14 @@ async fn raised_attempt_supersedes_a_resend() {
     annotate(&fixture, RESEND, format!("{first}/EXPIRED")).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let history = History::of(&fixture.requests(), REQUEST).await;
-    let _next = fixture.start_with(following).await;
+    let _next = fixture.start_with(poll_often).await;
     let request = sent_after(&fixture, &first).await;
     let record = history.first("the record", |version| version.status.as_ref().unwrap().send.is_some()).await;
     let send = record.status.unwrap().send.unwrap();
     assert_eq!((send.attempt, send.resend_of), (2, None));
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(2));
     fixture.realm.set_job_state(&job_of(&request), "EXPIRED");
-    fixture.request_says("LinkExpired").await;
+    fixture.wait_for_request("LinkExpired").await;
     assert_nothing_else_is_sent(&fixture, 2).await;
 }
 
@@ -155,7 +155,7 @@ async fn resend_in_doubt_is_settled_after_restart_without_annotation() {
     eventually("the email is sent", || fixture.mailed().len() == 2).await;
     operator.kill().await;
     annotate(&fixture, RESEND, Value::Null).await;
-    let _next = fixture.start_with(following).await;
+    let _next = fixture.start_with(poll_often).await;
     let request = sent_after(&fixture, &first).await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     annotate(&fixture, RESEND, format!("{first}/EXPIRED")).await;
@@ -166,11 +166,11 @@ async fn resend_in_doubt_is_settled_after_restart_without_annotation() {
 async fn resend_waits_until_request_is_not_revoked_and_identity_is_active() {
     let (fixture, _operator, first) = expired().await;
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    fixture.request_says("Revoked").await;
+    fixture.wait_for_request("Revoked").await;
     annotate(&fixture, RESEND, format!("{first}/EXPIRED")).await;
     fixture.realm.edit_identity(JANE, |jane| jane.status = Some("suspended".to_owned()));
     fixture.change_request(json!({"revoked": false})).await.unwrap();
-    let request = fixture.request_says("IdentityNotActive").await;
+    let request = fixture.wait_for_request("IdentityNotActive").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(fixture.mailed().len(), 1);
     fixture.realm.edit_identity(JANE, |jane| jane.status = Some("active".to_owned()));
@@ -182,9 +182,9 @@ async fn resend_waits_until_request_is_not_revoked_and_identity_is_active() {
 async fn revoke_annotation_revokes_named_job_with_normal_event() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     annotate(&fixture, REVOKE, job.clone()).await;
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(
         message(&request),
@@ -192,7 +192,7 @@ async fn revoke_annotation_revokes_named_job_with_normal_event() {
          another email"
     );
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.revocations()), ("REVOKED", vec![job.clone()]));
-    fixture.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
+    fixture.wait_for_events("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
 
     // The same annotation has no effect again, nor on the job of the next attempt.
     annotate(&fixture, REVOKE, Value::Null).await;
@@ -205,7 +205,7 @@ async fn revoke_annotation_revokes_named_job_with_normal_event() {
 async fn revoke_of_another_job_or_removed_annotation_has_no_effect() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     annotate(&fixture, REVOKE, "another").await;
     annotate(&fixture, REVOKE, "").await;
     operator.stop().await;
@@ -213,7 +213,7 @@ async fn revoke_of_another_job_or_removed_annotation_has_no_effect() {
     annotate(&fixture, REVOKE, Value::Null).await;
     let _next = fixture.start().await;
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    fixture.request_is_looked_at().await;
+    fixture.wait_until_request_is_reconciled().await;
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.revocations().len()), ("LINK_SENT", 0));
 }
 
@@ -221,7 +221,7 @@ async fn revoke_of_another_job_or_removed_annotation_has_no_effect() {
 async fn revoke_annotation_takes_effect_before_the_next_attempt() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     operator.stop().await;
     annotate(&fixture, REVOKE, first.clone()).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();

@@ -4,13 +4,13 @@ use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use serde_json::json;
 
-use crate::fixture::{Fixture, History, JANE, REQUEST, conditions, eventually, following, job_of, message, wait_for};
+use crate::fixture::{Fixture, History, JANE, REQUEST, conditions, eventually, job_of, message, poll_often, wait_for};
 
 #[tokio::test]
 async fn any_job_field_value_can_be_recorded() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.create_request().await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     let id = job_of(&sent);
     fixture.realm.allow_any_answer();
     fixture.realm.edit_job(&id, |job| {
@@ -20,7 +20,7 @@ async fn any_job_field_value_can_be_recorded() {
         job.update_time = None;
         job.credential_id = Some("\u{0}\u{7f}\u{202e}".repeat(1000));
     });
-    let request = fixture.request_says("UnknownState").await;
+    let request = fixture.wait_for_request("UnknownState").await;
     let status = request.status.clone().unwrap();
     let characters = |text: Option<String>| text.map(|text| text.chars().count());
     assert_eq!(characters(status.state), Some(1024));
@@ -39,7 +39,7 @@ async fn any_job_field_value_can_be_recorded() {
     .await;
     assert_eq!(message(&request), "The service does not report the state of the job");
     fixture.realm.set_job_state(&id, "COMPLETE");
-    fixture.request_says("Complete").await;
+    fixture.wait_for_request("Complete").await;
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn job_with_unusable_id_is_found_by_list() {
             let (fixture, _operator) = Fixture::ready().await;
             fixture.realm.fault(Rule::new(Effect::HappenThenAnswer(answer)).on(Operation::CreateJob).once());
             fixture.create_request().await;
-            let request = fixture.request_says("LinkSent").await;
+            let request = fixture.wait_for_request("LinkSent").await;
             assert_eq!(fixture.mailed(), [job_of(&request)]);
         }
     }))
@@ -73,7 +73,7 @@ async fn incomplete_job_list_blocks_the_send() {
         let (fixture, _operator) = Fixture::ready().await;
         let rule = fixture.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs));
         fixture.create_request().await;
-        let request = fixture.request_says("ServiceUnavailable").await;
+        let request = fixture.wait_for_request("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         let sentence = match effect {
             Effect::CutAnswer => "GET credential-binding-jobs lost the connection (",
@@ -83,7 +83,7 @@ async fn incomplete_job_list_blocks_the_send() {
         eventually("the jobs are listed again", || fixture.realm.fired(rule) >= 2).await;
         assert_eq!(fixture.realm.requests_of(Operation::CreateJob), [], "{effect:?}");
         fixture.realm.remove_fault(rule);
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!(fixture.mailed(), [job_of(&request)], "{effect:?}");
     }))
     .await;
@@ -95,11 +95,11 @@ async fn oversized_response_is_a_failed_call() {
     let long = |field: &str, value: serde_json::Value| {
         Reply::json(200, &json!({field: value, "padding": "x".repeat(50 << 20)}))
     };
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     let list = long("credential_binding_jobs", json!([]));
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(list)).on(Operation::ListJobs));
     fixture.create_request().await;
-    let request = fixture.request_says("ServiceUnavailable").await;
+    let request = fixture.wait_for_request("ServiceUnavailable").await;
     assert_eq!(
         message(&request),
         "GET credential-binding-jobs returned 200 with an unusable response: the body is larger than 16777216 bytes"
@@ -108,7 +108,7 @@ async fn oversized_response_is_a_failed_call() {
     let job = long("credential_binding_job", json!({"id": "57d73b5909ede35a"}));
     fixture.realm.fault(Rule::new(Effect::HappenThenAnswer(job)).on(Operation::CreateJob).once());
     fixture.realm.remove_fault(rule);
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.mailed(), [job_of(&sent)], "the job is found by list, and nothing is sent again");
 
     let job = long("credential_binding_job", json!({"id": job_of(&sent), "state": "EXPIRED"}));
@@ -119,11 +119,11 @@ async fn oversized_response_is_a_failed_call() {
 async fn assert_unchanged_while_job_is_read_as(fixture: &Fixture, sent: &EnrollmentRequest, reply: Reply) {
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetJob));
     eventually("the job is read twice", || fixture.realm.fired(rule) >= 2).await;
-    let now = fixture.request_says("LinkSent").await;
+    let now = fixture.wait_for_request("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
     fixture.realm.remove_fault(rule);
     fixture.realm.set_job_state(&job_of(sent), "LINK_OPENED");
-    fixture.request_says("LinkOpened").await;
+    fixture.wait_for_request("LinkOpened").await;
 }
 
 /// An unreadable response is neither a missing job nor another state.
@@ -132,9 +132,9 @@ async fn unreadable_job_response_keeps_the_status() {
     let replies =
         [Reply::garbage(), Reply::json(200, &json!({"state": "EXPIRED"})), Reply::empty(200), Reply::internal_error()];
     futures::future::join_all(replies.map(|reply| async move {
-        let (fixture, _operator) = Fixture::ready_with(following).await;
+        let (fixture, _operator) = Fixture::ready_with(poll_often).await;
         fixture.create_request().await;
-        let sent = fixture.request_says("LinkSent").await;
+        let sent = fixture.wait_for_request("LinkSent").await;
         assert_unchanged_while_job_is_read_as(&fixture, &sent, reply).await;
     }))
     .await;
@@ -146,7 +146,7 @@ async fn bare_job_is_accepted_without_envelope() {
     let bare = Reply::json(200, &json!({"id": "57d73b5909ede35a", "state": "LINK_SENT"}));
     fixture.realm.fault(Rule::new(Effect::Answer(bare)).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(request.status.unwrap().job_id.as_deref(), Some("57d73b5909ede35a"));
     assert_eq!(message(&request_of(&fixture).await), "The enrolment email was sent");
 }
@@ -163,7 +163,7 @@ async fn token_and_email_address_are_redacted() {
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request_of(REQUEST, JANE).await;
     for reason in ["PermissionDenied", "ServiceUnavailable", "Refused"] {
-        let request = history.says(reason).await;
+        let request = history.first_with_reason(reason).await;
         assert!(
             message(&request).contains("may not write to"),
             "the rest of the message is kept: {}",

@@ -38,7 +38,7 @@ async fn apply(fixture: &Fixture, spec: Value) -> EnrollmentRequest {
 async fn raised_attempt_sends_again_then_revokes_the_earlier_link() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let request = concluded(&fixture, 2).await;
@@ -69,11 +69,11 @@ async fn raised_attempt_sends_again_then_revokes_the_earlier_link() {
 async fn earlier_link_stays_active_while_next_send_is_refused() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let refusal = Reply::error(400, "bad_request", "not today");
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateJob));
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = fixture.request_says("Refused").await;
+    let request = fixture.wait_for_request("Refused").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!((job_of(&request), request.status.unwrap().attempt), (first.clone(), Some(1)));
     crate::fixture::eventually("the send is retried", || fixture.realm.fired(rule) >= 2).await;
@@ -101,27 +101,27 @@ async fn earlier_link_is_revoked_only_after_send_in_doubt_is_settled() {
 async fn lowered_attempt_and_withdrawn_revoke_have_no_effect() {
     let (fixture, _operator) = Fixture::ready().await;
     apply(&fixture, json!({"attempt": 3})).await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     assert_eq!(sent.status.as_ref().unwrap().attempt, Some(3));
 
     apply(&fixture, json!({"attempt": 1})).await;
-    let request = fixture.request_is_looked_at().await;
+    let request = fixture.wait_until_request_is_reconciled().await;
     assert_eq!((conditions(&request).as_str(), message(&request)), ("Ready=True Succeeded=Unknown", message(&sent)));
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(3));
     assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (1, 0));
 
     apply(&fixture, json!({"attempt": 2, "revoked": true})).await;
-    fixture.request_says("Revoked").await;
+    fixture.wait_for_request("Revoked").await;
     apply(&fixture, json!({"attempt": 1})).await;
     apply(&fixture, json!({"attempt": 3, "revoked": false})).await;
-    let request = fixture.request_is_looked_at().await;
+    let request = fixture.wait_until_request_is_reconciled().await;
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=False", "Revoked"));
     assert_eq!(
         message(&request),
         "The job was revoked, but spec.revoked does not request it; raise spec.attempt to send another email"
     );
     assert_eq!((fixture.mailed(), fixture.revocations()), (vec![job_of(&sent)], vec![job_of(&sent)]));
-    fixture.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
+    fixture.wait_for_events("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
 
     apply(&fixture, json!({"attempt": 4})).await;
     let request = concluded(&fixture, 4).await;
@@ -132,9 +132,9 @@ async fn lowered_attempt_and_withdrawn_revoke_have_no_effect() {
 async fn attempt_raised_while_revoked_waits() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.change_request(json!({"attempt": 2, "revoked": true})).await.unwrap();
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(1));
     assert_eq!((fixture.mailed().len(), fixture.revocations()), (1, vec![first.clone()]));
@@ -148,13 +148,13 @@ async fn attempt_raised_while_revoked_waits() {
 async fn raised_attempt_is_enqueued_when_its_config_becomes_ready() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
-    fixture.let_config_go().await;
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
+    fixture.orphan_config().await;
     fixture.delete_secret().await;
     fixture.create_config().await;
-    fixture.config_says("SecretNotFound").await;
+    fixture.wait_for_config("SecretNotFound").await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = fixture.request_says("AuthenticatorConfigNotReady").await;
+    let request = fixture.wait_for_request("AuthenticatorConfigNotReady").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     // No interval is due in this test, so only the trigger enqueues the request.
     fixture.create_secret(&fixture.token).await;

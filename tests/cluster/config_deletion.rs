@@ -9,14 +9,14 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, log_about, message, patch, wait_until_gone,
+    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, log_about, message, patch, wait_until_deleted,
 };
 
 /// The grace period of these operators.
 const GRACE: Duration = Duration::from_secs(3);
 
-async fn wait_until_deleted(fixture: &Fixture) {
-    wait_until_gone(fixture.configs(), CONFIG).await;
+async fn wait_until_config_deleted(fixture: &Fixture) {
+    wait_until_deleted(fixture.configs(), CONFIG).await;
 }
 
 /// The id of the only remote configuration.
@@ -30,13 +30,13 @@ fn remote(fixture: &Fixture) -> String {
 /// the log, and returns the cause in them.
 async fn blocked_then_retained(fixture: &Fixture, history: &History<AuthenticatorConfig>) -> String {
     let id = remote(fixture);
-    let config = history.says("DeletionBlocked").await;
+    let config = history.first_with_reason("DeletionBlocked").await;
     assert_eq!(conditions(&config), "Ready=True", "conditions are kept during deletion");
     assert!(config.status.as_ref().unwrap().failing_since.is_some());
     let what = format!("authenticator configuration {id} is not deleted in Beyond Identity yet: ");
     let cause = message(&config).strip_prefix("Deletion is waiting because ").unwrap().strip_prefix(&what).unwrap();
-    wait_until_deleted(fixture).await;
-    let event = fixture.tells_config("Warning RemoteResourceRetained").await;
+    wait_until_config_deleted(fixture).await;
+    let event = fixture.wait_for_config_event("Warning RemoteResourceRetained").await;
     assert_eq!(event.note, format!("Finalizer removed after the grace period, but {what}{cause}"));
     assert_eq!(remote(fixture), id);
     assert!(log_about(&event.note).iter().any(|line| line.contains(&format!("namespace=\"{}\"", fixture.namespace))));
@@ -48,10 +48,10 @@ async fn deletion_waits_for_the_last_referrer() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
     fixture.create_request_of("another", "nobody").await;
-    fixture.request_says("LinkSent").await;
-    fixture.named_request_says("another", "IdentityNotFound").await;
+    fixture.wait_for_request("LinkSent").await;
+    fixture.wait_for_request_named("another", "IdentityNotFound").await;
     fixture.delete_config().await;
-    let config = fixture.config_says("InUse").await;
+    let config = fixture.wait_for_config("InUse").await;
     assert_eq!(conditions(&config), "Ready=True", "conditions are kept during deletion");
     assert_eq!(
         message(&config),
@@ -61,7 +61,7 @@ async fn deletion_waits_for_the_last_referrer() {
     );
     assert_eq!(config.status.unwrap().failing_since, None, "the grace period does not limit this wait");
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let only_one = |config: &AuthenticatorConfig| message(config).contains("by EnrollmentRequest another;");
     crate::fixture::wait_for(fixture.configs(), CONFIG, "names only the other referrer", only_one).await;
     assert_eq!(fixture.realm.configs().len(), 1);
@@ -70,7 +70,7 @@ async fn deletion_waits_for_the_last_referrer() {
     patch(&fixture.requests(), "another", json!({"spec": {"authenticatorConfigRef": {"name": "elsewhere"}}}))
         .await
         .unwrap();
-    wait_until_deleted(&fixture).await;
+    wait_until_config_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
 }
 
@@ -78,11 +78,11 @@ async fn deletion_waits_for_the_last_referrer() {
 async fn request_being_deleted_is_not_a_referrer() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     patch(&fixture.requests(), REQUEST, json!({"metadata": {"finalizers": ["example.com/kept"]}})).await.unwrap();
     fixture.delete_request(REQUEST).await;
     fixture.delete_config().await;
-    wait_until_deleted(&fixture).await;
+    wait_until_config_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     patch(&fixture.requests(), REQUEST, json!({"metadata": {"finalizers": null}})).await.unwrap();
 }
@@ -91,14 +91,14 @@ async fn request_being_deleted_is_not_a_referrer() {
 async fn orphan_unblocks_deletion_and_next_object_takes_config_over() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     fixture.delete_config().await;
-    fixture.config_says("InUse").await;
+    fixture.wait_for_config("InUse").await;
     let id = remote(&fixture);
     fixture.change_config(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    wait_until_deleted(&fixture).await;
+    wait_until_config_deleted(&fixture).await;
     fixture.create_config().await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!((config.status.unwrap().id, remote(&fixture)), (Some(id.clone()), id));
     assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
     assert_eq!(fixture.mailed().len(), 1);
@@ -111,14 +111,14 @@ async fn orphaned_config_is_in_lists_before_finalizer_removal() {
     let _operator = fixture.start_with(|settings| settings.settle_time = Duration::from_secs(20)).await;
     let history = History::of(&fixture.configs(), CONFIG).await;
     fixture.create_config_with(json!({"deletionPolicy": "Orphan"})).await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     fixture.delete_config().await;
-    let config = history.says("Deleting").await;
+    let config = history.first_with_reason("Deleting").await;
     assert_eq!(
         message(&config),
         "Waiting until the configuration that stays in Beyond Identity is visible in configuration lists"
     );
-    wait_until_deleted(&fixture).await;
+    wait_until_config_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs().len(), 1);
 }
 
@@ -136,7 +136,7 @@ async fn refused_deletion_ends_after_the_grace_period() {
         if status == 409 {
             clear_events(&fixture).await;
             fixture.create_config().await;
-            fixture.config_says("Available").await;
+            fixture.wait_for_config("Available").await;
         }
     }
 }
@@ -158,7 +158,7 @@ async fn refused_deletion_is_retried_within_the_grace_period() {
     let refused = Reply::error(400, "bad_request", "an application still uses it");
     fixture.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig).times(2));
     fixture.delete_config().await;
-    wait_until_deleted(&fixture).await;
+    wait_until_config_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     assert_eq!(fixture.calls(Operation::DeleteConfig), 3);
 }
@@ -172,7 +172,7 @@ async fn missing_credentials_block_deletion_for_the_grace_period_only() {
         let history = History::of(&fixture.configs(), CONFIG).await;
         if provider_too {
             fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
-            wait_until_gone(fixture.providers(), &fixture.provider).await;
+            wait_until_deleted(fixture.providers(), &fixture.provider).await;
         } else {
             fixture.delete_secret().await;
         }
@@ -196,10 +196,10 @@ async fn disallowed_namespace_can_still_delete() {
         .await
         .unwrap();
     fixture.create_request_of(REQUEST, JANE).await;
-    fixture.request_says("NamespaceNotAllowed").await;
+    fixture.wait_for_request("NamespaceNotAllowed").await;
     fixture.delete_request(REQUEST).await;
     fixture.delete_config().await;
-    wait_until_deleted(&fixture).await;
+    wait_until_config_deleted(&fixture).await;
     assert_eq!(fixture.realm.configs(), []);
     assert_eq!(fixture.mailed().len(), 0);
 }
@@ -215,8 +215,8 @@ async fn create_in_doubt_blocks_deletion_for_the_grace_period_only() {
     fixture.delete_secret().await;
     fixture.delete_config().await;
     let _next = fixture.start_with(|settings| settings.grace_period = GRACE).await;
-    wait_until_deleted(&fixture).await;
-    let event = fixture.tells_config("Warning RemoteResourceRetained").await;
+    wait_until_config_deleted(&fixture).await;
+    let event = fixture.wait_for_config_event("Warning RemoteResourceRetained").await;
     let sentence = "Finalizer removed after the grace period, but it is not known whether the authenticator \
                     configuration was created: ";
     assert!(event.note.starts_with(sentence), "{event:?}");

@@ -4,7 +4,7 @@ use harness::simulator::{Config, Operation};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::fixture::{CONFIG, Fixture, conditions, eventually, message, patch, refusal, wait_until_gone};
+use crate::fixture::{CONFIG, Fixture, conditions, eventually, message, patch, refusal, wait_until_deleted};
 
 /// A spec with these settings only, without the fields of the fixture's `hosted_web`.
 fn spec(mut config: Value) -> Value {
@@ -150,7 +150,7 @@ async fn each_type_is_created_updated_and_deleted() {
         fixture.realm.set_strict_config(true);
         let _operator = fixture.start().await;
         fixture.create_config_with(spec(config)).await;
-        let config = fixture.config_says("Available").await;
+        let config = fixture.wait_for_config("Available").await;
         assert_eq!(conditions(&config), "Ready=True", "{}", message(&config));
         let before = remote(&fixture);
 
@@ -165,7 +165,7 @@ async fn each_type_is_created_updated_and_deleted() {
         }
 
         fixture.delete_config().await;
-        wait_until_gone(fixture.configs(), CONFIG).await;
+        wait_until_deleted(fixture.configs(), CONFIG).await;
         assert_eq!(fixture.realm.configs(), []);
     }))
     .await;

@@ -29,7 +29,7 @@ async fn configuration_is_created_with_ownership_mark() {
     let history = History::of(&fixture.configs(), CONFIG).await;
     let _operator = fixture.start().await;
     fixture.create_config().await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
 
     let remotes = fixture.realm.configs();
     let [remote] = &remotes[..] else { panic!("not one configuration: {remotes:?}") };
@@ -67,7 +67,7 @@ async fn configuration_with_own_mark_is_taken_over() {
     fixture.realm.add_config(remote.clone());
     let _operator = fixture.start().await;
     fixture.create_config().await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(config.status.unwrap().id, Some(remote.id));
     assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
     assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), [], "it already matches the spec");
@@ -82,7 +82,7 @@ async fn configuration_missing_from_one_list_is_not_created_again() {
     fixture.realm.fault(Rule::new(Effect::Answer(empty)).on(Operation::ListConfigs).once());
     let _operator = fixture.start().await;
     fixture.create_config().await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(config.status.unwrap().id, Some(remote.id));
     assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
 }
@@ -95,7 +95,7 @@ async fn configuration_taken_over_is_updated_to_the_spec() {
     fixture.realm.add_config(other.clone());
     let _operator = fixture.start().await;
     fixture.create_config().await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&other.id));
     assert_eq!(
         fixture.realm.config(&other.id).unwrap(),
@@ -157,7 +157,7 @@ async fn refused_deletion_is_reported_and_retried() {
     let refused = harness::simulator::Reply::error(400, "bad_request", "an application still uses it");
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(refused)).on(Operation::DeleteConfig));
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    let config = fixture.config_says("DeletionBlocked").await;
+    let config = fixture.wait_for_config("DeletionBlocked").await;
     assert_eq!(conditions(&config), "Ready=True", "conditions are kept during deletion");
     assert_eq!(
         message(&config),
@@ -183,7 +183,7 @@ async fn configuration_with_another_objects_mark_is_not_changed() {
     fixture.realm.edit_config(&id, |config| config.display_name = Some(other_mark.clone()));
     let change = json!({"spec": {"displayName": "Another name"}});
     patch(&fixture.configs(), CONFIG, change).await.unwrap();
-    let config = fixture.config_says("ConfigurationInUse").await;
+    let config = fixture.wait_for_config("ConfigurationInUse").await;
     assert!(
         message(&config).contains(&format!("Authenticator configuration {id} has the ownership mark {other_mark}"))
     );
@@ -195,5 +195,5 @@ async fn configuration_with_another_objects_mark_is_not_changed() {
 }
 
 async fn wait_until_deleted(fixture: &Fixture) {
-    crate::fixture::wait_until_gone(fixture.configs(), CONFIG).await;
+    crate::fixture::wait_until_deleted(fixture.configs(), CONFIG).await;
 }

@@ -71,13 +71,13 @@ async fn enrolment_continues_when_an_invalid_secret_is_fixed() {
         let _operator = fixture.start().await;
         fixture.create_config().await;
         fixture.create_request().await;
-        let config = fixture.config_says(broken.reason()).await;
+        let config = fixture.wait_for_config(broken.reason()).await;
         assert_eq!(message(&config), broken.sentence(&fixture));
         assert_eq!(conditions(&config), "Reconciling=True Ready=False");
-        fixture.request_says("AuthenticatorConfigNotReady").await;
+        fixture.wait_for_request("AuthenticatorConfigNotReady").await;
         assert_eq!(fixture.realm.requests(), [], "{broken:?}");
         broken.fix(&fixture).await;
-        fixture.request_says("LinkSent").await;
+        fixture.wait_for_request("LinkSent").await;
         assert_eq!(fixture.realm.outbox().len(), 1, "{broken:?}");
         assert_eq!(fixture.realm.configs().len(), 1, "{broken:?}");
     }))
@@ -89,18 +89,18 @@ async fn invalid_secret_blocks_new_requests_only() {
     futures::future::join_all(Broken::ALL.map(|broken| async move {
         let (fixture, _operator) = Fixture::ready().await;
         fixture.create_request_of("earlier", JANE).await;
-        let earlier = fixture.named_request_says("earlier", "LinkSent").await;
+        let earlier = fixture.wait_for_request_named("earlier", "LinkSent").await;
         broken.apply(&fixture).await;
         fixture.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
         fixture.create_request_of("later", "joe").await;
-        let later = fixture.named_request_says("later", broken.reason()).await;
+        let later = fixture.wait_for_request_named("later", broken.reason()).await;
         assert_eq!(message(&later), broken.sentence(&fixture));
         assert_eq!(conditions(&later), "Reconciling=True Ready=False");
         assert_eq!(fixture.realm.outbox().len(), 1, "{broken:?}");
         broken.fix(&fixture).await;
-        fixture.named_request_says("later", "LinkSent").await;
+        fixture.wait_for_request_named("later", "LinkSent").await;
         assert_eq!(fixture.realm.outbox().len(), 2, "{broken:?}");
-        let now = fixture.named_request_says("earlier", "LinkSent").await;
+        let now = fixture.wait_for_request_named("earlier", "LinkSent").await;
         assert_eq!(
             now.metadata.resource_version, earlier.metadata.resource_version,
             "the earlier request is not written"
@@ -114,7 +114,7 @@ async fn refused_token_message_locates_the_secret() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.set_token("renewed");
     fixture.create_request().await;
-    let request = fixture.request_says("Unauthorized").await;
+    let request = fixture.wait_for_request("Unauthorized").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
@@ -126,7 +126,7 @@ async fn refused_token_message_locates_the_secret() {
     );
     assert_eq!(fixture.realm.outbox(), []);
     fixture.set_token("renewed").await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -136,7 +136,7 @@ async fn token_of_another_realm_is_reported() {
     fixture.set_token(&other.token).await;
     let _operator = fixture.start().await;
     fixture.create_config().await;
-    let config = fixture.config_says("PermissionDenied").await;
+    let config = fixture.wait_for_config("PermissionDenied").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -148,7 +148,7 @@ async fn token_of_another_realm_is_reported() {
         )
     );
     fixture.set_token(&fixture.token).await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
 }
 
 #[tokio::test]
@@ -158,7 +158,7 @@ async fn missing_provider_config_is_named_and_awaited() {
     let _operator = fixture.start().await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = fixture.config_says("ProviderConfigNotFound").await;
+    let config = fixture.wait_for_config("ProviderConfigNotFound").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -170,7 +170,7 @@ async fn missing_provider_config_is_named_and_awaited() {
     );
     assert_eq!(fixture.realm.requests(), []);
     fixture.create_provider(|_| {}).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -181,11 +181,11 @@ async fn provider_config_ref_can_be_corrected_before_creation() {
     let mut config = fixture.config(CONFIG);
     config.spec.provider_config_ref.name = "mistyped".to_owned();
     fixture.configs().create(&kube::api::PostParams::default(), &config).await.unwrap();
-    fixture.config_says("ProviderConfigNotFound").await;
+    fixture.wait_for_config("ProviderConfigNotFound").await;
     patch(&fixture.configs(), CONFIG, json!({"spec": {"providerConfigRef": {"name": fixture.provider}}}))
         .await
         .unwrap();
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     assert_eq!(fixture.realm.configs().len(), 1);
 }
 
@@ -197,7 +197,7 @@ async fn disallowed_namespace_message_names_the_field_to_change() {
     let _operator = fixture.start().await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = fixture.config_says("NamespaceNotAllowed").await;
+    let config = fixture.wait_for_config("NamespaceNotAllowed").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -210,7 +210,7 @@ async fn disallowed_namespace_message_names_the_field_to_change() {
     );
     assert_eq!(fixture.realm.requests(), []);
     patch(&fixture.providers(), &fixture.provider, names(&["elsewhere", &fixture.namespace])).await.unwrap();
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -220,9 +220,9 @@ async fn namespace_no_longer_allowed_sends_nothing_new() {
     patch(&fixture.providers(), &fixture.provider, json!({"spec": {"allowedNamespaces": null}})).await.unwrap();
     // No identity has this id, so nothing is sent even if the operator's watch lags.
     fixture.create_request_of("later", "nobody").await;
-    fixture.named_request_says("later", "NamespaceNotAllowed").await;
+    fixture.wait_for_request_named("later", "NamespaceNotAllowed").await;
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(conditions(&config), "Ready=True", "a settled object keeps its conditions");
 }
 
@@ -232,7 +232,7 @@ async fn plain_http_needs_the_flag() {
     let operator = fixture.start_with(|settings| settings.allow_loopback_endpoints = false).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = fixture.config_says("InvalidEndpoint").await;
+    let config = fixture.wait_for_config("InvalidEndpoint").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -245,7 +245,7 @@ async fn plain_http_needs_the_flag() {
     assert_eq!(fixture.realm.requests(), []);
     operator.stop().await;
     let _operator = fixture.start().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -261,7 +261,7 @@ async fn endpoint_without_listener_is_retried() {
     let _operator = fixture.start().await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = fixture.config_says("ServiceUnavailable").await;
+    let config = fixture.wait_for_config("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert!(
         message(&config).starts_with("GET authenticator-configs was not sent because no connection was made: "),
@@ -272,7 +272,7 @@ async fn endpoint_without_listener_is_retried() {
     let simulator = Simulator::start(address).unwrap();
     let realm = simulator.realm(fixture.realm.tenant(), fixture.realm.realm(), &fixture.token);
     realm.add_identity(fixture.realm.identity(JANE).unwrap());
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(realm.outbox().len(), 1);
     assert_eq!(fixture.realm.requests(), [], "only the other simulator was called");
 }

@@ -10,8 +10,8 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use crate::fixture::{
-    Access, CONFIG, Fixture, Operator, REQUEST, cluster, conditions, eventually, following, job_of, message, patch,
-    reason, shared_simulator, wait_for, wait_until_gone,
+    Access, CONFIG, Fixture, Operator, REQUEST, cluster, conditions, eventually, job_of, message, patch, poll_often,
+    reason, shared_simulator, wait_for, wait_until_deleted,
 };
 
 /// Creates an identity and a request for each name, and waits for the emails. Returns the jobs.
@@ -20,7 +20,7 @@ async fn enrolled(fixture: &Fixture, names: &[&str]) -> Vec<String> {
     for name in names {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
         fixture.create_request_of(name, name).await;
-        jobs.push(job_of(&fixture.named_request_says(name, "LinkSent").await));
+        jobs.push(job_of(&fixture.wait_for_request_named(name, "LinkSent").await));
     }
     jobs
 }
@@ -39,7 +39,7 @@ impl Removed {
     async fn delete(self, fixture: &Fixture) {
         if matches!(self, Self::Provider | Self::Both) {
             fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
-            wait_until_gone::<ClusterProviderConfig>(fixture.providers(), &fixture.provider).await;
+            wait_until_deleted::<ClusterProviderConfig>(fixture.providers(), &fixture.provider).await;
         }
         if matches!(self, Self::Secret | Self::Both) {
             fixture.delete_secret().await;
@@ -61,7 +61,7 @@ async fn wait_until_observed(fixture: &Fixture, removed: Removed) {
         })
         .await;
         fixture.delete_request(&name).await;
-        wait_until_gone(fixture.requests(), &name).await;
+        wait_until_deleted(fixture.requests(), &name).await;
         if reason(&request) == removed.reason() {
             return;
         }
@@ -82,9 +82,9 @@ async fn last_known_credentials_revoke_links_but_do_not_send() {
         patch(&fixture.requests(), "revoked", json!({"spec": {"revoked": true}})).await.unwrap();
         let named = json!({"metadata": {"annotations": {"beyondidentity.dev/revoke": jobs[2]}}});
         patch(&fixture.requests(), "named", named).await.unwrap();
-        wait_until_gone(fixture.requests(), "deleted").await;
-        fixture.named_request_says("revoked", "Revoked").await;
-        fixture.named_request_says("named", "Revoked").await;
+        wait_until_deleted(fixture.requests(), "deleted").await;
+        fixture.wait_for_request_named("revoked", "Revoked").await;
+        fixture.wait_for_request_named("named", "Revoked").await;
         let states: Vec<_> = jobs.iter().map(|job| fixture.remote_state(job)).collect();
         assert_eq!(states, ["REVOKED", "REVOKED", "REVOKED", "LINK_SENT"], "{removed:?}");
 
@@ -94,7 +94,7 @@ async fn last_known_credentials_revoke_links_but_do_not_send() {
             "spec": {"attempt": 2},
         });
         patch(&fixture.requests(), "raised", both).await.unwrap();
-        let request = fixture.named_request_says("raised", removed.reason()).await;
+        let request = fixture.wait_for_request_named("raised", removed.reason()).await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         eventually("the link is revoked", || fixture.remote_state(&jobs[3]) == "REVOKED").await;
         let request =
@@ -116,12 +116,12 @@ async fn last_known_credentials_delete_configs_but_do_not_create() {
         wait_until_observed(&fixture, removed).await;
         let id = fixture.configs().get(CONFIG).await.unwrap().status.unwrap().id.unwrap();
         fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-        wait_until_gone(fixture.configs(), CONFIG).await;
+        wait_until_deleted(fixture.configs(), CONFIG).await;
         let deleted = fixture.realm.requests_of(Operation::DeleteConfig);
         assert!(deleted.len() == 1 && deleted[0].path.ends_with(&id), "{removed:?}: {deleted:?}");
         // A new configuration is not created.
         fixture.create_config().await;
-        fixture.config_says(removed.reason()).await;
+        fixture.wait_for_config(removed.reason()).await;
         assert_eq!(fixture.calls(Operation::CreateConfig), 1);
     }))
     .await;
@@ -129,7 +129,7 @@ async fn last_known_credentials_delete_configs_but_do_not_create() {
 
 #[tokio::test]
 async fn polling_waits_until_credentials_are_restored() {
-    let (fixture, _operator): (Fixture, Operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator): (Fixture, Operator) = Fixture::ready_with(poll_often).await;
     let jobs = enrolled(&fixture, &[REQUEST]).await;
     Removed::Secret.delete(&fixture).await;
     wait_until_observed(&fixture, Removed::Secret).await;
@@ -141,21 +141,21 @@ async fn polling_waits_until_credentials_are_restored() {
         "spec": {"deletionPolicy": "Orphan"},
     });
     patch(&fixture.requests(), REQUEST, change).await.unwrap();
-    let request = fixture.request_is_looked_at().await;
+    let request = fixture.wait_until_request_is_reconciled().await;
     assert_eq!((reason(&request), reads()), ("LinkSent", before), "the conditions are kept, and the API is not called");
     fixture.create_secret(&fixture.token).await;
-    fixture.request_says("LinkOpened").await;
+    fixture.wait_for_request("LinkOpened").await;
 }
 
 #[tokio::test]
 async fn link_is_polled_and_revoked_after_its_config_is_deleted() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     let jobs = enrolled(&fixture, &[REQUEST]).await;
-    fixture.let_config_go().await;
+    fixture.orphan_config().await;
     fixture.realm.set_job_state(&jobs[0], "LINK_OPENED");
-    fixture.request_says("LinkOpened").await;
+    fixture.wait_for_request("LinkOpened").await;
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.remote_state(&jobs[0]).as_str(), fixture.mailed()), ("REVOKED", jobs));
 }
 
@@ -169,8 +169,8 @@ async fn namespace_deletion_completes_with_or_without_credentials() {
     let first = Fixture::bare_at(client, shared_simulator()).await;
     first.create_secret(&first.token).await;
     first.create_provider(|_| {}).await;
-    let second = first.beside().await;
-    let third = second.beside().await;
+    let second = first.other_namespace().await;
+    let third = second.other_namespace().await;
     let allowed: Vec<_> = [&first, &second, &third].iter().map(|fixture| fixture.namespace.clone()).collect();
     let allowed = json!({"spec": {"allowedNamespaces": {"names": allowed}}});
     patch(&first.providers(), &first.provider, allowed).await.unwrap();
@@ -183,14 +183,14 @@ async fn namespace_deletion_completes_with_or_without_credentials() {
         let names = ["a", "b", "c"].map(|name| format!("{}-{name}", fixture.namespace));
         jobs.push(enrolled(fixture, &names.each_ref().map(String::as_str)).await);
         fixture.create_request_of("never-sent", "nobody").await;
-        fixture.named_request_says("never-sent", "IdentityNotFound").await;
+        fixture.wait_for_request_named("never-sent", "IdentityNotFound").await;
     }
     let third_names = ["a", "b", "c"].map(|name| format!("{}-{name}", third.namespace));
     let states = |number: usize| -> Vec<_> { jobs[number].iter().map(|job| first.remote_state(job)).collect() };
     let namespaces: Api<Namespace> = Api::all(first.client.clone());
     let delete = async |fixture: &Fixture| {
         namespaces.delete(&fixture.namespace, &DeleteParams::default()).await.unwrap();
-        wait_until_gone(namespaces.clone(), &fixture.namespace).await;
+        wait_until_deleted(namespaces.clone(), &fixture.namespace).await;
     };
 
     delete(&first).await;
@@ -201,16 +201,16 @@ async fn namespace_deletion_completes_with_or_without_credentials() {
     assert_eq!(states(1), ["REVOKED"; 3]);
     assert_eq!(first.realm.requests_of(Operation::DeleteConfig).len(), 2);
 
-    assert_eq!(process.said("using the last known token").len(), 1, "logged once, and not for each object");
+    assert_eq!(process.logged("using the last known token").len(), 1, "logged once, and not for each object");
 
     // The next process has never seen the credentials.
     assert_eq!(process.stop().0, Some(0));
     let next = first.spawn(&access, &["--grace-period", "0s"]).await;
     namespaces.delete(&third.namespace, &DeleteParams::default()).await.unwrap();
     for name in &third_names {
-        wait_until_gone(third.requests(), name).await;
+        wait_until_deleted(third.requests(), name).await;
     }
-    wait_until_gone(namespaces.clone(), &third.namespace).await;
+    wait_until_deleted(namespaces.clone(), &third.namespace).await;
     assert_eq!(states(2), ["LINK_SENT"; 3]);
     for job in &jobs[2] {
         let sentence = format!(
@@ -218,7 +218,11 @@ async fn namespace_deletion_completes_with_or_without_credentials() {
              ClusterProviderConfig {} does not exist",
             first.provider
         );
-        assert_eq!(next.said(&sentence).len(), 1, "logged, since a namespace that is being deleted accepts no events");
+        assert_eq!(
+            next.logged(&sentence).len(),
+            1,
+            "logged, since a namespace that is being deleted accepts no events"
+        );
     }
     assert_eq!(first.mailed().len(), 9);
 }

@@ -7,7 +7,7 @@ use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Effect, Operation, Reply, Rule, RuleId};
 use serde_json::json;
 
-use crate::fixture::{Fixture, Operator, REQUEST, conditions, eventually, job_of, message, wait_until_gone};
+use crate::fixture::{Fixture, Operator, REQUEST, conditions, eventually, job_of, message, wait_until_deleted};
 
 fn quick(settings: &mut Settings) {
     settings.resync_interval = Duration::from_secs(1);
@@ -24,10 +24,10 @@ fn hide(fixture: &Fixture, operation: Operation) -> RuleId {
 async fn with_orphaned_link() -> (Fixture, Operator, String) {
     let (fixture, operator) = Fixture::ready_with(quick).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     operator.stop().await;
     let operator = fixture.start_with(quick).await;
     (fixture, operator, job)
@@ -36,13 +36,13 @@ async fn with_orphaned_link() -> (Fixture, Operator, String) {
 /// Creates a request while the job is hidden, and waits until the inconsistency is reported.
 async fn assert_inconsistency_is_reported(fixture: &Fixture, job: &str) {
     fixture.create_request().await;
-    let request = fixture.request_says("InconsistentAnswers").await;
+    let request = fixture.wait_for_request("InconsistentAnswers").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert!(message(&request).contains(job), "{}", message(&request));
 }
 
 async fn assert_adopted(fixture: &Fixture, job: &str) {
-    let request = fixture.request_says("Adopted").await;
+    let request = fixture.wait_for_request("Adopted").await;
     assert_eq!((job_of(&request).as_str(), fixture.mailed()), (job, vec![job.to_owned()]));
     assert_eq!(fixture.calls(Operation::CreateJob), 1);
 }
@@ -72,14 +72,14 @@ async fn not_found_result_is_not_kept_across_failed_reconciles() {
 async fn inconsistent_answers_block_deletion_for_the_grace_period_only() {
     let (fixture, _operator) = Fixture::ready_with(quick).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     hide(&fixture, Operation::GetJob);
     hide(&fixture, Operation::RevokeJob);
     fixture.delete_request(REQUEST).await;
-    let request = fixture.request_says("DeletionBlocked").await;
+    let request = fixture.wait_for_request("DeletionBlocked").await;
     assert!(message(&request).contains(&job), "{}", message(&request));
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(&job), "{note}");
     assert_eq!(fixture.mailed(), [job]);
 }

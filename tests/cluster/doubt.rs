@@ -8,7 +8,8 @@ use harness::simulator::{Effect, Job, Operation, Reply, Rule};
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short, wait_until_gone,
+    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short_delays,
+    wait_until_deleted,
 };
 
 /// A fixture with the history of the request, and an operator with short times.
@@ -16,12 +17,12 @@ async fn fixture(edit: impl FnOnce(&mut Settings)) -> (Fixture, Operator, Histor
     let fixture = Fixture::new().await;
     let operator = fixture
         .start_with(|settings| {
-            short(settings);
+            short_delays(settings);
             edit(settings);
         })
         .await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     (fixture, operator, history)
 }
@@ -36,9 +37,9 @@ async fn with_effect(effect: Effect) -> (Fixture, Operator, History<EnrollmentRe
 /// Waits for the email, and deletes the request. Checks that nothing else was sent, and that `LinkSent` is the last
 /// reason.
 async fn assert_one_email(fixture: &Fixture, history: &History<EnrollmentRequest>, sends: usize) {
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     fixture.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
     assert_eq!(fixture.calls(Operation::CreateJob), sends);
     let status = request.status.as_ref().unwrap();
@@ -82,7 +83,7 @@ async fn lost_send_is_repeated_after_the_settle_time() {
     futures::future::join_all(effects.map(|effect| async move {
         let (fixture, _operator, history) = with_effect(effect.clone()).await;
         fixture.create_request().await;
-        let request = history.says("SendInDoubt").await;
+        let request = history.first_with_reason("SendInDoubt").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
         assert_eq!((fixture.calls(Operation::CreateJob), fixture.realm.outbox().len()), (1, 0), "{effect:?}");
         assert_one_email(&fixture, &history, 2).await;
@@ -102,7 +103,7 @@ async fn lost_send_is_repeated_after_the_settle_time() {
 async fn late_email_is_found_without_another_send() {
     let (fixture, _operator, history) = with_effect(Effect::HappenLate(Duration::from_millis(1500))).await;
     fixture.create_request().await;
-    history.says("SendInDoubt").await;
+    history.first_with_reason("SendInDoubt").await;
     assert_one_email(&fixture, &history, 1).await;
 }
 
@@ -111,7 +112,7 @@ async fn job_listed_late_is_found_without_another_send() {
     let (fixture, _operator, history) = with_effect(Effect::LoseAnswer).await;
     fixture.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(4))).on(Operation::ListJobs));
     fixture.create_request().await;
-    history.says("SendInDoubt").await;
+    history.first_with_reason("SendInDoubt").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
     assert_one_email(&fixture, &history, 1).await;
 }
@@ -122,7 +123,7 @@ async fn failed_job_lists_block_another_send() {
     // The first list precedes the send.
     let rule = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).skip(1));
     fixture.create_request().await;
-    let request = fixture.request_says("ServiceUnavailable").await;
+    let request = fixture.wait_for_request("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), "GET credential-binding-jobs failed with a server error (503): service unavailable");
     eventually("the jobs are listed three times", || fixture.realm.fired(rule) >= 3).await;
@@ -138,7 +139,7 @@ async fn existing_job_is_not_mistaken_for_the_sent_one() {
     let existing = Job { state: Some("EXPIRED".to_owned()), ..Job::email(JANE, &config) };
     fixture.realm.add_job(existing.clone());
     fixture.create_request().await;
-    history.says("SendInDoubt").await;
+    history.first_with_reason("SendInDoubt").await;
     // The job of the request is the one in the outbox.
     assert_one_email(&fixture, &history, 2).await;
     assert_ne!(fixture.realm.outbox()[0].job_id, existing.id);
@@ -152,8 +153,8 @@ async fn ambiguous_refusal_is_reported_once_settled() {
     let refusal = Reply::error(409, "conflict", "a job is under way already");
     fixture.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    history.says("SendInDoubt").await;
-    let request = history.says("Refused").await;
+    history.first_with_reason("SendInDoubt").await;
+    let request = history.first_with_reason("Refused").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(
         message(&request),
@@ -169,7 +170,7 @@ async fn clear_refusal_is_reported_at_once_and_retried_at_resync() {
     let refusal = Reply::invalid(&[("job.delivery_method".to_owned(), "invalid value".to_owned())]);
     fixture.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    let request = history.says("Refused").await;
+    let request = history.first_with_reason("Refused").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(request.status.as_ref().unwrap().send, None);
     assert!(
@@ -184,9 +185,9 @@ async fn clear_refusal_is_reported_at_once_and_retried_at_resync() {
 async fn send_in_doubt_is_settled_before_finalizer_removal() {
     let (fixture, _operator, history) = with_effect(Effect::LoseRequest).await;
     fixture.create_request().await;
-    history.says("SendInDoubt").await;
+    history.first_with_reason("SendInDoubt").await;
     fixture.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let in_doubt = |version: &EnrollmentRequest| version.status.as_ref().unwrap().send.is_some();
     eventually("the watch has delivered the last version", || {
         history.versions().last().is_some_and(|last| !in_doubt(last))
@@ -203,9 +204,9 @@ async fn ambiguous_refusal_does_not_block_deletion() {
     let refusal = Reply::error(409, "conflict", "a job is under way already");
     let (fixture, _operator, _history) = with_effect(Effect::Answer(refusal)).await;
     fixture.create_request().await;
-    fixture.request_says("SendInDoubt").await;
+    fixture.wait_for_request("SendInDoubt").await;
     fixture.requests().delete(REQUEST, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.calls(Operation::CreateJob), fixture.realm.outbox().len()), (1, 0));
 }
 
@@ -220,10 +221,10 @@ async fn config_with_lost_create_response_is_found_by_its_mark() {
         ]
         .map(|effect| async move {
             let fixture = Fixture::new().await;
-            let _operator = fixture.start_with(short).await;
+            let _operator = fixture.start_with(short_delays).await;
             fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateConfig).once());
             fixture.create_config().await;
-            let config = fixture.config_says("Available").await;
+            let config = fixture.wait_for_config("Available").await;
             let remotes = fixture.realm.configs();
             assert_eq!(remotes.len(), 1, "{effect:?}");
             assert_eq!(config.status.unwrap().id.as_ref(), Some(&remotes[0].id));
@@ -236,19 +237,19 @@ async fn config_with_lost_create_response_is_found_by_its_mark() {
 #[tokio::test]
 async fn lost_config_create_is_repeated_after_the_settle_time() {
     let fixture = Fixture::new().await;
-    let _operator = fixture.start_with(short).await;
+    let _operator = fixture.start_with(short_delays).await;
     fixture.realm.fault(Rule::new(Effect::LoseRequest).on(Operation::CreateConfig).once());
     fixture.create_config().await;
-    let config = fixture.config_says("CreateInDoubt").await;
+    let config = fixture.wait_for_config("CreateInDoubt").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=Unknown");
     assert_eq!(
         message(&config),
         "The service did not clearly confirm or refuse the create, so the configuration may exist; it is being \
          looked up by its ownership mark, and none is created meanwhile"
     );
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     assert_eq!(fixture.realm.configs().len(), 1);
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs(), []);
 }

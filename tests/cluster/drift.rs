@@ -43,7 +43,7 @@ async fn drift_is_corrected_and_the_event_names_the_fields() {
     let [call] = &fixture.realm.requests_of(Operation::UpdateConfig)[..] else { panic!("not one PATCH") };
     let config = json!({"type": "hosted_web", "trusted_origins": ["https://app.example.com"]});
     assert_eq!(call.json(), json!({"authenticator_config": {"display_name": original.display_name, "config": config}}));
-    let event = fixture.tells_config("Normal DriftCorrected").await;
+    let event = fixture.wait_for_config_event("Normal DriftCorrected").await;
     assert_eq!(
         event.note,
         format!(
@@ -122,13 +122,13 @@ async fn settled_config_costs_one_read_per_resync_and_no_write() {
 async fn removed_config_is_recreated_and_used_by_requests() {
     let (fixture, _operator) = Fixture::ready_with(short_resync).await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let removed = remote(&fixture);
     fixture.realm.remove_config(&removed.id);
     eventually("the configuration is created again", || fixture.realm.configs().len() == 1).await;
     let recreated = remote(&fixture);
     assert_eq!((&recreated.display_name, &recreated.config), (&removed.display_name, &removed.config));
-    let event = fixture.tells_config("Warning ConfigurationNotFound").await;
+    let event = fixture.wait_for_config_event("Warning ConfigurationNotFound").await;
     assert_eq!(
         event.note,
         format!(
@@ -157,7 +157,7 @@ async fn config_with_another_objects_mark_is_not_patched() {
         config.display_name = Some(other_name.clone());
         config.config.insert("trusted_origins".to_owned(), json!([]));
     });
-    fixture.config_says("ConfigurationInUse").await;
+    fixture.wait_for_config("ConfigurationInUse").await;
     assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), []);
     assert_eq!(remote(&fixture).display_name, Some(other_name));
 }
@@ -165,7 +165,7 @@ async fn config_with_another_objects_mark_is_not_patched() {
 #[tokio::test]
 async fn settled_config_keeps_its_status_when_a_poll_fails() {
     let (fixture, _operator) = Fixture::ready_with(short_resync).await;
-    let settled = fixture.config_says("Available").await;
+    let settled = fixture.wait_for_config("Available").await;
     let history = History::of(&fixture.configs(), CONFIG).await;
     fixture.realm.pause();
     let dropped = || fixture.realm.requests().iter().filter(|call| call.outcome == Outcome::Dropped).count();
@@ -175,6 +175,6 @@ async fn settled_config_keeps_its_status_when_a_poll_fails() {
     let refused = || fixture.realm.requests().iter().filter(|call| call.outcome == Outcome::Answered(401)).count();
     eventually("two polls are refused", || refused() >= 2).await;
     assert_eq!(history.versions().len(), 0, "nothing is written");
-    let now = fixture.config_says("Available").await;
+    let now = fixture.wait_for_config("Available").await;
     assert_eq!(now.metadata.resource_version, settled.metadata.resource_version);
 }

@@ -7,7 +7,7 @@ use harness::simulator::{Effect, Identity, Operation, Rule};
 use kube::api::PostParams;
 use serde_json::json;
 
-use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, job_of, message, wait_until_gone};
+use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, job_of, message, wait_until_deleted};
 
 const SECOND: &str = "second";
 
@@ -28,10 +28,10 @@ fn writes(fixture: &Fixture) -> (usize, usize) {
 async fn duplicate_names_the_first_request_and_waits_for_its_deletion() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(2)).await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let history = History::of(&fixture.requests(), SECOND).await;
     fixture.create_request_of(SECOND, JANE).await;
-    let request = history.says("DuplicateRequest").await;
+    let request = history.first_with_reason("DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
     let status = request.status.unwrap();
@@ -44,7 +44,7 @@ async fn duplicate_names_the_first_request_and_waits_for_its_deletion() {
 
     // Only the deletion of the first request enqueues the second one now.
     fixture.delete_request(REQUEST).await;
-    let request = fixture.named_request_says(SECOND, "LinkSent").await;
+    let request = fixture.wait_for_request_named(SECOND, "LinkSent").await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     assert_eq!(request.status.unwrap().failing_since, None);
     assert_eq!(fixture.revocations(), [first]);
@@ -54,11 +54,11 @@ async fn duplicate_names_the_first_request_and_waits_for_its_deletion() {
 async fn deleted_duplicate_does_not_revoke_the_first_link() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.create_request_with(SECOND, json!({"revoked": true})).await;
-    fixture.named_request_says(SECOND, "DuplicateRequest").await;
+    fixture.wait_for_request_named(SECOND, "DuplicateRequest").await;
     fixture.delete_request(SECOND).await;
-    wait_until_gone(fixture.requests(), SECOND).await;
+    wait_until_deleted(fixture.requests(), SECOND).await;
     assert_eq!((writes(&fixture), fixture.remote_state(&first).as_str()), ((1, 0), "LINK_SENT"));
 }
 
@@ -67,9 +67,9 @@ async fn id_and_username_of_one_identity_are_duplicates() {
     let (fixture, _operator) = Fixture::ready().await;
     let by_username = json!({"identity": {"username": "JANE", "id": null}});
     fixture.create_request_with(REQUEST, by_username).await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.create_request_of(SECOND, JANE).await;
-    let request = fixture.named_request_says(SECOND, "DuplicateRequest").await;
+    let request = fixture.wait_for_request_named(SECOND, "DuplicateRequest").await;
     assert_eq!(message(&request), sentence(&format!("EnrollmentRequest {REQUEST}")));
     assert_eq!((writes(&fixture), fixture.mailed()), ((1, 0), vec![first]));
 }
@@ -79,12 +79,12 @@ async fn duplicate_corrected_to_another_identity_sends() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     fixture.create_request_of(SECOND, JANE).await;
-    fixture.named_request_says(SECOND, "DuplicateRequest").await;
+    fixture.wait_for_request_named(SECOND, "DuplicateRequest").await;
     let change = json!({"spec": {"identity": {"id": "joe"}}});
     crate::fixture::patch(&fixture.requests(), SECOND, change).await.unwrap();
-    let request = fixture.named_request_says(SECOND, "LinkSent").await;
+    let request = fixture.wait_for_request_named(SECOND, "LinkSent").await;
     assert_eq!(request.status.unwrap().identity_id.as_deref(), Some("joe"));
     assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (2, 0));
 }
@@ -120,7 +120,7 @@ async fn concurrent_duplicates_send_one_email_across_a_restart() {
     // When this later request has sent, all others are reconciled.
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
-    fixture.named_request_says("later", "LinkSent").await;
+    fixture.wait_for_request_named("later", "LinkSent").await;
     assert_eq!(senders().await, before);
     assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (2, 0));
 }
@@ -148,24 +148,24 @@ async fn share_remote_config(fixture: &Fixture, other: &Fixture) {
 async fn duplicate_in_another_namespace_does_not_name_the_first_request() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     operator.stop().await;
-    let other = fixture.beside().await;
+    let other = fixture.other_namespace().await;
     share_remote_config(&fixture, &other).await;
     // Failed polls leave both configurations as they are, so their conflict is not detected.
     fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::GetConfig));
     let _operator = fixture.start_with(|settings| settings.watch_namespaces.push(other.namespace.clone())).await;
 
     other.create_request_of(SECOND, JANE).await;
-    let request = other.named_request_says(SECOND, "DuplicateRequest").await;
+    let request = other.wait_for_request_named(SECOND, "DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), sentence("An EnrollmentRequest in another namespace"));
-    let event = other.told(SECOND, "Warning DuplicateRequest").await;
+    let event = other.wait_for_event(SECOND, "Warning DuplicateRequest").await;
     assert_eq!(event.note, sentence("An EnrollmentRequest in another namespace"));
     assert_eq!((writes(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
 
     fixture.delete_request(REQUEST).await;
-    let request = other.named_request_says(SECOND, "LinkSent").await;
+    let request = other.wait_for_request_named(SECOND, "LinkSent").await;
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     assert_eq!(fixture.revocations(), [first]);
 }

@@ -10,7 +10,7 @@ use harness::simulator::{Effect, Operation, Reply, Rule};
 use serde_json::json;
 
 use crate::fixture::{
-    Fixture, JANE, REQUEST, annotate, conditions, eventually, job_of, reason, said_by, wait_for, wait_until_gone,
+    Fixture, JANE, REQUEST, annotate, conditions, eventually, job_of, message_of, reason, wait_for, wait_until_deleted,
 };
 
 /// The short grace period.
@@ -59,7 +59,7 @@ async fn two_links(fixture: &Fixture, reply: impl FnOnce(&str) -> Reply) -> [Str
 async fn wait_for_refused(fixture: &Fixture, named: &[&str], not_named: &[&str]) -> EnrollmentRequest {
     let what = format!("names {named:?} in {REVOKE_REFUSED}, and not {not_named:?}");
     wait_for(fixture.requests(), REQUEST, what, |request: &EnrollmentRequest| {
-        let message = said_by(request, REVOKE_REFUSED);
+        let message = message_of(request, REVOKE_REFUSED);
         named.iter().all(|job| message.contains(job)) && !not_named.iter().any(|job| message.contains(job))
     })
     .await
@@ -74,9 +74,9 @@ async fn deletion_revokes_current_link_despite_a_refused_earlier_one() {
     eventually("the current link is revoked", || fixture.remote_state(&second) == "REVOKED").await;
     let request = fixture.requests().get(REQUEST).await.expect("the request waits for the earlier link").metadata;
     assert!(request.deletion_timestamp.is_some());
-    fixture.request_says("DeletionBlocked").await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    fixture.wait_for_request("DeletionBlocked").await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(&first) && !note.contains(&second), "{note}");
     assert_eq!(fixture.remote_state(&first), "LINK_SENT");
     assert_eq!(fixture.revocations().iter().filter(|job| **job == second).count(), 1);
@@ -122,9 +122,9 @@ async fn failing_revocation_does_not_block_other_revocations() {
     fixture.delete_request(REQUEST).await;
     eventually("the current link is revoked", || fixture.remote_state(&third) == "REVOKED").await;
     // The grace period does not apply to an outage.
-    fixture.request_says("ServiceUnavailable").await;
+    fixture.wait_for_request("ServiceUnavailable").await;
     fixture.realm.clear_faults();
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!(fixture.remote_state(&second), "REVOKED");
     let events = fixture.events("EnrollmentRequest", REQUEST).await;
     assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
@@ -145,7 +145,7 @@ async fn ineffective_revocations_are_named_after_the_settle_time() {
     fixture.annotate_request(REQUEST, "one").await;
     let [first, second, third] = &jobs[..] else { panic!("expected three jobs") };
     let request = wait_for_refused(&fixture, &[first, second], &[third]).await;
-    let message = said_by(&request, REVOKE_REFUSED);
+    let message = message_of(&request, REVOKE_REFUSED);
     assert_eq!(
         message.matches("the API accepted the revocation, but the link is still active").count(),
         2,
@@ -155,7 +155,7 @@ async fn ineffective_revocations_are_named_after_the_settle_time() {
     fixture.realm.clear_faults();
     annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
     wait_for(fixture.requests(), REQUEST, "has no RevokeRefused condition", |request: &EnrollmentRequest| {
-        said_by(request, REVOKE_REFUSED).is_empty()
+        message_of(request, REVOKE_REFUSED).is_empty()
     })
     .await;
     let states = jobs.iter().map(|job| fixture.remote_state(job)).collect::<Vec<_>>();
@@ -174,11 +174,11 @@ async fn earlier_link_is_revoked_while_next_attempt_is_blocked() {
     eventually("the second send has started", || calls() == 2).await;
     fixture.change_request(json!({"attempt": 3})).await.unwrap();
     fixture.realm.set_identity_status(JANE, "suspended");
-    let request = fixture.request_says("IdentityNotActive").await;
+    let request = fixture.wait_for_request("IdentityNotActive").await;
     let second = job_of(&request);
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(2));
     eventually("the first link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
-    fixture.request_says("IdentityNotActive").await;
+    fixture.wait_for_request("IdentityNotActive").await;
     assert_eq!((fixture.remote_state(&second).as_str(), fixture.mailed()), ("LINK_SENT", vec![first, second]));
 }
 
@@ -192,11 +192,11 @@ async fn expired_link_clears_revoke_refused_and_unblocks_deletion() {
     fixture.change_request(json!({"revoked": true})).await.unwrap();
     wait_for_refused(&fixture, &[&job], &[]).await;
     fixture.realm.set_job_state(&job, "EXPIRED");
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(request.status.unwrap().state.as_deref(), Some("EXPIRED"));
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
 
     // The same when the link expires while the deletion waits. The grace period of ten minutes is not over.
     fixture.realm.refuse_revoke(None);
@@ -204,9 +204,9 @@ async fn expired_link_clears_revoke_refused_and_unblocks_deletion() {
     let job = sent(&fixture, 1).await;
     fixture.realm.refuse_revoke(403);
     fixture.delete_request(REQUEST).await;
-    fixture.request_says("DeletionBlocked").await;
+    fixture.wait_for_request("DeletionBlocked").await;
     fixture.realm.set_job_state(&job, "EXPIRED");
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let events = fixture.events("EnrollmentRequest", REQUEST).await;
     assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
 }
@@ -219,7 +219,7 @@ async fn deletion_completes_at_once_if_the_identity_was_removed() {
     fixture.realm.remove_job(&job);
     fixture.realm.remove_identity(JANE);
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let events = fixture.events("EnrollmentRequest", REQUEST).await;
     assert!(!events.iter().any(|event| event.turn.starts_with("Warning")), "{events:#?}");
     assert_eq!(fixture.mailed(), [job]);

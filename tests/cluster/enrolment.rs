@@ -10,7 +10,7 @@ use crate::fixture::{CONFIG, Fixture, History, JANE, REQUEST, conditions, eventu
 async fn request_sends_one_email_and_records_its_job() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
 
     let [email] = &fixture.realm.outbox()[..] else { panic!("not one email: {:?}", fixture.realm.outbox()) };
     let job = fixture.realm.job(&email.job_id).unwrap();
@@ -42,7 +42,7 @@ async fn post_binding_redirect_uri_is_sent() {
     const URI: &str = "https://app.example.com/done?from=beyond identity&x=%20#y";
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": URI})).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     let [call] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("not one call") };
     let config = &fixture.realm.configs()[0].id;
     let job = json!({"delivery_method": "EMAIL", "authenticator_config_id": config, "post_binding_redirect_uri": URI});
@@ -55,11 +55,11 @@ async fn enrolment_costs_three_calls_and_three_writes() {
     let (fixture, _operator) = Fixture::ready().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     // When another request has sent, all calls and writes of this one are made.
     fixture.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
-    fixture.named_request_says("later", "LinkSent").await;
+    fixture.wait_for_request_named("later", "LinkSent").await;
 
     let about_jane: Vec<_> = fixture.realm.requests().into_iter().filter(|call| call.path.contains(JANE)).collect();
     let calls: Vec<_> = about_jane.iter().map(|call| call.operation).collect();
@@ -84,7 +84,7 @@ async fn request_is_enqueued_when_its_config_becomes_ready() {
     let fixture = Fixture::new().await;
     let _operator = fixture.start().await;
     fixture.create_request().await;
-    let request = fixture.request_says("AuthenticatorConfigNotFound").await;
+    let request = fixture.wait_for_request("AuthenticatorConfigNotFound").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
@@ -98,14 +98,14 @@ async fn request_is_enqueued_when_its_config_becomes_ready() {
     // The configuration exists, but cannot become Ready.
     fixture.delete_secret().await;
     fixture.create_config().await;
-    let request = fixture.request_says("AuthenticatorConfigNotReady").await;
+    let request = fixture.wait_for_request("AuthenticatorConfigNotReady").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(message(&request), format!("Waiting for AuthenticatorConfig {CONFIG} to become Ready"));
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
     // No interval is due in this test, so only the trigger leads to the email.
     fixture.create_secret(&fixture.token).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 

@@ -1,30 +1,30 @@
 //! Events: one for each change of the reason of an object. The type is Warning if action may be needed.
 
-use crate::fixture::{CONFIG, Fixture, REQUEST, eventually, following, job_of, patch};
+use crate::fixture::{CONFIG, Fixture, REQUEST, eventually, job_of, patch, poll_often};
 
 #[tokio::test]
 async fn each_change_of_reason_emits_one_event() {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
-    let _operator = fixture.start_with(following).await;
+    let _operator = fixture.start_with(poll_often).await;
     fixture.create_config().await;
-    fixture.config_says("SecretNotFound").await;
+    fixture.wait_for_config("SecretNotFound").await;
     // The Secret is missing in more than one reconcile.
     patch(&fixture.configs(), CONFIG, serde_json::json!({"metadata": {"annotations": {"a": "b"}}})).await.unwrap();
     fixture.create_request().await;
-    fixture.request_says("AuthenticatorConfigNotReady").await;
+    fixture.wait_for_request("AuthenticatorConfigNotReady").await;
     fixture.create_secret(&fixture.token).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     fixture.realm.set_job_state(&job_of(&request), "EXPIRED");
-    fixture.request_says("LinkExpired").await;
+    fixture.wait_for_request("LinkExpired").await;
     let reads = || fixture.calls(harness::simulator::Operation::GetJob);
     let before = reads();
     eventually("the job is polled again", || reads() > before + 2).await;
 
     let expected = ["Normal AuthenticatorConfigNotReady", "Normal LinkSent", "Warning LinkExpired"];
-    let events = fixture.tells("EnrollmentRequest", REQUEST, &expected).await;
+    let events = fixture.wait_for_events("EnrollmentRequest", REQUEST, &expected).await;
     assert!(events.last().unwrap().note.starts_with("The link expired before a passkey was bound"), "{events:?}");
     let expected = ["Warning SecretNotFound", "Normal Available"];
-    let events = fixture.tells("AuthenticatorConfig", CONFIG, &expected).await;
+    let events = fixture.wait_for_events("AuthenticatorConfig", CONFIG, &expected).await;
     assert!(events[0].note.contains("Secret beyond-identity does not exist in namespace"), "{events:?}");
 }

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Fixture, History, JANE, REQUEST, annotate, conditions, eventually, following, job_of, message, said_by, wait_for,
-    wait_until_gone,
+    Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message, message_of, poll_often,
+    wait_for, wait_until_deleted,
 };
 
 const RESEND: &str = "beyondidentity.dev/resend";
@@ -40,19 +40,19 @@ async fn expired_link_in_state_link_sent_is_not_adopted() {
     let old = expired_job(&fixture.realm.configs()[0]);
     fixture.realm.add_job(old.clone());
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_ne!(job, old.id);
     assert_eq!((fixture.mailed(), fixture.remote_state(&old.id).as_str()), (vec![job], "LINK_SENT"));
 }
 
 #[tokio::test]
 async fn expired_link_is_reported_resent_and_revoked() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.realm.leave_expired();
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let expire_time = expire(&fixture, &first);
-    let request = fixture.request_says("LinkExpired").await;
+    let request = fixture.wait_for_request("LinkExpired").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     let prefix = format!("The link expired at {expire_time}, although the job is still in state LINK_SENT");
     assert!(message(&request).starts_with(&prefix), "{}", message(&request));
@@ -68,21 +68,21 @@ async fn expired_link_is_reported_resent_and_revoked() {
     .await;
     let second = job_of(&request);
     eventually("the expired link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().expired, None);
     assert_eq!((fixture.mailed(), fixture.revocations()), (vec![first.clone(), second], vec![first]));
 }
 
 #[tokio::test]
 async fn expired_link_is_revoked_with_its_request() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.realm.leave_expired();
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     expire(&fixture, &job);
-    fixture.request_says("LinkExpired").await;
+    fixture.wait_for_request("LinkExpired").await;
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.revocations()), ("REVOKED", vec![job]));
 }
 
@@ -104,7 +104,7 @@ async fn expired_jobs_in_a_stale_list_are_each_read_once() {
     let stale = Reply::json(200, &json!({"credential_binding_jobs": stale, "total_size": JOBS}));
     fixture.realm.fault(Rule::new(Effect::Answer(stale)).on(Operation::ListJobs));
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!(fixture.mailed(), [job]);
     let mut read: Vec<_> = fixture.realm.requests_of(Operation::GetJob).into_iter().map(|call| call.path).collect();
     assert_eq!(read.len(), JOBS);
@@ -116,12 +116,12 @@ async fn expired_jobs_in_a_stale_list_are_each_read_once() {
 /// By the service's own clock the link has expired.
 #[tokio::test]
 async fn refused_revocation_of_expired_link_is_not_reported() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.realm.leave_expired();
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     expire(&fixture, &first);
-    fixture.request_says("LinkExpired").await;
+    fixture.wait_for_request("LinkExpired").await;
     let conflict = Reply::resource_error(409, "conflict", "not outstanding", "CredentialBindingJob", &first);
     fixture.realm.fault(Rule::new(Effect::Answer(conflict)).on(Operation::RevokeJob).about(&first));
     let history = History::of(&fixture.requests(), REQUEST).await;
@@ -130,10 +130,10 @@ async fn refused_revocation_of_expired_link_is_not_reported() {
     let second = job_of(&wait_for(fixture.requests(), REQUEST, "has sent again", sent_again).await);
     eventually("the revocation is tried", || fixture.revocations().contains(&first)).await;
     fixture.realm.set_job_state(&second, "LINK_OPENED");
-    fixture.request_says("LinkOpened").await;
+    fixture.wait_for_request("LinkOpened").await;
     let versions = history.versions();
-    assert!(versions.iter().all(|version| said_by(version, REVOKE_REFUSED).is_empty()), "{versions:#?}");
+    assert!(versions.iter().all(|version| message_of(version, REVOKE_REFUSED).is_empty()), "{versions:#?}");
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!(fixture.remote_state(&second), "REVOKED");
 }

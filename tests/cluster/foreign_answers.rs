@@ -8,13 +8,13 @@ use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Effect, Operation, Reply, Rule};
 
 use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, eventually, following, job_of, message, reason, short,
-    wait_until_gone,
+    CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, poll_often, reason, short_delays,
+    wait_until_deleted,
 };
 
 /// Polls jobs often, and checks configurations for drift every second.
 fn poll_and_resync_often(settings: &mut Settings) {
-    following(settings);
+    poll_often(settings);
     settings.resync_interval = Duration::from_secs(1);
 }
 
@@ -34,20 +34,20 @@ async fn send_answered_by_proxy_is_in_doubt_then_repeated() {
     let effects =
         [400, 401, 403, 404, 409, 422].map(|status| proxy_answers(status)[usize::from(status == 404)].clone());
     futures::future::join_all(effects.map(|effect| async move {
-        let (fixture, _operator) = Fixture::ready_with(short).await;
+        let (fixture, _operator) = Fixture::ready_with(short_delays).await;
         let history = History::of(&fixture.requests(), REQUEST).await;
         // The proxy starts to answer between the last list and the send.
         let send = fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob));
         fixture.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs).skip(1));
         fixture.create_request().await;
-        let in_doubt = history.says("ServiceUnavailable").await;
+        let in_doubt = history.first_with_reason("ServiceUnavailable").await;
         assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=False");
         assert!(in_doubt.status.unwrap().send.is_some(), "status.send is retained");
         let listed = fixture.calls(Operation::ListJobs);
         eventually("jobs are listed twice more", || fixture.calls(Operation::ListJobs) >= listed + 2).await;
         assert_eq!((fixture.realm.fired(send), fixture.mailed().len()), (1, 0), "{effect:?}");
         fixture.realm.clear_faults();
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job_of(&request)], 2), "{effect:?}");
         let seen = reasons(&history.versions());
         for other in ["Refused", "Unauthorized", "PermissionDenied"] {
@@ -60,11 +60,11 @@ async fn send_answered_by_proxy_is_in_doubt_then_repeated() {
 #[tokio::test]
 async fn email_sent_behind_proxy_is_found_by_its_job() {
     for status in [401, 404] {
-        let (fixture, _operator) = Fixture::ready_with(short).await;
+        let (fixture, _operator) = Fixture::ready_with(short_delays).await;
         let answer = Effect::HappenThenAnswer(Reply::proxy_page(status));
         fixture.realm.fault(Rule::new(answer).on(Operation::CreateJob).once());
         fixture.create_request().await;
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job_of(&request)], 1), "{status}");
     }
 }
@@ -73,13 +73,13 @@ async fn email_sent_behind_proxy_is_found_by_its_job() {
 async fn create_answered_by_proxy_creates_one_configuration() {
     for (created, status) in [(true, 403), (false, 404)] {
         let fixture = Fixture::new().await;
-        let _operator = fixture.start_with(short).await;
+        let _operator = fixture.start_with(short_delays).await;
         let history = History::of(&fixture.configs(), CONFIG).await;
         let reply = Reply::proxy_page(status);
         let effect = if created { Effect::HappenThenAnswer(reply) } else { Effect::Answer(reply) };
         fixture.realm.fault(Rule::new(effect).on(Operation::CreateConfig).once());
         fixture.create_config().await;
-        let config = fixture.config_says("Available").await;
+        let config = fixture.wait_for_config("Available").await;
         let remotes = fixture.realm.configs();
         assert_eq!((remotes.len(), config.status.unwrap().id.as_ref()), (1, Some(&remotes[0].id)), "{status}");
         assert_eq!(fixture.calls(Operation::CreateConfig), if created { 1 } else { 2 }, "{status}");
@@ -97,15 +97,15 @@ async fn job_behind_proxy_or_unknown_realm_is_not_missing() {
     futures::future::join_all(hidden.map(|effect| async move {
         let (fixture, _operator) = Fixture::ready_with(poll_and_resync_often).await;
         fixture.create_request().await;
-        let sent = fixture.request_says("LinkSent").await;
+        let sent = fixture.wait_for_request("LinkSent").await;
         let rule = Rule::new(effect.unwrap_or_else(|| realm(&fixture))).on(Operation::GetJob);
         let rule = fixture.realm.fault(rule);
         eventually("it is read twice", || fixture.realm.fired(rule) >= 2).await;
-        let now = fixture.request_says("LinkSent").await;
+        let now = fixture.wait_for_request("LinkSent").await;
         assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
         fixture.realm.remove_fault(rule);
         fixture.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
-        fixture.request_says("LinkOpened").await;
+        fixture.wait_for_request("LinkOpened").await;
         assert_eq!(fixture.mailed().len(), 1);
     }))
     .await;
@@ -115,14 +115,14 @@ async fn job_behind_proxy_or_unknown_realm_is_not_missing() {
 async fn configuration_hidden_by_proxy_is_not_recreated() {
     futures::future::join_all(proxy_answers(404).map(|effect| async move {
         let (fixture, _operator) = Fixture::ready_with(poll_and_resync_often).await;
-        let available = fixture.config_says("Available").await;
+        let available = fixture.wait_for_config("Available").await;
         let history = History::of(&fixture.configs(), CONFIG).await;
         let rule = fixture.realm.fault(Rule::new(effect).on(Operation::GetConfig));
         eventually("it is read twice", || fixture.realm.fired(rule) >= 2).await;
         fixture.realm.remove_fault(rule);
         let read = fixture.calls(Operation::GetConfig);
         eventually("it is read without the fault", || fixture.calls(Operation::GetConfig) > read).await;
-        let config = fixture.config_says("Available").await;
+        let config = fixture.wait_for_config("Available").await;
         assert_eq!(config.status.unwrap().id, available.status.unwrap().id);
         let is_named = |config: &AuthenticatorConfig| config.status.as_ref().is_some_and(|status| status.id.is_some());
         assert!(history.versions().iter().all(is_named));
@@ -140,7 +140,7 @@ async fn proxy_refusal_never_stalls_the_request() {
         let identity = fixture.realm.fault(Rule::new(effect).on(Operation::GetIdentity).times(3));
         let history = History::of(&fixture.requests(), REQUEST).await;
         fixture.create_request().await;
-        let request = history.says("ServiceUnavailable").await;
+        let request = history.first_with_reason("ServiceUnavailable").await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         assert_eq!(
             message(&request),
@@ -151,7 +151,7 @@ async fn proxy_refusal_never_stalls_the_request() {
         );
         // The grace period ends meanwhile.
         eventually("the identity is read three times", || fixture.realm.fired(identity) == 3).await;
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!(fixture.mailed(), [job_of(&request)]);
         let versions = history.versions();
         assert!(!versions.iter().any(|version| conditions(version).contains("Stalled")), "{:?}", reasons(&versions));
@@ -165,10 +165,10 @@ async fn deletion_waits_out_proxy_errors_then_revokes_the_link() {
     futures::future::join_all([403, 404].map(|status| async move {
         let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = Duration::from_secs(1)).await;
         fixture.create_request().await;
-        let job = job_of(&fixture.request_says("LinkSent").await);
+        let job = job_of(&fixture.wait_for_request("LinkSent").await);
         fixture.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(status))));
         fixture.delete_request(REQUEST).await;
-        let request = fixture.request_says("ServiceUnavailable").await;
+        let request = fixture.wait_for_request("ServiceUnavailable").await;
         assert_eq!(
             conditions(&request),
             "Succeeded=Unknown Ready=True",
@@ -182,7 +182,7 @@ async fn deletion_waits_out_proxy_errors_then_revokes_the_link() {
         assert!(!request.metadata.finalizers.unwrap_or_default().is_empty());
         assert_eq!(fixture.remote_state(&job), "LINK_SENT");
         fixture.realm.clear_faults();
-        wait_until_gone(fixture.requests(), REQUEST).await;
+        wait_until_deleted(fixture.requests(), REQUEST).await;
         assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed()), ("REVOKED", vec![job.clone()]));
     }))
     .await;
@@ -193,11 +193,11 @@ async fn deletion_waits_out_proxy_errors_then_revokes_the_link() {
 async fn proxy_refusal_of_revocation_sets_no_revoke_refused() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(Reply::proxy_page(403))).on(Operation::RevokeJob).times(2));
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.change_request(serde_json::json!({"revoked": true})).await.unwrap();
-    fixture.request_says("Revoked").await;
+    fixture.wait_for_request("Revoked").await;
     assert_eq!((fixture.realm.fired(rule), fixture.remote_state(&job).as_str()), (2, "REVOKED"));
     let seen: Vec<_> = history.versions().iter().map(conditions).collect();
     assert!(!seen.iter().any(|seen| seen.contains("RevokeRefused")), "{seen:?}");
@@ -209,7 +209,7 @@ async fn unknown_realm_is_reported_and_blocks_deletion() {
     let unknown = Effect::Answer(Reply::realm_not_found(fixture.realm.realm()));
     let rule = fixture.realm.fault(Rule::new(unknown.clone()).on(Operation::GetIdentity));
     fixture.create_request().await;
-    let request = fixture.request_says("RealmNotFound").await;
+    let request = fixture.wait_for_request("RealmNotFound").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
@@ -220,14 +220,14 @@ async fn unknown_realm_is_reported_and_blocks_deletion() {
         )
     );
     fixture.realm.remove_fault(rule);
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     // Nor does the 404 count as proof that the link no longer exists.
     let rule = fixture.realm.fault(Rule::new(unknown));
     fixture.delete_request(REQUEST).await;
-    let request = fixture.request_says("DeletionBlocked").await;
+    let request = fixture.wait_for_request("DeletionBlocked").await;
     assert!(message(&request).contains("found no such realm (404)"), "{}", message(&request));
     fixture.realm.remove_fault(rule);
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed()), ("REVOKED", vec![job.clone()]));
 }
 
@@ -239,7 +239,7 @@ async fn configuration_deletion_answered_by_html_page_is_verified() {
     let page = Effect::Answer(Reply::text(200, "text/html", "<html>blocked</html>"));
     let page = fixture.realm.fault(Rule::new(page).on(Operation::DeleteConfig));
     fixture.delete_config().await;
-    let config = fixture.config_says("DeletionBlocked").await;
+    let config = fixture.wait_for_config("DeletionBlocked").await;
     assert!(
         message(&config).contains(&id) && message(&config).contains("but the configuration still exists"),
         "{}",
@@ -248,6 +248,6 @@ async fn configuration_deletion_answered_by_html_page_is_verified() {
     eventually("the deletion is tried again", || fixture.realm.fired(page) >= 2).await;
     assert!(fixture.configs().get_opt(CONFIG).await.unwrap().is_some(), "the AuthenticatorConfig still exists");
     fixture.realm.remove_fault(page);
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs().len(), 0);
 }

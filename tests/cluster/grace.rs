@@ -9,14 +9,14 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, following, job_of, message, reason, wait_for,
+    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, job_of, message, poll_often, reason, wait_for,
 };
 
 const STALLED: &str = "Stalled=True Ready=False";
 const RECONCILING: &str = "Reconciling=True Ready=False";
 
 /// A short grace period, with a retry soon after it.
-fn short(settings: &mut Settings) {
+fn short_delays(settings: &mut Settings) {
     settings.grace_period = Duration::from_secs(2);
     settings.resync_interval = Duration::from_secs(1);
 }
@@ -31,42 +31,42 @@ async fn missing_secret_stalls_both_kinds_until_created() {
     fixture.delete_secret().await;
     let (configs, requests) =
         (History::of(&fixture.configs(), CONFIG).await, History::of(&fixture.requests(), REQUEST).await);
-    let _operator = fixture.start_with(short).await;
+    let _operator = fixture.start_with(short_delays).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = configs.says("SecretNotFound").await;
+    let config = configs.first_with_reason("SecretNotFound").await;
     assert_eq!(conditions(&config), RECONCILING);
     let first_failure = config.status.clone().unwrap().failing_since.unwrap();
     let stalled = configs.first("stalled", |config| conditions(config) == STALLED).await;
     assert_eq!(message(&stalled), message(&config), "the message does not change");
     assert_eq!(stalled.status.unwrap().failing_since, Some(first_failure));
 
-    let request = requests.says("AuthenticatorConfigStalled").await;
+    let request = requests.first_with_reason("AuthenticatorConfigStalled").await;
     assert_eq!(message(&request), format!("AuthenticatorConfig {CONFIG} is Stalled; see its conditions"));
     requests.first("stalled", |request| conditions(request) == STALLED).await;
     assert_eq!(fixture.realm.requests(), []);
 
     fixture.create_secret(&fixture.token).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((conditions(&request).as_str(), failing_since(&request)), ("Ready=True Succeeded=Unknown", None));
     assert_eq!(fixture.mailed(), [job_of(&request)]);
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!((conditions(&config).as_str(), config.status.unwrap().failing_since), ("Ready=True", None));
 }
 
 #[tokio::test]
 async fn missing_identity_stalls_until_it_exists() {
-    let (fixture, _operator) = Fixture::ready_with(short).await;
+    let (fixture, _operator) = Fixture::ready_with(short_delays).await;
     fixture.realm.remove_identity(JANE);
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let request = history.says("IdentityNotFound").await;
+    let request = history.first_with_reason("IdentityNotFound").await;
     assert_eq!(conditions(&request), RECONCILING);
     let first_failure = failing_since(&request).unwrap();
     let request = history.first("stalled", |request| conditions(request) == STALLED).await;
     assert_eq!((failing_since(&request).unwrap(), reason(&request)), (first_failure, "IdentityNotFound"));
     fixture.realm.add_identity(Identity::active(JANE, "jane@example.com"));
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((failing_since(&request), fixture.mailed()), (None, vec![job_of(&request)]));
 }
 
@@ -76,13 +76,13 @@ async fn grace_period_continues_through_other_failures_and_outages() {
     fixture.realm.remove_identity(JANE);
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let first_failure = failing_since(&history.says("IdentityNotFound").await).unwrap();
+    let first_failure = failing_since(&history.first_with_reason("IdentityNotFound").await).unwrap();
     fixture.realm.pause();
-    let request = history.says("ServiceUnavailable").await;
+    let request = history.first_with_reason("ServiceUnavailable").await;
     assert_eq!((failing_since(&request), conditions(&request).as_str()), (Some(first_failure.clone()), RECONCILING));
     fixture.realm.add_identity(Identity::active(JANE, "jane@example.com").status(Some("suspended")));
     fixture.realm.resume();
-    let request = history.says("IdentityNotActive").await;
+    let request = history.first_with_reason("IdentityNotActive").await;
     assert_eq!(failing_since(&request), Some(first_failure));
 }
 
@@ -91,7 +91,7 @@ async fn grace_period_does_not_restart_with_the_operator() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.remove_identity(JANE);
     fixture.create_request().await;
-    let request = fixture.request_says("IdentityNotFound").await;
+    let request = fixture.wait_for_request("IdentityNotFound").await;
     assert_eq!(conditions(&request), RECONCILING);
     let first_failure = failing_since(&request).unwrap();
     operator.stop().await;
@@ -108,7 +108,7 @@ async fn failing_since_in_the_future_restarts_the_grace_period() {
     fixture.realm.set_identity_status(JANE, "suspended");
     fixture.create_request().await;
     let first_failure: jiff::Timestamp =
-        failing_since(&fixture.request_says("IdentityNotActive").await).unwrap().parse().unwrap();
+        failing_since(&fixture.wait_for_request("IdentityNotActive").await).unwrap().parse().unwrap();
     operator.stop().await;
     for (hours, expected) in [(1, RECONCILING), (-1, STALLED)] {
         let recorded = (first_failure + jiff::SignedDuration::from_hours(hours)).to_string();
@@ -133,7 +133,7 @@ async fn failing_since_in_the_future_restarts_the_grace_period() {
     }
     fixture.realm.set_identity_status(JANE, "active");
     let _last = fixture.start().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.mailed().len(), 1);
 }
 
@@ -143,10 +143,10 @@ async fn outage_never_stalls() {
     fixture.realm.pause();
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    fixture.request_says("ServiceUnavailable").await;
+    fixture.wait_for_request("ServiceUnavailable").await;
     eventually("the identity is read three times", || fixture.calls(Operation::GetIdentity) >= 3).await;
     fixture.realm.resume();
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     let seen: Vec<_> = history.versions().iter().map(conditions).collect();
     assert!(seen.iter().any(|row| row == RECONCILING) && !seen.iter().any(|row| row.contains("Stalled")), "{seen:?}");
     assert!(history.versions().iter().all(|request| failing_since(request).is_none()));
@@ -155,9 +155,9 @@ async fn outage_never_stalls() {
 
 #[tokio::test]
 async fn blocked_second_attempt_stalls_and_keeps_the_first_link() {
-    let (fixture, _operator) = Fixture::ready_with(short).await;
+    let (fixture, _operator) = Fixture::ready_with(short_delays).await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.set_identity_status(JANE, "suspended");
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     let stalled = |request: &EnrollmentRequest| conditions(request) == STALLED;
@@ -166,7 +166,7 @@ async fn blocked_second_attempt_stalls_and_keeps_the_first_link() {
     assert_eq!((fixture.remote_state(&first).as_str(), fixture.revocations().len()), ("LINK_SENT", 0));
     // With the first attempt requested again, nothing is pending.
     fixture.change_request(json!({"attempt": 1})).await.unwrap();
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((conditions(&request).as_str(), failing_since(&request)), ("Ready=True Succeeded=Unknown", None));
     assert_eq!(fixture.mailed(), [first]);
 }
@@ -176,22 +176,22 @@ async fn blocked_second_attempt_stalls_and_keeps_the_first_link() {
 #[tokio::test]
 async fn failed_polls_of_settled_request_update_only_the_generation() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
-        following(settings);
-        short(settings);
+        poll_often(settings);
+        short_delays(settings);
         settings.grace_period = Duration::from_millis(1);
     })
     .await;
     fixture.create_request().await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     fixture.realm.set_token("another");
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
     eventually("three polls of the job are refused", || reads() >= before + 3).await;
-    let now = fixture.request_says("LinkSent").await;
+    let now = fixture.wait_for_request("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
 
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    let request = fixture.request_is_looked_at().await;
+    let request = fixture.wait_until_request_is_reconciled().await;
     assert_eq!(request.metadata.generation, Some(2));
     let but_the_generation = |request: &EnrollmentRequest| {
         let mut status = request.status.clone().unwrap();

@@ -39,12 +39,12 @@ async fn request_waits_until_the_identity_can_be_enrolled() {
         let (fixture, _operator) = Fixture::ready().await;
         (case.before)(&fixture.realm);
         fixture.create_request().await;
-        let request = fixture.request_says(case.reason).await;
+        let request = fixture.wait_for_request(case.reason).await;
         assert_eq!(conditions(&request), "Reconciling=True Ready=False");
         assert_eq!(message(&request), case.sentence);
         assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
         (case.fix)(&fixture.realm);
-        fixture.request_says("LinkSent").await;
+        fixture.wait_for_request("LinkSent").await;
         assert_eq!(fixture.realm.outbox().len(), 1, "{}", case.reason);
         assert_eq!(fixture.calls(Operation::CreateJob), 1, "{}", case.reason);
     }))
@@ -56,5 +56,5 @@ async fn identity_without_status_counts_as_active() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.set_identity_status(JANE, None);
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
 }

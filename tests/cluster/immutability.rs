@@ -40,7 +40,7 @@ async fn assert_immutable(fixture: &Fixture) {
 async fn spec_is_immutable_after_the_send() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_immutable(&fixture).await;
     assert_eq!(fixture.mailed().len(), 1);
 }
@@ -51,7 +51,7 @@ async fn spec_is_immutable_while_the_send_is_in_flight() {
     let rule = Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateJob);
     fixture.realm.fault(rule);
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
-    fixture.request_says("Sending").await;
+    fixture.wait_for_request("Sending").await;
     assert_immutable(&fixture).await;
 }
 
@@ -60,7 +60,7 @@ async fn spec_is_immutable_if_already_enrolled() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.edit_identity(JANE, |jane| jane.enrollment_status = Some("ENROLLED".to_owned()));
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
-    fixture.request_says("AlreadyEnrolled").await;
+    fixture.wait_for_request("AlreadyEnrolled").await;
     assert_immutable(&fixture).await;
     assert_eq!(fixture.mailed().len(), 0);
 }
@@ -69,7 +69,7 @@ async fn spec_is_immutable_if_already_enrolled() {
 async fn redirect_uri_cannot_be_added_after_the_send() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     let added = fixture.change_request(json!({"postBindingRedirectURI": "https://app.example.com/done"})).await;
     let message = refusal(added);
     assert!(message.contains(SENTENCE), "{message}");
@@ -84,13 +84,13 @@ async fn fields_can_be_corrected_until_the_send() {
         "postBindingRedirectURI": "https://app.example.com/dnoe",
     });
     fixture.create_request_with(REQUEST, mistyped).await;
-    fixture.request_says("AuthenticatorConfigNotFound").await;
+    fixture.wait_for_request("AuthenticatorConfigNotFound").await;
     fixture.change_request(json!({"authenticatorConfigRef": {"name": CONFIG}})).await.unwrap();
-    fixture.request_says("IdentityNotFound").await;
+    fixture.wait_for_request("IdentityNotFound").await;
     fixture.change_request(json!({"postBindingRedirectURI": "https://app.example.com/done"})).await.unwrap();
     fixture.change_request(json!({"identity": {"id": null, "username": "jaen"}})).await.unwrap();
     fixture.change_request(json!({"identity": {"id": JANE, "username": null}})).await.unwrap();
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().identity_id.as_deref(), Some(JANE));
     assert_eq!(fixture.mailed(), [job_of(&request)]);
     let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there is not exactly one call") };
@@ -118,7 +118,7 @@ async fn replace_is_validated_and_force_creates_a_new_request() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     let of = |identity: &str, policy: &str| json!({"authenticatorConfigRef": {"name": CONFIG}, "identity": {"id": identity}, "deletionPolicy": policy});
 
     let refused = replace(&fixture, of("joe", "Revoke"), &[]).await.unwrap_err();
@@ -139,6 +139,6 @@ async fn replace_is_validated_and_force_creates_a_new_request() {
     assert_eq!((fixture.mailed(), fixture.remote_state(&first).as_str()), (vec![first.clone()], "LINK_SENT"));
 
     replace(&fixture, of("joe", "Revoke"), &["--force"]).await.unwrap();
-    let second = job_of(&fixture.request_says("LinkSent").await);
+    let second = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.remote_state(&first).as_str()), (vec![first, second], "REVOKED"));
 }

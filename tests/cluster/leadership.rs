@@ -25,10 +25,10 @@ async fn leader_and_standby_through(access: &Access<'_>) -> (Fixture, Process, P
     let fixture = Fixture::new().await;
     let leader = fixture.spawn(access, &LEADER_ELECT).await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     let standby = fixture.spawn(&Access::shared(), &LEADER_ELECT).await;
     eventually("the other process is a standby", || {
-        standby.said("Standing by: another process is the leader").len() == 1
+        standby.logged("Standing by: another process is the leader").len() == 1
     })
     .await;
     (fixture, leader, standby)
@@ -43,7 +43,7 @@ async fn lease(fixture: &Fixture) -> LeaseSpec {
 }
 
 fn became_leader(process: &Process) -> bool {
-    !process.said("Became the leader").is_empty()
+    !process.logged("Became the leader").is_empty()
 }
 
 /// The Lease of the next leader, and the time from the last renewal of the previous leader to the takeover.
@@ -68,7 +68,7 @@ async fn takeover(fixture: &Fixture, before: &LeaseSpec) -> (LeaseSpec, Duration
 
 /// The only email belongs to the job of the request.
 async fn assert_one_email(fixture: &Fixture) {
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     let [email] = &fixture.realm.outbox()[..] else {
         panic!("there is not exactly one email: {:?}", fixture.realm.outbox())
     };
@@ -164,8 +164,8 @@ async fn leader_without_api_server_finishes_its_send_and_exits_with_1() {
         fixture.operator_namespace
     );
     assert!(printed.ends_with(&expected), "{printed}");
-    fixture.request_says("LinkSent").await;
-    fixture.named_request_says("later", "LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
+    fixture.wait_for_request_named("later", "LinkSent").await;
     assert!(became_leader(&standby));
     assert_eq!(fixture.realm.outbox().len(), 2);
     let [_, later] = &fixture.realm.requests_of(Operation::CreateJob)[..] else {

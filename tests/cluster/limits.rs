@@ -9,7 +9,7 @@ use harness::simulator::{Effect, Identity, Operation, Outcome, Quota, RealmHandl
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, following, message, wait_until_gone,
+    CONFIG, Fixture, History, JANE, REQUEST, conditions, eventually, message, poll_often, wait_until_deleted,
 };
 
 /// In seconds; longer than any test takes.
@@ -38,7 +38,7 @@ async fn create_requests(fixture: &Fixture, names: &[String]) {
 
 /// Waits until Ready of all requests has this reason.
 async fn all_have_reason(fixture: &Fixture, names: &[String], wanted: &str) -> Vec<EnrollmentRequest> {
-    join_all(names.iter().map(|name| fixture.named_request_says(name, wanted))).await
+    join_all(names.iter().map(|name| fixture.wait_for_request_named(name, wanted))).await
 }
 
 fn names(count: usize) -> Vec<String> {
@@ -48,8 +48,8 @@ fn names(count: usize) -> Vec<String> {
 #[tokio::test]
 async fn rate_limit_applies_to_one_whole_tenant() {
     let (fixture, elsewhere) = (Fixture::new().await, Fixture::new().await);
-    let (beside, realm_beside) = (fixture.beside().await, fixture.with_another_realm().await);
-    let other_tenant = elsewhere.seen_from(&fixture).await;
+    let (beside, realm_beside) = (fixture.other_namespace().await, fixture.with_another_realm().await);
+    let other_tenant = elsewhere.reconciled_by(&fixture).await;
     let _operator = fixture
         .start_with(|settings| {
             settings.watch_namespaces =
@@ -58,28 +58,28 @@ async fn rate_limit_applies_to_one_whole_tenant() {
         .await;
     for fixture in [&fixture, &beside, &other_tenant] {
         fixture.create_config().await;
-        fixture.config_says("Available").await;
+        fixture.wait_for_config("Available").await;
     }
     rate_limit_next(&fixture.realm, Operation::GetIdentity);
     fixture.create_request().await;
-    fixture.request_says("RateLimited").await;
+    fixture.wait_for_request("RateLimited").await;
     assert_eq!(calls(&fixture.realm).0, 1);
     let before = calls(&fixture.realm).1;
 
     // Another object, kind, namespace and realm: each is RateLimited, and no call is made for it.
     fixture.create_request_of("another", "somebody").await;
-    let waiting = fixture.named_request_says("another", "RateLimited").await;
+    let waiting = fixture.wait_for_request_named("another", "RateLimited").await;
     assert_eq!(conditions(&waiting), "Reconciling=True Ready=False");
     assert_eq!(
         message(&waiting),
         "The service limits the request rate of the tenant; this object is queued until it may send requests"
     );
     beside.create_request().await;
-    beside.request_says("RateLimited").await;
+    beside.wait_for_request("RateLimited").await;
     realm_beside.create_config_named("in-another-realm").await;
-    realm_beside.named_config_says("in-another-realm", "RateLimited").await;
+    realm_beside.wait_for_config_named("in-another-realm", "RateLimited").await;
     other_tenant.create_request().await;
-    other_tenant.request_says("LinkSent").await;
+    other_tenant.wait_for_request("LinkSent").await;
     assert_eq!(calls(&fixture.realm).1, before, "no call is made");
     assert_eq!(fixture.realm.outbox(), []);
     assert_eq!(elsewhere.realm.outbox().len(), 1);
@@ -87,10 +87,10 @@ async fn rate_limit_applies_to_one_whole_tenant() {
 
 #[tokio::test]
 async fn waiting_request_is_written_once_and_settled_ones_never() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.create_request().await;
-    let settled = fixture.request_says("LinkSent").await;
-    let config = fixture.config_says("Available").await;
+    let settled = fixture.wait_for_request("LinkSent").await;
+    let config = fixture.wait_for_config("Available").await;
     rate_limit_next(&fixture.realm, Operation::GetJob);
     eventually("a poll of the job is rate limited", || calls(&fixture.realm).0 == 1).await;
     let before = calls(&fixture.realm).1;
@@ -98,23 +98,23 @@ async fn waiting_request_is_written_once_and_settled_ones_never() {
     fixture.realm.add_identity(Identity::active("new", "new@example.com"));
     let history = History::of(&fixture.requests(), "new").await;
     fixture.create_request_of("new", "new").await;
-    history.says("RateLimited").await;
+    history.first_with_reason("RateLimited").await;
     // Further triggers do not write the same status again.
     for value in ["one", "two"] {
         fixture.annotate_request("new", value).await;
         fixture.annotate_request(REQUEST, value).await;
     }
     fixture.create_request_of("newer", JANE).await;
-    fixture.named_request_says("newer", "RateLimited").await;
+    fixture.wait_for_request_named("newer", "RateLimited").await;
     let statuses = |history: &History<EnrollmentRequest>| {
         let mut all: Vec<_> = history.versions().into_iter().filter_map(|version| version.status).collect();
         all.dedup();
         all.into_iter().filter(|status| status.observed_generation == Some(1)).count()
     };
     assert_eq!(statuses(&history), 1);
-    let now = fixture.request_says("LinkSent").await;
+    let now = fixture.wait_for_request("LinkSent").await;
     assert_eq!(now.status, settled.status);
-    assert_eq!(fixture.config_says("Available").await.metadata.resource_version, config.metadata.resource_version);
+    assert_eq!(fixture.wait_for_config("Available").await.metadata.resource_version, config.metadata.resource_version);
     assert_eq!(calls(&fixture.realm).1, before);
 }
 
@@ -125,9 +125,9 @@ async fn rate_limited_send_clears_its_record_and_waits() {
     let busy = Reply::too_many_requests(Some(2));
     fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    let waiting = history.says("RateLimited").await;
+    let waiting = history.first_with_reason("RateLimited").await;
     assert_eq!(waiting.status.as_ref().unwrap().send, None, "the send is not in doubt");
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     let all = fixture.realm.requests_of_tenant();
     let at = all.iter().position(|call| call.outcome == Outcome::Answered(429)).unwrap();
     assert!(all.len() > at + 1, "calls continue after the delay");
@@ -141,10 +141,10 @@ async fn server_error_with_retry_after_limits_the_tenant() {
     let reply = Reply::unavailable().header("retry-after", &NEVER.to_string());
     fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetIdentity).once());
     fixture.create_request().await;
-    fixture.request_says("ServiceUnavailable").await;
+    fixture.wait_for_request("ServiceUnavailable").await;
     let before = calls(&fixture.realm).1;
     fixture.create_request_of("another", "somebody").await;
-    fixture.named_request_says("another", "RateLimited").await;
+    fixture.wait_for_request_named("another", "RateLimited").await;
     assert_eq!(calls(&fixture.realm).1, before);
 }
 
@@ -177,12 +177,12 @@ async fn under_a_quota(tells: Tells) {
 #[tokio::test]
 async fn few_requests_do_not_wait_behind_a_busy_namespace() {
     let many = Fixture::new().await;
-    let few = many.beside().await;
+    let few = many.other_namespace().await;
     let both = [many.namespace.clone(), few.namespace.clone()].to_vec();
     let _operator = many.start_with(|settings| settings.watch_namespaces = both).await;
     for fixture in [&many, &few] {
         fixture.create_config().await;
-        fixture.config_says("Available").await;
+        fixture.wait_for_config("Available").await;
     }
     let quota = Quota { calls: 12, window: Duration::from_secs(2), tells: Tells::Seconds };
     many.realm.set_quota(quota);
@@ -206,9 +206,9 @@ async fn rate_limited_deletion_continues_after_the_delay() {
     fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::GetConfig).once());
     let history = History::of(&fixture.configs(), CONFIG).await;
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    let waiting = history.says("RateLimited").await;
+    let waiting = history.first_with_reason("RateLimited").await;
     assert_eq!(conditions(&waiting), "Ready=True", "an object that is being deleted keeps its conditions");
     assert!(!waiting.conditions().is_empty());
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs(), []);
 }

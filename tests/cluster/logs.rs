@@ -24,9 +24,9 @@ async fn transition_logs_one_line_with_the_trace_id() {
     let fixture = Fixture::new().await;
     let process = fixture.spawn(&Access::shared(), &["--job-poll-min", "1s", "--job-poll-max", "1s"]).await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     eventually("the transition is logged", || transitions(&process).iter().any(|(reason, _)| reason == "LinkSent"))
         .await;
     let [sent] = &fixture.realm.requests_of(Operation::CreateJob)[..] else { panic!("there is not exactly one call") };

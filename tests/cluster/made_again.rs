@@ -6,7 +6,7 @@ use std::time::Duration;
 use harness::simulator::{Effect, Operation, Rule};
 use jiff::SignedDuration;
 
-use crate::fixture::{Fixture, REQUEST, job_of, message, wait_until_gone};
+use crate::fixture::{Fixture, REQUEST, job_of, message, wait_until_deleted};
 
 /// The `--settle-time` of the operators.
 const SETTLE: Duration = Duration::from_secs(4);
@@ -24,13 +24,13 @@ async fn recreated_request_does_not_adopt_the_earlier_job() {
         })
         .await;
         fixture.create_request().await;
-        let first = job_of(&fixture.request_says("LinkSent").await);
+        let first = job_of(&fixture.wait_for_request("LinkSent").await);
         fixture.realm.fault(Rule::new(Effect::LagList(LAG)).on(Operation::ListJobs).skip(prompt));
         fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob).once());
         fixture.delete_request(REQUEST).await;
-        wait_until_gone(fixture.requests(), REQUEST).await;
+        wait_until_deleted(fixture.requests(), REQUEST).await;
         fixture.create_request().await;
-        let second = job_of(&fixture.request_says("LinkSent").await);
+        let second = job_of(&fixture.wait_for_request("LinkSent").await);
         assert_eq!(fixture.mailed(), [first.clone(), second.clone()], "{effect:?} {prompt}");
         assert_eq!(
             (fixture.remote_state(&first), fixture.remote_state(&second)),
@@ -47,16 +47,16 @@ async fn deletion_wait_ends_by_the_service_clock_after_restart() {
     };
     let (fixture, operator) = Fixture::ready_with(long).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     operator.stop().await;
     let _next = fixture.start_with(long).await;
     // By the service's clock the job is too recent, and this process has just started.
     fixture.delete_request(REQUEST).await;
-    let request = fixture.request_says("Deleting").await;
+    let request = fixture.wait_for_request("Deleting").await;
     assert_eq!(message(&request), "Waiting until the last job is visible in job lists");
     assert_eq!(fixture.remote_state(&job), "REVOKED");
     fixture.realm.set_clock_skew(SignedDuration::from_secs(600 + 60));
     // The annotation enqueues the request. By the local clock it would wait for the settle time.
     fixture.annotate_request(REQUEST, "one").await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
 }

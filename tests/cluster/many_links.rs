@@ -7,7 +7,9 @@ use beyond_identity_operator::api::conditions::REVOKE_REFUSED;
 use harness::simulator::Operation;
 use serde_json::json;
 
-use crate::fixture::{Fixture, History, REQUEST, conditions, job_of, message, said_by, wait_for, wait_until_gone};
+use crate::fixture::{
+    Fixture, History, REQUEST, conditions, job_of, message, message_of, wait_for, wait_until_deleted,
+};
 
 /// The most jobs of earlier attempts that a status can list.
 const MAX_PREVIOUS_JOBS: i64 = 16;
@@ -30,20 +32,20 @@ async fn too_many_active_links_block_sends_but_not_deletion() {
 
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.change_request(json!({"attempt": MAX_PREVIOUS_JOBS + 2})).await.unwrap();
-    let request = history.says("TooManyActiveLinks").await;
+    let request = history.first_with_reason("TooManyActiveLinks").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False RevokeRefused=True");
     let expected = "17 links of earlier attempts are still valid and cannot be revoked, so no further email is sent";
     assert!(message(&request).starts_with(expected), "{}", message(&request));
     let status = request.status.as_ref().unwrap();
     assert_eq!((status.attempt, status.previous_jobs.len()), (Some(MAX_PREVIOUS_JOBS + 1), 16));
     let stalled = history.first("stalled", |request| conditions(request).starts_with("Stalled=True")).await;
-    let refused = said_by(&stalled, REVOKE_REFUSED);
+    let refused = message_of(&stalled, REVOKE_REFUSED);
     assert!(jobs.iter().any(|job| refused.contains(job)), "{refused}");
     assert_eq!(fixture.calls(Operation::CreateJob), jobs.len());
 
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(&jobs[0]), "{note}");
     assert_eq!(fixture.mailed(), jobs);
 }
@@ -66,9 +68,9 @@ async fn expired_link_allows_the_next_send() {
         .await;
     }
     fixture.change_request(json!({"attempt": MAX_PREVIOUS_JOBS + 2})).await.unwrap();
-    let request = fixture.request_says("TooManyActiveLinks").await;
+    let request = fixture.wait_for_request("TooManyActiveLinks").await;
     fixture.realm.set_job_state(&request.status.unwrap().previous_jobs[3].id, "EXPIRED");
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().attempt, Some(MAX_PREVIOUS_JOBS + 2));
     let mailed = fixture.mailed();
     assert_eq!((mailed.len(), mailed.last()), (18, Some(&job_of(&request))));

@@ -17,7 +17,7 @@ async fn metrics_show_queue_depth_and_active_workers() {
     let fixture = Fixture::new().await;
     let process = fixture.spawn(&Access::shared(), &["--max-concurrent-reconciles", "1"]).await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     // Each reconcile takes until the call times out, after 20 s.
     let slow = Effect::DelayAnswer(Duration::from_secs(600));
     let delay = fixture.realm.fault(Rule::new(slow).on(Operation::GetIdentity));
@@ -34,7 +34,7 @@ async fn metrics_show_queue_depth_and_active_workers() {
     fixture.delete_request("joe").await;
     fixture.realm.remove_fault(delay);
     for identity in &identities[..3] {
-        fixture.named_request_says(identity, "LinkSent").await;
+        fixture.wait_for_request_named(identity, "LinkSent").await;
     }
     has_line(&process, "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 0").await;
     has_line(&process, &format!("{depth} 0")).await;
@@ -50,7 +50,7 @@ async fn metrics_show_token_expiry_and_no_private_data() {
     let process = fixture.spawn(&Access::shared(), &[]).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let expires = format!(
         "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\"}}",
         fixture.provider

@@ -7,7 +7,7 @@ use harness::simulator::Identity;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, job_of, message, patch, reason, wait_for, wait_until_gone};
+use crate::fixture::{CONFIG, Fixture, JANE, REQUEST, job_of, message, patch, reason, wait_for, wait_until_deleted};
 
 const NEW_NAME: &str = "elsewhere";
 
@@ -20,7 +20,7 @@ async fn create(fixture: &Fixture, name: &str, policy: &str) {
 async fn rename(fixture: &Fixture, create_first: bool) {
     if create_first {
         create(fixture, NEW_NAME, "Revoke").await;
-        fixture.named_request_says(NEW_NAME, "DuplicateRequest").await;
+        fixture.wait_for_request_named(NEW_NAME, "DuplicateRequest").await;
     }
     fixture.delete_request(REQUEST).await;
     if !create_first {
@@ -33,9 +33,9 @@ async fn renamed_request_revokes_its_link_and_sends_another() {
     for create_first in [false, true] {
         let (fixture, _operator) = Fixture::ready().await;
         create(&fixture, REQUEST, "Revoke").await;
-        let first = job_of(&fixture.request_says("LinkSent").await);
+        let first = job_of(&fixture.wait_for_request("LinkSent").await);
         rename(&fixture, create_first).await;
-        let second = job_of(&fixture.named_request_says(NEW_NAME, "LinkSent").await);
+        let second = job_of(&fixture.wait_for_request_named(NEW_NAME, "LinkSent").await);
         assert_eq!(
             (fixture.remote_state(&first).as_str(), fixture.remote_state(&second).as_str()),
             ("REVOKED", "LINK_SENT")
@@ -49,19 +49,19 @@ async fn orphaned_request_is_renamed_without_an_email() {
     for create_first in [false, true] {
         let (fixture, _operator) = Fixture::ready().await;
         fixture.create_request().await;
-        let job = job_of(&fixture.request_says("LinkSent").await);
+        let job = job_of(&fixture.wait_for_request("LinkSent").await);
         // As the how-to guide says: Orphan first, then the move.
         fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
         rename(&fixture, create_first).await;
-        let request = fixture.named_request_says(NEW_NAME, "Adopted").await;
+        let request = fixture.wait_for_request_named(NEW_NAME, "Adopted").await;
         assert!(message(&request).starts_with("Nothing was sent because an earlier link is still valid"));
         assert_eq!((job_of(&request), fixture.remote_state(&job).as_str()), (job.clone(), "LINK_SENT"));
         assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job.clone()], 0));
-        fixture.told(REQUEST, "Normal RemoteResourceRetained").await;
+        fixture.wait_for_event(REQUEST, "Normal RemoteResourceRetained").await;
 
         // The new request owns the link from now on.
         fixture.delete_request(NEW_NAME).await;
-        wait_until_gone(fixture.requests(), NEW_NAME).await;
+        wait_until_deleted(fixture.requests(), NEW_NAME).await;
         assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed().len()), ("REVOKED", 1));
     }
 }
@@ -83,11 +83,11 @@ async fn remove_all(fixture: &Fixture, requests: &[String]) {
     for request in requests {
         patch(&fixture.requests(), request, bare.clone()).await.unwrap();
         fixture.delete_request(request).await;
-        wait_until_gone(fixture.requests(), request).await;
+        wait_until_deleted(fixture.requests(), request).await;
     }
     patch(&fixture.configs(), CONFIG, bare).await.unwrap();
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
 }
 
 /// Applies the manifests in an arbitrary order: requests before the configuration that they refer to.
@@ -102,7 +102,7 @@ async fn apply(fixture: &Fixture, requests: &BTreeMap<String, String>) {
 #[tokio::test]
 async fn rebuilt_cluster_sends_no_email_for_active_links_and_passkeys() {
     let fixture = Fixture::new().await;
-    let beside = fixture.beside().await;
+    let beside = fixture.other_namespace().await;
     let watch = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.watch_namespaces.push(beside.namespace.clone());
     };
@@ -122,9 +122,9 @@ async fn rebuilt_cluster_sends_no_email_for_active_links_and_passkeys() {
     }
     let mut before = BTreeMap::new();
     for (fixture, identities) in &git {
-        fixture.named_request_says("by-other-means", "AlreadyEnrolled").await;
+        fixture.wait_for_request_named("by-other-means", "AlreadyEnrolled").await;
         for (name, state, _) in IDENTITIES {
-            let job = job_of(&fixture.named_request_says(name, "LinkSent").await);
+            let job = job_of(&fixture.wait_for_request_named(name, "LinkSent").await);
             fixture.realm.set_job_state(&job, state);
             before.insert(identities[name].clone(), job);
         }
@@ -139,7 +139,7 @@ async fn rebuilt_cluster_sends_no_email_for_active_links_and_passkeys() {
     }
     let _next = fixture.start_with(watch).await;
     for (fixture, identities) in &git {
-        fixture.named_request_says("by-other-means", "AlreadyEnrolled").await;
+        fixture.wait_for_request_named("by-other-means", "AlreadyEnrolled").await;
         for (name, state, expected) in IDENTITIES {
             let settled = |request: &EnrollmentRequest| ["Adopted", "LinkSent"].contains(&reason(request));
             let request = wait_for(fixture.requests(), name, "is settled", settled).await;

@@ -47,7 +47,7 @@ impl TlsRealm {
     /// Waits until the AuthenticatorConfig reports that no call was sent, and why.
     async fn reports_unreachable(&self, route: &str, why: &str) {
         let prefix = format!("GET authenticator-configs was not sent because no connection was made{route}: ");
-        let config = self.fixture.config_says("ServiceUnavailable").await;
+        let config = self.fixture.wait_for_config("ServiceUnavailable").await;
         let message = message(&config);
         assert!(message.starts_with(&prefix) && message.contains(why), "{message}");
         assert_eq!(self.fixture.realm.requests(), []);
@@ -61,7 +61,7 @@ async fn https_proxy_and_ca_bundle_are_used() {
     let [flag, file] = tls_realm.ca_bundle();
     let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &proxy.url())], &[&flag, &file]).await;
     tls_realm.fixture.create_request().await;
-    tls_realm.fixture.request_says("LinkSent").await;
+    tls_realm.fixture.wait_for_request("LinkSent").await;
     assert_eq!(tls_realm.fixture.realm.outbox().len(), 1);
     let targets = proxy.asked();
     // Calls to the Kubernetes API server do not use the proxy, since its address is a loopback address.
@@ -75,7 +75,7 @@ async fn no_proxy_bypasses_the_proxy() {
     let proxy = ForwardProxy::start(tls_realm.front.address()).unwrap();
     let [flag, file] = tls_realm.ca_bundle();
     let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &proxy.url()), ("NO_PROXY", HOST)], &[&flag, &file]).await;
-    tls_realm.fixture.config_says("Available").await;
+    tls_realm.fixture.wait_for_config("Available").await;
     assert_eq!(proxy.asked(), [""; 0]);
 }
 

@@ -6,7 +6,7 @@ use beyond_identity_operator::operator::Settings;
 use futures::future::join_all;
 use harness::simulator::{Effect, Identity, Operation, RealmHandle, Rule};
 
-use crate::fixture::{Fixture, eventually, following};
+use crate::fixture::{Fixture, eventually, poll_often};
 
 /// The number of objects that compete for workers.
 const MANY: usize = 40;
@@ -40,7 +40,7 @@ async fn create_configs(fixture: &Fixture, names: &[String]) {
 #[tokio::test]
 async fn new_email_does_not_wait_for_slow_polls() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
-        following(settings);
+        poll_often(settings);
         workers(settings, 4, 2);
     })
     .await;
@@ -49,7 +49,7 @@ async fn new_email_does_not_wait_for_slow_polls() {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
     }
     join_all(names.iter().map(|name| fixture.create_request_of(name, name))).await;
-    join_all(names.iter().map(|name| fixture.named_request_says(name, "LinkSent"))).await;
+    join_all(names.iter().map(|name| fixture.wait_for_request_named(name, "LinkSent"))).await;
     slow_down(&fixture.realm, Duration::from_millis(400));
     let before = count(&fixture.realm, Operation::GetJob);
     // By then a poll of every other request is due.
@@ -77,7 +77,7 @@ async fn hanging_provider_config_leaves_workers_to_the_others() {
     create_configs(&slow, &names).await;
     eventually("its workers are busy", || slow.realm.requests().len() == 2).await;
     other.create_config_named("other").await;
-    other.named_config_says("other", "Available").await;
+    other.wait_for_config_named("other", "Available").await;
     assert_eq!(slow.realm.requests().len(), 2, "no more calls than its workers");
 }
 
@@ -91,7 +91,7 @@ async fn provider_configs_share_workers_fairly() {
 #[tokio::test]
 async fn namespaces_share_workers_fairly() {
     let many = Fixture::new().await;
-    let other = many.beside().await;
+    let other = many.other_namespace().await;
     assert_does_not_wait_behind_many(&many, &other).await;
 }
 
@@ -110,7 +110,7 @@ async fn assert_does_not_wait_behind_many(many: &Fixture, other: &Fixture) {
     eventually("the first configuration is created", || !many.realm.configs().is_empty()).await;
     let before = many.realm.configs().len();
     other.create_config_named("other").await;
-    other.named_config_says("other", "Available").await;
+    other.wait_for_config_named("other", "Available").await;
     let created = many.realm.configs().len() - before;
     println!("{created} others were created before it");
     assert!(created <= MANY / 4, "{created} others were created before it");

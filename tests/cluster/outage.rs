@@ -4,7 +4,7 @@ use harness::simulator::{Effect, Operation, Reply, Rule};
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, eventually, following, job_of, message, wait_until_gone,
+    CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, poll_often, wait_until_deleted,
 };
 
 #[tokio::test]
@@ -14,12 +14,12 @@ async fn outage_at_startup_delays_both_kinds() {
     let _operator = fixture.start().await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = fixture.config_says("ServiceUnavailable").await;
+    let config = fixture.wait_for_config("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert!(message(&config).starts_with("GET authenticator-configs lost the connection ("), "{}", message(&config));
-    fixture.request_says("AuthenticatorConfigNotReady").await;
+    fixture.wait_for_request("AuthenticatorConfigNotReady").await;
     fixture.realm.resume();
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!((fixture.realm.outbox().len(), fixture.realm.configs().len()), (1, 1));
 }
 
@@ -28,12 +28,12 @@ async fn request_waits_for_the_end_of_an_outage() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.pause();
     fixture.create_request().await;
-    let request = fixture.request_says("ServiceUnavailable").await;
+    let request = fixture.wait_for_request("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert!(message(&request).starts_with("GET identities/{id} lost the connection ("), "{}", message(&request));
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     fixture.realm.resume();
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -45,9 +45,9 @@ async fn server_errors_are_retried() {
     }
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let request = history.says("ServiceUnavailable").await;
+    let request = history.first_with_reason("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
     assert_eq!(fixture.calls(Operation::CreateJob), 1);
 }
@@ -59,14 +59,14 @@ async fn rate_limited_send_honors_retry_after_without_doubt() {
     fixture.realm.fault(Rule::new(Effect::Answer(busy)).on(Operation::CreateJob).times(2));
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let request = history.says("RateLimited").await;
+    let request = history.first_with_reason("RateLimited").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(request.status.as_ref().unwrap().send, None);
     assert_eq!(
         message(&request),
         "POST credential-binding-jobs was rate limited (429) and can be retried later: too many requests"
     );
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
     let sends: Vec<_> = fixture.realm.requests_of(Operation::CreateJob).into_iter().map(|call| call.time).collect();
     assert_eq!(sends.len(), 3);
@@ -77,18 +77,18 @@ async fn rate_limited_send_honors_retry_after_without_doubt() {
 
 #[tokio::test]
 async fn settled_request_keeps_its_conditions_through_an_outage() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.create_request().await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     fixture.realm.pause();
     let reads = || fixture.calls(Operation::GetJob);
     let before = reads();
     eventually("two polls fail", || reads() >= before + 2).await;
-    let now = fixture.request_says("LinkSent").await;
+    let now = fixture.wait_for_request("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
     fixture.realm.resume();
     fixture.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
-    fixture.request_says("LinkOpened").await;
+    fixture.wait_for_request("LinkOpened").await;
 }
 
 #[tokio::test]
@@ -96,11 +96,11 @@ async fn configuration_deletion_waits_for_the_service() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.realm.pause();
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    let config = fixture.config_says("ServiceUnavailable").await;
+    let config = fixture.wait_for_config("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Ready=True", "an object that is being deleted keeps its conditions");
     assert!(message(&config).contains("is not deleted in Beyond Identity yet: GET authenticator-configs/{id} lost"));
     fixture.realm.resume();
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs(), []);
 }
 
@@ -108,10 +108,10 @@ async fn configuration_deletion_waits_for_the_service() {
 async fn request_deletion_waits_until_the_link_is_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.pause();
     fixture.delete_request(REQUEST).await;
-    let request = fixture.request_says("ServiceUnavailable").await;
+    let request = fixture.wait_for_request("ServiceUnavailable").await;
     assert_eq!(
         conditions(&request),
         "Succeeded=Unknown Ready=True",
@@ -121,21 +121,21 @@ async fn request_deletion_waits_until_the_link_is_revoked() {
     let sentence = "is not revoked: POST credential-binding-jobs/{id}:revoke lost the connection (";
     assert!(message(&request).contains(sentence), "{}", message(&request));
     fixture.realm.resume();
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!(fixture.remote_state(&job), "REVOKED");
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn request_without_active_link_is_deleted_during_an_outage() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.set_job_state(&job, "COMPLETE");
-    fixture.request_says("Complete").await;
+    fixture.wait_for_request("Complete").await;
     fixture.realm.pause();
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!(fixture.realm.requests_of(Operation::RevokeJob), []);
     assert_eq!(fixture.realm.outbox().len(), 1);
 }

@@ -11,22 +11,22 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message, reason, said_by,
-    wait_for, wait_until_gone,
+    CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message, message_of, reason,
+    wait_for, wait_until_deleted,
 };
 
 const SENTENCE: &str = "Reconciliation of this object is paused, including its deletion; remove the annotation \
                         beyondidentity.dev/paused to resume";
 
 fn is_paused(object: &impl HasStatus) -> bool {
-    said_by(object, CONDITION) == SENTENCE
+    message_of(object, CONDITION) == SENTENCE
 }
 
 /// Enrols another identity. By then the operator has reconciled all earlier changes.
 async fn enroll_another_identity(fixture: &Fixture, name: &str) {
     fixture.realm.add_identity(Identity::active(name, "somebody@example.com"));
     fixture.create_request_of(name, name).await;
-    fixture.named_request_says(name, "LinkSent").await;
+    fixture.wait_for_request_named(name, "LinkSent").await;
 }
 
 /// The number of calls about Jane's identity.
@@ -40,16 +40,16 @@ async fn new_paused_request_makes_no_call_until_resumed() {
     let mut request = fixture.request(REQUEST, JANE);
     request.annotations_mut().insert(PAUSED.to_owned(), "true".to_owned());
     fixture.requests().create(&PostParams::default(), &request).await.unwrap();
-    let request = fixture.request_says("Paused").await;
+    let request = fixture.wait_for_request("Paused").await;
     assert_eq!(conditions(&request), "Ready=Unknown Paused=True");
     assert_eq!(request.status.as_ref().unwrap().observed_generation, Some(-1), "the spec is not reconciled");
     assert_eq!(request.finalizers(), [] as [&str; 0]);
-    fixture.tells("EnrollmentRequest", REQUEST, &["Normal Paused"]).await;
+    fixture.wait_for_events("EnrollmentRequest", REQUEST, &["Normal Paused"]).await;
     enroll_another_identity(&fixture, "joe").await;
     assert_eq!(calls_about_jane(&fixture), 0);
 
     annotate(&fixture.requests(), REQUEST, PAUSED, None).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown");
     assert_eq!(fixture.mailed().len(), 2);
 }
@@ -63,7 +63,7 @@ async fn only_the_value_true_pauses() {
         let mut request = fixture.request(&name, &name);
         request.annotations_mut().insert(PAUSED.to_owned(), value.to_owned());
         fixture.requests().create(&PostParams::default(), &request).await.unwrap();
-        let request = fixture.named_request_says(&name, "LinkSent").await;
+        let request = fixture.wait_for_request_named(&name, "LinkSent").await;
         assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown", "{value:?}");
     }
 }
@@ -72,7 +72,7 @@ async fn only_the_value_true_pauses() {
 async fn paused_request_keeps_conditions_and_blocks_attempt_and_deletion() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let before = fixture.request_says("LinkSent").await;
+    let before = fixture.wait_for_request("LinkSent").await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     annotate(&fixture.requests(), REQUEST, PAUSED, "true").await;
     let paused = wait_for(fixture.requests(), REQUEST, "is paused", is_paused).await;
@@ -89,7 +89,7 @@ async fn paused_request_keeps_conditions_and_blocks_attempt_and_deletion() {
     assert_eq!((fixture.revocations().len(), fixture.mailed().len()), (0, 2));
 
     annotate(&fixture.requests(), REQUEST, PAUSED, None).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.revocations(), fixture.mailed().len()), (vec![job_of(&before)], 2));
     let paused = |version: &EnrollmentRequest| is_paused(version) && version.status.as_ref().unwrap().send.is_none();
     history.first("a paused version", paused).await;
@@ -97,23 +97,23 @@ async fn paused_request_keeps_conditions_and_blocks_attempt_and_deletion() {
 
 #[tokio::test]
 async fn pause_keeps_a_send_in_doubt_across_a_restart() {
-    let short = |settings: &mut beyond_identity_operator::operator::Settings| {
+    let short_delays = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.request_timeout = Duration::from_secs(2);
     };
     for restart in [false, true] {
-        let (fixture, mut operator) = Fixture::ready_with(short).await;
+        let (fixture, mut operator) = Fixture::ready_with(short_delays).await;
         fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
         // The first list is read before the send.
         let hidden = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).about(JANE).skip(1));
         fixture.create_request().await;
-        fixture.request_says("ServiceUnavailable").await;
+        fixture.wait_for_request("ServiceUnavailable").await;
         annotate(&fixture.requests(), REQUEST, PAUSED, "true").await;
         let paused = wait_for(fixture.requests(), REQUEST, "is paused", is_paused).await;
         assert_eq!(conditions(&paused), "Reconciling=True Ready=False Paused=True");
         fixture.realm.remove_fault(hidden);
         if restart {
             operator.kill().await;
-            operator = fixture.start_with(short).await;
+            operator = fixture.start_with(short_delays).await;
         }
         let calls = calls_about_jane(&fixture);
 
@@ -125,7 +125,7 @@ async fn pause_keeps_a_send_in_doubt_across_a_restart() {
         assert_eq!((calls_about_jane(&fixture), fixture.mailed().len()), (calls, 2));
 
         annotate(&fixture.requests(), REQUEST, PAUSED, None).await;
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!(request.status.as_ref().unwrap().send, None);
         assert_eq!(fixture.mailed()[0], job_of(&request), "restart: {restart}");
         assert_eq!(fixture.mailed().len(), 2);
@@ -141,14 +141,14 @@ async fn configuration_can_be_paused() {
     let mut config = fixture.config(CONFIG);
     config.annotations_mut().insert(PAUSED.to_owned(), "true".to_owned());
     configs.create(&PostParams::default(), &config).await.unwrap();
-    let config = fixture.config_says("Paused").await;
+    let config = fixture.wait_for_config("Paused").await;
     assert_eq!((conditions(&config).as_str(), message(&config)), ("Ready=Unknown Paused=True", SENTENCE));
     assert_eq!(config.status.unwrap().observed_generation, Some(-1));
     fixture.create_config_named("another").await;
-    fixture.named_config_says("another", "Available").await;
+    fixture.wait_for_config_named("another", "Available").await;
     assert_eq!(fixture.realm.configs().len(), 1);
     annotate(&configs, CONFIG, PAUSED, "false").await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(conditions(&config), "Ready=True");
 
     annotate(&configs, CONFIG, PAUSED, "true").await;
@@ -157,13 +157,13 @@ async fn configuration_can_be_paused() {
     crate::fixture::patch(&configs, CONFIG, change).await.unwrap();
     configs.delete(CONFIG, &DeleteParams::default()).await.unwrap();
     configs.delete("another", &DeleteParams::default()).await.unwrap();
-    wait_until_gone(configs.clone(), "another").await;
+    wait_until_deleted(configs.clone(), "another").await;
     let config = configs.get(CONFIG).await.unwrap();
     assert_eq!(conditions(&config), "Ready=True Paused=True");
     assert_eq!(config.status.unwrap().observed_generation, Some(1));
     assert_eq!(fixture.realm.requests_of(Operation::UpdateConfig), []);
     assert_eq!(fixture.realm.configs().len(), 1);
     annotate(&configs, CONFIG, PAUSED, None).await;
-    wait_until_gone(configs, CONFIG).await;
+    wait_until_deleted(configs, CONFIG).await;
     eventually("the configuration is deleted", || fixture.realm.configs().is_empty()).await;
 }

@@ -10,8 +10,8 @@ use kube::Api;
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, never_by_itself, reason,
-    said_by, wait_for,
+    CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message_of, reason, wait_for,
+    without_timers,
 };
 
 /// Requests a reconcile, and waits until it is handled.
@@ -28,7 +28,7 @@ where
 async fn settled_request_is_read_once_more_with_one_write() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.set_job_state(&job, "COMPLETE");
     let request = request_reconcile(fixture.requests(), REQUEST, "one").await;
     assert_eq!((reason(&request), fixture.calls(Operation::GetJob)), ("Complete", 1));
@@ -63,10 +63,10 @@ async fn settled_request_is_read_once_more_with_one_write() {
 
 #[tokio::test]
 async fn stalled_request_is_retried() {
-    let (fixture, _operator) = Fixture::ready_with(never_by_itself).await;
+    let (fixture, _operator) = Fixture::ready_with(without_timers).await;
     fixture.realm.set_identity_status(JANE, "suspended");
     fixture.create_request().await;
-    fixture.request_says("IdentityNotActive").await;
+    fixture.wait_for_request("IdentityNotActive").await;
     let request = request_reconcile(fixture.requests(), REQUEST, "one").await;
     assert_eq!((reason(&request), conditions(&request).as_str()), ("IdentityNotActive", "Stalled=True Ready=False"));
     fixture.realm.set_identity_status(JANE, "active");
@@ -78,11 +78,11 @@ async fn stalled_request_is_retried() {
 #[tokio::test]
 async fn stalled_configuration_is_retried_and_drift_is_corrected() {
     let fixture = Fixture::new().await;
-    let _operator = fixture.start_with(never_by_itself).await;
+    let _operator = fixture.start_with(without_timers).await;
     let refusal = Reply::invalid(&[("config".to_owned(), "not today".to_owned())]);
     let refused = fixture.realm.fault(Rule::new(Effect::Answer(refusal)).on(Operation::CreateConfig));
     fixture.create_config().await;
-    fixture.config_says("Refused").await;
+    fixture.wait_for_config("Refused").await;
     let config = request_reconcile(fixture.configs(), CONFIG, "one").await;
     assert_eq!((reason(&config), conditions(&config).as_str()), ("Refused", "Stalled=True Ready=False"));
     fixture.realm.remove_fault(refused);
@@ -103,7 +103,7 @@ async fn stalled_configuration_is_retried_and_drift_is_corrected() {
 async fn annotation_is_handled_only_after_a_successful_read() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let down = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::GetJob));
     fixture.realm.set_job_state(&job, "COMPLETE");
     annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, "one").await;
@@ -118,12 +118,12 @@ async fn annotation_is_handled_only_after_a_successful_read() {
 
 #[tokio::test]
 async fn refused_revocation_is_retried() {
-    let (fixture, _operator) = Fixture::ready_with(never_by_itself).await;
+    let (fixture, _operator) = Fixture::ready_with(without_timers).await;
     fixture.realm.refuse_revoke(403);
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    let refused = |request: &EnrollmentRequest| !said_by(request, REVOKE_REFUSED).is_empty();
+    let refused = |request: &EnrollmentRequest| !message_of(request, REVOKE_REFUSED).is_empty();
     wait_for(fixture.requests(), REQUEST, "has RevokeRefused", refused).await;
     fixture.realm.refuse_revoke(None);
     let request = request_reconcile(fixture.requests(), REQUEST, "one").await;
@@ -140,10 +140,10 @@ async fn annotation_waits_for_pause_and_does_not_shorten_doubt() {
 
     fixture.realm.fault(Rule::new(Effect::HappenLate(Duration::from_secs(6))).on(Operation::CreateJob).once());
     fixture.create_request().await;
-    fixture.request_says("SendInDoubt").await;
+    fixture.wait_for_request("SendInDoubt").await;
     let request = request_reconcile(fixture.requests(), REQUEST, "one").await;
     assert_eq!(reason(&request), "SendInDoubt", "the call may still be carried out");
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.mailed(), [job_of(&request)]);
 
     let config = fixture.configs().get(CONFIG).await.unwrap();

@@ -9,7 +9,8 @@ use harness::simulator::{Effect, Job, Operation, Rule, RuleId};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Fixture, JANE, NEVER, REQUEST, Refused, annotate, audit_log, eventually, job_of, reason, wait_for, wait_until_gone,
+    Fixture, JANE, NEVER, REQUEST, Refused, annotate, audit_log, eventually, job_of, reason, wait_for,
+    wait_until_deleted,
 };
 
 fn quick(settings: &mut Settings) {
@@ -39,14 +40,14 @@ async fn deletion_completes_without_status_despite_frequent_reconciles() {
         })
         .await;
         fixture.create_request().await;
-        let job = job_of(&fixture.request_says("LinkSent").await);
+        let job = job_of(&fixture.wait_for_request("LinkSent").await);
         let _policy = fixture.refuse(Refused::StatusesOf(REQUEST)).await;
         if annotation.is_some() {
             annotate(&fixture.requests(), REQUEST, RECONCILE_REQUESTED_AT, annotation).await;
-            fixture.told(REQUEST, "Warning StatusNotStored").await;
+            fixture.wait_for_event(REQUEST, "Warning StatusNotStored").await;
         }
         fixture.delete_request(REQUEST).await;
-        wait_until_gone(fixture.requests(), REQUEST).await;
+        wait_until_deleted(fixture.requests(), REQUEST).await;
         assert_eq!(fixture.remote_state(&job), "REVOKED", "annotation: {annotation:?}");
         let events = fixture.events("EnrollmentRequest", REQUEST).await;
         assert!(!events.iter().any(|event| event.turn == "Warning RemoteResourceRetained"), "{events:#?}");
@@ -70,7 +71,7 @@ fn refused_writes(fixture: &Fixture) -> usize {
 async fn deletion_completes_without_status_after_many_refusals() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let _policy = fixture.refuse(Refused::StatusesOf(REQUEST)).await;
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
     for number in 1..=8 {
@@ -79,7 +80,7 @@ async fn deletion_completes_without_status_after_many_refusals() {
         eventually("the status write is retried", || refused_writes(&fixture) > before).await;
     }
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed()), ("REVOKED", vec![job.clone()]));
 }
 
@@ -91,9 +92,9 @@ async fn unrevocable_send_in_doubt_blocks_deletion_until_grace_ends() {
     let _policy = fixture.refuse(Refused::StatusesOf(REQUEST)).await;
     fixture.realm.remove_fault(down);
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let [job] = &fixture.mailed()[..] else { panic!("there is not exactly one email") };
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(job), "{note}");
     assert!(fixture.revocations().contains(job), "the revocation is tried");
     assert_eq!(fixture.remote_state(job), "LINK_SENT");
@@ -111,8 +112,8 @@ async fn job_of_unknown_delivery_method_is_not_revoked() {
     let _policy = fixture.refuse(Refused::StatusesOf(REQUEST)).await;
     fixture.realm.remove_fault(down);
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(&job.id) && note.contains("CARRIER_PIGEON"), "{note}");
     assert_eq!((fixture.revocations().len(), fixture.remote_state(&job.id).as_str()), (0, "LINK_SENT"));
 }

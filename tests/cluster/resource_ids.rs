@@ -5,7 +5,7 @@ use harness::simulator::{Config, Operation};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    CLUSTER, CONFIG, Fixture, History, REQUEST, conditions, eventually, message, patch, refusal, wait_until_gone,
+    CLUSTER, CONFIG, Fixture, History, REQUEST, conditions, eventually, message, patch, refusal, wait_until_deleted,
 };
 
 /// A configuration that was created outside the operator.
@@ -50,7 +50,7 @@ async fn adopted_configuration_is_marked_and_deleted_with_its_object() {
     let id = unmanaged_config(&fixture, Some("Theirs"));
     let _operator = fixture.start().await;
     fixture.create_config_with(managing(&id)).await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&id));
     let named = format!("Theirs {}", mark(&fixture, CONFIG));
     assert_eq!(fixture.realm.config(&id).unwrap().display_name, Some(named.clone()));
@@ -62,7 +62,7 @@ async fn adopted_configuration_is_marked_and_deleted_with_its_object() {
     assert_eq!(fixture.realm.requests_of(Operation::ListConfigs), [], "an adopted configuration is read by its id");
 
     fixture.delete_config().await;
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs(), []);
 }
 
@@ -73,7 +73,7 @@ async fn adopted_configuration_without_a_name_is_marked_too() {
     let id = unmanaged_config(&fixture, None);
     let _operator = fixture.start().await;
     fixture.create_config_with(managing(&id)).await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     assert_eq!(fixture.realm.config(&id).unwrap().display_name, Some(mark(&fixture, CONFIG)));
 }
 
@@ -90,7 +90,7 @@ async fn configuration_of_another_owner_is_adopted_after_mark_removal() {
     let history = History::of(&fixture.configs(), "second").await;
     let second = fixture.config_with("second", managing(&first.id));
     fixture.configs().create(&Default::default(), &second).await.unwrap();
-    let in_use = history.says("ConfigurationInUse").await;
+    let in_use = history.first_with_reason("ConfigurationInUse").await;
     assert_eq!(conditions(&in_use), "Reconciling=True Ready=False");
     assert_eq!(
         message(&in_use),
@@ -107,9 +107,9 @@ async fn configuration_of_another_owner_is_adopted_after_mark_removal() {
     assert_eq!(fixture.realm.configs(), std::slice::from_ref(&first), "the configuration is not changed");
 
     // The owner is deleted and orphans the configuration.
-    fixture.let_config_go().await;
+    fixture.orphan_config().await;
     fixture.realm.edit_config(&first.id, |config| config.display_name = Some("Hosted web".to_owned()));
-    let second = fixture.named_config_says("second", "Available").await;
+    let second = fixture.wait_for_config_named("second", "Available").await;
     assert_eq!(second.status.unwrap().id.as_ref(), Some(&first.id));
     let named = format!("Hosted web {}", mark(&fixture, "second"));
     assert_eq!(fixture.realm.config(&first.id).unwrap().display_name, Some(named));
@@ -122,9 +122,9 @@ async fn second_adopter_is_refused_and_can_be_deleted() {
     let first = fixture.realm.configs().remove(0);
     let second = fixture.config_with("second", managing(&first.id));
     fixture.configs().create(&Default::default(), &second).await.unwrap();
-    fixture.named_config_says("second", "ConfigurationInUse").await;
+    fixture.wait_for_config_named("second", "ConfigurationInUse").await;
     fixture.configs().delete("second", &Default::default()).await.unwrap();
-    wait_until_gone(fixture.configs(), "second").await;
+    wait_until_deleted(fixture.configs(), "second").await;
     assert_eq!(fixture.realm.configs(), [first]);
     assert_eq!(writes(&fixture), [Operation::CreateConfig]);
 }
@@ -137,13 +137,13 @@ async fn observed_configuration_is_usable_and_never_written() {
     let before = fixture.realm.configs();
     let _operator = fixture.start().await;
     fixture.create_config_with(observing(&id)).await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&id));
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     // The deletion does not wait for referring requests, since the remote configuration stays.
     fixture.delete_config().await;
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(writes(&fixture), [Operation::GetIdentity, Operation::ListJobs, Operation::CreateJob]);
     assert_eq!(fixture.realm.configs(), before);
     fixture.delete_request(REQUEST).await;
@@ -170,7 +170,7 @@ async fn adoption_requires_permission_of_the_provider_config() {
     let before = fixture.realm.configs();
     let _operator = fixture.start().await;
     fixture.create_config_with(managing(&id)).await;
-    let config = fixture.config_says("ResourceIDNotAllowed").await;
+    let config = fixture.wait_for_config("ResourceIDNotAllowed").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -183,14 +183,14 @@ async fn adoption_requires_permission_of_the_provider_config() {
     );
     assert_eq!((fixture.realm.requests().len(), fixture.realm.configs()), (0, before));
     allow(&fixture, true).await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     // Without the permission, an adopted configuration is no longer changed or deleted either.
     allow(&fixture, false).await;
     let changed = fixture.change_config(json!({"config": {"trustedOrigins": []}})).await.unwrap();
     assert!(changed.metadata.deletion_timestamp.is_none());
-    fixture.config_says("ResourceIDNotAllowed").await;
+    fixture.wait_for_config("ResourceIDNotAllowed").await;
     fixture.delete_config().await;
-    let config = fixture.config_says("DeletionBlocked").await;
+    let config = fixture.wait_for_config("DeletionBlocked").await;
     assert!(message(&config).contains("does not allow adopting a configuration by its id"), "{}", message(&config));
     assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
 }
@@ -206,7 +206,7 @@ async fn missing_or_mistyped_resource_id_is_reported_and_correctable() {
     let id = unmanaged_config(&fixture, Some("Theirs"));
     let _operator = fixture.start().await;
     fixture.create_config_with(managing("mistyped")).await;
-    let config = fixture.config_says("ConfigurationNotFound").await;
+    let config = fixture.wait_for_config("ConfigurationNotFound").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(
         message(&config),
@@ -214,7 +214,7 @@ async fn missing_or_mistyped_resource_id_is_reported_and_correctable() {
          it to have one created"
     );
     fixture.change_config(json!({"resourceID": console.id})).await.unwrap();
-    let config = fixture.config_says("TypeMismatch").await;
+    let config = fixture.wait_for_config("TypeMismatch").await;
     assert_eq!(conditions(&config), "Stalled=True Ready=False");
     assert_eq!(
         message(&config),
@@ -225,7 +225,7 @@ async fn missing_or_mistyped_resource_id_is_reported_and_correctable() {
         )
     );
     fixture.change_config(json!({"resourceID": id})).await.unwrap();
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     // After the adoption the fields are immutable.
     for other in
         [json!({"resourceID": console.id}), json!({"resourceID": null}), json!({"config": {"type": "platform"}})]

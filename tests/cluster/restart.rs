@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::simulator::{Effect, Identity, Operation, Rule};
 use kube::api::DeleteParams;
 
-use crate::fixture::{CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, wait_until_gone};
+use crate::fixture::{CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, wait_until_deleted};
 
 /// Longer than any test takes.
 const AGES: Duration = Duration::from_secs(600);
@@ -14,7 +14,7 @@ const AGES: Duration = Duration::from_secs(600);
 async fn restart_writes_and_sends_nothing() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let sent = fixture.request_says("LinkSent").await;
+    let sent = fixture.wait_for_request("LinkSent").await;
     let (configs, requests) =
         (History::of(&fixture.configs(), CONFIG).await, History::of(&fixture.requests(), REQUEST).await);
     let before = fixture.realm.requests().len();
@@ -24,7 +24,7 @@ async fn restart_writes_and_sends_nothing() {
     // When another request is sent, the next operator has reconciled all earlier objects.
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
-    fixture.named_request_says("later", "LinkSent").await;
+    fixture.wait_for_request_named("later", "LinkSent").await;
     let job = job_of(&sent);
     eventually("the job is read", || {
         fixture.realm.requests_of(Operation::GetJob).iter().any(|c| c.path.ends_with(&job))
@@ -36,10 +36,10 @@ async fn restart_writes_and_sends_nothing() {
     // The deletions are the first writes.
     for request in [REQUEST, "later"] {
         fixture.delete_request(request).await;
-        wait_until_gone(fixture.requests(), request).await;
+        wait_until_deleted(fixture.requests(), request).await;
     }
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     eventually("the watches have all versions", || requests.versions().len() >= 2 && configs.versions().len() >= 2)
         .await;
     let deleting = |object: &kube::core::ObjectMeta| object.deletion_timestamp.is_some();
@@ -54,12 +54,12 @@ async fn operator_killed_after_the_send_leaves_a_findable_job() {
     fixture.create_request().await;
     eventually("the email is sent", || fixture.realm.outbox().len() == 1).await;
     operator.kill().await;
-    let request = fixture.request_says("Sending").await;
+    let request = fixture.wait_for_request("Sending").await;
     let status = request.status.unwrap();
     assert!(status.send.is_some() && status.job_id.is_none(), "only the record of the send is known: {status:?}");
 
     let _next = fixture.start().await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     let [email] = &fixture.realm.outbox()[..] else {
         panic!("there is not exactly one email: {:?}", fixture.realm.outbox())
     };
@@ -69,12 +69,12 @@ async fn operator_killed_after_the_send_leaves_a_findable_job() {
 #[tokio::test]
 async fn operator_killed_before_the_send_leaves_it_in_doubt() {
     let fixture = Fixture::new().await;
-    let short = |settings: &mut beyond_identity_operator::operator::Settings| {
+    let short_delays = |settings: &mut beyond_identity_operator::operator::Settings| {
         settings.request_timeout = Duration::from_secs(10);
     };
-    let operator = fixture.start_with(short).await;
+    let operator = fixture.start_with(short_delays).await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     fixture.realm.fault(Rule::new(Effect::Delay(Duration::from_secs(8))).on(Operation::CreateJob).once());
     fixture.create_request().await;
     eventually("the send is called", || fixture.calls(Operation::CreateJob) == 1).await;
@@ -85,11 +85,11 @@ async fn operator_killed_before_the_send_leaves_it_in_doubt() {
     let hidden = fixture.realm.fault(Rule::new(Effect::LagList(AGES)).on(Operation::ListJobs));
     let _next = fixture
         .start_with(|settings| {
-            short(settings);
+            short_delays(settings);
             settings.settle_time = AGES;
         })
         .await;
-    let request = fixture.request_says("SendInDoubt").await;
+    let request = fixture.wait_for_request("SendInDoubt").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=Unknown");
     assert_eq!(
         message(&request),
@@ -97,7 +97,7 @@ async fn operator_killed_before_the_send_leaves_it_in_doubt() {
          looked up, and nothing is sent meanwhile"
     );
     fixture.realm.remove_fault(hidden);
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.calls(Operation::CreateJob), 1);
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
@@ -111,7 +111,7 @@ async fn operator_killed_during_a_create_leaves_one_configuration() {
     eventually("the configuration is created", || fixture.realm.configs().len() == 1).await;
     operator.kill().await;
     let _next = fixture.start().await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     let remotes = fixture.realm.configs();
     assert_eq!(remotes.len(), 1);
     assert_eq!(config.status.unwrap().id.as_ref(), Some(&remotes[0].id));
@@ -124,7 +124,7 @@ async fn stopping_operator_finishes_an_in_flight_send() {
     fixture.create_request().await;
     eventually("the email is sent", || fixture.realm.outbox().len() == 1).await;
     operator.stop().await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(request.status.unwrap().send, None, "the outcome is recorded before the process exits");
 }
 
@@ -138,11 +138,11 @@ async fn stopping_operator_starts_no_send() {
     let lists = fixture.realm.requests_of(Operation::ListJobs);
     assert_eq!(lists[0].outcome, harness::simulator::Outcome::Answered(200), "the list is answered");
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
-    let request = fixture.request_says("Sending").await;
+    let request = fixture.wait_for_request("Sending").await;
     assert_eq!(message(&request), "The operator is shutting down; the next process continues");
     assert_eq!(request.status.unwrap().send, None);
     let _next = fixture.start().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -157,7 +157,7 @@ async fn parallel_operators_send_one_email_for_each_request() {
         fixture.create_request_of(name, name).await;
     }
     for name in &names {
-        let request = fixture.named_request_says(name, "LinkSent").await;
+        let request = fixture.wait_for_request_named(name, "LinkSent").await;
         let emails: Vec<_> = fixture.realm.outbox().into_iter().filter(|email| email.identity_id == *name).collect();
         assert_eq!(emails.len(), 1, "{emails:?}");
         assert_eq!(request.status.unwrap().job_id.as_ref(), Some(&emails[0].job_id));

@@ -8,7 +8,7 @@ use harness::simulator::{Effect, Identity, Operation, Rule};
 use serde_json::json;
 
 use crate::fixture::{
-    Fixture, History, REQUEST, conditions, eventually, following, job_of, message, patch, reason, said_by, wait_for,
+    Fixture, History, REQUEST, conditions, eventually, job_of, message, message_of, patch, poll_often, reason, wait_for,
 };
 
 const AGAIN: &str = "to enrol again, set spec.revoked to false and raise spec.attempt";
@@ -17,21 +17,21 @@ const AGAIN: &str = "to enrol again, set spec.revoked to false and raise spec.at
 async fn active_link_is_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
     assert_eq!(request.status.unwrap().state.as_deref(), Some("REVOKED"));
     assert_eq!(fixture.remote_state(&job), "REVOKED");
     assert_eq!((fixture.revocations(), fixture.mailed()), (vec![job.clone()], vec![job]));
-    fixture.tells("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
+    fixture.wait_for_events("EnrollmentRequest", REQUEST, &["Normal LinkSent", "Normal Revoked"]).await;
 }
 
 /// Jobs in a final state that the operator has already observed.
 #[tokio::test]
 async fn final_jobs_need_no_revocation_and_passkeys_stay() {
-    let (fixture, _operator) = Fixture::ready_with(following).await;
+    let (fixture, _operator) = Fixture::ready_with(poll_often).await;
     let passkey = ("Complete", "Ready=True Succeeded=True", "The user has bound a passkey".to_owned());
     let revoked = |what: &str| ("Revoked", "Ready=True Succeeded=False", format!("{what}; {AGAIN}"));
     let table = [
@@ -43,9 +43,9 @@ async fn final_jobs_need_no_revocation_and_passkeys_stay() {
     for (name, state, before, (reason, expected, sentence)) in table {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
         fixture.create_request_of(name, name).await;
-        let job = job_of(&fixture.named_request_says(name, "LinkSent").await);
+        let job = job_of(&fixture.wait_for_request_named(name, "LinkSent").await);
         fixture.realm.set_job_state(&job, state);
-        fixture.named_request_says(name, before).await;
+        fixture.wait_for_request_named(name, before).await;
         patch(&fixture.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
         let request =
             wait_for(fixture.requests(), name, "has its message", |request| message(request) == sentence).await;
@@ -61,10 +61,10 @@ async fn job_is_read_after_a_conflict_on_revocation() {
     for (name, state, reason) in [("complete", "COMPLETE", "Complete"), ("expired", "EXPIRED", "Revoked")] {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));
         fixture.create_request_of(name, name).await;
-        let job = job_of(&fixture.named_request_says(name, "LinkSent").await);
+        let job = job_of(&fixture.wait_for_request_named(name, "LinkSent").await);
         fixture.realm.set_job_state(&job, state);
         patch(&fixture.requests(), name, json!({"spec": {"revoked": true}})).await.unwrap();
-        let request = fixture.named_request_says(name, reason).await;
+        let request = fixture.wait_for_request_named(name, reason).await;
         assert_eq!(request.status.unwrap().state.as_deref(), Some(state));
         assert_eq!(fixture.remote_state(&job), state);
     }
@@ -75,9 +75,9 @@ async fn job_is_read_after_a_conflict_on_revocation() {
 async fn missing_job_counts_as_revoked() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    fixture.realm.remove_job(&job_of(&fixture.request_says("LinkSent").await));
+    fixture.realm.remove_job(&job_of(&fixture.wait_for_request("LinkSent").await));
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(message(&request), format!("The job was not found in Beyond Identity; {AGAIN}"));
     assert_eq!(fixture.mailed().len(), 1);
@@ -87,13 +87,13 @@ async fn missing_job_counts_as_revoked() {
 async fn lost_answer_of_a_revocation_is_resolved() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::RevokeJob).once());
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    let request = history.says("ServiceUnavailable").await;
+    let request = history.first_with_reason("ServiceUnavailable").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False", "the revocation is pending");
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(message(&request), format!("The job was revoked; {AGAIN}"));
     assert_eq!(fixture.remote_state(&job), "REVOKED");
 }
@@ -102,7 +102,7 @@ async fn lost_answer_of_a_revocation_is_resolved() {
 async fn request_revoked_before_the_send_sends_nothing() {
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"revoked": true})).await;
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=False");
     assert_eq!(message(&request), format!("Nothing was sent because spec.revoked was true; {AGAIN}"));
     let status = request.status.unwrap();
@@ -111,12 +111,12 @@ async fn request_revoked_before_the_send_sends_nothing() {
 
     // A later `revoked: false` sends nothing either, since the attempt is concluded.
     fixture.change_request(json!({"revoked": false})).await.unwrap();
-    let request = fixture.request_is_looked_at().await;
+    let request = fixture.wait_until_request_is_reconciled().await;
     assert_eq!((conditions(&request).as_str(), reason(&request)), ("Ready=True Succeeded=False", "Revoked"));
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
 
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     let status = request.status.as_ref().unwrap();
     assert_eq!((status.attempt, status.skipped, status.previous_jobs.len()), (Some(2), None, 0));
     assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job_of(&request)], 0));
@@ -128,11 +128,11 @@ async fn refused_revocation_sets_its_condition_and_is_retried() {
         let (fixture, _operator) =
             Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(2)).await;
         fixture.create_request().await;
-        let job = job_of(&fixture.request_says("LinkSent").await);
+        let job = job_of(&fixture.wait_for_request("LinkSent").await);
         fixture.realm.refuse_revoke(status);
         fixture.change_request(json!({"revoked": true})).await.unwrap();
         let request = wait_for(fixture.requests(), REQUEST, "has RevokeRefused", |request| {
-            !said_by(request, REVOKE_REFUSED).is_empty()
+            !message_of(request, REVOKE_REFUSED).is_empty()
         })
         .await;
         assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown RevokeRefused=True");
@@ -141,13 +141,17 @@ async fn refused_revocation_sets_its_condition_and_is_retried() {
             "The link of credential binding job {job} cannot be revoked: POST \
              credential-binding-jobs/{{id}}:revoke was refused ({status}): "
         );
-        assert!(said_by(&request, REVOKE_REFUSED).starts_with(&sentence), "{}", said_by(&request, REVOKE_REFUSED));
-        let event = fixture.told(REQUEST, "Warning RevokeRefused").await;
+        assert!(
+            message_of(&request, REVOKE_REFUSED).starts_with(&sentence),
+            "{}",
+            message_of(&request, REVOKE_REFUSED)
+        );
+        let event = fixture.wait_for_event(REQUEST, "Warning RevokeRefused").await;
         assert!(event.note.starts_with(&sentence), "{event:?}");
         eventually("the revocation is retried at the resync interval", || fixture.revocations().len() >= 2).await;
 
         fixture.realm.refuse_revoke(None);
-        let request = fixture.request_says("Revoked").await;
+        let request = fixture.wait_for_request("Revoked").await;
         assert_eq!(conditions(&request), "Ready=True Succeeded=False");
         assert_eq!((fixture.remote_state(&job).as_str(), fixture.mailed().len()), ("REVOKED", 1));
     }))
@@ -158,22 +162,22 @@ async fn refused_revocation_sets_its_condition_and_is_retried() {
 #[tokio::test]
 async fn refused_revocation_of_an_earlier_link_is_retried() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
-        following(settings);
+        poll_often(settings);
         settings.resync_interval = Duration::from_secs(2);
     })
     .await;
     fixture.create_request().await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.refuse_revoke(403);
     fixture.change_request(json!({"attempt": 2})).await.unwrap();
-    let refused = |request: &_| !said_by(request, REVOKE_REFUSED).is_empty();
+    let refused = |request: &_| !message_of(request, REVOKE_REFUSED).is_empty();
     let request = wait_for(fixture.requests(), REQUEST, "has RevokeRefused", refused).await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=Unknown RevokeRefused=True");
     let second = job_of(&request);
     assert_eq!(fixture.mailed(), [first.clone(), second.clone()]);
 
     fixture.realm.set_job_state(&second, "COMPLETE");
-    let request = fixture.request_says("Complete").await;
+    let request = fixture.wait_for_request("Complete").await;
     assert_eq!(conditions(&request), "Ready=True Succeeded=True RevokeRefused=True");
     fixture.realm.refuse_revoke(None);
     let request = wait_for(fixture.requests(), REQUEST, "has no RevokeRefused", |request| !refused(request)).await;

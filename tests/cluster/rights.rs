@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     CONFIG, Fixture, REQUEST, Right, audit_log, conditions, eventually, log_about, message, patch, right, rights,
-    wait_until_gone,
+    wait_until_deleted,
 };
 
 /// Every ServiceAccount may read this, by the built-in ClusterRole `system:discovery`.
@@ -45,20 +45,20 @@ async fn each_granted_permission_is_used_and_none_is_missing() {
     let operator = fixture.start_with(|settings| settings.lease_holder = Some("the only one".to_owned())).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     // A repeated event is patched with its count.
     for _ in 0..2 {
         fixture.delete_secret().await;
         patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Another"}})).await.unwrap();
-        fixture.config_says("SecretNotFound").await;
+        fixture.wait_for_config("SecretNotFound").await;
         fixture.create_secret(&fixture.token).await;
         patch(&fixture.configs(), CONFIG, json!({"spec": {"displayName": "Hosted web"}})).await.unwrap();
-        fixture.config_says("Available").await;
+        fixture.wait_for_config("Available").await;
     }
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
 
     let used = || -> BTreeSet<Right> { used_rights(&fixture).into_iter().map(|(right, _)| right).collect() };
     eventually("all events are emitted, and the lease is renewed", || granted.is_subset(&used())).await;
@@ -80,7 +80,7 @@ async fn missing_secret_permission_is_reported_until_granted() {
     patch(&fixture.providers(), &fixture.provider, secret).await.unwrap();
     // No identity has this id, so nothing is sent if the operator's watch is behind.
     fixture.create_request_of(REQUEST, "nobody").await;
-    let request = fixture.request_says("Forbidden").await;
+    let request = fixture.wait_for_request("Forbidden").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
@@ -91,7 +91,7 @@ async fn missing_secret_permission_is_reported_until_granted() {
         )
     );
     apply_role(&roles, &role).await;
-    fixture.request_says("SecretNotFound").await;
+    fixture.wait_for_request("SecretNotFound").await;
     assert_eq!(fixture.realm.outbox(), []);
 }
 
@@ -114,7 +114,7 @@ async fn missing_status_permission_is_logged_and_nothing_is_sent() {
     .await;
     assert_eq!(fixture.realm.outbox(), []);
     apply_role(&roles, &complete).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 

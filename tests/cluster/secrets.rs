@@ -5,7 +5,7 @@ use harness::simulator::{Identity, Recorded};
 use serde_json::json;
 
 use crate::fixture::{
-    CONFIG, Fixture, JANE, Operator, conditions, eventually, never_by_itself, patch, reason, wait_for,
+    CONFIG, Fixture, JANE, Operator, conditions, eventually, patch, reason, wait_for, without_timers,
 };
 
 /// The number of requests that are sent while the token is rotated.
@@ -19,10 +19,10 @@ const STALLED: &str = "Stalled=True Ready=False";
 async fn waiting_for_secret() -> (Fixture, Operator) {
     let fixture = Fixture::new().await;
     fixture.delete_secret().await;
-    let operator = fixture.start_with(never_by_itself).await;
+    let operator = fixture.start_with(without_timers).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let config = fixture.config_says("SecretNotFound").await;
+    let config = fixture.wait_for_config("SecretNotFound").await;
     assert_eq!(conditions(&config), STALLED);
     // The first reconcile starts the grace period and requeues soon. The second finds it ended.
     let reconciled = wait_for(fixture.configs(), CONFIG, "is reconciled again", |config: &AuthenticatorConfig| {
@@ -37,7 +37,7 @@ async fn waiting_for_secret() -> (Fixture, Operator) {
 async fn created_secret_takes_effect_at_once() {
     let (fixture, _operator) = waiting_for_secret().await;
     fixture.create_secret(&fixture.token).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
@@ -45,15 +45,15 @@ async fn created_secret_takes_effect_at_once() {
 async fn changed_secret_takes_effect_at_once() {
     let (fixture, _operator) = waiting_for_secret().await;
     fixture.create_secret("of-another-time").await;
-    fixture.config_says("Unauthorized").await;
+    fixture.wait_for_config("Unauthorized").await;
     fixture.set_token(&fixture.token).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);
 }
 
 #[tokio::test]
 async fn deleted_secret_is_no_longer_used() {
-    let (fixture, _operator) = Fixture::ready_with(never_by_itself).await;
+    let (fixture, _operator) = Fixture::ready_with(without_timers).await;
     fixture.delete_secret().await;
     // The watch delivers the deletion with some delay. The requests until then name no existing identity.
     for number in 0..1000 {
@@ -67,7 +67,7 @@ async fn deleted_secret_is_no_longer_used() {
         assert_eq!(reason(&request), "IdentityNotFound");
     }
     fixture.create_request().await;
-    fixture.request_says("SecretNotFound").await;
+    fixture.wait_for_request("SecretNotFound").await;
     let about_jane = |call: &Recorded| call.path.contains(&format!("identities/{JANE}"));
     assert!(!fixture.realm.requests().iter().any(about_jane));
 }
@@ -96,7 +96,7 @@ async fn token_rotation_under_load_sends_one_email_each() {
     };
     tokio::join!(create, rotate);
     for identity in &identities {
-        fixture.named_request_says(identity, "LinkSent").await;
+        fixture.wait_for_request_named(identity, "LinkSent").await;
     }
     let mut mailed: Vec<String> = fixture.realm.outbox().into_iter().map(|email| email.identity_id).collect();
     mailed.sort();

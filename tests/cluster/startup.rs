@@ -45,12 +45,12 @@ async fn startup_waits_for_an_unreachable_or_silent_api_server() {
     eventually("/readyz reports the failed requests", || says("")).await;
     proxy.set(Way::Silent);
     eventually("/readyz reports the timeout", || says("deadline has elapsed")).await;
-    assert_eq!(process.said(&silence).len(), 1);
+    assert_eq!(process.logged(&silence).len(), 1);
     proxy.set(Way::Open);
     is_ready_soon(&process).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
 }
 
 #[tokio::test]
@@ -77,13 +77,13 @@ async fn startup_waits_for_crds_and_skips_undecodable_objects() {
     fixture.create_secret(&fixture.token).await;
     fixture.create_provider(|_| {}).await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     create_undecodable(&fixture).await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_not_decodable(&fixture, &process).await;
     for sentence in &all {
-        assert_eq!(process.said(sentence).len(), 1, "{sentence}");
+        assert_eq!(process.logged(sentence).len(), 1, "{sentence}");
     }
 
     // It does not block the next process either, which receives it in its first list.
@@ -91,9 +91,9 @@ async fn startup_waits_for_crds_and_skips_undecodable_objects() {
     let next = fixture.spawn(&access, &["--leader-elect"]).await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
-    fixture.named_request_says("later", "LinkSent").await;
+    fixture.wait_for_request_named("later", "LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 2);
-    assert_eq!(next.said(LACKS), [""; 0]);
+    assert_eq!(next.logged(LACKS), [""; 0]);
     assert_eq!(next.stop().0, Some(0));
 
     // The definition is rolled back to one without `status.send`.
@@ -105,7 +105,7 @@ async fn startup_waits_for_crds_and_skips_undecodable_objects() {
         || control_plane.run_kubectl(["get", "--raw", "/openapi/v3/apis/beyondidentity.dev/v1alpha1"]).unwrap();
     eventually("the older definition is served", || !served().contains("notBefore")).await;
     let last = fixture.spawn(&access, &["--leader-elect"]).await;
-    eventually("the process warns of the missing field", || !last.said(LACKS).is_empty()).await;
+    eventually("the process warns of the missing field", || !last.logged(LACKS).is_empty()).await;
     let log = last.log();
     let warned = |line: &&Value| line["message"].as_str().is_some_and(|message| message.contains(LACKS));
     let warned: Vec<_> = log.iter().filter(warned).collect();
@@ -147,7 +147,7 @@ async fn create_undecodable(fixture: &Fixture) {
 }
 
 async fn assert_not_decodable(fixture: &Fixture, process: &Process) {
-    fixture.told("of-old", "Warning NotDecodable").await;
+    fixture.wait_for_event("of-old", "Warning NotDecodable").await;
     let line = process.log().into_iter().find(|line| line["name"] == "of-old").unwrap();
     let message = line["message"].as_str().unwrap();
     assert!(message.contains("spec.identity: expected struct IdentityRef"), "{message}");
@@ -200,9 +200,9 @@ async fn startup_names_each_missing_permission_and_its_role() {
     eventually("the process is ready", || process.get("/readyz").0 == 200).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    fixture.request_says("LinkSent").await;
-    assert_eq!(process.said(&lease).len(), 1);
-    assert_eq!(process.said(&configs).len(), 1);
+    fixture.wait_for_request("LinkSent").await;
+    assert_eq!(process.logged(&lease).len(), 1);
+    assert_eq!(process.logged(&configs).len(), 1);
     assert_eq!(process.stop().0, Some(0));
     assert!(fixture.requests().get(REQUEST).await.unwrap().status.unwrap().job_id.is_some());
 }

@@ -8,7 +8,7 @@ use harness::simulator::{Identity, Operation};
 
 use crate::fixture::{
     CONFIG, Definitions, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message, reason,
-    wait_for, wait_until_gone,
+    wait_for, wait_until_deleted,
 };
 
 /// The most writes of an object until it is `StatusNotStored`.
@@ -43,7 +43,7 @@ async fn assert_no_retry_loop(fixture: &Fixture, history: &History<EnrollmentReq
         let name = format!("somebody-{number}");
         fixture.realm.add_identity(Identity::active(&name, "somebody@example.com"));
         fixture.create_request_of(&name, &name).await;
-        fixture.named_request_says(&name, "StatusNotStored").await;
+        fixture.wait_for_request_named(&name, "StatusNotStored").await;
     }
     let (writes, calls) = (history.versions().len(), calls_about(fixture, JANE));
     assert!(writes <= WRITES && calls <= CALLS, "{writes} writes and {calls} calls");
@@ -54,7 +54,7 @@ async fn without_send(definitions: &Definitions) {
     let (fixture, _process) = definitions.ready().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let request = fixture.request_says("StatusNotStored").await;
+    let request = fixture.wait_for_request("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(message(&request), remedy("status.send", "enrollmentrequests"));
     fixture.annotate_request(REQUEST, "one").await;
@@ -63,7 +63,7 @@ async fn without_send(definitions: &Definitions) {
 
     definitions.install("EnrollmentRequest", None).await;
     request_reconcile(&fixture, "one").await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
@@ -72,7 +72,7 @@ async fn without_endpoint(definitions: &Definitions) {
     let (fixture, _process) = definitions.ready().await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
-    let request = fixture.request_says("StatusNotStored").await;
+    let request = fixture.wait_for_request("StatusNotStored").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(message(&request), remedy("status.send.endpoint", "enrollmentrequests"));
     assert_eq!(
@@ -85,7 +85,7 @@ async fn without_endpoint(definitions: &Definitions) {
 
     definitions.install("EnrollmentRequest", None).await;
     request_reconcile(&fixture, "one").await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!((fixture.mailed(), fixture.calls(Operation::CreateJob)), (vec![job], 1));
 }
 
@@ -110,7 +110,7 @@ async fn without_attempt(definitions: &Definitions) {
 
     definitions.install("EnrollmentRequest", None).await;
     request_reconcile(&fixture, "two").await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((sends_to_jane(&fixture), to_jane()), (1, 1));
     let status = request.status.unwrap();
     assert_eq!((status.attempt, status.send, status.adopted), (Some(1), None, None));
@@ -122,11 +122,11 @@ async fn without_failing_since(definitions: &Definitions) {
     definitions.install("EnrollmentRequest", Some(&["failingSince"])).await;
     let (fixture, _process) = definitions.ready_with(&["--grace-period", "3s", "--resync-interval", "1s"]).await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.refuse_revoke(403);
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
-    let note = fixture.told(REQUEST, "Warning RemoteResourceRetained").await.note;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let note = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await.note;
     assert!(note.contains(&job), "{note}");
     definitions.install("EnrollmentRequest", None).await;
 }
@@ -136,13 +136,13 @@ async fn without_the_endpoint_of_a_create(definitions: &Definitions) {
     let (fixture, _process) = definitions.fixture().await;
     let history = History::of(&fixture.configs(), CONFIG).await;
     fixture.create_config().await;
-    let config = fixture.config_says("StatusNotStored").await;
+    let config = fixture.wait_for_config("StatusNotStored").await;
     assert_eq!(message(&config), remedy("status.create.endpoint", "authenticatorconfigs"));
     assert_eq!(config.status.unwrap().create, None, "the partial record is removed");
     for number in 0..10 {
         let name = format!("another-{number}");
         fixture.create_config_named(&name).await;
-        fixture.named_config_says(&name, "StatusNotStored").await;
+        fixture.wait_for_config_named(&name, "StatusNotStored").await;
     }
     let writes = history.versions().len();
     assert!(writes <= WRITES, "{writes} writes");
@@ -150,7 +150,7 @@ async fn without_the_endpoint_of_a_create(definitions: &Definitions) {
 
     definitions.install("AuthenticatorConfig", None).await;
     annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     assert_eq!(fixture.calls(Operation::CreateConfig), 1);
 }
 
@@ -158,14 +158,14 @@ async fn without_create(definitions: &Definitions) {
     definitions.install("AuthenticatorConfig", Some(&["create"])).await;
     let (fixture, _process) = definitions.fixture().await;
     fixture.create_config().await;
-    let config = fixture.config_says("StatusNotStored").await;
+    let config = fixture.wait_for_config("StatusNotStored").await;
     assert_eq!(conditions(&config), "Stalled=True Ready=False");
     assert_eq!(message(&config), remedy("status.create", "authenticatorconfigs"));
     assert_eq!(fixture.realm.requests_of(Operation::CreateConfig), []);
 
     definitions.install("AuthenticatorConfig", None).await;
     annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     assert_eq!((fixture.calls(Operation::CreateConfig), fixture.realm.configs().len()), (1, 1));
 }
 
@@ -182,7 +182,7 @@ async fn without_id(definitions: &Definitions) {
 
     definitions.install("AuthenticatorConfig", None).await;
     annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "one").await;
-    let config = fixture.config_says("Available").await;
+    let config = fixture.wait_for_config("Available").await;
     assert_eq!(fixture.calls(Operation::CreateConfig), 1);
     assert_eq!(config.status.unwrap().id, fixture.realm.configs().first().map(|config| config.id.clone()));
 }

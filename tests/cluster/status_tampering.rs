@@ -8,8 +8,8 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Access, CLUSTER, CONFIG, Fixture, REQUEST, conditions, eventually, following, job_of, message, reason, wait_for,
-    wait_until_gone,
+    Access, CLUSTER, CONFIG, Fixture, REQUEST, conditions, eventually, job_of, message, poll_often, reason, wait_for,
+    wait_until_deleted,
 };
 
 /// Merges `change` into the status of Jane's request, as `kubectl edit --subresource=status` does.
@@ -30,7 +30,7 @@ async fn wipe(fixture: &Fixture) {
 async fn sent() -> (Fixture, crate::fixture::Operator, String) {
     let (fixture, operator) = Fixture::ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     (fixture, operator, job)
 }
 
@@ -40,7 +40,7 @@ async fn wiped_status_is_restored_by_adopting_the_job() {
     for state in ["LINK_SENT", "COMPLETE"] {
         fixture.realm.set_job_state(&job, state);
         wipe(&fixture).await;
-        let request = fixture.request_says("Adopted").await;
+        let request = fixture.wait_for_request("Adopted").await;
         let status = request.status.as_ref().unwrap();
         assert_eq!((job_of(&request), status.attempt, status.state.as_deref()), (job.clone(), Some(1), Some(state)));
     }
@@ -52,7 +52,7 @@ async fn wiped_status_with_expired_link_sends_again() {
     let (fixture, _operator, job) = sent().await;
     fixture.realm.set_job_state(&job, "EXPIRED");
     wipe(&fixture).await;
-    let again = job_of(&fixture.request_says("LinkSent").await);
+    let again = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!(fixture.mailed(), [job, again]);
 }
 
@@ -64,7 +64,7 @@ async fn status_edits_trigger_reconciles_and_own_writes_do_not() {
     let process = fixture.spawn(&Access::shared(), &never).await;
     fixture.create_config().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     assert_eq!(process.stop().0, Some(0));
     let process = fixture.spawn(&Access::shared(), &never).await;
     let reconciles = || {
@@ -79,7 +79,7 @@ async fn status_edits_trigger_reconciles_and_own_writes_do_not() {
     let rounds = 6;
     for round in 0..rounds {
         wipe(&fixture).await;
-        fixture.request_says("Adopted").await;
+        fixture.wait_for_request("Adopted").await;
         // A reconcile that the operator's own write triggered would precede the one for the annotation.
         let so_far = reconciles();
         fixture.annotate_request(REQUEST, &round.to_string()).await;
@@ -100,17 +100,17 @@ async fn job_of_another_identity_is_not_found_nor_revoked() {
     let (fixture, _operator, job) = sent().await;
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("joe", "joe").await;
-    let joes = job_of(&fixture.named_request_says("joe", "LinkSent").await);
+    let joes = job_of(&fixture.wait_for_request_named("joe", "LinkSent").await);
 
     edit(&fixture, json!({"jobID": joes})).await;
     fixture.change_request(json!({"revoked": true})).await.unwrap();
-    let request = fixture.request_says("Revoked").await;
+    let request = fixture.wait_for_request("Revoked").await;
     assert_eq!(
         message(&request),
         "The job was not found in Beyond Identity; to enrol again, set spec.revoked to false and raise spec.attempt"
     );
     fixture.change_request(json!({"revoked": false})).await.unwrap();
-    let request = fixture.request_says("JobNotFound").await;
+    let request = fixture.wait_for_request("JobNotFound").await;
     assert_eq!(
         message(&request),
         format!(
@@ -121,12 +121,12 @@ async fn job_of_another_identity_is_not_found_nor_revoked() {
     assert_eq!(conditions(&request), "Stalled=True Ready=False Succeeded=Unknown");
 
     edit(&fixture, json!({"jobID": job})).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(job_of(&request), job);
     edit(&fixture, json!({"jobID": joes})).await;
-    fixture.request_says("JobNotFound").await;
+    fixture.wait_for_request("JobNotFound").await;
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert_eq!((fixture.remote_state(&joes).as_str(), fixture.mailed()), ("LINK_SENT", vec![job, joes.clone()]));
     assert_eq!(reason(&fixture.requests().get("joe").await.unwrap()), "LinkSent");
 }
@@ -134,17 +134,17 @@ async fn job_of_another_identity_is_not_found_nor_revoked() {
 #[tokio::test]
 async fn answer_with_job_of_another_identity_counts_as_missing() {
     let (fixture, _operator) = Fixture::ready_with(|settings| {
-        following(settings);
+        poll_often(settings);
         settings.resync_interval = crate::fixture::SOON;
     })
     .await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let joes = Reply::json(200, &json!({"id": job, "identity_id": "joe", "state": "COMPLETE"}));
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(joes)).on(Operation::GetJob));
-    fixture.request_says("JobNotFound").await;
+    fixture.wait_for_request("JobNotFound").await;
     fixture.realm.remove_fault(rule);
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
 }
 
 #[tokio::test]
@@ -152,16 +152,16 @@ async fn status_without_job_ids_is_reported_and_sends_nothing() {
     let (fixture, _operator, job) = sent().await;
     for change in [json!({"jobID": ""}), json!({"jobID": job, "identityID": ""}), json!({"identityID": null})] {
         edit(&fixture, change).await;
-        let request = fixture.request_says("JobNotFound").await;
+        let request = fixture.wait_for_request("JobNotFound").await;
         assert!(message(&request).ends_with("raise spec.attempt to send another email"), "{}", message(&request));
         edit(&fixture, json!({"jobID": job, "identityID": "jane"})).await;
-        fixture.request_says("LinkSent").await;
+        fixture.wait_for_request("LinkSent").await;
     }
     for times in [json!({"createTime": "soon", "expireTime": "x"}), json!({"failingSince": "never"})] {
         edit(&fixture, times).await;
     }
     fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
-    assert_eq!(reason(&fixture.request_is_looked_at().await), "LinkSent");
+    assert_eq!(reason(&fixture.wait_until_request_is_reconciled().await), "LinkSent");
     assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job], 0));
 }
 
@@ -189,7 +189,7 @@ async fn invalid_send_record_is_reported_and_sends_nothing() {
         let mut send = whole.clone();
         send[field] = json!(value);
         edit(&fixture, json!({ "send": send })).await;
-        let request = fixture.request_says("StatusEdited").await;
+        let request = fixture.wait_for_request("StatusEdited").await;
         assert_eq!(
             message(&request),
             format!(
@@ -201,11 +201,11 @@ async fn invalid_send_record_is_reported_and_sends_nothing() {
         assert_eq!(conditions(&request), "Stalled=True Ready=False");
         // A higher attempt is not sent meanwhile either.
         fixture.change_request(json!({"attempt": 2})).await.unwrap();
-        fixture.request_is_looked_at().await;
+        fixture.wait_until_request_is_reconciled().await;
         fixture.change_request(json!({"attempt": 1})).await.unwrap();
-        fixture.request_is_looked_at().await;
+        fixture.wait_until_request_is_reconciled().await;
         edit(&fixture, json!({"send": null})).await;
-        let request = fixture.request_says("LinkSent").await;
+        let request = fixture.wait_for_request("LinkSent").await;
         assert_eq!(job_of(&request), job);
     }
     assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job.clone()], 0));
@@ -218,7 +218,7 @@ async fn invalid_send_record_is_reported_and_sends_nothing() {
     edit(&fixture, json!({ "send": send })).await;
     let settled = |request: &EnrollmentRequest| request.status.as_ref().unwrap().send.is_none();
     wait_for(fixture.requests(), REQUEST, "is settled", settled).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((job_of(&request), fixture.mailed(), fixture.revocations().len()), (job.clone(), vec![job], 0));
 }
 
@@ -238,7 +238,7 @@ async fn edited_configuration_id_is_restored_by_the_mark() {
     let has_its_id = |config: &AuthenticatorConfig| config.status.as_ref().unwrap().id == id;
     wait_for(fixture.configs(), CONFIG, "has its own id again", has_its_id).await;
     edit(&other.id).await;
-    fixture.config_says("ConfigurationInUse").await;
+    fixture.wait_for_config("ConfigurationInUse").await;
     assert_eq!(fixture.realm.config(&other.id), Some(other));
     assert_eq!(fixture.calls(Operation::CreateConfig), 1);
 }

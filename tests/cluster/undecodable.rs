@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     Access, CONFIG, Fixture, JANE, Process, REQUEST, annotate, cluster, eventually, job_of, message, object, patch,
-    shared_simulator, wait_for, wait_until_gone,
+    shared_simulator, wait_for, wait_until_deleted,
 };
 
 /// A control plane whose definitions allow values that this version does not know. All tests of this file share it.
@@ -67,7 +67,7 @@ async fn ready() -> (Fixture, Process) {
     fixture.create_provider(|_| {}).await;
     let process = start(&fixture).await;
     fixture.create_config().await;
-    fixture.config_says("Available").await;
+    fixture.wait_for_config("Available").await;
     (fixture, process)
 }
 
@@ -102,14 +102,14 @@ fn has_reason(api: Api<DynamicObject>, name: &str, reason: &'static str) -> impl
 async fn assert_only_joe_is_emailed(fixture: &Fixture, before: usize) {
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("later", "joe").await;
-    fixture.named_request_says("later", "LinkSent").await;
+    fixture.wait_for_request_named("later", "LinkSent").await;
     let recipients: Vec<_> = fixture.realm.outbox().into_iter().map(|email| email.address).collect();
     assert_eq!(recipients[before..], ["joe@example.com"]);
 }
 
 async fn sent_request_becomes_undecodable(fixture: &Fixture) -> String {
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let newer = json!({"spec": {"deliveryMethod": NEW, "attempt": 2}});
     patch(&requests(fixture), REQUEST, newer).await.unwrap();
     has_reason(requests(fixture), REQUEST, "NotDecodable").await;
@@ -131,7 +131,7 @@ async fn undecodable_request_is_reported_and_sends_nothing() {
          `EMAIL`; upgrade the operator, or correct that field"
     );
     assert_eq!(condition(&request, "Ready").unwrap()["status"], "False");
-    let event = fixture.told(REQUEST, "Warning NotDecodable").await;
+    let event = fixture.wait_for_event(REQUEST, "Warning NotDecodable").await;
     assert_eq!(event.note, message);
     assert_only_joe_is_emailed(&fixture, 0).await;
     let (_, log) = process.stop();
@@ -147,23 +147,23 @@ async fn deletion_of_undecodable_request_revokes_its_link() {
     fixture.delete_request("later").await;
     // The undecodable request still counts as a reference to its AuthenticatorConfig.
     fixture.delete_config().await;
-    fixture.config_says("InUse").await;
+    fixture.wait_for_config("InUse").await;
     requests(&fixture).delete(REQUEST, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(requests(&fixture), REQUEST).await;
+    wait_until_deleted(requests(&fixture), REQUEST).await;
     assert!(fixture.revocations().contains(&job), "{:?}", fixture.revocations());
     assert_eq!(fixture.remote_state(&job), "REVOKED");
-    wait_until_gone(fixture.configs(), CONFIG).await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
 }
 
 #[tokio::test]
 async fn unknown_deletion_policy_retains_the_link() {
     let (fixture, _process) = ready().await;
     fixture.create_request().await;
-    let job = job_of(&fixture.request_says("LinkSent").await);
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
     patch(&requests(&fixture), REQUEST, json!({"spec": {"deletionPolicy": "Retain"}})).await.unwrap();
     has_reason(requests(&fixture), REQUEST, "NotDecodable").await;
     requests(&fixture).delete(REQUEST, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(requests(&fixture), REQUEST).await;
+    wait_until_deleted(requests(&fixture), REQUEST).await;
     assert_eq!(fixture.revocations(), [""; 0]);
     assert_eq!(fixture.remote_state(&job), "LINK_SENT");
 }
@@ -184,7 +184,7 @@ async fn undecodable_request_keeps_its_reservation_and_status() {
     assert_eq!(process.stop().0, Some(0));
     let next = start(&fixture).await;
     fixture.create_request_of("second", JANE).await;
-    let second = fixture.named_request_says("second", "DuplicateRequest").await;
+    let second = fixture.wait_for_request_named("second", "DuplicateRequest").await;
     assert!(second.status.unwrap().job_id.is_none());
     // After a fix the request continues.
     let fixed = json!({"spec": {"deliveryMethod": "EMAIL"}});
@@ -208,7 +208,7 @@ async fn undecodable_send_in_doubt_survives_restart_and_blocks_others() {
     assert_eq!(process.stop().0, Some(0));
     let next = start(&fixture).await;
     fixture.create_request_of("second", JANE).await;
-    fixture.named_request_says("second", "DuplicateRequest").await;
+    fixture.wait_for_request_named("second", "DuplicateRequest").await;
     let request = requests(&fixture).get(REQUEST).await.unwrap();
     assert_eq!(request.data["status"]["send"], record, "the record does not change");
     fixture.realm.remove_fault(hidden);
@@ -225,23 +225,23 @@ async fn undecodable_send_in_doubt_survives_restart_and_blocks_others() {
 #[tokio::test]
 async fn undecodable_configuration_blocks_sends_and_can_be_deleted() {
     let (fixture, _process) = ready().await;
-    let id = fixture.config_says("Available").await.status.unwrap().id.unwrap();
+    let id = fixture.wait_for_config("Available").await.status.unwrap().id.unwrap();
     let configs = dynamic(&fixture, "AuthenticatorConfig");
     let newer = json!({"spec": {"displayName": "Another", "config": {"authenticationMethods": [{"type": NEW}]}}});
     patch(&configs, CONFIG, newer).await.unwrap();
     fixture.create_request().await;
-    fixture.request_says("AuthenticatorConfigStalled").await;
+    fixture.wait_for_request("AuthenticatorConfigStalled").await;
     has_reason(configs.clone(), CONFIG, "NotDecodable").await;
-    fixture.told_of("AuthenticatorConfig", CONFIG, "Warning NotDecodable").await;
+    fixture.wait_for_event_of("AuthenticatorConfig", CONFIG, "Warning NotDecodable").await;
     assert_eq!(fixture.realm.outbox().len(), 0);
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     assert!(
         fixture.realm.config(&id).unwrap().display_name.unwrap().starts_with("Hosted web"),
         "the configuration is not changed"
     );
     configs.delete(CONFIG, &DeleteParams::default()).await.unwrap();
-    wait_until_gone(configs, CONFIG).await;
+    wait_until_deleted(configs, CONFIG).await;
     assert!(fixture.realm.config(&id).is_none());
 }
 
@@ -257,13 +257,13 @@ async fn undecodable_provider_config_blocks_all_calls() {
     eventually("the log names the provider config", || logged() > 0).await;
     let calls = fixture.realm.requests().len();
     fixture.create_request().await;
-    let request = fixture.request_says("NotDecodable").await;
+    let request = fixture.wait_for_request("NotDecodable").await;
     assert!(message(&request).contains(&format!("ClusterProviderConfig {}", fixture.provider)));
     fixture.create_config_named("another").await;
-    fixture.named_config_says("another", "NotDecodable").await;
+    fixture.wait_for_config_named("another", "NotDecodable").await;
     assert_eq!(fixture.realm.requests().len(), calls, "no call is made");
     let fixed = json!({"spec": {"region": null, "endpoint": {"api": fixture.realm.url()}}});
     patch(&providers, &fixture.provider, fixed).await.unwrap();
-    fixture.request_says("LinkSent").await;
-    fixture.named_config_says("another", "Available").await;
+    fixture.wait_for_request("LinkSent").await;
+    fixture.wait_for_config_named("another", "Available").await;
 }

@@ -10,7 +10,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    CLUSTER, CONFIG, Fixture, JANE, Operator, REQUEST, annotate, job_of, object, wait_for, wait_until_gone,
+    CLUSTER, CONFIG, Fixture, JANE, Operator, REQUEST, annotate, job_of, object, wait_for, wait_until_deleted,
 };
 
 /// The objects in files with this prefix, with the ids and names of this fixture.
@@ -57,7 +57,7 @@ async fn current_schema_keeps_earlier_statuses_unchanged() {
 async fn with_remote_objects(fixture: &Fixture, original: &Value) -> Value {
     let operator = fixture.start().await;
     fixture.create_config().await;
-    let config = fixture.config_says("Available").await.status.unwrap().id.unwrap();
+    let config = fixture.wait_for_config("Available").await.status.unwrap().id.unwrap();
     operator.stop().await;
 
     let status = &original["status"];
@@ -108,7 +108,7 @@ async fn continue_from_a_send(fixture: Fixture, original: Value, created: bool) 
     assert_eq!(new == job.id, created, "{original:#}");
     // The deletion sends nothing else either.
     fixture.delete_request(REQUEST).await;
-    wait_until_gone(fixture.requests(), REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
     let mailed = if created { vec![] } else { vec![new] };
     assert_eq!(fixture.mailed(), mailed, "created: {created}, {original:#}");
 }
@@ -145,7 +145,7 @@ async fn create_of_earlier_version_is_settled_with_one_configuration() {
         }
         store(&fixture, &original).await;
         let _operator = fixture.start().await;
-        let config = fixture.config_says("Available").await;
+        let config = fixture.wait_for_config("Available").await;
         let ids: Vec<_> = fixture.realm.configs().into_iter().map(|config| config.id).collect();
         let status = config.status.unwrap();
         assert_eq!((&[status.id.unwrap()][..], status.create), (&ids[..], None), "created: {created}");
@@ -193,7 +193,7 @@ async fn conclusions_of_earlier_version_are_kept() {
             assert_eq!(reasons(&status), reasons(&original["status"]), "{name}");
         }
         fixture.delete_request(REQUEST).await;
-        wait_until_gone(fixture.requests(), REQUEST).await;
+        wait_until_deleted(fixture.requests(), REQUEST).await;
         assert_eq!(fixture.mailed().len(), 0, "{name}");
         let is_active = original["status"]["state"] == "LINK_SENT";
         assert_eq!(fixture.revocations().len(), usize::from(is_active), "{name}");
@@ -219,7 +219,7 @@ async fn pause_of_earlier_version_lasts_until_resumed() {
     let _operator = fixture.start().await;
     fixture.realm.add_identity(harness::simulator::Identity::active("joe", "joe@example.com"));
     fixture.create_request_of("joe", "joe").await;
-    fixture.named_request_says("joe", "LinkSent").await;
+    fixture.wait_for_request_named("joe", "LinkSent").await;
     let request = fixture.requests().get(REQUEST).await.unwrap();
     let mut kept = original["status"].clone();
     // The message may differ between versions.
@@ -228,7 +228,7 @@ async fn pause_of_earlier_version_lasts_until_resumed() {
     }
     assert!(lies_in(&kept, &json!(request.status)), "{request:?}");
     annotate(&fixture.requests(), REQUEST, beyond_identity_operator::api::PAUSED, None).await;
-    fixture.request_says("LinkSent").await;
+    fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.mailed().len(), 1, "only joe is emailed");
 }
 
@@ -248,7 +248,7 @@ async fn configuration_of_earlier_version_is_kept_and_deleted() {
         assert_eq!(config.status.unwrap().id, Some(id), "{name}");
         assert_eq!(fixture.realm.configs().len(), 1, "{name}");
         fixture.delete_config().await;
-        wait_until_gone(fixture.configs(), CONFIG).await;
+        wait_until_deleted(fixture.configs(), CONFIG).await;
         assert_eq!(fixture.realm.configs().len(), 0, "{name}");
         operator.stop().await;
     }

@@ -27,8 +27,8 @@ async fn assert_unseen(
     username: &str,
     history: &History<beyond_identity_operator::api::EnrollmentRequest>,
 ) {
-    history.says("LinkSent").await;
-    fixture.told(REQUEST, "Normal LinkSent").await;
+    history.first_with_reason("LinkSent").await;
+    fixture.wait_for_event(REQUEST, "Normal LinkSent").await;
     let statuses: Vec<_> = history.versions().into_iter().filter_map(|version| version.status).collect();
     let events = fixture.events("EnrollmentRequest", REQUEST).await;
     let shown = format!("{} {events:?}", json!(statuses)).to_lowercase();
@@ -48,7 +48,7 @@ async fn username_matches_one_identity_case_insensitively() {
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&format!("{username}0")));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username.to_uppercase()).await;
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(request.status.as_ref().unwrap().identity_id.as_deref(), Some(JANE));
     assert_eq!(fixture.mailed(), [job_of(&request)]);
     assert_eq!(fixture.realm.outbox()[0].identity_id, JANE);
@@ -62,7 +62,7 @@ async fn unknown_username_sends_nothing_until_it_exists() {
     fixture.realm.edit_identity(JANE, |jane| jane.username = Some(format!("{username}0")));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username).await;
-    let request = fixture.request_says("IdentityNotFound").await;
+    let request = fixture.wait_for_request("IdentityNotFound").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
@@ -71,7 +71,7 @@ async fn unknown_username_sends_nothing_until_it_exists() {
     );
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     fixture.realm.edit_identity(JANE, |jane| jane.username = Some(username.clone()));
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.mailed(), [job_of(&request)]);
     assert_unseen(&fixture, &username, &history).await;
 }
@@ -82,7 +82,7 @@ async fn ambiguous_username_sends_nothing() {
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username.to_uppercase()));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username).await;
-    let request = fixture.request_says("IdentityAmbiguous").await;
+    let request = fixture.wait_for_request("IdentityAmbiguous").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
     assert_eq!(
         message(&request),
@@ -91,7 +91,7 @@ async fn ambiguous_username_sends_nothing() {
     );
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     fixture.change_request(json!({"identity": {"id": JANE, "username": null}})).await.unwrap();
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((fixture.mailed(), fixture.realm.outbox()[0].identity_id.as_str()), (vec![job_of(&request)], JANE));
     assert_unseen(&fixture, &username, &history).await;
 }
@@ -108,11 +108,11 @@ async fn answer_with_other_identities_sends_nothing() {
     let rule = fixture.realm.fault(Rule::new(Effect::Answer(answer)).on(Operation::ListIdentities));
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username).await;
-    let request = fixture.request_says("IdentityNotFound").await;
+    let request = fixture.wait_for_request("IdentityNotFound").await;
     assert!(message(&request).starts_with("The identity of spec.identity.username does not exist in the realm"));
     assert_eq!(fixture.realm.requests_of(Operation::ListJobs), []);
     fixture.realm.remove_fault(rule);
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((fixture.mailed(), fixture.realm.outbox()[0].identity_id.as_str()), (vec![job_of(&request)], JANE));
     assert_unseen(&fixture, &username, &history).await;
 }
@@ -128,23 +128,23 @@ async fn failures_are_reported_without_the_username() {
     }
     let history = History::of(&fixture.requests(), REQUEST).await;
     create(&fixture, &username).await;
-    history.says("PermissionDenied").await;
-    history.says("ServiceUnavailable").await;
-    let request = history.says("IdentityNotActive").await;
+    history.first_with_reason("PermissionDenied").await;
+    history.first_with_reason("ServiceUnavailable").await;
+    let request = history.first_with_reason("IdentityNotActive").await;
     assert_eq!(
         message(&request),
         "The identity of spec.identity.username is suspended, not active; activate it in Beyond Identity"
     );
     fixture.realm.set_identity_status(JANE, "active");
     fixture.realm.edit_identity(JANE, |jane| jane.email = None);
-    let request = history.says("NoEmailAddress").await;
+    let request = history.first_with_reason("NoEmailAddress").await;
     assert_eq!(
         message(&request),
         "The identity of spec.identity.username has no primary email address; add one in Beyond Identity"
     );
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     fixture.realm.edit_identity(JANE, |jane| jane.email = Some("jane@example.com".to_owned()));
-    let request = fixture.request_says("LinkSent").await;
+    let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!((fixture.mailed(), reason(&request)), (vec![job_of(&request)], "LinkSent"));
     assert_unseen(&fixture, &username, &history).await;
 }
@@ -153,7 +153,7 @@ async fn failures_are_reported_without_the_username() {
 async fn reassigned_username_keeps_identity_of_earlier_job() {
     let (fixture, _operator, username) = fixture_with_username().await;
     create(&fixture, &username).await;
-    let first = job_of(&fixture.request_says("LinkSent").await);
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
     fixture.realm.edit_identity(JANE, |jane| jane.username = None);
     fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username));
     fixture.change_request(json!({"attempt": 2})).await.unwrap();

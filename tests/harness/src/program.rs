@@ -121,7 +121,7 @@ impl Running {
 
     /// The lines of its log so far, each as its message and its error, in which this stands.
     #[must_use]
-    pub fn said(&self, text: &str) -> Vec<String> {
+    pub fn logged(&self, text: &str) -> Vec<String> {
         let field = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
         let lines = self.log().into_iter().filter_map(|line| {
             let message = field(&line, "message")?;
