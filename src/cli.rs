@@ -179,7 +179,12 @@ async fn run(args: RunArgs) -> Result<(), Error> {
     let signal = shutdown::requested().map_err(Error::Runtime)?;
     let cluster = client::configuration().await?;
     tracing::info!(cluster = settings.cluster_name, version = env!("CARGO_PKG_VERSION"), "Starting");
-    Ok(operator::run(settings, cluster, signal).await?)
+    let stopped = operator::run(settings, cluster, signal).await;
+    if let Err(error @ (RunError::LostLease(_) | RunError::Broken(_))) = &stopped {
+        // A running operator reports its end in the format of its log.
+        tracing::error!(%error, "Operator stopped");
+    }
+    Ok(stopped?)
 }
 
 impl RunArgs {

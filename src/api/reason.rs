@@ -81,7 +81,7 @@ reasons! {
         LinkSent [Ready] "`LINK_SENT`: the enrolment email was sent." "";
         LinkOpened [Ready] "`LINK_OPENED`: the user has opened the link." "";
         RequestDelivered [Ready] "`REQUEST_DELIVERED`: the link has reached the user's authenticator." "";
-        UnknownState [Ready] "The job has no state, or one that this version does not know. It is treated as pending."
+        UnknownState [Ready] "The job has no state, or one that this version does not know. Its link is treated as active."
             "Check whether a later version of the operator knows the state.";
         Complete [Ready] "`COMPLETE`: the user has bound a passkey." "";
         LinkExpired [Ready] "`EXPIRED`: the link expired before a passkey was bound."
@@ -99,10 +99,10 @@ reasons! {
             "To enrol another device, raise `spec.attempt`.";
         RevokeRefused [OwnCondition, Event] "A link that must not stay active cannot be revoked."
             "The message contains the service's response. For 401, store a new token. For 403, use a token with the scope `credential-binding-jobs:revoke`. Or revoke the job in Beyond Identity.";
-        DuplicateJob [Event] "There are more jobs than were requested. The operator does not revoke them, because one may be a link that somebody needs."
-            "Check the jobs of that identity in Beyond Identity, and revoke the surplus one.";
-        ClockSkew [Event] "The clocks of the service's machines differ by more than the operator allows for when it settles a send in doubt."
-            "Report it to the vendor. Until it is fixed, an email whose response is lost may be sent again.";
+        DuplicateJob [Event] "There are more jobs than were requested. The operator does not revoke them, because one may be a link that is still needed. `status.jobID` names the job that the request uses."
+            "In Beyond Identity, revoke the surplus job, which is not the one that `status.jobID` names.";
+        ClockSkew [Event] "The clocks of the service's machines differ by more than the operator allows for. A send in doubt may then not find its job."
+            "Report the times that the event names to the vendor. Until it is fixed, an email whose response is lost may be sent again.";
     }
     "EnrollmentRequest, before it sends" {
         Sending [InProgress] "The email is about to be sent." "";
@@ -122,10 +122,12 @@ reasons! {
             "If the other request is paused or stalled, fix it as its conditions say, or delete it.";
         TooManyActiveLinks [Waiting] "Too many links of earlier attempts are still active and cannot be revoked, so no further email is sent."
             "Fix the cause that the condition `RevokeRefused` names, revoke the jobs in Beyond Identity, or wait until their links expire.";
+        TooManyJobs [Stalled] "More than 1,000 recent jobs of the identity cannot be distinguished from the job of a new email, so no email is sent. It is retried at `--resync-interval`."
+            "Find out what creates jobs for this identity. A job no longer counts once it is a few minutes older than the send.";
         UnrecognizedService [Waiting] "The service at the endpoint knows neither the identity nor the authenticator configuration. It may be another service, for example because of DNS or a proxy. Its answer that something does not exist is not trusted."
             "Check the name resolution, the proxies, and the endpoint of the provider config. If both were removed in Beyond Identity, no action is needed; a deletion continues after the grace period.";
-        StatusEdited [Stalled] "`status.send` was modified outside the operator, or cannot be decoded, so the outcome of the send is unknown. Nothing is sent."
-            "With `kubectl edit --subresource=status`, restore the previous value, or remove `status.send` if no email was sent.";
+        StatusEdited [Stalled] "`status.send` was modified outside the operator, or another version wrote it in a form that this version cannot decode. The outcome of the send is unknown, and nothing is sent."
+            "If another version wrote it, run that version until the outcome is known. Otherwise, with `kubectl edit --subresource=status`, restore the previous value, or remove `status.send` if no email was sent.";
     }
     "AuthenticatorConfig" {
         Available [Ready] "The configuration exists and matches the spec." "";
@@ -142,8 +144,8 @@ reasons! {
             "If that object no longer exists, remove the mark from the display name in Beyond Identity.";
         ResourceIDNotAllowed [Waiting] "The provider config does not allow adopting a configuration by its id."
             "Set `spec.managementPolicy: Observe`, or `spec.allowResourceIDs: true` in the provider config.";
-        DuplicateConfiguration [Event] "Several configurations have the ownership mark of this object. One is used, and the others are left alone."
-            "Delete the surplus ones in Beyond Identity.";
+        DuplicateConfiguration [Event] "Several configurations have the ownership mark of this object. `status.id` names the one that is used. The others are left alone."
+            "In Beyond Identity, delete those that `status.id` does not name.";
         OwnershipMarkNotStored [Event] "The service did not store the ownership mark in the display name, so a rebuilt cluster would create another configuration."
             "Check whether something in Beyond Identity renames configurations.";
     }
@@ -159,7 +161,7 @@ reasons! {
         InvalidToken [Waiting] "The value in the Secret is not a valid token." "Store the token as the Admin Console shows it.";
         Forbidden [Waiting] "The operator lacks a permission in this cluster." "Grant its Role the permission that the message names.";
         StatusNotStored [Stalled, Deleting, Event] "The API server refused a write of the operator, or dropped a part of it. Nothing is sent or created that cannot be recorded. As an event: not even a condition can be written."
-            "Install the CustomResourceDefinitions of this version, and check for an admission policy that refuses or changes the operator's writes.";
+            "Install the CustomResourceDefinitions of this version, and check for an admission policy or a missing permission that refuses or changes the operator's writes.";
         EndpointChanged [Stalled] "The provider config points to another endpoint than the one that received a call in doubt, or that has a job which is no longer found. Only that endpoint knows the outcome."
             "Point the provider config back until the outcome is known, which takes about a minute and a half.";
         InternalError [Stalled] "The reconcile of this object does not terminate, which is an operator bug."
@@ -181,7 +183,7 @@ reasons! {
         RateLimited [InProgress] "The service limits the request rate, and the object is queued." "";
         ServiceUnavailable [InProgress] "The service did not respond, responded with a server error, or a proxy responded in its place."
             "If it lasts, check the vendor's status page, the endpoint, and any proxy or load balancer in between.";
-        KubernetesUnavailable [InProgress] "The Kubernetes API did not respond." "";
+        KubernetesUnavailable [InProgress] "The Kubernetes API did not respond." "If it lasts, check the API server and the network between it and the operator.";
     }
     "Deletion" {
         Deleting [Deleting, InProgress] "The remote resource in Beyond Identity is being revoked or deleted." "";

@@ -165,8 +165,8 @@ impl<B: Backend> Config<'_, B> {
             return;
         }
         let note = format!(
-            "Authenticator configuration {id} was created for this object, but status does not name it; check in \
-             Beyond Identity which one is used, and delete the other"
+            "Authenticator configuration {id} was created for this object, but status.id does not name it; delete it \
+             in Beyond Identity"
         );
         self.handle.emit_event(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
     }

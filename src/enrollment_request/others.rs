@@ -23,7 +23,6 @@ impl<B: Backend> Request<'_, B> {
             reservations.release(other);
             taken = reservations.reserve(&key, &self.object_uid());
         }
-        let request = self.handle.object();
         self.observed.reservation = match taken {
             Ok(()) => Fact::Known(key),
             Err(ReserveError::NotSeeded) => {
@@ -31,16 +30,11 @@ impl<B: Backend> Request<'_, B> {
             }
             Err(ReserveError::Busy(other)) => Fact::Failed(self.busy(&other)),
             Err(ReserveError::By(other)) => {
-                let same_namespace = request.namespace().as_deref() == Some(&other.namespace);
-                let other = if same_namespace {
-                    format!("EnrollmentRequest {}", other.name)
-                } else {
-                    "An EnrollmentRequest in another namespace".to_owned()
-                };
+                let other = self.shown(&other, Reason::DuplicateRequest);
                 Fact::Failed(Failure::blocked(
                     Reason::DuplicateRequest,
                     format!(
-                        "{other} is for the same identity and authenticator configuration, so this one sends nothing; \
+                        "The same identity and authenticator configuration belong to {other}, so nothing is sent; \
                          delete this one, and raise spec.attempt of the other one to send again"
                     ),
                 ))
@@ -53,12 +47,7 @@ impl<B: Backend> Request<'_, B> {
     fn busy(&self, other: &ObjectUid) -> Failure {
         let request = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &other.namespace, &other.name);
         let conditions = request.as_deref().map_or(&[][..], HasStatus::conditions);
-        let here = other.namespace == self.desired.namespace;
-        let named = if here {
-            format!("EnrollmentRequest {}", other.name)
-        } else {
-            "an EnrollmentRequest in another namespace".to_owned()
-        };
+        let named = self.shown(other, Reason::WaitingForAnotherSend);
         let what = format!("Waiting for the outcome of an email to the same identity from {named}");
         let has = |type_: &str| conditions.iter().any(|condition| condition.type_ == type_);
         if has(PAUSED) || has(STALLED) {
@@ -68,6 +57,28 @@ impl<B: Backend> Request<'_, B> {
             );
         }
         Failure::transient(Reason::WaitingForAnotherSend, what)
+    }
+
+    /// The name of another request, as a condition may show it. Users of this namespace may not see other namespaces, so
+    /// only the log names a request there: once, before the condition has this reason.
+    fn shown(&self, other: &ObjectUid, reason: Reason) -> String {
+        if other.namespace == self.desired.namespace {
+            return format!("EnrollmentRequest {}", other.name);
+        }
+        let object = self.handle.object();
+        if !object.conditions().iter().any(|condition| condition.reason == reason.to_string()) {
+            let (kind, name) = (<EnrollmentRequest as kube::Resource>::kind(&()), object.name_any());
+            tracing::info!(
+                %kind,
+                namespace = self.desired.namespace,
+                name,
+                %reason,
+                other_namespace = other.namespace,
+                other_name = other.name,
+                "Another request for the same identity comes first"
+            );
+        }
+        "an EnrollmentRequest in another namespace".to_owned()
     }
 
     /// The ids of those of `jobs` that a send in doubt must not take for its own. These are the jobs that another

@@ -103,7 +103,7 @@ fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>, desire
         Some(true) => why(
             Reason::Adopted,
             format!(
-                "Nothing was sent because an earlier link is still valid. {what}{expires}. To send another email, \
+                "Nothing was sent because an earlier link is still active. {what}{expires}. To send another email, \
                  raise spec.attempt. {}.",
                 if desired.lifecycle.orphan {
                     "Deleting this request leaves that link valid"

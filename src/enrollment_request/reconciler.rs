@@ -177,8 +177,8 @@ impl<B: Backend> Request<'_, B> {
         self.warn(
             Reason::DuplicateJob,
             format!(
-                "Credential binding job {jobs} may have been created for this request, but status names another one; \
-                 check in Beyond Identity which of them is needed"
+                "Credential binding job {jobs} may have been created for this request, but status.jobID names another \
+                 one; in Beyond Identity, revoke the job that is not needed"
             ),
         );
     }
@@ -220,8 +220,8 @@ fn clock_skew(answer: &Answer<CredentialBindingJob>) -> Option<String> {
     let apart = created.duration_since(answer.server_time?).unsigned_abs();
     (apart > SERVICE_CLOCK_MARGIN).then(|| {
         format!(
-            "The service reported a create time of job {} that is {} s off its own clock; if the response to a send \
-             is lost, its job may not be found",
+            "The service reported a create time of job {} that is {} s off its own clock; report this to the \
+             vendor, because a job whose response is lost may not be found, and its email is then sent again",
             answer.item.id,
             apart.as_secs()
         )

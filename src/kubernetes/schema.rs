@@ -36,8 +36,8 @@ pub async fn check(client: Client) {
             tracing::warn!(
                 %kind,
                 fields = fields.join(", "),
-                "Installed CustomResourceDefinition lacks fields of this version, and the API server drops them; run \
-                 `beyond-identity-operator crds | kubectl apply --server-side -f -`"
+                "Installed CustomResourceDefinition lacks fields of this version, and the API server drops them; upgrade \
+                 the Helm release, or apply crds/ of this version with kubectl apply --server-side --force-conflicts"
             );
         }),
         Err(why) => {

@@ -83,7 +83,8 @@ where
             let (again, starts_over) = match AssertUnwindSafe(reconcile).catch_unwind().await {
                 Ok(ReconcileResult { requeue_after, ended }) => (requeue_after, ended == Ended::Conflict),
                 Err(panic) => {
-                    tracing::error!(%object, panic = panic_message(panic.as_ref()), "Reconcile panicked (operator bug)");
+                    let (kind, name) = (K::kind(&()), &object.name);
+                    tracing::error!(%kind, namespace = object.namespace, name, panic = panic_message(panic.as_ref()), "Reconcile panicked (operator bug)");
                     (Some(RETRY_AFTER_BUG), false)
                 }
             };

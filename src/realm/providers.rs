@@ -150,7 +150,7 @@ impl Providers {
                 namespace = provider.namespace,
                 name = provider.name,
                 error = why.why.message,
-                "Credentials are gone; using the last known token for revocation and deletion only"
+                "Credentials are gone; using the last known token for revocation and deletion only, until this process ends"
             );
         }
     }

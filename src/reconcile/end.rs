@@ -63,7 +63,7 @@ impl End {
         matches!(self.requeue, Requeue::OnChange | Requeue::After(_)) || self.failure == Some(FailureKind::Blocked)
     }
 
-    /// This version cannot decode the object, for the given reason. Nothing is polled requeue the object changes.
+    /// This version cannot decode the object, for the given reason. Nothing is polled until the object changes.
     pub fn undecodable(what: &str) -> Self {
         let message = format!(
             "This version of the operator cannot decode the object and does not act on it: {what}; upgrade the \

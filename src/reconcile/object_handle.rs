@@ -199,7 +199,7 @@ where
                 Err(error) => error,
             };
             let (kind, namespace, name) = (K::kind(&()), object.namespace(), object.name_any());
-            tracing::warn!(%kind, namespace, name, %error, "Reverting a partially stored status failed");
+            tracing::warn!(%kind, namespace, name, %error, "Restoring the previous status failed, after the API server stored a write only in part");
             let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_))
                 && self.refresh().await.is_ok()
                 && !self.deleted;

@@ -86,11 +86,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Reports that the part is ready, and clears its failure.
+    /// Reports that the part is ready, and clears its failure. Logs when no part has that failure any more.
     pub fn ready(&self) {
         let mut parts = self.parts.lock();
-        if let Some(part) = parts.get_mut(self.number) {
-            *part = Part { ready: true, problem: None };
+        let before =
+            parts.get_mut(self.number).map(|part| std::mem::replace(part, Part { ready: true, problem: None }));
+        let solved = before.and_then(|part| part.problem).filter(|solved| {
+            !parts.iter().filter_map(|part| part.problem.as_ref()).any(|other| other.what == solved.what)
+        });
+        drop(parts);
+        if let Some(Problem { what, .. }) = solved {
+            tracing::info!(error = what, "Kubernetes API request succeeds again");
         }
     }
 
@@ -106,7 +112,7 @@ impl Report {
 
     /// Logs the failure, unless this part or another one has already reported it.
     fn report(&self, problem: Problem) {
-        let now = Instant::now();
+        let (now, denied) = (Instant::now(), problem.denied);
         let mut parts = self.parts.lock();
         let known = parts.iter().filter_map(|part| part.trouble(now)).any(|known| known.what == problem.what);
         let line = (!known).then(|| problem.to_string());
@@ -114,8 +120,10 @@ impl Report {
             part.problem = Some(problem);
         }
         drop(parts);
-        if let Some(line) = line {
-            tracing::warn!(error = line, "Kubernetes API request failed; retrying");
+        match line {
+            Some(error) if denied => tracing::warn!(error, "Kubernetes API request rejected; retrying"),
+            Some(error) => tracing::warn!(error, "Kubernetes API request failed; retrying"),
+            None => {}
         }
     }
 }

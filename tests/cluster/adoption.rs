@@ -56,7 +56,7 @@ async fn active_link_is_adopted_in_any_state() {
         assert_eq!(
             message(&request),
             format!(
-                "Nothing was sent because an earlier link is still valid. {what}; the link expires at {}. To send \
+                "Nothing was sent because an earlier link is still active. {what}; the link expires at {}. To send \
                  another email, raise spec.attempt. Deleting this request revokes that link.",
                 job.expire_time.as_ref().unwrap()
             )

@@ -50,7 +50,7 @@ async fn orphaned_link_is_in_lists_before_finalizer_removal() {
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.delete_request(REQUEST).await;
     let request = history.first_with_reason("Deleting").await;
-    assert_eq!(message(&request), "Waiting until the last job is visible in job lists");
+    assert_eq!(message(&request), "Waiting until every list of jobs shows the last one, which takes at most 4 s");
     assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True");
     wait_until_deleted(fixture.requests(), REQUEST).await;
     fixture.create_request().await;

@@ -14,8 +14,8 @@ const SECOND: &str = "second";
 /// The message of the second request. `other` describes the first one.
 fn sentence(other: &str) -> String {
     format!(
-        "{other} is for the same identity and authenticator configuration, so this one sends \
-         nothing; delete this one, and raise spec.attempt of the other one to send again"
+        "The same identity and authenticator configuration belong to {other}, so nothing is \
+         sent; delete this one, and raise spec.attempt of the other one to send again"
     )
 }
 
@@ -159,9 +159,9 @@ async fn duplicate_in_another_namespace_does_not_name_the_first_request() {
     other.create_request_of(SECOND, JANE).await;
     let request = other.wait_for_request_named(SECOND, "DuplicateRequest").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert_eq!(message(&request), sentence("An EnrollmentRequest in another namespace"));
+    assert_eq!(message(&request), sentence("an EnrollmentRequest in another namespace"));
     let event = other.wait_for_event(SECOND, "Warning DuplicateRequest").await;
-    assert_eq!(event.note, sentence("An EnrollmentRequest in another namespace"));
+    assert_eq!(event.note, sentence("an EnrollmentRequest in another namespace"));
     assert_eq!((writes(&fixture), fixture.mailed()), ((1, 0), vec![first.clone()]));
 
     fixture.delete_request(REQUEST).await;

@@ -34,7 +34,7 @@ async fn too_many_active_links_block_sends_but_not_deletion() {
     fixture.change_request(json!({"attempt": MAX_PREVIOUS_JOBS + 2})).await.unwrap();
     let request = history.first_with_reason("TooManyActiveLinks").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False RevokeRefused=True");
-    let expected = "17 links of earlier attempts are still valid and cannot be revoked, so no further email is sent";
+    let expected = "17 links of earlier attempts are still active and cannot be revoked, so no further email is sent";
     assert!(message(&request).starts_with(expected), "{}", message(&request));
     let status = request.status.as_ref().unwrap();
     assert_eq!((status.attempt, status.previous_jobs.len()), (Some(MAX_PREVIOUS_JOBS + 1), 16));

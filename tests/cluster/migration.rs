@@ -54,7 +54,7 @@ async fn orphaned_request_is_renamed_without_an_email() {
         fixture.change_request(json!({"deletionPolicy": "Orphan"})).await.unwrap();
         rename(&fixture, create_first).await;
         let request = fixture.wait_for_request_named(NEW_NAME, "Adopted").await;
-        assert!(message(&request).starts_with("Nothing was sent because an earlier link is still valid"));
+        assert!(message(&request).starts_with("Nothing was sent because an earlier link is still active"));
         assert_eq!((job_of(&request), fixture.remote_state(&job).as_str()), (job.clone(), "LINK_SENT"));
         assert_eq!((fixture.mailed(), fixture.revocations().len()), (vec![job.clone()], 0));
         fixture.wait_for_event(REQUEST, "Normal RemoteResourceRetained").await;

@@ -33,7 +33,7 @@ async fn deletion_retains_and_reports_remote_resources() {
 
     let event = fixture.wait_for_event(REQUEST, "Normal RemoteResourceRetained").await;
     let link = format!(
-        "The link of credential binding job {job} stays valid because of spec.deletionPolicy or --orphan-on-delete"
+        "The link of credential binding job {job} stays active because of spec.deletionPolicy or --orphan-on-delete"
     );
     assert_eq!(event.note, link);
     let event = fixture.wait_for_event_of("AuthenticatorConfig", CONFIG, "Normal RemoteResourceRetained").await;
@@ -78,7 +78,7 @@ async fn orphaning_needs_no_token_and_settles_doubt_first() {
     fixture.realm.remove_fault(hidden);
     wait_until_deleted(fixture.requests(), "joe").await;
     let job = fixture.mailed().pop().unwrap();
-    eventually("the log names the retained job", || log_about(&job).iter().any(|line| line.contains("stays valid")))
+    eventually("the log names the retained job", || log_about(&job).iter().any(|line| line.contains("stays active")))
         .await;
     assert_eq!((fixture.revocations().len(), fixture.remote_state(&job).as_str()), (0, "LINK_SENT"));
 }

@@ -114,8 +114,8 @@ async fn startup_waits_for_crds_and_skips_undecodable_objects() {
     assert_eq!(line["fields"], "status.send");
     assert_eq!(
         line["message"],
-        "Installed CustomResourceDefinition lacks fields of this version, and the API server drops them; run \
-         `beyond-identity-operator crds | kubectl apply --server-side -f -`"
+        "Installed CustomResourceDefinition lacks fields of this version, and the API server drops them; upgrade the \
+         Helm release, or apply crds/ of this version with kubectl apply --server-side --force-conflicts"
     );
     assert_eq!(last.get("/readyz").0, 200);
 }

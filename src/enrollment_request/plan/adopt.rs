@@ -65,7 +65,7 @@ fn read(input: &Input<'_>, reference: &ProviderConfigRef, key: &EnrollmentKey, j
         return input.failed(failure);
     }
     if input.observed.read.len() >= READS {
-        let message = "Reading the identity's existing credential binding jobs to find one whose link is still valid";
+        let message = "Reading the identity's existing credential binding jobs to find one whose link is still active";
         return Step::End(End::with_phase(
             Phase::Progressing(why(Reason::Sending, message)),
             Requeue::After(NEXT_READS),

@@ -54,7 +54,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     let leftover = (!kept.is_empty()).then(|| {
         let jobs = kept.join(", ");
         Leftover::Retained(format!(
-            "The link of credential binding job {jobs} stays valid because of spec.deletionPolicy or \
+            "The link of credential binding job {jobs} stays active because of spec.deletionPolicy or \
              --orphan-on-delete"
         ))
     });
@@ -113,14 +113,14 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
         && let (Some(send), Fact::Known(listed)) = (&status.send, &input.observed.jobs)
         && let Absent::ListAgainIn(left) = absent(listed.age, send.timeout(), input.times.settle)
     {
-        return Err(every_list_must_show_it(left));
+        return Err(wait_for_lists(left, input.times.settle));
     }
     let Some(job) = revoke::named(status) else { return Ok(()) };
     let left = input.times.settle.saturating_sub(input.observed.job_known_for);
     if left.is_zero() {
         return Ok(());
     }
-    let wait = || Err(every_list_must_show_it(left));
+    let wait = || Err(wait_for_lists(left, input.times.settle));
     let Some(created) = input.time(status.create_time.as_deref()) else { return wait() };
     let listed = match revoke::open(input).and_then(|reference| input.jobs(reference, &job.identity_id)) {
         Err(step @ (Step::Resolve(_) | Step::Fetch(_))) => return Err(step),
@@ -131,8 +131,9 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
     if age.is_some_and(|age| age >= input.times.settle.saturating_add(SERVICE_CLOCK_MARGIN)) { Ok(()) } else { wait() }
 }
 
-fn every_list_must_show_it(left: Duration) -> Step {
-    let message = "Waiting until the last job is visible in job lists";
+fn wait_for_lists(left: Duration, settle: Duration) -> Step {
+    let seconds = settle.as_secs();
+    let message = format!("Waiting until every list of jobs shows the last one, which takes at most {seconds} s");
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
     Step::End(End::with_phase(phase, Requeue::After(left)))
 }

@@ -67,7 +67,7 @@ fn room_for_another_link(input: &Input<'_>) -> Result<(), Step> {
     Err(input.blocked(
         Reason::TooManyActiveLinks,
         format!(
-            "{active} links of earlier attempts are still valid and cannot be revoked, so no further email is sent; \
+            "{active} links of earlier attempts are still active and cannot be revoked, so no further email is sent; \
              see the condition RevokeRefused, or revoke their jobs in Beyond Identity"
         ),
     ))
@@ -190,10 +190,11 @@ fn write_ahead(
     let existing: Vec<String> = matching::existing(&listed.jobs, &send).map(|job| job.id.clone()).collect();
     if existing.len() > MAX_EXISTING_JOBS {
         let message = format!(
-            "The identity has {} jobs that cannot be distinguished from a new one, so nothing is sent",
+            "The identity has {} recent jobs that cannot be distinguished from a new one, and at most \
+             {MAX_EXISTING_JOBS} are supported, so nothing is sent; find out what creates jobs for this identity",
             existing.len()
         );
-        return Err(input.refused(Reason::Refused, message));
+        return Err(input.refused(Reason::TooManyJobs, message));
     }
     send.existing_job_ids = existing;
     let phase = Phase::InDoubt(why(Reason::Sending, "Sending the enrolment email"));

@@ -12,7 +12,7 @@ fn what_is_orphaned_is_let_go_with_its_link() {
     let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = next(&orphan, &settled()) else {
         panic!()
     };
-    assert!(kept.starts_with("The link of credential binding job job stays valid"), "{kept}");
+    assert!(kept.starts_with("The link of credential binding job job stays active"), "{kept}");
     let dead =
         settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
     assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { leftover: None }, "nothing is left");
