@@ -31,9 +31,9 @@ pub struct Settings {
     pub settle_time: Duration,
     /// How long a recoverable problem is reported as Reconciling before it becomes Stalled.
     pub grace_period: Duration,
-    /// Minimum poll interval of a pending job.
+    /// Minimum poll interval of a job that is not COMPLETE.
     pub job_poll_min: Duration,
-    /// Maximum poll interval of a pending job.
+    /// Maximum poll interval of a job that is not COMPLETE.
     pub job_poll_max: Duration,
     /// Interval for drift detection, and for retrying problems that need manual action.
     pub resync_interval: Duration,

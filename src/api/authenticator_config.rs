@@ -1,4 +1,4 @@
-//! AuthenticatorConfig: how an identity's passkey will be bound, kept on the remote side as the spec says.
+//! AuthenticatorConfig: how an identity's passkey will be bound, kept in Beyond Identity as the spec says.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
@@ -74,7 +74,7 @@ pub struct AuthenticatorConfigSpec {
     pub undecodable: Option<Undecodable>,
 }
 
-/// Whether the operator writes to the remote side.
+/// Whether the operator writes to the Beyond Identity API.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum ManagementPolicy {
     /// The operator creates or adopts the configuration, keeps it in line with the spec, and deletes it.

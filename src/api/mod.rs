@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 /// The API group of all kinds.
 pub const GROUP: &str = "beyondidentity.dev";
 
-/// The finalizer that keeps an object until its remote side has been dealt with.
+/// The finalizer that keeps an object until its remote resources are revoked or deleted.
 pub const FINALIZER: &str = "beyondidentity.dev/finalizer";
 
 /// The annotation that stops all work on an object while it says exactly `true`.
@@ -44,7 +44,7 @@ pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 /// The name of a Kubernetes object (RFC 1123 subdomain).
 pub(crate) const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
-/// How long a string may be that the remote side put into a status. Longer ones are cut (see [`text`]; the
+/// Maximum length of a string from the Beyond Identity API in a status. Longer ones are cut (see [`text`]; the
 /// client takes no id that is longer), so that the API server never refuses to record what exists.
 pub(crate) const STATUS_TEXT: u32 = 1024;
 

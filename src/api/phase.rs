@@ -30,7 +30,7 @@ pub enum Phase {
     },
     /// The service could not send the email.
     FailedToSend(Why),
-    /// The job no longer exists on the remote side, and was not complete.
+    /// The job no longer exists in Beyond Identity, and was not complete.
     JobNotFound(Why),
     /// The object is being deleted, and the deletion waits for pending work.
     Deleting {

@@ -5,7 +5,7 @@ use super::STATUS_TEXT;
 /// The longest message of a condition, in characters. The API server's own limit is 32768.
 const MESSAGE: usize = 1024;
 
-/// Cuts a value from the remote side to the limit of a status field.
+/// Cuts a value from the Beyond Identity API to the limit of a status field.
 pub fn status_text(text: &str) -> String {
     cut(text, STATUS_TEXT as usize)
 }

@@ -31,7 +31,7 @@ pub struct Desired {
     pub fields: Fields,
     /// The id of an existing configuration, which is to be adopted or observed.
     pub resource_id: Option<String>,
-    /// Whether the operator must not write to the remote side.
+    /// Whether the operator must not write to the Beyond Identity API.
     pub observe: bool,
     /// The settings that objects of every kind have.
     pub lifecycle: Lifecycle,

@@ -95,7 +95,7 @@ impl Metrics {
         let (emails, duplicates, retained, calls) =
             (Counter::default(), Family::default(), Family::default(), Family::default());
         own.register("emails_sent", "Emails sent, counted once their job is recorded in status", emails.clone());
-        let help = "Duplicate jobs and configurations found on the remote side and left unchanged";
+        let help = "Duplicate jobs and configurations found in Beyond Identity and left unchanged";
         own.register("duplicates", help, Family::clone(&duplicates));
         let help = "Objects deleted although their remote resource could not be removed";
         own.register("retained_remote_resources", help, Family::clone(&retained));

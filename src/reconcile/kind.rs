@@ -49,7 +49,7 @@ pub trait Kind:
     fn desired(&self, options: &Options) -> Self::Desired;
     /// The part of the desired state that all kinds share.
     fn lifecycle(desired: &Self::Desired) -> &Lifecycle;
-    /// The id of the remote object in a status.
+    /// The id of the remote resource in a status.
     fn remote_id(status: &Self::Status) -> Option<&str>;
     /// The realm recorded in a status.
     fn recorded_realm(status: &Self::Status) -> Option<RealmIds>;

@@ -1,6 +1,6 @@
-//! What remains on the remote side after the finalizer is removed.
+//! What remains in Beyond Identity after the finalizer is removed.
 
-/// What remains on the remote side after the finalizer is removed.
+/// What remains in Beyond Identity after the finalizer is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
     /// Retained as requested.

@@ -2,7 +2,7 @@
 //!
 //! A reconcile gets a [`LocalState`] from [`LocalStates`], changes it, and inserts it at its end; the watch removes it
 //! with the object. It holds backoff counters, the last poll, refused writes, and the ages of the write-ahead record
-//! and the remote object. Nothing here is needed for safety: a restart loses it, and starts every wait anew.
+//! and the remote resource. Nothing here is needed for safety: a restart loses it, and starts every wait anew.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ pub struct LocalState<K: Kind> {
     pub failures: u32,
     /// Consecutive reconciles that ended in a conflict.
     pub conflicts: u32,
-    /// The last poll of the remote object that got an answer.
+    /// The last poll of the remote resource that got an answer.
     poll: Option<Poll>,
     /// The id of the last write-ahead record, and when this process first saw it.
     doubt: Option<(String, Instant)>,
-    /// The id of the last remote object in the status, and when this process first saw it.
+    /// The id of the last remote resource in the status, and when this process first saw it.
     in_status: Option<(String, Instant)>,
     /// The operator's writes that were refused or not stored completely.
     refused_writes: Option<RefusedWrites>,
@@ -65,14 +65,14 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// A poll of the remote object that got an answer.
+/// A poll of the remote resource that got an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Poll {
-    /// The id of the remote object.
+    /// The id of the remote resource.
     pub of: String,
     /// The generation of the spec at the time of the poll.
     pub generation: i64,
-    /// Whether the remote object existed.
+    /// Whether the remote resource existed.
     pub found: bool,
     /// When the next poll is due; `None`: on a change.
     pub next_poll_at: Option<Instant>,
@@ -112,12 +112,12 @@ impl<K: Kind> LocalState<K> {
         self.poll = Some(poll);
     }
 
-    /// The last poll, if it was of this remote object. The id in the status may have been edited since.
+    /// The last poll, if it was of this remote resource. The id in the status may have been edited since.
     pub fn poll_of(&self, id: Option<&str>) -> Option<&Poll> {
         self.poll.as_ref().filter(|poll| Some(poll.of.as_str()) == id)
     }
 
-    /// Discards the last poll, so that the remote object is polled again.
+    /// Discards the last poll, so that the remote resource is polled again.
     pub fn forget_poll(&mut self) {
         self.poll = None;
     }
@@ -172,7 +172,7 @@ impl<K: Kind> LocalState<K> {
         first_seen(&mut self.doubt, id, now);
     }
 
-    /// Starts the age of the remote object in the status, unless it has started already.
+    /// Starts the age of the remote resource in the status, unless it has started already.
     pub fn note_remote(&mut self, id: Option<&str>, now: Instant) {
         first_seen(&mut self.in_status, id, now);
     }
@@ -182,7 +182,7 @@ impl<K: Kind> LocalState<K> {
         known_for(&self.doubt, id, now)
     }
 
-    /// How long this process has known the remote object `id`, if the status names it.
+    /// How long this process has known the remote resource `id`, if the status names it.
     pub fn remote_known_for(&self, id: &str, now: Instant) -> Duration {
         known_for(&self.in_status, id, now)
     }

@@ -14,7 +14,7 @@ use super::step::Step;
 use super::write_ahead::Record;
 use crate::api::Reason;
 
-/// How many lists must miss a remote object before it counts as absent. One list can miss an existing object, for
+/// How many lists must miss a remote resource before it counts as absent. One list can miss an existing object, for
 /// example while its pages shift.
 pub const LISTS: u32 = 2;
 
@@ -72,7 +72,7 @@ pub fn refused(refusal: &str) -> Failure {
     Failure::refused(Reason::Refused, refusal)
 }
 
-/// A write-ahead record means that the call may have been made: find the remote object it created, and never repeat it.
+/// A write-ahead record means that the call may have been made: find the remote resource it created, and never repeat it.
 fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let record = K::record(input.status)?;
     let object = input.object();
@@ -81,7 +81,7 @@ fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
         return Some(step);
     }
     if object.unwritable.is_some() && matches!(step, Step::Record(_) | Step::Withdraw { .. }) {
-        // The outcome is known but cannot be recorded. The remote object is revoked or deleted all the same.
+        // The outcome is known but cannot be recorded. The remote resource is revoked or deleted all the same.
         return None;
     }
     Some(K::delay_deletion(input, step))

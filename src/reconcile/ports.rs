@@ -85,7 +85,7 @@ pub trait Realms: Send + Sync {
 pub struct Caller {
     /// The object.
     pub object: ObjectKey,
-    /// Whether work is pending for it. Otherwise it only polls existing remote objects.
+    /// Whether work is pending for it. Otherwise it only polls existing remote resources.
     pub is_pending: bool,
     /// Whether it has something to revoke or to delete. Once the credentials are deleted, the last known token serves
     /// these two purposes only.
@@ -98,7 +98,7 @@ pub struct Resolved<R> {
     /// The client of the realm.
     pub remote: R,
     /// Why this namespace may not create or send anything there: it is not allowed, or the provider config or its
-    /// Secret is deleted. Existing remote objects are still polled, revoked and deleted.
+    /// Secret is deleted. Existing remote resources are still polled, revoked and deleted.
     pub not_allowed: Option<Failure>,
     /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,

@@ -66,7 +66,7 @@ pub trait Rules: Kind {
 
     /// The status change that records a call which created `created`.
     fn conclude(sent: &Sent<Self>, created: &Self::Created) -> Self::Change;
-    /// The step that finds the remote object that the call of `record` created. `Err` carries a step too, so that rules
+    /// The step that finds the remote resource that the call of `record` created. `Err` carries a step too, so that rules
     /// can return early with `?`.
     fn settle_doubt(input: &PlanInput<'_, Self>, record: &Self::Record) -> Result<Step<Self>, Step<Self>>;
     /// How a step that settles a doubt affects the deletion of the object.

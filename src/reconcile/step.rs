@@ -18,7 +18,7 @@ pub enum Step<K: Kind> {
     AddFinalizer,
     /// Remove the finalizer, which ends all work on the object.
     RemoveFinalizer {
-        /// What remains on the remote side.
+        /// What remains in Beyond Identity.
         leftover: Option<Leftover>,
     },
     /// Write the record of the call that follows.

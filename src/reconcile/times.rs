@@ -9,9 +9,9 @@ pub struct Times {
     pub request_timeout: Duration,
     /// Time after a call in doubt during which lists may miss its effect.
     pub settle: Duration,
-    /// Minimum poll interval of a pending job.
+    /// Minimum poll interval of a job that is not COMPLETE.
     pub job_poll_min: Duration,
-    /// Maximum poll interval of a pending job.
+    /// Maximum poll interval of a job that is not COMPLETE.
     pub job_poll_max: Duration,
     /// Interval for drift detection, and for retrying problems that need manual action.
     pub resync: Duration,

@@ -1,4 +1,4 @@
-//! Removes the finalizer, and reports what remains on the remote side.
+//! Removes the finalizer, and reports what remains in Beyond Identity.
 
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
