@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resend_acts_exactly_while_job_and_state_are_those_of_a_status_whose_link_is_dead() {
+    fn resend_requires_the_current_job_in_a_final_unbound_state() {
         for state in ["EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
             assert_eq!(actions(RESEND, &format!("job/{state}")).resend_of(&in_state(state)), Some("job"));
             assert_eq!(actions(RESEND, &format!("job/{state}")).resend_of(&in_state("LINK_SENT")), None, "too early");
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_acts_while_its_job_is_the_current_one_and_outstanding() {
+    fn revoke_requires_the_current_outstanding_job() {
         for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "SOMETHING_NEW"] {
             assert!(actions(REVOKE, "job").revoke(&in_state(state)), "{state}");
             assert!(!actions(REVOKE, "earlier").revoke(&in_state(state)), "{state}");

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn only_jobs_of_the_same_identity_configuration_and_delivery_method_answer_a_send() {
+    fn matching_job_has_same_identity_config_and_delivery_method() {
         let mut others = [job("a"), job("b"), job("c")];
         others[0].identity_id = Some("somebody-else".to_owned());
         others[1].authenticator_config_id = Some("another".to_owned());
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn what_an_answer_leaves_out_does_not_speak_against_a_job() {
+    fn absent_fields_do_not_exclude_a_job() {
         let bare = CredentialBindingJob { id: "bare".to_owned(), ..CredentialBindingJob::default() };
         assert_eq!(made(std::slice::from_ref(&bare), &send()), ["bare"]);
         assert_eq!(ids(existing(&[bare], &send())), ["bare"], "so it has to be named when it was there before");
     }
 
     #[test]
-    fn a_delivery_method_that_nobody_knows_does_not_speak_against_a_job_and_another_one_does() {
+    fn unknown_delivery_method_does_not_exclude_a_job() {
         let SendRecord { tenant_id, realm_id, identity_id, authenticator_config_id, .. } = send();
         let key = EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id };
         let delivered = |method: Option<&str>| {
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_was_there_before_the_send_is_not_its_own() {
+    fn job_from_before_the_send_does_not_match() {
         let (mut early, mut named) = (job("early"), job("named"));
         early.create_time = Some("2026-01-01T11:59:29Z".to_owned());
         named.create_time = None;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_the_oldest_comes_first_and_those_without_a_time_last() {
+    fn matching_jobs_are_sorted_oldest_first_and_undated_last() {
         let (mut a, mut b, mut c) = (job("a"), job("b"), job("c"));
         a.create_time = None;
         b.create_time = Some("2026-01-01T12:00:02Z".to_owned());

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_has_its_phase_and_reason() {
+    fn each_state_has_its_phase_and_reason() {
         use Reason as R;
         let outstanding = |state, reason| {
             assert!(matches!(phase(state, false), Phase::Outstanding(why) if why.reason == reason), "{state:?}");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_to_revoke_is_met_by_every_dead_job_and_a_passkey_stays_a_passkey() {
+    fn revoked_spec_is_satisfied_by_any_inactive_link_except_complete() {
         for state in ["REVOKED", "EXPIRED", "FAILED_TO_SEND"] {
             assert!(matches!(phase(Some(state), true), Phase::Revoked { asked: true, .. }), "{state}");
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_that_an_annotation_asks_for_by_the_jobs_name_is_no_warning() {
+    fn revocation_requested_by_annotation_is_no_warning() {
         for (state, named, says, warns) in [
             ("REVOKED", "job", "as the annotation beyondidentity.dev/revoke requests", false),
             ("REVOKED", "another", "but spec.revoked does not request it", true),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_by_this_request_says_so_and_how_to_send() {
+    fn adopted_and_skipped_phases_mention_spec_attempt() {
         let adopted = |state: &str| {
             let status = EnrollmentRequestStatus { state: Some(state.to_owned()), adopted: Some(true), ..concluded() };
             phase_of(&status)

@@ -67,7 +67,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn each_job_has_a_clock_and_a_refusal_of_its_own() {
+    fn each_job_has_its_own_clock_and_refusal() {
         let (mut all, start) = (Revocations::default(), Instant::now());
         assert_eq!(all.accepted_for("a", start), Duration::ZERO);
         assert_eq!(all.accepted_for("b", start + SECOND), Duration::ZERO);

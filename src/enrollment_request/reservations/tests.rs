@@ -23,13 +23,13 @@ fn seeded(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String
 }
 
 #[test]
-fn nobody_is_reserved_before_it_is_known_who_has_whom() {
+fn reserve_fails_before_seeding() {
     let reservations = Reservations::new(|_| {});
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Err(ReserveError::NotSeeded));
 }
 
 #[test]
-fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
+fn second_request_waits_until_the_first_is_released() {
     let (reservations, woken) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()), "again");
@@ -41,7 +41,7 @@ fn the_first_one_has_a_person_and_another_one_waits_until_it_is_gone() {
 }
 
 #[test]
-fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
+fn reserving_another_identity_releases_the_first() {
     let (reservations, woken) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert!(reservations.reserve(&key("a"), &object_uid("2")).is_err());
@@ -50,7 +50,7 @@ fn a_request_that_leads_to_somebody_else_gives_up_whom_it_had() {
 }
 
 #[test]
-fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_the_lower_uid() {
+fn seeding_prefers_in_doubt_then_older_then_lower_uid() {
     let at = |uid: &str, second: i64, status: &EnrollmentRequestStatus| {
         let mut request = request(uid, status.clone());
         let time = jiff::Timestamp::from_second(second).unwrap();
@@ -71,7 +71,7 @@ fn of_two_statuses_with_one_person_the_one_in_doubt_has_it_then_the_older_then_t
 }
 
 #[test]
-fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
+fn identity_has_one_send_at_a_time_across_configurations() {
     let (reservations, woken) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
@@ -87,7 +87,7 @@ fn one_send_at_a_time_goes_to_an_identity_whatever_the_configuration() {
 }
 
 #[test]
-fn of_two_in_doubt_about_one_person_the_one_that_has_it_comes_first() {
+fn rival_in_doubt_has_the_reservation() {
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let first = request("1", in_doubt.clone());
     let (reservations, _) = seeded(std::slice::from_ref(&first));
@@ -103,7 +103,7 @@ fn of_two_in_doubt_about_one_person_the_one_that_has_it_comes_first() {
 }
 
 #[test]
-fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
+fn job_named_in_another_status_is_known_until_removed() {
     let named = request("1", concluded());
     let (reservations, _) = seeded(std::slice::from_ref(&named));
     let first = ObjectUid::of(&named);
@@ -121,7 +121,7 @@ fn a_job_that_another_status_names_is_known_until_it_names_it_no_more() {
 }
 
 #[test]
-fn a_request_that_is_gone_waits_for_nobody_any_more() {
+fn released_request_leaves_the_waiting_lists() {
     let (reservations, woken) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));

@@ -39,7 +39,7 @@ fn skipped(step: &Step) -> Skipped {
 }
 
 #[test]
-fn a_job_by_which_the_person_has_a_link_or_a_passkey_is_adopted_once_it_was_read_by_id() {
+fn active_or_complete_job_is_adopted_after_a_read_by_id() {
     for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW"] {
         let mut observed = with(vec![in_state("a", state)]);
         assert_eq!(asked(&next(&desired(), &observed)), "a", "{state}");
@@ -52,7 +52,7 @@ fn a_job_by_which_the_person_has_a_link_or_a_passkey_is_adopted_once_it_was_read
 }
 
 #[test]
-fn the_newest_is_adopted_and_where_it_is_not_what_the_list_said_the_next() {
+fn newest_job_is_adopted_first() {
     let mut newer = job("newer");
     newer.create_time = Some("2026-01-01T12:00:03Z".to_owned());
     let timeless = CredentialBindingJob { create_time: None, ..job("timeless") };
@@ -68,7 +68,7 @@ fn the_newest_is_adopted_and_where_it_is_not_what_the_list_said_the_next() {
 }
 
 #[test]
-fn neither_another_requests_job_nor_one_of_another_configuration_is_adopted() {
+fn job_of_another_request_or_configuration_is_not_adopted() {
     let elsewhere = CredentialBindingJob { authenticator_config_id: Some("another".to_owned()), ..job("elsewhere") };
     let mut observed = with(vec![job("theirs"), elsewhere]);
     let Fact::Known(listed) = &mut observed.jobs else { panic!() };
@@ -77,13 +77,13 @@ fn neither_another_requests_job_nor_one_of_another_configuration_is_adopted() {
 }
 
 #[test]
-fn a_job_that_cannot_be_read_is_not_passed_over() {
+fn unreadable_job_is_not_skipped() {
     let observed = with(vec![job("a")]).with(|it| it.job_failures = [("a".to_owned(), failure())].into());
     assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
 }
 
 #[test]
-fn who_is_enrolled_already_gets_nothing_and_who_is_to_be_revoked_neither() {
+fn enrolled_or_revoked_request_is_skipped() {
     let observed = with(vec![]).with(|it| it.identity = enrolled());
     assert_eq!(skipped(&next(&desired(), &observed)), Skipped::AlreadyEnrolled);
     let revoked = Desired { revoked: true, ..desired() };
@@ -95,7 +95,7 @@ fn who_is_enrolled_already_gets_nothing_and_who_is_to_be_revoked_neither() {
 }
 
 #[test]
-fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
+fn adoption_concludes_the_requested_attempt() {
     let mut observed = with(vec![job("a")]);
     observed.read.insert("a".to_owned(), read(job("a")));
     let desired = Desired { attempt: 4, ..desired() };
@@ -112,7 +112,7 @@ fn an_adoption_counts_for_the_attempt_that_is_asked_for() {
 }
 
 #[test]
-fn a_later_attempt_is_sent_whatever_there_is() {
+fn raised_attempt_is_sent_despite_existing_jobs() {
     let observed = with(vec![job("job"), job("a")]).with(|it| {
         it.status = concluded();
         it.identity = enrolled();
@@ -121,7 +121,7 @@ fn a_later_attempt_is_sent_whatever_there_is() {
 }
 
 #[test]
-fn a_link_whose_time_is_over_by_the_services_own_clock_is_not_adopted_and_without_a_time_it_is() {
+fn expired_link_by_server_clock_is_not_adopted() {
     let expired = CredentialBindingJob { expire_time: Some("2025-12-29T12:00:00Z".to_owned()), ..job("a") };
     assert!(matches!(next(&desired(), &with(vec![expired.clone()])), Step::WriteAhead(..)));
     let timeless = || {
@@ -142,7 +142,7 @@ fn a_link_whose_time_is_over_by_the_services_own_clock_is_not_adopted_and_withou
 }
 
 #[test]
-fn of_many_candidates_some_are_read_in_one_look_and_none_twice() {
+fn candidates_are_read_in_batches_and_never_twice() {
     let ids: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
     let mut observed = with(ids.iter().map(|id| job(id)).collect());
     let mut looks = 1;

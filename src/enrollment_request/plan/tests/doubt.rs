@@ -22,7 +22,7 @@ fn found(step: &Step) -> &str {
 }
 
 #[test]
-fn the_record_is_read_fresh_and_the_jobs_of_its_own_identity_are_listed() {
+fn object_is_refreshed_and_jobs_of_the_record_are_listed() {
     assert_eq!(next(&desired(), &in_doubt(vec![], 0).with(|it| it.object.fresh = false)), Step::Refresh);
     let unknown = in_doubt(vec![], 0).with(|it| it.jobs = Fact::Unknown);
     let elsewhere = Desired { identity: IdentitySelector::Id("somebody-else".to_owned()), ..desired() };
@@ -32,14 +32,14 @@ fn the_record_is_read_fresh_and_the_jobs_of_its_own_identity_are_listed() {
 }
 
 #[test]
-fn a_job_that_shows_is_the_sends_own_in_whatever_state_it_is() {
+fn listed_job_concludes_the_send_in_any_state() {
     assert_eq!(found(&next(&desired(), &in_doubt(vec![job("a")], 0))), "a");
     let dead = CredentialBindingJob { state: Some("EXPIRED".into()), ..job("dead") };
     assert_eq!(found(&next(&desired(), &in_doubt(vec![dead], 500))), "dead");
 }
 
 #[test]
-fn of_several_the_oldest_is_taken() {
+fn oldest_matching_job_concludes_the_send() {
     let later = CredentialBindingJob { create_time: Some("2026-01-01T12:00:09Z".to_owned()), ..job("later") };
     let step = next(&desired(), &in_doubt(vec![later, job("first")], 0));
     assert_eq!(found(&step), "first");
@@ -47,7 +47,7 @@ fn of_several_the_oldest_is_taken() {
 }
 
 #[test]
-fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_settled() {
+fn absent_job_is_polled_at_timeout_and_settle_time() {
     for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
         let step = next(&desired(), &in_doubt(vec![], age));
         assert!(matches!(said(&step), Phase::InDoubt(why) if why.reason == Reason::SendInDoubt));
@@ -56,7 +56,7 @@ fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_sett
 }
 
 #[test]
-fn when_all_is_settled_and_two_lists_show_none_the_last_of_a_service_that_is_recognized_it_was_not_made() {
+fn record_is_withdrawn_after_two_empty_lists_of_a_recognized_service() {
     let mut observed = in_doubt(vec![], 91);
     let step = next(&desired(), &observed);
     assert!(matches!(&step, Step::Fetch(Query::Recognize(_, known)) if known.identity_id == "9ca7716e846cfa97"));
@@ -79,7 +79,7 @@ fn when_all_is_settled_and_two_lists_show_none_the_last_of_a_service_that_is_rec
 }
 
 #[test]
-fn a_doubt_is_settled_only_at_the_endpoint_that_the_send_went_to() {
+fn doubt_is_settled_only_at_its_endpoint() {
     let moved = leads(Fact::Known(Destination { endpoint: "https://another.example.com".to_owned(), ..destination() }));
     let mut observed = in_doubt(vec![], 500).with(|it| it.object.realms = moved);
     let step = next(&desired(), &observed);
@@ -91,13 +91,13 @@ fn a_doubt_is_settled_only_at_the_endpoint_that_the_send_went_to() {
 }
 
 #[test]
-fn a_list_that_failed_settles_nothing() {
+fn failed_list_settles_no_doubt() {
     let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.jobs = Fact::Failed(failure())));
     assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
 }
 
 #[test]
-fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
+fn deletion_waits_until_doubt_is_settled() {
     let step = next(&deleting(), &in_doubt(vec![], 0));
     assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("Deletion is waiting")));
     assert_eq!(found(&next(&deleting(), &in_doubt(vec![job("a")], 0))), "a");
@@ -105,7 +105,7 @@ fn a_deletion_waits_until_the_doubt_is_settled_and_says_so() {
 }
 
 #[test]
-fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_grace_period_only() {
+fn blocked_doubt_delays_deletion_by_the_grace_period_only() {
     let blocked = Failure::blocked(Reason::SecretNotFound, "no Secret");
     let mut observed = in_doubt(vec![], 0).with(|it| it.object.realms = leads(Fact::Failed(blocked)));
     assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
@@ -118,7 +118,7 @@ fn a_doubt_that_somebody_would_have_to_help_with_holds_up_a_deletion_for_the_gra
 }
 
 #[test]
-fn another_realm_is_not_searched() {
+fn other_realm_is_not_searched() {
     let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let elsewhere = Destination { realm, ..destination() };
     let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
@@ -126,7 +126,7 @@ fn another_realm_is_not_searched() {
 }
 
 #[test]
-fn a_job_that_another_request_names_or_that_this_one_had_is_not_the_sends_own() {
+fn job_named_elsewhere_or_earlier_does_not_conclude_the_send() {
     let mut observed = in_doubt(vec![job("theirs"), job("former"), job("earlier")], 91);
     observed.status.job_id = Some("former".to_owned());
     let earlier = crate::api::enrollment_request::PreviousJob {
@@ -148,7 +148,7 @@ fn a_job_that_another_request_names_or_that_this_one_had_is_not_the_sends_own() 
 }
 
 #[test]
-fn nothing_that_a_person_changes_meanwhile_ends_the_doubt() {
+fn spec_changes_do_not_end_the_doubt() {
     for desired in [
         Desired { revoked: true, ..desired() },
         Desired { attempt: 7, ..desired() },
@@ -160,7 +160,7 @@ fn nothing_that_a_person_changes_meanwhile_ends_the_doubt() {
 }
 
 #[test]
-fn from_a_record_that_somebody_has_edited_nothing_is_concluded() {
+fn tampered_record_is_reported_and_settles_nothing() {
     type Edit = fn(&mut SendRecord);
     let edits: [(&str, Edit); 6] = [
         ("id", |send| send.id.clear()),

@@ -7,7 +7,7 @@ use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{concluded, job, send};
 
 #[test]
-fn what_is_orphaned_is_let_go_with_its_link() {
+fn orphaned_request_retains_its_active_link() {
     let orphan = deleting().with(|it| it.lifecycle.orphan = true);
     let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = next(&orphan, &settled()) else {
         panic!()
@@ -19,7 +19,7 @@ fn what_is_orphaned_is_let_go_with_its_link() {
 }
 
 #[test]
-fn a_deletion_that_somebody_has_to_help_waits_for_the_grace_period_and_then_says_what_is_left() {
+fn blocked_deletion_reports_the_leftover_after_grace_period() {
     let mut observed = settled().with(|it| it.revoke_refused = refused(&["job"]));
     let step = next(&deleting(), &observed);
     assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
@@ -42,7 +42,7 @@ fn young() -> Known {
 }
 
 #[test]
-fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
+fn finalizer_is_removed_once_every_list_must_show_the_last_job() {
     let rest = Requeue::After(Duration::from_secs(50));
     assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
     let old = young().with(|it| it.jobs = Fact::Known(listed(vec![], 0)));
@@ -70,7 +70,7 @@ fn a_request_is_let_go_only_when_every_list_must_show_its_last_job() {
 }
 
 #[test]
-fn a_link_that_is_orphaned_holds_the_request_as_long() {
+fn orphaning_waits_until_every_list_must_show_the_job() {
     let mut observed = young().with(|it| {
         it.status = concluded();
         it.jobs = Fact::Known(listed(vec![job("job")], 0));
@@ -87,7 +87,7 @@ fn a_link_that_is_orphaned_holds_the_request_as_long() {
 }
 
 #[test]
-fn a_deletion_names_every_job_that_cannot_be_revoked_and_waits_for_those_that_can() {
+fn deletion_reports_every_unrevoked_job_and_waits_for_outages() {
     let mut observed = three().with(|it| {
         it.revoke_refused = refused(&["b", "c", "job"]);
         it.object.grace_remaining = Duration::ZERO;
@@ -106,7 +106,7 @@ fn a_deletion_names_every_job_that_cannot_be_revoked_and_waits_for_those_that_ca
 }
 
 #[test]
-fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
+fn deletion_continues_if_status_is_unwritable() {
     let mut observed = three().with(|it| it.object.unwritable = Some(unwritable()));
     for id in ["b", "c", "job"] {
         assert_eq!(next(&deleting(), &observed), Step::Act(Action::Revoke(via(), reference(id))));
@@ -137,7 +137,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_read() {
 }
 
 #[test]
-fn a_request_that_is_being_deleted_is_let_go_once() {
+fn finalizer_is_removed_once() {
     assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { leftover: None });
     let without = settled().with(|it| it.object.finalizer = false);
     assert_eq!(next(&deleting(), &without), Step::End(End::keeping_conditions(Requeue::OnChange)));

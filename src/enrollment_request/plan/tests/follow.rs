@@ -41,7 +41,7 @@ fn in_state(state: &str) -> EnrollmentRequestStatus {
 }
 
 #[test]
-fn the_job_is_read_under_the_ids_in_status() {
+fn job_is_read_by_the_ids_in_status() {
     let question = Query::Job(
         via(),
         JobRef {
@@ -59,7 +59,7 @@ fn the_job_is_read_under_the_ids_in_status() {
 }
 
 #[test]
-fn what_has_changed_is_recorded_and_what_has_not_is_not_written() {
+fn only_a_changed_job_is_recorded() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
     let step = next(&desired(), &following().with(|it| it.read = read(Some(opened))));
     assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.item.state == Some(JobState::LinkOpened)));
@@ -74,7 +74,7 @@ fn what_has_changed_is_recorded_and_what_has_not_is_not_written() {
 }
 
 #[test]
-fn a_complete_job_is_never_read_again() {
+fn complete_job_is_not_polled() {
     let observed = following().with(|it| {
         it.status = in_state("COMPLETE");
         it.object.realms = BTreeMap::new();
@@ -84,7 +84,7 @@ fn a_complete_job_is_never_read_again() {
 }
 
 #[test]
-fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_when_it_is_gone() {
+fn requested_reconcile_polls_a_complete_job_once() {
     let asking = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
     let mut observed = following().with(|it| it.status = in_state("COMPLETE"));
     assert!(matches!(next(&asking, &observed), Step::Fetch(Query::Job(..))));
@@ -109,7 +109,7 @@ fn who_asks_for_a_look_has_a_complete_job_read_once_more_and_it_stays_complete_w
 }
 
 #[test]
-fn a_look_that_failed_is_still_to_be_made() {
+fn failed_poll_does_not_handle_the_requested_reconcile() {
     let asking = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
     let step = next(
         &asking,
@@ -131,7 +131,7 @@ fn a_look_that_failed_is_still_to_be_made() {
 }
 
 #[test]
-fn between_two_looks_nothing_is_asked() {
+fn no_call_is_made_between_polls() {
     let step = next(
         &desired(),
         &following().with(|it| {
@@ -144,7 +144,7 @@ fn between_two_looks_nothing_is_asked() {
 }
 
 #[test]
-fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expires() {
+fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
     let pause = |create: &str, expire: &str| {
         let (create_time, expire_time) = (Some(create.to_owned()), Some(expire.to_owned()));
         let job = CredentialBindingJob { create_time, expire_time, ..job("job") };
@@ -172,7 +172,7 @@ fn the_pause_is_a_tenth_of_the_age_within_its_bounds_and_ends_when_the_link_expi
 }
 
 #[test]
-fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
+fn missing_job_is_reported_and_polled_at_resync_interval() {
     let step = next(
         &desired(),
         &following().with(|it| {
@@ -188,7 +188,7 @@ fn a_job_that_is_gone_is_said_and_looked_for_at_the_resync_interval() {
 }
 
 #[test]
-fn a_look_that_failed_moves_nothing_of_what_is_said() {
+fn failed_poll_keeps_the_conditions() {
     let refused = Failure::refused(Reason::Refused, "400");
     for failed in [
         following().with(|it| it.job_failures = [("job".to_owned(), failure())].into()),
@@ -206,7 +206,7 @@ fn a_look_that_failed_moves_nothing_of_what_is_said() {
 }
 
 #[test]
-fn what_is_said_of_a_spec_that_nobody_has_looked_at_is_what_the_last_look_has_found() {
+fn new_generation_reports_the_last_poll_if_a_poll_fails() {
     let edited = desired().with(|it| it.lifecycle.generation = 2);
     for (found, says) in [(true, Reason::LinkSent), (false, Reason::JobNotFound)] {
         let poll = polled(0, found);
@@ -219,7 +219,7 @@ fn what_is_said_of_a_spec_that_nobody_has_looked_at_is_what_the_last_look_has_fo
 }
 
 #[test]
-fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was() {
+fn status_without_job_id_is_reported_despite_a_recent_poll() {
     for (job_id, identity_id) in
         [(None, Some("jane")), (Some(""), Some("jane")), (Some("job"), Some("")), (Some("job"), None)]
     {
@@ -240,7 +240,7 @@ fn a_status_that_does_not_name_its_job_is_said_however_recent_the_last_look_was(
 }
 
 #[test]
-fn a_provider_config_that_leads_elsewhere_is_said() {
+fn changed_realm_is_reported() {
     let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let elsewhere = Destination { realm, ..destination() };
     let step = next(&desired(), &following().with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
@@ -248,14 +248,14 @@ fn a_provider_config_that_leads_elsewhere_is_said() {
 }
 
 #[test]
-fn a_status_that_somebody_has_emptied_in_part_is_not_sent_for_again() {
+fn partly_cleared_status_sends_nothing() {
     let status = EnrollmentRequestStatus { attempt: Some(1), ..EnrollmentRequestStatus::default() };
     let step = next(&desired(), &following().with(|it| it.status = status));
     assert!(matches!(said(&step), Phase::JobNotFound(_)));
 }
 
 #[test]
-fn who_only_looks_how_a_job_gets_on_is_told_apart_from_who_is_owed_something() {
+fn polling_a_job_is_not_pending_work() {
     let (plain, settled) = (desired(), concluded());
     assert!(!is_pending(&plain, &settled));
     assert!(is_pending(&plain, &EnrollmentRequestStatus::default()), "nothing was sent yet");
@@ -270,7 +270,7 @@ fn who_only_looks_how_a_job_gets_on_is_told_apart_from_who_is_owed_something() {
 }
 
 #[test]
-fn a_raised_attempt_is_owed_unless_the_request_is_revoked() {
+fn raised_attempt_is_sent_unless_revoked() {
     let raised = Desired { attempt: 2, ..desired() };
     let observed = prepared().with(|it| it.status = concluded());
     let Step::WriteAhead(record, _) = next(&raised, &observed) else { panic!("not sent") };
@@ -283,7 +283,7 @@ fn a_raised_attempt_is_owed_unless_the_request_is_revoked() {
 }
 
 #[test]
-fn a_link_whose_time_is_over_by_the_services_own_clock_is_shown_as_expired_and_may_be_followed_by_another_email() {
+fn link_expired_by_server_clock_can_be_resent() {
     let stale = CredentialBindingJob { expire_time: Some("2025-12-29T12:00:00Z".to_owned()), ..job("job") };
     let told = |server_time| ReadJob { item: stale.clone(), server_time };
     let mut observed = following();
@@ -317,7 +317,7 @@ fn a_link_whose_time_is_over_by_the_services_own_clock_is_shown_as_expired_and_m
 }
 
 #[test]
-fn a_job_whose_delivery_method_is_not_known_is_named_as_such_when_it_is_taken_and_not_when_it_is_followed() {
+fn unknown_delivery_method_is_recorded_when_found_in_a_list() {
     let odd = CredentialBindingJob { delivery_method: Some("E-MAIL".into()), ..job("job") };
     let conclude = |answered| {
         let mut status = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
@@ -338,7 +338,7 @@ fn a_job_whose_delivery_method_is_not_known_is_named_as_such_when_it_is_taken_an
 }
 
 #[test]
-fn a_job_that_another_endpoint_does_not_know_is_not_said_to_be_gone_and_one_that_it_knows_has_moved() {
+fn other_endpoint_can_confirm_a_move_but_not_absence() {
     let elsewhere = Destination { endpoint: "https://another.example.com".to_owned(), ..destination() };
     let at = |read| {
         following().with(|it| {
@@ -355,7 +355,7 @@ fn a_job_that_another_endpoint_does_not_know_is_not_said_to_be_gone_and_one_that
 }
 
 #[test]
-fn what_cannot_be_written_down_is_not_tried_to_be_at_each_look() {
+fn unwritable_status_delays_the_next_write() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
     let step = next(
         &desired(),

@@ -6,17 +6,17 @@ use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{job, send};
 
 #[test]
-fn the_finalizer_comes_before_anything_else() {
+fn finalizer_is_added_first() {
     assert_eq!(next(&desired(), &prepared().with(|it| it.object.finalizer = false)), Step::AddFinalizer);
 }
 
 #[test]
-fn the_watch_cache_is_not_trusted_with_a_send() {
+fn object_is_refreshed_before_a_send() {
     assert_eq!(next(&desired(), &prepared().with(|it| it.object.fresh = false)), Step::Refresh);
 }
 
 #[test]
-fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
+fn facts_are_fetched_in_order_cheapest_first() {
     let mut observed = fresh();
     let steps = [
         Step::Fetch(Query::Config("hosted-web".to_owned())),
@@ -40,7 +40,7 @@ fn facts_are_learned_one_after_the_other_the_dear_ones_last() {
 }
 
 #[test]
-fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
+fn failed_fact_is_reported_with_a_backoff() {
     type Spoil = fn(&mut Known);
     let spoils: [Spoil; 5] = [
         |o| o.reservation = Fact::Failed(failure()),
@@ -58,7 +58,7 @@ fn each_fact_that_cannot_be_learned_is_said_and_backed_off_from() {
 }
 
 #[test]
-fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
+fn missing_or_unready_configuration_is_reported() {
     let missing = next(&desired(), &prepared().with(|it| it.config = Fact::Known(None)));
     assert!(matches!(said(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
         && why.message.contains("AuthenticatorConfig hosted-web does not exist in namespace identity")));
@@ -74,7 +74,7 @@ fn a_missing_configuration_blocks_and_one_that_is_not_ready_is_waited_for() {
 }
 
 #[test]
-fn an_identity_has_to_be_there_active_and_to_have_an_address() {
+fn identity_must_exist_be_active_and_have_an_address() {
     let address = r#"{"primary_email_address": "jane@example.com"}"#;
     let cases = [
         (None, Reason::IdentityNotFound),
@@ -95,7 +95,7 @@ fn an_identity_has_to_be_there_active_and_to_have_an_address() {
 }
 
 #[test]
-fn a_configuration_of_another_realm_than_the_provider_configs_is_not_used() {
+fn configuration_of_another_realm_is_refused() {
     let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
     let elsewhere = Destination { realm, ..destination() };
     let step = next(&desired(), &prepared().with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
@@ -103,14 +103,14 @@ fn a_configuration_of_another_realm_than_the_provider_configs_is_not_used() {
 }
 
 #[test]
-fn what_is_written_ahead_is_all_that_finding_the_job_again_takes() {
+fn send_record_is_written_ahead() {
     let Step::WriteAhead(record, phase) = next(&desired(), &prepared()) else { panic!("nothing is in the way") };
     assert_eq!(*record, send());
     assert!(matches!(phase, Phase::InDoubt(_)));
 }
 
 #[test]
-fn without_a_usable_date_all_that_is_listed_is_named_and_the_own_clock_counts_for_nothing() {
+fn without_server_time_all_listed_jobs_are_recorded() {
     let mut old = job("old");
     old.create_time = Some("2020-01-01T00:00:00Z".to_owned());
     old.state = Some(JobState::Expired);
@@ -123,7 +123,7 @@ fn without_a_usable_date_all_that_is_listed_is_named_and_the_own_clock_counts_fo
 }
 
 #[test]
-fn jobs_that_could_be_taken_for_the_new_one_are_named_and_others_are_not() {
+fn only_ambiguous_jobs_are_recorded() {
     let (mut early, mut elsewhere, mut timeless) = (job("early"), job("elsewhere"), job("timeless"));
     early.create_time = Some("2026-01-01T11:59:00Z".to_owned());
     elsewhere.authenticator_config_id = Some("another".to_owned());
@@ -137,7 +137,7 @@ fn jobs_that_could_be_taken_for_the_new_one_are_named_and_others_are_not() {
 }
 
 #[test]
-fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
+fn too_many_existing_jobs_are_refused() {
     let dead = |n: i32| CredentialBindingJob { state: Some("EXPIRED".into()), ..job(&n.to_string()) };
     let jobs = (0..1001).map(dead).collect();
     let jobs = Fact::Known(listed(jobs, 0));
@@ -146,7 +146,7 @@ fn more_jobs_than_the_record_holds_are_not_left_out_of_it() {
 }
 
 #[test]
-fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
+fn blocked_request_resyncs_after_grace_period() {
     let mut observed = prepared().with(|it| it.config = Fact::Known(None));
     assert_eq!(until(&next(&desired(), &observed)), Requeue::Backoff(None));
     observed.object.grace_remaining = Duration::ZERO;
@@ -154,7 +154,7 @@ fn what_stays_blocked_beyond_the_grace_period_is_tried_again_rarely() {
 }
 
 #[test]
-fn a_username_is_never_shown() {
+fn username_is_never_in_a_message() {
     let desired = Desired { identity: IdentitySelector::Username("jane@example.com".to_owned()), ..desired() };
     let unknown = prepared().with(|it| it.identity = Fact::Unknown);
     assert_eq!(next(&desired, &unknown), Step::Fetch(Query::Identity(via(), desired.identity.clone())));
@@ -169,14 +169,14 @@ fn a_username_is_never_shown() {
 }
 
 #[test]
-fn a_person_that_the_username_leads_to_anew_is_reserved_anew() {
+fn changed_identity_of_the_username_is_reserved() {
     let other = EnrollmentKey { identity_id: "somebody-else".to_owned(), ..key() };
     let step = next(&desired(), &prepared().with(|it| it.reservation = Fact::Known(other)));
     assert_eq!(step, Step::Act(Action::Reserve(key())));
 }
 
 #[test]
-fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
+fn rate_limited_request_keeps_conditions_unless_new() {
     let destinations = leads(Fact::Failed(Failure::not_its_turn(Duration::from_secs(7))));
     let mut waiting = prepared().with(|it| it.object.realms = destinations);
     let step = next(&desired(), &waiting);

@@ -49,7 +49,7 @@ fn all() -> Vec<(Desired, Known)> {
 }
 
 #[test]
-fn nothing_is_written_ahead_unless_all_is_in_order() {
+fn send_record_requires_all_preconditions() {
     let mut written = 0;
     for (desired, observed) in all() {
         if let Step::WriteAhead(record, _) = next(&desired, &observed) {
@@ -72,7 +72,7 @@ fn nothing_is_written_ahead_unless_all_is_in_order() {
 }
 
 #[test]
-fn nothing_is_posted_without_a_ticket_and_a_ticket_is_used_before_anything_else() {
+fn send_requires_a_ticket_and_a_ticket_is_used_first() {
     for (desired, observed) in all() {
         assert_ne!(next(&desired, &observed), Step::Send, "{observed:?}");
         assert_eq!(next(&desired, &observed.with(|it| it.object.ticket = true)), Step::Send);
@@ -80,7 +80,7 @@ fn nothing_is_posted_without_a_ticket_and_a_ticket_is_used_before_anything_else(
 }
 
 #[test]
-fn a_request_in_doubt_is_not_let_go() {
+fn request_in_doubt_keeps_its_finalizer() {
     for (desired, observed) in all() {
         if observed.status.send.is_some() {
             assert!(!matches!(next(&desired, &observed), Step::RemoveFinalizer { .. }), "{observed:?}");
@@ -89,7 +89,7 @@ fn a_request_in_doubt_is_not_let_go() {
 }
 
 #[test]
-fn conditions_are_no_input() {
+fn conditions_do_not_affect_the_plan() {
     use crate::api::conditions::conditions;
     let noise = conditions(&Phase::Complete(crate::api::phase::why(Reason::Complete, "x")), 7, &[], now());
     for (desired, mut observed) in all() {

@@ -17,7 +17,7 @@ fn asking(value: &str) -> Desired {
 }
 
 #[test]
-fn a_link_that_is_dead_is_followed_by_another_of_the_same_attempt() {
+fn resend_after_expiry_keeps_the_attempt() {
     let mut observed = expired();
     observed.status.attempt = Some(3);
     let Step::WriteAhead(record, _) = next(&asking("job/EXPIRED"), &observed) else { panic!("not sent") };
@@ -36,7 +36,7 @@ fn a_link_that_is_dead_is_followed_by_another_of_the_same_attempt() {
 }
 
 #[test]
-fn what_does_not_name_the_job_and_its_state_sends_nothing() {
+fn resend_requires_current_job_and_state() {
     for value in ["job/LINK_SENT", "job/REVOKED", "another/EXPIRED", "job", ""] {
         assert!(matches!(next(&asking(value), &expired()), Step::Fetch(_)), "{value}: it is followed");
     }
@@ -47,7 +47,7 @@ fn what_does_not_name_the_job_and_its_state_sends_nothing() {
 }
 
 #[test]
-fn a_raised_attempt_takes_the_resend_with_it() {
+fn raised_attempt_supersedes_the_resend() {
     let Step::WriteAhead(record, _) = next(&Desired { attempt: 2, ..asking("job/EXPIRED") }, &expired()) else {
         panic!("not sent")
     };
@@ -55,7 +55,7 @@ fn a_raised_attempt_takes_the_resend_with_it() {
 }
 
 #[test]
-fn it_waits_while_the_request_is_revoked_and_is_read_fresh_before_it_is_believed() {
+fn resend_requires_a_fresh_object_and_no_revocation() {
     let revoked = Desired { revoked: true, ..asking("job/EXPIRED") };
     assert!(!is_pending(&revoked, &expired().status));
     assert_eq!(next(&asking("job/EXPIRED"), &expired().with(|it| it.object.fresh = false)), Step::Refresh);
@@ -64,7 +64,7 @@ fn it_waits_while_the_request_is_revoked_and_is_read_fresh_before_it_is_believed
 }
 
 #[test]
-fn what_is_in_its_way_is_said_although_the_spec_was_looked_at() {
+fn blocked_resend_is_reported_for_a_settled_generation() {
     let seen = EnrollmentRequestStatus { observed_generation: Some(1), ..expired().status };
     let held_back = Failure::not_its_turn(Duration::from_secs(5));
     let observed = expired().with(|it| {

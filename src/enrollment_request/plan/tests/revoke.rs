@@ -56,7 +56,7 @@ fn revoked() -> Desired {
 }
 
 #[test]
-fn a_job_is_revoked_then_read_then_written_down() {
+fn job_is_revoked_then_read_then_recorded() {
     for desired in [revoked(), deleting()] {
         let mut observed = settled();
         observed.object.fresh = false;
@@ -77,7 +77,7 @@ fn a_job_is_revoked_then_read_then_written_down() {
 }
 
 #[test]
-fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
+fn accepted_revocation_is_polled_until_it_shows() {
     let mut observed = settled();
     observed.revoked.insert("job".to_owned());
     observed.read.insert("job".to_owned(), read(job("job")));
@@ -87,7 +87,7 @@ fn a_job_that_does_not_show_its_revocation_yet_is_asked_about_again() {
 }
 
 #[test]
-fn an_earlier_job_whose_link_is_out_is_revoked_once_a_later_one_stands_and_not_before() {
+fn earlier_link_is_revoked_only_after_the_next_send() {
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("dead", "EXPIRED"), previous("old", "LINK_SENT")];
     assert_eq!(next(&desired(), &observed), Step::Act(Action::Revoke(via(), reference("old"))));
@@ -101,7 +101,7 @@ fn an_earlier_job_whose_link_is_out_is_revoked_once_a_later_one_stands_and_not_b
 }
 
 #[test]
-fn a_job_that_is_not_outstanding_is_left_alone() {
+fn job_in_a_final_state_is_not_revoked() {
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
         let observed = settled().with(|it| it.status = status);
@@ -111,13 +111,13 @@ fn a_job_that_is_not_outstanding_is_left_alone() {
 }
 
 #[test]
-fn a_refused_revocation_does_not_hide_how_the_job_gets_on() {
+fn refused_revocation_does_not_stop_polling() {
     let observed = settled().with(|it| it.revoke_refused = refused(&["job"]));
     assert_eq!(next(&revoked(), &observed), Step::Fetch(Query::Job(via(), reference("job"))));
 }
 
 #[test]
-fn a_refused_revocation_is_tried_again_at_the_resync_interval_however_far_the_next_look_is() {
+fn refused_revocation_is_retried_at_resync_interval() {
     let complete = EnrollmentRequestStatus {
         state: Some("COMPLETE".to_owned()),
         previous_jobs: vec![previous("old", "LINK_SENT")],
@@ -135,7 +135,7 @@ fn a_refused_revocation_is_tried_again_at_the_resync_interval_however_far_the_ne
 }
 
 #[test]
-fn an_outage_is_waited_for_and_nothing_is_revoked_by_a_process_that_is_ending() {
+fn outage_delays_revocation_and_shutdown_prevents_it() {
     let step = next(&deleting(), &settled().with(|it| it.job_failures = [("job".to_owned(), failure())].into()));
     assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }));
     assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::End(_)));
@@ -149,7 +149,7 @@ pub(super) fn three() -> Known {
 }
 
 #[test]
-fn a_job_that_cannot_be_revoked_keeps_no_other_one_from_being_tried() {
+fn failed_revocation_does_not_block_other_jobs() {
     let raised = Desired { attempt: 2, ..desired() };
     for stuck in ["b", "c"] {
         let other = if stuck == "b" { "c" } else { "b" };
@@ -180,7 +180,7 @@ fn a_job_that_cannot_be_revoked_keeps_no_other_one_from_being_tried() {
 }
 
 #[test]
-fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() {
+fn earlier_links_are_revoked_while_the_next_attempt_is_blocked() {
     let raised = Desired { attempt: 2, ..desired() };
     let suspended = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "suspended")));
     let mut observed = prepared().with(|it| {
@@ -198,7 +198,7 @@ fn an_earlier_link_is_revoked_whatever_keeps_the_next_attempt_from_being_sent() 
 }
 
 #[test]
-fn a_404_is_believed_only_where_a_list_of_a_service_that_knows_the_identity_agrees() {
+fn revocation_by_404_requires_a_list_of_a_recognized_service() {
     for (desired, settles) in [(deleting(), Step::RemoveFinalizer { leftover: None }), (revoked(), Step::Refresh)] {
         let mut observed = gone(settled(), "job");
         observed.recognized.clear();
@@ -225,7 +225,7 @@ fn a_404_is_believed_only_where_a_list_of_a_service_that_knows_the_identity_agre
 }
 
 #[test]
-fn nothing_is_sent_where_more_links_than_a_status_holds_are_out_and_cannot_be_revoked() {
+fn too_many_active_links_block_a_send() {
     let raised = Desired { attempt: 2, ..desired() };
     let with = |count: usize| {
         let ids: Vec<String> = (0..count).map(|n| n.to_string()).collect();
@@ -240,7 +240,7 @@ fn nothing_is_sent_where_more_links_than_a_status_holds_are_out_and_cannot_be_re
 }
 
 #[test]
-fn a_request_that_has_to_send_no_more_says_so_to_those_that_wait() {
+fn unneeded_send_slot_is_released_by_a_refresh() {
     let cached = settled().with(|it| {
         it.object.fresh = false;
         it.holds_send_slot = true;
@@ -250,7 +250,7 @@ fn a_request_that_has_to_send_no_more_says_so_to_those_that_wait() {
 }
 
 #[test]
-fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_long_as_it_is() {
+fn previous_jobs_are_bounded_but_keep_active_links() {
     let mut status = concluded();
     status.previous_jobs = (0..16).map(|n| previous(&n.to_string(), "EXPIRED")).collect();
     status.previous_jobs[15].state = Some("LINK_SENT".to_owned());
@@ -273,7 +273,7 @@ fn the_earlier_jobs_are_kept_the_newest_first_and_one_whose_link_is_out_for_as_l
 }
 
 #[test]
-fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
+fn revoke_annotation_revokes_only_the_named_job() {
     let asked = |job: &str| Desired { annotation_actions: actions(REVOKE, job), ..desired() };
     assert_eq!(next(&asked("job"), &settled()), Step::Act(Action::Revoke(via(), reference("job"))));
     assert_eq!(next(&asked("another"), &settled()), Step::Fetch(Query::Job(via(), reference("job"))));
@@ -297,7 +297,7 @@ fn the_job_that_an_annotation_names_is_revoked_and_no_other() {
 }
 
 #[test]
-fn a_link_that_an_annotation_names_dies_before_a_raised_attempt_is_sent_and_does_not_keep_it_from_that() {
+fn revoke_annotation_precedes_a_raised_attempt() {
     let both = Desired { annotation_actions: actions(REVOKE, "job"), attempt: 2, ..desired() };
     let mut observed = prepared().with(|it| it.status = concluded());
     assert_eq!(next(&both, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
@@ -308,7 +308,7 @@ fn a_link_that_an_annotation_names_dies_before_a_raised_attempt_is_sent_and_does
 }
 
 #[test]
-fn an_earlier_link_that_somebody_has_to_help_with_is_said_beside_what_is_said_of_the_request() {
+fn blocked_revocation_of_an_earlier_link_does_not_stop_polling() {
     let blocked = Failure::blocked(Reason::Unauthorized, "401");
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("old", "LINK_SENT")];
@@ -319,7 +319,7 @@ fn an_earlier_link_that_somebody_has_to_help_with_is_said_beside_what_is_said_of
 }
 
 #[test]
-fn a_link_whose_time_is_over_is_tried_to_be_revoked_and_holds_up_nothing() {
+fn revoking_an_expired_link_does_not_delay_deletion() {
     let mut observed = settled().with(|it| it.revoke_refused = refused(&["old"]));
     observed.status.state = Some("COMPLETE".to_owned());
     observed.status.previous_jobs = vec![PreviousJob { expired: Some(true), ..previous("old", "LINK_SENT") }];

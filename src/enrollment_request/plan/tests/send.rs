@@ -18,14 +18,14 @@ fn withdraw(phase: Option<Phase>) -> Step {
 }
 
 #[test]
-fn a_ticket_is_used_at_once_even_when_the_request_is_being_deleted() {
+fn ticket_is_used_first_even_in_deletion() {
     let observed = written().with(|it| it.object.ticket = true);
     assert_eq!(next(&desired(), &observed), Step::Send);
     assert_eq!(next(&deleting(), &observed), Step::Send);
 }
 
 #[test]
-fn a_job_that_was_made_concludes_the_attempt() {
+fn created_job_concludes_the_attempt() {
     let step = next(&desired(), &written().with(|it| it.object.sent = sent(Outcome::Done(job("job")))));
     let Step::Record(change @ Change::Conclude { .. }) = step else { panic!("{step:?}") };
     let mut status = written().status;
@@ -34,7 +34,7 @@ fn a_job_that_was_made_concludes_the_attempt() {
 }
 
 #[test]
-fn what_was_surely_not_made_is_withdrawn_and_then_backed_off_from() {
+fn failed_send_withdraws_its_record_and_backs_off() {
     let not_done = || sent(Outcome::NotDone(Failure { after: Some(Duration::from_secs(7)), ..failure() }));
     assert_eq!(next(&desired(), &written().with(|it| it.object.sent = not_done())), withdraw(Some(failure().phase())));
     let step = next(&desired(), &prepared().with(|it| it.object.sent = not_done()));
@@ -42,14 +42,14 @@ fn what_was_surely_not_made_is_withdrawn_and_then_backed_off_from() {
 }
 
 #[test]
-fn a_refusal_is_said_and_tried_again_only_after_the_resync_interval() {
+fn refused_send_is_retried_at_resync_interval() {
     let refused = Failure::refused(Reason::Refused, "no");
     let step = next(&desired(), &prepared().with(|it| it.object.sent = sent(Outcome::NotDone(refused))));
     assert_eq!((reason(&step), until(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
 }
 
 #[test]
-fn an_unclear_answer_is_looked_into_and_never_sent_again() {
+fn send_in_doubt_is_looked_up_and_not_repeated() {
     let observed = written().with(|it| {
         it.object.sent = sent(Outcome::InDoubt);
         it.jobs = Fact::Unknown;
@@ -58,7 +58,7 @@ fn an_unclear_answer_is_looked_into_and_never_sent_again() {
 }
 
 #[test]
-fn a_refusal_that_left_a_doubt_is_a_refusal_once_the_doubt_is_settled() {
+fn refusal_is_reported_after_doubt_is_settled() {
     let jobs = Fact::Known(Listed { lists: 2, ..listed(Vec::new(), 91) });
     let recognized = Fact::Known(Recognized { identity: true, config: false });
     let recognized = [("9ca7716e846cfa97".to_owned(), recognized)].into();
@@ -74,7 +74,7 @@ fn a_refusal_that_left_a_doubt_is_a_refusal_once_the_doubt_is_settled() {
 }
 
 #[test]
-fn a_conclusion_applies_only_while_its_own_record_stands() {
+fn conclusion_requires_its_own_record() {
     let conclude =
         Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("late")), answered: true, others: vec![] };
     let mut another = written().status;
@@ -89,7 +89,7 @@ fn a_conclusion_applies_only_while_its_own_record_stands() {
 }
 
 #[test]
-fn the_record_of_another_process_is_left_alone() {
+fn record_of_another_process_is_kept() {
     let mut observed = written();
     observed.status.send = Some(crate::api::enrollment_request::SendRecord { id: "another".to_owned(), ..send() });
     observed.object.sent = sent(Outcome::NotDone(failure()));

@@ -18,7 +18,7 @@ fn with(status: EnrollmentRequestStatus) -> Known {
 }
 
 #[test]
-fn nothing_is_done_by_it_whatever_its_status_is_and_it_waits_for_a_change() {
+fn undecodable_spec_waits_for_a_change_in_any_status() {
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..concluded() };
     for observed in [with(EnrollmentRequestStatus::default()), with(concluded()), with(in_doubt), Known::default()] {
         let step = next(&undecodable(), &observed);
@@ -28,7 +28,7 @@ fn nothing_is_done_by_it_whatever_its_status_is_and_it_waits_for_a_change() {
 }
 
 #[test]
-fn what_came_of_a_send_is_written_down_all_the_same() {
+fn outcome_of_a_send_is_recorded() {
     let standing = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     let told = with(standing.clone()).with(|it| it.object.sent = sent(Outcome::Done(job("job"))));
     assert!(matches!(next(&undecodable(), &told), Step::Record(_)));
@@ -39,7 +39,7 @@ fn what_came_of_a_send_is_written_down_all_the_same() {
 }
 
 #[test]
-fn its_deletion_goes_by_the_status() {
+fn deletion_follows_the_status() {
     let leaving = undecodable().with(|it| it.lifecycle.deleted_at = Some(now()));
     let observed = with(concluded()).with(|it| it.job_known_for = TIMES.settle);
     assert!(matches!(next(&leaving, &observed), Step::Act(Action::Revoke(..))));
