@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_is_known_is_not_exchanged_for_another() {
+    fn recorded_id_is_not_replaced_by_another_id() {
         let mut status = AuthenticatorConfigStatus::default();
         assert!(take(None, "a").apply(&mut status));
         assert!(!take(None, "b").apply(&mut status));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_another_process_is_left_alone() {
+    fn record_of_another_process_is_kept() {
         let text = str::to_owned;
         let record = CreateRecord {
             id: text("another"),
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_stands_in_status_with_its_realm() {
+    fn taken_configuration_is_recorded_with_its_realm() {
         let mut status = AuthenticatorConfigStatus::default();
         assert!(take(None, "a").apply(&mut status));
         assert_eq!((status.tenant_id.as_deref(), status.realm_id.as_deref()), (Some("t"), Some("r")));

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_carries_the_type_and_only_what_differs() {
+    fn patch_has_the_type_and_differing_fields_only() {
         let mut current = remote();
         assert_eq!(desired().patch(&current), None);
         current.config.as_mut().unwrap().insert("trusted_origins".to_owned(), json!([]));
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_sets_and_what_the_spec_does_not_set_is_left_alone() {
+    fn lists_compare_as_sets_and_unset_fields_are_ignored() {
         let methods = json!([{"type": "software_passkey"}, {"type": "webauthn_passkey", "something_new": 1}]);
         let origins = json!(["https://a.example.com"]);
         let settings = json!({"authentication_methods": methods, "trusted_origins": origins, "something_new": true});
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_below_settings_are_compared_as_far_as_the_spec_sets_them() {
+    fn nested_fields_compare_only_where_spec_sets_them() {
         let wanted = json!({"enabled": true, "allow_unknown_user": false, "allowed_user_ids": ["a", "b"]});
         let fields =
             Fields::from_iter([("type".to_owned(), json!("platform")), ("roaming".to_owned(), wanted.clone())]);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_and_none_are_the_same() {
+    fn empty_list_equals_null() {
         let mut desired = desired();
         desired.fields.insert("trusted_origins".to_owned(), json!([]));
         let settings =
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_that_was_there_stays_before_the_mark_where_the_spec_gives_none() {
+    fn unnamed_spec_keeps_the_remote_name_before_the_mark() {
         let mark = Mark::of("demo", "identity", "hosted-web").to_string();
         let unnamed = Desired { is_named: false, display_name: mark.clone(), ..desired() };
         let taken = Desired { resource_id: Some("4e129fc8".to_owned()), ..unnamed.clone() };
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_ours_by_its_mark_and_its_type() {
+    fn configuration_is_ours_by_mark_and_type() {
         assert!(desired().is_ours(&remote()));
         assert!(!desired().is_ours(&RemoteConfig { display_name: None, ..remote() }));
         let mut other_type = remote();

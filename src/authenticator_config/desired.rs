@@ -147,7 +147,7 @@ mod tests {
     use crate::reconcile::testing::options;
 
     #[test]
-    fn what_is_sent_is_what_the_spec_sets_under_the_names_of_the_api() {
+    fn create_body_has_spec_fields_in_api_names() {
         let created = json!(desired().create());
         assert_eq!(
             created,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn each_type_is_sent_as_the_api_writes_it() {
+    fn each_type_is_serialized_as_the_api_writes_it() {
         for (config, sent) in [
             (json!({"type": "hosted_web"}), json!({"type": "hosted_web"})),
             (
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_patch_changes_is_named_as_the_spec_names_it() {
+    fn changed_fields_have_their_spec_names() {
         let fields = |keys: &[&str]| keys.iter().map(|key| ((*key).to_owned(), json!(1))).collect::<Fields>();
         let patch = AuthenticatorConfigPatch {
             display_name: Some("x".to_owned()),

@@ -79,19 +79,19 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_names_cluster_namespace_and_name_and_never_changes() {
+    fn mark_hash_is_stable() {
         // From: printf '4:demo8:identity10:hosted-web' | sha256sum | xxd -r -p | base32 | head -c 12
         assert_eq!(mark().to_string(), "(demo s7sb6lg3ycgw)");
     }
 
     #[test]
-    fn names_that_read_the_same_when_put_together_have_different_marks() {
+    fn ambiguous_concatenations_have_different_marks() {
         assert_ne!(Mark::of("a", "bc", "d"), Mark::of("a", "b", "cd"));
         assert_ne!(Mark::of("a", "b", "c"), Mark::of("a2", "b", "c"));
     }
 
     #[test]
-    fn what_is_sent_ends_in_the_mark_and_has_at_most_64_characters() {
+    fn display_name_ends_in_mark_within_64_characters() {
         assert_eq!(mark().behind(None), mark().to_string(), "no name, and no blank either");
         assert_eq!(mark().behind(Some("Hosted web")), format!("Hosted web {}", mark()));
         let longest = Mark::of(&"c".repeat(32), "ns", "n");
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_known_as_ones_own_as_a_strangers_or_as_none() {
+    fn own_mark_and_foreign_mark_are_recognized() {
         let sent = mark().behind(Some("Hosted web"));
         assert!(mark().is_on(&sent));
         assert_eq!(mark().foreign_mark_in(&sent), None);

@@ -229,7 +229,7 @@ fn read(id: &str) -> Step {
 }
 
 #[test]
-fn the_finalizer_stands_before_anything_is_learned() {
+fn finalizer_is_added_before_anything_is_fetched() {
     assert_eq!(next(&Known::default()), Step::AddFinalizer);
     assert_eq!(next(&made(None).with(|it| it.object.finalizer = false)), Step::AddFinalizer);
 }

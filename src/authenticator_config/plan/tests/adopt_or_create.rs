@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_object_is_read_fresh_then_the_realm_its_list_and_what_the_list_shows() {
+fn facts_are_fetched_in_order() {
     let unopened = fresh().with(|it| {
         it.object.realms = leads(Fact::Unknown);
         it.listed = Fact::Unknown;
@@ -15,7 +15,7 @@ fn the_object_is_read_fresh_then_the_realm_its_list_and_what_the_list_shows() {
 }
 
 #[test]
-fn what_bears_the_mark_is_taken_over_and_nothing_is_said_before_it_was_compared() {
+fn marked_configuration_is_adopted_before_conditions_are_set() {
     for current in [ours("a"), changed("a")] {
         let observed = listed(std::slice::from_ref(&current)).reading("a", Some(current));
         assert_eq!(recorded(next(&observed)), (take("a", None), None));
@@ -23,7 +23,7 @@ fn what_bears_the_mark_is_taken_over_and_nothing_is_said_before_it_was_compared(
 }
 
 #[test]
-fn of_several_the_one_that_is_equal_in_every_field_is_taken_then_the_one_with_the_lowest_id() {
+fn equal_configuration_is_preferred_then_the_lowest_id() {
     for (configs, taken) in [
         (vec![ours("b"), ours("a")], "a"),
         (vec![changed("a"), ours("b")], "b"),
@@ -34,7 +34,7 @@ fn of_several_the_one_that_is_equal_in_every_field_is_taken_then_the_one_with_th
 }
 
 #[test]
-fn where_the_list_was_wrong_about_one_the_next_is_read() {
+fn next_candidate_is_read_if_the_list_was_wrong() {
     let both = || listed(&[ours("a"), ours("b")]);
     for wrong in [None, Some(strangers("a")), Some(RemoteConfig { display_name: None, ..ours("a") })] {
         assert_eq!(next(&both().reading("a", wrong.clone())), read("b"), "{wrong:?}");
@@ -44,7 +44,7 @@ fn where_the_list_was_wrong_about_one_the_next_is_read() {
 }
 
 #[test]
-fn what_bears_no_mark_or_anothers_or_is_of_another_type_is_not_looked_at() {
+fn unmarked_or_mismatched_configurations_are_not_candidates() {
     let unmarked = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("a") };
     let mut embedded = ours("b");
     embedded.config.get_or_insert_default().insert("type".to_owned(), serde_json::json!("embedded"));
@@ -54,19 +54,19 @@ fn what_bears_no_mark_or_anothers_or_is_of_another_type_is_not_looked_at() {
 }
 
 #[test]
-fn where_there_is_none_the_record_says_what_is_about_to_be_made_and_how_long_that_may_take() {
+fn create_record_is_written_ahead_with_its_timeout() {
     let Step::WriteAhead(written, phase) = next(&listed(&[])) else { panic!("nothing is written ahead") };
     assert_eq!(*written, record("nonce"), "a second more than a call, for writing the record");
     assert!(matches!(phase, Phase::InDoubt(why) if why.reason == Reason::Creating));
 }
 
 #[test]
-fn where_all_the_list_shows_is_gone_one_is_made() {
+fn configuration_is_created_if_all_listed_ones_are_not_found() {
     assert!(matches!(next(&listed(&[ours("a")]).reading("a", None)), Step::WriteAhead(..)));
 }
 
 #[test]
-fn what_could_not_be_learned_is_said_and_nothing_is_made() {
+fn failed_fact_is_reported_and_nothing_is_created() {
     for (failure, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
         let reason = failure.why.reason;
         let mut unread = listed(&[ours("a")]);
@@ -83,7 +83,7 @@ fn what_could_not_be_learned_is_said_and_nothing_is_made() {
 }
 
 #[test]
-fn the_operator_that_is_ending_makes_nothing_and_takes_over_all_the_same() {
+fn shutdown_prevents_create_but_not_adoption() {
     let step = next(&listed(&[]).with(|it| it.object.may_write = false));
     assert_eq!(waits(&step), (Reason::Creating, Requeue::Backoff(None)));
     let step = next(&listed(&[ours("a")]).reading("a", Some(ours("a"))).with(|it| it.object.may_write = false));
@@ -91,7 +91,7 @@ fn the_operator_that_is_ending_makes_nothing_and_takes_over_all_the_same() {
 }
 
 #[test]
-fn what_was_removed_is_made_again_in_the_realm_in_which_it_was() {
+fn removed_configuration_is_recreated_only_in_its_realm() {
     let status = AuthenticatorConfigStatus { id: None, ..known() };
     assert!(matches!(next(&listed(&[]).with(|it| it.status = status.clone())), Step::WriteAhead(..)));
     let moved = listed(&[]).with(|it| {
@@ -102,7 +102,7 @@ fn what_was_removed_is_made_again_in_the_realm_in_which_it_was() {
 }
 
 #[test]
-fn who_waits_for_a_turn_is_woken_and_what_was_said_stands_unless_nobody_has_looked_yet() {
+fn rate_limited_object_keeps_conditions_unless_new() {
     let destination = Fact::Failed(Failure::not_its_turn(Duration::from_secs(7)));
     let mut waiting = fresh().with(|it| it.object.realms = leads(destination));
     waiting.status.observed_generation = None;

@@ -11,19 +11,19 @@ fn after(outcome: Outcome<RemoteConfig>) -> Known {
 }
 
 #[test]
-fn a_ticket_is_used_before_anything_else() {
+fn ticket_is_used_first() {
     assert_eq!(next(&in_doubt(&[], 0).with(|it| it.object.ticket = true)), Step::Send);
     assert_eq!(next(&fresh().with(|it| it.object.ticket = true)), Step::Send);
 }
 
 #[test]
-fn what_was_made_is_taken_where_its_record_said() {
+fn created_configuration_is_recorded_in_the_realm_of_its_record() {
     let step = next(&after(Outcome::Done(ours("a"))));
     assert_eq!(recorded(step), (made_of("a"), Some(Reason::Available)));
 }
 
 #[test]
-fn what_was_made_is_taken_for_its_own_record_only() {
+fn created_configuration_settles_its_own_record_only() {
     let mut observed = after(Outcome::Done(ours("a")));
     observed.status.create = Some(record("another"));
     let (change, _) = recorded(next(&observed));
@@ -32,7 +32,7 @@ fn what_was_made_is_taken_for_its_own_record_only() {
 }
 
 #[test]
-fn what_was_surely_not_made_is_withdrawn_and_said() {
+fn failed_create_withdraws_its_record_and_is_reported() {
     for (failure, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
         let reason = failure.why.reason;
         let mut observed = after(Outcome::NotDone(failure));
@@ -43,19 +43,19 @@ fn what_was_surely_not_made_is_withdrawn_and_said() {
 }
 
 #[test]
-fn the_record_of_somebody_else_is_not_withdrawn() {
+fn record_of_another_process_is_not_withdrawn() {
     let mut observed = after(Outcome::NotDone(down()));
     observed.status.create = Some(record("another"));
     assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
 }
 
 #[test]
-fn what_may_have_been_made_is_looked_for_at_once() {
+fn create_in_doubt_lists_configurations_at_once() {
     assert_eq!(next(&after(Outcome::InDoubt)), Step::Fetch(Query::Configs));
 }
 
 #[test]
-fn a_refusal_is_said_once_the_doubt_is_settled_and_is_no_loop() {
+fn refusal_is_reported_after_doubt_without_a_loop() {
     let refusal = || Some("409: no".to_owned());
     let mut observed = in_doubt(&[], 0).with(|it| it.object.refusal = refusal());
     assert_eq!(waits(&next(&observed)).0, Reason::CreateInDoubt, "first it is looked for");

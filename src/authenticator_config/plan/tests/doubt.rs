@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_record_is_read_fresh_then_its_realm_its_list_and_what_the_list_shows() {
+fn facts_are_fetched_in_order() {
     let unopened = in_doubt(&[], 0).with(|it| {
         it.object.realms = leads(Fact::Unknown);
         it.listed = Fact::Unknown;
@@ -15,7 +15,7 @@ fn the_record_is_read_fresh_then_its_realm_its_list_and_what_the_list_shows() {
 }
 
 #[test]
-fn what_shows_at_whatever_age_is_taken_once_it_was_read_by_id() {
+fn listed_configuration_is_adopted_at_any_age_after_a_read() {
     for age in [0, 31, 91] {
         let observed = in_doubt(&[ours("a")], age).reading("a", Some(ours("a")));
         assert_eq!(recorded(next(&observed)), (take("a", Some("nonce")), None), "{age}: it is compared next");
@@ -23,7 +23,7 @@ fn what_shows_at_whatever_age_is_taken_once_it_was_read_by_id() {
 }
 
 #[test]
-fn what_the_list_shows_and_is_not_there_when_read_by_id_counts_as_not_shown() {
+fn listed_configuration_not_found_by_id_counts_as_absent() {
     for (wrong, age) in [(None, 0), (Some(strangers("a")), 90)] {
         let observed = in_doubt(&[ours("a")], age).reading("a", wrong);
         assert_eq!(waits(&next(&observed)).0, Reason::CreateInDoubt);
@@ -32,7 +32,7 @@ fn what_the_list_shows_and_is_not_there_when_read_by_id_counts_as_not_shown() {
 }
 
 #[test]
-fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_settled() {
+fn absent_configuration_is_polled_at_timeout_and_settle_time() {
     for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
         let step = next(&in_doubt(&[strangers("a")], age));
         assert!(matches!(said(&step), Phase::InDoubt(_)));
@@ -41,12 +41,12 @@ fn while_none_shows_the_next_look_is_when_the_call_is_over_then_when_all_is_sett
 }
 
 #[test]
-fn when_all_is_settled_and_none_shows_it_was_not_made() {
+fn record_is_withdrawn_if_absent_after_settle_time() {
     assert_eq!(withdrawn(&next(&in_doubt(&[], 91))), None);
 }
 
 #[test]
-fn a_list_or_a_read_that_failed_settles_nothing() {
+fn failed_list_or_read_settles_no_doubt() {
     let unlisted = in_doubt(&[], 500).with(|it| it.listed = Fact::Failed(down()));
     let mut unread = in_doubt(&[ours("a")], 500);
     unread.read.insert("a".to_owned(), Fact::Failed(down()));
@@ -56,13 +56,13 @@ fn a_list_or_a_read_that_failed_settles_nothing() {
 }
 
 #[test]
-fn another_realm_than_the_records_is_not_searched() {
+fn other_realm_than_recorded_is_not_searched() {
     let step = next(&in_doubt(&[], 500).with(|it| it.object.realms = leads(at(elsewhere()))));
     assert_eq!(waits(&step), (Reason::RealmChanged, RESYNC));
 }
 
 #[test]
-fn neither_the_finalizer_nor_the_end_of_the_operator_keeps_it_from_being_settled() {
+fn doubt_is_settled_without_finalizer_and_during_shutdown() {
     let observed = in_doubt(&[], 91).with(|it| {
         it.object.finalizer = false;
         it.object.may_write = false;
@@ -71,7 +71,7 @@ fn neither_the_finalizer_nor_the_end_of_the_operator_keeps_it_from_being_settled
 }
 
 #[test]
-fn a_create_in_doubt_is_settled_only_at_its_endpoint_and_by_two_lists() {
+fn doubt_is_settled_only_at_its_endpoint_by_two_lists() {
     let elsewhere = Destination { realm: home(), endpoint: "https://another.example.com".to_owned() };
     let moved = in_doubt(&[], 500).with(|it| it.object.realms = leads(Fact::Known(elsewhere)));
     assert_eq!(waits(&next(&moved)), (Reason::EndpointChanged, RESYNC));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_object_for_which_nothing_was_made_is_let_go() {
+fn finalizer_is_removed_if_nothing_was_created() {
     assert_eq!(next_in_deletion(&fresh()), RELEASE);
     assert_eq!(
         next_in_deletion(&fresh().with(|it| {
@@ -15,13 +15,13 @@ fn an_object_for_which_nothing_was_made_is_let_go() {
 }
 
 #[test]
-fn an_object_that_only_others_hold_is_left_to_them() {
+fn object_with_only_other_finalizers_is_left_alone() {
     let step = next_in_deletion(&made(Some(ours("4e129fc8"))).with(|it| it.object.finalizer = false));
     assert_eq!(step, Step::End(End::keeping_conditions(Requeue::OnChange)));
 }
 
 #[test]
-fn the_realm_is_opened_and_the_configuration_read_before_it_is_deleted() {
+fn configuration_is_read_before_it_is_deleted() {
     let unopened = made(None).with(|it| it.object.realms = leads(Fact::Unknown));
     let unread = made(None).with(|it| it.read = Default::default());
     assert_eq!(next_in_deletion(&unopened), ask_realm());
@@ -32,13 +32,13 @@ fn the_realm_is_opened_and_the_configuration_read_before_it_is_deleted() {
 }
 
 #[test]
-fn one_whose_mark_somebody_took_out_is_still_its_own() {
+fn configuration_without_mark_is_still_deleted() {
     let current = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("4e129fc8") };
     assert_eq!(next_in_deletion(&made(Some(current))), Step::Act(Action::Delete("4e129fc8".to_owned())));
 }
 
 #[test]
-fn an_object_whose_configuration_is_gone_or_anothers_is_let_go_without_a_delete() {
+fn missing_or_foreign_configuration_is_not_deleted() {
     assert_eq!(next_in_deletion(&made(Some(strangers("4e129fc8")))), RELEASE);
     assert_eq!(next_in_deletion(&made(None)), Step::Fetch(Query::Configs), "a 404 alone is not believed");
     let gone = |configs: &[RemoteConfig]| next_in_deletion(&made(None).with(|it| it.listed = list(configs, 0)));
@@ -47,7 +47,7 @@ fn an_object_whose_configuration_is_gone_or_anothers_is_let_go_without_a_delete(
 }
 
 #[test]
-fn one_that_is_to_stay_is_not_even_looked_at() {
+fn orphaned_configuration_is_not_read() {
     let observed = made(None).with(|it| it.object.realms = leads(Fact::Unknown));
     let step = next_of(&deleting().with(|it| it.lifecycle.orphan = true), &observed);
     let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = step else { panic!("{step:?}") };
@@ -57,7 +57,7 @@ fn one_that_is_to_stay_is_not_even_looked_at() {
 }
 
 #[test]
-fn once_it_is_deleted_the_object_is_let_go() {
+fn finalizer_is_removed_after_delete_is_confirmed() {
     let deleted = |current| made(current).with(|it| it.deleted = Some(Ok(())));
     assert_eq!(next_in_deletion(&deleted(None)), RELEASE);
     // A success alone is not believed, whoever answered so; and one that is never carried out holds nothing up for ever.
@@ -68,7 +68,7 @@ fn once_it_is_deleted_the_object_is_let_go() {
 }
 
 #[test]
-fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
+fn blocked_deletion_reports_its_cause_only() {
     let made = || made(Some(ours("4e129fc8")));
     let backoff = Requeue::Backoff(None);
     for (observed, reason, until) in [
@@ -93,7 +93,7 @@ fn what_holds_up_the_deletion_is_said_without_a_word_about_anything_else() {
 }
 
 #[test]
-fn what_blocks_a_deletion_is_tried_again_when_the_grace_period_is_over_at_the_latest() {
+fn blocked_deletion_is_retried_by_end_of_grace_period() {
     let remaining = Duration::from_secs(20);
     let observed = made(Some(ours("4e129fc8"))).with(|it| {
         it.deleted = Some(Err(refused()));
@@ -103,7 +103,7 @@ fn what_blocks_a_deletion_is_tried_again_when_the_grace_period_is_over_at_the_la
 }
 
 #[test]
-fn when_the_grace_period_is_over_the_object_is_let_go_and_it_is_said_what_is_left() {
+fn finalizer_is_removed_after_grace_period_with_a_report() {
     let made = || made(Some(ours("4e129fc8")));
     let standing = "Finalizer removed after the grace period, but authenticator configuration 4e129fc8 is not deleted";
     let doubt = "Finalizer removed after the grace period, but it is not known whether the authenticator \
@@ -123,7 +123,7 @@ fn when_the_grace_period_is_over_the_object_is_let_go_and_it_is_said_what_is_lef
 }
 
 #[test]
-fn an_outage_holds_up_a_deletion_for_as_long_as_it_lasts_and_so_do_users() {
+fn outage_and_referrers_block_deletion_without_limit() {
     let made = || made(Some(ours("4e129fc8"))).with(|it| it.object.grace_remaining = Duration::ZERO);
     let referrers = Fact::Known(vec!["jane".to_owned()]);
     for observed in [
@@ -136,7 +136,7 @@ fn an_outage_holds_up_a_deletion_for_as_long_as_it_lasts_and_so_do_users() {
 }
 
 #[test]
-fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() {
+fn deletion_waits_for_referrers_before_any_remote_call() {
     let used_by = |users: &[&str]| {
         let referrers = Fact::Known(users.iter().map(|user| (*user).to_owned()).collect());
         made(None).with(|it| {
@@ -162,7 +162,7 @@ fn it_waits_for_those_who_refer_to_it_before_anything_is_asked_of_the_service() 
 }
 
 #[test]
-fn orphan_and_observe_let_go_at_once_whoever_refers_to_it() {
+fn orphan_and_observe_ignore_referrers() {
     let used = || {
         made(None).with(|it| {
             it.referrers = Fact::Unknown;
@@ -176,7 +176,7 @@ fn orphan_and_observe_let_go_at_once_whoever_refers_to_it() {
 }
 
 #[test]
-fn what_is_left_has_to_be_in_every_list_first_or_the_next_of_that_name_would_make_another() {
+fn orphaning_waits_until_every_list_shows_the_configuration() {
     let orphan = |observed: &Known| next_of(&deleting().with(|it| it.lifecycle.orphan = true), observed);
     let young = || made(None).with(|it| it.known_for = Duration::from_secs(10));
     for observed in [young(), young().with(|it| it.listed = list(&[ours("4e129fc8")], 0))] {
@@ -187,7 +187,7 @@ fn what_is_left_has_to_be_in_every_list_first_or_the_next_of_that_name_would_mak
 }
 
 #[test]
-fn a_create_in_doubt_is_settled_first_and_what_it_made_is_deleted() {
+fn deletion_settles_a_create_in_doubt_first() {
     let mut observed = in_doubt(&[ours("a")], 0).reading("a", Some(ours("a")));
     observed.referrers = Fact::Known(Vec::new());
     let (change, _) = recorded(next_in_deletion(&observed));
@@ -201,7 +201,7 @@ fn a_create_in_doubt_is_settled_first_and_what_it_made_is_deleted() {
 }
 
 #[test]
-fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_found() {
+fn deletion_continues_if_status_is_unwritable() {
     let found = || in_doubt(&[ours("4e129fc8")], 0).reading("4e129fc8", Some(ours("4e129fc8")));
     assert!(matches!(next_in_deletion(&found()), Step::Record(..)));
     let kept = found().with(|it| it.object.unwritable = Some(unwritable()));
@@ -219,7 +219,7 @@ fn where_the_status_cannot_be_written_a_deletion_goes_on_by_what_was_found() {
 }
 
 #[test]
-fn one_of_which_cannot_be_read_whether_it_is_only_observed_stays_and_that_is_told() {
+fn undecodable_management_policy_retains_and_reports() {
     let undecodable = deleting().with(|it| {
         it.observe = true;
         it.lifecycle.undecodable = Some("managementPolicy".to_owned());

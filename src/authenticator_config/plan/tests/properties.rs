@@ -70,7 +70,7 @@ fn steps(about: impl Fn(&Step) -> bool) -> Vec<(Desired, Known, Step)> {
 }
 
 #[test]
-fn the_operator_that_is_ending_begins_no_remote_write() {
+fn shutdown_starts_no_remote_write() {
     for (_, observed, step) in steps(|step| {
         matches!(step, Step::WriteAhead(..) | Step::Act(Action::Patch(..)) | Step::Act(Action::Delete(_)) | Step::Send)
     }) {
@@ -79,7 +79,7 @@ fn the_operator_that_is_ending_begins_no_remote_write() {
 }
 
 #[test]
-fn nothing_is_written_ahead_unless_all_is_in_order() {
+fn create_record_requires_all_preconditions() {
     for (desired, observed, step) in steps(|step| matches!(step, Step::WriteAhead(..))) {
         assert!(!desired.lifecycle.is_deleting(), "not for what is being deleted: {observed:?}");
         assert!(observed.object.finalizer && observed.object.fresh, "{observed:?}");
@@ -91,7 +91,7 @@ fn nothing_is_written_ahead_unless_all_is_in_order() {
 }
 
 #[test]
-fn nothing_is_made_without_a_ticket_and_a_ticket_is_used_before_anything_else() {
+fn create_requires_a_ticket_and_a_ticket_is_used_first() {
     for (desired, observed, step) in steps(|_| true) {
         assert_ne!(step, Step::Send, "{observed:?}");
         assert_eq!(next_of(&desired, &observed.with(|it| it.object.ticket = true)), Step::Send);
@@ -99,7 +99,7 @@ fn nothing_is_made_without_a_ticket_and_a_ticket_is_used_before_anything_else() 
 }
 
 #[test]
-fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to_be_nobody_elses() {
+fn patch_and_delete_target_the_recorded_id_only_if_owned() {
     let read = Fact::Known(Some(changed("4e129fc8")));
     for (desired, observed, step) in
         steps(|step| matches!(step, Step::Act(Action::Patch(..)) | Step::Act(Action::Delete(_))))
@@ -120,14 +120,14 @@ fn what_is_changed_or_deleted_is_what_status_names_once_it_was_read_and_found_to
 }
 
 #[test]
-fn none_is_made_for_one_that_is_named() {
+fn spec_with_resource_id_creates_nothing() {
     for (desired, ..) in steps(|step| matches!(step, Step::WriteAhead(..))) {
         assert_eq!(desired.resource_id, None);
     }
 }
 
 #[test]
-fn an_object_is_let_go_only_when_nothing_of_it_can_be_left() {
+fn finalizer_is_removed_only_if_nothing_can_remain() {
     let gone_or_anothers = [Fact::Known(None), Fact::Known(Some(strangers("4e129fc8")))];
     for (desired, observed, step) in steps(|step| matches!(step, Step::RemoveFinalizer { .. })) {
         assert!(desired.lifecycle.is_deleting() && observed.object.finalizer, "{step:?}");
@@ -139,7 +139,7 @@ fn an_object_is_let_go_only_when_nothing_of_it_can_be_left() {
 }
 
 #[test]
-fn in_another_realm_than_the_objects_own_nothing_is_done() {
+fn other_realm_than_recorded_is_not_used() {
     for (_, observed, step) in steps(|step| matches!(step, Step::WriteAhead(..) | Step::Fetch(Query::Configs))) {
         let of_status = observed.status.realm_id.as_deref();
         let of_record = observed.status.create.as_ref().map(|record| record.realm_id.as_str());
@@ -150,7 +150,7 @@ fn in_another_realm_than_the_objects_own_nothing_is_done() {
 }
 
 #[test]
-fn what_is_written_down_changes_the_status_so_that_no_plan_goes_round_in_circles() {
+fn recorded_changes_change_the_status() {
     for (_, observed, step) in steps(|step| matches!(step, Step::Record(..))) {
         let Step::Record(change) = step else { panic!("{step:?}") };
         // What came of a create is written down once, and then known no more.
@@ -161,7 +161,7 @@ fn what_is_written_down_changes_the_status_so_that_no_plan_goes_round_in_circles
 }
 
 #[test]
-fn conditions_are_no_input() {
+fn conditions_do_not_affect_the_plan() {
     let available = Phase::Available(why(Reason::Available, "x"));
     let noise = conditions(&available, 7, &[], jiff::Timestamp::UNIX_EPOCH);
     let in_doubt = conditions(&Phase::InDoubt(why(Reason::Creating, "x")), 1, &[], jiff::Timestamp::UNIX_EPOCH);

@@ -26,7 +26,7 @@ fn not_allowed() -> Option<Failure> {
 }
 
 #[test]
-fn it_is_read_by_its_id_and_taken_without_a_list() {
+fn configuration_is_read_by_id_and_adopted_without_a_list() {
     for desired in [managed(), observing()] {
         let unread = fresh().with(|it| it.object.realms = leads(at(home())));
         assert_eq!(next_of(&desired, &fresh().with(|it| it.object.realms = leads(Fact::Unknown))), ask_realm());
@@ -38,7 +38,7 @@ fn it_is_read_by_its_id_and_taken_without_a_list() {
 }
 
 #[test]
-fn what_is_managed_gets_the_mark_and_what_is_observed_does_not() {
+fn only_managed_configuration_gets_the_mark() {
     let step = next_of(&managed(), &made(Some(somebodys())));
     assert!(matches!(step, Step::Act(Action::Patch(_, patch)) if patch.display_name == Some(desired().display_name)));
     for current in [somebodys(), changed(ID), strangers(ID)] {
@@ -48,7 +48,7 @@ fn what_is_managed_gets_the_mark_and_what_is_observed_does_not() {
 }
 
 #[test]
-fn one_that_is_not_there_is_not_made() {
+fn missing_configuration_is_not_created() {
     for desired in [managed(), observing()] {
         let step = next_of(&desired, &named(None));
         assert!(matches!(said(&step), Phase::Blocked(_)));
@@ -62,7 +62,7 @@ fn one_that_is_not_there_is_not_made() {
 }
 
 #[test]
-fn anothers_is_not_taken_but_may_be_observed() {
+fn configuration_of_another_object_can_only_be_observed() {
     let step = next_of(&managed(), &named(Some(strangers(ID))));
     assert!(matches!(said(&step), Phase::Blocked(_)));
     assert_eq!(waits(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
@@ -71,7 +71,7 @@ fn anothers_is_not_taken_but_may_be_observed() {
 }
 
 #[test]
-fn one_of_another_type_is_neither_taken_nor_observed() {
+fn configuration_of_another_type_is_refused() {
     let mut console = somebodys();
     console.config.get_or_insert_default().insert("type".to_owned(), serde_json::json!("console"));
     for desired in [managed(), observing()] {
@@ -82,7 +82,7 @@ fn one_of_another_type_is_neither_taken_nor_observed() {
 }
 
 #[test]
-fn where_the_provider_config_does_not_allow_it_nothing_is_read_taken_changed_or_deleted() {
+fn disallowed_resource_id_blocks_every_managed_step() {
     let unread = fresh().with(|it| {
         it.object.realms = leads(at(home()));
         it.realm().no_resource_ids = not_allowed();
@@ -102,7 +102,7 @@ fn where_the_provider_config_does_not_allow_it_nothing_is_read_taken_changed_or_
 }
 
 #[test]
-fn for_a_namespace_that_is_not_allowed_none_is_taken() {
+fn disallowed_namespace_adopts_nothing() {
     let not_allowed = Some(Failure::blocked(Reason::NamespaceNotAllowed, "no"));
     let observed = named(Some(somebodys())).with(|it| it.realm().not_allowed = not_allowed);
     for desired in [managed(), observing()] {

@@ -7,7 +7,7 @@ fn undecodable() -> Desired {
 }
 
 #[test]
-fn nothing_is_done_by_it_whatever_its_status_is_and_it_waits_for_a_change() {
+fn undecodable_spec_waits_for_a_change_in_any_status() {
     for observed in [fresh(), made(Some(remote())), made(None), in_doubt(&[], 600), Known::default()] {
         let step = next_of(&undecodable(), &observed);
         let Step::End(End { phase: Some(Phase::Refused(why)), requeue: Requeue::OnChange, .. }) = step else {
@@ -18,7 +18,7 @@ fn nothing_is_done_by_it_whatever_its_status_is_and_it_waits_for_a_change() {
 }
 
 #[test]
-fn its_deletion_goes_by_the_status() {
+fn deletion_follows_the_status() {
     let leaving = undecodable().with(|it| it.lifecycle.deleted_at = Some(jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(next_of(&leaving, &made(Some(remote()))), Step::Act(Action::Delete("4e129fc8".to_owned())));
     let kept = leaving.clone().with(|it| it.lifecycle.orphan = true);

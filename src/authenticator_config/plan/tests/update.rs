@@ -10,7 +10,7 @@ fn next_of_generation_2(observed: &Known) -> Step {
 }
 
 #[test]
-fn what_this_process_has_brought_to_this_generation_costs_no_call() {
+fn compared_generation_makes_no_call() {
     let left = Duration::from_secs(7);
     let step = next(&made(None).with(|it| {
         it.compared = Some(left);
@@ -21,18 +21,18 @@ fn what_this_process_has_brought_to_this_generation_costs_no_call() {
 }
 
 #[test]
-fn otherwise_the_realm_is_opened_and_the_configuration_read() {
+fn realm_and_configuration_are_read_otherwise() {
     assert_eq!(next(&made(None).with(|it| it.object.realms = leads(Fact::Unknown))), ask_realm());
     assert_eq!(next(&made(None).with(|it| it.read = Default::default())), read("4e129fc8"));
 }
 
 #[test]
-fn where_nothing_differs_there_is_nothing_to_do() {
+fn equal_configuration_is_not_patched() {
     assert_eq!(waits(&next(&made(Some(ours("4e129fc8"))))), (Reason::Available, RESYNC));
 }
 
 #[test]
-fn what_differs_is_changed_once() {
+fn drift_is_patched_once() {
     let differs = || made(Some(changed("4e129fc8")));
     let Step::Act(Action::Patch(id, patch)) = next(&differs()) else { panic!("nothing is changed") };
     assert_eq!(id, "4e129fc8");
@@ -42,21 +42,21 @@ fn what_differs_is_changed_once() {
 }
 
 #[test]
-fn before_a_change_and_before_a_deletion_the_object_is_read_since_the_watch_may_be_behind() {
+fn object_is_refreshed_before_patch_and_delete() {
     let cached = || made(Some(changed("4e129fc8"))).with(|it| it.object.fresh = false);
     assert_eq!(next(&cached()), Step::Refresh);
     assert_eq!(next_in_deletion(&cached()), Step::Refresh);
 }
 
 #[test]
-fn one_whose_mark_somebody_took_out_gets_it_back() {
+fn missing_mark_is_restored() {
     let current = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("4e129fc8") };
     let Step::Act(Action::Patch(_, patch)) = next(&made(Some(current))) else { panic!("nothing is changed") };
     assert_eq!(json!(patch), json!({"display_name": desired().display_name}));
 }
 
 #[test]
-fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
+fn failed_patch_is_reported() {
     for (failure, until) in [(down(), Requeue::Backoff(None)), (refused(), RESYNC)] {
         let reason = failure.why.reason;
         let observed = made(Some(changed("4e129fc8"))).with(|it| it.patched = Some(Err(failure)));
@@ -65,13 +65,13 @@ fn a_change_that_did_not_succeed_is_said_whatever_was_said_before() {
 }
 
 #[test]
-fn the_operator_that_is_ending_changes_nothing() {
+fn shutdown_prevents_patch() {
     let step = next(&made(Some(changed("4e129fc8"))).with(|it| it.object.may_write = false));
     assert_eq!(waits(&step), (Reason::Updating, Requeue::Backoff(None)));
 }
 
 #[test]
-fn what_is_gone_is_forgotten_and_made_again() {
+fn missing_configuration_is_forgotten_and_recreated() {
     let mut observed = made(None);
     assert_eq!(next(&observed), Step::Fetch(Query::Configs), "a 404 alone is not believed");
     let unsaid = made(None).with(|it| it.listed = Fact::Failed(down()));
@@ -87,7 +87,7 @@ fn what_is_gone_is_forgotten_and_made_again() {
 }
 
 #[test]
-fn what_bears_anothers_mark_is_not_touched() {
+fn configuration_marked_by_another_object_is_not_patched() {
     let step = next(&made(Some(strangers("4e129fc8"))));
     assert!(matches!(said(&step), Phase::Blocked(_)));
     assert_eq!(waits(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
@@ -97,7 +97,7 @@ fn what_bears_anothers_mark_is_not_touched() {
 }
 
 #[test]
-fn what_is_of_another_type_is_not_touched() {
+fn configuration_of_another_type_is_not_patched() {
     let mut embedded = ours("4e129fc8");
     embedded.config.get_or_insert_default().insert("type".to_owned(), json!("embedded"));
     let step = next(&made(Some(embedded)));
@@ -106,7 +106,7 @@ fn what_is_of_another_type_is_not_touched() {
 }
 
 #[test]
-fn what_somebody_has_to_mend_is_tried_again_with_a_backoff_and_after_the_grace_period_at_the_resync_interval() {
+fn blocked_update_backs_off_until_grace_period_then_resyncs() {
     let backoff = Requeue::Backoff(None);
     for (remaining, until) in [(TIMES.grace, backoff), (Duration::from_secs(1), backoff), (Duration::ZERO, RESYNC)] {
         let step = next(&made(Some(strangers("4e129fc8"))).with(|it| it.object.grace_remaining = remaining));
@@ -115,7 +115,7 @@ fn what_somebody_has_to_mend_is_tried_again_with_a_backoff_and_after_the_grace_p
 }
 
 #[test]
-fn for_a_namespace_that_is_no_longer_allowed_nothing_is_changed_and_a_settled_object_keeps_its_row() {
+fn disallowed_namespace_keeps_settled_conditions_and_patches_nothing() {
     let not_allowed = || Some(Failure::blocked(Reason::NamespaceNotAllowed, "no"));
     let settled = made(Some(ours("4e129fc8"))).with(|it| it.realm().not_allowed = not_allowed());
     assert_eq!(waits(&next(&settled)), (Reason::Available, RESYNC));
@@ -125,13 +125,13 @@ fn for_a_namespace_that_is_no_longer_allowed_nothing_is_changed_and_a_settled_ob
 }
 
 #[test]
-fn in_another_realm_nothing_is_read_or_written_and_that_is_said() {
+fn other_realm_is_reported_and_not_accessed() {
     let step = next(&made(Some(changed("4e129fc8"))).with(|it| it.object.realms = leads(at(elsewhere()))));
     assert_eq!(waits(&step), (Reason::RealmChanged, RESYNC));
 }
 
 #[test]
-fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
+fn failed_read_is_reported_for_a_new_generation_only() {
     let unopened = made(None).with(|it| it.object.realms = leads(Fact::Failed(down())));
     let mut unread = made(None);
     unread.read.insert("4e129fc8".to_owned(), Fact::Failed(down()));
@@ -146,7 +146,7 @@ fn a_look_that_failed_is_said_only_of_a_spec_that_nobody_has_looked_at() {
 }
 
 #[test]
-fn at_another_endpoint_a_configuration_is_not_believed_to_be_gone_and_one_that_is_found_there_has_moved() {
+fn other_endpoint_can_confirm_a_move_but_not_absence() {
     let elsewhere = || Fact::Known(Destination { realm: home(), endpoint: "https://another.example.com".to_owned() });
     let known = || AuthenticatorConfigStatus { endpoint: Some(ENDPOINT.to_owned()), ..made(None).status };
     let gone = made(None).with(|it| {
