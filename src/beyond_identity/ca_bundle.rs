@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bundle_has_to_hold_certificates() {
+    fn bundle_must_contain_valid_certificates() {
         let parsed = |pem: &str| CaBundle::parse(pem.as_bytes()).map(|bundle| bundle.0.len());
         let block = |kind: &str, text: &str| format!("-----BEGIN {kind}-----\n{text}\n-----END {kind}-----\n");
         for (pem, error) in [

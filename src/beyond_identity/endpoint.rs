@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn https_is_taken_with_and_without_a_port() {
+    fn https_is_accepted_with_and_without_a_port() {
         for (text, base) in [
             ("https://api.example.com", "https://api.example.com"),
             ("https://api.example.com/", "https://api.example.com"),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_is_for_loopback_behind_the_flag() {
+    fn plain_http_is_accepted_for_loopback_with_the_flag_only() {
         for text in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080", "http://127.9.9.9"] {
             assert!(Endpoint::parse(text, true).unwrap().is_loopback(), "{text}");
             let refused = Endpoint::parse(text, false).unwrap_err();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_stand_beside_scheme_host_and_port() {
+    fn only_scheme_host_and_port_are_accepted() {
         for (text, error) in [
             ("https://jane:hunter2@api.example.com", EndpointError::UserInfo),
             ("https://@api.example.com", EndpointError::UserInfo),

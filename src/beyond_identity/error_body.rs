@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_error_bodies_are_read() {
+    fn documented_error_bodies_are_parsed() {
         let body = parse(
             r#"{"code":"bad_request","message":"invalid parameters","details":[
             {"type":"FieldViolations","field_violations":[
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_gateway_answers_has_not_the_form_of_the_api() {
+    fn gateway_responses_are_not_from_the_api() {
         for (body, detail) in [
             (r#"{"message":"no Route matched with those values"}"#, Some("no Route matched with those values")),
             (r#"{"message":"Not Found"}"#, Some("Not Found")),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_or_a_tenant_is_told_from_what_is_in_it() {
+    fn realm_and_tenant_errors_are_recognized() {
         let about = |kind: &str| {
             let info = format!(r#"{{"type":"ResourceInfo","resource_type":"{kind}","id":"1","description":"no"}}"#);
             let error = format!(r#"{{"code":"not_found","message":"no","details":[{info}]}}"#);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_can_be_known_without_the_words() {
+    fn body_without_detail_is_still_from_the_api() {
         let body = parse(r#"{"code":"bad_request","message":"jane"}"#).without_detail();
         assert_eq!((body.is_from_api(), body.detail), (true, None));
     }

@@ -25,14 +25,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_username_stands_between_quotation_marks() {
+    fn username_is_quoted_in_the_filter() {
         for username in ["jane", "jane@example.com", "Jane Doe", "o'neil", "a eq b and c", "ä/?#&=%20+"] {
             assert_eq!(by_username(username).unwrap(), format!("traits.username eq \"{username}\""));
         }
     }
 
     #[test]
-    fn what_would_need_an_escape_is_refused_without_being_shown() {
+    fn username_that_needs_escaping_is_refused_and_redacted() {
         for username in [
             "",
             " ",

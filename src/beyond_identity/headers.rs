@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_tells_its_time() {
+    fn server_time_is_read_from_the_date_header() {
         let time = |text| server_time(&headers(&[("date", text)])).map(|time| time.to_string());
         assert_eq!(time("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
         // A wrong weekday is still a time.
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_asks_to_wait() {
+    fn wait_is_read_from_rate_limit_headers() {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
         let day = 24 * 60 * 60;
         for (lines, wait_seconds) in [

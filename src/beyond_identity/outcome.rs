@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_these_statuses_say_that_nothing_was_done() {
+    fn only_some_statuses_mean_not_carried_out() {
         for status in (0..200).chain(300..=999) {
             let expected = match status {
                 429 => "retry",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_form_of_the_api_says_nothing_but_429() {
+    fn non_api_body_is_in_doubt_except_for_429() {
         for body in ["", "<html>", r#"{"message":"no Route matched"}"#, r#"{"code":"not_found"}"#] {
             let body = error(body);
             for status in (0..200).chain(300..=999) {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_has_a_cause() {
+    fn in_doubt_error_has_a_cause() {
         for (status, expected) in [
             (302, Doubt::Redirect),
             (500, Doubt::Server),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_that_is_not_there_is_not_an_object_that_is_not_there() {
+    fn missing_realm_differs_from_missing_object() {
         for body in [
             r#"{"code":"not_found","message":"realm not found","details":[{"type":"ResourceInfo","resource_type":"Realm"}]}"#,
             r#"{"resource_type":"Realm","id":"1","description":"realm not found"}"#,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_names_the_call_the_status_the_remedy_and_the_complaint() {
+    fn message_names_call_status_remedy_and_detail() {
         assert_eq!(
             refused(CREATE_JOB, 422, None, &error(r#"{"code":"x","message":"Identity missing email address"}"#))
                 .to_string(),

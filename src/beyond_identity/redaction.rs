@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_link_only_the_host_is_shown() {
+    fn link_is_reduced_to_its_host() {
         assert_eq!(
             shown("see https://user.example.com/v1/jobs/1:invokeAuthenticator?token=abc now"),
             "see https://user.example.com/[redacted] now"
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_one_line_of_bounded_length() {
+    fn redacted_text_is_one_bounded_line() {
         assert_eq!(shown("a\nb\u{1b}[31m\u{202e}c\0"), "a b [31mc");
         let long = shown(&"ä ".repeat(100_000));
         assert_eq!(long.chars().count(), LIMIT);

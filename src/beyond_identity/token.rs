@@ -82,14 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newlines_at_the_end_are_trimmed() {
+    fn trailing_newlines_are_trimmed() {
         for bytes in [&b"abc.DEF-1"[..], b"abc.DEF-1\n", b"abc.DEF-1\r\n", b"abc.DEF-1\n\n"] {
             assert_eq!(ApiToken::parse(bytes).unwrap().expose(), "abc.DEF-1");
         }
     }
 
     #[test]
-    fn what_cannot_be_a_token_is_refused_without_being_shown() {
+    fn invalid_token_is_refused_and_redacted() {
         for (bytes, error) in [
             (&b""[..], TokenError::Empty),
             (b"\r\n\n", TokenError::Empty),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_not_printed() {
+    fn token_is_redacted_in_debug() {
         let token = ApiToken::parse(b"hunter2").unwrap();
         assert!(!format!("{token:?}").contains("hunter2"));
         let header = token.header().unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwt_tells_when_it_expires_and_nothing_else_does() {
+    fn only_a_jwt_has_an_expiry() {
         let expires = |token: &str| ApiToken::parse(token.as_bytes()).unwrap().expires_at();
         let jwt = |claims: &str| format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(claims.as_bytes()));
         let at = Timestamp::from_second(1_800_000_000).ok();

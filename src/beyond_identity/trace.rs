@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn calls_of_a_task_bear_its_trace_and_each_an_id_of_its_own() {
+    async fn calls_share_the_trace_id_and_have_unique_span_ids() {
         assert_eq!((TraceId::current(), header()), (None, None));
         let id = TraceId::random();
         let headers = id.run(async { [header(), header()].map(|header| header.unwrap().to_str().unwrap().to_owned()) });

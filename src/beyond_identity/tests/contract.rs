@@ -7,7 +7,7 @@ use harness::contract::contract;
 use crate::beyond_identity::operation::ALL;
 
 #[test]
-fn the_contract_has_every_operation_of_this_client_and_none_more() {
+fn contract_and_client_have_the_same_operations() {
     let ours = ALL.iter().map(|operation| format!("{operation} {}", operation.scope));
     let theirs = contract().operations().iter().map(|operation| {
         // As the client writes it: from the last collection on, with one name for all ids.

@@ -12,7 +12,7 @@ fn read<T: Object>(value: &Value) -> T {
 }
 
 #[test]
-fn a_documented_job_is_read() {
+fn documented_job_is_decoded() {
     let job = json!({
         "id": "81490afab171aef0", "identity_id": "e85de356dc78843a", "realm_id": "7df92e4a38ba0993",
         "tenant_id": "0001b42d80372976", "credential_id": "9802966246819b35", "batch_id": "9802966246819b36",
@@ -39,7 +39,7 @@ fn a_documented_job_is_read() {
 }
 
 #[test]
-fn only_the_id_is_needed() {
+fn only_the_id_is_required() {
     let bare = CredentialBindingJob { id: "1".to_owned(), ..CredentialBindingJob::default() };
     assert_eq!(read::<CredentialBindingJob>(&json!({ "id": "1" })), bare);
     for odd in [json!(null), json!(""), json!(true), json!(-1), json!(1.5), json!([[1], {}]), json!({ "a": ["b"] })] {
@@ -55,7 +55,7 @@ fn only_the_id_is_needed() {
 }
 
 #[test]
-fn without_an_id_nothing_is_read() {
+fn object_without_id_is_an_error() {
     for bad in [json!({}), json!({ "id": null }), json!({ "id": 7 }), json!({ "id": "" }), json!([]), json!("id")] {
         assert!(object_of::<CredentialBindingJob>(bad.to_string().as_bytes()).is_err(), "{bad}");
         let enveloped = json!({ "credential_binding_job": bad });
@@ -65,7 +65,7 @@ fn without_an_id_nothing_is_read() {
 }
 
 #[test]
-fn an_unknown_value_is_kept_as_it_came() {
+fn unknown_enum_value_is_kept() {
     let job: CredentialBindingJob = read(&json!({ "id": "1", "state": "TELEPORTED", "delivery_method": "PIGEON" }));
     assert_eq!(job.state, Some(JobState::Other("TELEPORTED".to_owned())));
     assert_eq!(serde_json::to_value(&job.state).unwrap(), "TELEPORTED");
@@ -79,7 +79,7 @@ fn an_unknown_value_is_kept_as_it_came() {
 }
 
 #[test]
-fn an_identity_is_read_and_not_printed() {
+fn identity_is_decoded_and_redacted_in_debug() {
     let identity: Identity = read(&json!({
         "id": "e372db224c06e850", "realm_id": "8f5bec58229e6f29", "tenant_id": "0001f1f460b1ace6",
         "display_name": "Test Identity", "enrollment_status": "UNENROLLED", "status": "active",
@@ -94,7 +94,7 @@ fn an_identity_is_read_and_not_printed() {
 }
 
 #[test]
-fn usernames_are_compared_without_regard_to_case() {
+fn usernames_compare_case_insensitively() {
     let named = |username: Value| read::<Identity>(&json!({ "id": "1", "traits": { "username": username } }));
     for (own, asked) in [("jane", "jane"), ("Jane@Example.com", "jANE@eXAMPLE.COM"), ("ÄRA", "ära"), ("ΣΑΣ", "σας")]
     {
@@ -109,7 +109,7 @@ fn usernames_are_compared_without_regard_to_case() {
 }
 
 #[test]
-fn a_blank_address_is_none() {
+fn blank_email_address_is_none() {
     for traits in
         [json!(null), json!({}), json!({ "primary_email_address": " " }), json!({ "primary_email_address": 1 })]
     {
@@ -120,7 +120,7 @@ fn a_blank_address_is_none() {
 }
 
 #[test]
-fn a_configuration_keeps_what_it_was_told() {
+fn configuration_keeps_unknown_fields() {
     let fields = json!({ "type": "hosted_web", "trusted_origins": ["https://a.example"], "later": { "more": 1 } });
     let config: AuthenticatorConfig = read(&json!({ "id": "1", "config": fields }));
     assert_eq!(config.config_type(), Some("hosted_web"));
@@ -134,7 +134,7 @@ fn a_configuration_keeps_what_it_was_told() {
 }
 
 #[test]
-fn an_id_that_stands_for_something_else_or_fits_nowhere_is_none() {
+fn ambiguous_or_invalid_id_is_refused() {
     let job = |id: &str| serde_json::from_value::<CredentialBindingJob>(serde_json::json!({ "id": id }));
     for id in ["57d73b5909ede35a", "4e129fc8-29eb-440a-9c43-5e6bd419e416", "a/b:c", &"x".repeat(256)] {
         assert_eq!(job(id).unwrap().id, id);

@@ -38,7 +38,7 @@ impl Gate for Turnstile {
 }
 
 #[tokio::test]
-async fn what_is_held_back_is_not_sent_and_may_be_made_again() {
+async fn throttled_call_is_not_sent_and_can_be_retried() {
     let server = Server::start([]).await;
     let client = client(server.address, TIMEOUT).behind(Turnstile::of(0));
     let error = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
@@ -52,7 +52,7 @@ async fn what_is_held_back_is_not_sent_and_may_be_made_again() {
 }
 
 #[tokio::test]
-async fn each_page_of_a_list_passes_and_a_list_that_is_held_back_in_the_middle_is_no_list() {
+async fn gate_applies_to_each_page_and_partial_list_fails() {
     let page =
         answer("200 OK", r#"{"credential_binding_jobs": [{"id": "a"}], "total_size": 2, "next_page_token": "t"}"#);
     let server = Server::start([Reply::Keep(page)]).await;
@@ -64,7 +64,7 @@ async fn each_page_of_a_list_passes_and_a_list_that_is_held_back_in_the_middle_i
 }
 
 #[tokio::test]
-async fn it_hears_what_came_of_each_call() {
+async fn gate_receives_the_outcome_of_each_call() {
     let busy = answer_with("429 Too Many Requests", "retry-after: 7\r\n", "{}");
     let server = Server::start([Reply::Keep(busy), Reply::Keep(answer("503 Unavailable", "{}")), Reply::Reset]).await;
     let turnstile = Turnstile::of(3);

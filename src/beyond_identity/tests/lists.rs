@@ -34,12 +34,12 @@ async fn list(pages: &[String]) -> Result<Listing<CredentialBindingJob>, Error> 
 }
 
 #[tokio::test]
-async fn an_empty_list_is_empty() {
+async fn empty_list_is_empty() {
     assert!(list(&[page(&[], 0, None)]).await.unwrap().items.is_empty());
 }
 
 #[tokio::test]
-async fn what_is_not_a_list_is_not_an_empty_one() {
+async fn invalid_list_is_an_error_not_an_empty_list() {
     for body in [
         "{}",
         r#"{"total_size":0}"#,
@@ -82,7 +82,7 @@ async fn all_pages_are_read() {
 }
 
 #[tokio::test]
-async fn configurations_come_a_hundred_a_page() {
+async fn configurations_are_listed_100_a_page() {
     let body = r#"{"authenticator_configs":[{"id":"1","config":{"type":"hosted_web"}}],"total_size":1}"#;
     let server = Server::start([Reply::Keep(answer("200 OK", body))]).await;
     let listing: Listing<AuthenticatorConfig> =
@@ -93,7 +93,7 @@ async fn configurations_come_a_hundred_a_page() {
 }
 
 #[tokio::test]
-async fn a_list_that_shifts_is_read_again() {
+async fn list_that_shifts_is_read_again() {
     // Between the pages something before the second one was removed, so that "c" was never shown.
     let shifted = [page(&["a", "b"], 3, Some("2")), page(&["d"], 4, None)];
     let whole = [page(&["a", "b"], 4, Some("2")), page(&["c", "d"], 4, None)];
@@ -103,7 +103,7 @@ async fn a_list_that_shifts_is_read_again() {
 
 /// "a" was removed between the pages, so "c" is on none of them; with "a" there are as many as there should be.
 #[tokio::test]
-async fn what_a_shift_hides_is_found_although_the_count_is_reached() {
+async fn item_hidden_by_a_shift_is_found_by_second_read() {
     let shifted = [page(&["a", "b"], 4, Some("2")), page(&["d"], 3, None)];
     let whole = [page(&["b", "c"], 3, Some("2")), page(&["d"], 3, None)];
     let listing = list(&[shifted, whole].concat()).await.unwrap();
@@ -116,13 +116,13 @@ async fn what_a_shift_hides_is_found_although_the_count_is_reached() {
 }
 
 #[tokio::test]
-async fn after_three_reads_all_that_was_seen_is_taken() {
+async fn after_three_reads_all_seen_items_are_returned() {
     let listing = list(&[page(&["a"], 9, None), page(&["b"], 9, None), page(&["a", "c"], 9, None)]).await.unwrap();
     assert_eq!(ids(&listing), ["a", "b", "c"]);
 }
 
 #[tokio::test]
-async fn the_later_look_at_an_item_counts() {
+async fn later_read_of_an_item_wins() {
     let look =
         |state: &str| format!(r#"{{"credential_binding_jobs":[{{"id":"a","state":"{state}"}}],"total_size":2}}"#);
     let listing = list(&[look("LINK_SENT"), look("LINK_OPENED"), look("COMPLETE")]).await.unwrap();
@@ -131,13 +131,13 @@ async fn the_later_look_at_an_item_counts() {
 }
 
 #[tokio::test]
-async fn without_a_count_one_read_is_all() {
+async fn list_without_total_size_is_read() {
     let listing = list(&[r#"{"credential_binding_jobs":[{"id":"a"}]}"#.to_owned()]).await.unwrap();
     assert_eq!(ids(&listing), ["a"]);
 }
 
 #[tokio::test]
-async fn a_page_that_fails_fails_the_list() {
+async fn failed_page_fails_the_list() {
     for failure in [Reply::Send(answer("500 Broken", "")), Reply::Reset, Reply::Send(answer("200 OK", "{}"))] {
         for first in [page(&["a"], 2, Some("2")), page(&["a"], 2, None)] {
             let server = Server::start([Reply::Keep(answer("200 OK", &first)), failure.clone()]).await;
@@ -149,7 +149,7 @@ async fn a_page_that_fails_fails_the_list() {
 }
 
 #[tokio::test]
-async fn a_circle_of_pages_is_left() {
+async fn repeated_page_token_is_an_error() {
     let pages = [page(&["a"], 9, Some("1")), page(&["b"], 9, Some("2")), page(&["c"], 9, Some("1"))];
     let error = list(&pages).await.unwrap_err();
     assert!(error.to_string().contains("repeats a page token"), "{error}");
@@ -167,14 +167,14 @@ async fn endless(body: impl Fn(u32) -> String) -> (String, u32) {
 }
 
 #[tokio::test]
-async fn a_list_without_an_end_is_left() {
+async fn endless_list_is_an_error() {
     let (error, asked) = endless(|n| page(&[], 0, Some(&n.to_string()))).await;
     assert!(error.contains("has more than 200 pages"), "{error}");
     assert_eq!(asked, 200);
 }
 
 #[tokio::test]
-async fn a_list_without_measure_is_left() {
+async fn oversized_list_is_an_error() {
     let blank = " ".repeat(8 << 20);
     let (error, asked) = endless(|n| page(&[], 0, Some(&n.to_string())) + &blank).await;
     assert!(error.contains("the complete list is larger than"), "{error}");
@@ -182,7 +182,7 @@ async fn a_list_without_measure_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_takes_too_long_is_left() {
+async fn slow_list_times_out() {
     let timeouts = RefCell::new(Vec::new());
     let slow = |_: Option<String>, timeout: Duration| {
         let mut timeouts = timeouts.borrow_mut();
@@ -200,7 +200,7 @@ async fn a_list_that_takes_too_long_is_left() {
 }
 
 #[test]
-fn calls_can_be_spawned() {
+fn calls_are_send() {
     fn sendable<T: Send>(_: T) {}
     let client = client(([127, 0, 0, 1], 1).into(), TIMEOUT);
     sendable(client.list_jobs("jane"));

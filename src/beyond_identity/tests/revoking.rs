@@ -16,7 +16,7 @@ async fn revoke(reply: Reply) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn the_verb_is_part_of_the_path_and_the_ids_are_not() {
+async fn verb_stays_literal_and_ids_are_encoded() {
     let reply = || Reply::Keep(answer("200 OK", r#"{"id":"1","state":"REVOKED"}"#));
     let server = Server::start([reply(), reply()]).await;
     let client = client(server.address, TIMEOUT);
@@ -40,7 +40,7 @@ async fn the_verb_is_part_of_the_path_and_the_ids_are_not() {
 }
 
 #[tokio::test]
-async fn a_success_is_one_whatever_its_body() {
+async fn success_needs_no_body() {
     for body in ["", "{}", r#"{"credential_binding_job":{"id":"1"}}"#, "<html>", "null"] {
         revoke(Reply::Send(answer("200 OK", body))).await.unwrap();
     }
@@ -51,7 +51,7 @@ async fn a_success_is_one_whatever_its_body() {
 }
 
 #[tokio::test]
-async fn a_failure_has_the_class_of_its_status() {
+async fn failure_is_classified_by_status() {
     let refused = |cause| Error::Refused { cause, message: String::new() };
     for (status, expected) in [
         (400, refused(Refusal::BadRequest)),
@@ -73,7 +73,7 @@ async fn a_failure_has_the_class_of_its_status() {
 }
 
 #[tokio::test]
-async fn whatever_says_neither_yes_nor_no_is_in_doubt() {
+async fn ambiguous_response_is_in_doubt() {
     let conflict = r#"{"code":"conflict","message":"it is complete"}"#;
     for (reply, expected, status) in [
         (Reply::Send(answer("409 Conflict", conflict)), Doubt::Status, Some(409)),

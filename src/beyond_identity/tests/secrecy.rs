@@ -63,7 +63,7 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 #[tokio::test]
-async fn errors_and_log_lines_are_clean() {
+async fn errors_and_log_lines_contain_no_secrets() {
     let log = Log::default();
     let _guard = log.listen().await;
 

@@ -23,7 +23,7 @@ fn client_with(realm: &RealmHandle, timeout: Duration) -> RealmClient {
 }
 
 #[tokio::test]
-async fn a_job_is_made_found_and_revoked() {
+async fn job_is_created_read_and_revoked() {
     let (_simulator, realm, client) = start();
     let found = client.identities_by_username("jane + doe@example.COM").await.unwrap();
     assert_eq!(found.iter().map(|identity| identity.id.as_str()).collect::<Vec<_>>(), ["jane"]);
@@ -44,7 +44,7 @@ async fn a_job_is_made_found_and_revoked() {
 }
 
 #[tokio::test]
-async fn all_identities_of_a_filter_are_read_from_short_pages() {
+async fn filtered_identities_are_read_from_short_pages() {
     let (_simulator, realm, client) = start();
     for number in 0..5 {
         realm.add_identity(Identity::active(&number.to_string(), "twin@example.com").username("twin"));
@@ -57,7 +57,7 @@ async fn all_identities_of_a_filter_are_read_from_short_pages() {
 }
 
 #[tokio::test]
-async fn what_stands_between_is_not_the_service() {
+async fn proxy_and_gateway_responses_are_not_from_the_api() {
     let (_simulator, realm, client) = start();
     let job = Job::email("jane", "config");
     realm.add_job(job.clone());
@@ -79,7 +79,7 @@ async fn what_stands_between_is_not_the_service() {
 }
 
 #[tokio::test]
-async fn a_realm_that_does_not_exist_is_told_from_an_identity_that_does_not() {
+async fn missing_realm_differs_from_missing_identity() {
     let (_simulator, realm, client) = start();
     assert!(matches!(client.identity("nobody").await, Err(Error::NotFound { .. })));
     let elsewhere = super::client_of(realm.url().trim_start_matches("http://").parse().unwrap(), "mistyped", TIMEOUT);
@@ -96,7 +96,7 @@ async fn a_realm_that_does_not_exist_is_told_from_an_identity_that_does_not() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_in_doubt_where_it_is_needed() {
+async fn truncated_response_is_in_doubt_if_its_body_is_needed() {
     let (_simulator, realm, client) = start();
     realm.fault(Rule::new(Effect::CutAnswer).times(3));
     let doubt = |error: &Error| matches!(error, Error::InDoubt { cause: Doubt::Connection, status: Some(200), .. });
@@ -111,7 +111,7 @@ async fn an_answer_that_breaks_off_is_in_doubt_where_it_is_needed() {
 }
 
 #[tokio::test]
-async fn a_revoke_whose_answer_is_late_is_in_doubt() {
+async fn late_revoke_response_is_in_doubt() {
     let (_simulator, realm, _) = start();
     let client = client_with(&realm, Duration::from_millis(300));
     let job = Job::email("jane", "config");

@@ -24,7 +24,7 @@ fn doubt(outcome: Result<String, Error>) -> (Doubt, Option<u16>) {
 }
 
 #[tokio::test]
-async fn a_success_is_read() {
+async fn success_is_decoded() {
     let body =
         r#"{"credential_binding_job":{"id":"1","state":"LINK_SENT"},"credential_binding_link":"https://x/?t=1"}"#;
     let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
@@ -45,7 +45,7 @@ async fn no_connection_means_not_sent() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_in_doubt() {
+async fn broken_connection_is_in_doubt() {
     assert_eq!(doubt(create(Reply::Reset).await), (Doubt::Connection, None));
     assert_eq!(doubt(create(Reply::Send(vec![])).await), (Doubt::Connection, None));
     assert_eq!(doubt(create(Reply::Send(b"HTTP/1.1 200 O".to_vec())).await), (Doubt::Connection, None));
@@ -53,7 +53,7 @@ async fn a_broken_connection_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_off_is_in_doubt() {
+async fn truncated_body_is_in_doubt() {
     let whole = r#"{"id":"1"}"#;
     let short = format!("HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{whole}");
     assert_eq!(doubt(create(Reply::Send(short.into_bytes())).await), (Doubt::Connection, Some(200)));
@@ -63,7 +63,7 @@ async fn a_body_that_is_cut_off_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn silence_ends_with_the_timeout() {
+async fn silent_server_times_out() {
     let started = Instant::now();
     assert_eq!(doubt(create(Reply::Hang(vec![])).await), (Doubt::Timeout, None));
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n{\"id\"".to_vec();
@@ -72,7 +72,7 @@ async fn silence_ends_with_the_timeout() {
 }
 
 #[tokio::test]
-async fn the_timeout_of_the_client_holds_for_reads() {
+async fn client_timeout_applies_to_reads() {
     let server = Server::start([Reply::Hang(vec![])]).await;
     let error = client(server.address, Duration::from_millis(100)).identity("jane").await.unwrap_err();
     assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
@@ -80,7 +80,7 @@ async fn the_timeout_of_the_client_holds_for_reads() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn redirect_is_not_followed() {
     let other = Server::start([Reply::Send(answer("200 OK", r#"{"id":"stolen"}"#))]).await;
     for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"] {
         let location = format!("location: http://{}/\r\n", other.address);
@@ -91,7 +91,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_success_that_cannot_be_used_is_in_doubt() {
+async fn unusable_success_is_in_doubt() {
     for body in [
         "",
         "<html>Welcome</html>",
@@ -111,7 +111,7 @@ async fn a_success_that_cannot_be_used_is_in_doubt() {
 }
 
 #[tokio::test]
-async fn a_flood_is_not_swallowed() {
+async fn oversized_body_is_not_read_to_the_end() {
     const FLOOD: usize = 50;
     for head in [
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", FLOOD << 20),
@@ -127,7 +127,7 @@ async fn a_flood_is_not_swallowed() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_believed_in_the_form_of_the_api_alone() {
+async fn refusal_counts_only_in_the_form_of_the_api() {
     for (status, expected) in [
         (400, Error::Refused { cause: Refusal::BadRequest, message: String::new() }),
         (401, Error::Refused { cause: Refusal::Unauthorized, message: String::new() }),
@@ -155,7 +155,7 @@ async fn a_refusal_is_believed_in_the_form_of_the_api_alone() {
 }
 
 #[tokio::test]
-async fn too_many_calls_are_too_many_whoever_says_so() {
+async fn status_429_means_not_sent_whatever_its_body() {
     for body in [r#"{"code":"x","message":"no"}"#, "<html>", ""] {
         let error = create(Reply::Send(answer("429 Slow", body))).await.unwrap_err();
         assert!(matches!(error, Error::Retry { cause: NotSent::TooManyCalls, after: None, .. }), "{error:?}");
@@ -163,7 +163,7 @@ async fn too_many_calls_are_too_many_whoever_says_so() {
 }
 
 #[tokio::test]
-async fn a_realm_that_is_not_there_says_nothing_about_what_is_in_it() {
+async fn missing_realm_is_a_refusal_not_a_missing_job() {
     let body = r#"{"code":"not_found","message":"realm not found","details":[
         {"type":"ResourceInfo","resource_type":"Realm","id":"realm","description":"realm not found"}]}"#;
     let server = Server::start([Reply::Send(answer("404 Not Found", body))]).await;
@@ -172,7 +172,7 @@ async fn a_realm_that_is_not_there_says_nothing_about_what_is_in_it() {
 }
 
 #[tokio::test]
-async fn a_job_is_read_with_the_time_of_the_service() {
+async fn job_is_read_with_the_server_time() {
     let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     let server = Server::start([Reply::Send(answer_with("200 OK", date, r#"{"id":"1"}"#))]).await;
     let read = client(server.address, TIMEOUT).job("jane", "1").await.unwrap();
@@ -180,7 +180,7 @@ async fn a_job_is_read_with_the_time_of_the_service() {
 }
 
 #[tokio::test]
-async fn a_wait_is_passed_on() {
+async fn requested_wait_is_returned() {
     let limited = create(Reply::Send(answer_with("429 Slow", "Retry-After: 7\r\n", ""))).await.unwrap_err();
     assert_eq!(limited.after(), Some(Duration::from_secs(7)));
     let busy = create(Reply::Send(answer_with("503 Busy", "RateLimit-Reset: 9\r\n", ""))).await.unwrap_err();
@@ -188,7 +188,7 @@ async fn a_wait_is_passed_on() {
 }
 
 #[tokio::test]
-async fn a_post_on_a_connection_that_was_given_up_is_sent_once() {
+async fn post_on_a_closed_connection_is_sent_once() {
     let body = answer("200 OK", r#"{"id":"1"}"#);
     let server = Server::start([Reply::Keep(body.clone()), Reply::Reset, Reply::Send(body)]).await;
     let client = client(server.address, TIMEOUT);
@@ -199,7 +199,7 @@ async fn a_post_on_a_connection_that_was_given_up_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_request_says_what_the_api_wants_to_hear() {
+async fn request_has_documented_path_headers_and_body() {
     let server = Server::start([Reply::Send(answer("200 OK", r#"{"id":"1"}"#))]).await;
     let job = NewJob { post_binding_redirect_uri: Some("https://example.com/".to_owned()), ..new_job() };
     client(server.address, TIMEOUT).create_job("jane", &job, TIMEOUT).await.unwrap();
@@ -226,7 +226,7 @@ async fn a_request_says_what_the_api_wants_to_hear() {
 }
 
 #[tokio::test]
-async fn configurations_are_made_changed_and_deleted() {
+async fn configurations_are_created_patched_and_deleted() {
     let config = answer("200 OK", r#"{"authenticator_config":{"id":"c","config":{"type":"hosted_web"}}}"#);
     let bare = answer("200 OK", r#"{"id":"c","config":{"type":"hosted_web"}}"#);
     let server = Server::start([
@@ -263,7 +263,7 @@ async fn configurations_are_made_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_id_stays_one_segment_of_the_path() {
+async fn id_is_encoded_as_one_path_segment() {
     let server = Server::start([Reply::Send(answer("200 OK", r#"{"id":"1"}"#))]).await;
     let client = client(server.address, TIMEOUT);
     client.job("../a b/ä?#%2e%2e:revoke", "~A-z_0.9").await.unwrap();

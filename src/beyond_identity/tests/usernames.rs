@@ -26,7 +26,7 @@ fn assert_clean(text: &str) {
 }
 
 #[tokio::test]
-async fn the_filter_stands_in_the_query_of_each_page() {
+async fn filter_is_in_the_query_of_each_page() {
     let pages = [page(&["2"], 2, Some("t/1&x=y")), page(&["1"], 2, None)];
     let twice = pages.iter().chain(&pages);
     let server = Server::start(twice.map(|page| Reply::Keep(answer("200 OK", page)))).await;
@@ -44,7 +44,7 @@ async fn the_filter_stands_in_the_query_of_each_page() {
 }
 
 #[tokio::test]
-async fn nobody_is_an_empty_list_and_nothing_else_is() {
+async fn only_an_empty_list_means_no_identity() {
     let server = Server::start([Reply::Keep(answer("200 OK", &page(&[], 0, None)))]).await;
     assert!(client(server.address, TIMEOUT).identities_by_username(USERNAME).await.unwrap().is_empty());
     for body in ["", "{}", "[]", r#"{"credential_binding_jobs":[],"total_size":0}"#, r#"{"identities":[{}]}"#] {
@@ -55,7 +55,7 @@ async fn nobody_is_an_empty_list_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn what_cannot_stand_in_a_filter_is_not_sent() {
+async fn invalid_username_is_not_sent() {
     let server = Server::start([]).await;
     let client = client(server.address, TIMEOUT);
     let long = "jane".repeat(25_000);
@@ -68,7 +68,7 @@ async fn what_cannot_stand_in_a_filter_is_not_sent() {
 }
 
 #[tokio::test]
-async fn the_username_is_in_no_error_and_no_log_line() {
+async fn username_is_in_no_error_or_log_line() {
     let log = Log::default();
     let _guard = log.listen().await;
     let echo = format!(
