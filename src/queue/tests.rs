@@ -81,7 +81,7 @@ impl Place {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_is_run_when_it_is_enqueued_and_again_when_its_delay_is_over() {
+async fn object_runs_when_enqueued_and_after_its_delay() {
     let place = Place::new(&["a"], |_| async { result(Duration::from_secs(10)) }).await;
     place.queue.enqueue(at("a"));
     place.queue.enqueue(at("unknown"));
@@ -101,7 +101,7 @@ async fn an_object_is_run_when_it_is_enqueued_and_again_when_its_delay_is_over()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconcile_that_starts_over_is_no_retry() {
+async fn reconcile_after_a_conflict_is_no_retry() {
     let place = Place::new(&["a"], |_| async {
         ReconcileResult { ended: Ended::Conflict, requeue_after: Some(Duration::from_millis(100)) }
     })
@@ -113,7 +113,7 @@ async fn a_reconcile_that_starts_over_is_no_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_is_gone_when_its_turn_comes_is_not_run() {
+async fn deleted_object_does_not_run() {
     let place = Place::new(&["a", "b", "c"], |_| async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         result(None)
@@ -128,7 +128,7 @@ async fn an_object_that_is_gone_when_its_turn_comes_is_not_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_stops_no_other_and_is_tried_again_after_a_minute() {
+async fn panicked_reconcile_is_retried_after_a_minute() {
     let place = Place::new(&["a", "b"], |name| {
         let is_mad = name == "a";
         async move { if is_mad { panic!("out of its mind") } else { result(None) } }
@@ -144,7 +144,7 @@ async fn a_panic_stops_no_other_and_is_tried_again_after_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_it_ends_what_is_running_comes_to_its_end_and_nothing_begins() {
+async fn shutdown_drains_running_reconciles_and_starts_none() {
     let place = Place::new(&["a", "b", "c"], |_| async {
         tokio::time::sleep(Duration::from_secs(5)).await;
         result(Duration::from_secs(1))
@@ -161,7 +161,7 @@ async fn when_it_ends_what_is_running_comes_to_its_end_and_nothing_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconcile_comes_to_its_end_though_the_driver_is_dropped() {
+async fn running_reconcile_finishes_after_driver_is_dropped() {
     let ended = Arc::new(Mutex::new(false));
     let flag = ended.clone();
     let place = Place::new(&["a"], move |_| {
@@ -182,7 +182,7 @@ async fn a_reconcile_comes_to_its_end_though_the_driver_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waited_while_another_process_led_is_classified_anew_when_the_driver_starts() {
+async fn waiting_objects_are_reclassified_when_the_driver_starts() {
     let log = Arc::<Mutex<Vec<Cause>>>::default();
     let priority = Arc::new(Mutex::new(Priority::Pending));
     let (told, now) = (log.clone(), priority.clone());

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_token_stays_with_the_provider_config_as_it_was_then() {
+    fn last_token_is_kept_with_its_provider_config() {
         let (seen, key) = (LastSeen::default(), key(None));
         assert!(seen.get(&key).is_none());
         for token in ["old", "new"] {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn provider_configs_of_one_name_in_two_namespaces_have_credentials_of_their_own() {
+    fn same_name_in_two_namespaces_has_separate_credentials() {
         let (seen, a, b) = (LastSeen::default(), key(Some("a")), key(Some("b")));
         seen.keep(credentials(provider(a.clone()), "of-a"));
         assert!(seen.get(&b).is_none() && seen.get(&key(None)).is_none());

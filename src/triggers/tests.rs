@@ -87,7 +87,7 @@ fn with<K: Resource<DynamicType = ()> + Clone + serde::Serialize + serde::de::De
 }
 
 #[test]
-fn a_fingerprint_differs_by_what_others_change() {
+fn fingerprint_ignores_status_labels_and_own_finalizer() {
     let plain = config("a");
     let kept = with(&plain, "finalizers", &json!([FINALIZER]));
     let before = Some(Fingerprint::of(&kept));
@@ -108,7 +108,7 @@ fn a_fingerprint_differs_by_what_others_change() {
 }
 
 #[test]
-fn a_configuration_enqueues_itself_when_it_changes_and_in_any_version_the_requests_that_wait_for_it() {
+fn changed_configuration_enqueues_itself_and_waiting_requests() {
     let settled = testing::request("settled", concluded());
     let failing = testing::request(
         "failing",
@@ -143,7 +143,7 @@ fn a_configuration_enqueues_itself_when_it_changes_and_in_any_version_the_reques
 }
 
 #[test]
-fn a_request_enqueues_itself_when_it_changes_and_the_deleted_configurations_that_it_may_have_held() {
+fn request_enqueues_itself_and_configurations_in_deletion() {
     let going = |name| deleted(config(name));
     let configs = vec![config("there"), going("a"), going("b"), within("other", going("c"))];
     let cache = Objects { configs, ..Objects::default() };
@@ -159,7 +159,7 @@ fn a_request_enqueues_itself_when_it_changes_and_the_deleted_configurations_that
 }
 
 #[test]
-fn a_provider_config_enqueues_what_refers_to_it_itself_or_through_its_configuration() {
+fn provider_config_enqueues_direct_and_indirect_referrers() {
     let key = |namespace: Option<&str>, name: &str| ProviderConfigKey {
         kind: ProviderConfigKind::ClusterProviderConfig,
         namespace: namespace.map(str::to_owned),
@@ -198,7 +198,7 @@ fn a_provider_config_enqueues_what_refers_to_it_itself_or_through_its_configurat
 }
 
 #[test]
-fn a_reservation_that_is_free_enqueues_who_waited_for_it_where_it_is_in_this_cache() {
+fn freed_reservation_enqueues_its_waiter_if_cached() {
     let cache = Objects { requests: vec![request("jane", "hosted-web")], ..Objects::default() };
     let holder = |namespace: &str| ObjectUid {
         uid: "jane".to_owned(),

@@ -33,7 +33,7 @@ fn of_config_with(status: AuthenticatorConfigStatus) -> [Priority; 3] {
 }
 
 #[test]
-fn what_was_tried_and_what_nobody_asks_for_comes_after_what_is_new() {
+fn pending_changes_precede_retries_and_routine_work() {
     let pending = [Priority::Pending, Priority::Pending, Priority::First];
     assert_eq!(priorities(&request("uid", EnrollmentRequestStatus::default())), pending);
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
@@ -46,7 +46,7 @@ fn what_was_tried_and_what_nobody_asks_for_comes_after_what_is_new() {
 }
 
 #[test]
-fn a_deletion_and_a_revocation_are_the_most_urgent() {
+fn deletion_and_revocation_have_the_highest_priority() {
     let removal = [Priority::Removal, Priority::Removal, Priority::First];
     let mut deleted = request("uid", concluded());
     deleted.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
@@ -57,7 +57,7 @@ fn a_deletion_and_a_revocation_are_the_most_urgent() {
 }
 
 #[test]
-fn a_revocation_that_the_service_refuses_is_not() {
+fn refused_revocation_has_routine_priority() {
     let mut revoked = request("uid", concluded());
     revoked.spec.revoked = true;
     let mut said = conditions(&Phase::Outstanding(why(Reason::LinkSent, "text")), 1, &[], jiff::Timestamp::UNIX_EPOCH);
@@ -79,7 +79,7 @@ fn a_revocation_that_the_service_refuses_is_not() {
 }
 
 #[test]
-fn the_provider_config_of_a_request_is_where_it_was_sent_or_else_where_its_config_leads() {
+fn provider_config_comes_from_status_record_or_config() {
     let with = |name: &str| AuthenticatorConfig {
         spec: crate::api::AuthenticatorConfigSpec { provider_config_ref: named(name), ..object().spec },
         ..object()
@@ -108,7 +108,7 @@ fn the_provider_config_of_a_request_is_where_it_was_sent_or_else_where_its_confi
 }
 
 #[test]
-fn a_configuration_is_pending_until_it_is_there_as_its_spec_says() {
+fn configuration_is_pending_until_created_and_observed() {
     let pending = [Priority::Pending, Priority::Pending, Priority::First];
     let there = AuthenticatorConfigStatus {
         id: Some("id".to_owned()),

@@ -33,7 +33,7 @@ fn depths<K: Clone + Eq + Hash>(queue: &FairQueue<K>) -> [usize; 4] {
 }
 
 #[test]
-fn what_is_urgent_comes_first_and_what_is_as_urgent_comes_in_its_order() {
+fn higher_priority_runs_first_then_first_in_first_out() {
     let mut queue = FairQueue::new(AMPLE);
     for (key, priority) in [
         ("poll", Priority::Routine),
@@ -50,7 +50,7 @@ fn what_is_urgent_comes_first_and_what_is_as_urgent_comes_in_its_order() {
 }
 
 #[test]
-fn a_key_stands_once_with_its_first_place_its_latest_class_and_its_highest_priority() {
+fn key_is_queued_once_with_latest_class_and_highest_priority() {
     let mut queue = FairQueue::new(AMPLE);
     queue.enqueue("a", class("one", "identity", Priority::Pending));
     queue.enqueue("b", class("other", "identity", Priority::Pending));
@@ -62,7 +62,7 @@ fn a_key_stands_once_with_its_first_place_its_latest_class_and_its_highest_prior
 }
 
 #[test]
-fn a_key_runs_once_at_a_time_and_again_at_once_when_it_was_enqueued_meanwhile() {
+fn key_enqueued_while_running_runs_again_at_once() {
     let (mut queue, now) = (FairQueue::new(AMPLE), Instant::now());
     queue.enqueue("a", of(Priority::Pending));
     assert_eq!(all(&mut queue), ["a"]);
@@ -77,7 +77,7 @@ fn a_key_runs_once_at_a_time_and_again_at_once_when_it_was_enqueued_meanwhile() 
 }
 
 #[test]
-fn of_several_delays_the_earliest_counts_and_an_immediate_enqueue_overtakes_it() {
+fn earliest_delay_wins_and_enqueue_overrides_it() {
     let (mut queue, start) = (FairQueue::new(AMPLE), Instant::now());
     let at = |seconds| start + Duration::from_secs(seconds);
     let routine = |_: &&str| Some(of(Priority::Routine));
@@ -104,7 +104,7 @@ fn of_several_delays_the_earliest_counts_and_an_immediate_enqueue_overtakes_it()
 }
 
 #[test]
-fn provider_configs_take_turns_and_within_one_its_namespaces_do() {
+fn provider_configs_and_their_namespaces_take_turns() {
     let mut queue = FairQueue::new(AMPLE);
     let pending = |name, namespace| class(name, namespace, Priority::Pending);
     for key in ["a1", "a2", "a3"] {
@@ -119,7 +119,7 @@ fn provider_configs_take_turns_and_within_one_its_namespaces_do() {
 }
 
 #[test]
-fn who_was_served_longest_ago_is_next_also_across_priorities() {
+fn least_recently_served_lane_is_next_across_priorities() {
     let mut queue = FairQueue::new(AMPLE);
     queue.enqueue("removal", class("one", "a", Priority::Removal));
     queue.enqueue("poll of one", class("one", "a", Priority::Routine));
@@ -128,7 +128,7 @@ fn who_was_served_longest_ago_is_next_also_across_priorities() {
 }
 
 #[test]
-fn every_eighth_pick_goes_to_whoever_waits_longest() {
+fn every_eighth_pick_is_the_longest_waiting() {
     let mut queue = FairQueue::new(AMPLE);
     queue.enqueue(0, of(Priority::Routine));
     queue.enqueue(1, of(Priority::First));
@@ -141,7 +141,7 @@ fn every_eighth_pick_goes_to_whoever_waits_longest() {
 }
 
 #[test]
-fn no_more_run_than_the_bound_allows() {
+fn total_bound_limits_running_keys() {
     let mut queue = FairQueue::new(Bounds { total: 2, ..AMPLE });
     for key in ["a", "b", "c"] {
         queue.enqueue(key, of(Priority::Pending));
@@ -152,7 +152,7 @@ fn no_more_run_than_the_bound_allows() {
 }
 
 #[test]
-fn a_provider_config_fills_only_its_own_share_and_those_unknown_share_one() {
+fn provider_config_is_limited_to_its_share() {
     let mut queue = FairQueue::new(Bounds { total: 4, per_provider_config: 2 });
     for key in ["slow 1", "slow 2", "slow 3"] {
         queue.enqueue(key, class("slow", "a", Priority::Removal));
@@ -170,7 +170,7 @@ fn a_provider_config_fills_only_its_own_share_and_those_unknown_share_one() {
 }
 
 #[test]
-fn whoever_waits_longest_does_not_exceed_the_share_of_its_provider_config() {
+fn longest_waiting_pick_respects_the_share() {
     let mut queue = FairQueue::new(Bounds { total: 100, per_provider_config: 1 });
     for key in ["slow 1", "slow 2"] {
         queue.enqueue(key, class("slow", "a", Priority::Removal));
@@ -182,7 +182,7 @@ fn whoever_waits_longest_does_not_exceed_the_share_of_its_provider_config() {
 }
 
 #[test]
-fn what_is_gone_is_not_run_and_not_run_again() {
+fn removed_key_does_not_run() {
     let (mut queue, now) = (FairQueue::new(AMPLE), Instant::now());
     queue.enqueue("ready", of(Priority::Pending));
     queue.enqueue_at("delayed", now);
@@ -203,7 +203,7 @@ fn what_is_gone_is_not_run_and_not_run_again() {
 }
 
 #[test]
-fn what_is_ready_can_be_classified_anew_and_keeps_its_place() {
+fn reclassified_key_keeps_its_position() {
     let mut queue = FairQueue::new(AMPLE);
     for key in ["gone", "done since", "second", "third"] {
         queue.enqueue(key, of(Priority::Pending));
@@ -371,7 +371,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_done_to_it_it_goes_by_the_rules(acts in vec(act(), 1..300), total in 1..6_usize, each in 1..4_usize) {
+    fn queue_matches_the_naive_model(acts in vec(act(), 1..300), total in 1..6_usize, each in 1..4_usize) {
         let bounds = Bounds { total, per_provider_config: each };
         let (mut queue, mut naive, start) = (FairQueue::new(bounds), Naive::default(), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);

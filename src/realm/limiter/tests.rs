@@ -30,7 +30,7 @@ fn started() -> Arc<Limiters> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
+async fn throttling_applies_to_one_tenant_as_a_whole() {
     let (limiters, (granted, enqueue)) = (started(), waking());
     let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, waiter(name), true, enqueue.clone());
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
@@ -48,7 +48,7 @@ async fn a_tenant_is_held_back_as_a_whole_and_no_other_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothing_down() {
+async fn retry_after_of_a_server_error_pauses_only() {
     let (limiters, (granted, enqueue)) = (started(), waking());
     let permit = limiters.admit("https://a", "t", waiter("one"), true, enqueue.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
@@ -62,7 +62,7 @@ async fn an_error_of_the_service_that_asks_for_a_pause_is_heeded_and_slows_nothi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_makes_no_call_costs_no_turn() {
+async fn reconcile_without_a_call_uses_no_turn() {
     let (limiters, (granted, enqueue)) = (started(), waking());
     let permit = limiters.admit("https://a", "t", waiter("told"), true, enqueue.clone()).unwrap();
     permit.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));

@@ -12,7 +12,7 @@ fn cut(rate: f64, now: Instant) -> AdaptiveRate {
 }
 
 #[test]
-fn who_was_never_told_to_slow_down_never_waits() {
+fn rate_is_unlimited_until_throttled() {
     let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
     for _ in 0..10_000 {
         assert!(rate.is_unlimited(now));
@@ -25,7 +25,7 @@ fn who_was_never_told_to_slow_down_never_waits() {
 }
 
 #[test]
-fn the_pause_that_is_asked_for_is_kept_and_calls_are_spaced_after_it() {
+fn requested_pause_is_kept_and_later_calls_are_spaced() {
     let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
     (0..20).for_each(|_| rate.answered(now, now));
     assert!(rate.too_many(now, Some(s(4.0)), now));
@@ -46,7 +46,7 @@ fn the_pause_that_is_asked_for_is_kept_and_calls_are_spaced_after_it() {
 }
 
 #[test]
-fn without_a_word_about_time_the_pause_doubles_up_to_a_minute_and_an_answer_ends_that() {
+fn pause_without_retry_after_doubles_up_to_a_minute() {
     let (mut rate, mut now) = (AdaptiveRate::default(), Instant::now());
     for seconds in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
         assert!(rate.too_many(now, None, now));
@@ -59,7 +59,7 @@ fn without_a_word_about_time_the_pause_doubles_up_to_a_minute_and_an_answer_ends
 }
 
 #[test]
-fn what_was_under_way_when_the_pace_was_cut_cuts_it_no_further() {
+fn in_flight_calls_do_not_cut_the_rate_again() {
     let (mut rate, begun) = (cut(16.0, Instant::now()), Instant::now());
     let now = begun + s(1.0);
     assert!(rate.too_many(begun, None, now));
@@ -77,7 +77,7 @@ fn what_was_under_way_when_the_pace_was_cut_cuts_it_no_further() {
 }
 
 #[test]
-fn each_answer_raises_the_pace_until_nothing_is_held_back() {
+fn each_success_raises_the_rate_until_unlimited() {
     let now = Instant::now();
     let mut rate = cut(2.0, now);
     assert_eq!(rate.calls_per_second(), Some(1.0));
@@ -92,7 +92,7 @@ fn each_answer_raises_the_pace_until_nothing_is_held_back() {
 }
 
 #[test]
-fn the_slowest_pace_has_an_end() {
+fn rate_has_a_minimum() {
     let (mut rate, mut now) = (AdaptiveRate::default(), Instant::now());
     for _ in 0..100 {
         rate.too_many(now, Some(s(3600.0)), now);
@@ -104,7 +104,7 @@ fn the_slowest_pace_has_an_end() {
 }
 
 #[test]
-fn an_error_of_the_service_pauses_and_does_not_slow_down() {
+fn server_error_pauses_without_cutting_the_rate() {
     let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
     rate.leave_alone(s(30.0), now);
     rate.leave_alone(s(10.0), now);
@@ -114,7 +114,7 @@ fn an_error_of_the_service_pauses_and_does_not_slow_down() {
 }
 
 #[test]
-fn what_is_long_past_is_not_lately() {
+fn served_rate_covers_recent_calls_only() {
     let (mut served, now) = (Served::default(), Instant::now());
     assert_eq!(served.rate(now, now), None);
     (0..30).for_each(|_| served.count(now));
@@ -172,7 +172,7 @@ fn serve(quota: &mut Quota, wanted: u32) -> (u32, Duration) {
 }
 
 #[test]
-fn a_quota_is_found_and_mostly_used_with_few_calls_too_many() {
+fn rate_converges_to_a_quota_with_few_refusals() {
     let quota = |calls, seconds, tells| Quota { calls, window: s(seconds), tells, begun: None, used: 0 };
     for (name, mut quota, ideal) in [
         ("30 a minute", quota(30, 60.0, true), 0.5),

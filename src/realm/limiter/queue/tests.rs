@@ -32,13 +32,13 @@ fn count(taken: &[ObjectKey]) -> BTreeMap<&str, usize> {
 }
 
 #[test]
-fn of_a_namespace_the_first_who_came_is_first() {
+fn namespace_is_served_first_in_first_out() {
     let taken = take(&mut queue(&[("a", 5)]), 9, |_| 1);
     assert_eq!(taken, (0..5).map(|n| waiter("a", n)).collect::<Vec<_>>());
 }
 
 #[test]
-fn ten_objects_beside_a_thousand_are_all_served_within_twenty_turns() {
+fn small_namespace_is_served_beside_a_large_one() {
     let mut queue = queue(&[("crowd", 1000), ("few", 10)]);
     let taken = take(&mut queue, 20, |_| 3);
     assert_eq!(count(&taken), BTreeMap::from([("few", 10), ("crowd", 10)]));
@@ -50,7 +50,7 @@ fn ten_objects_beside_a_thousand_are_all_served_within_twenty_turns() {
 }
 
 #[test]
-fn who_comes_later_is_not_behind_all_who_came_before() {
+fn late_namespace_does_not_wait_for_all_earlier_objects() {
     let mut queue = queue(&[("crowd", 1000)]);
     take(&mut queue, 500, |_| 3);
     (0..10).for_each(|n| queue.join(waiter("few", n), (), true, false));
@@ -58,7 +58,7 @@ fn who_comes_later_is_not_behind_all_who_came_before() {
 }
 
 #[test]
-fn a_namespace_takes_half_of_the_calls_not_of_the_turns() {
+fn namespaces_share_calls_not_turns() {
     let mut queue = queue(&[("cheap", 1000), ("dear", 1000)]);
     let taken = take(&mut queue, 400, |namespace| if namespace == "dear" { 3 } else { 1 });
     assert_eq!(count(&taken), BTreeMap::from([("cheap", 300), ("dear", 100)]));
@@ -74,7 +74,7 @@ fn many_namespaces_take_turns() {
 }
 
 #[test]
-fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() {
+fn idle_namespace_gains_no_credit() {
     let mut queue = queue(&[("a", 1000), ("b", 1)]);
     take(&mut queue, 101, |_| 1);
     (1..1000).for_each(|n| queue.join(waiter("b", n), (), true, false));
@@ -90,7 +90,7 @@ fn who_was_away_has_saved_up_nothing_and_who_comes_back_starts_no_credit_anew() 
 }
 
 #[test]
-fn an_object_waits_once_and_keeps_its_place() {
+fn object_waits_once_and_keeps_its_position() {
     let mut queue = queue(&[("a", 3)]);
     queue.join(waiter("a", 0), (), true, false);
     queue.join(waiter("a", 2), (), true, true);
@@ -105,7 +105,7 @@ fn an_object_waits_once_and_keeps_its_place() {
 }
 
 #[test]
-fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
+fn front_insert_is_next_and_removed_waiter_is_not_served() {
     let mut queue = queue(&[("a", 3)]);
     queue.join(waiter("a", "first"), (), true, true);
     queue.leave(&waiter("a", 1));
@@ -115,7 +115,7 @@ fn who_was_put_before_the_others_is_next_and_who_left_is_not_served() {
 }
 
 #[test]
-fn who_owes_something_is_before_who_only_wants_to_know_but_takes_no_more_of_the_calls() {
+fn pending_work_precedes_polls_within_the_same_share() {
     let mut queue = Queue::default();
     (0..1000).for_each(|n| queue.join(waiter("crowd", n), (), false, false));
     queue.join(waiter("crowd", "pending"), (), true, false);
@@ -129,7 +129,7 @@ fn who_owes_something_is_before_who_only_wants_to_know_but_takes_no_more_of_the_
 }
 
 #[test]
-fn a_call_that_was_not_made_does_not_count() {
+fn refunded_call_does_not_count() {
     let mut queue = queue(&[("a", 100), ("b", 100)]);
     for _ in 0..10 {
         let taken = take(&mut queue, 1, |_| 1);

@@ -26,7 +26,7 @@ fn granted(turns: &mut Turns<()>, now: Instant) -> Vec<ObjectKey> {
 }
 
 #[test]
-fn at_rest_everybody_is_admitted_and_nobody_waits() {
+fn unlimited_tenant_admits_everything() {
     let (mut turns, now) = (Turns::default(), Instant::now());
     for n in 0..1000 {
         assert_eq!(turns.admit(&waiter("a", n), true, (), now), Ok(()));
@@ -37,7 +37,7 @@ fn at_rest_everybody_is_admitted_and_nobody_waits() {
 }
 
 #[test]
-fn while_the_service_is_to_be_left_alone_nobody_is_admitted_and_one_after_the_other_from_then_on() {
+fn pause_admits_none_then_one_at_a_time() {
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     for n in 0..3 {
@@ -58,7 +58,7 @@ fn while_the_service_is_to_be_left_alone_nobody_is_admitted_and_one_after_the_ot
 }
 
 #[test]
-fn nobody_takes_the_place_of_who_waits_or_was_woken() {
+fn newcomer_does_not_overtake_waiting_or_enqueued_objects() {
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     turns.admit(&waiter("a", "first"), true, (), now).unwrap_err();
@@ -70,7 +70,7 @@ fn nobody_takes_the_place_of_who_waits_or_was_woken() {
 }
 
 #[test]
-fn a_turn_that_is_not_taken_lapses_and_whoever_comes_late_waits_anew() {
+fn unused_turn_lapses_and_its_object_waits_again() {
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     for n in 0..2 {
@@ -88,7 +88,7 @@ fn a_turn_that_is_not_taken_lapses_and_whoever_comes_late_waits_anew() {
 }
 
 #[test]
-fn the_calls_of_a_look_hold_back_the_next_look_and_no_call_no_one() {
+fn calls_of_a_reconcile_delay_the_next_one() {
     let now = Instant::now();
     let mut turns = slow(0.0, now);
     let at = now + s(60.0);
@@ -104,7 +104,7 @@ fn the_calls_of_a_look_hold_back_the_next_look_and_no_call_no_one() {
 }
 
 #[test]
-fn a_pause_that_begins_between_its_waking_and_its_look_leaves_an_object_the_next_turn() {
+fn pause_after_enqueue_keeps_the_next_turn() {
     let now = Instant::now();
     let mut turns = slow(10.0, now);
     for n in 0..3 {
@@ -118,7 +118,7 @@ fn a_pause_that_begins_between_its_waking_and_its_look_leaves_an_object_the_next
 }
 
 #[test]
-fn when_an_unlimited_tenant_is_back_all_are_woken_in_order_and_not_at_once() {
+fn resumed_tenant_enqueues_waiters_in_ordered_batches() {
     let (mut turns, now) = (Turns::default(), Instant::now());
     turns.rate.leave_alone(s(5.0), now);
     for n in 0..100 {
@@ -139,7 +139,7 @@ fn when_an_unlimited_tenant_is_back_all_are_woken_in_order_and_not_at_once() {
 
 /// Looks that are made as soon as they are admitted, at the rate of the tenant, each of three calls.
 #[test]
-fn a_namespace_of_ten_is_not_behind_a_thousand_of_another_one() {
+fn small_namespace_is_not_starved_by_a_large_one() {
     let start = Instant::now();
     let mut turns = slow(10.0, start);
     for n in 0..1000 {
