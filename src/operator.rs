@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_controller_that_panics_ends_the_process_though_others_go_on() {
+    async fn panicking_controller_ends_the_process() {
         let mut controllers = JoinSet::new();
         let start = |controllers: &mut JoinSet<()>| {
             controllers.spawn(future::pending());
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_controller_that_ends_without_being_told_to_ends_the_process() {
+    async fn unexpectedly_ended_controller_ends_the_process() {
         let mut controllers = JoinSet::new();
         let start = |controllers: &mut JoinSet<()>| {
             controllers.spawn(future::pending());

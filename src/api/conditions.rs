@@ -174,14 +174,14 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_gives_its_row() {
+    fn each_phase_sets_its_conditions() {
         for (phase, row) in table() {
             assert_eq!(brief(&conditions(&phase, 1, &[], at(0))), row, "{phase:?}");
         }
     }
 
     #[test]
-    fn what_is_blocked_beyond_the_grace_period_is_stalled_and_nothing_else_is() {
+    fn only_blocked_phase_stalls_after_grace_period() {
         for (phase, row) in table() {
             let overdue = conditions(ConditionInput { overdue: true, ..ConditionInput::from(&phase) }, 1, &[], at(0));
             let row = if matches!(phase, Phase::Blocked(_)) { "Stalled=True Ready=False" } else { row };
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_revocation_stands_beside_whatever_else_is_so() {
+    fn revoke_refused_is_set_beside_other_conditions() {
         let (complete, refused) = (Phase::Complete(some()), why(Reason::RevokeRefused, "403"));
         let beside = conditions(
             ConditionInput { revoke_refused: Some(&refused), ..ConditionInput::from(&complete) },
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn reconciling_and_stalled_are_never_both_there_and_either_means_not_ready() {
+    fn reconciling_and_stalled_exclude_each_other_and_ready() {
         for (phase, _) in table() {
             let all = brief(&conditions(&phase, 1, &[], at(0)));
             let (reconciling, stalled) = (all.contains("Reconciling"), all.contains("Stalled"));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_time_moves_only_with_the_status() {
+    fn transition_time_changes_only_with_condition_status() {
         let first = conditions(&Phase::Progressing(why(Reason::Sending, "a")), 1, &[], at(10));
         let same = conditions(&Phase::Blocked(why(Reason::SecretNotFound, "b")), 2, &first, at(20));
         assert!(same.iter().all(|c| c.last_transition_time == Time(at(10))), "only reason and message changed");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_leaves_what_was_so_and_is_over_with_whatever_is_said_next() {
+    fn pause_keeps_other_conditions_and_ends_with_next_phase() {
         let pause = why(Reason::Paused, "stopped");
         assert_eq!(brief(&paused(&pause, 1, &[], at(5))), "Ready=Unknown Paused=True", "never looked at");
         let (complete, deleting) =
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn deletion_leaves_what_was_so_and_says_what_it_waits_for() {
+    fn deletion_keeps_condition_status_and_reports_its_reason() {
         let before = conditions(&Phase::Complete(why(Reason::Complete, "a")), 1, &[], at(10));
         let deleting = Phase::Deleting { why: why(Reason::DeletionBlocked, "in use"), blocked: true };
         let after = conditions(&deleting, 2, &before, at(20));

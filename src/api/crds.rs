@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_of_the_one_group() {
+    fn all_kinds_share_group_and_version() {
         assert!(all().iter().all(|(_, crd)| crd["spec"]["group"] == crate::api::GROUP));
         assert!(all().iter().all(|(_, crd)| crd["spec"]["versions"][0]["name"] == VERSION));
         for ours in [crate::api::FINALIZER, crate::api::PAUSED, crate::api::RECONCILE_REQUESTED_AT] {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn acronyms_are_in_one_case() {
+    fn acronyms_in_property_names_are_uppercase() {
         for part in ["spec", "status"] {
             every(part, |path, _| {
                 let name = path.trim_end_matches("[]").rsplit('.').next().unwrap_or_default();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_property_is_described() {
+    fn every_property_has_a_description() {
         for part in ["spec", "status"] {
             every(part, |path, schema| {
                 assert!(path.ends_with("[]") || schema["description"].is_string(), "{path} has no description");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_in_a_spec_has_its_bounds() {
+    fn every_spec_property_is_bounded() {
         every("spec", |path, schema| {
             let has = |bound: &str| schema.get(bound).is_some();
             match schema["type"].as_str() {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_nullable_and_no_format_is_foreign() {
+    fn properties_are_not_nullable_and_formats_are_known() {
         for part in ["spec", "status"] {
             every(part, |path, schema| {
                 assert!(schema.get("nullable").is_none(), "{path}");

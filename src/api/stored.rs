@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_schema_without_a_field_drops_is_named_and_never_shown() {
+    fn dropped_fields_are_named_without_their_values() {
         assert_eq!(differing(&sending(), &sending()), Vec::<String>::new());
         assert_eq!(differing(&sending(), &concluded()), ["status.send"]);
         let mut older = sending();
@@ -77,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_added_or_changed_on_the_way_counts_too() {
+    fn added_and_changed_fields_are_named() {
         let changed = EnrollmentRequestStatus { state: Some("COMPLETE".to_owned()), ..concluded() };
         assert_eq!(differing(&concluded(), &changed), ["status.state"]);
         assert_eq!(differing(&concluded(), &sending()), ["status.send"]);
     }
 
     #[test]
-    fn what_is_only_said_does_not_count() {
+    fn observed_generation_is_not_compared() {
         let said = EnrollmentRequestStatus { observed_generation: Some(7), ..concluded() };
         assert_eq!(differing(&said, &concluded()), Vec::<String>::new());
     }
@@ -104,7 +104,7 @@ mod tests {
         #![proptest_config(Config { cases: 2_000, failure_persistence: None, rng_seed: RngSeed::Fixed(1), ..Config::default() })]
 
         #[test]
-        fn what_differs_is_named_and_nothing_else(written in any_status(), stored in any_status()) {
+        fn exactly_the_differing_fields_are_named(written in any_status(), stored in any_status()) {
             let names = differing(&written, &stored);
             prop_assert_eq!(&names, &differing(&stored, &written));
             prop_assert!(names.is_sorted(), "{:?}", names);

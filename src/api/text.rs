@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_by_characters_not_by_bytes() {
+    fn long_text_is_cut_by_characters() {
         let long = "ä".repeat(STATUS_TEXT as usize + 1);
         assert_eq!(status_text(&long).chars().count(), STATUS_TEXT as usize);
         assert!(status_text(&long).ends_with("ä…"));

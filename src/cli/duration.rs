@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_is_read_as_kubernetes_writes_it() {
+    fn kubernetes_durations_are_parsed() {
         for (text, millis) in [
             ("90s", 90_000),
             ("10m", 600_000),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_panics() {
+    fn invalid_text_is_an_error_and_does_not_panic() {
         for text in [
             "",
             "0",
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_beyond_its_bounds_is_refused_and_the_bounds_themselves_are_not() {
+    fn bounds_are_inclusive() {
         type Read = fn(&str) -> Result<Duration, String>;
         for (read, least, most, short, long) in [
             (interval as Read, "1s", "24h", "999ms", "24h1ms"),

@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_said_without_its_value() {
+    fn decode_error_names_the_field_without_its_value() {
         let config = json!({"name": "hosted-web"});
         for (spec, expected) in [
             (json!("jane, expected jane"), "spec: expected struct EnrollmentRequestSpec"),
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_says_in_other_words_is_not_repeated() {
+    fn unknown_error_text_is_not_repeated() {
         for error in ["jane", "parsing jane, expected a time, not jane", "", "invalid type: jane"] {
             #[derive(Debug)]
             struct Never;

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decodes_is_as_it_is() {
+    fn decodable_object_is_unchanged() {
         let mut spec = newer_spec();
         spec["deliveryMethod"] = json!("EMAIL");
         let known = request(&spec, &json!({"jobID": "job"}));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_that_does_not_decode_keeps_what_others_go_by_and_nothing_that_could_be_done() {
+    fn undecodable_spec_keeps_references_only() {
         let object: EnrollmentRequest = read(&request(&newer_spec(), &json!({"jobID": "job", "attempt": 7})));
         let undecodable = object.undecodable().unwrap();
         assert_eq!(undecodable.why, "spec.deliveryMethod: expected `EMAIL`");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_counts_as_what_undoes_nothing() {
+    fn undecodable_policy_defaults_to_no_deletion() {
         for (policy, expected) in [
             (None, DeletionPolicy::Revoke),
             (Some(json!("Revoke")), DeletionPolicy::Revoke),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_kept_as_far_as_it_decodes_and_a_record_stays_whatever_is_in_it() {
+    fn status_keeps_decodable_fields_and_its_record() {
         let earlier = json!({"id": "first", "identityID": "jane"});
         let status = json!({
             "jobID": "job",
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_status_only_what_has_changed_is_written_and_what_is_not_known_stays() {
+    fn status_write_keeps_unknown_fields() {
         let status = json!({
             "jobID": "job",
             "state": "LINK_SENT",
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_provider_config_nothing_is_taken() {
+    fn undecodable_provider_config_is_empty() {
         let provider = json!({
             "metadata": {"name": "default"},
             "spec": {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_an_error() {
+    fn value_that_is_no_object_is_an_error() {
         for value in [json!("jane"), json!([]), json!({"spec": {}}), json!({"metadata": 1})] {
             assert!(serde_json::from_value::<Lenient<EnrollmentRequest>>(value).is_err());
         }

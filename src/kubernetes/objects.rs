@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_have_been_written_is_told_from_what_was_surely_not() {
+    fn write_errors_are_classified() {
         assert_eq!(sorted(404), WriteError::NotFound);
         assert_eq!(sorted(409), WriteError::Conflict);
         assert!(matches!(sorted(422), WriteError::Refused(_)));

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_missing_of_this_versions_own_definitions() {
+    fn own_definitions_lack_nothing() {
         assert_eq!(crds::schemas().len(), 3);
         assert_eq!(without("EnrollmentRequest", |_| {}), [""; 0]);
         let more = |schema: &mut Value| schema["properties"]["spec"]["properties"]["newer"] = json!({"type": "string"});
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_missing_is_named_however_deep_it_is_and_none_below_it() {
+    fn missing_field_is_named_at_any_depth_without_its_children() {
         let status = "/properties/status/properties";
         assert_eq!(without("EnrollmentRequest", |schema| remove(schema, status, "send")), ["status.send"]);
         let deep = format!("{status}/send/properties");
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn where_everything_is_kept_nothing_is_missing() {
+    fn preserved_unknown_fields_are_not_missing() {
         let loose = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
         assert_eq!(without("EnrollmentRequest", |schema| schema["properties"]["spec"] = loose.clone()), [""; 0]);
     }
 
     #[test]
-    fn a_document_without_a_kind_says_nothing_about_it() {
+    fn document_without_a_kind_is_an_error() {
         for document in [json!({}), json!("x"), document(&crds::schemas()[..1])] {
             let why = compared(&crds::schemas(), &document).unwrap_err();
             assert!(why.starts_with("the OpenAPI document of the Kubernetes API has no "), "{why}");

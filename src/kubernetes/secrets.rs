@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_secret_holds_is_told_when_it_changes_and_only_then() {
+    async fn only_changed_secret_is_reported() {
         let events = [listed(None), applied(holding("old")), listed(Some(holding("old"))), applied(holding("new"))];
         assert_eq!(known(events).await, ("new".to_owned(), 3));
         let deleted = vec![Ok(Event::Delete(holding("old")))];
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_seen_stays_known_while_the_watch_is_disturbed_and_not_when_the_right_is_gone() {
+    async fn failed_watch_keeps_the_secret_and_forbidden_drops_it() {
         assert_eq!(known([listed(Some(holding("old"))), failed(500)]).await, ("old".to_owned(), 1));
         assert_eq!(known([listed(None), failed(500)]).await, ("absent".to_owned(), 1));
         assert_eq!(known([failed(403), failed(500)]).await, ("forbidden".to_owned(), 1));

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_process_writes_is_its_own_however_far_the_watch_is_behind_and_whatever_it_passes_over() {
+    fn own_writes_are_filtered_in_a_delayed_or_skipping_watch() {
         let own = SelfWriteFilter::default();
         assert!(!own.delivered(&in_state("LINK_SENT")), "told of for the first time");
         own.expect_write(&in_state("LINK_OPENED"));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_only_said_is_nobodys_but_a_status_that_says_nothing_any_more_is() {
+    fn condition_changes_are_ignored_but_cleared_conditions_are_not() {
         let own = SelfWriteFilter::default();
         let mut said = in_state("LINK_SENT");
         let spoken = |said: &mut EnrollmentRequest, reason| {

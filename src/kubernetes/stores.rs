@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_found_in_the_store_of_its_namespace_or_in_that_of_the_cluster() {
+    fn object_is_found_in_namespace_or_cluster_store() {
         let found = |stores: &Stores<AuthenticatorConfig>, namespace: &str| {
             let found = stores.get(&ObjectRef::from_obj(&config(namespace)));
             found.is_some_and(|it| it.metadata.namespace.as_deref() == Some(namespace))

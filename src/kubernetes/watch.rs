@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_is_told_of_when_the_store_has_it_and_only_what_has_changed_since_the_list_before() {
+    async fn relist_reports_only_changed_objects_as_changed() {
         let first = list(vec![config("a", 1), config("b", 1)]);
         assert_eq!(told(first.clone()).await, ["changed a1", "changed b1"]);
         let both = [first, list(vec![config("a", 1), config("b", 2), config("c", 1)])].concat();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_reads_is_taken_out_before_an_object_is_kept() {
+    async fn unused_metadata_is_dropped_before_storing() {
         const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
         let mut written = config("a", 1);
         written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
@@ -209,13 +209,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_of_the_status_alone_is_seen_and_is_no_change() {
+    async fn status_change_is_seen_but_is_no_change() {
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(config("a", 1)), Event::Apply(config("a", 2))];
         assert_eq!(told(events).await, ["changed a1", "changed a2", "seen a1"]);
     }
 
     #[tokio::test]
-    async fn the_finalizer_is_no_news_when_it_comes_and_is_when_it_goes() {
+    async fn only_finalizer_removal_is_a_change() {
         let mut kept = config("a", 1);
         kept.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(kept.clone()), Event::Apply(kept)];
@@ -225,13 +225,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_that_was_deleted_and_made_again_has_changed() {
+    async fn recreated_object_is_changed() {
         let events = vec![Event::Apply(config("a", 1)), Event::Delete(config("a", 1)), Event::Apply(config("a", 1))];
         assert_eq!(told(events).await, ["changed a1", "changed a1", "gone a"]);
     }
 
     #[tokio::test]
-    async fn what_went_while_the_watch_was_away_is_gone_too() {
+    async fn relist_reports_objects_deleted_meanwhile() {
         let both = [list(vec![config("a", 1), config("b", 1)]), list(vec![config("b", 1)])].concat();
         assert_eq!(told(both.clone()).await, ["changed a1", "changed b1", "gone a", "seen b1"]);
         let none = [both, list(Vec::new()), list(Vec::new())].concat();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_objects_under_one_name_the_one_of_the_earlier_list_is_gone() {
+    async fn relist_reports_replaced_object_as_deleted() {
         let (_, writer) = reflector::store();
         let (told, mut anew) = (Mutex::new(Vec::new()), config("a", 1));
         anew.metadata.uid = Some("another".to_owned());

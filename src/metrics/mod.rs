@@ -261,7 +261,7 @@ mod tests {
     use crate::beyond_identity::CREATE_JOB;
 
     #[test]
-    fn the_names_are_those_of_the_field_and_what_is_counted_is_there() {
+    fn metrics_have_their_conventional_names_and_values() {
         let metrics = Metrics::new();
         metrics.leads(true);
         metrics.reconcile_finished("enrollmentrequest", Ended::Failed, Duration::from_millis(7));

@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_counted_by_the_states_that_are_known() {
+    fn requests_are_counted_by_known_states() {
         let states = [None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com"), None];
         let request = |state: Option<&str>| {
             let request = serde_json::json!({

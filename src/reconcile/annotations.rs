@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn only_true_is_a_pause() {
+    fn only_the_value_true_pauses() {
         assert!(is_paused(&annotated(PAUSED, "true")));
         for other in ["", "false", "True", "TRUE", " true", "yes", "1"] {
             assert!(!is_paused(&annotated(PAUSED, other)), "{other:?}");
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn any_value_that_was_not_handled_asks_for_a_look() {
+    fn unhandled_annotation_value_requests_a_reconcile() {
         assert_eq!(reconcile_requested(&object()), None);
         for value in ["", "now", "2026-01-01T12:00:00Z", &"ä".repeat(2000)] {
             let mut config = annotated(RECONCILE_REQUESTED_AT, value);

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_stays_in_its_realm_and_a_call_in_doubt_at_its_endpoint() {
+    fn changed_realm_or_endpoint_is_a_mismatch() {
         let (reference, a, b) = (ProviderConfigRef::default(), ids("a"), ids("b"));
         let here = Destination { realm: a.clone(), endpoint: "https://one".to_owned() };
         let mismatch = |realm: Option<&RealmIds>, endpoint: Option<&str>| {

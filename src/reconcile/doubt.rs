@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_at_once_when_the_call_is_over_and_when_the_effect_must_have_shown() {
+    fn absent_effect_is_polled_at_timeout_and_settle_time() {
         let s = Duration::from_secs;
         let at = |age| absent(s(age), s(31), s(60));
         assert_eq!(at(0), Absent::ListAgainIn(s(31)));

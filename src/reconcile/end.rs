@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn the_backoff_doubles_up_to_its_longest_step() {
+    fn backoff_doubles_up_to_its_maximum() {
         let steps: Vec<_> = [1, 2, 3, 6, 7, 40, u32::MAX].map(|n| requeue_delay(Requeue::Backoff(None), n, 0.0)).into();
         assert_eq!(steps, [1, 2, 4, 32, 60, 60, 60].map(|n| Some(seconds(n))));
     }
 
     #[test]
-    fn nothing_comes_back_before_the_time_that_was_asked_for() {
+    fn requeue_is_never_before_the_requested_delay() {
         for chance in [0.0, 0.5, 0.999] {
             assert!(spread(seconds(30), chance) >= seconds(30));
             assert!(spread(seconds(30), chance) <= seconds(36));

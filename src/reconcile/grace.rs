@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_kept_while_something_is_blocked_and_through_an_outage_and_cleared_when_it_is_mended() {
+    fn failing_since_survives_an_outage_and_is_cleared_by_a_fix() {
         let blocked = Phase::Blocked(why(Reason::SecretNotFound, "x"));
         let outage = Phase::Progressing(why(Reason::ServiceUnavailable, "x"));
         let since = failing_since(&blocked, None, at(100));
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_come_begins_anew() {
+    fn future_failing_since_is_reset() {
         // A process that was killed left a time from a clock that was an hour ahead.
         let blocked = Phase::Blocked(why(Reason::SecretNotFound, "x"));
         let since = failing_since(&blocked, Some("1970-01-01T01:01:40Z"), at(100));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_period_is_over_after_its_length_and_a_clock_that_went_back_does_not_end_it() {
+    fn grace_period_is_not_ended_by_a_clock_set_back() {
         let since = Some("1970-01-01T00:01:40Z");
         assert!(!is_over(since, GRACE, at(100)));
         assert!(!is_over(since, GRACE, at(699)));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_the_period_counts_from_the_later_of_two_times() {
+    fn remaining_grace_counts_from_the_later_time() {
         let since = Some("1970-01-01T00:01:40Z");
         let s = Duration::from_secs;
         for (since, earliest, now, all) in [

@@ -257,7 +257,7 @@ mod tests {
     type LocalStates = super::LocalStates<EnrollmentRequest>;
 
     #[test]
-    fn a_record_is_known_since_it_was_first_seen_and_another_one_starts_anew() {
+    fn record_age_counts_from_its_first_observation() {
         let (mut local_state, start) = (LocalState::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(local_state.record_known_for("a", after(60)), Duration::ZERO, "a restart");
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_a_look_is_not_put_off_and_what_is_in_doubt_is_not_forgotten() {
+    fn requested_reconcile_clears_delays_but_not_the_record_age() {
         let (mut local_state, start) = (LocalState::default(), Instant::now());
         local_state.note_record(Some("a"), start);
         local_state.polled(Poll { of: "one".to_owned(), generation: 1, found: true, next_poll_at: None });
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_are_refused_since_the_first_one_until_one_is_stored_and_another_reason_is_news() {
+    fn refused_writes_count_from_the_first_until_one_is_stored() {
         let (mut local_state, start) = (LocalState::default(), Instant::now());
         let later = start + Duration::from_secs(5);
         let resync = Duration::from_secs(600);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_remembered_until_it_is_forgotten() {
+    fn local_state_is_kept_until_removed() {
         let local_states = LocalStates::default();
         local_states.insert("uid", LocalState { failures: 3, ..LocalState::default() }, || true);
         assert_eq!(local_states.get("uid").failures, 3);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn the_local_state_of_an_object_that_is_gone_does_not_come_back() {
+    fn local_state_of_a_deleted_object_is_not_inserted() {
         let local_states = LocalStates::default();
         local_states.insert("uid", LocalState::default(), || true);
         // The answer to the call that took the finalizer off is lost: the reconcile fails after the watch has told.

@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_surely_had_no_effect_counts_as_not_done() {
+    fn only_errors_without_effect_are_not_done() {
         let retry = |cause| Error::Retry { cause, after: None, message: "said".to_owned() };
         for error in [
             retry(NotSent::NoConnection),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn another_4xx_is_remembered_as_a_refusal_and_nothing_else_is() {
+    fn only_unexpected_4xx_is_a_refusal() {
         assert_eq!(refusal(&in_doubt(Doubt::Status, Some(409))).as_deref(), Some("said"));
         assert_eq!(refusal(&in_doubt(Doubt::Status, Some(408))), None);
         assert_eq!(refusal(&in_doubt(Doubt::Server, Some(500))), None);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_token_lacks_can_come_right_elsewhere_and_what_a_spec_lacks_cannot() {
+    fn token_failures_are_blocked_and_spec_failures_are_refused() {
         let phase = |error| failure(&error, &ProviderConfigRef::default()).phase();
         assert!(matches!(phase(refused(Refusal::Unauthorized)), Phase::Blocked(w) if w.reason == Reason::Unauthorized));
         assert!(matches!(phase(refused(Refusal::Forbidden)), Phase::Blocked(w) if w.reason == Reason::PermissionDenied
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_the_services_is_an_outage() {
+    fn non_api_response_is_an_outage() {
         let provider = ProviderConfigRef::default();
         for status in [400, 401, 403, 404, 407, 409, 422] {
             let error = in_doubt(Doubt::Foreign, Some(status));

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refused_write_is_still_known_at_the_reconcile_after_the_longest_backoff() {
+    fn refused_write_outlasts_the_longest_backoff() {
         assert!(RETRY_REFUSED_WRITE > LONGEST_BACKOFF.mul_f64(1.2));
         assert!(RETRY_REFUSED_WRITE > RETRY_CONDITIONS.mul_f64(1.2));
     }

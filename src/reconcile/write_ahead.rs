@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_runs_out_when_the_time_of_its_record_is_over() {
+    fn ticket_expires_with_the_timeout_of_its_record() {
         let begun = Instant::now();
         let ticket = Ticket::for_written(record(31), begun);
         assert_eq!(ticket.time_left(begun + Duration::from_secs(1)), Some(Duration::from_secs(30)));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_a_person_wrote_into_a_status_does_no_harm() {
+    fn negative_timeout_is_zero() {
         assert_eq!(record(-5).timeout(), Duration::ZERO);
     }
 }

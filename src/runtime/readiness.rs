@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_ready_when_all_parts_are_and_names_what_the_others_wait_for_once() {
+    async fn readiness_requires_all_parts_and_names_each_cause_once() {
         let readiness = Readiness::waiting_for("the first answer");
         let (a, b) = (readiness.part(false), readiness.part(false));
         assert_eq!(readiness.waits_for().as_deref(), Some("the first answer"));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_comes_right_by_itself_makes_nothing_unready_and_a_missing_right_does_while_it_is_said() {
+    async fn recoverable_part_is_unready_only_while_denied() {
         let readiness = Readiness::waiting_for("the first answer");
         let part = readiness.part(true);
         part.trouble("no way".to_owned(), String::new());

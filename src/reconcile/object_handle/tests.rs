@@ -61,7 +61,7 @@ impl Objects<AuthenticatorConfig> for Ahead {
 }
 
 #[tokio::test]
-async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
+async fn conditions_planned_for_an_older_version_are_not_written() {
     let (objects, environment) = (Ahead, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
@@ -74,7 +74,7 @@ async fn what_was_planned_for_an_older_version_is_not_said_of_a_newer_one() {
 }
 
 #[tokio::test]
-async fn an_object_counts_as_looked_at_when_something_is_said_of_it_or_the_look_ends() {
+async fn observed_generation_is_set_with_conditions_or_at_the_end() {
     let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
@@ -135,7 +135,7 @@ impl Objects<AuthenticatorConfig> for Forgetful {
 }
 
 #[tokio::test]
-async fn half_a_status_is_taken_back_also_when_the_object_was_changed_meanwhile() {
+async fn partly_stored_status_is_reverted_despite_a_conflict() {
     let (objects, environment) = (Forgetful::default(), SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut object = crate::authenticator_config::testing::object();
     let create = CreateRecord {
@@ -160,7 +160,7 @@ async fn half_a_status_is_taken_back_also_when_the_object_was_changed_meanwhile(
 }
 
 #[tokio::test]
-async fn what_is_gone_though_the_watch_does_not_know_is_not_told_of_once_more() {
+async fn leftover_of_a_deleted_object_is_not_reported_again() {
     let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());

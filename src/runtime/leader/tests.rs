@@ -33,7 +33,7 @@ fn wait(holder: &str, millis: u64) -> Decision {
 }
 
 #[test]
-fn a_lease_is_taken_when_it_is_free_or_was_seen_unchanged_for_as_long_as_it_lasts() {
+fn lease_is_acquired_if_free_or_unchanged_for_its_duration() {
     use Decision::{Renew, Take};
     let theirs = |seconds| Some(record(Some("pod-b_nonce"), seconds));
     let b = |millis| wait("pod-b_nonce", millis);
@@ -73,7 +73,7 @@ fn a_lease_is_taken_when_it_is_free_or_was_seen_unchanged_for_as_long_as_it_last
 }
 
 #[test]
-fn the_times_in_a_record_count_for_nothing() {
+fn renew_time_of_the_record_is_ignored() {
     let now = Instant::now();
     for seconds in [-1_000_000, 0, 1_000_000] {
         let record = LeaseSpec { renew_time: Some(MicroTime(at(seconds))), ..record(Some("pod-b"), Some(15)) };
@@ -83,13 +83,13 @@ fn the_times_in_a_record_count_for_nothing() {
 }
 
 #[test]
-fn a_record_seen_in_the_future_of_a_clock_that_was_read_earlier_is_new() {
+fn record_observed_after_now_counts_as_new() {
     let now = Instant::now();
     assert_eq!(decide(Some(&record(Some("b"), Some(15))), now + RETRY, now, ME), wait("b", 15_000));
 }
 
 #[test]
-fn a_record_tells_people_who_leads_since_when_and_how_often_that_changed() {
+fn lease_records_holder_times_and_transitions() {
     let first = held(None, ME, at(0));
     assert_eq!(first.holder_identity.as_deref(), Some(ME));
     assert_eq!((first.lease_duration_seconds, first.lease_transitions), (Some(15), Some(1)));
@@ -110,13 +110,13 @@ fn a_record_tells_people_who_leads_since_when_and_how_often_that_changed() {
 }
 
 #[test]
-fn a_holder_has_stopped_before_anybody_else_can_take_its_lease() {
+fn renew_deadline_ends_before_the_lease() {
     // With time for a last look that is late, and for several renewals before that.
     assert!(RENEW_DEADLINE + 2 * RETRY < LEASE && 3 * RETRY < RENEW_DEADLINE);
 }
 
 #[tokio::test(start_paused = true)]
-async fn leadership_ends_by_itself_when_nobody_renews_it() {
+async fn leadership_ends_without_renewal() {
     let (standing, receiver) = tokio::sync::watch::channel(LeaderState::Waiting);
     let leadership = Leadership(receiver);
     assert!(!leadership.is_held());
@@ -136,7 +136,7 @@ async fn leadership_ends_by_itself_when_nobody_renews_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_alone_always_leads() {
+async fn single_replica_is_always_leader() {
     let leadership = Leadership::always();
     leadership.taken().await;
     tokio::time::advance(Duration::from_secs(1_000_000)).await;
