@@ -111,9 +111,9 @@ mod tests {
         assert!(take(None, "a").apply(&mut status));
         assert_eq!((status.tenant_id.as_deref(), status.realm_id.as_deref()), (Some("t"), Some("r")));
         let before = status.clone();
-        assert!(take(None, "a").apply(&mut status), "to take it again changes nothing");
+        assert!(take(None, "a").apply(&mut status), "taking it again changes nothing");
         assert_eq!(status, before);
         assert!(Change::Forget { id: "a".to_owned() }.apply(&mut status));
-        assert_eq!(status.realm_id.as_deref(), Some("r"), "it is made again where it was");
+        assert_eq!(status.realm_id.as_deref(), Some("r"), "it is recreated in the same realm");
     }
 }

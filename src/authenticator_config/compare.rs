@@ -74,7 +74,7 @@ mod tests {
     use crate::authenticator_config::mark::Mark;
     use crate::authenticator_config::testing::{desired, remote};
 
-    /// What a PATCH would carry where the remote configuration has these settings.
+    /// The settings of the PATCH for a remote configuration with these settings.
     fn patch_of(desired: &Desired, config: &Value) -> Value {
         let Value::Object(config) = config.clone() else { panic!("no settings: {config}") };
         let current = RemoteConfig { config: Some(config), ..remote() };
@@ -143,8 +143,8 @@ mod tests {
         };
         assert_eq!(name(&taken, Some("Theirs")), Some(format!("Theirs {mark}")));
         assert_eq!(name(&taken, Some(&format!("Theirs {mark}"))), None);
-        assert_eq!(name(&taken, None), Some(mark.clone()), "what is taken over is marked");
-        assert_eq!(name(&unnamed, None), None, "a service may show no names");
+        assert_eq!(name(&taken, None), Some(mark.clone()), "an adopted configuration is marked");
+        assert_eq!(name(&unnamed, None), None, "the API may omit display names");
         let named = Desired { resource_id: taken.resource_id.clone(), ..desired() };
         assert_eq!(name(&named, Some("Theirs")), Some(format!("Hosted web {mark}")));
     }

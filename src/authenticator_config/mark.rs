@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn display_name_ends_in_mark_within_64_characters() {
-        assert_eq!(mark().behind(None), mark().to_string(), "no name, and no blank either");
+        assert_eq!(mark().behind(None), mark().to_string(), "no name and no space");
         assert_eq!(mark().behind(Some("Hosted web")), format!("Hosted web {}", mark()));
         let longest = Mark::of(&"c".repeat(32), "ns", "n");
         let sent = longest.behind(Some(&"ä".repeat(64)));

@@ -1,4 +1,4 @@
-//! Values that the tests of this folder start from.
+//! Fixtures for the tests of this directory.
 
 use serde_json::{Value, json};
 
@@ -30,12 +30,12 @@ pub(crate) fn object_with(spec: Value) -> AuthenticatorConfig {
     AuthenticatorConfig { spec: serde_json::from_value(spec).unwrap(), ..object() }
 }
 
-/// What [`object`] asks for.
+/// The desired state of [`object`].
 pub(crate) fn desired() -> Desired {
     Desired::of(&object(), &options())
 }
 
-/// The remote configuration that is as [`desired`] asks.
+/// The remote configuration that equals [`desired`].
 pub(crate) fn remote() -> RemoteConfig {
     let Value::Object(fields) = json!(desired().fields) else { unreachable!("fields are an object") };
     RemoteConfig {

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
     use crate::enrollment_request::testing::concluded;
 
-    /// The status of a request whose job `job` is in this state.
+    /// The status of a request with the job `job` in this state.
     fn in_state(state: &str) -> EnrollmentRequestStatus {
         EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() }
     }
@@ -70,7 +70,7 @@ mod tests {
             assert_eq!(
                 actions(RESEND, &format!("earlier/{state}")).resend_of(&in_state(state)),
                 None,
-                "a second click"
+                "a repeated action"
             );
             assert_eq!(actions(REVOKE, &format!("job/{state}")).resend_of(&in_state(state)), None);
             let unconcluded = EnrollmentRequestStatus { attempt: None, ..in_state(state) };
@@ -96,7 +96,7 @@ mod tests {
         }
         for state in ["COMPLETE", "EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
             assert!(!actions(REVOKE, "job").revoke(&in_state(state)), "{state}");
-            assert!(actions(REVOKE, "job").name_for_revocation(&in_state(state)), "what is dead was asked to be");
+            assert!(actions(REVOKE, "job").name_for_revocation(&in_state(state)), "an inactive link can be named too");
         }
         assert!(!actions(REVOKE, "").name_for_revocation(&EnrollmentRequestStatus::default()));
         assert!(!AnnotationActions::default().name_for_revocation(&EnrollmentRequestStatus::default()));

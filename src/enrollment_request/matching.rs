@@ -111,7 +111,7 @@ mod tests {
         jobs.into_iter().map(|job| job.id.as_str()).collect()
     }
 
-    /// The jobs of a list of these that `send` can have made.
+    /// The ids of the jobs that `send` may have created.
     fn made(jobs: &[CredentialBindingJob], send: &SendRecord) -> Vec<String> {
         let listed = Listed {
             jobs: jobs.to_vec(),
@@ -136,7 +136,7 @@ mod tests {
     fn absent_fields_do_not_exclude_a_job() {
         let bare = CredentialBindingJob { id: "bare".to_owned(), ..CredentialBindingJob::default() };
         assert_eq!(made(std::slice::from_ref(&bare), &send()), ["bare"]);
-        assert_eq!(ids(existing(&[bare], &send())), ["bare"], "so it has to be named when it was there before");
+        assert_eq!(ids(existing(&[bare], &send())), ["bare"], "so an earlier one must be recorded as existing");
     }
 
     #[test]

@@ -149,7 +149,7 @@ mod tests {
     use crate::reconcile::rules::judge;
     use crate::reconcile::testing::{now, options};
 
-    /// What `phase` is of a request with this status, whose spec says `revoked`.
+    /// The phase of a request with this status and this `spec.revoked`.
     fn of(status: &EnrollmentRequestStatus, revoked: bool, phase: fn(&Input<'_>) -> Phase) -> Phase {
         let mut request = request("request", status.clone());
         request.spec.revoked = revoked;

@@ -71,19 +71,19 @@ mod tests {
         let (mut all, start) = (Revocations::default(), Instant::now());
         assert_eq!(all.accepted_for("a", start), Duration::ZERO);
         assert_eq!(all.accepted_for("b", start + SECOND), Duration::ZERO);
-        assert_eq!(all.accepted_for("a", start + 2 * SECOND), 2 * SECOND, "b does not start it anew");
+        assert_eq!(all.accepted_for("a", start + 2 * SECOND), 2 * SECOND, "b does not reset the clock of a");
         assert!(all.refuse("a", start, "403"));
         assert!(all.refuse("b", start + SECOND, "409"));
-        assert!(!all.refuse("a", start + 2 * SECOND, "403"), "no news");
+        assert!(!all.refuse("a", start + 2 * SECOND, "403"), "the same refusal is not new");
         assert!(all.refuse("a", start + 2 * SECOND, "401"));
         let refused = all.refused_within(SECOND, start + 2 * SECOND);
         assert_eq!(refused.into_iter().collect::<Vec<_>>(), [("a".to_owned(), "401".to_owned())]);
         all.clear_refusal("a");
         assert_eq!(all.refused_within(10 * SECOND, start + 2 * SECOND).len(), 1);
-        assert!(all.refuse("a", start, "401"), "once it was cleared it is news again");
+        assert!(all.refuse("a", start, "401"), "a cleared refusal is new again");
         all.retry_now();
         assert!(all.refused_within(10 * SECOND, start).is_empty());
-        assert_eq!(all.accepted_for("a", start + 3 * SECOND), 3 * SECOND, "the clock goes on");
+        assert_eq!(all.accepted_for("a", start + 3 * SECOND), 3 * SECOND, "the clock continues");
         all.retain(|job_id| job_id == "b");
         assert_eq!(all.accepted_for("a", start + 4 * SECOND), Duration::ZERO);
     }

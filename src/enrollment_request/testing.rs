@@ -1,13 +1,13 @@
-//! Values that the tests of this folder start from.
+//! Fixtures for the tests of this directory.
 
 use crate::api::enrollment_request::{DeliveryMethod, SendRecord};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef};
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod as RemoteDeliveryMethod, JobState};
 
-/// Where [`send`] goes.
+/// The endpoint of [`send`].
 pub(crate) const ENDPOINT: &str = "https://api.example.com";
 
-/// A job that [`send`] asks for, made two seconds after its list.
+/// A job that [`send`] creates, two seconds after its list.
 pub(crate) fn job(id: &str) -> CredentialBindingJob {
     CredentialBindingJob {
         id: id.to_owned(),
@@ -21,7 +21,7 @@ pub(crate) fn job(id: &str) -> CredentialBindingJob {
     }
 }
 
-/// A record written after a list of 12:00:00.
+/// A record written after a list of 12:00:00 server time.
 pub(crate) fn send() -> SendRecord {
     SendRecord {
         id: "nonce".to_owned(),

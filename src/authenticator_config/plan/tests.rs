@@ -1,4 +1,4 @@
-//! The table of the planner, rule by rule.
+//! Tests of the planner, one module for each rule.
 
 mod adopt_or_create;
 mod create;
@@ -25,15 +25,15 @@ use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
 use crate::reconcile::{Destination, End, Fact, Failure, Leftover, Outcome, RealmIds, Requeue, ResolvedRealm, Sent};
 
-/// What only a person can mend is tried again after this.
+/// The interval for problems that need manual action.
 const RESYNC: Requeue = Requeue::After(TIMES.resync);
 
 type Known = testing::Known<AuthenticatorConfig>;
 
 impl Known {
-    /// The realm behind the provider config, once it is known.
+    /// The resolved realm of the provider config.
     fn realm(&mut self) -> &mut ResolvedRealm {
-        let Some(Ok(realm)) = self.object.realms.get_mut(&via()) else { panic!("it is not resolved") };
+        let Some(Ok(realm)) = self.object.realms.get_mut(&via()) else { panic!("the realm is not resolved") };
         realm
     }
 }
@@ -65,19 +65,19 @@ fn elsewhere() -> RealmIds {
     RealmIds { realm_id: "elsewhere".to_owned(), ..home() }
 }
 
-/// A new object, just read from the API server, with its finalizer.
+/// A new object with its finalizer, as read from the API server.
 fn fresh() -> Known {
     Known::default().with(|it| it.object = fresh_object())
 }
 
-/// Where the provider config leads.
+/// The endpoint of the provider config.
 const ENDPOINT: &str = "https://api.example.com";
 
 fn at(realm: RealmIds) -> Fact<Destination> {
     Fact::Known(Destination { realm, endpoint: ENDPOINT.to_owned() })
 }
 
-/// A new object whose realm has these configurations.
+/// A new object in a realm with these configurations.
 fn listed(configs: &[RemoteConfig]) -> Known {
     fresh().with(|it| {
         it.object.realms = leads(at(home()));
@@ -85,8 +85,8 @@ fn listed(configs: &[RemoteConfig]) -> Known {
     })
 }
 
-/// An object whose create is in doubt, in a realm that had these configurations when the record had been known
-/// for `age` seconds.
+/// An object with a create in doubt. The realm was listed with these configurations when the record was `age` seconds
+/// old in this process.
 fn in_doubt(configs: &[RemoteConfig], age: u64) -> Known {
     listed(&[]).with(|it| {
         it.status = doubtful();
@@ -94,7 +94,7 @@ fn in_doubt(configs: &[RemoteConfig], age: u64) -> Known {
     })
 }
 
-/// An object whose configuration is known, and is this one when it is read by id.
+/// An object with a recorded configuration. A read by id returns this one.
 fn made(current: Option<RemoteConfig>) -> Known {
     let referrers = Fact::Known(Vec::new());
     fresh()
@@ -108,14 +108,14 @@ fn made(current: Option<RemoteConfig>) -> Known {
 }
 
 impl Known {
-    /// With what the realm has under this id.
+    /// With this result of a read by id.
     fn reading(mut self, id: &str, config: Option<RemoteConfig>) -> Self {
         self.read.insert(id.to_owned(), Fact::Known(config));
         self
     }
 }
 
-/// The status of an object whose configuration is [`remote`], and stood as generation 1 asked.
+/// The status of an object whose configuration is [`remote`], as generation 1 requested it.
 fn known() -> AuthenticatorConfigStatus {
     let RealmIds { tenant_id, realm_id } = home();
     AuthenticatorConfigStatus {
@@ -127,7 +127,7 @@ fn known() -> AuthenticatorConfigStatus {
     }
 }
 
-/// The status of an object whose create may have been carried out.
+/// The status of an object with a create in doubt.
 fn doubtful() -> AuthenticatorConfigStatus {
     AuthenticatorConfigStatus { create: Some(record("nonce")), ..AuthenticatorConfigStatus::default() }
 }
@@ -137,7 +137,7 @@ fn record(id: &str) -> CreateRecord {
     CreateRecord { id: id.to_owned(), endpoint: Some(ENDPOINT.to_owned()), tenant_id, realm_id, timeout_seconds: 31 }
 }
 
-/// What came of the create of [`record`], in generation 1.
+/// The outcome of the create of [`record`], in generation 1.
 fn created(outcome: Outcome<RemoteConfig>) -> Option<Sent<AuthenticatorConfig>> {
     let outcome = match outcome {
         Outcome::Done(config) => Outcome::Done(CreatedConfig { config, generation: 1 }),
@@ -151,19 +151,19 @@ fn list(configs: &[RemoteConfig], age: u64) -> Fact<Listed> {
     Fact::Known(Listed { configs: configs.to_vec(), age: Duration::from_secs(age), lists: 2 })
 }
 
-/// A configuration that is as asked for, under this id.
+/// A configuration with this id that equals the spec.
 fn ours(id: &str) -> RemoteConfig {
     RemoteConfig { id: id.to_owned(), ..remote() }
 }
 
-/// A configuration of this object that somebody has changed.
+/// A configuration of this object with drift.
 fn changed(id: &str) -> RemoteConfig {
     let mut config = ours(id);
     config.config.get_or_insert_default().insert("trusted_origins".to_owned(), serde_json::json!([]));
     config
 }
 
-/// A configuration that bears the mark of another object.
+/// A configuration with the ownership mark of another object.
 fn strangers(id: &str) -> RemoteConfig {
     let name = Mark::of("demo", "identity", "another").behind(Some("Hosted web"));
     RemoteConfig { display_name: Some(name), ..ours(id) }
@@ -187,33 +187,33 @@ fn take(id: &str, create_id: Option<&str>) -> Change {
     }
 }
 
-/// What was just made, in generation 1, is taken.
+/// The change that records the configuration created in generation 1.
 fn made_of(id: &str) -> Change {
     let Change::Take { create_id: _, id, realm, endpoint, made_as: _ } = take(id, None) else { panic!() };
     Change::Take { create_id: Some("nonce".to_owned()), id, realm, endpoint, made_as: Some(1) }
 }
 
-/// The record is taken off, and the step says this.
+/// The reason that a step sets while it withdraws the record.
 fn withdrawn(step: &Step) -> Option<Reason> {
-    let Step::Withdraw { record_id, phase } = step else { panic!("it withdraws nothing: {step:?}") };
+    let Step::Withdraw { record_id, phase } = step else { panic!("not a withdrawal: {step:?}") };
     assert_eq!(record_id, "nonce");
     phase.as_ref().map(|phase| phase.why().reason)
 }
 
-/// The change that a step records, and the reason that it says.
+/// The change that a step records, and the reason that it sets.
 fn recorded(step: Step) -> (Change, Option<Reason>) {
-    let Step::Record(change) = step else { panic!("it records nothing: {step:?}") };
+    let Step::Record(change) = step else { panic!("not a record: {step:?}") };
     let phase = change.phase(1);
     (change, phase.map(|phase| phase.why().reason))
 }
 
-/// The reason that a step that waits says, and until when it waits.
+/// The reason and the requeue of a step that ends the reconcile.
 fn waits(step: &Step) -> (Reason, Requeue) {
-    let Step::End(End { requeue, .. }) = step else { panic!("it does not wait: {step:?}") };
+    let Step::End(End { requeue, .. }) = step else { panic!("not the end of a reconcile: {step:?}") };
     (said(step).why().reason, *requeue)
 }
 
-/// What somebody has to mend elsewhere.
+/// A failure that has to be fixed elsewhere.
 fn blocked() -> Failure {
     Failure::blocked(Reason::SecretNotFound, "no Secret")
 }

@@ -1,4 +1,4 @@
-//! The table of the planner, rule by rule.
+//! Tests of the planner, one module for each rule.
 
 mod adopt;
 mod doubt;
@@ -42,7 +42,7 @@ fn next(desired: &Desired, known: &Known) -> Step {
     known.next(desired)
 }
 
-/// Enrol the identity of the vendor's how-to.
+/// A spec for the identity of the vendor's how-to guide.
 fn desired() -> Desired {
     Desired {
         namespace: "identity".to_owned(),
@@ -61,7 +61,7 @@ fn deleting() -> Desired {
     desired().with(|it| it.lifecycle.deleted_at = Some(now()))
 }
 
-/// What this annotation asks for.
+/// The actions of this annotation.
 fn actions(annotation: &str, value: &str) -> AnnotationActions {
     AnnotationActions::of(&[(annotation.to_owned(), value.to_owned())].into())
 }
@@ -74,17 +74,17 @@ fn there() -> Fact<Destination> {
     Fact::Known(destination())
 }
 
-/// A job as it was read by its id, at 12:00:03 by the service's clock.
+/// The result of a read by id, at 12:00:03 server time.
 fn read(job: CredentialBindingJob) -> Option<ReadJob> {
     Some(ReadJob { item: job, server_time: Some(now()) })
 }
 
-/// A new request, just read from the API server, with its finalizer.
+/// A new request with its finalizer, as read from the API server.
 fn fresh() -> Known {
     Known::default().with(|it| it.object = fresh_object())
 }
 
-/// A new request of which all is known that a send needs.
+/// A new request with all facts that a send requires.
 fn prepared() -> Known {
     let ready = ReadyConfig { id: "4e129fc8".to_owned(), realm: home() };
     fresh().with(|it| {
@@ -106,7 +106,7 @@ fn key() -> EnrollmentKey {
     EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id: "4e129fc8".to_owned() }
 }
 
-/// A list of 12:00:00, asked for when this process had known the record for `age` seconds.
+/// A list of 12:00:00 server time, when the record was `age` seconds old in this process.
 fn listed(jobs: Vec<CredentialBindingJob>, age: u64) -> Listed {
     let age = Duration::from_secs(age);
     Listed { jobs, named_elsewhere: BTreeSet::new(), server_time: Some(at("12:00:00")), age, lists: 1 }
@@ -125,7 +125,7 @@ fn failure() -> Failure {
     Failure::transient(Reason::ServiceUnavailable, "down")
 }
 
-/// What came of the send of [`super::super::testing::send`].
+/// The outcome of the send of [`super::super::testing::send`].
 fn sent(outcome: Outcome<CredentialBindingJob>) -> Option<Sent<crate::api::EnrollmentRequest>> {
     Some(Sent { record: record(), outcome })
 }
@@ -138,9 +138,9 @@ fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef>
     super::to_revoke(&Known { status: status.clone(), ..Known::default() }.input(desired))
 }
 
-/// Whether it counts as the reconcile that somebody asked for.
+/// Whether the step handles a requested reconcile.
 fn answers(step: &Step) -> bool {
-    let Step::End(end) = step else { panic!("it does not wait: {step:?}") };
+    let Step::End(end) = step else { panic!("not the end of a reconcile: {step:?}") };
     end.handles_requested_reconcile()
 }
 
@@ -149,6 +149,6 @@ fn reason(step: &Step) -> Reason {
 }
 
 fn until(step: &Step) -> Requeue {
-    let Step::End(end) = step else { panic!("it does not wait: {step:?}") };
+    let Step::End(end) = step else { panic!("not the end of a reconcile: {step:?}") };
     end.requeue
 }

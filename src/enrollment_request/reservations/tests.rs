@@ -1,4 +1,4 @@
-//! Who holds whom, and for how long.
+//! Which request has a reservation, and for how long.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ fn object_uid(uid: &str) -> ObjectUid {
     ObjectUid { uid: uid.to_owned(), namespace: "identity".to_owned(), name: uid.to_owned() }
 }
 
-/// Filled reservations, and the uids that were woken.
+/// Seeded reservations, and a log of the enqueued uids.
 fn seeded(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String>>>) {
     let woken = Arc::new(Mutex::new(Vec::new()));
     let log = woken.clone();
@@ -82,7 +82,7 @@ fn identity_has_one_send_at_a_time_across_configurations() {
     assert_eq!(
         reservations.reserve(&key("a"), &object_uid("3")),
         Err(ReserveError::By(object_uid("1"))),
-        "it is still the first one's"
+        "the first request keeps the reservation"
     );
 }
 
@@ -95,9 +95,9 @@ fn rival_in_doubt_has_the_reservation() {
     reservations.note(&object_uid("2"), &in_doubt, true);
     assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt), Some(first.clone()));
     assert_eq!(reservations.rival_in_doubt(&first, &in_doubt), None);
-    assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &concluded()), None, "it is in no doubt itself");
+    assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &concluded()), None, "a concluded request has no rival");
     reservations.note(&first, &concluded(), false);
-    assert!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt).is_some(), "a cache is no news");
+    assert!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt).is_some(), "a cached status changes nothing");
     reservations.note(&first, &concluded(), true);
     assert_eq!(reservations.rival_in_doubt(&object_uid("2"), &in_doubt), None);
 }
@@ -109,9 +109,9 @@ fn job_named_in_another_status_is_known_until_removed() {
     let first = ObjectUid::of(&named);
     let elsewhere = |holder: &ObjectUid| reservations.named_elsewhere(holder, ["job", "free"].into_iter());
     assert_eq!(elsewhere(&object_uid("2")), BTreeMap::from([("job".to_owned(), BTreeSet::from([first.clone()]))]));
-    assert_eq!(elsewhere(&first), BTreeMap::new(), "its own");
+    assert_eq!(elsewhere(&first), BTreeMap::new(), "its own job is not elsewhere");
     reservations.note(&first, &EnrollmentRequestStatus::default(), false);
-    assert_eq!(elsewhere(&object_uid("2")).len(), 1, "a cache may be behind");
+    assert_eq!(elsewhere(&object_uid("2")).len(), 1, "the cache may be stale");
     reservations.note(&first, &EnrollmentRequestStatus::default(), true);
     assert_eq!(elsewhere(&object_uid("2")), BTreeMap::new());
     reservations.note(&object_uid("3"), &concluded(), false);
@@ -132,12 +132,12 @@ fn released_request_leaves_the_waiting_lists() {
     reservations.release(&object_uid("2"));
     let state = reservations.lock();
     let waiting = (state.waiting.values().flatten().count(), state.next.values().flatten().count());
-    assert_eq!(waiting, (1, 1), "only the one that is still there");
+    assert_eq!(waiting, (1, 1), "only the remaining request waits");
     drop(state);
     reservations.release(&object_uid("3"));
     let state = reservations.lock();
     assert!(state.waiting.is_empty() && state.next.is_empty());
     drop(state);
     reservations.release(&object_uid("1"));
-    assert!(woken.lock().is_empty(), "nobody is there to be woken");
+    assert!(woken.lock().is_empty(), "no request is left to enqueue");
 }

@@ -1,4 +1,4 @@
-//! Establish: take over what bears the mark, or write ahead that one is about to be made.
+//! Rule `adopt_or_create`: adopt the marked configuration, or write the create record ahead.
 
 use super::*;
 
@@ -55,8 +55,8 @@ fn unmarked_or_mismatched_configurations_are_not_candidates() {
 
 #[test]
 fn create_record_is_written_ahead_with_its_timeout() {
-    let Step::WriteAhead(written, phase) = next(&listed(&[])) else { panic!("nothing is written ahead") };
-    assert_eq!(*written, record("nonce"), "a second more than a call, for writing the record");
+    let Step::WriteAhead(written, phase) = next(&listed(&[])) else { panic!("no record is written ahead") };
+    assert_eq!(*written, record("nonce"), "one second more than a request, to write the record");
     assert!(matches!(phase, Phase::InDoubt(why) if why.reason == Reason::Creating));
 }
 

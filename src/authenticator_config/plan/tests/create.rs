@@ -1,8 +1,8 @@
-//! Create: the ticket is used, and what came of it is written down.
+//! Rule `create`: use the ticket and record the outcome.
 
 use super::*;
 
-/// An object whose record stands, after the call that it announced.
+/// An object with its record, after the recorded call.
 fn after(outcome: Outcome<RemoteConfig>) -> Known {
     in_doubt(&[], 0).with(|it| {
         it.object.sent = created(outcome);
@@ -28,7 +28,7 @@ fn created_configuration_settles_its_own_record_only() {
     observed.status.create = Some(record("another"));
     let (change, _) = recorded(next(&observed));
     assert_eq!(change, made_of("a"));
-    assert!(!change.apply(&mut observed.status), "so the other record stays");
+    assert!(!change.apply(&mut observed.status), "the other record is kept");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn failed_create_withdraws_its_record_and_is_reported() {
         let mut observed = after(Outcome::NotDone(failure));
         assert_eq!(withdrawn(&next(&observed)), Some(reason));
         observed.status.create = None;
-        assert_eq!(waits(&next(&observed)), (reason, until), "and not tried again in this look");
+        assert_eq!(waits(&next(&observed)), (reason, until), "not retried in this reconcile");
     }
 }
 
@@ -58,12 +58,16 @@ fn create_in_doubt_lists_configurations_at_once() {
 fn refusal_is_reported_after_doubt_without_a_loop() {
     let refusal = || Some("409: no".to_owned());
     let mut observed = in_doubt(&[], 0).with(|it| it.object.refusal = refusal());
-    assert_eq!(waits(&next(&observed)).0, Reason::CreateInDoubt, "first it is looked for");
+    assert_eq!(waits(&next(&observed)).0, Reason::CreateInDoubt, "the configuration is looked up first");
     observed.listed = list(&[], 91);
     assert_eq!(withdrawn(&next(&observed)), Some(Reason::Refused));
     observed.status.create = None;
     assert_eq!(waits(&next(&observed)), (Reason::Refused, RESYNC));
     observed.object.refusal = None;
-    assert!(matches!(next(&observed), Step::WriteAhead(..)), "the next look tries again");
-    assert_eq!(next_in_deletion(&fresh().with(|it| it.object.refusal = refusal())), RELEASE, "it holds up no deletion");
+    assert!(matches!(next(&observed), Step::WriteAhead(..)), "the next reconcile retries");
+    assert_eq!(
+        next_in_deletion(&fresh().with(|it| it.object.refusal = refusal())),
+        RELEASE,
+        "a refusal does not block deletion"
+    );
 }

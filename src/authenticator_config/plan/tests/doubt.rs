@@ -1,4 +1,4 @@
-//! Doubt: while the record stands nothing is made, and the configuration is looked for by its mark.
+//! Rule `doubt`: while a record exists nothing is created, and the configuration is looked up by its mark.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn facts_are_fetched_in_order() {
 fn listed_configuration_is_adopted_at_any_age_after_a_read() {
     for age in [0, 31, 91] {
         let observed = in_doubt(&[ours("a")], age).reading("a", Some(ours("a")));
-        assert_eq!(recorded(next(&observed)), (take("a", Some("nonce")), None), "{age}: it is compared next");
+        assert_eq!(recorded(next(&observed)), (take("a", Some("nonce")), None), "{age}: comparison is the next step");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Leave: an object in deletion takes its configuration with it.
+//! Rule `finalize`: the deletion of an object deletes its configuration.
 
 use super::*;
 
@@ -40,7 +40,7 @@ fn configuration_without_mark_is_still_deleted() {
 #[test]
 fn missing_or_foreign_configuration_is_not_deleted() {
     assert_eq!(next_in_deletion(&made(Some(strangers("4e129fc8")))), RELEASE);
-    assert_eq!(next_in_deletion(&made(None)), Step::Fetch(Query::Configs), "a 404 alone is not believed");
+    assert_eq!(next_in_deletion(&made(None)), Step::Fetch(Query::Configs), "a 404 needs a list to confirm it");
     let gone = |configs: &[RemoteConfig]| next_in_deletion(&made(None).with(|it| it.listed = list(configs, 0)));
     assert!(matches!(gone(&[ours("4e129fc8")]), Step::End(_)));
     assert_eq!(gone(&[ours("another")]), RELEASE);
@@ -53,14 +53,14 @@ fn orphaned_configuration_is_not_read() {
     let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = step else { panic!("{step:?}") };
     assert!(kept.contains("configuration 4e129fc8 stays"), "{kept}");
     let nothing = next_of(&deleting().with(|it| it.lifecycle.orphan = true), &fresh());
-    assert_eq!(nothing, Step::RemoveFinalizer { leftover: None }, "nothing was made");
+    assert_eq!(nothing, Step::RemoveFinalizer { leftover: None }, "nothing was created");
 }
 
 #[test]
 fn finalizer_is_removed_after_delete_is_confirmed() {
     let deleted = |current| made(current).with(|it| it.deleted = Some(Ok(())));
     assert_eq!(next_in_deletion(&deleted(None)), RELEASE);
-    // A success alone is not believed, whoever answered so; and one that is never carried out holds nothing up for ever.
+    // A success needs a read to confirm it. A delete that never takes effect blocks for the grace period only.
     let mut observed = deleted(Some(ours("4e129fc8")));
     assert!(matches!(said(&next_in_deletion(&observed)), Phase::Deleting { blocked: true, .. }));
     observed.object.grace_remaining = Duration::ZERO;
@@ -116,7 +116,7 @@ fn finalizer_is_removed_after_grace_period_with_a_report() {
     ] {
         let step = next_in_deletion(&observed.with(|it| it.object.grace_remaining = Duration::ZERO));
         let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = step else {
-            panic!("nothing is said: {step:?}")
+            panic!("no leftover is reported: {step:?}")
         };
         assert!(left.starts_with(begin) && left.ends_with(end), "{left}");
     }
@@ -158,7 +158,7 @@ fn deletion_waits_for_referrers_before_any_remote_call() {
         assert!(said(&step).why().message.contains(named), "{step:?}");
     }
     let nothing = used_by(&["jane"]).with(|it| it.status = AuthenticatorConfigStatus::default());
-    assert_eq!(next_in_deletion(&nothing), RELEASE, "there is nothing that they could use");
+    assert_eq!(next_in_deletion(&nothing), RELEASE, "there is no configuration to refer to");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn orphaning_waits_until_every_list_shows_the_configuration() {
         assert_eq!(waits(&orphan(&observed)), (Reason::Deleting, Requeue::After(Duration::from_secs(50))));
     }
     let doubt = orphan(&in_doubt(&[], 0));
-    assert_eq!(waits(&doubt).0, Reason::CreateInDoubt, "and a create in doubt is settled first");
+    assert_eq!(waits(&doubt).0, Reason::CreateInDoubt, "a create in doubt is settled first");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn deletion_continues_if_status_is_unwritable() {
     });
     assert_eq!(next_in_deletion(&unwritable), Step::Act(Action::Delete("4e129fc8".to_owned())));
     let mut gone = unwritable.with(|it| it.deleted = Some(Ok(()))).reading("4e129fc8", None);
-    assert!(matches!(next_in_deletion(&gone), Step::End(_)), "another one may still show");
+    assert!(matches!(next_in_deletion(&gone), Step::End(_)), "another configuration may still appear");
     gone.listed = list(&[ours("4e129fc8")], 500);
     assert_eq!(next_in_deletion(&gone), RELEASE);
 }

@@ -1,10 +1,10 @@
-//! What holds for every plan, over all combinations of a few values for each fact.
+//! Properties of every plan, over all combinations of a few values for each fact.
 
 use super::*;
 use crate::api::conditions::conditions;
 use crate::api::phase::why;
 
-/// Every combination of what an object can look like, without a ticket.
+/// Every combination of spec, status and facts, without a ticket.
 fn all() -> Vec<(Desired, Known)> {
     let forgotten = AuthenticatorConfigStatus { id: None, ..known() };
     let statuses = [AuthenticatorConfigStatus::default(), doubtful(), known(), forgotten];
@@ -35,7 +35,7 @@ fn all() -> Vec<(Desired, Known)> {
                                 it.status = status.clone();
                                 (it.object.fresh, it.object.finalizer, it.object.may_write) = (bit(0), bit(1), bit(2));
                                 it.compared = (bit(3) && status.id.is_some()).then_some(TIMES.resync);
-                                // Whether it was read has nothing to do with who refers to it.
+                                // Reuses bit 0: freshness and referrers are independent.
                                 it.referrers = Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() });
                                 it.object.realms = leads(destination.clone());
                                 it.listed = listed.clone();
@@ -43,7 +43,7 @@ fn all() -> Vec<(Desired, Known)> {
                                 it.object.sent = created.clone();
                                 it.object.refusal = (bit(3) && status.id.is_none()).then(|| "409: no".to_owned());
                             });
-                            // What came of a create is the same whatever the spec names.
+                            // The outcome of a create does not depend on `resourceID`.
                             let specs = if created.is_some() { &desired[..1] } else { &desired[..] };
                             all.extend(specs.iter().map(|spec| (spec[usize::from(bit(4))].clone(), observed.clone())));
                         }
@@ -55,7 +55,7 @@ fn all() -> Vec<(Desired, Known)> {
     all
 }
 
-/// Each of [`all`], with its step; `about` says which steps the property is about, so that it is about something.
+/// The members of [`all`] whose step matches `about`, each with its step. At least one must match.
 fn steps(about: impl Fn(&Step) -> bool) -> Vec<(Desired, Known, Step)> {
     let steps: Vec<_> = all()
         .into_iter()
@@ -65,7 +65,7 @@ fn steps(about: impl Fn(&Step) -> bool) -> Vec<(Desired, Known, Step)> {
         })
         .filter(|(.., step)| about(step))
         .collect();
-    assert!(!steps.is_empty(), "the property is about something");
+    assert!(!steps.is_empty(), "no step matches: the property is vacuous");
     steps
 }
 
@@ -81,10 +81,10 @@ fn shutdown_starts_no_remote_write() {
 #[test]
 fn create_record_requires_all_preconditions() {
     for (desired, observed, step) in steps(|step| matches!(step, Step::WriteAhead(..))) {
-        assert!(!desired.lifecycle.is_deleting(), "not for what is being deleted: {observed:?}");
+        assert!(!desired.lifecycle.is_deleting(), "not in deletion: {observed:?}");
         assert!(observed.object.finalizer && observed.object.fresh, "{observed:?}");
-        assert_eq!(observed.status.create, None, "not while another is in doubt: {observed:?}");
-        assert_eq!(observed.status.id, None, "not where there is one: {observed:?}");
+        assert_eq!(observed.status.create, None, "not while a create is in doubt: {observed:?}");
+        assert_eq!(observed.status.id, None, "not if one is recorded: {observed:?}");
         assert!(matches!(observed.listed, Fact::Known(_)), "not without a list: {observed:?}");
         assert!(matches!(step, Step::WriteAhead(record, _) if record.id == observed.object.nonce));
     }
@@ -113,9 +113,9 @@ fn patch_and_delete_target_the_recorded_id_only_if_owned() {
         assert_eq!(desired.lifecycle.is_deleting(), is_deletion);
         assert_eq!(observed.read.get(id), Some(&read), "{step:?}");
         assert_eq!(observed.object.realms, leads(at(home())), "{step:?}");
-        assert!(!desired.observe, "what is observed is not written: {step:?}");
-        assert!(observed.object.fresh, "the watch may be behind: {step:?}");
-        assert!(!is_deletion || observed.referrers == Fact::Known(Vec::new()), "{step:?} of what is used");
+        assert!(!desired.observe, "an observed configuration is not written: {step:?}");
+        assert!(observed.object.fresh, "the cache may be stale: {step:?}");
+        assert!(!is_deletion || observed.referrers == Fact::Known(Vec::new()), "{step:?} despite referrers");
     }
 }
 
@@ -153,7 +153,7 @@ fn other_realm_than_recorded_is_not_used() {
 fn recorded_changes_change_the_status() {
     for (_, observed, step) in steps(|step| matches!(step, Step::Record(..))) {
         let Step::Record(change) = step else { panic!("{step:?}") };
-        // What came of a create is written down once, and then known no more.
+        // The outcome of a create is recorded once and then dropped.
         if !matches!(observed.object.sent, Some(Sent { outcome: Outcome::Done(_), .. })) {
             assert!(change.apply(&mut observed.status.clone()), "{change:?} for {observed:?}");
         }

@@ -1,4 +1,4 @@
-//! A configuration that the spec names by its id: taken over, or only observed.
+//! `spec.resourceID`: the configuration is adopted, or only observed.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn observing() -> Desired {
     Desired { observe: true, ..managed() }
 }
 
-/// A new object in an open realm that has this under the id.
+/// A new object in a resolved realm. A read by id returns this configuration.
 fn named(current: Option<RemoteConfig>) -> Known {
     fresh().with(|it| it.object.realms = leads(at(home()))).reading(ID, current)
 }
@@ -43,7 +43,7 @@ fn only_managed_configuration_gets_the_mark() {
     assert!(matches!(step, Step::Act(Action::Patch(_, patch)) if patch.display_name == Some(desired().display_name)));
     for current in [somebodys(), changed(ID), strangers(ID)] {
         let step = next_of(&observing(), &made(Some(current)));
-        assert_eq!(waits(&step), (Reason::Available, RESYNC), "and it may be shared");
+        assert_eq!(waits(&step), (Reason::Available, RESYNC), "several objects may observe it");
     }
 }
 
@@ -53,7 +53,7 @@ fn missing_configuration_is_not_created() {
         let step = next_of(&desired, &named(None));
         assert!(matches!(said(&step), Phase::Blocked(_)));
         assert_eq!(waits(&step), (Reason::ConfigurationNotFound, Requeue::Backoff(None)));
-        // Nor is it made again.
+        // A removed configuration is not recreated.
         let mut gone = made(None).with(|it| it.listed = list(&[], 0));
         let (change, _) = recorded(next_of(&desired, &gone));
         assert!(change.apply(&mut gone.status));
@@ -88,8 +88,8 @@ fn disallowed_resource_id_blocks_every_managed_step() {
         it.realm().no_resource_ids = not_allowed();
     });
     assert_eq!(waits(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Requeue::Backoff(None)));
-    assert_eq!(next_of(&observing(), &unread), read(ID), "it may be observed");
-    assert_eq!(next(&unread), Step::Fetch(Query::Configs), "it is about nothing else");
+    assert_eq!(next_of(&observing(), &unread), read(ID), "observing is allowed");
+    assert_eq!(next(&unread), Step::Fetch(Query::Configs), "a spec without a resource id is not affected");
 
     let taken = made(Some(changed(ID))).with(|it| it.realm().no_resource_ids = not_allowed());
     let changed = managed().with(|it| it.lifecycle.generation = 2);

@@ -1,10 +1,10 @@
-//! Correct: the configuration is known, and is brought to what the spec says.
+//! Rule `update`: patch the recorded configuration to match the spec.
 
 use serde_json::json;
 
 use super::*;
 
-/// After a change of the spec that nobody has looked at yet.
+/// The next step after a change of the spec that is not reconciled yet.
 fn next_of_generation_2(observed: &Known) -> Step {
     next_of(&desired().with(|it| it.lifecycle.generation = 2), observed)
 }
@@ -17,7 +17,7 @@ fn compared_generation_makes_no_call() {
         it.object.realms = leads(Fact::Unknown);
         it.object.fresh = false;
     }));
-    assert_eq!(waits(&step), (Reason::Available, Requeue::After(left)), "until it is time to compare again");
+    assert_eq!(waits(&step), (Reason::Available, Requeue::After(left)), "until the next comparison");
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn equal_configuration_is_not_patched() {
 #[test]
 fn drift_is_patched_once() {
     let differs = || made(Some(changed("4e129fc8")));
-    let Step::Act(Action::Patch(id, patch)) = next(&differs()) else { panic!("nothing is changed") };
+    let Step::Act(Action::Patch(id, patch)) = next(&differs()) else { panic!("not a patch") };
     assert_eq!(id, "4e129fc8");
     assert_eq!(json!(patch), json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}}));
     let step = next(&differs().with(|it| it.patched = Some(Ok(()))));
@@ -51,7 +51,7 @@ fn object_is_refreshed_before_patch_and_delete() {
 #[test]
 fn missing_mark_is_restored() {
     let current = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("4e129fc8") };
-    let Step::Act(Action::Patch(_, patch)) = next(&made(Some(current))) else { panic!("nothing is changed") };
+    let Step::Act(Action::Patch(_, patch)) = next(&made(Some(current))) else { panic!("not a patch") };
     assert_eq!(json!(patch), json!({"display_name": desired().display_name}));
 }
 
@@ -73,9 +73,9 @@ fn shutdown_prevents_patch() {
 #[test]
 fn missing_configuration_is_forgotten_and_recreated() {
     let mut observed = made(None);
-    assert_eq!(next(&observed), Step::Fetch(Query::Configs), "a 404 alone is not believed");
+    assert_eq!(next(&observed), Step::Fetch(Query::Configs), "a 404 needs a list to confirm it");
     let unsaid = made(None).with(|it| it.listed = Fact::Failed(down()));
-    assert!(matches!(next(&unsaid), Step::End(End { phase: None, .. })), "the row stays");
+    assert!(matches!(next(&unsaid), Step::End(End { phase: None, .. })), "conditions are kept");
     let disagreeing = made(None).with(|it| it.listed = list(&[ours("4e129fc8")], 0));
     assert!(matches!(next(&disagreeing), Step::End(End { phase: None, requeue: RESYNC, .. })));
     observed.listed = list(&[ours("another")], 0);
@@ -137,11 +137,11 @@ fn failed_read_is_reported_for_a_new_generation_only() {
     unread.read.insert("4e129fc8".to_owned(), Fact::Failed(down()));
     for observed in [unopened, unread] {
         let until = Requeue::Backoff(None);
-        assert_eq!(silent(&next(&observed)), until, "a settled object keeps its row");
+        assert_eq!(silent(&next(&observed)), until, "a settled object keeps its conditions");
         assert_eq!(waits(&next_of_generation_2(&observed)), (Reason::ServiceUnavailable, until));
     }
     let blocked = made(None).with(|it| it.object.realms = leads(Fact::Failed(blocked())));
-    assert_eq!(silent(&next(&blocked)), RESYNC, "who mends it wakes it");
+    assert_eq!(silent(&next(&blocked)), RESYNC, "a fix enqueues the object");
     assert_eq!(waits(&next_of_generation_2(&blocked)).0, Reason::SecretNotFound);
 }
 

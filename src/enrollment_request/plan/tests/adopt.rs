@@ -1,4 +1,4 @@
-//! Adopt, or skip: what is done for a request for which nothing was ever sent, before anything is.
+//! Rule `adopt`: a request without a previous send adopts an existing job or is skipped.
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
@@ -7,7 +7,7 @@ use crate::enrollment_request::change::{Change, SettledBy};
 use crate::enrollment_request::step::{JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job};
 
-/// A new request whose identity has these jobs.
+/// A new request for an identity with these jobs.
 fn with(jobs: Vec<CredentialBindingJob>) -> Known {
     prepared().with(|it| it.jobs = Fact::Known(listed(jobs, 0)))
 }
@@ -22,7 +22,7 @@ fn enrolled() -> Fact<Option<Identity>> {
     Fact::Known(Some(serde_json::from_str(json).unwrap()))
 }
 
-/// The job that is asked for by id.
+/// The id of the job that is fetched.
 fn asked(step: &Step) -> &str {
     let Step::Fetch(Query::Job(_, JobRef { job_id, .. })) = step else { panic!("{step:?}") };
     job_id
@@ -64,7 +64,7 @@ fn newest_job_is_adopted_first() {
     assert_eq!(asked(&next(&desired(), &observed)), "timeless");
     observed.read.insert("timeless".to_owned(), None);
     let step = next(&desired(), &observed);
-    assert_eq!(reason(&step), Reason::InconsistentAnswers, "it is listed, and not found: nothing is sent");
+    assert_eq!(reason(&step), Reason::InconsistentAnswers, "listed but not found: nothing is sent");
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn enrolled_or_revoked_request_is_skipped() {
     assert_eq!(skipped(&next(&revoked, &observed)), Skipped::Revoked);
     let mut live = with(vec![job("a")]);
     live.read.insert("a".to_owned(), read(job("a")));
-    assert_eq!(adopted(&next(&revoked, &live)), "a", "to be revoked next");
+    assert_eq!(adopted(&next(&revoked, &live)), "a", "revoked by the next step");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn adoption_concludes_the_requested_attempt() {
             .phase(&Known { status: status.clone(), ..Known::default() }.input(&desired))
             .is_some_and(|phase| phase.why().reason == Reason::Adopted)
     );
-    assert!(!change.apply(&mut concluded()), "not over an attempt that was concluded meanwhile");
+    assert!(!change.apply(&mut concluded()), "an attempt concluded meanwhile is kept");
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn expired_link_by_server_clock_is_not_adopted() {
     let mut observed = timeless();
     assert_eq!(asked(&next(&desired(), &observed)), "a");
     observed.read.insert("a".to_owned(), read(expired.clone()));
-    assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)), "the read has a time");
+    assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)), "the read has a server time");
     let mut observed = timeless();
     observed.read.insert("a".to_owned(), Some(ReadJob { item: expired.clone(), server_time: None }));
     assert_eq!(adopted(&next(&desired(), &observed)), "a");
@@ -149,7 +149,7 @@ fn candidates_are_read_in_batches_and_never_twice() {
     let step = loop {
         match next(&desired(), &observed) {
             Step::Fetch(Query::Job(_, JobRef { job_id, .. })) => {
-                assert!(!observed.read_before.contains_key(&job_id), "{job_id} is read again");
+                assert!(!observed.read_before.contains_key(&job_id), "{job_id} is read twice");
                 observed.read.insert(job_id.clone(), read(in_state(&job_id, "EXPIRED")));
             }
             step @ Step::End(_) => {

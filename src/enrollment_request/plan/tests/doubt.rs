@@ -1,4 +1,4 @@
-//! Doubt: while the record stands nothing is sent, and the job is looked for.
+//! Rule `doubt`: while a record exists nothing is sent, and the job is looked up.
 
 use super::*;
 use crate::api::enrollment_request::SendRecord;
@@ -7,7 +7,7 @@ use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{job, send};
 
-/// A request in doubt, whose jobs were listed when this process had known the record for `age` seconds.
+/// A request in doubt. Its jobs were listed when the record was `age` seconds old in this process.
 fn in_doubt(jobs: Vec<CredentialBindingJob>, age: u64) -> Known {
     let mut observed = fresh();
     observed.status.send = Some(send());
@@ -43,7 +43,10 @@ fn oldest_matching_job_concludes_the_send() {
     let later = CredentialBindingJob { create_time: Some("2026-01-01T12:00:09Z".to_owned()), ..job("later") };
     let step = next(&desired(), &in_doubt(vec![later, job("first")], 0));
     assert_eq!(found(&step), "first");
-    assert!(matches!(step, Step::Record(Change::Conclude { others, .. }) if others == ["later"]), "and it is told of");
+    assert!(
+        matches!(step, Step::Record(Change::Conclude { others, .. }) if others == ["later"]),
+        "the duplicate is reported"
+    );
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn doubt_is_settled_only_at_its_endpoint() {
     observed.object.grace_remaining = Duration::ZERO;
     assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(_)) }));
     observed.status.send.as_mut().unwrap().endpoint = None;
-    assert!(!matches!(next(&desired(), &observed), Step::End(_)), "a record of an earlier version does not say");
+    assert!(!matches!(next(&desired(), &observed), Step::End(_)), "a record of an earlier version has no endpoint");
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn blocked_doubt_delays_deletion_by_the_grace_period_only() {
         panic!()
     };
     assert!(left.contains("whether the email was sent") && left.ends_with("no Secret"), "{left}");
-    assert!(matches!(next(&desired(), &observed), Step::End(_)), "but one that is not deleted waits on");
+    assert!(matches!(next(&desired(), &observed), Step::End(_)), "without a deletion it keeps waiting");
 }
 
 #[test]

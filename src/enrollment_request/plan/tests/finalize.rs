@@ -1,4 +1,4 @@
-//! Leave: a request that is being deleted takes its link with it.
+//! Rule `finalize`: the deletion of a request revokes its link.
 
 use super::revoke::{dead, reference, refused, settled, three};
 use super::*;
@@ -15,7 +15,7 @@ fn orphaned_request_retains_its_active_link() {
     assert!(kept.starts_with("The link of credential binding job job stays active"), "{kept}");
     let dead =
         settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
-    assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { leftover: None }, "nothing is left");
+    assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { leftover: None }, "no link remains");
 }
 
 #[test]
@@ -30,8 +30,7 @@ fn blocked_deletion_reports_the_leftover_after_grace_period() {
     assert!(left.contains("the link of credential binding job job is not revoked: job: 403"), "{left}");
 }
 
-/// Deleting a request whose job is dead, and was made at 11:00 by the service's clock, and known to this process since ten
-/// seconds.
+/// A request with a revoked job, created at 11:00 server time and known to this process for ten seconds.
 fn young() -> Known {
     let (state, created) = (Some("REVOKED".to_owned()), Some("2026-01-01T11:00:00Z".to_owned()));
     let status = EnrollmentRequestStatus { state, create_time: created, ..concluded() };
@@ -46,14 +45,18 @@ fn finalizer_is_removed_once_every_list_must_show_the_last_job() {
     let rest = Requeue::After(Duration::from_secs(50));
     assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
     let old = young().with(|it| it.jobs = Fact::Known(listed(vec![], 0)));
-    assert_eq!(next(&deleting(), &old), Step::RemoveFinalizer { leftover: None }, "the service tells its age");
-    // One list that shows the job says nothing about the next one.
+    assert_eq!(
+        next(&deleting(), &old),
+        Step::RemoveFinalizer { leftover: None },
+        "the server time shows the age of the job"
+    );
+    // A list that contains the job does not prove that the next list does.
     let shown = |created: &str| {
         let mut observed = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
         observed.status.create_time = Some(format!("2026-01-01T{created}Z"));
         next(&deleting(), &observed)
     };
-    assert_eq!(until(&shown("11:59:00")), rest, "its clocks may be apart");
+    assert_eq!(until(&shown("11:59:00")), rest, "clocks of the service may differ");
     assert_eq!(shown("11:58:30"), Step::RemoveFinalizer { leftover: None });
     assert_eq!(until(&shown("tomorrow")), rest);
     let mut timeless = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
@@ -62,9 +65,9 @@ fn finalizer_is_removed_once_every_list_must_show_the_last_job() {
     assert_eq!(until(&next(&deleting(), &timeless)), rest);
     let mut ageless = young();
     ageless.status.create_time = None;
-    assert_eq!(until(&next(&deleting(), &ageless)), rest, "and no list is asked for");
+    assert_eq!(until(&next(&deleting(), &ageless)), rest, "no list is requested");
     let unknown = young().with(|it| it.jobs = Fact::Failed(failure()));
-    assert_eq!(until(&next(&deleting(), &unknown)), rest, "no list is needed for ever");
+    assert_eq!(until(&next(&deleting(), &unknown)), rest, "a failed list does not block for ever");
     let known = young().with(|it| it.job_known_for = TIMES.settle);
     assert_eq!(next(&deleting(), &known), Step::RemoveFinalizer { leftover: None });
 }
@@ -98,7 +101,7 @@ fn deletion_reports_every_unrevoked_job_and_waits_for_outages() {
     for named in ["job b, c, job is not revoked", "b: 403", "c: 403", "job: 403"] {
         assert!(left.contains(named), "{left}");
     }
-    // An outage of one is waited for, however long another one is refused.
+    // An outage of one job is waited for, even if another job is refused.
     observed.revoke_refused = refused(&["b", "c"]);
     observed.job_failures = [("job".to_owned(), failure())].into();
     let step = next(&deleting(), &observed);
@@ -114,7 +117,7 @@ fn deletion_continues_if_status_is_unwritable() {
         observed.read.insert(id.to_owned(), read(dead(id)));
     }
     assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: None });
-    // A send in doubt, whose job a list shows.
+    // A send in doubt with a listed job.
     let mut in_doubt = fresh().with(|it| it.object.unwritable = Some(unwritable()));
     in_doubt.status.send = Some(send());
     in_doubt.object.realms = leads(there());
@@ -127,13 +130,13 @@ fn deletion_continues_if_status_is_unwritable() {
     assert_eq!(
         until(&next(&deleting(), &in_doubt)),
         Requeue::After(Duration::from_secs(51)),
-        "every list must show it"
+        "every list must contain it first"
     );
-    // What is not deleted waits until it can be written down.
+    // Without a deletion, the request waits until its status can be written.
     let step = next(&desired(), &in_doubt);
     assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
     let kept = prepared().with(|it| it.object.unwritable = Some(unwritable()));
-    assert_eq!(reason(&next(&desired(), &kept)), Reason::StatusNotStored, "and nothing is sent");
+    assert_eq!(reason(&next(&desired(), &kept)), Reason::StatusNotStored, "nothing is sent");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Follow and leave: a concluded attempt, whose job is looked at from time to time.
+//! Rule `poll`: the job of a concluded attempt is polled.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::enrollment_request::plan::poll;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 
-/// A request whose job is outstanding, and about to be looked at.
+/// A request with an outstanding job and a due poll.
 fn following() -> Known {
     let status = EnrollmentRequestStatus { observed_generation: Some(1), ..concluded() };
     fresh().with(|it| {
@@ -21,17 +21,17 @@ fn following() -> Known {
     })
 }
 
-/// A poll whose next one is in so many seconds.
+/// A poll, with the next one due in this many seconds.
 fn polled(next_in: u64, found: bool) -> Option<LastPoll> {
     Some(LastPoll { found, next_in: Some(Duration::from_secs(next_in)) })
 }
 
-/// The job in status, as it was read in this look.
+/// The result of this read of the recorded job.
 fn read(job: Option<CredentialBindingJob>) -> BTreeMap<String, Option<ReadJob>> {
     BTreeMap::from([("job".to_owned(), job.map(|item| ReadJob { item, server_time: None }))])
 }
 
-/// What came of a look at the job.
+/// The change that records this poll of the job.
 fn follow(job: &CredentialBindingJob) -> Change {
     Change::Follow(Box::new(ReadJob { item: job.clone(), server_time: None }))
 }
@@ -53,7 +53,7 @@ fn job_is_read_by_the_ids_in_status() {
     );
     assert_eq!(next(&desired(), &following()), Step::Fetch(question.clone()));
     let cached = following().with(|it| it.object.fresh = false);
-    assert_eq!(next(&desired(), &cached), Step::Fetch(question), "the cache is good enough for reading");
+    assert_eq!(next(&desired(), &cached), Step::Fetch(question), "a cached object is enough for a poll");
     let unopened = following().with(|it| it.object.realms = BTreeMap::new());
     assert_eq!(next(&desired(), &unopened), Step::Resolve(ProviderConfigRef::default()));
 }
@@ -154,21 +154,25 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
     assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
     assert_eq!(pause("2026-01-01T11:50:03Z", next_week), 60, "ten minutes");
     assert_eq!(pause("2025-12-31T12:00:00Z", next_week), 300, "old");
-    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:01:03Z"), 65, "about to expire: a little after that");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:01:03Z"), 65, "just after the expiry");
     assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T12:00:03Z"), 5, "expires now, but the clock may be behind");
-    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:59:58Z"), 300, "was looked at when it had expired");
-    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:00:00Z"), 300, "should have expired");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:59:58Z"), 300, "already polled after the expiry");
+    assert_eq!(pause("2025-12-31T12:00:00Z", "2026-01-01T11:00:00Z"), 300, "expired long ago");
     assert_eq!(pause("2026-01-01T12:00:00Z", "9999-12-30T22:00:00Z"), 5, "never expires");
     assert_eq!(pause("nonsense", "nonsense"), 5);
-    assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "from the future");
+    assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "created in the future");
     let interval =
         |job: Option<&CredentialBindingJob>, known| poll::interval(&following().input(&desired()), job, known);
     let ageless = CredentialBindingJob { create_time: None, ..job("job") };
     let minute = Duration::from_secs(60);
-    assert_eq!(interval(Some(&ageless), 10 * minute), Some(minute), "as old as this process has known it");
+    assert_eq!(
+        interval(Some(&ageless), 10 * minute),
+        Some(minute),
+        "its age counts from the first observation by this process"
+    );
     let complete = CredentialBindingJob { state: Some(JobState::Complete), ..job("job") };
-    assert_eq!(interval(Some(&complete), minute), None, "never by itself");
-    assert_eq!(interval(None, minute), Some(TIMES.resync), "one that is gone");
+    assert_eq!(interval(Some(&complete), minute), None, "a complete job is not polled");
+    assert_eq!(interval(None, minute), Some(TIMES.resync), "a missing job");
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn missing_job_is_reported_and_polled_at_resync_interval() {
     assert!(matches!(said(&step), Phase::JobNotFound(_)));
     assert_eq!(until(&step), Requeue::After(TIMES.resync));
     let between = next(&desired(), &following().with(|it| it.poll = polled(500, false)));
-    assert!(matches!(said(&between), Phase::JobNotFound(_)), "and stays so until the next look");
+    assert!(matches!(said(&between), Phase::JobNotFound(_)), "kept until the next poll");
     assert_eq!(until(&between), Requeue::After(Duration::from_secs(500)));
 }
 
@@ -195,13 +199,9 @@ fn failed_poll_keeps_the_conditions() {
         following().with(|it| it.job_failures = [("job".to_owned(), refused)].into()),
         following().with(|it| it.object.realms = leads(Fact::Failed(failure()))),
     ] {
-        let Step::End(End { phase: None, .. }) = next(&desired(), &failed) else { panic!("it says something") };
+        let Step::End(End { phase: None, .. }) = next(&desired(), &failed) else { panic!("conditions are set") };
         let edited = desired().with(|it| it.lifecycle.generation = 2);
-        assert_eq!(
-            reason(&next(&edited, &failed)),
-            Reason::LinkSent,
-            "what the status says, of a spec not looked at yet"
-        );
+        assert_eq!(reason(&next(&edited, &failed)), Reason::LinkSent, "a new generation reports the recorded state");
     }
 }
 
@@ -258,7 +258,7 @@ fn partly_cleared_status_sends_nothing() {
 fn polling_a_job_is_not_pending_work() {
     let (plain, settled) = (desired(), concluded());
     assert!(!is_pending(&plain, &settled));
-    assert!(is_pending(&plain, &EnrollmentRequestStatus::default()), "nothing was sent yet");
+    assert!(is_pending(&plain, &EnrollmentRequestStatus::default()), "no email is sent yet");
     for desired in [
         Desired { attempt: 2, ..desired() },
         Desired { revoked: true, ..desired() },
@@ -301,19 +301,19 @@ fn link_expired_by_server_clock_can_be_resent() {
 
     let again = |value: &str| Desired { annotation_actions: actions(RESEND, value), ..desired() };
     assert!(is_pending(&again("job/EXPIRED"), &observed.status));
-    assert!(!is_pending(&again("job/LINK_SENT"), &observed.status), "it may have been meant for a link that works");
+    assert!(!is_pending(&again("job/LINK_SENT"), &observed.status), "the annotation may mean an active link");
     let revoked = Desired { revoked: true, ..desired() };
-    assert_eq!(to_revoke(&revoked, &observed.status).len(), 1, "it is still revoked where it has to be");
+    assert_eq!(to_revoke(&revoked, &observed.status).len(), 1, "it is still revoked if required");
     assert_eq!(to_revoke(&deleting(), &observed.status).len(), 1);
 
-    // Without a time nothing new is known.
+    // Without a server time the expiry is unknown.
     assert!(!Change::Follow(Box::new(told(None))).changes(&observed.status));
     let mut unknown = concluded();
     assert!(Change::Follow(Box::new(told(None))).apply(&mut unknown));
-    assert_eq!(unknown.expired, None, "it counts as live");
+    assert_eq!(unknown.expired, None, "the link counts as active");
     let dead = CredentialBindingJob { state: Some(JobState::Expired), ..stale.clone() };
     assert!(Change::Follow(Box::new(ReadJob { item: dead, server_time: None })).apply(&mut observed.status));
-    assert_eq!(observed.status.expired, None, "now the service says so, too");
+    assert_eq!(observed.status.expired, None, "the state is EXPIRED now");
 }
 
 #[test]
@@ -325,10 +325,10 @@ fn unknown_delivery_method_is_recorded_when_found_in_a_list() {
         assert!(Change::Conclude { send_id, job, answered, others: vec![] }.apply(&mut status));
         status
     };
-    assert_eq!(conclude(true).delivery_method, None, "the service answered the send with it");
+    assert_eq!(conclude(true).delivery_method, None, "the response to the send confirms the job");
     let mut listed = conclude(false);
     assert_eq!(listed.delivery_method.as_deref(), Some("E-MAIL"));
-    assert!(!follow(&job("job")).changes(&listed), "it stays so");
+    assert!(!follow(&job("job")).changes(&listed), "a poll keeps it");
     listed.send = Some(send());
     let next =
         Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("b")), answered: true, others: vec![] };

@@ -1,4 +1,4 @@
-//! Hold and prepare: what is checked before a send, in which order, and what is written ahead.
+//! Rule `prepare`: the order of the checks before a send, and the record that is written ahead.
 
 use super::*;
 use crate::beyond_identity::types::JobState;
@@ -104,7 +104,7 @@ fn configuration_of_another_realm_is_refused() {
 
 #[test]
 fn send_record_is_written_ahead() {
-    let Step::WriteAhead(record, phase) = next(&desired(), &prepared()) else { panic!("nothing is in the way") };
+    let Step::WriteAhead(record, phase) = next(&desired(), &prepared()) else { panic!("no record is written ahead") };
     assert_eq!(*record, send());
     assert!(matches!(phase, Phase::InDoubt(_)));
 }
@@ -129,7 +129,7 @@ fn only_ambiguous_jobs_are_recorded() {
     elsewhere.authenticator_config_id = Some("another".to_owned());
     timeless.create_time = None;
     let mut jobs = vec![job("recent"), early, elsewhere, timeless];
-    // Dead ones, or they would be adopted.
+    // Expired links are not adopted.
     jobs.iter_mut().for_each(|job| job.state = Some("EXPIRED".into()));
     let jobs = Fact::Known(listed(jobs, 0));
     let Step::WriteAhead(record, _) = next(&desired(), &prepared().with(|it| it.jobs = jobs)) else { panic!() };
@@ -180,11 +180,14 @@ fn rate_limited_request_keeps_conditions_unless_new() {
     let destinations = leads(Fact::Failed(Failure::not_its_turn(Duration::from_secs(7))));
     let mut waiting = prepared().with(|it| it.object.realms = destinations);
     let step = next(&desired(), &waiting);
-    assert!(matches!(said(&step), Phase::Progressing(why) if why.reason == Reason::RateLimited), "it is in progress");
+    assert!(
+        matches!(said(&step), Phase::Progressing(why) if why.reason == Reason::RateLimited),
+        "a new request is in progress"
+    );
     let late = Requeue::AtTurn(Duration::from_secs(607));
     assert_eq!(until(&step), late);
     waiting.status.observed_generation = Some(1);
     assert_eq!(silent(&next(&desired(), &waiting)), late);
     waiting.status.send = Some(send());
-    assert_eq!(silent(&next(&desired(), &waiting)), late, "a doubt stays one");
+    assert_eq!(silent(&next(&desired(), &waiting)), late, "a request in doubt keeps its conditions");
 }

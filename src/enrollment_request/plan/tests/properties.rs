@@ -1,11 +1,11 @@
-//! What holds for every plan, over all combinations of a few values for each fact.
+//! Properties of every plan, over all combinations of a few values for each fact.
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::testing::{concluded, job, send};
 
-/// Every combination of what a request can look like.
+/// Every combination of spec, status and facts.
 fn all() -> Vec<(Desired, Known)> {
     let statuses = [
         EnrollmentRequestStatus::default(),
@@ -55,20 +55,20 @@ fn send_record_requires_all_preconditions() {
         if let Step::WriteAhead(record, _) = next(&desired, &observed) {
             written += 1;
             let context = format!("{observed:?}");
-            assert!(!desired.lifecycle.is_deleting(), "not for what is being deleted: {context}");
+            assert!(!desired.lifecycle.is_deleting(), "not in deletion: {context}");
             assert!(observed.object.finalizer && observed.object.fresh && observed.object.may_write, "{context}");
-            assert_eq!(observed.status.send, None, "not while another is in doubt: {context}");
+            assert_eq!(observed.status.send, None, "not while a send is in doubt: {context}");
             let again = desired.annotation_actions.resend_of(&observed.status).is_some();
             let raised = observed.status.attempt < Some(desired.attempt);
-            assert!(raised || again, "not for an attempt that is concluded: {context}");
-            assert!(!desired.revoked, "not while it is to be revoked: {context}");
+            assert!(raised || again, "not for a concluded attempt: {context}");
+            assert!(!desired.revoked, "not for a revoked request: {context}");
             assert_eq!(observed.reservation, Fact::Known(key()), "{context}");
             assert!(matches!(observed.jobs, Fact::Known(_)), "not without a list: {context}");
             assert_eq!(record.resend_of.is_some(), !raised, "{context}");
             assert_eq!(record.attempt, desired.attempt);
         }
     }
-    assert!(written > 0, "the property is about something");
+    assert!(written > 0, "no record is written: the property is vacuous");
 }
 
 #[test]

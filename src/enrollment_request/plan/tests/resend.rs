@@ -1,4 +1,4 @@
-//! Resend: an annotation asks for another email after a link that is dead.
+//! The resend annotation requests another email for an inactive link.
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
@@ -6,7 +6,7 @@ use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::testing::{concluded, job};
 
-/// A request whose link has expired, of which all is known that a send needs.
+/// A request with an expired link, and all facts that a send requires.
 fn expired() -> Known {
     let status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() };
     prepared().with(|it| it.status = status)
@@ -21,7 +21,11 @@ fn resend_after_expiry_keeps_the_attempt() {
     let mut observed = expired();
     observed.status.attempt = Some(3);
     let Step::WriteAhead(record, _) = next(&asking("job/EXPIRED"), &observed) else { panic!("not sent") };
-    assert_eq!((record.attempt, record.resend_of.as_deref()), (3, Some("job")), "whatever the spec says");
+    assert_eq!(
+        (record.attempt, record.resend_of.as_deref()),
+        (3, Some("job")),
+        "the attempt of the status, not of the spec"
+    );
     observed.status.send = Some(*record);
     let conclude =
         Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("next")), answered: true, others: vec![] };
@@ -30,19 +34,19 @@ fn resend_after_expiry_keeps_the_attempt() {
     assert_eq!((status.attempt, status.job_id.as_deref()), (Some(3), Some("next")));
     let earlier: Vec<_> = status.previous_jobs.iter().map(|it| (it.id.as_str(), it.state.as_deref())).collect();
     assert_eq!(earlier, [("job", Some("EXPIRED"))]);
-    assert!(!is_pending(&asking("job/EXPIRED"), status), "it has acted");
+    assert!(!is_pending(&asking("job/EXPIRED"), status), "the annotation is handled");
     observed.status.state = Some("EXPIRED".to_owned());
-    assert!(!is_pending(&asking("job/EXPIRED"), &observed.status), "and acts on no other job");
+    assert!(!is_pending(&asking("job/EXPIRED"), &observed.status), "it applies to no other job");
 }
 
 #[test]
 fn resend_requires_current_job_and_state() {
     for value in ["job/LINK_SENT", "job/REVOKED", "another/EXPIRED", "job", ""] {
-        assert!(matches!(next(&asking(value), &expired()), Step::Fetch(_)), "{value}: it is followed");
+        assert!(matches!(next(&asking(value), &expired()), Step::Fetch(_)), "{value}: the job is polled");
     }
     let out = prepared().with(|it| it.status = concluded());
     for value in ["job/EXPIRED", "job/LINK_SENT"] {
-        assert!(matches!(next(&asking(value), &out), Step::Fetch(_)), "{value}: the link is out");
+        assert!(matches!(next(&asking(value), &out), Step::Fetch(_)), "{value}: the link is active");
     }
 }
 

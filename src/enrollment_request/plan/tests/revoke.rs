@@ -1,4 +1,4 @@
-//! Revoke: links that are out and should not be.
+//! Rule `revoke`: active links that must be revoked.
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
@@ -23,7 +23,7 @@ pub(super) fn previous(id: &str, state: &str) -> PreviousJob {
     PreviousJob { id, identity_id, endpoint, state: Some(state.to_owned()), expired: None, delivery_method: None }
 }
 
-/// A request whose job is out, known for longer than a list may lag.
+/// A request with an active link, known for the settle time.
 pub(super) fn settled() -> Known {
     fresh().with(|it| {
         it.status = concluded();
@@ -32,12 +32,12 @@ pub(super) fn settled() -> Known {
     })
 }
 
-/// These jobs could not be revoked, not long ago.
+/// Recent refusals to revoke these jobs.
 pub(super) fn refused(jobs: &[&str]) -> BTreeMap<String, String> {
     jobs.iter().map(|job| ((*job).to_owned(), format!("{job}: 403"))).collect()
 }
 
-/// The service has answered that there is no such job, and a list of its identity's jobs has shown that, too.
+/// The job is not found by its id, and a list of its identity's jobs confirms that.
 pub(super) fn gone(mut observed: Known, job: &str) -> Known {
     observed.revoked.insert(job.to_owned());
     observed.read.insert(job.to_owned(), None);
@@ -97,7 +97,10 @@ fn earlier_link_is_revoked_only_after_the_next_send() {
     assert_eq!(observed.status.previous_jobs, [previous("dead", "EXPIRED")]);
     let raised = Desired { attempt: 2, ..desired() };
     let owed = prepared().with(|it| it.status = concluded());
-    assert!(matches!(next(&raised, &owed), Step::WriteAhead(..)), "the old link lives until the new one is sent");
+    assert!(
+        matches!(next(&raised, &owed), Step::WriteAhead(..)),
+        "the old link stays active until the new one is sent"
+    );
 }
 
 #[test]
@@ -141,7 +144,7 @@ fn outage_delays_revocation_and_shutdown_prevents_it() {
     assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::End(_)));
 }
 
-/// A request with a link that is out, and two more of earlier attempts.
+/// A request with an active link and two active links of earlier attempts.
 pub(super) fn three() -> Known {
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("b", "LINK_SENT"), previous("c", "LINK_OPENED")];
@@ -173,7 +176,7 @@ fn failed_revocation_does_not_block_other_jobs() {
             assert_eq!(
                 next(&deleting(), &current),
                 Step::Act(Action::Revoke(via(), reference("job"))),
-                "the current one, too"
+                "the current job too"
             );
         }
     }
@@ -193,7 +196,7 @@ fn earlier_links_are_revoked_while_the_next_attempt_is_blocked() {
     assert_eq!(
         (reason(&step), until(&step)),
         (Reason::IdentityNotActive, Requeue::Backoff(None)),
-        "both are gone on with"
+        "refused revocations do not block the attempt"
     );
 }
 
@@ -209,7 +212,7 @@ fn revocation_by_404_requires_a_list_of_a_recognized_service() {
         observed.recognized.insert(id(), recognize(true, false));
         assert_eq!(next(&desired, &observed), Step::Fetch(Query::IsListed(via(), reference("job"))));
         observed.listed.insert("job".to_owned(), Fact::Known(true));
-        assert!(matches!(next(&desired, &observed), Step::End(_)), "it is still listed");
+        assert!(matches!(next(&desired, &observed), Step::End(_)), "the job is still listed");
         observed.listed.insert("job".to_owned(), Fact::Failed(failure()));
         assert!(matches!(next(&desired, &observed), Step::End(_)));
         observed.listed.insert("job".to_owned(), Fact::Known(false));
@@ -217,7 +220,7 @@ fn revocation_by_404_requires_a_list_of_a_recognized_service() {
         assert!(then == settles || (!desired.lifecycle.is_deleting() && reason(&then) == Reason::Revoked), "{then:?}");
         observed.recognized.insert(id(), recognize(false, true));
         observed.listed.clear();
-        assert!(next(&desired, &observed) == then, "the identity was removed, and its jobs with it");
+        assert!(next(&desired, &observed) == then, "a removed identity has no jobs");
         observed.recognized.insert(id(), recognize(false, false));
         let step = next(&desired, &observed);
         assert!(said(&step).why().message.contains("may be another service"), "{step:?}");
@@ -234,7 +237,7 @@ fn too_many_active_links_block_a_send() {
         observed.revoke_refused = refused(&ids.iter().map(String::as_str).collect::<Vec<_>>());
         next(&raised, &observed)
     };
-    assert!(matches!(with(15), Step::WriteAhead(..)), "with the current one there are 16");
+    assert!(matches!(with(15), Step::WriteAhead(..)), "16 links including the current one");
     let step = with(16);
     assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == Reason::TooManyActiveLinks));
 }
@@ -259,12 +262,12 @@ fn previous_jobs_are_bounded_but_keep_active_links() {
         Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("next")), answered: true, others: vec![] };
     assert!(conclude.apply(&mut status));
     let ids: Vec<_> = status.previous_jobs.iter().map(|job| job.id.as_str()).collect();
-    assert_eq!(ids.len(), 17, "one of them is out");
+    assert_eq!(ids.len(), 17, "one link is active");
     assert_eq!((ids[0], ids[16]), ("job", "15"));
     status.previous_jobs[16].state = Some("REVOKED".to_owned());
     status.send = Some(send());
-    assert!(conclude.apply(&mut status), "the same job again");
-    assert_eq!(status.previous_jobs.len(), 17, "it does not step back behind itself");
+    assert!(conclude.apply(&mut status), "the same job concludes again");
+    assert_eq!(status.previous_jobs.len(), 17, "a job is not added to its own history");
     status.send = Some(send());
     let after =
         Change::Conclude { send_id: "nonce".to_owned(), job: Box::new(job("after")), answered: true, others: vec![] };
@@ -302,9 +305,9 @@ fn revoke_annotation_precedes_a_raised_attempt() {
     let mut observed = prepared().with(|it| it.status = concluded());
     assert_eq!(next(&both, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
     observed.revoke_refused = refused(&["job"]);
-    assert!(matches!(next(&both, &observed), Step::WriteAhead(..)), "it cannot be revoked");
+    assert!(matches!(next(&both, &observed), Step::WriteAhead(..)), "a refused revocation does not block the send");
     let in_doubt = settled().with(|it| it.status = EnrollmentRequestStatus { send: Some(send()), ..concluded() });
-    assert!(!matches!(next(&both, &in_doubt), Step::Act(Action::Revoke(..))), "the doubt is settled first");
+    assert!(!matches!(next(&both, &in_doubt), Step::Act(Action::Revoke(..))), "doubt is settled first");
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn blocked_revocation_of_an_earlier_link_does_not_stop_polling() {
     observed.job_failures = [("old".to_owned(), blocked)].into();
     assert_eq!(next(&desired(), &observed), Step::Act(Action::CannotRevoke(reference("old"), "401".to_owned())));
     observed.revoke_refused = refused(&["old"]);
-    assert!(matches!(next(&desired(), &observed), Step::Fetch(Query::Job(..))), "and the current one is followed");
+    assert!(matches!(next(&desired(), &observed), Step::Fetch(Query::Job(..))), "the current job is polled");
 }
 
 #[test]

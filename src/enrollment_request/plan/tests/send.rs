@@ -1,4 +1,4 @@
-//! Send: the ticket is used, and what came of it is written down.
+//! Rule `send`: use the ticket and record the outcome.
 
 use super::*;
 use crate::enrollment_request::change::Change;
@@ -6,7 +6,7 @@ use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::testing::{concluded, job, request, send};
 use crate::reconcile::WritesAhead;
 
-/// A request whose record stands.
+/// A request with its send record.
 fn written() -> Known {
     let mut observed = prepared();
     observed.status.send = Some(send());
@@ -38,7 +38,7 @@ fn failed_send_withdraws_its_record_and_backs_off() {
     let not_done = || sent(Outcome::NotDone(Failure { after: Some(Duration::from_secs(7)), ..failure() }));
     assert_eq!(next(&desired(), &written().with(|it| it.object.sent = not_done())), withdraw(Some(failure().phase())));
     let step = next(&desired(), &prepared().with(|it| it.object.sent = not_done()));
-    assert_eq!(until(&step), Requeue::Backoff(Some(Duration::from_secs(7))), "and not sent again in this look");
+    assert_eq!(until(&step), Requeue::Backoff(Some(Duration::from_secs(7))), "not sent again in this reconcile");
 }
 
 #[test]
@@ -95,6 +95,6 @@ fn record_of_another_process_is_kept() {
     observed.object.sent = sent(Outcome::NotDone(failure()));
     assert!(matches!(next(&desired(), &observed), Step::End(_)));
     observed.object.sent = sent(Outcome::Done(job("job")));
-    let Step::Record(change) = next(&desired(), &observed) else { panic!("a job too many is told of") };
+    let Step::Record(change) = next(&desired(), &observed) else { panic!("the extra job is not recorded") };
     assert!(!change.apply(&mut observed.status));
 }

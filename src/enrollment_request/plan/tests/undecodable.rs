@@ -5,7 +5,7 @@ use crate::api::EnrollmentRequestStatus;
 use crate::enrollment_request::testing::{concluded, job, send};
 
 fn undecodable() -> Desired {
-    // By this, if it counted, a link would be revoked, and an email sent.
+    // If these fields counted, a link would be revoked and an email sent.
     desired().with(|it| {
         it.lifecycle.undecodable = Some("spec.x: expected y".to_owned());
         it.revoked = true;
