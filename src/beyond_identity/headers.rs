@@ -60,7 +60,7 @@ mod tests {
     fn server_time_is_read_from_the_date_header() {
         let time = |text| server_time(&headers(&[("date", text)])).map(|time| time.to_string());
         assert_eq!(time("Sun, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
-        // A wrong weekday is still a time.
+        // A wrong weekday is ignored.
         assert_eq!(time("Mon, 06 Nov 1994 08:49:37 GMT").as_deref(), Some("1994-11-06T08:49:37Z"));
         for useless in ["", "now", "784111777", "Sun, 99 Nov 1994 08:49:37 GMT", "\u{e9}"] {
             assert_eq!(time(useless), None, "{useless}");
@@ -79,16 +79,16 @@ mod tests {
             (vec![("ratelimit-reset", "9")], Some(9)),
             (vec![("retry-after", "soon"), ("ratelimit-reset", "9")], Some(9)),
             (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(30)),
-            // In the past: now.
+            // A date in the past means no wait.
             (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], Some(0)),
-            // Nothing to measure the date against.
+            // Without a Date header there is no reference time.
             (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], None),
-            // Whatever a clock cannot be advanced by, or nobody would wait for.
+            // Overflowing and excessive waits are capped at one day.
             (vec![("retry-after", "18446744073709551615")], Some(day)),
             (vec![("retry-after", "99999999999999999999999")], Some(day)),
             (vec![date, ("retry-after", "Wed, 29 Dec 9999 23:59:59 GMT")], Some(day)),
             (vec![("ratelimit-reset", "999999999")], Some(day)),
-            // A time, not a wait of fifty years.
+            // A Unix timestamp, not a duration in seconds.
             (vec![("date", "Sat, 25 Jul 2026 17:19:30 GMT"), ("ratelimit-reset", "1785000000")], Some(30)),
             (vec![("date", "Sat, 25 Jul 2026 17:20:30 GMT"), ("ratelimit-reset", "1785000000")], Some(0)),
             (vec![("ratelimit-reset", "1785000000")], None),

@@ -144,7 +144,7 @@ mod tests {
         ErrorBody::parse(body.as_bytes(), "")
     }
 
-    /// A body in the form of the API, without a word.
+    /// A body in the form of the API, without a message.
     fn ours() -> ErrorBody {
         error(r#"{"code":"","message":""}"#)
     }
@@ -216,7 +216,7 @@ mod tests {
                 "GET credential-binding-jobs found no such realm (404): realm not found; check tenantID, realmID and \
                  the region or endpoint of the provider config"
             );
-            // With another status it is about something else.
+            // Only a 404 means a missing realm.
             assert_eq!(class(403, &error(body)), "refused");
             assert_eq!(class(409, &error(body)), "in doubt");
         }
@@ -235,7 +235,7 @@ mod tests {
             refused(CREATE_JOB, 503, None, &ours()).to_string(),
             "POST credential-binding-jobs failed with a server error (503); the request may have taken effect"
         );
-        // Nothing is carried out by a read.
+        // A read has no effect.
         assert_eq!(
             refused(LIST_JOBS, 503, None, &ours()).to_string(),
             "GET credential-binding-jobs failed with a server error (503)"

@@ -116,7 +116,7 @@ mod tests {
         let long = shown(&"ä ".repeat(100_000));
         assert_eq!(long.chars().count(), LIMIT);
         assert!(long.ends_with('…'));
-        // Cut after the redaction, or half an address would be left.
+        // Truncation comes after redaction. Otherwise half an address could remain.
         let late = shown(&format!("{} jane@example.com", "x ".repeat(145)));
         assert!(!late.contains("jane"));
     }

@@ -1,4 +1,4 @@
-//! The calls of this client, and the operations of the contract with the service: the same, and no others.
+//! The client calls exactly the operations of the API contract.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::beyond_identity::operation::ALL;
 fn contract_and_client_have_the_same_operations() {
     let ours = ALL.iter().map(|operation| format!("{operation} {}", operation.scope));
     let theirs = contract().operations().iter().map(|operation| {
-        // As the client writes it: from the last collection on, with one name for all ids.
+        // The client writes paths from the last collection on, with one placeholder for all ids.
         let segments: Vec<&str> = operation.template.split('/').collect();
         let is_id = |segment: &str| segment.starts_with('{');
         let from = segments.iter().rposition(|segment| !is_id(segment)).unwrap();

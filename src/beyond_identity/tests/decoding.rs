@@ -1,4 +1,4 @@
-//! Answers of any shape: what the documents show, what they leave out, and what nobody documented.
+//! Decoding of responses: documented, incomplete and undocumented ones.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn only_the_id_is_required() {
             "expire_time": odd, "create_time": odd, "update_time": odd, "unheard_of": odd,
         });
         assert_eq!(read::<CredentialBindingJob>(&job), bare, "{odd}");
-        // The same without the detour over a value, as lists read it.
+        // Lists decode without an intermediate value.
         assert_eq!(serde_json::from_str::<CredentialBindingJob>(&job.to_string()).unwrap(), bare, "{odd}");
     }
 }
@@ -74,7 +74,7 @@ fn unknown_enum_value_is_kept() {
         assert_eq!(JobState::from(state).as_str(), state);
         assert!(!matches!(JobState::from(state), JobState::Other(_)));
     }
-    // Values are compared as the API writes them.
+    // Values are case-sensitive.
     assert_eq!(JobState::from("complete"), JobState::Other("complete".to_owned()));
 }
 

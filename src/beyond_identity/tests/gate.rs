@@ -1,4 +1,4 @@
-//! The gate: what it holds back is not sent, and it hears of everything else.
+//! The gate: it can stop a call before it is sent, and it receives the outcome of every other call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::beyond_identity::{Error, Gate, NotSent, Operation};
 
 const PAUSE: Duration = Duration::from_secs(7);
 
-/// Lets so many calls through.
+/// A gate that admits `left` calls.
 #[derive(Debug)]
 struct Turnstile {
     left: Mutex<u32>,

@@ -1,4 +1,4 @@
-//! Lists: all pages, all that was seen, and nothing that is not whole.
+//! Lists: all pages are read, and a partial list is an error.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn ids(listing: &Listing<CredentialBindingJob>) -> Vec<&str> {
     listing.items.iter().map(|job| job.id.as_str()).collect()
 }
 
-/// Lists against these pages. Each has to be asked for.
+/// Lists against these pages. Each page must be requested once.
 async fn list(pages: &[String]) -> Result<Listing<CredentialBindingJob>, Error> {
     let server = Server::start(pages.iter().map(|page| Reply::Keep(answer("200 OK", page)))).await;
     let listing = client(server.address, TIMEOUT).list_jobs("jane").await;
@@ -94,21 +94,21 @@ async fn configurations_are_listed_100_a_page() {
 
 #[tokio::test]
 async fn list_that_shifts_is_read_again() {
-    // Between the pages something before the second one was removed, so that "c" was never shown.
+    // An item was removed between the pages, so neither page contains "c".
     let shifted = [page(&["a", "b"], 3, Some("2")), page(&["d"], 4, None)];
     let whole = [page(&["a", "b"], 4, Some("2")), page(&["c", "d"], 4, None)];
     let listing = list(&[shifted, whole].concat()).await.unwrap();
     assert_eq!(ids(&listing), ["a", "b", "c", "d"]);
 }
 
-/// "a" was removed between the pages, so "c" is on none of them; with "a" there are as many as there should be.
+/// "a" was removed between the pages, so neither page contains "c". Counting "a", the total is reached.
 #[tokio::test]
 async fn item_hidden_by_a_shift_is_found_by_second_read() {
     let shifted = [page(&["a", "b"], 4, Some("2")), page(&["d"], 3, None)];
     let whole = [page(&["b", "c"], 3, Some("2")), page(&["d"], 3, None)];
     let listing = list(&[shifted, whole].concat()).await.unwrap();
     assert_eq!(ids(&listing), ["a", "b", "c", "d"]);
-    // Nor is a list without a count whole after one read.
+    // A list without a total is read again too.
     let bare = |id: &str, next: &str| format!(r#"{{"credential_binding_jobs":[{{"id":"{id}"}}]{next}}}"#);
     let next = r#","next_page_token":"2""#;
     let pages = [bare("a", next), bare("c", ""), bare("b", next), bare("c", "")];
@@ -155,7 +155,7 @@ async fn repeated_page_token_is_an_error() {
     assert!(error.to_string().contains("repeats a page token"), "{error}");
 }
 
-/// Reads a list of which the nth page is `body(n)`.
+/// Reads a list whose nth page is `body(n)`. Returns the error and the number of requests.
 async fn endless(body: impl Fn(u32) -> String) -> (String, u32) {
     let asked = Cell::new(0);
     let fetch = |_: Option<String>, _: Duration| {
@@ -195,7 +195,7 @@ async fn slow_list_times_out() {
     };
     let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, Duration::from_secs(5), slow).await.unwrap_err();
     assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
-    // Ten times five seconds are over after nine pages, of which the last was given what was left.
+    // The list may take ten timeouts: 50 s. Eight pages take 48 s, so the ninth gets 2 s.
     assert_eq!(*timeouts.borrow(), [5, 5, 5, 5, 5, 5, 5, 5, 2]);
 }
 

@@ -1,4 +1,4 @@
-//! The client over real HTTP, against a server that answers with scripted bytes; and what it makes of answers of any shape.
+//! The client over real HTTP, against a server with scripted responses, and its decoding.
 
 mod contract;
 mod decoding;
@@ -20,12 +20,12 @@ const TOKEN: &str = "Seeded-Token-0123456789";
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client of the server at this address, with this timeout.
+/// A client of the server at this address.
 fn client(address: std::net::SocketAddr, timeout: Duration) -> RealmClient {
     client_of(address, "realm", timeout)
 }
 
-/// The same, for a realm of this id.
+/// The same, for another realm.
 fn client_of(address: std::net::SocketAddr, realm: &str, timeout: Duration) -> RealmClient {
     let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();

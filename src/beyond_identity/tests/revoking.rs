@@ -1,4 +1,4 @@
-//! Revoking a job: one POST, whose answer needs no body.
+//! Revoking a job: one POST, whose response needs no body.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, client};
 use crate::beyond_identity::{Doubt, Error, NotSent, Refusal};
 
-/// Revokes a job against one scripted reply. It must reach the server once, whatever comes back.
+/// Revokes a job against one scripted reply. The request must reach the server once, whatever the reply.
 async fn revoke(reply: Reply) -> Result<(), Error> {
-    // A second request would find a success.
+    // A second request would succeed.
     let server = Server::start([reply, Reply::Send(answer("200 OK", "{}"))]).await;
     let outcome = client(server.address, Duration::from_millis(500)).revoke_job("jane", "job").await;
     assert_eq!(server.requests().len(), 1);

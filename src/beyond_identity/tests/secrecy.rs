@@ -1,4 +1,4 @@
-//! What must never come out: the token, addresses, usernames, links.
+//! Tokens, addresses, usernames and links are in no error and no log line.
 
 use std::io;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn assert_clean(text: &str) {
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Everything on this thread goes here until the guard is dropped, at every level.
+    /// Captures all log lines of this thread, at every level, until the guard is dropped.
     pub async fn listen(&self) -> DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -31,8 +31,8 @@ impl Log {
             .with_writer(self.clone())
             .finish();
         let guard = tracing::subscriber::set_default(subscriber);
-        // tracing remembers for each line whether anybody wants it, and asks the thread that comes by first: another
-        // test's, which has no subscriber. So the line is met once, and then asked about again on this thread.
+        // tracing caches the interest of each callsite from the first thread that reaches it. That can be another test
+        // without a subscriber. So this registers the callsites and rebuilds the cache on this thread.
         client(([127, 0, 0, 1], 1).into(), TIMEOUT).identity("nobody").await.unwrap_err();
         tracing::callsite::rebuild_interest_cache();
         self.0.lock().clear();

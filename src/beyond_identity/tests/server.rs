@@ -1,5 +1,4 @@
-//! A server that answers the nth request with the nth scripted reply, whatever was asked; but what was asked has to keep to
-//! the contract with the service.
+//! A server that answers the nth request with the nth scripted reply. It checks each request against the API contract.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,18 +9,18 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// What happens once a request was read.
+/// The reaction to a request.
 #[derive(Clone)]
 pub enum Reply {
-    /// These bytes, and the connection is closed.
+    /// Sends these bytes and closes the connection.
     Send(Vec<u8>),
-    /// These bytes, and the connection waits for the next request.
+    /// Sends these bytes and keeps the connection for the next request.
     Keep(Vec<u8>),
-    /// These bytes, and silence.
+    /// Sends these bytes and then nothing.
     Hang(Vec<u8>),
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
-    /// These bytes, and then zeros, as many MiB as are taken.
+    /// Sends these bytes and then up to this many MiB of zeros.
     Flood(Vec<u8>, usize),
 }
 
@@ -51,12 +50,12 @@ impl Server {
         Self { address, state }
     }
 
-    /// Every request that was read, headers and body, as it came.
+    /// Every request so far, with headers and body.
     pub fn requests(&self) -> Vec<String> {
         self.state.lock().requests.clone()
     }
 
-    /// What breaks the contract in one of them.
+    /// The contract violations of all requests.
     fn breaches(&self) -> Vec<String> {
         let breaches = self.requests().into_iter().flat_map(|request| {
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -71,7 +70,7 @@ impl Server {
         breaches.map(|breach| breach.to_string()).collect()
     }
 
-    /// How many bytes of a flood went out.
+    /// The number of bytes sent by `Flood`.
     pub fn flooded(&self) -> usize {
         self.state.lock().flooded
     }
@@ -124,7 +123,7 @@ async fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     }
 }
 
-/// A request with as much of a body as its Content-Length says.
+/// A request, with a body of its Content-Length.
 async fn read_request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
@@ -143,12 +142,12 @@ async fn read_request(stream: &mut TcpStream) -> Option<String> {
     }
 }
 
-/// An answer with a body and its length.
+/// A response with a body and its length.
 pub fn answer(status: &str, body: &str) -> Vec<u8> {
     answer_with(status, "", body)
 }
 
-/// The same, with further header lines, each with its line end.
+/// The same, with more header lines, each with its line end.
 pub fn answer_with(status: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }

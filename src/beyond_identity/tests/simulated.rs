@@ -1,4 +1,4 @@
-//! The client against the simulator that the operator's tests run on: the two agree on paths, filters and bodies.
+//! The client against the simulator: both agree on paths, filters and bodies.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn job_is_created_read_and_revoked() {
 
     let made = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap();
     let created: jiff::Timestamp = made.item.create_time.as_ref().unwrap().parse().unwrap();
-    // `Date` has whole seconds.
+    // `Date` has a resolution of one second.
     assert!(made.server_time.unwrap().duration_since(created).abs() < jiff::SignedDuration::from_secs(60));
     client.revoke_job("jane", &made.item.id).await.unwrap();
     assert_eq!(client.job("jane", &made.item.id).await.unwrap().item.state, Some(JobState::Revoked));
@@ -53,7 +53,7 @@ async fn filtered_identities_are_read_from_short_pages() {
     let found = client.identities_by_username("TWIN").await.unwrap();
     assert_eq!(found.len(), 5);
     assert!(found.iter().all(|identity| identity.has_username("twin")));
-    assert_eq!(realm.requests_of(Operation::ListIdentities).len(), 6, "three pages, twice");
+    assert_eq!(realm.requests_of(Operation::ListIdentities).len(), 6, "three pages, read twice");
 }
 
 #[tokio::test]

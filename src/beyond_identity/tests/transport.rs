@@ -1,4 +1,4 @@
-//! What happens on the wire, and which class of error comes of it.
+//! The transport: each failure on the wire maps to a class of error.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use super::{TIMEOUT, TOKEN, client, new_job};
 use crate::beyond_identity::types::{AuthenticatorConfigPatch, DeliveryMethod, NewAuthenticatorConfig, NewJob};
 use crate::beyond_identity::{Doubt, Error, NotSent, Refusal};
 
-/// Makes a job against one scripted reply. A POST must reach the server once, whatever comes back.
+/// Creates a job against one scripted reply. The POST must reach the server once, whatever the reply.
 async fn create(reply: Reply) -> Result<String, Error> {
-    // A second request would find a success.
+    // A second request would succeed.
     let server = Server::start([reply, Reply::Send(answer("200 OK", r#"{"id":"again"}"#))]).await;
     let outcome = client(server.address, TIMEOUT).create_job("jane", &new_job(), Duration::from_millis(500)).await;
     assert_eq!(server.requests().len(), 1);
@@ -121,7 +121,7 @@ async fn oversized_body_is_not_read_to_the_end() {
         let server = Server::start([Reply::Flood(head.into_bytes(), FLOOD)]).await;
         let outcome = client(server.address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await;
         assert_eq!(doubt(outcome.map(|answer| answer.item.id)), (Doubt::Unusable, Some(200)));
-        // What is beyond the bound of 1 MiB was still in the buffers of the system.
+        // Bytes beyond the limit of 1 MiB were already in system buffers.
         assert!(server.flooded() < FLOOD << 19, "{}", server.flooded());
     }
 }
@@ -144,7 +144,7 @@ async fn refusal_counts_only_in_the_form_of_the_api() {
         for body in ["", "<html>", "{}", r#"{"message":"no Route matched"}"#, r#"{"code":404,"message":"Not Found"}"#] {
             assert_eq!(doubt(said(body).await), (Doubt::Foreign, Some(status)), "{body}");
         }
-        // What breaks off, or is longer than any error of the API, cannot be told to be one.
+        // A truncated or oversized body cannot be recognized as an API error.
         let whole = r#"{"code":"x","message":"no"}"#;
         let cut = format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n{whole}").into_bytes();
         let flood = Reply::Flood(format!("HTTP/1.1 {status} No\r\n\r\n").into_bytes(), 3);
@@ -235,7 +235,7 @@ async fn configurations_are_created_patched_and_deleted() {
         Reply::Send(bare),
         Reply::Send(answer("200 OK", "")),
         Reply::Send(answer("204 No Content", "")),
-        // It is deleted, whatever becomes of a body that should not be there.
+        // An unexpected, truncated body does not change the result.
         Reply::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{".to_vec()),
         Reply::Send(answer("404 Not Found", r#"{"code":"not_found","message":"It is not there."}"#)),
     ])

@@ -1,14 +1,14 @@
-//! Finding an identity by its username, which must not come out anywhere else than in the query.
+//! Finding an identity by its username, which must appear in the query only.
 
 use super::secrecy::Log;
 use super::server::{Reply, Server, answer};
 use super::{TIMEOUT, client};
 use crate::beyond_identity::{Doubt, Error, Refusal};
 
-/// No email address: nothing about it could be recognised in a text.
+/// Not an email address, so that no pattern can redact it.
 const USERNAME: &str = "Seeded Jane+ä";
 
-/// The username as the query has it.
+/// The username, encoded for the query.
 const ENCODED: &str = "Seeded%20Jane%2B%C3%A4";
 
 fn page(ids: &[&str], total: u64, next: Option<&str>) -> String {
@@ -100,6 +100,6 @@ async fn username_is_in_no_error_or_log_line() {
 
     let log = log.text();
     assert_eq!(log.matches("Called the Beyond Identity API").count(), failures + 1, "one line for each call");
-    // Those of the HTTP library too, down to the finest level.
+    // This includes the log lines of the HTTP library, down to trace level.
     assert_clean(&log);
 }
