@@ -178,11 +178,11 @@ mod tests {
         let mut controllers = JoinSet::new();
         let start = |controllers: &mut JoinSet<()>| {
             controllers.spawn(future::pending());
-            controllers.spawn(async { panic!("out of its mind") });
+            controllers.spawn(async { panic!("controller failed") });
         };
         let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut controllers, start)).await;
-        assert!(matches!(ended, Ok(RunError::Broken(why)) if why.contains("out of its mind")));
-        assert_eq!(controllers.len(), 1, "what is under way can still come to its end");
+        assert!(matches!(ended, Ok(RunError::Broken(why)) if why.contains("controller failed")));
+        assert_eq!(controllers.len(), 1, "in-flight work can still finish");
     }
 
     #[tokio::test]

@@ -147,7 +147,7 @@ mod tests {
         why(Reason::Sending, "text")
     }
 
-    /// Every phase, with the conditions that it must give, as `Type=Status`.
+    /// Every phase with its expected conditions, as `Type=Status`.
     fn table() -> Vec<(Phase, &'static str)> {
         vec![
             (Phase::Progressing(some()), "Reconciling=True Ready=False"),
@@ -225,14 +225,14 @@ mod tests {
     #[test]
     fn pause_keeps_other_conditions_and_ends_with_next_phase() {
         let pause = why(Reason::Paused, "stopped");
-        assert_eq!(brief(&paused(&pause, 1, &[], at(5))), "Ready=Unknown Paused=True", "never looked at");
+        assert_eq!(brief(&paused(&pause, 1, &[], at(5))), "Ready=Unknown Paused=True", "never reconciled");
         let (complete, deleting) =
             (Phase::Complete(some()), Phase::Deleting { why: why(Reason::Deleting, "x"), blocked: false });
         let before = conditions(&complete, 1, &[], at(10));
         let held = paused(&pause, 2, &before, at(20));
         assert_eq!(held[..2], before);
         assert_eq!(brief(&held), "Ready=True Succeeded=True Paused=True");
-        assert_eq!(paused(&pause, 2, &held, at(30)), held, "it is said once");
+        assert_eq!(paused(&pause, 2, &held, at(30)), held, "set only once");
         assert_eq!(going_on(&held), before);
         assert_eq!(brief(&conditions(&deleting, 2, &held, at(40))), "Succeeded=True Ready=True");
         assert_eq!(brief(&conditions(&complete, 2, &held, at(40))), "Ready=True Succeeded=True");

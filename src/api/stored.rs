@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(differing(&said, &concluded()), Vec::<String>::new());
     }
 
-    /// Some of a few fields.
+    /// A random subset of a few fields.
     fn any_fields(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
         let name = sample::select(vec!["attempt", "conditions", "jobID", "observedGeneration", "send"]);
         collection::btree_map(name, value, 0..4).prop_map(|fields| json!(fields))
@@ -109,7 +109,7 @@ mod tests {
             prop_assert_eq!(&names, &differing(&stored, &written));
             prop_assert!(names.is_sorted(), "{:?}", names);
             prop_assert!(!names.iter().any(|name| name.contains("value")), "{:?}", names);
-            // Once what is named is taken over, the two say the same of all that does not only tell people something.
+            // With the named fields copied, both agree in every field that is compared.
             let mut mended = stored.clone();
             for name in &names {
                 let pointer = name.trim_start_matches("status").replace('.', "/");

@@ -125,7 +125,7 @@ mod tests {
         serde_json::from_value::<Lenient<K>>(object.clone()).unwrap().0
     }
 
-    /// A request that an operator wrote which knows more than this one.
+    /// A request of a newer operator version.
     fn request(spec: &Value, status: &Value) -> Value {
         json!({
             "apiVersion": "beyondidentity.dev/v1alpha1",
@@ -199,7 +199,10 @@ mod tests {
         assert_eq!((spec.provider_config_ref.name.as_str(), spec.resource_id.as_deref()), ("p", Some("")));
         assert_eq!(status.unwrap().id.as_deref(), Some("id"));
         let unknown = config(json!({"providerConfigRef": {"kind": "VaultProviderConfig", "name": "p"}}));
-        assert_eq!(unknown.spec.provider_config_ref.name, "", "it is no ClusterProviderConfig of that name");
+        assert_eq!(
+            unknown.spec.provider_config_ref.name, "",
+            "another kind is not a ClusterProviderConfig of that name"
+        );
         let plain = config(json!({}));
         assert_eq!(plain.spec.management_policy, authenticator_config::ManagementPolicy::Manage);
         assert_eq!(plain.spec.deletion_policy, authenticator_config::DeletionPolicy::Delete);
@@ -223,7 +226,7 @@ mod tests {
         assert_eq!(json!(kept.previous_jobs), json!([earlier]));
         let send = kept.send.unwrap();
         assert_eq!([&*send.id, &*send.tenant_id, &*send.identity_id, &*send.realm_id], ["nonce", "tenant", "jane", ""]);
-        assert_eq!(send.not_before, "", "so nothing is concluded from it");
+        assert_eq!(send.not_before, "", "so it settles nothing");
 
         let nothing: EnrollmentRequest = read(&request(&newer_spec(), &json!({"send": "x"})));
         assert_eq!(nothing.status.unwrap().send.unwrap().not_before, "");
@@ -243,7 +246,7 @@ mod tests {
         let raw = request(&newer_spec(), &status);
         let mut object: EnrollmentRequest = read(&raw);
         let written = serde_json::to_value(Lenient(object.clone())).unwrap();
-        assert_eq!(written["status"], status, "nothing has changed");
+        assert_eq!(written["status"], status, "nothing is changed");
         let known = object.status.as_mut().unwrap();
         (known.state, known.failing_since) = (None, Some("2026-01-01T12:00:00Z".to_owned()));
         let written = serde_json::to_value(Lenient(object)).unwrap();

@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// The document of an API server that has these schemas.
+    /// The OpenAPI document of an API server with these schemas.
     fn document(schemas: &[(String, Value)]) -> Value {
         let named = schemas.iter().map(|(kind, schema)| {
             let mut schema = schema.clone();
@@ -133,7 +133,7 @@ mod tests {
         json!({"components": {"schemas": named.chain([list]).collect::<serde_json::Map<_, _>>()}})
     }
 
-    /// What is missing when this is done to the schema of this kind.
+    /// The missing fields after this change to the schema of this kind.
     fn without(kind: &str, change: impl Fn(&mut Value)) -> Vec<String> {
         let mut older = crds::schemas();
         older.iter_mut().filter(|(of, _)| of == kind).for_each(|(_, schema)| change(schema));

@@ -173,7 +173,7 @@ mod tests {
         Secret { data: Some(data), ..Secret::default() }
     }
 
-    /// What a list tells of.
+    /// The events of a list.
     fn listed(found: Option<Secret>) -> Vec<watcher::Result<Event<Secret>>> {
         let found = found.map(|secret| Ok(Event::InitApply(secret)));
         [Ok(Event::Init)].into_iter().chain(found).chain([Ok(Event::InitDone)]).collect()
@@ -188,7 +188,7 @@ mod tests {
         vec![Ok(Event::Apply(secret))]
     }
 
-    /// What is known in the end, in a word, and how often it changed.
+    /// The final observation as one word, and the number of changes.
     async fn known<const N: usize>(events: [Vec<watcher::Result<Event<Secret>>>; N]) -> (String, usize) {
         let (sender, seen) = watch::channel(None);
         let secret = ObjectRef::new("beyond-identity").within("operator");
@@ -210,7 +210,11 @@ mod tests {
         assert_eq!(known(events).await, ("new".to_owned(), 3));
         let deleted = vec![Ok(Event::Delete(holding("old")))];
         assert_eq!(known([listed(Some(holding("old"))), deleted]).await, ("absent".to_owned(), 2));
-        assert_eq!(known([listed(Some(holding("old"))), listed(None)]).await, ("absent".to_owned(), 2), "in between");
+        assert_eq!(
+            known([listed(Some(holding("old"))), listed(None)]).await,
+            ("absent".to_owned(), 2),
+            "deleted between two lists"
+        );
     }
 
     #[tokio::test]

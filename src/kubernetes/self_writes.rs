@@ -82,27 +82,27 @@ mod tests {
     #[test]
     fn own_writes_are_filtered_in_a_delayed_or_skipping_watch() {
         let own = SelfWriteFilter::default();
-        assert!(!own.delivered(&in_state("LINK_SENT")), "told of for the first time");
+        assert!(!own.delivered(&in_state("LINK_SENT")), "the first observation");
         own.expect_write(&in_state("LINK_OPENED"));
         own.expect_write(&in_state("REQUEST_DELIVERED"));
         own.expect_write(&in_state("COMPLETE"));
         assert!(!own.delivered(&in_state("LINK_OPENED")));
-        assert!(!own.delivered(&in_state("LINK_OPENED")), "a label has changed");
-        assert!(!own.delivered(&in_state("COMPLETE")), "the one in between was passed over");
-        assert!(own.delivered(&in_state("REQUEST_DELIVERED")), "so this comes from somebody else");
-        assert!(own.delivered(&in_state("COMPLETE")), "who takes it back");
+        assert!(!own.delivered(&in_state("LINK_OPENED")), "only a label is changed");
+        assert!(!own.delivered(&in_state("COMPLETE")), "the watch skipped a version");
+        assert!(own.delivered(&in_state("REQUEST_DELIVERED")), "a write of another writer");
+        assert!(own.delivered(&in_state("COMPLETE")), "another writer reverts the status");
         for write in 0..100 {
             own.expect_write(&in_state(&write.to_string()));
         }
-        assert!(!own.delivered(&in_state("99")), "of many, the last ones are known");
+        assert!(!own.delivered(&in_state("99")), "the latest of many writes are known");
         own.expect_write(&in_state("EXPIRED"));
         own.revert(&in_state("EXPIRED"));
-        assert!(own.delivered(&in_state("EXPIRED")), "what was refused is not its own");
+        assert!(own.delivered(&in_state("EXPIRED")), "a refused write is not an own write");
         own.forget("uid");
         own.expect_write(&in_state("99"));
         own.revert(&in_state("99"));
-        assert!(own.0.lock().is_empty(), "of an object that is gone, nothing stays");
-        assert!(!own.delivered(&in_state("1")), "one that was made anew");
+        assert!(own.0.lock().is_empty(), "nothing remains of a deleted object");
+        assert!(!own.delivered(&in_state("1")), "a recreated object");
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         assert!(!own.delivered(&said));
         spoken(&mut said, crate::api::Reason::Adopted);
         said.set_failing_since(Some("2026-01-01T12:00:00Z".to_owned()));
-        assert!(!own.delivered(&said), "two processes that do not agree on what to say do not wake each other");
+        assert!(!own.delivered(&said), "processes with different conditions do not enqueue each other");
         said.set_conditions(Vec::new(), Some(1));
         assert!(own.delivered(&said));
     }

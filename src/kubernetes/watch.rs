@@ -150,7 +150,7 @@ mod tests {
         }
     }
 
-    /// What was told, as `seen a1`, of events about objects such as a1: name and generation.
+    /// The reported events, such as `seen a1`: name and generation.
     async fn told(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
         let (store, writer) = reflector::store();
         let told = Mutex::new(Vec::new());
@@ -159,8 +159,8 @@ mod tests {
             told.lock().push(format!("{what} {}{generation}", config.name_any()));
         };
         let applied = |before: Option<Fingerprint>, config: &AuthenticatorConfig| {
-            let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has it by now");
-            assert_eq!(stored.metadata.generation, config.metadata.generation, "as it is by now");
+            let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has the object");
+            assert_eq!(stored.metadata.generation, config.metadata.generation, "the store has the current version");
             let changed = Fingerprint::of(config).differs_from(before);
             tell(if changed { "changed" } else { "seen" }, config);
         };
@@ -168,7 +168,7 @@ mod tests {
         let gone = |gone: &ObjectUid| {
             assert_eq!(gone.uid, format!("uid of {}", gone.name));
             let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&gone.uid));
-            assert!(!stored, "the store has it no more");
+            assert!(!stored, "the store dropped the object");
             told.lock().push(format!("gone {}", gone.name));
         };
         follow(events, writer, applied, gone).await;

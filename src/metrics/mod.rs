@@ -291,7 +291,7 @@ mod tests {
             let line = format!("beyond_identity_operator_{metric}_total{{controller=\"enrollmentrequest\"}} 0");
             assert!(
                 unused.text().lines().any(|written| written == line),
-                "{line}: an increase from nothing alerts nobody"
+                "{line}: an alert on increase() needs an initial zero"
             );
         }
         let expires = |namespace: &str, at: i64| {
@@ -326,7 +326,7 @@ mod tests {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }
         let orphan = "beyond_identity_operator_retained_remote_resources_total{controller=\"authenticatorconfig\"}";
-        assert!(!text.contains(orphan), "what is orphaned is not left behind:\n{text}");
+        assert!(!text.contains(orphan), "an orphaned resource does not count as retained:\n{text}");
         assert!(text.ends_with("# EOF\n"));
     }
 }

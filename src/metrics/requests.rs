@@ -84,7 +84,7 @@ mod tests {
             text
         };
         let text = scrape();
-        assert_eq!(scrape(), text, "a scrape leaves nothing behind");
+        assert_eq!(scrape(), text, "a second scrape has the same values");
         for line in [
             "enrollment_requests{state=\"none\"} 2",
             "enrollment_requests{state=\"LINK_SENT\"} 2",

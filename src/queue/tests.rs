@@ -1,4 +1,4 @@
-//! The queue with its driver, on a clock of its own.
+//! The queue with its driver, on a paused clock.
 
 use std::collections::BTreeSet;
 use std::future::pending;
@@ -14,7 +14,7 @@ use crate::enrollment_request::testing::{concluded, request};
 use crate::metrics::Metrics;
 use crate::reconcile::{Ended, ReconcileResult};
 
-/// A driver, with what it runs and what it has run.
+/// A driver with its queue, its cache and a log.
 struct Place {
     queue: ReconcileQueue<EnrollmentRequest>,
     there: Arc<Mutex<BTreeSet<String>>>,
@@ -33,7 +33,7 @@ fn at(name: &str) -> ObjectRef<EnrollmentRequest> {
 }
 
 impl Place {
-    /// With these objects, of which none but those in `there` are in the stores.
+    /// Starts a driver with these objects in the cache.
     async fn new<F: Future<Output = ReconcileResult> + Send + 'static>(
         names: &[&str],
         reconcile: impl Fn(&str) -> F + Send + Sync + 'static,
@@ -68,12 +68,12 @@ impl Place {
             metrics: metrics.clone(),
         };
         let driver = tokio::spawn(run(driver, ending.clone()));
-        // It has started, and classified what waited: nothing.
+        // Lets the driver start and reclassify the empty queue.
         tokio::task::yield_now().await;
         Self { queue, there, log, ending, driver, metrics }
     }
 
-    /// What was classified and run since this was asked last, once all that can happen by now has.
+    /// The log since the last call: each classification and each run.
     async fn told(&self) -> Vec<String> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         std::mem::take(&mut *self.log.lock())
@@ -95,9 +95,9 @@ async fn object_runs_when_enqueued_and_after_its_delay() {
     assert!(place.metrics.text().contains("reconcile_total{controller=\"enrollmentrequest\",result=\"success\"} 3"));
     place.queue.remove(&at("a"));
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(place.told().await, [""; 0], "it is gone");
+    assert_eq!(place.told().await, [""; 0], "the object is deleted");
     place.queue.enqueue(at("a"));
-    assert_eq!(place.told().await, ["First a", "run a"], "another one of its name");
+    assert_eq!(place.told().await, ["First a", "run a"], "a new object of the same name");
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,7 +131,7 @@ async fn deleted_object_does_not_run() {
 async fn panicked_reconcile_is_retried_after_a_minute() {
     let place = Place::new(&["a", "b"], |name| {
         let is_mad = name == "a";
-        async move { if is_mad { panic!("out of its mind") } else { result(None) } }
+        async move { if is_mad { panic!("reconcile failed") } else { result(None) } }
     })
     .await;
     place.queue.enqueue(at("a"));

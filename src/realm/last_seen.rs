@@ -89,10 +89,10 @@ mod tests {
         }
         let last = seen.get(&key).unwrap();
         assert_eq!(last.provider, provider(key.clone()));
-        assert!(!format!("{last:?}").contains("new"), "and is not shown");
+        assert!(!format!("{last:?}").contains("new"), "the token is redacted");
         assert_eq!([seen.is_first_use(&key), seen.is_first_use(&key)], [true, false]);
         seen.keep(credentials(provider(key.clone()), "new"));
-        assert!(seen.is_first_use(&key), "gone once more");
+        assert!(seen.is_first_use(&key), "new credentials reset the first use");
         let changed = |change: fn(&mut ProviderConfig)| {
             let mut provider = provider(key.clone());
             change(&mut provider);
@@ -110,7 +110,7 @@ mod tests {
             assert!(!last.provider.leads_where(&elsewhere), "{elsewhere:?}");
         }
         let allowed = changed(|it| it.allowed_namespaces = vec!["identity".to_owned()]);
-        assert!(last.provider.leads_where(&allowed), "who may use it says nothing of where it leads");
+        assert!(last.provider.leads_where(&allowed), "allowed namespaces do not affect the destination");
     }
 
     #[test]

@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn future_failing_since_is_reset() {
-        // A process that was killed left a time from a clock that was an hour ahead.
+        // A killed process can leave a time from a clock that was one hour ahead.
         let blocked = Phase::Blocked(why(Reason::SecretNotFound, "x"));
         let since = failing_since(&blocked, Some("1970-01-01T01:01:40Z"), at(100));
         assert_eq!(since.as_deref(), Some("1970-01-01T00:01:40Z"));

@@ -260,14 +260,14 @@ mod tests {
     fn record_age_counts_from_its_first_observation() {
         let (mut local_state, start) = (LocalState::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(local_state.record_known_for("a", after(60)), Duration::ZERO, "a restart");
+        assert_eq!(local_state.record_known_for("a", after(60)), Duration::ZERO, "after a restart");
         local_state.note_record(Some("a"), start);
         local_state.note_record(Some("a"), after(1));
         local_state.note_record(None, after(2));
         assert_eq!(local_state.record_known_for("a", after(5)), Duration::from_secs(5));
         local_state.note_record(Some("b"), after(6));
         assert_eq!(local_state.record_known_for("b", after(6)), Duration::ZERO);
-        assert_eq!(local_state.record_known_for("a", after(7)), Duration::ZERO, "what nobody knows has no age");
+        assert_eq!(local_state.record_known_for("a", after(7)), Duration::ZERO, "an unknown record has no age");
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
         assert!(local_state.own.revocations.refused_within(Duration::MAX, start).is_empty());
         local_state.write_refused("a policy", false, start);
         local_state.poll_now("at noon");
-        assert!(local_state.refused_for(start).is_some(), "it was last_request, though that could not be written down");
+        assert!(local_state.refused_for(start).is_some(), "the request is handled once, even if it cannot be recorded");
         local_state.poll_now("at one");
         assert!(local_state.refused_for(start).is_none());
         assert_eq!(local_state.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
@@ -323,11 +323,11 @@ mod tests {
     fn local_state_of_a_deleted_object_is_not_inserted() {
         let local_states = LocalStates::default();
         local_states.insert("uid", LocalState::default(), || true);
-        // The answer to the call that took the finalizer off is lost: the reconcile fails after the watch has told.
+        // The response to the removal of the finalizer is lost, so the reconcile fails after the deletion event.
         local_states.clone().remove("uid");
         local_states.insert("uid", LocalState { failures: 1, ..LocalState::default() }, || false);
         assert!(local_states.lock().is_empty());
-        // And the other way round: the cache has it no more, and the watch has not told yet.
+        // The reverse order: the cache has dropped the object before the deletion event is handled.
         local_states.insert("uid", LocalState::default(), || true);
         local_states.insert("uid", LocalState { failures: 1, ..LocalState::default() }, || false);
         assert!(local_states.lock().is_empty());

@@ -143,7 +143,10 @@ mod tests {
         assert!(matches!(phase(refused(Refusal::Forbidden)), Phase::Blocked(w) if w.reason == Reason::PermissionDenied
                 && w.message.contains("ClusterProviderConfig default")));
         assert!(matches!(phase(refused(Refusal::BadRequest)), Phase::Refused(w) if w.reason == Reason::Refused));
-        assert!(matches!(phase(in_doubt(Doubt::Status, Some(409))), Phase::Refused(_)), "such as what is still in use");
+        assert!(
+            matches!(phase(in_doubt(Doubt::Status, Some(409))), Phase::Refused(_)),
+            "for example a configuration in use"
+        );
         assert!(matches!(phase(refused(Refusal::UnknownRealm)), Phase::Blocked(w) if w.reason == Reason::RealmNotFound
                 && w.message.contains("ClusterProviderConfig default")));
         for late in [in_doubt(Doubt::Server, Some(500)), in_doubt(Doubt::Status, Some(408))] {
@@ -159,9 +162,9 @@ mod tests {
             let phase = failure(&error, &provider).phase();
             assert!(matches!(phase, Phase::Progressing(w) if w.reason == Reason::ServiceUnavailable), "{status}");
             let found = found::<()>(Err(error), &provider);
-            assert!(found.is_err(), "{status}: it does not say that there is none");
+            assert!(found.is_err(), "{status}: it does not mean that nothing exists");
         }
         let unknown_realm = found::<()>(Err(refused(Refusal::UnknownRealm)), &provider);
-        assert!(unknown_realm.is_err(), "it says nothing about what is in there");
+        assert!(unknown_realm.is_err(), "a missing realm does not mean a missing object");
     }
 }

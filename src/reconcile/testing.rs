@@ -1,4 +1,4 @@
-//! Values that the tests of both kinds start from.
+//! Fixtures for the tests of both kinds.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::api::{Phase, ProviderConfigRef};
 
-/// The times that all plans are made by.
+/// The times of all plans.
 pub(crate) const TIMES: Times = Times {
     request_timeout: Duration::from_secs(30),
     settle: Duration::from_secs(60),
@@ -24,12 +24,12 @@ pub(crate) const TIMES: Times = Times {
     grace: Duration::from_secs(600),
 };
 
-/// How the operator of all tests is to run.
+/// The options of all tests.
 pub(crate) fn options() -> Options {
     Options { cluster: "demo".to_owned(), orphan_on_delete: false, times: TIMES }
 }
 
-/// What is known of an object: its status, and the rest.
+/// The status of an object and its observed facts.
 #[derive(Debug)]
 pub(crate) struct Known<K: Rules> {
     pub(crate) status: K::Status,
@@ -68,18 +68,17 @@ impl<K: Rules> Known<K> {
         self
     }
 
-    /// What the rules take, now.
+    /// The input of the rules.
     pub(crate) fn input<'a>(&'a self, desired: &'a K::Desired) -> PlanInput<'a, K> {
         PlanInput { desired, status: &self.status, observed: &self.observed, times: &TIMES, now: now() }
     }
 
-    /// The next step.
     pub(crate) fn next(&self, desired: &K::Desired) -> Step<K> {
         plan(&self.input(desired))
     }
 }
 
-/// The moment at which all plans are made.
+/// The time of all plans.
 pub(crate) fn now() -> Timestamp {
     "2026-01-01T12:00:03Z".parse().unwrap()
 }
@@ -89,12 +88,12 @@ pub(crate) fn via() -> ProviderConfigRef {
     ProviderConfigRef::default()
 }
 
-/// Where it leads.
+/// The realm of the provider config.
 pub(crate) fn home() -> RealmIds {
     RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
 }
 
-/// What was found of where the provider config leads.
+/// The resolved realms, for this result of resolving the provider config.
 pub(crate) fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
     let resolved = |destination| ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
     match found {
@@ -104,26 +103,26 @@ pub(crate) fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Res
     }
 }
 
-/// Of an object just read from the API server, with its finalizer.
+/// The state of an object with its finalizer, as read from the API server.
 pub(crate) fn fresh_object<K: Rules>() -> ObjectState<K> {
     let (nonce, grace_remaining) = ("nonce".to_owned(), TIMES.grace);
     ObjectState { fresh: true, finalizer: true, may_write: true, nonce, grace_remaining, ..ObjectState::default() }
 }
 
-/// The status cannot be written.
+/// A status that cannot be written.
 pub(crate) fn unwritable() -> Unwritable {
     Unwritable { why: "a policy refuses it".to_owned(), retry_in: Duration::from_secs(40) }
 }
 
-/// The phase that a step that waits sets conditions from.
+/// The phase of a step that ends the reconcile and sets conditions.
 pub(crate) fn said<K: Rules>(step: &Step<K>) -> Phase {
-    let Step::End(End { phase: Some(phase), .. }) = step else { panic!("it says nothing: {step:?}") };
-    assert!(phase.why().reason.shows_as(phase), "the registry of reasons does not know this: {phase:?}");
+    let Step::End(End { phase: Some(phase), .. }) = step else { panic!("no conditions are set: {step:?}") };
+    assert!(phase.why().reason.shows_as(phase), "not in the registry of reasons: {phase:?}");
     phase.clone()
 }
 
-/// Until when a step waits that leaves the conditions as they are.
+/// The requeue of a step that ends the reconcile and keeps the conditions.
 pub(crate) fn silent<K: Rules>(step: &Step<K>) -> Requeue {
-    let Step::End(End { phase: None, requeue, .. }) = step else { panic!("it is not silent: {step:?}") };
+    let Step::End(End { phase: None, requeue, .. }) = step else { panic!("conditions are set: {step:?}") };
     *requeue
 }

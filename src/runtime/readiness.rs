@@ -164,6 +164,6 @@ mod tests {
         part.denied("no right".to_owned());
         assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
         tokio::time::advance(DENIED).await;
-        assert_eq!(readiness.waits_for(), None, "it was not reported_at again");
+        assert_eq!(readiness.waits_for(), None, "the denial was not reported again");
     }
 }

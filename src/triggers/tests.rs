@@ -1,3 +1,5 @@
+//! Triggers: which objects a change enqueues.
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
@@ -7,7 +9,7 @@ use crate::authenticator_config::testing::object;
 use crate::enrollment_request::testing::{self, concluded, send};
 use crate::reconcile::testing::options;
 
-/// A cache of what a test puts into it.
+/// An in-memory cache.
 struct Objects {
     configs: Vec<AuthenticatorConfig>,
     requests: Vec<EnrollmentRequest>,
@@ -42,7 +44,7 @@ impl Cache for Objects {
     }
 }
 
-/// What is enqueued, such as `config a` and `request a` of the namespace `identity`.
+/// The enqueued objects, such as `config a` and `request a` of the namespace `identity`.
 fn enqueued(Enqueue { configs, requests }: Enqueue) -> Vec<String> {
     let named = |kind: &str, namespace: Option<String>, name: &str| match namespace.as_deref() {
         Some("identity") => format!("{kind} {name}"),
@@ -59,7 +61,7 @@ fn config(name: &str) -> AuthenticatorConfig {
     config
 }
 
-/// A request that refers to the configuration `config`, with a pending email.
+/// A request with a pending email that refers to this configuration.
 fn request(name: &str, config: &str) -> EnrollmentRequest {
     let mut request = testing::request(name, EnrollmentRequestStatus::default());
     config.clone_into(&mut request.spec.authenticator_config_ref.name);
@@ -93,8 +95,8 @@ fn fingerprint_ignores_status_labels_and_own_finalizer() {
     let before = Some(Fingerprint::of(&kept));
     assert!(!Fingerprint::of(&kept).differs_from(before));
     assert!(!Fingerprint::of(&with(&kept, "labels", &json!({"team": "identity"}))).differs_from(before));
-    assert!(!Fingerprint::of(&with(&kept, "resourceVersion", &json!("2"))).differs_from(before), "its status");
-    assert!(!Fingerprint::of(&kept).differs_from(Some(Fingerprint::of(&plain))), "the operator's own finalizer");
+    assert!(!Fingerprint::of(&with(&kept, "resourceVersion", &json!("2"))).differs_from(before), "a status write");
+    assert!(!Fingerprint::of(&kept).differs_from(Some(Fingerprint::of(&plain))), "the operator's finalizer");
     for (field, value) in [
         ("uid", json!("another")),
         ("generation", json!(2)),
@@ -104,7 +106,7 @@ fn fingerprint_ignores_status_labels_and_own_finalizer() {
     ] {
         assert!(Fingerprint::of(&with(&kept, field, &value)).differs_from(before), "{field}");
     }
-    assert!(Fingerprint::of(&kept).differs_from(None), "it is new");
+    assert!(Fingerprint::of(&kept).differs_from(None), "a new object");
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn provider_config_enqueues_direct_and_indirect_referrers() {
     );
     assert_eq!(changed(key(None, "another")), ["config embedded", "request of-another"]);
     for namespace in ["identity", "other"] {
-        assert_eq!(changed(key(Some(namespace), "default")), [""; 0], "another one of that name");
+        assert_eq!(changed(key(Some(namespace), "default")), [""; 0], "another provider config of that name");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The class of objects in each situation.
+//! The class of objects, by status and cause.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn no_config(_: &str) -> Option<Arc<AuthenticatorConfig>> {
     None
 }
 
-/// Its priorities when it is first reconciled, after a change, and after its own delay.
+/// The priorities on first reconcile, after a change, and after a requeue.
 fn priorities(request: &EnrollmentRequest) -> [Priority; 3] {
     CAUSES.map(|cause| of_request(request, no_config, cause, &options(), Timestamp::UNIX_EPOCH).priority)
 }
@@ -68,14 +68,10 @@ fn refused_revocation_has_routine_priority() {
     assert_eq!(
         priorities(&revoked),
         [Priority::First, Priority::Routine, Priority::Routine],
-        "it is revoked, nothing is sent"
+        "a revoked request sends nothing"
     );
     revoked.spec.revoked = false;
-    assert_eq!(
-        priorities(&revoked),
-        [Priority::Pending, Priority::Pending, Priority::First],
-        "another email is to be sent"
-    );
+    assert_eq!(priorities(&revoked), [Priority::Pending, Priority::Pending, Priority::First], "an email is pending");
 }
 
 #[test]

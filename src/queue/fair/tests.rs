@@ -1,4 +1,4 @@
-//! The order, rule by rule, and as a whole against a naive model of it.
+//! The order of the queue: each rule, and a comparison with a naive model.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn of(priority: Priority) -> Class {
     class("default", "identity", priority)
 }
 
-/// Takes all that can run now, of a queue of names.
+/// Starts every key that can run now.
 fn all(queue: &mut FairQueue<&'static str>) -> Vec<&'static str> {
     std::iter::from_fn(|| queue.start_next()).collect()
 }
@@ -70,10 +70,10 @@ fn key_enqueued_while_running_runs_again_at_once() {
     queue.enqueue("a", of(Priority::Routine));
     assert_eq!((all(&mut queue), depths(&queue)), (vec![], [0; 4]));
     queue.done(&"a", Some(now + Duration::from_secs(60)));
-    assert_eq!((depths(&queue), queue.next_due()), ([1, 0, 0, 0], None), "the delay is overtaken");
+    assert_eq!((depths(&queue), queue.next_due()), ([1, 0, 0, 0], None), "the enqueue overrides the delay");
     assert_eq!(all(&mut queue), ["a"]);
     queue.done(&"a", None);
-    assert_eq!((all(&mut queue), queue.entries.len(), queue.lanes.len()), (vec![], 0, 0), "nothing stays of it");
+    assert_eq!((all(&mut queue), queue.entries.len(), queue.lanes.len()), (vec![], 0, 0), "no entry remains");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn earliest_delay_wins_and_enqueue_overrides_it() {
     queue.promote(at(10), routine);
     assert_eq!((depths(&queue), queue.next_due()), ([0, 0, 0, 1], None), "classified when it is due");
     queue.enqueue_at("a", at(11));
-    assert_eq!((all(&mut queue), queue.next_due()), (vec!["a"], None), "what is ready is not put off");
+    assert_eq!((all(&mut queue), queue.next_due()), (vec!["a"], None), "a ready key is not delayed");
     queue.done(&"a", Some(at(40)));
     queue.enqueue("a", of(Priority::First));
     assert_eq!((all(&mut queue), queue.next_due()), (vec!["a"], None));
@@ -163,7 +163,7 @@ fn provider_config_is_limited_to_its_share() {
     }
     assert_eq!(all(&mut queue), ["slow 1", "slow 2", "other", "unknown 1"]);
     queue.done(&"other", None);
-    assert_eq!(all(&mut queue), ["unknown 2"], "and not slow 3");
+    assert_eq!(all(&mut queue), ["unknown 2"], "slow 3 is beyond the share");
     queue.done(&"unknown 1", None);
     queue.done(&"slow 2", None);
     assert_eq!(all(&mut queue), ["slow 3", "unknown 3"]);
@@ -217,7 +217,7 @@ fn reclassified_key_keeps_its_position() {
     assert_eq!(all(&mut queue), ["second", "third", "done since"]);
 }
 
-/// What can be done to a queue.
+/// An operation on a queue.
 #[derive(Clone, Debug)]
 enum Act {
     Enqueue(u8, Class),
@@ -255,7 +255,7 @@ struct Running {
     gone: bool,
 }
 
-/// The same rules, in lists that are searched from end to end.
+/// The same rules, with linear searches.
 #[derive(Default)]
 struct Naive {
     ready: Vec<(u8, Class, u64)>,
@@ -357,7 +357,7 @@ impl Naive {
         self.forget();
     }
 
-    /// Nobody is owed a turn while nobody waits, but for those that are running.
+    /// Without ready keys, the history of all lanes is dropped except that of running ones.
     fn forget(&mut self) {
         if self.ready.is_empty() {
             let running: Vec<_> = self.running.iter().map(|it| it.lane.clone()).collect();

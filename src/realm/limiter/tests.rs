@@ -1,10 +1,10 @@
-//! The limiter over a paused clock: who is granted, and what a gate lets through.
+//! The limiter on a paused clock: which waiters are granted a turn, and which calls a gate admits.
 
 use super::*;
 use crate::beyond_identity::{CREATE_JOB, Doubt};
 use crate::reconcile::{KindName, ObjectKey};
 
-/// What was granted.
+/// The names of the granted waiters.
 type Woken = Arc<Mutex<Vec<String>>>;
 
 fn waiter(name: &str) -> ObjectKey {
@@ -36,7 +36,7 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
     one.begin().unwrap();
     one.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(30))));
-    assert_eq!(other.begin(), Err(Duration::from_secs(30)), "a look that was admitted makes no call either");
+    assert_eq!(other.begin(), Err(Duration::from_secs(30)), "an admitted reconcile makes no call either");
     assert_eq!(admit("https://a", "t", "new").unwrap_err(), Duration::from_secs(30));
     for (endpoint, tenant) in [("https://b", "t"), ("https://a", "u")] {
         admit(endpoint, tenant, "elsewhere").unwrap().begin().unwrap();
@@ -44,7 +44,7 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
     tokio::time::sleep(Duration::from_secs(29)).await;
     assert!(granted.lock().is_empty());
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(*granted.lock(), ["one", "other", "new"], "each of them, in the order in which they were held up");
+    assert_eq!(*granted.lock(), ["one", "other", "new"], "each waiter once, first in first out");
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +74,7 @@ async fn reconcile_without_a_call_uses_no_turn() {
     let two = admit("two").unwrap();
     two.begin().unwrap();
     drop(two);
-    assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "a call was made");
+    assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "the call used the turn");
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(*granted.lock(), ["told", "three"]);
 }

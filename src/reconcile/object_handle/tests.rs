@@ -1,4 +1,4 @@
-//! What is said of an object, and of which version.
+//! Which status is written, and to which version of the object.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::environment::SystemEnvironment;
 use crate::reconcile::{Leftover, Requeue};
 use crate::runtime::leader::Leadership;
 
-/// An API server that takes whatever is written.
+/// An API server that accepts every write.
 struct Agreeable;
 
 impl Objects<AuthenticatorConfig> for Agreeable {
@@ -35,7 +35,7 @@ impl Objects<AuthenticatorConfig> for Agreeable {
     fn emit_event(&self, _: &AuthenticatorConfig, _: EventToEmit) {}
 }
 
-/// An API server that has a newer version than the one in hand.
+/// An API server with a newer version than the cached one.
 struct Ahead;
 
 impl Objects<AuthenticatorConfig> for Ahead {
@@ -66,7 +66,7 @@ async fn conditions_planned_for_an_older_version_are_not_written() {
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let available = End::with_phase(Phase::Available(why(Reason::Available, "text")), Requeue::OnChange);
-    assert_eq!(handle.conclude(&available).await, Ok(false), "it has to be planned anew");
+    assert_eq!(handle.conclude(&available).await, Ok(false), "the reconcile must plan again");
     assert!(handle.fresh());
     assert!(handle.object().conditions().is_empty());
     assert_eq!(handle.conclude(&available).await, Ok(true));
@@ -86,7 +86,7 @@ async fn observed_generation_is_set_with_conditions_or_at_the_end() {
         true
     };
     assert_eq!(handle.update_status(|_| None, id).await, Ok(true));
-    assert_eq!(seen(&handle), None, "a change alone says nothing of the object");
+    assert_eq!(seen(&handle), None, "a change alone does not set the generation");
     handle.conclude(&End::keeping_conditions(Requeue::OnChange)).await.unwrap();
     assert_eq!(seen(&handle), Some(1));
     assert!(handle.object().conditions().is_empty());
@@ -95,7 +95,7 @@ async fn observed_generation_is_set_with_conditions_or_at_the_end() {
     assert_eq!(visible_state(handle.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
 }
 
-/// An API server that drops the id from each status, and somebody who annotates the object right after that.
+/// An API server that drops the id from each status. Another writer annotates the object right after the write.
 #[derive(Default)]
 struct Forgetful(Mutex<Vec<AuthenticatorConfig>>);
 
@@ -155,7 +155,7 @@ async fn partly_stored_status_is_reverted_despite_a_conflict() {
     let recorded = handle.update_status(|_| None, concluded).await;
     assert!(matches!(recorded, Err(Interrupted::NotStored(what)) if what.contains("status.id")));
     let records: Vec<_> = objects.stored().into_iter().map(|object| object.status.unwrap().create).collect();
-    assert_eq!(records, [None, Some(create)], "the record stands again");
+    assert_eq!(records, [None, Some(create)], "the record is restored");
     assert!(handle.object().status.as_ref().is_some_and(|status| status.create.is_some()));
 }
 

@@ -1,4 +1,4 @@
-//! What is decided about a lease, row by row.
+//! Decisions about the lease, case by case.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-/// A record of this holder and this length, long expired by its own times.
+/// A record with this holder and duration. Its own times are long past.
 fn record(holder: Option<&str>, seconds: Option<i32>) -> LeaseSpec {
     LeaseSpec {
         holder_identity: holder.map(str::to_owned),
@@ -43,7 +43,7 @@ fn lease_is_acquired_if_free_or_unchanged_for_its_duration() {
         (Some(LeaseSpec::default()), 0, Take),
         (Some(record(None, Some(15))), 0, Take),
         (Some(record(Some(""), Some(15))), 0, Take),
-        // Ours is renewed, however old it is: whether it was lost is for the holder's own deadline to say.
+        // An own lease is renewed at any age. The renew deadline decides whether it is lost.
         (Some(record(Some(ME), Some(15))), 0, Renew),
         (Some(record(Some(ME), Some(15))), 15_000, Renew),
         (Some(record(Some(ME), None)), 3_600_000, Renew),
@@ -52,7 +52,7 @@ fn lease_is_acquired_if_free_or_unchanged_for_its_duration() {
         (theirs(Some(15)), 14_999, b(1)),
         (theirs(Some(15)), 15_000, Take),
         (theirs(Some(15)), 15_001, Take),
-        // The length is the holder's to choose, who counts on it.
+        // The duration is that of the holder, which relies on it.
         (theirs(Some(60)), 15_000, b(45_000)),
         (theirs(Some(60)), 60_000, Take),
         (theirs(Some(1)), 999, b(1)),
@@ -62,7 +62,7 @@ fn lease_is_acquired_if_free_or_unchanged_for_its_duration() {
         (theirs(None), 15_000, Take),
         (theirs(Some(0)), 0, Take),
         (theirs(Some(-5)), 0, Take),
-        // The same pod, but another process of it.
+        // Another process of the same pod.
         (Some(record(Some("pod-a_other"), Some(15))), 0, wait("pod-a_other", 15_000)),
         (Some(record(Some("pod-a"), Some(15))), 0, wait("pod-a", 15_000)),
     ] {
@@ -111,7 +111,7 @@ fn lease_records_holder_times_and_transitions() {
 
 #[test]
 fn renew_deadline_ends_before_the_lease() {
-    // With time for a last look that is late, and for several renewals before that.
+    // This leaves time for a late last check, and for several renewals before it.
     assert!(RENEW_DEADLINE + 2 * RETRY < LEASE && 3 * RETRY < RENEW_DEADLINE);
 }
 
@@ -126,13 +126,13 @@ async fn leadership_ends_without_renewal() {
     tokio::time::advance(RENEW_DEADLINE - Duration::from_millis(1)).await;
     assert!(leadership.is_held());
     tokio::time::advance(Duration::from_millis(1)).await;
-    assert!(!leadership.is_held(), "though nobody has said so yet");
-    standing.send_replace(LeaderState::Lost("so it is".to_owned()));
-    assert_eq!(leadership.lost().await, "so it is");
+    assert!(!leadership.is_held(), "the deadline ends leadership without a signal");
+    standing.send_replace(LeaderState::Lost("lease taken over".to_owned()));
+    assert_eq!(leadership.lost().await, "lease taken over");
     assert!(!leadership.is_held());
     standing.send_replace(LeaderState::Until(Instant::now() + RENEW_DEADLINE));
     drop(standing);
-    assert!(leadership.lost().await.contains("a bug in the operator"), "nobody is there to renew it");
+    assert!(leadership.lost().await.contains("a bug in the operator"), "the renewing task has ended");
 }
 
 #[tokio::test(start_paused = true)]
@@ -141,5 +141,5 @@ async fn single_replica_is_always_leader() {
     leadership.taken().await;
     tokio::time::advance(Duration::from_secs(1_000_000)).await;
     assert!(leadership.is_held());
-    tokio::time::timeout(RETRY, leadership.lost()).await.expect_err("it is never lost");
+    tokio::time::timeout(RETRY, leadership.lost()).await.expect_err("leadership is never lost");
 }

@@ -1,10 +1,12 @@
+//! The adaptive rate: when it is cut, and how it recovers.
+
 use super::*;
 
 fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// A rate that was cut to what is left of `rate` calls a second, and is not paused any more.
+/// A rate after one cut from `rate` calls a second, without a pause.
 fn cut(rate: f64, now: Instant) -> AdaptiveRate {
     let mut rate = AdaptiveRate { rate: Some(rate), ..AdaptiveRate::default() };
     assert!(rate.too_many(now, Some(Duration::ZERO), now));
@@ -32,7 +34,7 @@ fn requested_pause_is_kept_and_later_calls_are_spaced() {
     assert!(!rate.is_unlimited(now));
     assert_eq!(rate.quiet_for(now), s(4.0));
     assert_eq!(rate.wait(now + s(1.0)), s(3.0));
-    assert_eq!(rate.calls_per_second(), Some(2.5), "half of twenty calls in the four seconds until it is over");
+    assert_eq!(rate.calls_per_second(), Some(2.5), "half of twenty calls in the four seconds of the pause");
     let over = now + s(4.0);
     assert_eq!(rate.wait(over), Duration::ZERO);
     rate.charge(over);
@@ -68,12 +70,12 @@ fn in_flight_calls_do_not_cut_the_rate_again() {
         assert!(!rate.too_many(begun, after, now + s(0.1)));
         assert_eq!(rate.calls_per_second(), before);
     }
-    assert_eq!(rate.quiet_for(now), s(2.0), "nor is the pause doubled once more");
+    assert_eq!(rate.quiet_for(now), s(2.0), "the pause is not doubled again");
     assert!(!rate.too_many(begun, Some(s(30.0)), now + s(0.1)));
-    assert_eq!(rate.quiet_for(now + s(0.1)), s(30.0), "but a longer one that is asked for is kept");
+    assert_eq!(rate.quiet_for(now + s(0.1)), s(30.0), "a longer requested pause is kept");
     rate.answered(begun, now + s(0.2));
     rate.too_many(now + s(31.0), None, now + s(31.0));
-    assert_eq!(rate.quiet_for(now + s(31.0)), s(4.0), "and an answer from before says nothing of the new rate");
+    assert_eq!(rate.quiet_for(now + s(31.0)), s(4.0), "a response to an earlier call does not reset the backoff");
 }
 
 #[test]
@@ -125,18 +127,18 @@ fn served_rate_covers_recent_calls_only() {
     assert_eq!(served.rate(now + s(100.0), now + s(100.0)), None);
 }
 
-/// A service with a quota of calls for each window of time.
+/// A service with a quota of calls for each time window.
 struct Quota {
     calls: u32,
     window: Duration,
-    /// Whether it says how long to wait.
+    /// Whether a refusal has a Retry-After.
     tells: bool,
     begun: Option<Instant>,
     used: u32,
 }
 
 impl Quota {
-    /// `Err` for a call too many, with what the service says of time.
+    /// `Err` for a call beyond the quota, with the Retry-After.
     fn call(&mut self, now: Instant) -> Result<(), Option<Duration>> {
         let begun = *self.begun.get_or_insert(now);
         let (begun, is_new) = if now >= begun + self.window { (now, true) } else { (begun, false) };
@@ -149,7 +151,7 @@ impl Quota {
     }
 }
 
-/// Makes calls, each as soon as it is due, until `wanted` were served. How many were refused, and how long it took.
+/// Makes each call as soon as it is due, until `wanted` calls are served. Returns the refused calls and the duration.
 fn serve(quota: &mut Quota, wanted: u32) -> (u32, Duration) {
     let (mut rate, start) = (AdaptiveRate::default(), Instant::now());
     let (mut now, mut served, mut refused) = (start, 0, 0);
@@ -184,11 +186,11 @@ fn rate_converges_to_a_quota_with_few_refusals() {
         let (refused, took) = serve(&mut quota, 600);
         let used = 600.0 / took.as_secs_f64() / ideal;
         println!(
-            "{name}: {refused} of {} calls were too many, {:.0} % of the quota was used",
+            "{name}: {refused} of {} calls were refused, {:.0} % of the quota was used",
             600 + refused,
             used * 100.0
         );
-        assert!(refused <= 60, "{name}: {refused} of {} were too many", 600 + refused);
+        assert!(refused <= 60, "{name}: {refused} of {} were refused", 600 + refused);
         assert!(used > 0.6, "{name}: {used} of the quota was used");
     }
 }

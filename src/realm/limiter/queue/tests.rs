@@ -1,3 +1,5 @@
+//! The waiting queue of a tenant: order, and fair shares of namespaces.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -15,7 +17,7 @@ fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
     queue
 }
 
-/// Takes turns, each of which costs `calls(namespace)`; whose they were.
+/// Takes turns of `calls(namespace)` calls each. Returns the waiters in order.
 fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<ObjectKey> {
     let turn = |queue: &mut Queue<()>| {
         let (next, ()) = queue.next()?;
@@ -45,7 +47,7 @@ fn small_namespace_is_served_beside_a_large_one() {
     assert_eq!(
         count(&take(&mut queue, 2000, |_| 3)),
         BTreeMap::from([("crowd", 990)]),
-        "and then nothing is left unused"
+        "all other turns go to the remaining namespace"
     );
 }
 
@@ -79,7 +81,7 @@ fn idle_namespace_gains_no_credit() {
     take(&mut queue, 101, |_| 1);
     (1..1000).for_each(|n| queue.join(waiter("b", n), (), true, false));
     assert_eq!(count(&take(&mut queue, 20, |_| 1)), BTreeMap::from([("a", 10), ("b", 10)]));
-    // One object at a time, always back at once: no more than its half.
+    // A namespace that always rejoins with one object gets no more than half.
     let mut queue = self::queue(&[("a", 1000)]);
     let mut turns = 0;
     for _ in 0..200 {

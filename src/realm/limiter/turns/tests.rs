@@ -1,3 +1,5 @@
+//! Turns: which waiter is admitted, and when the next one is granted.
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -11,7 +13,7 @@ fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-/// The turns of a tenant that asked to be left alone for `pause`, and bears a call each second after that.
+/// The turns of a tenant that is paused for `pause` and then limited to one call a second.
 fn slow(pause: f64, now: Instant) -> Turns<()> {
     let mut turns = Turns::default();
     (0..20).for_each(|_| turns.rate.answered(now, now));
@@ -42,7 +44,7 @@ fn pause_admits_none_then_one_at_a_time() {
     let mut turns = slow(10.0, now);
     for n in 0..3 {
         assert_eq!(turns.admit(&waiter("a", n), true, (), now), Err(s(10.0)));
-        assert_eq!(turns.admit(&waiter("a", n), true, (), now + s(4.0)), Err(s(6.0)), "and waits once");
+        assert_eq!(turns.admit(&waiter("a", n), true, (), now + s(4.0)), Err(s(6.0)), "it is queued once");
     }
     let Next { granted: nobody, next_at } = turns.pass(now + s(9.9));
     assert_eq!((nobody.len(), next_at), (0, Some(now + s(10.0))));
@@ -50,11 +52,15 @@ fn pause_admits_none_then_one_at_a_time() {
         let at = now + s(10.0 + f64::from(n));
         assert_eq!(granted(&mut turns, at), [waiter("a", n)]);
         assert_eq!(granted(&mut turns, at + s(0.9)), []);
-        assert_eq!(turns.admit(&waiter("a", n), true, (), at + s(0.9)), Ok(()), "it is its turn");
+        assert_eq!(turns.admit(&waiter("a", n), true, (), at + s(0.9)), Ok(()), "the granted waiter is admitted");
     }
     assert_eq!(turns.pass(now + s(13.0)).next_at, None);
-    assert_eq!(turns.admit(&waiter("a", "new"), true, (), now + s(13.0)), Ok(()), "nobody waits");
-    assert_eq!(turns.admit(&waiter("a", "newer"), true, (), now + s(13.0)), Err(Duration::ZERO), "its call is not due");
+    assert_eq!(turns.admit(&waiter("a", "new"), true, (), now + s(13.0)), Ok(()), "the queue is empty");
+    assert_eq!(
+        turns.admit(&waiter("a", "newer"), true, (), now + s(13.0)),
+        Err(Duration::ZERO),
+        "the next call is not due"
+    );
 }
 
 #[test]
@@ -81,7 +87,7 @@ fn unused_turn_lapses_and_its_object_waits_again() {
     assert_eq!(granted(&mut turns, at + s(1.0)), [waiter("a", 1)]);
     let late = at + RESERVED_FOR;
     assert_eq!(turns.admit(&waiter("a", 1), true, (), late), Ok(()));
-    // Its call is due by now, and nobody else waits.
+    // After this call the next one is not due.
     turns.charge("a", late);
     assert_eq!(turns.admit(&waiter("a", 0), true, (), late), Err(Duration::ZERO));
     assert_eq!(turns.granted.len(), 0);
@@ -130,14 +136,10 @@ fn resumed_tenant_enqueues_waiters_in_ordered_batches() {
     assert_eq!(turns.pass(at).granted.len(), 0);
     turns.admit(&waiter("a", 0), true, (), at).unwrap();
     assert_eq!(granted(&mut turns, at), [waiter("a", MOST_GRANTED)]);
-    assert_eq!(
-        turns.pass(at + RESERVED_FOR).granted.len(),
-        MOST_GRANTED,
-        "and who never comes does not stop the others"
-    );
+    assert_eq!(turns.pass(at + RESERVED_FOR).granted.len(), MOST_GRANTED, "unused turns do not block other waiters");
 }
 
-/// Looks that are made as soon as they are admitted, at the rate of the tenant, each of three calls.
+/// Each reconcile starts as soon as it is admitted and makes three calls.
 #[test]
 fn small_namespace_is_not_starved_by_a_large_one() {
     let start = Instant::now();
@@ -163,5 +165,5 @@ fn small_namespace_is_not_starved_by_a_large_one() {
     let mut counts = BTreeMap::<_, usize>::new();
     done[50..70].iter().for_each(|it| *counts.entry(it.namespace.as_str()).or_default() += 1);
     assert_eq!(counts, BTreeMap::from([("few", 10), ("crowd", 10)]));
-    assert_eq!(last.duration_since(start).as_secs(), 10 + 3 * 99, "and the rate is kept");
+    assert_eq!(last.duration_since(start).as_secs(), 10 + 3 * 99, "the rate is respected");
 }
