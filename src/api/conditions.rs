@@ -229,13 +229,13 @@ mod tests {
         let (complete, deleting) =
             (Phase::Complete(some()), Phase::Deleting { why: why(Reason::Deleting, "x"), blocked: false });
         let before = conditions(&complete, 1, &[], at(10));
-        let held = paused(&pause, 2, &before, at(20));
-        assert_eq!(held[..2], before);
-        assert_eq!(brief(&held), "Ready=True Succeeded=True Paused=True");
-        assert_eq!(paused(&pause, 2, &held, at(30)), held, "set only once");
-        assert_eq!(going_on(&held), before);
-        assert_eq!(brief(&conditions(&deleting, 2, &held, at(40))), "Succeeded=True Ready=True");
-        assert_eq!(brief(&conditions(&complete, 2, &held, at(40))), "Ready=True Succeeded=True");
+        let with_pause = paused(&pause, 2, &before, at(20));
+        assert_eq!(with_pause[..2], before);
+        assert_eq!(brief(&with_pause), "Ready=True Succeeded=True Paused=True");
+        assert_eq!(paused(&pause, 2, &with_pause, at(30)), with_pause, "set only once");
+        assert_eq!(going_on(&with_pause), before);
+        assert_eq!(brief(&conditions(&deleting, 2, &with_pause, at(40))), "Succeeded=True Ready=True");
+        assert_eq!(brief(&conditions(&complete, 2, &with_pause, at(40))), "Ready=True Succeeded=True");
     }
 
     #[test]

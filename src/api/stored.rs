@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn observed_generation_is_not_compared() {
-        let said = EnrollmentRequestStatus { observed_generation: Some(7), ..concluded() };
-        assert_eq!(differing(&said, &concluded()), Vec::<String>::new());
+        let other_generation = EnrollmentRequestStatus { observed_generation: Some(7), ..concluded() };
+        assert_eq!(differing(&other_generation, &concluded()), Vec::<String>::new());
     }
 
     /// A random subset of a few fields.
@@ -110,19 +110,19 @@ mod tests {
             prop_assert!(names.is_sorted(), "{:?}", names);
             prop_assert!(!names.iter().any(|name| name.contains("value")), "{:?}", names);
             // With the named fields copied, both agree in every field that is compared.
-            let mut mended = stored.clone();
+            let mut patched = stored.clone();
             for name in &names {
                 let pointer = name.trim_start_matches("status").replace('.', "/");
                 let (parent, field) = pointer.rsplit_once('/').unwrap();
                 prop_assert_ne!(written.pointer(&pointer), stored.pointer(&pointer));
-                let parent = mended.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                let parent = patched.pointer_mut(parent).unwrap().as_object_mut().unwrap();
                 match written.pointer(&pointer) {
                     Some(value) => _ = parent.insert(field.to_owned(), value.clone()),
                     None => _ = parent.remove(field),
                 }
             }
             for field in ["attempt", "jobID", "send"] {
-                prop_assert_eq!(mended.get(field), written.get(field));
+                prop_assert_eq!(patched.get(field), written.get(field));
             }
         }
     }

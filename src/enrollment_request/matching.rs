@@ -112,7 +112,7 @@ mod tests {
     }
 
     /// The ids of the jobs that `send` may have created.
-    fn made(jobs: &[CredentialBindingJob], send: &SendRecord) -> Vec<String> {
+    fn matching_ids(jobs: &[CredentialBindingJob], send: &SendRecord) -> Vec<String> {
         let listed = Listed {
             jobs: jobs.to_vec(),
             named_elsewhere: [].into(),
@@ -129,13 +129,13 @@ mod tests {
         others[0].identity_id = Some("somebody-else".to_owned());
         others[1].authenticator_config_id = Some("another".to_owned());
         others[2].delivery_method = Some(DeliveryMethod::Return);
-        assert_eq!(made(&others, &send()), Vec::<String>::new());
+        assert_eq!(matching_ids(&others, &send()), Vec::<String>::new());
     }
 
     #[test]
     fn absent_fields_do_not_exclude_a_job() {
         let bare = CredentialBindingJob { id: "bare".to_owned(), ..CredentialBindingJob::default() };
-        assert_eq!(made(std::slice::from_ref(&bare), &send()), ["bare"]);
+        assert_eq!(matching_ids(std::slice::from_ref(&bare), &send()), ["bare"]);
         assert_eq!(ids(existing(&[bare], &send())), ["bare"], "so an earlier one must be recorded as existing");
     }
 
@@ -145,7 +145,7 @@ mod tests {
         let key = EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id };
         let delivered = |method: Option<&str>| {
             let job = CredentialBindingJob { delivery_method: method.map(DeliveryMethod::from), ..job("job") };
-            (!made(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &key, "EMAIL", None))
+            (!matching_ids(std::slice::from_ref(&job), &send()).is_empty(), is_adoptable(&job, &key, "EMAIL", None))
         };
         for method in [None, Some("EMAIL"), Some("email"), Some("DELIVERY_METHOD_EMAIL")] {
             assert_eq!(delivered(method), (true, true), "{method:?}");
@@ -159,7 +159,7 @@ mod tests {
         early.create_time = Some("2026-01-01T11:59:29Z".to_owned());
         named.create_time = None;
         let send = SendRecord { existing_job_ids: vec!["named".to_owned()], ..send() };
-        assert_eq!(made(&[early, named], &send), Vec::<String>::new());
+        assert_eq!(matching_ids(&[early, named], &send), Vec::<String>::new());
     }
 
     #[test]
@@ -168,6 +168,6 @@ mod tests {
         a.create_time = None;
         b.create_time = Some("2026-01-01T12:00:02Z".to_owned());
         c.create_time = Some("2026-01-01T12:00:01.5Z".to_owned());
-        assert_eq!(made(&[a, b, c], &send()), ["c", "b", "a"]);
+        assert_eq!(matching_ids(&[a, b, c], &send()), ["c", "b", "a"]);
     }
 }

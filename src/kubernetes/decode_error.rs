@@ -32,7 +32,7 @@ mod tests {
     use super::*;
     use crate::api::EnrollmentRequest;
 
-    fn said(spec: &Value) -> String {
+    fn message_for(spec: &Value) -> String {
         let object = json!({
             "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest", "metadata": {}, "spec": spec,
         });
@@ -58,7 +58,7 @@ mod tests {
                 "spec.deliveryMethod: expected `EMAIL`",
             ),
         ] {
-            assert_eq!(said(&spec), expected);
+            assert_eq!(message_for(&spec), expected);
         }
     }
 
@@ -76,8 +76,8 @@ mod tests {
             let jane = [("jane".to_owned(), json!(error))];
             let object = Value::Object(serde_json::Map::from_iter(jane));
             type Object = std::collections::HashMap<String, Never>;
-            let said = redacted(&serde_path_to_error::deserialize::<_, Object>(&object).unwrap_err());
-            assert_eq!(said, "object: value cannot be decoded");
+            let message = redacted(&serde_path_to_error::deserialize::<_, Object>(&object).unwrap_err());
+            assert_eq!(message, "object: value cannot be decoded");
         }
     }
 }

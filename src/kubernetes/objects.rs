@@ -172,16 +172,16 @@ mod tests {
     use super::*;
     use crate::api::EnrollmentRequest;
 
-    fn sorted(code: u16) -> WriteError {
+    fn classified(code: u16) -> WriteError {
         let status = Status { code, message: "said".to_owned(), ..Status::default() };
         write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(status.boxed())))
     }
 
     #[test]
     fn write_errors_are_classified() {
-        assert_eq!(sorted(404), WriteError::NotFound);
-        assert_eq!(sorted(409), WriteError::Conflict);
-        assert!(matches!(sorted(422), WriteError::Refused(_)));
+        assert_eq!(classified(404), WriteError::NotFound);
+        assert_eq!(classified(409), WriteError::Conflict);
+        assert!(matches!(classified(422), WriteError::Refused(_)));
         let refused = |message: &str| {
             let status = Status { code: 403, message: message.to_owned(), ..Status::default() };
             match write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(status.boxed()))) {
@@ -196,7 +196,7 @@ mod tests {
             "Cannot write EnrollmentRequest: policy x denied request: frozen"
         );
         for code in [429, 500, 503, 504] {
-            assert!(matches!(sorted(code), WriteError::NoAnswer(_)), "{code}");
+            assert!(matches!(classified(code), WriteError::NoAnswer(_)), "{code}");
         }
         assert!(matches!(write_error::<EnrollmentRequest>(CallError::Late), WriteError::NoAnswer(_)));
     }

@@ -108,20 +108,20 @@ mod tests {
     #[test]
     fn condition_changes_are_ignored_but_cleared_conditions_are_not() {
         let own = SelfWriteFilter::default();
-        let mut said = in_state("LINK_SENT");
-        let spoken = |said: &mut EnrollmentRequest, reason| {
+        let mut object = in_state("LINK_SENT");
+        let set_phase = |object: &mut EnrollmentRequest, reason| {
             let phase = crate::api::Phase::Outstanding(crate::api::phase::why(reason, "text"));
-            said.set_conditions(
+            object.set_conditions(
                 crate::api::conditions::conditions(&phase, 1, &[], jiff::Timestamp::UNIX_EPOCH),
                 Some(1),
             );
         };
-        spoken(&mut said, crate::api::Reason::LinkSent);
-        assert!(!own.delivered(&said));
-        spoken(&mut said, crate::api::Reason::Adopted);
-        said.set_failing_since(Some("2026-01-01T12:00:00Z".to_owned()));
-        assert!(!own.delivered(&said), "processes with different conditions do not enqueue each other");
-        said.set_conditions(Vec::new(), Some(1));
-        assert!(own.delivered(&said));
+        set_phase(&mut object, crate::api::Reason::LinkSent);
+        assert!(!own.delivered(&object));
+        set_phase(&mut object, crate::api::Reason::Adopted);
+        object.set_failing_since(Some("2026-01-01T12:00:00Z".to_owned()));
+        assert!(!own.delivered(&object), "processes with different conditions do not enqueue each other");
+        object.set_conditions(Vec::new(), Some(1));
+        assert!(own.delivered(&object));
     }
 }

@@ -151,30 +151,30 @@ mod tests {
     }
 
     /// The reported events, such as `seen a1`: name and generation.
-    async fn told(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
+    async fn reported(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
         let (store, writer) = reflector::store();
-        let told = Mutex::new(Vec::new());
-        let tell = |what: &str, config: &AuthenticatorConfig| {
+        let reported = Mutex::new(Vec::new());
+        let report = |what: &str, config: &AuthenticatorConfig| {
             let generation = config.metadata.generation.unwrap();
-            told.lock().push(format!("{what} {}{generation}", config.name_any()));
+            reported.lock().push(format!("{what} {}{generation}", config.name_any()));
         };
         let applied = |before: Option<Fingerprint>, config: &AuthenticatorConfig| {
             let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has the object");
             assert_eq!(stored.metadata.generation, config.metadata.generation, "the store has the current version");
             let changed = Fingerprint::of(config).differs_from(before);
-            tell(if changed { "changed" } else { "seen" }, config);
+            report(if changed { "changed" } else { "seen" }, config);
         };
         let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
-        let gone = |gone: &ObjectUid| {
-            assert_eq!(gone.uid, format!("uid of {}", gone.name));
-            let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&gone.uid));
+        let deleted = |deleted: &ObjectUid| {
+            assert_eq!(deleted.uid, format!("uid of {}", deleted.name));
+            let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&deleted.uid));
             assert!(!stored, "the store dropped the object");
-            told.lock().push(format!("gone {}", gone.name));
+            reported.lock().push(format!("deleted {}", deleted.name));
         };
-        follow(events, writer, applied, gone).await;
-        let mut told = told.into_inner();
-        told.sort();
-        told
+        follow(events, writer, applied, deleted).await;
+        let mut reported = reported.into_inner();
+        reported.sort();
+        reported
     }
 
     fn list(configs: Vec<AuthenticatorConfig>) -> Vec<Event<AuthenticatorConfig>> {
@@ -184,9 +184,9 @@ mod tests {
     #[tokio::test]
     async fn relist_reports_only_changed_objects_as_changed() {
         let first = list(vec![config("a", 1), config("b", 1)]);
-        assert_eq!(told(first.clone()).await, ["changed a1", "changed b1"]);
+        assert_eq!(reported(first.clone()).await, ["changed a1", "changed b1"]);
         let both = [first, list(vec![config("a", 1), config("b", 2), config("c", 1)])].concat();
-        assert_eq!(told(both).await, ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1"]);
+        assert_eq!(reported(both).await, ["changed a1", "changed b1", "changed b2", "changed c1", "seen a1"]);
     }
 
     #[tokio::test]
@@ -211,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn status_change_is_seen_but_is_no_change() {
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(config("a", 1)), Event::Apply(config("a", 2))];
-        assert_eq!(told(events).await, ["changed a1", "changed a2", "seen a1"]);
+        assert_eq!(reported(events).await, ["changed a1", "changed a2", "seen a1"]);
     }
 
     #[tokio::test]
@@ -219,35 +219,36 @@ mod tests {
         let mut kept = config("a", 1);
         kept.metadata.finalizers = Some(vec![FINALIZER.to_owned()]);
         let events = vec![Event::Apply(config("a", 1)), Event::Apply(kept.clone()), Event::Apply(kept)];
-        assert_eq!(told(events.clone()).await, ["changed a1", "seen a1", "seen a1"]);
+        assert_eq!(reported(events.clone()).await, ["changed a1", "seen a1", "seen a1"]);
         let freed = [events, vec![Event::Apply(config("a", 1))]].concat();
-        assert_eq!(told(freed).await, ["changed a1", "changed a1", "seen a1", "seen a1"]);
+        assert_eq!(reported(freed).await, ["changed a1", "changed a1", "seen a1", "seen a1"]);
     }
 
     #[tokio::test]
     async fn recreated_object_is_changed() {
         let events = vec![Event::Apply(config("a", 1)), Event::Delete(config("a", 1)), Event::Apply(config("a", 1))];
-        assert_eq!(told(events).await, ["changed a1", "changed a1", "gone a"]);
+        assert_eq!(reported(events).await, ["changed a1", "changed a1", "deleted a"]);
     }
 
     #[tokio::test]
     async fn relist_reports_objects_deleted_meanwhile() {
         let both = [list(vec![config("a", 1), config("b", 1)]), list(vec![config("b", 1)])].concat();
-        assert_eq!(told(both.clone()).await, ["changed a1", "changed b1", "gone a", "seen b1"]);
+        assert_eq!(reported(both.clone()).await, ["changed a1", "changed b1", "deleted a", "seen b1"]);
         let none = [both, list(Vec::new()), list(Vec::new())].concat();
-        let gone = told(none).await.into_iter().filter(|told| told.starts_with("gone")).collect::<Vec<_>>();
-        assert_eq!(gone, ["gone a", "gone b"]);
+        let deleted =
+            reported(none).await.into_iter().filter(|reported| reported.starts_with("deleted")).collect::<Vec<_>>();
+        assert_eq!(deleted, ["deleted a", "deleted b"]);
     }
 
     #[tokio::test]
     async fn relist_reports_replaced_object_as_deleted() {
         let (_, writer) = reflector::store();
-        let (told, mut anew) = (Mutex::new(Vec::new()), config("a", 1));
-        anew.metadata.uid = Some("another".to_owned());
-        let gone = |gone: &ObjectUid| told.lock().push(gone.uid.clone());
+        let (reported, mut recreated) = (Mutex::new(Vec::new()), config("a", 1));
+        recreated.metadata.uid = Some("another".to_owned());
+        let deleted = |deleted: &ObjectUid| reported.lock().push(deleted.uid.clone());
         let events =
-            [list(vec![config("a", 1)]), list(vec![anew])].concat().into_iter().map(|event| Ok(guarded(event)));
-        follow(stream::iter(events), writer, |_, _| {}, gone).await;
-        assert_eq!(told.into_inner(), ["uid of a"]);
+            [list(vec![config("a", 1)]), list(vec![recreated])].concat().into_iter().map(|event| Ok(guarded(event)));
+        follow(stream::iter(events), writer, |_, _| {}, deleted).await;
+        assert_eq!(reported.into_inner(), ["uid of a"]);
     }
 }

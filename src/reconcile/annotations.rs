@@ -43,9 +43,9 @@ mod tests {
         assert_eq!(reconcile_requested(&object()), None);
         for value in ["", "now", "2026-01-01T12:00:00Z", &"ä".repeat(2000)] {
             let mut config = annotated(RECONCILE_REQUESTED_AT, value);
-            let asked = reconcile_requested(&config).unwrap();
-            assert!(asked.chars().count() <= 1024);
-            config.set_last_handled_reconcile_at(asked);
+            let requested = reconcile_requested(&config).unwrap();
+            assert!(requested.chars().count() <= 1024);
+            config.set_last_handled_reconcile_at(requested);
             assert_eq!(reconcile_requested(&config), None, "{value:?} is handled");
             config.annotations_mut().insert(RECONCILE_REQUESTED_AT.to_owned(), "another".to_owned());
             assert_eq!(reconcile_requested(&config).as_deref(), Some("another"));

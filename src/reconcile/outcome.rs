@@ -93,7 +93,7 @@ mod tests {
         Error::Refused { cause, message: "said".to_owned() }
     }
 
-    fn sorted(error: Error) -> Outcome<()> {
+    fn classified(error: Error) -> Outcome<()> {
         Outcome::of(Err(error), &ProviderConfigRef::default())
     }
 
@@ -110,7 +110,7 @@ mod tests {
             refused(Refusal::UnknownRealm),
             Error::NotFound { message: "said".to_owned() },
         ] {
-            assert!(matches!(sorted(error.clone()), Outcome::NotDone(_)), "{error:?}");
+            assert!(matches!(classified(error.clone()), Outcome::NotDone(_)), "{error:?}");
         }
         for error in [
             in_doubt(Doubt::Timeout, None),
@@ -121,7 +121,7 @@ mod tests {
             in_doubt(Doubt::Foreign, Some(404)),
             in_doubt(Doubt::Unusable, Some(200)),
         ] {
-            assert_eq!(sorted(error.clone()), Outcome::InDoubt, "{error:?}");
+            assert_eq!(classified(error.clone()), Outcome::InDoubt, "{error:?}");
         }
     }
 

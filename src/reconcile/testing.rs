@@ -84,22 +84,22 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// The provider config of all tests.
-pub(crate) fn via() -> ProviderConfigRef {
+pub(crate) fn provider_ref() -> ProviderConfigRef {
     ProviderConfigRef::default()
 }
 
 /// The realm of the provider config.
-pub(crate) fn home() -> RealmIds {
+pub(crate) fn realm_ids() -> RealmIds {
     RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
 }
 
 /// The resolved realms, for this result of resolving the provider config.
-pub(crate) fn leads(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
+pub(crate) fn resolved_realms(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
     let resolved = |destination| ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
     match found {
         Fact::Unknown => BTreeMap::new(),
-        Fact::Failed(failure) => [(via(), Err(failure))].into(),
-        Fact::Known(destination) => [(via(), Ok(resolved(destination)))].into(),
+        Fact::Failed(failure) => [(provider_ref(), Err(failure))].into(),
+        Fact::Known(destination) => [(provider_ref(), Ok(resolved(destination)))].into(),
     }
 }
 
@@ -115,14 +115,14 @@ pub(crate) fn unwritable() -> Unwritable {
 }
 
 /// The phase of a step that ends the reconcile and sets conditions.
-pub(crate) fn said<K: Rules>(step: &Step<K>) -> Phase {
+pub(crate) fn phase_of<K: Rules>(step: &Step<K>) -> Phase {
     let Step::End(End { phase: Some(phase), .. }) = step else { panic!("no conditions are set: {step:?}") };
     assert!(phase.why().reason.shows_as(phase), "not in the registry of reasons: {phase:?}");
     phase.clone()
 }
 
 /// The requeue of a step that ends the reconcile and keeps the conditions.
-pub(crate) fn silent<K: Rules>(step: &Step<K>) -> Requeue {
+pub(crate) fn requeue_keeping_conditions<K: Rules>(step: &Step<K>) -> Requeue {
     let Step::End(End { phase: None, requeue, .. }) = step else { panic!("conditions are set: {step:?}") };
     *requeue
 }

@@ -119,8 +119,8 @@ fn changed_configuration_enqueues_itself_and_waiting_requests() {
     let mut again = testing::request("again", concluded());
     again.spec.attempt = 2;
     let in_doubt = testing::request("in-doubt", EnrollmentRequestStatus { send: Some(send()), ..concluded() });
-    let dead = EnrollmentRequestStatus { state: Some("REVOKED".to_owned()), ..concluded() };
-    let mut revoked = testing::request("revoked", dead);
+    let revoked_status = EnrollmentRequestStatus { state: Some("REVOKED".to_owned()), ..concluded() };
+    let mut revoked = testing::request("revoked", revoked_status);
     revoked.spec.revoked = true;
     let elsewhere = within("other", request("elsewhere", "hosted-web"));
     let requests = [
@@ -146,17 +146,23 @@ fn changed_configuration_enqueues_itself_and_waiting_requests() {
 
 #[test]
 fn request_enqueues_itself_and_configurations_in_deletion() {
-    let going = |name| deleted(config(name));
-    let configs = vec![config("there"), going("a"), going("b"), within("other", going("c"))];
+    let terminating = |name| deleted(config(name));
+    let configs = vec![config("there"), terminating("a"), terminating("b"), within("other", terminating("c"))];
     let cache = Objects { configs, ..Objects::default() };
     let of_a = request("jane", "a");
     let same = Some(Fingerprint::of(&of_a));
     assert_eq!(enqueued(request_applied(None, &of_a, false, &cache)), ["config b", "request jane"]);
     assert_eq!(enqueued(request_applied(same, &of_a, false, &cache)), [""; 0]);
     assert_eq!(enqueued(request_applied(same, &of_a, true, &cache)), ["request jane"]);
-    let goes = deleted(of_a);
-    assert_eq!(enqueued(request_applied(same, &goes, false, &cache)), ["config a", "config b", "request jane"]);
-    assert_eq!(enqueued(request_applied(Some(Fingerprint::of(&goes)), &goes, false, &cache)), [""; 0]);
+    let deleted_request = deleted(of_a);
+    assert_eq!(
+        enqueued(request_applied(same, &deleted_request, false, &cache)),
+        ["config a", "config b", "request jane"]
+    );
+    assert_eq!(
+        enqueued(request_applied(Some(Fingerprint::of(&deleted_request)), &deleted_request, false, &cache)),
+        [""; 0]
+    );
     assert_eq!(enqueued(request_deleted(Some("identity"), &cache)), ["config a", "config b"]);
 }
 

@@ -22,7 +22,10 @@ use crate::authenticator_config::observed::Listed;
 use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
-use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
+use crate::reconcile::testing::{
+    self, TIMES, fresh_object, now, phase_of, provider_ref, realm_ids, requeue_keeping_conditions, resolved_realms,
+    unwritable,
+};
 use crate::reconcile::{Destination, End, Fact, Failure, Leftover, Outcome, RealmIds, Requeue, ResolvedRealm, Sent};
 
 /// The interval for problems that need manual action.
@@ -33,7 +36,7 @@ type Known = testing::Known<AuthenticatorConfig>;
 impl Known {
     /// The resolved realm of the provider config.
     fn realm(&mut self) -> &mut ResolvedRealm {
-        let Some(Ok(realm)) = self.object.realms.get_mut(&via()) else { panic!("the realm is not resolved") };
+        let Some(Ok(realm)) = self.object.realms.get_mut(&provider_ref()) else { panic!("the realm is not resolved") };
         realm
     }
 }
@@ -61,8 +64,8 @@ fn deleting() -> Desired {
     desired().with(|it| it.lifecycle.deleted_at = Some(now()))
 }
 
-fn elsewhere() -> RealmIds {
-    RealmIds { realm_id: "elsewhere".to_owned(), ..home() }
+fn other_realm() -> RealmIds {
+    RealmIds { realm_id: "elsewhere".to_owned(), ..realm_ids() }
 }
 
 /// A new object with its finalizer, as read from the API server.
@@ -80,7 +83,7 @@ fn at(realm: RealmIds) -> Fact<Destination> {
 /// A new object in a realm with these configurations.
 fn listed(configs: &[RemoteConfig]) -> Known {
     fresh().with(|it| {
-        it.object.realms = leads(at(home()));
+        it.object.realms = resolved_realms(at(realm_ids()));
         it.listed = list(configs, 0);
     })
 }
@@ -89,18 +92,18 @@ fn listed(configs: &[RemoteConfig]) -> Known {
 /// old in this process.
 fn in_doubt(configs: &[RemoteConfig], age: u64) -> Known {
     listed(&[]).with(|it| {
-        it.status = doubtful();
+        it.status = in_doubt_status();
         it.listed = list(configs, age);
     })
 }
 
 /// An object with a recorded configuration. A read by id returns this one.
-fn made(current: Option<RemoteConfig>) -> Known {
+fn existing(current: Option<RemoteConfig>) -> Known {
     let referrers = Fact::Known(Vec::new());
     fresh()
         .with(|it| {
-            it.status = known();
-            it.object.realms = leads(at(home()));
+            it.status = recorded_status();
+            it.object.realms = resolved_realms(at(realm_ids()));
             it.referrers = referrers;
             it.known_for = TIMES.settle;
         })
@@ -116,8 +119,8 @@ impl Known {
 }
 
 /// The status of an object whose configuration is [`remote`], as generation 1 requested it.
-fn known() -> AuthenticatorConfigStatus {
-    let RealmIds { tenant_id, realm_id } = home();
+fn recorded_status() -> AuthenticatorConfigStatus {
+    let RealmIds { tenant_id, realm_id } = realm_ids();
     AuthenticatorConfigStatus {
         observed_generation: Some(1),
         id: Some("4e129fc8".to_owned()),
@@ -128,12 +131,12 @@ fn known() -> AuthenticatorConfigStatus {
 }
 
 /// The status of an object with a create in doubt.
-fn doubtful() -> AuthenticatorConfigStatus {
+fn in_doubt_status() -> AuthenticatorConfigStatus {
     AuthenticatorConfigStatus { create: Some(record("nonce")), ..AuthenticatorConfigStatus::default() }
 }
 
 fn record(id: &str) -> CreateRecord {
-    let RealmIds { tenant_id, realm_id } = home();
+    let RealmIds { tenant_id, realm_id } = realm_ids();
     CreateRecord { id: id.to_owned(), endpoint: Some(ENDPOINT.to_owned()), tenant_id, realm_id, timeout_seconds: 31 }
 }
 
@@ -164,7 +167,7 @@ fn changed(id: &str) -> RemoteConfig {
 }
 
 /// A configuration with the ownership mark of another object.
-fn strangers(id: &str) -> RemoteConfig {
+fn marked_by_another(id: &str) -> RemoteConfig {
     let name = Mark::of("demo", "identity", "another").behind(Some("Hosted web"));
     RemoteConfig { display_name: Some(name), ..ours(id) }
 }
@@ -180,7 +183,7 @@ fn refused() -> Failure {
 fn take(id: &str, create_id: Option<&str>) -> Change {
     Change::Take {
         id: id.to_owned(),
-        realm: home(),
+        realm: realm_ids(),
         endpoint: Some(ENDPOINT.to_owned()),
         create_id: create_id.map(str::to_owned),
         made_as: None,
@@ -188,7 +191,7 @@ fn take(id: &str, create_id: Option<&str>) -> Change {
 }
 
 /// The change that records the configuration created in generation 1.
-fn made_of(id: &str) -> Change {
+fn created_as(id: &str) -> Change {
     let Change::Take { create_id: _, id, realm, endpoint, made_as: _ } = take(id, None) else { panic!() };
     Change::Take { create_id: Some("nonce".to_owned()), id, realm, endpoint, made_as: Some(1) }
 }
@@ -208,9 +211,9 @@ fn recorded(step: Step) -> (Change, Option<Reason>) {
 }
 
 /// The reason and the requeue of a step that ends the reconcile.
-fn waits(step: &Step) -> (Reason, Requeue) {
+fn end_of(step: &Step) -> (Reason, Requeue) {
     let Step::End(End { requeue, .. }) = step else { panic!("not the end of a reconcile: {step:?}") };
-    (said(step).why().reason, *requeue)
+    (phase_of(step).why().reason, *requeue)
 }
 
 /// A failure that has to be fixed elsewhere.
@@ -218,9 +221,9 @@ fn blocked() -> Failure {
     Failure::blocked(Reason::SecretNotFound, "no Secret")
 }
 
-const RELEASE: Step = Step::RemoveFinalizer { leftover: None };
+const REMOVE_FINALIZER: Step = Step::RemoveFinalizer { leftover: None };
 
-fn ask_realm() -> Step {
+fn resolve_realm() -> Step {
     Step::Resolve(ProviderConfigRef::default())
 }
 
@@ -231,5 +234,5 @@ fn read(id: &str) -> Step {
 #[test]
 fn finalizer_is_added_before_anything_is_fetched() {
     assert_eq!(next(&Known::default()), Step::AddFinalizer);
-    assert_eq!(next(&made(None).with(|it| it.object.finalizer = false)), Step::AddFinalizer);
+    assert_eq!(next(&existing(None).with(|it| it.object.finalizer = false)), Step::AddFinalizer);
 }

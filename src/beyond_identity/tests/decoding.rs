@@ -96,12 +96,15 @@ fn identity_is_decoded_and_redacted_in_debug() {
 #[test]
 fn usernames_compare_case_insensitively() {
     let named = |username: Value| read::<Identity>(&json!({ "id": "1", "traits": { "username": username } }));
-    for (own, asked) in [("jane", "jane"), ("Jane@Example.com", "jANE@eXAMPLE.COM"), ("ÄRA", "ära"), ("ΣΑΣ", "σας")]
+    for (own, requested) in [("jane", "jane"), ("Jane@Example.com", "jANE@eXAMPLE.COM"), ("ÄRA", "ära"), ("ΣΑΣ", "σας")]
     {
-        assert!(named(json!(own)).has_username(asked) && named(json!(asked)).has_username(own), "{own} {asked}");
+        assert!(
+            named(json!(own)).has_username(requested) && named(json!(requested)).has_username(own),
+            "{own} {requested}"
+        );
     }
-    for (own, asked) in [("jane", "jane "), ("jane", "jan"), ("jane", ""), ("strasse", "straße"), ("a", "ä")] {
-        assert!(!named(json!(own)).has_username(asked), "{own} {asked}");
+    for (own, requested) in [("jane", "jane "), ("jane", "jan"), ("jane", ""), ("strasse", "straße"), ("a", "ä")] {
+        assert!(!named(json!(own)).has_username(requested), "{own} {requested}");
     }
     for none in [json!(null), json!(""), json!(7)] {
         assert!(!named(none).has_username(""));

@@ -12,35 +12,35 @@ use crate::beyond_identity::{Error, Gate, NotSent, Operation};
 
 const PAUSE: Duration = Duration::from_secs(7);
 
-/// A gate that admits `left` calls.
+/// A gate that admits `calls` calls.
 #[derive(Debug)]
-struct Turnstile {
-    left: Mutex<u32>,
-    heard: Mutex<Vec<Option<u16>>>,
+struct CountingGate {
+    remaining: Mutex<u32>,
+    outcomes: Mutex<Vec<Option<u16>>>,
 }
 
-impl Turnstile {
-    fn of(left: u32) -> Arc<Self> {
-        Arc::new(Self { left: Mutex::new(left), heard: Mutex::default() })
+impl CountingGate {
+    fn of(calls: u32) -> Arc<Self> {
+        Arc::new(Self { remaining: Mutex::new(calls), outcomes: Mutex::default() })
     }
 }
 
-impl Gate for Turnstile {
+impl Gate for CountingGate {
     fn begin(&self) -> Result<(), Duration> {
-        let mut left = self.left.lock();
-        *left = left.checked_sub(1).ok_or(PAUSE)?;
+        let mut remaining = self.remaining.lock();
+        *remaining = remaining.checked_sub(1).ok_or(PAUSE)?;
         Ok(())
     }
 
     fn end(&self, _: Operation, _: Instant, error: Option<&Error>) {
-        self.heard.lock().push(error.and_then(Error::status));
+        self.outcomes.lock().push(error.and_then(Error::status));
     }
 }
 
 #[tokio::test]
 async fn throttled_call_is_not_sent_and_can_be_retried() {
     let server = Server::start([]).await;
-    let client = client(server.address, TIMEOUT).behind(Turnstile::of(0));
+    let client = client(server.address, TIMEOUT).behind(CountingGate::of(0));
     let error = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap_err();
     let Error::Retry { cause: NotSent::TooManyCalls, after, message } = error else { panic!("{error:?}") };
     assert_eq!(after, Some(PAUSE));
@@ -56,21 +56,21 @@ async fn gate_applies_to_each_page_and_partial_list_fails() {
     let page =
         answer("200 OK", r#"{"credential_binding_jobs": [{"id": "a"}], "total_size": 2, "next_page_token": "t"}"#);
     let server = Server::start([Reply::Keep(page)]).await;
-    let turnstile = Turnstile::of(1);
-    let error = client(server.address, TIMEOUT).behind(turnstile.clone()).list_jobs("jane").await.unwrap_err();
+    let gate = CountingGate::of(1);
+    let error = client(server.address, TIMEOUT).behind(gate.clone()).list_jobs("jane").await.unwrap_err();
     assert!(matches!(error, Error::Retry { cause: NotSent::TooManyCalls, .. }), "{error:?}");
     assert_eq!(server.requests().len(), 1);
-    assert_eq!(*turnstile.heard.lock(), [None]);
+    assert_eq!(*gate.outcomes.lock(), [None]);
 }
 
 #[tokio::test]
 async fn gate_receives_the_outcome_of_each_call() {
     let busy = answer_with("429 Too Many Requests", "retry-after: 7\r\n", "{}");
     let server = Server::start([Reply::Keep(busy), Reply::Keep(answer("503 Unavailable", "{}")), Reply::Reset]).await;
-    let turnstile = Turnstile::of(3);
-    let client = client(server.address, TIMEOUT).behind(turnstile.clone());
+    let gate = CountingGate::of(3);
+    let client = client(server.address, TIMEOUT).behind(gate.clone());
     for after in [Some(PAUSE), None, None] {
         assert_eq!(client.identity("jane").await.unwrap_err().after(), after);
     }
-    assert_eq!(*turnstile.heard.lock(), [Some(429), Some(503), None]);
+    assert_eq!(*gate.outcomes.lock(), [Some(429), Some(503), None]);
 }

@@ -123,9 +123,10 @@ async fn after_three_reads_all_seen_items_are_returned() {
 
 #[tokio::test]
 async fn later_read_of_an_item_wins() {
-    let look =
+    let page_in_state =
         |state: &str| format!(r#"{{"credential_binding_jobs":[{{"id":"a","state":"{state}"}}],"total_size":2}}"#);
-    let listing = list(&[look("LINK_SENT"), look("LINK_OPENED"), look("COMPLETE")]).await.unwrap();
+    let listing =
+        list(&[page_in_state("LINK_SENT"), page_in_state("LINK_OPENED"), page_in_state("COMPLETE")]).await.unwrap();
     assert_eq!(listing.items.len(), 1);
     assert_eq!(listing.items[0].state, Some("COMPLETE".into()));
 }
@@ -157,28 +158,28 @@ async fn repeated_page_token_is_an_error() {
 
 /// Reads a list whose nth page is `body(n)`. Returns the error and the number of requests.
 async fn endless(body: impl Fn(u32) -> String) -> (String, u32) {
-    let asked = Cell::new(0);
+    let requested = Cell::new(0);
     let fetch = |_: Option<String>, _: Duration| {
-        asked.set(asked.get() + 1);
-        std::future::ready(Ok(Success { status: 200, server_time: None, body: body(asked.get()).into_bytes() }))
+        requested.set(requested.get() + 1);
+        std::future::ready(Ok(Success { status: 200, server_time: None, body: body(requested.get()).into_bytes() }))
     };
     let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, TIMEOUT, fetch).await.unwrap_err();
-    (error.to_string(), asked.get())
+    (error.to_string(), requested.get())
 }
 
 #[tokio::test]
 async fn endless_list_is_an_error() {
-    let (error, asked) = endless(|n| page(&[], 0, Some(&n.to_string()))).await;
+    let (error, requested) = endless(|n| page(&[], 0, Some(&n.to_string()))).await;
     assert!(error.contains("has more than 200 pages"), "{error}");
-    assert_eq!(asked, 200);
+    assert_eq!(requested, 200);
 }
 
 #[tokio::test]
 async fn oversized_list_is_an_error() {
     let blank = " ".repeat(8 << 20);
-    let (error, asked) = endless(|n| page(&[], 0, Some(&n.to_string())) + &blank).await;
+    let (error, requested) = endless(|n| page(&[], 0, Some(&n.to_string())) + &blank).await;
     assert!(error.contains("the complete list is larger than"), "{error}");
-    assert_eq!(asked, 8);
+    assert_eq!(requested, 8);
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,7 +72,7 @@ async fn errors_and_log_lines_contain_no_secrets() {
             {{"field_violations":[{{"field":"traits.jane.doe@example.com","description":"see https://x/jane.doe?s3cr3t=1"}}]}}]}}"#
     );
     let link = r#"{"credential_binding_job":{"id":"1"},"credential_binding_link":"https://x/?token=s3cr3t"}"#;
-    let person = r#"{"id":"1","display_name":"jane.doe","traits":{"username":"jane.doe","primary_email_address":"jane.doe@example.com"}}"#;
+    let identity_body = r#"{"id":"1","display_name":"jane.doe","traits":{"username":"jane.doe","primary_email_address":"jane.doe@example.com"}}"#;
     let wrong = r#"{"id":"1","traits":"jane.doe@example.com"}"#;
     let mut replies: Vec<_> = ["400 No", "404 No", "409 No", "429 No", "503 No", "200 OK"]
         .iter()
@@ -80,7 +80,7 @@ async fn errors_and_log_lines_contain_no_secrets() {
         .collect();
     replies.extend([Reply::Reset, Reply::Send(answer("200 OK", link))]);
     let failures = replies.len() - 1;
-    replies.extend([Reply::Send(answer("200 OK", person)), Reply::Send(answer("200 OK", wrong))]);
+    replies.extend([Reply::Send(answer("200 OK", identity_body)), Reply::Send(answer("200 OK", wrong))]);
     let server = Server::start(replies).await;
     let client = client(server.address, TIMEOUT);
     for _ in 0..failures {
@@ -88,8 +88,8 @@ async fn errors_and_log_lines_contain_no_secrets() {
         assert_clean(&error.to_string());
         assert_clean(&format!("{error:?}"));
     }
-    let made = client.create_job("jane.doe", &new_job(), TIMEOUT).await.unwrap();
-    assert_clean(&format!("{made:?}"));
+    let created = client.create_job("jane.doe", &new_job(), TIMEOUT).await.unwrap();
+    assert_clean(&format!("{created:?}"));
     assert_clean(&format!("{:?}", client.identity("jane.doe").await.unwrap()));
     assert_clean(&client.identity("jane.doe").await.unwrap_err().to_string());
     assert_clean(&format!("{client:?}"));

@@ -29,17 +29,17 @@ async fn job_is_created_read_and_revoked() {
     assert_eq!(found.iter().map(|identity| identity.id.as_str()).collect::<Vec<_>>(), ["jane"]);
     assert!(client.identities_by_username("jane").await.unwrap().is_empty());
 
-    let made = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap();
-    let created: jiff::Timestamp = made.item.create_time.as_ref().unwrap().parse().unwrap();
+    let response = client.create_job("jane", &new_job(), TIMEOUT).await.unwrap();
+    let created: jiff::Timestamp = response.item.create_time.as_ref().unwrap().parse().unwrap();
     // `Date` has a resolution of one second.
-    assert!(made.server_time.unwrap().duration_since(created).abs() < jiff::SignedDuration::from_secs(60));
-    client.revoke_job("jane", &made.item.id).await.unwrap();
-    assert_eq!(client.job("jane", &made.item.id).await.unwrap().item.state, Some(JobState::Revoked));
-    let again = client.revoke_job("jane", &made.item.id).await.unwrap_err();
+    assert!(response.server_time.unwrap().duration_since(created).abs() < jiff::SignedDuration::from_secs(60));
+    client.revoke_job("jane", &response.item.id).await.unwrap();
+    assert_eq!(client.job("jane", &response.item.id).await.unwrap().item.state, Some(JobState::Revoked));
+    let again = client.revoke_job("jane", &response.item.id).await.unwrap_err();
     assert!(matches!(again, Error::InDoubt { cause: Doubt::Status, status: Some(409), .. }), "{again:?}");
-    assert!(matches!(client.revoke_job("jane", "gone").await, Err(Error::NotFound { .. })));
+    assert!(matches!(client.revoke_job("jane", "missing").await, Err(Error::NotFound { .. })));
     realm.refuse_revoke(403);
-    assert_eq!(client.revoke_job("jane", &made.item.id).await.unwrap_err().status(), Some(403));
+    assert_eq!(client.revoke_job("jane", &response.item.id).await.unwrap_err().status(), Some(403));
     assert_eq!(realm.requests_of(Operation::RevokeJob).len(), 4);
 }
 
@@ -69,8 +69,7 @@ async fn proxy_and_gateway_responses_are_not_from_the_api() {
                 client.revoke_job("jane", &job.id).await.unwrap_err(),
                 client.identities_by_username("jane").await.unwrap_err(),
             ] {
-                let foreign =
-                    matches!(error, Error::InDoubt { cause: Doubt::Foreign, status: Some(said), .. } if said == status);
+                let foreign = matches!(error, Error::InDoubt { cause: Doubt::Foreign, status: Some(answered), .. } if answered == status);
                 assert!(foreign, "{error:?}");
             }
         }

@@ -29,10 +29,10 @@ async fn success_is_decoded() {
         r#"{"credential_binding_job":{"id":"1","state":"LINK_SENT"},"credential_binding_link":"https://x/?t=1"}"#;
     let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     let server = Server::start([Reply::Send(answer_with("200 OK", date, body))]).await;
-    let made = client(server.address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await.unwrap();
-    assert_eq!(made.item.id, "1");
-    assert_eq!(made.server_time.unwrap().to_string(), "1994-11-06T08:49:37Z");
-    assert!(!format!("{made:?}").contains("https://x"));
+    let created = client(server.address, TIMEOUT).create_job("jane", &new_job(), TIMEOUT).await.unwrap();
+    assert_eq!(created.item.id, "1");
+    assert_eq!(created.server_time.unwrap().to_string(), "1994-11-06T08:49:37Z");
+    assert!(!format!("{created:?}").contains("https://x"));
 }
 
 #[tokio::test]
@@ -135,14 +135,14 @@ async fn refusal_counts_only_in_the_form_of_the_api() {
         (422, Error::Refused { cause: Refusal::Unprocessable, message: String::new() }),
         (404, Error::NotFound { message: String::new() }),
     ] {
-        let said = |body: &str| create(Reply::Send(answer(&format!("{status} No"), body)));
+        let respond = |body: &str| create(Reply::Send(answer(&format!("{status} No"), body)));
         for body in [r#"{"code":"x","message":"no"}"#, r#"{"resource_type":"Identity","id":"1","description":"no"}"#] {
-            let error = said(body).await.unwrap_err();
+            let error = respond(body).await.unwrap_err();
             assert_eq!(error.status(), expected.status());
             assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected), "{error:?}");
         }
         for body in ["", "<html>", "{}", r#"{"message":"no Route matched"}"#, r#"{"code":404,"message":"Not Found"}"#] {
-            assert_eq!(doubt(said(body).await), (Doubt::Foreign, Some(status)), "{body}");
+            assert_eq!(doubt(respond(body).await), (Doubt::Foreign, Some(status)), "{body}");
         }
         // A truncated or oversized body cannot be recognized as an API error.
         let whole = r#"{"code":"x","message":"no"}"#;
@@ -243,17 +243,17 @@ async fn configurations_are_created_patched_and_deleted() {
     let client = client(server.address, TIMEOUT);
     let fields = serde_json::json!({ "type": "hosted_web" }).as_object().unwrap().clone();
     let new = NewAuthenticatorConfig { display_name: None, config: fields };
-    let made = client.create_authenticator_config(&new, TIMEOUT).await.unwrap().item;
-    assert_eq!((made.id.as_str(), made.config_type()), ("c", Some("hosted_web")));
-    assert_eq!(client.authenticator_config("c").await.unwrap(), made);
+    let created = client.create_authenticator_config(&new, TIMEOUT).await.unwrap().item;
+    assert_eq!((created.id.as_str(), created.config_type()), ("c", Some("hosted_web")));
+    assert_eq!(client.authenticator_config("c").await.unwrap(), created);
     let patch = AuthenticatorConfigPatch { display_name: Some("Name".to_owned()), config: None };
     client.patch_authenticator_config("c", &patch).await.unwrap();
     for _ in 0..3 {
         client.delete_authenticator_config("c").await.unwrap();
     }
-    let gone = client.delete_authenticator_config("c").await.unwrap_err();
+    let missing = client.delete_authenticator_config("c").await.unwrap_err();
     assert_eq!(
-        gone.to_string(),
+        missing.to_string(),
         "DELETE authenticator-configs/{id} found no object with this id (404): It is not there."
     );
     let requests = server.requests();

@@ -26,7 +26,10 @@ use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
-use crate::reconcile::testing::{self, TIMES, fresh_object, home, leads, now, said, silent, unwritable, via};
+use crate::reconcile::testing::{
+    self, TIMES, fresh_object, now, phase_of, provider_ref, realm_ids, requeue_keeping_conditions, resolved_realms,
+    unwritable,
+};
 use crate::reconcile::{Destination, End, Fact, Failure, Leftover, Lifecycle, Outcome, RealmIds, Requeue, Sent};
 
 type Known = testing::Known<EnrollmentRequest>;
@@ -67,10 +70,10 @@ fn actions(annotation: &str, value: &str) -> AnnotationActions {
 }
 
 fn destination() -> Destination {
-    Destination { realm: home(), endpoint: ENDPOINT.to_owned() }
+    Destination { realm: realm_ids(), endpoint: ENDPOINT.to_owned() }
 }
 
-fn there() -> Fact<Destination> {
+fn known_destination() -> Fact<Destination> {
     Fact::Known(destination())
 }
 
@@ -86,10 +89,10 @@ fn fresh() -> Known {
 
 /// A new request with all facts that a send requires.
 fn prepared() -> Known {
-    let ready = ReadyConfig { id: "4e129fc8".to_owned(), realm: home() };
+    let ready = ReadyConfig { id: "4e129fc8".to_owned(), realm: realm_ids() };
     fresh().with(|it| {
         it.config = Fact::Known(Some(config(Some(ready))));
-        it.object.realms = leads(there());
+        it.object.realms = resolved_realms(known_destination());
         it.identity = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "active")));
         it.reservation = Fact::Known(key());
         it.jobs = Fact::Known(listed(Vec::new(), 0));
@@ -101,7 +104,7 @@ fn config(ready: Option<ReadyConfig>) -> Config {
 }
 
 fn key() -> EnrollmentKey {
-    let RealmIds { tenant_id, realm_id } = home();
+    let RealmIds { tenant_id, realm_id } = realm_ids();
     let identity_id = "9ca7716e846cfa97".to_owned();
     EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id: "4e129fc8".to_owned() }
 }
@@ -139,16 +142,16 @@ fn to_revoke(desired: &Desired, status: &EnrollmentRequestStatus) -> Vec<JobRef>
 }
 
 /// Whether the step handles a requested reconcile.
-fn answers(step: &Step) -> bool {
+fn handles_request(step: &Step) -> bool {
     let Step::End(end) = step else { panic!("not the end of a reconcile: {step:?}") };
     end.handles_requested_reconcile()
 }
 
 fn reason(step: &Step) -> Reason {
-    said(step).why().reason
+    phase_of(step).why().reason
 }
 
-fn until(step: &Step) -> Requeue {
+fn requeue_of(step: &Step) -> Requeue {
     let Step::End(end) = step else { panic!("not the end of a reconcile: {step:?}") };
     end.requeue
 }

@@ -15,11 +15,11 @@ fn object_uid(uid: &str) -> ObjectUid {
 
 /// Seeded reservations, and a log of the enqueued uids.
 fn seeded(requests: &[EnrollmentRequest]) -> (Reservations, Arc<Mutex<Vec<String>>>) {
-    let woken = Arc::new(Mutex::new(Vec::new()));
-    let log = woken.clone();
+    let enqueued = Arc::new(Mutex::new(Vec::new()));
+    let log = enqueued.clone();
     let reservations = Reservations::new(move |holder| log.lock().push(holder.uid.clone()));
     reservations.seed(requests);
-    (reservations, woken)
+    (reservations, enqueued)
 }
 
 #[test]
@@ -30,23 +30,23 @@ fn reserve_fails_before_seeding() {
 
 #[test]
 fn second_request_waits_until_the_first_is_released() {
-    let (reservations, woken) = seeded(&[]);
+    let (reservations, enqueued) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()), "again");
     assert_eq!(reservations.reserve(&key("a"), &object_uid("2")), Err(ReserveError::By(object_uid("1"))));
     assert_eq!(reservations.reserve(&key("b"), &object_uid("3")), Ok(()));
     reservations.release(&object_uid("1"));
-    assert_eq!(*woken.lock(), ["2"]);
+    assert_eq!(*enqueued.lock(), ["2"]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("2")), Ok(()));
 }
 
 #[test]
 fn reserving_another_identity_releases_the_first() {
-    let (reservations, woken) = seeded(&[]);
+    let (reservations, enqueued) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert!(reservations.reserve(&key("a"), &object_uid("2")).is_err());
     assert_eq!(reservations.reserve(&key("b"), &object_uid("1")), Ok(()));
-    assert_eq!(*woken.lock(), ["2"]);
+    assert_eq!(*enqueued.lock(), ["2"]);
 }
 
 #[test]
@@ -58,26 +58,26 @@ fn seeding_prefers_in_doubt_then_older_then_lower_uid() {
         request
     };
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
-    let has = |requests: &[EnrollmentRequest]| {
+    let reserved_by = |requests: &[EnrollmentRequest]| {
         let (reservations, _) = seeded(requests);
         match reservations.reserve(&key("9ca7716e846cfa97"), &object_uid("another")) {
             Err(ReserveError::By(holder)) => holder.uid,
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(has(&[at("1", 1, &concluded()), at("2", 2, &in_doubt)]), "2");
-    assert_eq!(has(&[at("1", 2, &concluded()), at("2", 1, &concluded())]), "2");
-    assert_eq!(has(&[at("2", 1, &concluded()), at("1", 1, &concluded())]), "1");
+    assert_eq!(reserved_by(&[at("1", 1, &concluded()), at("2", 2, &in_doubt)]), "2");
+    assert_eq!(reserved_by(&[at("1", 2, &concluded()), at("2", 1, &concluded())]), "2");
+    assert_eq!(reserved_by(&[at("2", 1, &concluded()), at("1", 1, &concluded())]), "1");
 }
 
 #[test]
 fn identity_has_one_send_at_a_time_across_configurations() {
-    let (reservations, woken) = seeded(&[]);
+    let (reservations, enqueued) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Err(ReserveError::Busy(object_uid("1"))));
     reservations.settled(&object_uid("1"));
-    assert_eq!(*woken.lock(), ["2"]);
+    assert_eq!(*enqueued.lock(), ["2"]);
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Ok(()));
     assert_eq!(
         reservations.reserve(&key("a"), &object_uid("3")),
@@ -122,7 +122,7 @@ fn job_named_in_another_status_is_known_until_removed() {
 
 #[test]
 fn released_request_leaves_the_waiting_lists() {
-    let (reservations, woken) = seeded(&[]);
+    let (reservations, enqueued) = seeded(&[]);
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     for uid in ["2", "3"] {
@@ -139,5 +139,5 @@ fn released_request_leaves_the_waiting_lists() {
     assert!(state.waiting.is_empty() && state.next.is_empty());
     drop(state);
     reservations.release(&object_uid("1"));
-    assert!(woken.lock().is_empty(), "no request is left to enqueue");
+    assert!(enqueued.lock().is_empty(), "no request is left to enqueue");
 }

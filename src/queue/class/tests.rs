@@ -60,9 +60,10 @@ fn deletion_and_revocation_have_the_highest_priority() {
 fn refused_revocation_has_routine_priority() {
     let mut revoked = request("uid", concluded());
     revoked.spec.revoked = true;
-    let mut said = conditions(&Phase::Outstanding(why(Reason::LinkSent, "text")), 1, &[], jiff::Timestamp::UNIX_EPOCH);
-    said[0].type_ = REVOKE_REFUSED.to_owned();
-    revoked.set_conditions(said, Some(1));
+    let mut refused =
+        conditions(&Phase::Outstanding(why(Reason::LinkSent, "text")), 1, &[], jiff::Timestamp::UNIX_EPOCH);
+    refused[0].type_ = REVOKE_REFUSED.to_owned();
+    revoked.set_conditions(refused, Some(1));
     assert_eq!(priorities(&revoked), [Priority::First, Priority::Routine, Priority::Routine]);
     revoked.spec.attempt = 7;
     assert_eq!(
@@ -106,15 +107,15 @@ fn provider_config_comes_from_status_record_or_config() {
 #[test]
 fn configuration_is_pending_until_created_and_observed() {
     let pending = [Priority::Pending, Priority::Pending, Priority::First];
-    let there = AuthenticatorConfigStatus {
+    let settled = AuthenticatorConfigStatus {
         id: Some("id".to_owned()),
         observed_generation: Some(1),
         ..AuthenticatorConfigStatus::default()
     };
     assert_eq!(CAUSES.map(|cause| of_config(&object(), cause, &options(), Timestamp::UNIX_EPOCH).priority), pending);
-    assert_eq!(of_config_with(AuthenticatorConfigStatus { id: None, ..there.clone() }), pending);
-    assert_eq!(of_config_with(AuthenticatorConfigStatus { observed_generation: Some(0), ..there.clone() }), pending);
-    assert_eq!(of_config_with(there), [Priority::First, Priority::Routine, Priority::Routine]);
+    assert_eq!(of_config_with(AuthenticatorConfigStatus { id: None, ..settled.clone() }), pending);
+    assert_eq!(of_config_with(AuthenticatorConfigStatus { observed_generation: Some(0), ..settled.clone() }), pending);
+    assert_eq!(of_config_with(settled), [Priority::First, Priority::Routine, Priority::Routine]);
     let mut deleted = object();
     deleted.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(of_config(&deleted, Cause::Change, &options(), Timestamp::UNIX_EPOCH).priority, Priority::Removal);

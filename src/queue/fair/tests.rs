@@ -136,8 +136,8 @@ fn every_eighth_pick_is_the_longest_waiting() {
         queue.enqueue(email, of(Priority::Pending));
     }
     let picked: Vec<_> = std::iter::from_fn(|| queue.start_next()).collect();
-    let place = |key| picked.iter().position(|it| *it == key).unwrap() as u64 + 1;
-    assert_eq!((place(0), place(1)), (LONGEST_WAIT_EVERY, 2 * LONGEST_WAIT_EVERY), "{picked:?}");
+    let position = |key| picked.iter().position(|it| *it == key).unwrap() as u64 + 1;
+    assert_eq!((position(0), position(1)), (LONGEST_WAIT_EVERY, 2 * LONGEST_WAIT_EVERY), "{picked:?}");
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn reclassified_key_keeps_its_position() {
 
 /// An operation on a queue.
 #[derive(Clone, Debug)]
-enum Act {
+enum Operation {
     Enqueue(u8, Class),
     EnqueueAt(u8, u64),
     Promote(u64),
@@ -228,7 +228,7 @@ enum Act {
     Remove(u8),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn operation() -> impl Strategy<Value = Operation> {
     let key = 0..12_u8;
     let priority = (0..4_usize).prop_map(|at| Priority::ALL[at]);
     let class = (0..3_usize, 0..2_usize, priority).prop_map(|(lane, namespace, priority)| Class {
@@ -237,12 +237,12 @@ fn act() -> impl Strategy<Value = Act> {
         priority,
     });
     prop_oneof![
-        4 => (key.clone(), class).prop_map(|(key, class)| Act::Enqueue(key, class)),
-        1 => (key.clone(), 0..100_u64).prop_map(|(key, at)| Act::EnqueueAt(key, at)),
-        1 => (0..100_u64).prop_map(Act::Promote),
-        4 => Just(Act::Next),
-        3 => (0..4_usize, proptest::option::of(0..100_u64)).prop_map(|(which, at)| Act::Done(which, at)),
-        1 => key.prop_map(Act::Remove),
+        4 => (key.clone(), class).prop_map(|(key, class)| Operation::Enqueue(key, class)),
+        1 => (key.clone(), 0..100_u64).prop_map(|(key, at)| Operation::EnqueueAt(key, at)),
+        1 => (0..100_u64).prop_map(Operation::Promote),
+        4 => Just(Operation::Next),
+        3 => (0..4_usize, proptest::option::of(0..100_u64)).prop_map(|(which, at)| Operation::Done(which, at)),
+        1 => key.prop_map(Operation::Remove),
     ]
 }
 
@@ -252,7 +252,7 @@ struct Running {
     lane: Lane,
     again: Option<Class>,
     due: Option<u64>,
-    gone: bool,
+    removed: bool,
 }
 
 /// The same rules, with linear searches.
@@ -331,15 +331,15 @@ impl Naive {
         self.served.push((class.provider.clone(), None, self.picks));
         self.served.push((class.provider.clone(), Some(class.namespace), self.picks));
         self.picks_of.push(class.provider.clone());
-        self.running.push(Running { key, lane: class.provider, again: None, due: None, gone: false });
+        self.running.push(Running { key, lane: class.provider, again: None, due: None, removed: false });
         self.forget();
         Some(key)
     }
 
     fn done(&mut self, key: u8, at: Option<u64>) {
         let Some(running) = self.running.iter().position(|it| it.key == key) else { return };
-        let Running { again, due, gone, .. } = self.running.remove(running);
-        let at = at.filter(|_| !gone);
+        let Running { again, due, removed, .. } = self.running.remove(running);
+        let at = at.filter(|_| !removed);
         match (again, at.into_iter().chain(due).min()) {
             (Some(class), _) => self.enqueue(key, class),
             (None, Some(at)) => self.enqueue_at(key, at),
@@ -352,7 +352,7 @@ impl Naive {
         self.ready.retain(|it| it.0 != key);
         self.delayed.retain(|it| it.0 != key);
         for running in self.running.iter_mut().filter(|it| it.key == key) {
-            (running.again, running.due, running.gone) = (None, None, true);
+            (running.again, running.due, running.removed) = (None, None, true);
         }
         self.forget();
     }
@@ -371,32 +371,32 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn queue_matches_the_naive_model(acts in vec(act(), 1..300), total in 1..6_usize, each in 1..4_usize) {
+    fn queue_matches_the_naive_model(operations in vec(operation(), 1..300), total in 1..6_usize, each in 1..4_usize) {
         let bounds = Bounds { total, per_provider_config: each };
         let (mut queue, mut naive, start) = (FairQueue::new(bounds), Naive::default(), Instant::now());
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let due = class("one", "a", Priority::Routine);
-        for act in acts {
-            match act {
-                Act::Enqueue(key, class) => {
+        for operation in operations {
+            match operation {
+                Operation::Enqueue(key, class) => {
                     queue.enqueue(key, class.clone());
                     naive.enqueue(key, class);
                 }
-                Act::EnqueueAt(key, seconds) => {
+                Operation::EnqueueAt(key, seconds) => {
                     queue.enqueue_at(key, at(seconds));
                     naive.enqueue_at(key, seconds);
                 }
-                Act::Promote(seconds) => {
+                Operation::Promote(seconds) => {
                     queue.promote(at(seconds), |_| Some(due.clone()));
                     naive.promote(seconds, &due);
                 }
-                Act::Next => prop_assert_eq!(queue.start_next(), naive.next(bounds)),
-                Act::Done(which, seconds) => {
+                Operation::Next => prop_assert_eq!(queue.start_next(), naive.next(bounds)),
+                Operation::Done(which, seconds) => {
                     let Some(key) = naive.running.get(which).map(|it| it.key) else { continue };
                     queue.done(&key, seconds.map(at));
                     naive.done(key, seconds);
                 }
-                Act::Remove(key) => {
+                Operation::Remove(key) => {
                     queue.remove(&key);
                     naive.remove(key);
                 }

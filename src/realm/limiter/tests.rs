@@ -5,14 +5,14 @@ use crate::beyond_identity::{CREATE_JOB, Doubt};
 use crate::reconcile::{KindName, ObjectKey};
 
 /// The names of the granted waiters.
-type Woken = Arc<Mutex<Vec<String>>>;
+type Names = Arc<Mutex<Vec<String>>>;
 
 fn waiter(name: &str) -> ObjectKey {
     ObjectKey { namespace: "namespace".to_owned(), kind: KindName::EnrollmentRequest, name: name.to_owned() }
 }
 
-fn waking() -> (Woken, EnqueueFn) {
-    let granted = Woken::default();
+fn recording() -> (Names, EnqueueFn) {
+    let granted = Names::default();
     let seen = granted.clone();
     (granted, Arc::new(move |waiter| seen.lock().push(waiter.name.clone())))
 }
@@ -24,14 +24,14 @@ fn too_many(after: Option<u64>) -> Error {
 
 fn started() -> Arc<Limiters> {
     let limiters = Arc::new(Limiters::default());
-    let waking = limiters.clone();
-    tokio::spawn(async move { waking.grant_turns().await });
+    let granting = limiters.clone();
+    tokio::spawn(async move { granting.grant_turns().await });
     limiters
 }
 
 #[tokio::test(start_paused = true)]
 async fn throttling_applies_to_one_tenant_as_a_whole() {
-    let (limiters, (granted, enqueue)) = (started(), waking());
+    let (limiters, (granted, enqueue)) = (started(), recording());
     let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, waiter(name), true, enqueue.clone());
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
     one.begin().unwrap();
@@ -49,7 +49,7 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_of_a_server_error_pauses_only() {
-    let (limiters, (granted, enqueue)) = (started(), waking());
+    let (limiters, (granted, enqueue)) = (started(), recording());
     let permit = limiters.admit("https://a", "t", waiter("one"), true, enqueue.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
     permit.end(CREATE_JOB, Instant::now(), Some(&error(None)));
@@ -63,18 +63,18 @@ async fn retry_after_of_a_server_error_pauses_only() {
 
 #[tokio::test(start_paused = true)]
 async fn reconcile_without_a_call_uses_no_turn() {
-    let (limiters, (granted, enqueue)) = (started(), waking());
-    let permit = limiters.admit("https://a", "t", waiter("told"), true, enqueue.clone()).unwrap();
+    let (limiters, (granted, enqueue)) = (started(), recording());
+    let permit = limiters.admit("https://a", "t", waiter("first"), true, enqueue.clone()).unwrap();
     permit.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(0))));
     let admit = |name| limiters.admit("https://a", "t", waiter(name), true, enqueue.clone());
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(*granted.lock(), ["told"]);
-    drop(admit("told").unwrap());
+    assert_eq!(*granted.lock(), ["first"]);
+    drop(admit("first").unwrap());
     drop(admit("one").unwrap());
     let two = admit("two").unwrap();
     two.begin().unwrap();
     drop(two);
     assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "the call used the turn");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(*granted.lock(), ["told", "three"]);
+    assert_eq!(*granted.lock(), ["first", "three"]);
 }

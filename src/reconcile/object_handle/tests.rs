@@ -13,9 +13,9 @@ use crate::reconcile::{Leftover, Requeue};
 use crate::runtime::leader::Leadership;
 
 /// An API server that accepts every write.
-struct Agreeable;
+struct AcceptingApi;
 
-impl Objects<AuthenticatorConfig> for Agreeable {
+impl Objects<AuthenticatorConfig> for AcceptingApi {
     fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
         None
     }
@@ -36,9 +36,9 @@ impl Objects<AuthenticatorConfig> for Agreeable {
 }
 
 /// An API server with a newer version than the cached one.
-struct Ahead;
+struct NewerApi;
 
-impl Objects<AuthenticatorConfig> for Ahead {
+impl Objects<AuthenticatorConfig> for NewerApi {
     fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
         None
     }
@@ -62,7 +62,7 @@ impl Objects<AuthenticatorConfig> for Ahead {
 
 #[tokio::test]
 async fn conditions_planned_for_an_older_version_are_not_written() {
-    let (objects, environment) = (Ahead, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) = (NewerApi, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let available = End::with_phase(Phase::Available(why(Reason::Available, "text")), Requeue::OnChange);
@@ -75,10 +75,10 @@ async fn conditions_planned_for_an_older_version_are_not_written() {
 
 #[tokio::test]
 async fn observed_generation_is_set_with_conditions_or_at_the_end() {
-    let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) = (AcceptingApi, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-    let seen = |handle: &ObjectHandle<'_, AuthenticatorConfig, Agreeable>| {
+    let seen = |handle: &ObjectHandle<'_, AuthenticatorConfig, AcceptingApi>| {
         handle.object().status.as_ref().and_then(|status| status.observed_generation)
     };
     let id = |config: &mut AuthenticatorConfig| {
@@ -97,15 +97,15 @@ async fn observed_generation_is_set_with_conditions_or_at_the_end() {
 
 /// An API server that drops the id from each status. Another writer annotates the object right after the write.
 #[derive(Default)]
-struct Forgetful(Mutex<Vec<AuthenticatorConfig>>);
+struct DroppingApi(Mutex<Vec<AuthenticatorConfig>>);
 
-impl Forgetful {
+impl DroppingApi {
     fn stored(&self) -> Vec<AuthenticatorConfig> {
         self.0.lock().clone()
     }
 }
 
-impl Objects<AuthenticatorConfig> for Forgetful {
+impl Objects<AuthenticatorConfig> for DroppingApi {
     fn cached(&self, _: &str, _: &str) -> Option<Arc<AuthenticatorConfig>> {
         None
     }
@@ -136,7 +136,8 @@ impl Objects<AuthenticatorConfig> for Forgetful {
 
 #[tokio::test]
 async fn partly_stored_status_is_reverted_despite_a_conflict() {
-    let (objects, environment) = (Forgetful::default(), SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) =
+        (DroppingApi::default(), SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut object = crate::authenticator_config::testing::object();
     let create = CreateRecord {
         id: "record".to_owned(),
@@ -161,12 +162,12 @@ async fn partly_stored_status_is_reverted_despite_a_conflict() {
 
 #[tokio::test]
 async fn leftover_of_a_deleted_object_is_not_reported_again() {
-    let (objects, environment) = (Agreeable, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) = (AcceptingApi, SystemEnvironment::new(Leadership::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
-    let mut told = None;
+    let mut reported = None;
     let left = Some(Leftover::NotRemoved("text".to_owned()));
-    assert_eq!(handle.remove_finalizer(left, &mut told).await, Ok(()));
+    assert_eq!(handle.remove_finalizer(left, &mut reported).await, Ok(()));
     assert!(handle.is_deleted());
-    assert_eq!(told, None);
+    assert_eq!(reported, None);
 }

@@ -4,13 +4,16 @@ use super::*;
 
 #[test]
 fn facts_are_fetched_in_order() {
-    let unopened = fresh().with(|it| {
-        it.object.realms = leads(Fact::Unknown);
+    let unresolved = fresh().with(|it| {
+        it.object.realms = resolved_realms(Fact::Unknown);
         it.listed = Fact::Unknown;
     });
     assert_eq!(next(&fresh().with(|it| it.object.fresh = false)), Step::Refresh);
-    assert_eq!(next(&unopened), ask_realm());
-    assert_eq!(next(&unopened.with(|it| it.object.realms = leads(at(home())))), Step::Fetch(Query::Configs));
+    assert_eq!(next(&unresolved), resolve_realm());
+    assert_eq!(
+        next(&unresolved.with(|it| it.object.realms = resolved_realms(at(realm_ids())))),
+        Step::Fetch(Query::Configs)
+    );
     assert_eq!(next(&listed(&[ours("a")])), read("a"));
 }
 
@@ -36,7 +39,7 @@ fn equal_configuration_is_preferred_then_the_lowest_id() {
 #[test]
 fn next_candidate_is_read_if_the_list_was_wrong() {
     let both = || listed(&[ours("a"), ours("b")]);
-    for wrong in [None, Some(strangers("a")), Some(RemoteConfig { display_name: None, ..ours("a") })] {
+    for wrong in [None, Some(marked_by_another("a")), Some(RemoteConfig { display_name: None, ..ours("a") })] {
         assert_eq!(next(&both().reading("a", wrong.clone())), read("b"), "{wrong:?}");
         let observed = both().reading("a", wrong).reading("b", Some(changed("b")));
         assert_eq!(recorded(next(&observed)), (take("b", None), None));
@@ -48,7 +51,7 @@ fn unmarked_or_mismatched_configurations_are_not_candidates() {
     let unmarked = RemoteConfig { display_name: Some("Hosted web".to_owned()), ..ours("a") };
     let mut embedded = ours("b");
     embedded.config.get_or_insert_default().insert("type".to_owned(), serde_json::json!("embedded"));
-    for configs in [vec![], vec![unmarked, embedded, strangers("c")]] {
+    for configs in [vec![], vec![unmarked, embedded, marked_by_another("c")]] {
         assert!(matches!(next(&listed(&configs)), Step::WriteAhead(..)), "{configs:?}");
     }
 }
@@ -72,42 +75,42 @@ fn failed_fact_is_reported_and_nothing_is_created() {
         let mut unread = listed(&[ours("a")]);
         unread.read.insert("a".to_owned(), Fact::Failed(failure.clone()));
         let unlisted = listed(&[]).with(|it| it.listed = Fact::Failed(failure.clone()));
-        let unopened = listed(&[]).with(|it| it.object.realms = leads(Fact::Failed(failure)));
-        for observed in [unread, unlisted, unopened] {
-            assert_eq!(waits(&next(&observed)), (reason, until), "{observed:?}");
+        let unresolved = listed(&[]).with(|it| it.object.realms = resolved_realms(Fact::Failed(failure)));
+        for observed in [unread, unlisted, unresolved] {
+            assert_eq!(end_of(&next(&observed)), (reason, until), "{observed:?}");
         }
     }
-    let patient = Failure { after: Some(Duration::from_secs(7)), ..down() };
-    let step = next(&listed(&[]).with(|it| it.listed = Fact::Failed(patient)));
-    assert_eq!(waits(&step).1, Requeue::Backoff(Some(Duration::from_secs(7))));
+    let delayed = Failure { after: Some(Duration::from_secs(7)), ..down() };
+    let step = next(&listed(&[]).with(|it| it.listed = Fact::Failed(delayed)));
+    assert_eq!(end_of(&step).1, Requeue::Backoff(Some(Duration::from_secs(7))));
 }
 
 #[test]
 fn shutdown_prevents_create_but_not_adoption() {
     let step = next(&listed(&[]).with(|it| it.object.may_write = false));
-    assert_eq!(waits(&step), (Reason::Creating, Requeue::Backoff(None)));
+    assert_eq!(end_of(&step), (Reason::Creating, Requeue::Backoff(None)));
     let step = next(&listed(&[ours("a")]).reading("a", Some(ours("a"))).with(|it| it.object.may_write = false));
     assert_eq!(recorded(step).0, take("a", None));
 }
 
 #[test]
 fn removed_configuration_is_recreated_only_in_its_realm() {
-    let status = AuthenticatorConfigStatus { id: None, ..known() };
+    let status = AuthenticatorConfigStatus { id: None, ..recorded_status() };
     assert!(matches!(next(&listed(&[]).with(|it| it.status = status.clone())), Step::WriteAhead(..)));
     let moved = listed(&[]).with(|it| {
         it.status = status;
-        it.object.realms = leads(at(elsewhere()));
+        it.object.realms = resolved_realms(at(other_realm()));
     });
-    assert_eq!(waits(&next(&moved)), (Reason::RealmChanged, RESYNC));
+    assert_eq!(end_of(&next(&moved)), (Reason::RealmChanged, RESYNC));
 }
 
 #[test]
 fn rate_limited_object_keeps_conditions_unless_new() {
     let destination = Fact::Failed(Failure::not_its_turn(Duration::from_secs(7)));
-    let mut waiting = fresh().with(|it| it.object.realms = leads(destination));
+    let mut waiting = fresh().with(|it| it.object.realms = resolved_realms(destination));
     waiting.status.observed_generation = None;
     let late = Requeue::AtTurn(Duration::from_secs(607));
-    assert_eq!(waits(&next(&waiting)), (Reason::RateLimited, late));
+    assert_eq!(end_of(&next(&waiting)), (Reason::RateLimited, late));
     waiting.status.observed_generation = Some(1);
-    assert_eq!(silent(&next(&waiting)), late);
+    assert_eq!(requeue_keeping_conditions(&next(&waiting)), late);
 }

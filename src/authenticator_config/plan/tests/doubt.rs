@@ -4,13 +4,16 @@ use super::*;
 
 #[test]
 fn facts_are_fetched_in_order() {
-    let unopened = in_doubt(&[], 0).with(|it| {
-        it.object.realms = leads(Fact::Unknown);
+    let unresolved = in_doubt(&[], 0).with(|it| {
+        it.object.realms = resolved_realms(Fact::Unknown);
         it.listed = Fact::Unknown;
     });
     assert_eq!(next(&in_doubt(&[], 500).with(|it| it.object.fresh = false)), Step::Refresh);
-    assert_eq!(next(&unopened), ask_realm());
-    assert_eq!(next(&unopened.with(|it| it.object.realms = leads(at(home())))), Step::Fetch(Query::Configs));
+    assert_eq!(next(&unresolved), resolve_realm());
+    assert_eq!(
+        next(&unresolved.with(|it| it.object.realms = resolved_realms(at(realm_ids())))),
+        Step::Fetch(Query::Configs)
+    );
     assert_eq!(next(&in_doubt(&[changed("a"), ours("b")], 0)), read("b"));
 }
 
@@ -24,9 +27,9 @@ fn listed_configuration_is_adopted_at_any_age_after_a_read() {
 
 #[test]
 fn listed_configuration_not_found_by_id_counts_as_absent() {
-    for (wrong, age) in [(None, 0), (Some(strangers("a")), 90)] {
+    for (wrong, age) in [(None, 0), (Some(marked_by_another("a")), 90)] {
         let observed = in_doubt(&[ours("a")], age).reading("a", wrong);
-        assert_eq!(waits(&next(&observed)).0, Reason::CreateInDoubt);
+        assert_eq!(end_of(&next(&observed)).0, Reason::CreateInDoubt);
     }
     assert_eq!(withdrawn(&next(&in_doubt(&[ours("a")], 91).reading("a", None))), None);
 }
@@ -34,9 +37,9 @@ fn listed_configuration_not_found_by_id_counts_as_absent() {
 #[test]
 fn absent_configuration_is_polled_at_timeout_and_settle_time() {
     for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
-        let step = next(&in_doubt(&[strangers("a")], age));
-        assert!(matches!(said(&step), Phase::InDoubt(_)));
-        assert_eq!(waits(&step), (Reason::CreateInDoubt, Requeue::After(Duration::from_secs(pause))), "{age}");
+        let step = next(&in_doubt(&[marked_by_another("a")], age));
+        assert!(matches!(phase_of(&step), Phase::InDoubt(_)));
+        assert_eq!(end_of(&step), (Reason::CreateInDoubt, Requeue::After(Duration::from_secs(pause))), "{age}");
     }
 }
 
@@ -51,14 +54,14 @@ fn failed_list_or_read_settles_no_doubt() {
     let mut unread = in_doubt(&[ours("a")], 500);
     unread.read.insert("a".to_owned(), Fact::Failed(down()));
     for observed in [unlisted, unread] {
-        assert_eq!(waits(&next(&observed)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
+        assert_eq!(end_of(&next(&observed)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
     }
 }
 
 #[test]
 fn other_realm_than_recorded_is_not_searched() {
-    let step = next(&in_doubt(&[], 500).with(|it| it.object.realms = leads(at(elsewhere()))));
-    assert_eq!(waits(&step), (Reason::RealmChanged, RESYNC));
+    let step = next(&in_doubt(&[], 500).with(|it| it.object.realms = resolved_realms(at(other_realm()))));
+    assert_eq!(end_of(&step), (Reason::RealmChanged, RESYNC));
 }
 
 #[test]
@@ -72,9 +75,9 @@ fn doubt_is_settled_without_finalizer_and_during_shutdown() {
 
 #[test]
 fn doubt_is_settled_only_at_its_endpoint_by_two_lists() {
-    let elsewhere = Destination { realm: home(), endpoint: "https://another.example.com".to_owned() };
-    let moved = in_doubt(&[], 500).with(|it| it.object.realms = leads(Fact::Known(elsewhere)));
-    assert_eq!(waits(&next(&moved)), (Reason::EndpointChanged, RESYNC));
+    let other_endpoint = Destination { realm: realm_ids(), endpoint: "https://another.example.com".to_owned() };
+    let moved = in_doubt(&[], 500).with(|it| it.object.realms = resolved_realms(Fact::Known(other_endpoint)));
+    assert_eq!(end_of(&next(&moved)), (Reason::EndpointChanged, RESYNC));
     let mut once = in_doubt(&[], 500);
     let Fact::Known(listed) = &mut once.listed else { panic!() };
     listed.lists = 1;

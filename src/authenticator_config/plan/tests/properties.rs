@@ -6,8 +6,8 @@ use crate::api::phase::why;
 
 /// Every combination of spec, status and facts, without a ticket.
 fn all() -> Vec<(Desired, Known)> {
-    let forgotten = AuthenticatorConfigStatus { id: None, ..known() };
-    let statuses = [AuthenticatorConfigStatus::default(), doubtful(), known(), forgotten];
+    let forgotten = AuthenticatorConfigStatus { id: None, ..recorded_status() };
+    let statuses = [AuthenticatorConfigStatus::default(), in_doubt_status(), recorded_status(), forgotten];
     let outcomes =
         [None, created(Outcome::Done(ours("4e129fc8"))), created(Outcome::NotDone(down())), created(Outcome::InDoubt)];
     let lists = [Fact::Unknown, list(&[], 91), list(&[ours("4e129fc8")], 0)];
@@ -15,14 +15,15 @@ fn all() -> Vec<(Desired, Known)> {
         None,
         Some(Fact::Known(None)),
         Some(Fact::Known(Some(changed("4e129fc8")))),
-        Some(Fact::Known(Some(strangers("4e129fc8")))),
+        Some(Fact::Known(Some(marked_by_another("4e129fc8")))),
     ];
-    let destinations = [Fact::Unknown, at(home()), at(elsewhere())];
+    let destinations = [Fact::Unknown, at(realm_ids()), at(other_realm())];
     let (desired, deleting) = (desired(), deleting());
     let named = Desired { resource_id: Some("4e129fc8".to_owned()), ..desired.clone() };
     let observing = Desired { observe: true, ..named.clone() };
-    let gone = |desired: &Desired| desired.clone().with(|it| it.lifecycle.deleted_at = deleting.lifecycle.deleted_at);
-    let desired = [&desired, &named, &observing].map(|desired| [desired.clone(), gone(desired)]);
+    let in_deletion =
+        |desired: &Desired| desired.clone().with(|it| it.lifecycle.deleted_at = deleting.lifecycle.deleted_at);
+    let desired = [&desired, &named, &observing].map(|desired| [desired.clone(), in_deletion(desired)]);
     let mut all = Vec::new();
     for status in &statuses {
         for created in &outcomes {
@@ -37,7 +38,7 @@ fn all() -> Vec<(Desired, Known)> {
                                 it.compared = (bit(3) && status.id.is_some()).then_some(TIMES.resync);
                                 // Reuses bit 0: freshness and referrers are independent.
                                 it.referrers = Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() });
-                                it.object.realms = leads(destination.clone());
+                                it.object.realms = resolved_realms(destination.clone());
                                 it.listed = listed.clone();
                                 it.read = read.iter().map(|read| ("4e129fc8".to_owned(), read.clone())).collect();
                                 it.object.sent = created.clone();
@@ -112,7 +113,7 @@ fn patch_and_delete_target_the_recorded_id_only_if_owned() {
         assert_eq!(Some(id), observed.status.id.as_ref());
         assert_eq!(desired.lifecycle.is_deleting(), is_deletion);
         assert_eq!(observed.read.get(id), Some(&read), "{step:?}");
-        assert_eq!(observed.object.realms, leads(at(home())), "{step:?}");
+        assert_eq!(observed.object.realms, resolved_realms(at(realm_ids())), "{step:?}");
         assert!(!desired.observe, "an observed configuration is not written: {step:?}");
         assert!(observed.object.fresh, "the cache may be stale: {step:?}");
         assert!(!is_deletion || observed.referrers == Fact::Known(Vec::new()), "{step:?} despite referrers");
@@ -128,7 +129,7 @@ fn spec_with_resource_id_creates_nothing() {
 
 #[test]
 fn finalizer_is_removed_only_if_nothing_can_remain() {
-    let gone_or_anothers = [Fact::Known(None), Fact::Known(Some(strangers("4e129fc8")))];
+    let gone_or_anothers = [Fact::Known(None), Fact::Known(Some(marked_by_another("4e129fc8")))];
     for (desired, observed, step) in steps(|step| matches!(step, Step::RemoveFinalizer { .. })) {
         assert!(desired.lifecycle.is_deleting() && observed.object.finalizer, "{step:?}");
         assert_eq!(observed.status.create, None, "{observed:?}");
@@ -144,7 +145,7 @@ fn other_realm_than_recorded_is_not_used() {
         let of_status = observed.status.realm_id.as_deref();
         let of_record = observed.status.create.as_ref().map(|record| record.realm_id.as_str());
         let own = of_record.or(of_status);
-        let Some(Ok(realm)) = observed.object.realms.get(&via()) else { panic!("{step:?} without a realm") };
+        let Some(Ok(realm)) = observed.object.realms.get(&provider_ref()) else { panic!("{step:?} without a realm") };
         assert!(own.is_none_or(|own| own == realm.destination.realm.realm_id), "{step:?} for {observed:?}");
     }
 }

@@ -14,10 +14,10 @@ fn observing() -> Desired {
 
 /// A new object in a resolved realm. A read by id returns this configuration.
 fn named(current: Option<RemoteConfig>) -> Known {
-    fresh().with(|it| it.object.realms = leads(at(home()))).reading(ID, current)
+    fresh().with(|it| it.object.realms = resolved_realms(at(realm_ids()))).reading(ID, current)
 }
 
-fn somebodys() -> RemoteConfig {
+fn unmarked() -> RemoteConfig {
     RemoteConfig { display_name: Some("Theirs".to_owned()), ..ours(ID) }
 }
 
@@ -28,10 +28,13 @@ fn not_allowed() -> Option<Failure> {
 #[test]
 fn configuration_is_read_by_id_and_adopted_without_a_list() {
     for desired in [managed(), observing()] {
-        let unread = fresh().with(|it| it.object.realms = leads(at(home())));
-        assert_eq!(next_of(&desired, &fresh().with(|it| it.object.realms = leads(Fact::Unknown))), ask_realm());
+        let unread = fresh().with(|it| it.object.realms = resolved_realms(at(realm_ids())));
+        assert_eq!(
+            next_of(&desired, &fresh().with(|it| it.object.realms = resolved_realms(Fact::Unknown))),
+            resolve_realm()
+        );
         assert_eq!(next_of(&desired, &unread), read(ID));
-        for current in [somebodys(), ours(ID)] {
+        for current in [unmarked(), ours(ID)] {
             assert_eq!(recorded(next_of(&desired, &named(Some(current)))), (take(ID, None), None));
         }
     }
@@ -39,11 +42,11 @@ fn configuration_is_read_by_id_and_adopted_without_a_list() {
 
 #[test]
 fn only_managed_configuration_gets_the_mark() {
-    let step = next_of(&managed(), &made(Some(somebodys())));
+    let step = next_of(&managed(), &existing(Some(unmarked())));
     assert!(matches!(step, Step::Act(Action::Patch(_, patch)) if patch.display_name == Some(desired().display_name)));
-    for current in [somebodys(), changed(ID), strangers(ID)] {
-        let step = next_of(&observing(), &made(Some(current)));
-        assert_eq!(waits(&step), (Reason::Available, RESYNC), "several objects may observe it");
+    for current in [unmarked(), changed(ID), marked_by_another(ID)] {
+        let step = next_of(&observing(), &existing(Some(current)));
+        assert_eq!(end_of(&step), (Reason::Available, RESYNC), "several objects may observe it");
     }
 }
 
@@ -51,52 +54,52 @@ fn only_managed_configuration_gets_the_mark() {
 fn missing_configuration_is_not_created() {
     for desired in [managed(), observing()] {
         let step = next_of(&desired, &named(None));
-        assert!(matches!(said(&step), Phase::Blocked(_)));
-        assert_eq!(waits(&step), (Reason::ConfigurationNotFound, Requeue::Backoff(None)));
+        assert!(matches!(phase_of(&step), Phase::Blocked(_)));
+        assert_eq!(end_of(&step), (Reason::ConfigurationNotFound, Requeue::Backoff(None)));
         // A removed configuration is not recreated.
-        let mut gone = made(None).with(|it| it.listed = list(&[], 0));
-        let (change, _) = recorded(next_of(&desired, &gone));
-        assert!(change.apply(&mut gone.status));
-        assert_eq!(waits(&next_of(&desired, &gone)).0, Reason::ConfigurationNotFound);
+        let mut missing = existing(None).with(|it| it.listed = list(&[], 0));
+        let (change, _) = recorded(next_of(&desired, &missing));
+        assert!(change.apply(&mut missing.status));
+        assert_eq!(end_of(&next_of(&desired, &missing)).0, Reason::ConfigurationNotFound);
     }
 }
 
 #[test]
 fn configuration_of_another_object_can_only_be_observed() {
-    let step = next_of(&managed(), &named(Some(strangers(ID))));
-    assert!(matches!(said(&step), Phase::Blocked(_)));
-    assert_eq!(waits(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
-    assert!(said(&step).why().message.contains(&Mark::of("demo", "identity", "another").to_string()));
-    assert_eq!(recorded(next_of(&observing(), &named(Some(strangers(ID))))), (take(ID, None), None));
+    let step = next_of(&managed(), &named(Some(marked_by_another(ID))));
+    assert!(matches!(phase_of(&step), Phase::Blocked(_)));
+    assert_eq!(end_of(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
+    assert!(phase_of(&step).why().message.contains(&Mark::of("demo", "identity", "another").to_string()));
+    assert_eq!(recorded(next_of(&observing(), &named(Some(marked_by_another(ID))))), (take(ID, None), None));
 }
 
 #[test]
 fn configuration_of_another_type_is_refused() {
-    let mut console = somebodys();
+    let mut console = unmarked();
     console.config.get_or_insert_default().insert("type".to_owned(), serde_json::json!("console"));
     for desired in [managed(), observing()] {
         let step = next_of(&desired, &named(Some(console.clone())));
-        assert!(matches!(said(&step), Phase::Refused(_)));
-        assert_eq!(waits(&step), (Reason::TypeMismatch, RESYNC));
+        assert!(matches!(phase_of(&step), Phase::Refused(_)));
+        assert_eq!(end_of(&step), (Reason::TypeMismatch, RESYNC));
     }
 }
 
 #[test]
 fn disallowed_resource_id_blocks_every_managed_step() {
     let unread = fresh().with(|it| {
-        it.object.realms = leads(at(home()));
+        it.object.realms = resolved_realms(at(realm_ids()));
         it.realm().no_resource_ids = not_allowed();
     });
-    assert_eq!(waits(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Requeue::Backoff(None)));
+    assert_eq!(end_of(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Requeue::Backoff(None)));
     assert_eq!(next_of(&observing(), &unread), read(ID), "observing is allowed");
     assert_eq!(next(&unread), Step::Fetch(Query::Configs), "a spec without a resource id is not affected");
 
-    let taken = made(Some(changed(ID))).with(|it| it.realm().no_resource_ids = not_allowed());
+    let taken = existing(Some(changed(ID))).with(|it| it.realm().no_resource_ids = not_allowed());
     let changed = managed().with(|it| it.lifecycle.generation = 2);
-    assert_eq!(waits(&next_of(&changed, &taken)).0, Reason::ResourceIDNotAllowed);
-    assert_eq!(silent(&next_of(&managed(), &taken)), RESYNC);
+    assert_eq!(end_of(&next_of(&changed, &taken)).0, Reason::ResourceIDNotAllowed);
+    assert_eq!(requeue_keeping_conditions(&next_of(&managed(), &taken)), RESYNC);
     let deleted = managed().with(|it| it.lifecycle.deleted_at = deleting().lifecycle.deleted_at);
-    assert_eq!(waits(&next_of(&deleted, &taken)).0, Reason::DeletionBlocked);
+    assert_eq!(end_of(&next_of(&deleted, &taken)).0, Reason::DeletionBlocked);
     let overdue = taken.with(|it| it.object.grace_remaining = Duration::ZERO);
     assert!(matches!(next_of(&deleted, &overdue), Step::RemoveFinalizer { leftover: Some(_) }));
 }
@@ -104,8 +107,8 @@ fn disallowed_resource_id_blocks_every_managed_step() {
 #[test]
 fn disallowed_namespace_adopts_nothing() {
     let not_allowed = Some(Failure::blocked(Reason::NamespaceNotAllowed, "no"));
-    let observed = named(Some(somebodys())).with(|it| it.realm().not_allowed = not_allowed);
+    let observed = named(Some(unmarked())).with(|it| it.realm().not_allowed = not_allowed);
     for desired in [managed(), observing()] {
-        assert_eq!(waits(&next_of(&desired, &observed)).0, Reason::NamespaceNotAllowed);
+        assert_eq!(end_of(&next_of(&desired, &observed)).0, Reason::NamespaceNotAllowed);
     }
 }

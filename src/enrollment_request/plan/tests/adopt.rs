@@ -23,7 +23,7 @@ fn enrolled() -> Fact<Option<Identity>> {
 }
 
 /// The id of the job that is fetched.
-fn asked(step: &Step) -> &str {
+fn fetched(step: &Step) -> &str {
     let Step::Fetch(Query::Job(_, JobRef { job_id, .. })) = step else { panic!("{step:?}") };
     job_id
 }
@@ -42,7 +42,7 @@ fn skipped(step: &Step) -> Skipped {
 fn active_or_complete_job_is_adopted_after_a_read_by_id() {
     for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW"] {
         let mut observed = with(vec![in_state("a", state)]);
-        assert_eq!(asked(&next(&desired(), &observed)), "a", "{state}");
+        assert_eq!(fetched(&next(&desired(), &observed)), "a", "{state}");
         observed.read.insert("a".to_owned(), read(in_state("a", state)));
         assert_eq!(adopted(&next(&desired(), &observed)), "a", "{state}");
     }
@@ -57,11 +57,11 @@ fn newest_job_is_adopted_first() {
     newer.create_time = Some("2026-01-01T12:00:03Z".to_owned());
     let timeless = CredentialBindingJob { create_time: None, ..job("timeless") };
     let mut observed = with(vec![timeless, job("older"), newer]);
-    assert_eq!(asked(&next(&desired(), &observed)), "newer");
+    assert_eq!(fetched(&next(&desired(), &observed)), "newer");
     observed.read.insert("newer".to_owned(), read(in_state("newer", "EXPIRED")));
-    assert_eq!(asked(&next(&desired(), &observed)), "older");
+    assert_eq!(fetched(&next(&desired(), &observed)), "older");
     observed.read.insert("older".to_owned(), read(in_state("older", "REVOKED")));
-    assert_eq!(asked(&next(&desired(), &observed)), "timeless");
+    assert_eq!(fetched(&next(&desired(), &observed)), "timeless");
     observed.read.insert("timeless".to_owned(), None);
     let step = next(&desired(), &observed);
     assert_eq!(reason(&step), Reason::InconsistentAnswers, "listed but not found: nothing is sent");
@@ -89,9 +89,9 @@ fn enrolled_or_revoked_request_is_skipped() {
     let revoked = Desired { revoked: true, ..desired() };
     assert_eq!(skipped(&next(&revoked, &with(vec![]))), Skipped::Revoked);
     assert_eq!(skipped(&next(&revoked, &observed)), Skipped::Revoked);
-    let mut live = with(vec![job("a")]);
-    live.read.insert("a".to_owned(), read(job("a")));
-    assert_eq!(adopted(&next(&revoked, &live)), "a", "revoked by the next step");
+    let mut active = with(vec![job("a")]);
+    active.read.insert("a".to_owned(), read(job("a")));
+    assert_eq!(adopted(&next(&revoked, &active)), "a", "revoked by the next step");
 }
 
 #[test]
@@ -131,21 +131,21 @@ fn expired_link_by_server_clock_is_not_adopted() {
         observed
     };
     let mut observed = timeless();
-    assert_eq!(asked(&next(&desired(), &observed)), "a");
+    assert_eq!(fetched(&next(&desired(), &observed)), "a");
     observed.read.insert("a".to_owned(), read(expired.clone()));
     assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)), "the read has a server time");
     let mut observed = timeless();
     observed.read.insert("a".to_owned(), Some(ReadJob { item: expired.clone(), server_time: None }));
     assert_eq!(adopted(&next(&desired(), &observed)), "a");
     let complete = CredentialBindingJob { state: Some("COMPLETE".into()), ..expired };
-    assert_eq!(asked(&next(&desired(), &with(vec![complete]))), "a", "a passkey does not expire");
+    assert_eq!(fetched(&next(&desired(), &with(vec![complete]))), "a", "a passkey does not expire");
 }
 
 #[test]
 fn candidates_are_read_in_batches_and_never_twice() {
     let ids: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
     let mut observed = with(ids.iter().map(|id| job(id)).collect());
-    let mut looks = 1;
+    let mut reconciles = 1;
     let step = loop {
         match next(&desired(), &observed) {
             Step::Fetch(Query::Job(_, JobRef { job_id, .. })) => {
@@ -153,10 +153,10 @@ fn candidates_are_read_in_batches_and_never_twice() {
                 observed.read.insert(job_id.clone(), read(in_state(&job_id, "EXPIRED")));
             }
             step @ Step::End(_) => {
-                assert!(matches!(said(&step), Phase::Progressing(why) if why.reason == Reason::Sending));
-                assert_eq!(until(&step), Requeue::After(Duration::from_secs(1)));
+                assert!(matches!(phase_of(&step), Phase::Progressing(why) if why.reason == Reason::Sending));
+                assert_eq!(requeue_of(&step), Requeue::After(Duration::from_secs(1)));
                 assert_eq!(observed.read.len(), 16);
-                looks += 1;
+                reconciles += 1;
                 let status = observed.status.clone();
                 observed.read_before = observed.cannot_be_adopted(&status, "EMAIL");
                 observed.read.clear();
@@ -165,5 +165,5 @@ fn candidates_are_read_in_batches_and_never_twice() {
         }
     };
     assert!(matches!(step, Step::WriteAhead(..)), "{step:?}");
-    assert_eq!(looks, 7);
+    assert_eq!(reconciles, 7);
 }

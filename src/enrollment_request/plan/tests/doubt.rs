@@ -11,7 +11,7 @@ use crate::enrollment_request::testing::{job, send};
 fn in_doubt(jobs: Vec<CredentialBindingJob>, age: u64) -> Known {
     let mut observed = fresh();
     observed.status.send = Some(send());
-    observed.object.realms = leads(there());
+    observed.object.realms = resolved_realms(known_destination());
     observed.jobs = Fact::Known(listed(jobs, age));
     observed
 }
@@ -26,16 +26,16 @@ fn object_is_refreshed_and_jobs_of_the_record_are_listed() {
     assert_eq!(next(&desired(), &in_doubt(vec![], 0).with(|it| it.object.fresh = false)), Step::Refresh);
     let unknown = in_doubt(vec![], 0).with(|it| it.jobs = Fact::Unknown);
     let elsewhere = Desired { identity: IdentitySelector::Id("somebody-else".to_owned()), ..desired() };
-    assert_eq!(next(&elsewhere, &unknown), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
-    let unopened = unknown.with(|it| it.object.realms = BTreeMap::new());
-    assert_eq!(next(&desired(), &unopened), Step::Resolve(ProviderConfigRef::default()));
+    assert_eq!(next(&elsewhere, &unknown), Step::Fetch(Query::Jobs(provider_ref(), "9ca7716e846cfa97".to_owned())));
+    let unresolved = unknown.with(|it| it.object.realms = BTreeMap::new());
+    assert_eq!(next(&desired(), &unresolved), Step::Resolve(ProviderConfigRef::default()));
 }
 
 #[test]
 fn listed_job_concludes_the_send_in_any_state() {
     assert_eq!(found(&next(&desired(), &in_doubt(vec![job("a")], 0))), "a");
-    let dead = CredentialBindingJob { state: Some("EXPIRED".into()), ..job("dead") };
-    assert_eq!(found(&next(&desired(), &in_doubt(vec![dead], 500))), "dead");
+    let expired = CredentialBindingJob { state: Some("EXPIRED".into()), ..job("expired") };
+    assert_eq!(found(&next(&desired(), &in_doubt(vec![expired], 500))), "expired");
 }
 
 #[test]
@@ -53,8 +53,8 @@ fn oldest_matching_job_concludes_the_send() {
 fn absent_job_is_polled_at_timeout_and_settle_time() {
     for (age, pause) in [(0, 31), (30, 1), (31, 60), (90, 1)] {
         let step = next(&desired(), &in_doubt(vec![], age));
-        assert!(matches!(said(&step), Phase::InDoubt(why) if why.reason == Reason::SendInDoubt));
-        assert_eq!(until(&step), Requeue::After(Duration::from_secs(pause)), "{age}");
+        assert!(matches!(phase_of(&step), Phase::InDoubt(why) if why.reason == Reason::SendInDoubt));
+        assert_eq!(requeue_of(&step), Requeue::After(Duration::from_secs(pause)), "{age}");
     }
 }
 
@@ -73,7 +73,7 @@ fn record_is_withdrawn_after_two_empty_lists_of_a_recognized_service() {
     for (identity, config) in [(true, false), (false, true)] {
         let mut observed = in_doubt(vec![], 91);
         recognize(&mut observed, Fact::Known(Recognized { identity, config }));
-        let again = Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned()));
+        let again = Step::Fetch(Query::Jobs(provider_ref(), "9ca7716e846cfa97".to_owned()));
         assert_eq!(next(&desired(), &observed), again);
         let Fact::Known(listed) = &mut observed.jobs else { panic!() };
         listed.lists = 2;
@@ -83,10 +83,13 @@ fn record_is_withdrawn_after_two_empty_lists_of_a_recognized_service() {
 
 #[test]
 fn doubt_is_settled_only_at_its_endpoint() {
-    let moved = leads(Fact::Known(Destination { endpoint: "https://another.example.com".to_owned(), ..destination() }));
+    let moved = resolved_realms(Fact::Known(Destination {
+        endpoint: "https://another.example.com".to_owned(),
+        ..destination()
+    }));
     let mut observed = in_doubt(vec![], 500).with(|it| it.object.realms = moved);
     let step = next(&desired(), &observed);
-    assert_eq!((reason(&step), until(&step)), (Reason::EndpointChanged, Requeue::After(TIMES.resync)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::EndpointChanged, Requeue::After(TIMES.resync)));
     observed.object.grace_remaining = Duration::ZERO;
     assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(_)) }));
     observed.status.send.as_mut().unwrap().endpoint = None;
@@ -96,13 +99,13 @@ fn doubt_is_settled_only_at_its_endpoint() {
 #[test]
 fn failed_list_settles_no_doubt() {
     let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.jobs = Fact::Failed(failure())));
-    assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
 }
 
 #[test]
 fn deletion_waits_until_doubt_is_settled() {
     let step = next(&deleting(), &in_doubt(vec![], 0));
-    assert!(matches!(said(&step), Phase::Deleting { why, .. } if why.message.starts_with("Deletion is waiting")));
+    assert!(matches!(phase_of(&step), Phase::Deleting { why, .. } if why.message.starts_with("Deletion is waiting")));
     assert_eq!(found(&next(&deleting(), &in_doubt(vec![job("a")], 0))), "a");
     assert_eq!(next(&deleting(), &fresh()), Step::RemoveFinalizer { leftover: None });
 }
@@ -110,8 +113,8 @@ fn deletion_waits_until_doubt_is_settled() {
 #[test]
 fn blocked_doubt_delays_deletion_by_the_grace_period_only() {
     let blocked = Failure::blocked(Reason::SecretNotFound, "no Secret");
-    let mut observed = in_doubt(vec![], 0).with(|it| it.object.realms = leads(Fact::Failed(blocked)));
-    assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
+    let mut observed = in_doubt(vec![], 0).with(|it| it.object.realms = resolved_realms(Fact::Failed(blocked)));
+    assert!(matches!(phase_of(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }));
     observed.object.grace_remaining = Duration::ZERO;
     let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = next(&deleting(), &observed) else {
         panic!()
@@ -122,9 +125,10 @@ fn blocked_doubt_delays_deletion_by_the_grace_period_only() {
 
 #[test]
 fn other_realm_is_not_searched() {
-    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..realm_ids() };
     let elsewhere = Destination { realm, ..destination() };
-    let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
+    let step =
+        next(&desired(), &in_doubt(vec![], 500).with(|it| it.object.realms = resolved_realms(Fact::Known(elsewhere))));
     assert_eq!(reason(&step), Reason::RealmChanged);
 }
 
@@ -178,12 +182,18 @@ fn tampered_record_is_reported_and_settles_nothing() {
             let mut observed = in_doubt(jobs, age);
             observed.status.send.iter_mut().for_each(edit);
             let step = next(&desired(), &observed);
-            assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::StatusEdited), "{field}");
+            assert!(matches!(phase_of(&step), Phase::Refused(why) if why.reason == Reason::StatusEdited), "{field}");
             assert!(
-                said(&step).why().message.contains(&format!("status.send.{field} was modified outside the operator,")),
+                phase_of(&step)
+                    .why()
+                    .message
+                    .contains(&format!("status.send.{field} was modified outside the operator,")),
                 "{step:?}"
             );
-            assert!(matches!(said(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }), "{field}");
+            assert!(
+                matches!(phase_of(&next(&deleting(), &observed)), Phase::Deleting { blocked: true, .. }),
+                "{field}"
+            );
             observed.object.grace_remaining = Duration::ZERO;
             assert!(matches!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: Some(_) }), "{field}");
         }

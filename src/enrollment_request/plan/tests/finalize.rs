@@ -1,6 +1,6 @@
 //! Rule `finalize`: the deletion of a request revokes its link.
 
-use super::revoke::{dead, reference, refused, settled, three};
+use super::revoke::{reference, refused, revoked_job, settled, three_links};
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::enrollment_request::step::Query;
@@ -12,17 +12,17 @@ fn orphaned_request_retains_its_active_link() {
     let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = next(&orphan, &settled()) else {
         panic!()
     };
-    assert!(kept.starts_with("The link of credential binding job job stays active"), "{kept}");
-    let dead =
+    assert!(kept.starts_with("The link of credential binding job job stays valid"), "{kept}");
+    let expired =
         settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
-    assert_eq!(next(&orphan, &dead), Step::RemoveFinalizer { leftover: None }, "no link remains");
+    assert_eq!(next(&orphan, &expired), Step::RemoveFinalizer { leftover: None }, "no link remains");
 }
 
 #[test]
 fn blocked_deletion_reports_the_leftover_after_grace_period() {
     let mut observed = settled().with(|it| it.revoke_refused = refused(&["job"]));
     let step = next(&deleting(), &observed);
-    assert!(matches!(said(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
+    assert!(matches!(phase_of(&step), Phase::Deleting { why, blocked: true } if why.reason == Reason::DeletionBlocked));
     observed.object.grace_remaining = Duration::ZERO;
     let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = next(&deleting(), &observed) else {
         panic!()
@@ -43,7 +43,7 @@ fn young() -> Known {
 #[test]
 fn finalizer_is_removed_once_every_list_must_show_the_last_job() {
     let rest = Requeue::After(Duration::from_secs(50));
-    assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())));
+    assert_eq!(next(&deleting(), &young()), Step::Fetch(Query::Jobs(provider_ref(), "9ca7716e846cfa97".to_owned())));
     let old = young().with(|it| it.jobs = Fact::Known(listed(vec![], 0)));
     assert_eq!(
         next(&deleting(), &old),
@@ -52,22 +52,22 @@ fn finalizer_is_removed_once_every_list_must_show_the_last_job() {
     );
     // A list that contains the job does not prove that the next list does.
     let shown = |created: &str| {
-        let mut observed = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
+        let mut observed = young().with(|it| it.jobs = Fact::Known(listed(vec![revoked_job("job")], 0)));
         observed.status.create_time = Some(format!("2026-01-01T{created}Z"));
         next(&deleting(), &observed)
     };
-    assert_eq!(until(&shown("11:59:00")), rest, "clocks of the service may differ");
+    assert_eq!(requeue_of(&shown("11:59:00")), rest, "clocks of the service may differ");
     assert_eq!(shown("11:58:30"), Step::RemoveFinalizer { leftover: None });
-    assert_eq!(until(&shown("tomorrow")), rest);
-    let mut timeless = young().with(|it| it.jobs = Fact::Known(listed(vec![dead("job")], 0)));
+    assert_eq!(requeue_of(&shown("tomorrow")), rest);
+    let mut timeless = young().with(|it| it.jobs = Fact::Known(listed(vec![revoked_job("job")], 0)));
     let Fact::Known(list) = &mut timeless.jobs else { panic!() };
     list.server_time = None;
-    assert_eq!(until(&next(&deleting(), &timeless)), rest);
+    assert_eq!(requeue_of(&next(&deleting(), &timeless)), rest);
     let mut ageless = young();
     ageless.status.create_time = None;
-    assert_eq!(until(&next(&deleting(), &ageless)), rest, "no list is requested");
+    assert_eq!(requeue_of(&next(&deleting(), &ageless)), rest, "no list is requested");
     let unknown = young().with(|it| it.jobs = Fact::Failed(failure()));
-    assert_eq!(until(&next(&deleting(), &unknown)), rest, "a failed list does not block for ever");
+    assert_eq!(requeue_of(&next(&deleting(), &unknown)), rest, "a failed list does not block for ever");
     let known = young().with(|it| it.job_known_for = TIMES.settle);
     assert_eq!(next(&deleting(), &known), Step::RemoveFinalizer { leftover: None });
 }
@@ -79,7 +79,7 @@ fn orphaning_waits_until_every_list_must_show_the_job() {
         it.jobs = Fact::Known(listed(vec![job("job")], 0));
     });
     assert_eq!(
-        until(&next(&deleting().with(|it| it.lifecycle.orphan = true), &observed)),
+        requeue_of(&next(&deleting().with(|it| it.lifecycle.orphan = true), &observed)),
         Requeue::After(Duration::from_secs(50))
     );
     observed.job_known_for = TIMES.settle;
@@ -91,7 +91,7 @@ fn orphaning_waits_until_every_list_must_show_the_job() {
 
 #[test]
 fn deletion_reports_every_unrevoked_job_and_waits_for_outages() {
-    let mut observed = three().with(|it| {
+    let mut observed = three_links().with(|it| {
         it.revoke_refused = refused(&["b", "c", "job"]);
         it.object.grace_remaining = Duration::ZERO;
     });
@@ -105,36 +105,36 @@ fn deletion_reports_every_unrevoked_job_and_waits_for_outages() {
     observed.revoke_refused = refused(&["b", "c"]);
     observed.job_failures = [("job".to_owned(), failure())].into();
     let step = next(&deleting(), &observed);
-    assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }), "{step:?}");
+    assert!(matches!(phase_of(&step), Phase::Deleting { blocked: false, .. }), "{step:?}");
 }
 
 #[test]
 fn deletion_continues_if_status_is_unwritable() {
-    let mut observed = three().with(|it| it.object.unwritable = Some(unwritable()));
+    let mut observed = three_links().with(|it| it.object.unwritable = Some(unwritable()));
     for id in ["b", "c", "job"] {
-        assert_eq!(next(&deleting(), &observed), Step::Act(Action::Revoke(via(), reference(id))));
+        assert_eq!(next(&deleting(), &observed), Step::Act(Action::Revoke(provider_ref(), reference(id))));
         observed.revoked.insert(id.to_owned());
-        observed.read.insert(id.to_owned(), read(dead(id)));
+        observed.read.insert(id.to_owned(), read(revoked_job(id)));
     }
     assert_eq!(next(&deleting(), &observed), Step::RemoveFinalizer { leftover: None });
     // A send in doubt with a listed job.
     let mut in_doubt = fresh().with(|it| it.object.unwritable = Some(unwritable()));
     in_doubt.status.send = Some(send());
-    in_doubt.object.realms = leads(there());
+    in_doubt.object.realms = resolved_realms(known_destination());
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 91));
-    assert_eq!(next(&deleting(), &in_doubt), Step::Act(Action::Revoke(via(), reference("made"))));
+    assert_eq!(next(&deleting(), &in_doubt), Step::Act(Action::Revoke(provider_ref(), reference("made"))));
     in_doubt.revoked.insert("made".to_owned());
-    in_doubt.read.insert("made".to_owned(), read(dead("made")));
+    in_doubt.read.insert("made".to_owned(), read(revoked_job("made")));
     assert_eq!(next(&deleting(), &in_doubt), Step::RemoveFinalizer { leftover: None });
     in_doubt.jobs = Fact::Known(listed(vec![job("made")], 40));
     assert_eq!(
-        until(&next(&deleting(), &in_doubt)),
+        requeue_of(&next(&deleting(), &in_doubt)),
         Requeue::After(Duration::from_secs(51)),
         "every list must contain it first"
     );
     // Without a deletion, the request waits until its status can be written.
     let step = next(&desired(), &in_doubt);
-    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
     let kept = prepared().with(|it| it.object.unwritable = Some(unwritable()));
     assert_eq!(reason(&next(&desired(), &kept)), Reason::StatusNotStored, "nothing is sent");
 }

@@ -13,11 +13,11 @@ use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 
 /// A request with an outstanding job and a due poll.
-fn following() -> Known {
+fn outstanding() -> Known {
     let status = EnrollmentRequestStatus { observed_generation: Some(1), ..concluded() };
     fresh().with(|it| {
         it.status = status;
-        it.object.realms = leads(there());
+        it.object.realms = resolved_realms(known_destination());
     })
 }
 
@@ -42,8 +42,8 @@ fn in_state(state: &str) -> EnrollmentRequestStatus {
 
 #[test]
 fn job_is_read_by_the_ids_in_status() {
-    let question = Query::Job(
-        via(),
+    let query = Query::Job(
+        provider_ref(),
         JobRef {
             identity_id: "9ca7716e846cfa97".to_owned(),
             job_id: "job".to_owned(),
@@ -51,48 +51,48 @@ fn job_is_read_by_the_ids_in_status() {
             expired: false,
         },
     );
-    assert_eq!(next(&desired(), &following()), Step::Fetch(question.clone()));
-    let cached = following().with(|it| it.object.fresh = false);
-    assert_eq!(next(&desired(), &cached), Step::Fetch(question), "a cached object is enough for a poll");
-    let unopened = following().with(|it| it.object.realms = BTreeMap::new());
-    assert_eq!(next(&desired(), &unopened), Step::Resolve(ProviderConfigRef::default()));
+    assert_eq!(next(&desired(), &outstanding()), Step::Fetch(query.clone()));
+    let cached = outstanding().with(|it| it.object.fresh = false);
+    assert_eq!(next(&desired(), &cached), Step::Fetch(query), "a cached object is enough for a poll");
+    let unresolved = outstanding().with(|it| it.object.realms = BTreeMap::new());
+    assert_eq!(next(&desired(), &unresolved), Step::Resolve(ProviderConfigRef::default()));
 }
 
 #[test]
 fn only_a_changed_job_is_recorded() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
-    let step = next(&desired(), &following().with(|it| it.read = read(Some(opened))));
+    let step = next(&desired(), &outstanding().with(|it| it.read = read(Some(opened))));
     assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.item.state == Some(JobState::LinkOpened)));
     let step = next(
         &desired(),
-        &following().with(|it| {
+        &outstanding().with(|it| {
             it.read = read(Some(job("job")));
             it.poll = polled(5, true);
         }),
     );
-    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Requeue::After(TIMES.job_poll_min)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::LinkSent, Requeue::After(TIMES.job_poll_min)));
 }
 
 #[test]
 fn complete_job_is_not_polled() {
-    let observed = following().with(|it| {
+    let observed = outstanding().with(|it| {
         it.status = in_state("COMPLETE");
         it.object.realms = BTreeMap::new();
     });
     let step = next(&desired(), &observed);
-    assert_eq!((reason(&step), until(&step)), (Reason::Complete, Requeue::OnChange));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::Complete, Requeue::OnChange));
 }
 
 #[test]
 fn requested_reconcile_polls_a_complete_job_once() {
-    let asking = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
-    let mut observed = following().with(|it| it.status = in_state("COMPLETE"));
-    assert!(matches!(next(&asking, &observed), Step::Fetch(Query::Job(..))));
+    let requesting = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
+    let mut observed = outstanding().with(|it| it.status = in_state("COMPLETE"));
+    assert!(matches!(next(&requesting, &observed), Step::Fetch(Query::Job(..))));
     observed.read = read(Some(CredentialBindingJob { state: Some(JobState::Complete), ..job("job") }));
     for read in [observed.read.clone(), read(None)] {
         let step = next(
-            &asking,
-            &following().with(|it| {
+            &requesting,
+            &outstanding().with(|it| {
                 it.read = read;
                 it.status = observed.status.clone();
             }),
@@ -100,47 +100,47 @@ fn requested_reconcile_polls_a_complete_job_once() {
         let step = match step {
             Step::Record(change) => {
                 assert!(change.apply(&mut observed.status));
-                next(&asking, &observed)
+                next(&requesting, &observed)
             }
             step => step,
         };
-        assert_eq!((reason(&step), until(&step)), (Reason::Complete, Requeue::OnChange));
+        assert_eq!((reason(&step), requeue_of(&step)), (Reason::Complete, Requeue::OnChange));
     }
 }
 
 #[test]
 fn failed_poll_does_not_handle_the_requested_reconcile() {
-    let asking = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
+    let requesting = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
     let step = next(
-        &asking,
-        &following().with(|it| {
+        &requesting,
+        &outstanding().with(|it| {
             it.job_failures = [("job".to_owned(), failure())].into();
             it.status = in_state("COMPLETE");
         }),
     );
-    assert!(!answers(&step), "{step:?}");
+    assert!(!handles_request(&step), "{step:?}");
     let not_its_turn = Fact::Failed(Failure::not_its_turn(Duration::from_secs(7)));
     let step = next(
-        &asking,
-        &following().with(|it| {
-            it.object.realms = leads(not_its_turn);
+        &requesting,
+        &outstanding().with(|it| {
+            it.object.realms = resolved_realms(not_its_turn);
             it.status = in_state("COMPLETE");
         }),
     );
-    assert!(!answers(&step), "{step:?}");
+    assert!(!handles_request(&step), "{step:?}");
 }
 
 #[test]
 fn no_call_is_made_between_polls() {
     let step = next(
         &desired(),
-        &following().with(|it| {
+        &outstanding().with(|it| {
             it.poll = polled(3, true);
             it.object.realms = BTreeMap::new();
         }),
     );
-    assert_eq!((reason(&step), until(&step)), (Reason::LinkSent, Requeue::After(Duration::from_secs(3))));
-    assert!(matches!(next(&desired(), &following().with(|it| it.poll = polled(0, true))), Step::Fetch(_)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::LinkSent, Requeue::After(Duration::from_secs(3))));
+    assert!(matches!(next(&desired(), &outstanding().with(|it| it.poll = polled(0, true))), Step::Fetch(_)));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
     let pause = |create: &str, expire: &str| {
         let (create_time, expire_time) = (Some(create.to_owned()), Some(expire.to_owned()));
         let job = CredentialBindingJob { create_time, expire_time, ..job("job") };
-        poll::interval(&following().input(&desired()), Some(&job), Duration::ZERO).unwrap().as_secs()
+        poll::interval(&outstanding().input(&desired()), Some(&job), Duration::ZERO).unwrap().as_secs()
     };
     let next_week = "2026-01-08T12:00:00Z";
     assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
@@ -162,7 +162,7 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
     assert_eq!(pause("nonsense", "nonsense"), 5);
     assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "created in the future");
     let interval =
-        |job: Option<&CredentialBindingJob>, known| poll::interval(&following().input(&desired()), job, known);
+        |job: Option<&CredentialBindingJob>, known| poll::interval(&outstanding().input(&desired()), job, known);
     let ageless = CredentialBindingJob { create_time: None, ..job("job") };
     let minute = Duration::from_secs(60);
     assert_eq!(
@@ -179,25 +179,25 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
 fn missing_job_is_reported_and_polled_at_resync_interval() {
     let step = next(
         &desired(),
-        &following().with(|it| {
+        &outstanding().with(|it| {
             it.read = read(None);
             it.poll = polled(600, false);
         }),
     );
-    assert!(matches!(said(&step), Phase::JobNotFound(_)));
-    assert_eq!(until(&step), Requeue::After(TIMES.resync));
-    let between = next(&desired(), &following().with(|it| it.poll = polled(500, false)));
-    assert!(matches!(said(&between), Phase::JobNotFound(_)), "kept until the next poll");
-    assert_eq!(until(&between), Requeue::After(Duration::from_secs(500)));
+    assert!(matches!(phase_of(&step), Phase::JobNotFound(_)));
+    assert_eq!(requeue_of(&step), Requeue::After(TIMES.resync));
+    let between = next(&desired(), &outstanding().with(|it| it.poll = polled(500, false)));
+    assert!(matches!(phase_of(&between), Phase::JobNotFound(_)), "kept until the next poll");
+    assert_eq!(requeue_of(&between), Requeue::After(Duration::from_secs(500)));
 }
 
 #[test]
 fn failed_poll_keeps_the_conditions() {
     let refused = Failure::refused(Reason::Refused, "400");
     for failed in [
-        following().with(|it| it.job_failures = [("job".to_owned(), failure())].into()),
-        following().with(|it| it.job_failures = [("job".to_owned(), refused)].into()),
-        following().with(|it| it.object.realms = leads(Fact::Failed(failure()))),
+        outstanding().with(|it| it.job_failures = [("job".to_owned(), failure())].into()),
+        outstanding().with(|it| it.job_failures = [("job".to_owned(), refused)].into()),
+        outstanding().with(|it| it.object.realms = resolved_realms(Fact::Failed(failure()))),
     ] {
         let Step::End(End { phase: None, .. }) = next(&desired(), &failed) else { panic!("conditions are set") };
         let edited = desired().with(|it| it.lifecycle.generation = 2);
@@ -210,7 +210,7 @@ fn new_generation_reports_the_last_poll_if_a_poll_fails() {
     let edited = desired().with(|it| it.lifecycle.generation = 2);
     for (found, says) in [(true, Reason::LinkSent), (false, Reason::JobNotFound)] {
         let poll = polled(0, found);
-        let failed = following().with(|it| {
+        let failed = outstanding().with(|it| {
             it.job_failures = [("job".to_owned(), failure())].into();
             it.poll = poll;
         });
@@ -228,30 +228,30 @@ fn status_without_job_id_is_reported_despite_a_recent_poll() {
         for desired in [desired(), Desired { revoked: true, ..desired() }] {
             let step = next(
                 &desired,
-                &following().with(|it| {
+                &outstanding().with(|it| {
                     it.status = status.clone();
                     it.poll = polled(5, true);
                 }),
             );
-            assert_eq!(until(&step), Requeue::OnChange, "{step:?}");
-            assert!(matches!(said(&step), Phase::JobNotFound(_) | Phase::Revoked { .. }));
+            assert_eq!(requeue_of(&step), Requeue::OnChange, "{step:?}");
+            assert!(matches!(phase_of(&step), Phase::JobNotFound(_) | Phase::Revoked { .. }));
         }
     }
 }
 
 #[test]
 fn changed_realm_is_reported() {
-    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..realm_ids() };
     let elsewhere = Destination { realm, ..destination() };
-    let step = next(&desired(), &following().with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
+    let step = next(&desired(), &outstanding().with(|it| it.object.realms = resolved_realms(Fact::Known(elsewhere))));
     assert_eq!(reason(&step), Reason::RealmChanged);
 }
 
 #[test]
 fn partly_cleared_status_sends_nothing() {
     let status = EnrollmentRequestStatus { attempt: Some(1), ..EnrollmentRequestStatus::default() };
-    let step = next(&desired(), &following().with(|it| it.status = status));
-    assert!(matches!(said(&step), Phase::JobNotFound(_)));
+    let step = next(&desired(), &outstanding().with(|it| it.status = status));
+    assert!(matches!(phase_of(&step), Phase::JobNotFound(_)));
 }
 
 #[test]
@@ -285,18 +285,18 @@ fn raised_attempt_is_sent_unless_revoked() {
 #[test]
 fn link_expired_by_server_clock_can_be_resent() {
     let stale = CredentialBindingJob { expire_time: Some("2025-12-29T12:00:00Z".to_owned()), ..job("job") };
-    let told = |server_time| ReadJob { item: stale.clone(), server_time };
-    let mut observed = following();
-    observed.read.insert("job".to_owned(), Some(told(Some(now()))));
+    let read_at = |server_time| ReadJob { item: stale.clone(), server_time };
+    let mut observed = outstanding();
+    observed.read.insert("job".to_owned(), Some(read_at(Some(now()))));
     let Step::Record(change) = next(&desired(), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
     assert_eq!((observed.status.expired, observed.status.state.as_deref()), (Some(true), Some("LINK_SENT")));
     let step = next(&desired(), &observed);
-    let said = said(&step).why().message.clone();
+    let message = phase_of(&step).why().message.clone();
     assert_eq!(reason(&step), Reason::LinkExpired);
     assert!(
-        said.starts_with("The link expired at 2025-12-29T12:00:00Z, although the job is still in state LINK_SENT"),
-        "{said}"
+        message.starts_with("The link expired at 2025-12-29T12:00:00Z, although the job is still in state LINK_SENT"),
+        "{message}"
     );
 
     let again = |value: &str| Desired { annotation_actions: actions(RESEND, value), ..desired() };
@@ -307,12 +307,12 @@ fn link_expired_by_server_clock_can_be_resent() {
     assert_eq!(to_revoke(&deleting(), &observed.status).len(), 1);
 
     // Without a server time the expiry is unknown.
-    assert!(!Change::Follow(Box::new(told(None))).changes(&observed.status));
+    assert!(!Change::Follow(Box::new(read_at(None))).changes(&observed.status));
     let mut unknown = concluded();
-    assert!(Change::Follow(Box::new(told(None))).apply(&mut unknown));
+    assert!(Change::Follow(Box::new(read_at(None))).apply(&mut unknown));
     assert_eq!(unknown.expired, None, "the link counts as active");
-    let dead = CredentialBindingJob { state: Some(JobState::Expired), ..stale.clone() };
-    assert!(Change::Follow(Box::new(ReadJob { item: dead, server_time: None })).apply(&mut observed.status));
+    let expired = CredentialBindingJob { state: Some(JobState::Expired), ..stale.clone() };
+    assert!(Change::Follow(Box::new(ReadJob { item: expired, server_time: None })).apply(&mut observed.status));
     assert_eq!(observed.status.expired, None, "the state is EXPIRED now");
 }
 
@@ -341,9 +341,9 @@ fn unknown_delivery_method_is_recorded_when_found_in_a_list() {
 fn other_endpoint_can_confirm_a_move_but_not_absence() {
     let elsewhere = Destination { endpoint: "https://another.example.com".to_owned(), ..destination() };
     let at = |read| {
-        following().with(|it| {
+        outstanding().with(|it| {
             it.read = read;
-            it.object.realms = leads(Fact::Known(elsewhere.clone()));
+            it.object.realms = resolved_realms(Fact::Known(elsewhere.clone()));
         })
     };
     assert_eq!(reason(&next(&desired(), &at(read(None)))), Reason::EndpointChanged);
@@ -359,10 +359,10 @@ fn unwritable_status_delays_the_next_write() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
     let step = next(
         &desired(),
-        &following().with(|it| {
+        &outstanding().with(|it| {
             it.read = read(Some(opened));
             it.object.unwritable = Some(unwritable());
         }),
     );
-    assert_eq!((reason(&step), until(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::StatusNotStored, Requeue::After(Duration::from_secs(40))));
 }

@@ -21,9 +21,9 @@ fn facts_are_fetched_in_order_cheapest_first() {
     let steps = [
         Step::Fetch(Query::Config("hosted-web".to_owned())),
         Step::Resolve(ProviderConfigRef::default()),
-        Step::Fetch(Query::Identity(via(), desired().identity)),
+        Step::Fetch(Query::Identity(provider_ref(), desired().identity)),
         Step::Act(Action::Reserve(key())),
-        Step::Fetch(Query::Jobs(via(), "9ca7716e846cfa97".to_owned())),
+        Step::Fetch(Query::Jobs(provider_ref(), "9ca7716e846cfa97".to_owned())),
     ];
     let known = prepared();
     for (n, step) in steps.into_iter().enumerate() {
@@ -45,7 +45,7 @@ fn failed_fact_is_reported_with_a_backoff() {
     let spoils: [Spoil; 5] = [
         |o| o.reservation = Fact::Failed(failure()),
         |o| o.config = Fact::Failed(failure()),
-        |o| o.object.realms = leads(Fact::Failed(failure())),
+        |o| o.object.realms = resolved_realms(Fact::Failed(failure())),
         |o| o.identity = Fact::Failed(failure()),
         |o| o.jobs = Fact::Failed(failure()),
     ];
@@ -53,24 +53,24 @@ fn failed_fact_is_reported_with_a_backoff() {
         let mut observed = prepared();
         spoil(&mut observed);
         let step = next(&desired(), &observed);
-        assert_eq!((reason(&step), until(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
+        assert_eq!((reason(&step), requeue_of(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
     }
 }
 
 #[test]
 fn missing_or_unready_configuration_is_reported() {
     let missing = next(&desired(), &prepared().with(|it| it.config = Fact::Known(None)));
-    assert!(matches!(said(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
+    assert!(matches!(phase_of(&missing), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigNotFound
         && why.message.contains("AuthenticatorConfig hosted-web does not exist in namespace identity")));
     let unready = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(config(None)))));
-    assert!(matches!(said(&unready), Phase::Progressing(why) if why.reason == Reason::AuthenticatorConfigNotReady));
+    assert!(matches!(phase_of(&unready), Phase::Progressing(why) if why.reason == Reason::AuthenticatorConfigNotReady));
     let leaving = Config { leaving: true, ..config(None) };
     let step = next(&desired(), &fresh().with(|it| it.config = Fact::Known(Some(leaving))));
     assert_eq!(reason(&step), Reason::AuthenticatorConfigNotFound);
-    assert!(said(&step).why().message.contains("is being deleted and waits for this request"), "{step:?}");
+    assert!(phase_of(&step).why().message.contains("is being deleted and waits for this request"), "{step:?}");
     let stalled = Config { stalled: true, ..config(None) };
     let stalled = next(&desired(), &prepared().with(|it| it.config = Fact::Known(Some(stalled))));
-    assert!(matches!(said(&stalled), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigStalled));
+    assert!(matches!(phase_of(&stalled), Phase::Blocked(why) if why.reason == Reason::AuthenticatorConfigStalled));
 }
 
 #[test]
@@ -85,21 +85,21 @@ fn identity_must_exist_be_active_and_have_an_address() {
     ];
     for (identity, wanted) in cases {
         let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(identity)));
-        assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == wanted
+        assert!(matches!(phase_of(&step), Phase::Blocked(why) if why.reason == wanted
             && why.message.contains(" of spec.identity.id ") && !why.message.contains("example.com")));
     }
-    let silent: Identity =
+    let without_status: Identity =
         serde_json::from_str(&format!(r#"{{"id": "9ca7716e846cfa97", "traits": {address}}}"#)).unwrap();
-    let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(Some(silent))));
+    let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(Some(without_status))));
     assert!(matches!(step, Step::WriteAhead(..)), "an absent status counts as active");
 }
 
 #[test]
 fn configuration_of_another_realm_is_refused() {
-    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..home() };
+    let realm = RealmIds { realm_id: "elsewhere".to_owned(), ..realm_ids() };
     let elsewhere = Destination { realm, ..destination() };
-    let step = next(&desired(), &prepared().with(|it| it.object.realms = leads(Fact::Known(elsewhere))));
-    assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::RealmChanged));
+    let step = next(&desired(), &prepared().with(|it| it.object.realms = resolved_realms(Fact::Known(elsewhere))));
+    assert!(matches!(phase_of(&step), Phase::Refused(why) if why.reason == Reason::RealmChanged));
 }
 
 #[test]
@@ -138,29 +138,29 @@ fn only_ambiguous_jobs_are_recorded() {
 
 #[test]
 fn too_many_existing_jobs_are_refused() {
-    let dead = |n: i32| CredentialBindingJob { state: Some("EXPIRED".into()), ..job(&n.to_string()) };
-    let jobs = (0..1001).map(dead).collect();
+    let expired = |n: i32| CredentialBindingJob { state: Some("EXPIRED".into()), ..job(&n.to_string()) };
+    let jobs = (0..1001).map(expired).collect();
     let jobs = Fact::Known(listed(jobs, 0));
     let step = next(&desired(), &prepared().with(|it| it.jobs = jobs));
-    assert!(matches!(said(&step), Phase::Refused(_)));
+    assert!(matches!(phase_of(&step), Phase::Refused(_)));
 }
 
 #[test]
 fn blocked_request_resyncs_after_grace_period() {
     let mut observed = prepared().with(|it| it.config = Fact::Known(None));
-    assert_eq!(until(&next(&desired(), &observed)), Requeue::Backoff(None));
+    assert_eq!(requeue_of(&next(&desired(), &observed)), Requeue::Backoff(None));
     observed.object.grace_remaining = Duration::ZERO;
-    assert_eq!(until(&next(&desired(), &observed)), Requeue::After(TIMES.resync));
+    assert_eq!(requeue_of(&next(&desired(), &observed)), Requeue::After(TIMES.resync));
 }
 
 #[test]
 fn username_is_never_in_a_message() {
     let desired = Desired { identity: IdentitySelector::Username("jane@example.com".to_owned()), ..desired() };
     let unknown = prepared().with(|it| it.identity = Fact::Unknown);
-    assert_eq!(next(&desired, &unknown), Step::Fetch(Query::Identity(via(), desired.identity.clone())));
+    assert_eq!(next(&desired, &unknown), Step::Fetch(Query::Identity(provider_ref(), desired.identity.clone())));
     for identity in [None, Some(identity("{}", "active")), Some(identity("{}", "suspended"))] {
         let step = next(&desired, &prepared().with(|it| it.identity = Fact::Known(identity)));
-        let message = said(&step).why().message.clone();
+        let message = phase_of(&step).why().message.clone();
         assert!(
             message.starts_with("The identity of spec.identity.username ") && !message.contains("jane"),
             "{message}"
@@ -177,17 +177,21 @@ fn changed_identity_of_the_username_is_reserved() {
 
 #[test]
 fn rate_limited_request_keeps_conditions_unless_new() {
-    let destinations = leads(Fact::Failed(Failure::not_its_turn(Duration::from_secs(7))));
+    let destinations = resolved_realms(Fact::Failed(Failure::not_its_turn(Duration::from_secs(7))));
     let mut waiting = prepared().with(|it| it.object.realms = destinations);
     let step = next(&desired(), &waiting);
     assert!(
-        matches!(said(&step), Phase::Progressing(why) if why.reason == Reason::RateLimited),
+        matches!(phase_of(&step), Phase::Progressing(why) if why.reason == Reason::RateLimited),
         "a new request is in progress"
     );
     let late = Requeue::AtTurn(Duration::from_secs(607));
-    assert_eq!(until(&step), late);
+    assert_eq!(requeue_of(&step), late);
     waiting.status.observed_generation = Some(1);
-    assert_eq!(silent(&next(&desired(), &waiting)), late);
+    assert_eq!(requeue_keeping_conditions(&next(&desired(), &waiting)), late);
     waiting.status.send = Some(send());
-    assert_eq!(silent(&next(&desired(), &waiting)), late, "a request in doubt keeps its conditions");
+    assert_eq!(
+        requeue_keeping_conditions(&next(&desired(), &waiting)),
+        late,
+        "a request in doubt keeps its conditions"
+    );
 }

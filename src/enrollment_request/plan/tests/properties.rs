@@ -18,14 +18,14 @@ fn all() -> Vec<(Desired, Known)> {
     let ages = [None, Some(0), Some(31), Some(91)];
     let mut all = Vec::new();
     for status in &statuses {
-        for made in &sents {
+        for outcome in &sents {
             for age in ages {
                 for bits in 0..256_u32 {
                     let bit = |n: u32| bits & (1 << n) != 0;
                     let jobs = age.map(|age| listed(if bit(0) { vec![job("job")] } else { Vec::new() }, age));
                     let observed = prepared().with(|it| {
                         it.status = status.clone();
-                        it.object.sent = made.clone();
+                        it.object.sent = outcome.clone();
                         it.jobs = jobs.map_or(Fact::Unknown, Fact::Known);
                         it.object.fresh = bit(1);
                         it.object.finalizer = bit(2);

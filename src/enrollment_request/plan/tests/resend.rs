@@ -12,7 +12,7 @@ fn expired() -> Known {
     prepared().with(|it| it.status = status)
 }
 
-fn asking(value: &str) -> Desired {
+fn with_resend(value: &str) -> Desired {
     Desired { annotation_actions: actions(RESEND, value), ..desired() }
 }
 
@@ -20,7 +20,7 @@ fn asking(value: &str) -> Desired {
 fn resend_after_expiry_keeps_the_attempt() {
     let mut observed = expired();
     observed.status.attempt = Some(3);
-    let Step::WriteAhead(record, _) = next(&asking("job/EXPIRED"), &observed) else { panic!("not sent") };
+    let Step::WriteAhead(record, _) = next(&with_resend("job/EXPIRED"), &observed) else { panic!("not sent") };
     assert_eq!(
         (record.attempt, record.resend_of.as_deref()),
         (3, Some("job")),
@@ -34,25 +34,25 @@ fn resend_after_expiry_keeps_the_attempt() {
     assert_eq!((status.attempt, status.job_id.as_deref()), (Some(3), Some("next")));
     let earlier: Vec<_> = status.previous_jobs.iter().map(|it| (it.id.as_str(), it.state.as_deref())).collect();
     assert_eq!(earlier, [("job", Some("EXPIRED"))]);
-    assert!(!is_pending(&asking("job/EXPIRED"), status), "the annotation is handled");
+    assert!(!is_pending(&with_resend("job/EXPIRED"), status), "the annotation is handled");
     observed.status.state = Some("EXPIRED".to_owned());
-    assert!(!is_pending(&asking("job/EXPIRED"), &observed.status), "it applies to no other job");
+    assert!(!is_pending(&with_resend("job/EXPIRED"), &observed.status), "it applies to no other job");
 }
 
 #[test]
 fn resend_requires_current_job_and_state() {
     for value in ["job/LINK_SENT", "job/REVOKED", "another/EXPIRED", "job", ""] {
-        assert!(matches!(next(&asking(value), &expired()), Step::Fetch(_)), "{value}: the job is polled");
+        assert!(matches!(next(&with_resend(value), &expired()), Step::Fetch(_)), "{value}: the job is polled");
     }
-    let out = prepared().with(|it| it.status = concluded());
+    let active = prepared().with(|it| it.status = concluded());
     for value in ["job/EXPIRED", "job/LINK_SENT"] {
-        assert!(matches!(next(&asking(value), &out), Step::Fetch(_)), "{value}: the link is active");
+        assert!(matches!(next(&with_resend(value), &active), Step::Fetch(_)), "{value}: the link is active");
     }
 }
 
 #[test]
 fn raised_attempt_supersedes_the_resend() {
-    let Step::WriteAhead(record, _) = next(&Desired { attempt: 2, ..asking("job/EXPIRED") }, &expired()) else {
+    let Step::WriteAhead(record, _) = next(&Desired { attempt: 2, ..with_resend("job/EXPIRED") }, &expired()) else {
         panic!("not sent")
     };
     assert_eq!((record.attempt, record.resend_of), (2, None));
@@ -60,11 +60,11 @@ fn raised_attempt_supersedes_the_resend() {
 
 #[test]
 fn resend_requires_a_fresh_object_and_no_revocation() {
-    let revoked = Desired { revoked: true, ..asking("job/EXPIRED") };
+    let revoked = Desired { revoked: true, ..with_resend("job/EXPIRED") };
     assert!(!is_pending(&revoked, &expired().status));
-    assert_eq!(next(&asking("job/EXPIRED"), &expired().with(|it| it.object.fresh = false)), Step::Refresh);
-    let gone = asking("job/EXPIRED").with(|it| it.lifecycle.deleted_at = Some(now()));
-    assert!(!matches!(next(&gone, &expired()), Step::WriteAhead(..)));
+    assert_eq!(next(&with_resend("job/EXPIRED"), &expired().with(|it| it.object.fresh = false)), Step::Refresh);
+    let in_deletion = with_resend("job/EXPIRED").with(|it| it.lifecycle.deleted_at = Some(now()));
+    assert!(!matches!(next(&in_deletion, &expired()), Step::WriteAhead(..)));
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn blocked_resend_is_reported_for_a_settled_generation() {
     let held_back = Failure::not_its_turn(Duration::from_secs(5));
     let observed = expired().with(|it| {
         it.status = seen;
-        it.object.realms = leads(Fact::Failed(held_back));
+        it.object.realms = resolved_realms(Fact::Failed(held_back));
     });
-    assert_eq!(reason(&next(&asking("job/EXPIRED"), &observed)), Reason::RateLimited);
+    assert_eq!(reason(&next(&with_resend("job/EXPIRED"), &observed)), Reason::RateLimited);
     assert!(matches!(next(&desired(), &observed), Step::End(End { phase: None, .. })));
 }

@@ -28,7 +28,7 @@ pub(super) fn settled() -> Known {
     fresh().with(|it| {
         it.status = concluded();
         it.job_known_for = TIMES.settle;
-        it.object.realms = leads(there());
+        it.object.realms = resolved_realms(known_destination());
     })
 }
 
@@ -38,7 +38,7 @@ pub(super) fn refused(jobs: &[&str]) -> BTreeMap<String, String> {
 }
 
 /// The job is not found by its id, and a list of its identity's jobs confirms that.
-pub(super) fn gone(mut observed: Known, job: &str) -> Known {
+pub(super) fn not_found(mut observed: Known, job: &str) -> Known {
     observed.revoked.insert(job.to_owned());
     observed.read.insert(job.to_owned(), None);
     let recognized = Fact::Known(Recognized { identity: true, config: false });
@@ -47,7 +47,7 @@ pub(super) fn gone(mut observed: Known, job: &str) -> Known {
     observed
 }
 
-pub(super) fn dead(id: &str) -> CredentialBindingJob {
+pub(super) fn revoked_job(id: &str) -> CredentialBindingJob {
     CredentialBindingJob { state: Some("REVOKED".into()), ..job(id) }
 }
 
@@ -62,10 +62,10 @@ fn job_is_revoked_then_read_then_recorded() {
         observed.object.fresh = false;
         assert_eq!(next(&desired, &observed), Step::Refresh);
         observed.object.fresh = true;
-        assert_eq!(next(&desired, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
+        assert_eq!(next(&desired, &observed), Step::Act(Action::Revoke(provider_ref(), reference("job"))));
         observed.revoked.insert("job".to_owned());
-        assert_eq!(next(&desired, &observed), Step::Fetch(Query::Job(via(), reference("job"))));
-        observed.read.insert("job".to_owned(), read(dead("job")));
+        assert_eq!(next(&desired, &observed), Step::Fetch(Query::Job(provider_ref(), reference("job"))));
+        observed.read.insert("job".to_owned(), read(revoked_job("job")));
         let Step::Record(change) = next(&desired, &observed) else { panic!() };
         assert!(change.apply(&mut observed.status));
         let phase = change.phase(&observed.input(&desired));
@@ -82,23 +82,23 @@ fn accepted_revocation_is_polled_until_it_shows() {
     observed.revoked.insert("job".to_owned());
     observed.read.insert("job".to_owned(), read(job("job")));
     let step = next(&revoked(), &observed);
-    assert!(matches!(said(&step), Phase::Progressing(_)));
-    assert_eq!(until(&step), Requeue::Backoff(None));
+    assert!(matches!(phase_of(&step), Phase::Progressing(_)));
+    assert_eq!(requeue_of(&step), Requeue::Backoff(None));
 }
 
 #[test]
 fn earlier_link_is_revoked_only_after_the_next_send() {
     let mut observed = settled();
-    observed.status.previous_jobs = vec![previous("dead", "EXPIRED"), previous("old", "LINK_SENT")];
-    assert_eq!(next(&desired(), &observed), Step::Act(Action::Revoke(via(), reference("old"))));
-    observed = gone(observed, "old");
+    observed.status.previous_jobs = vec![previous("expired", "EXPIRED"), previous("old", "LINK_SENT")];
+    assert_eq!(next(&desired(), &observed), Step::Act(Action::Revoke(provider_ref(), reference("old"))));
+    observed = not_found(observed, "old");
     let Step::Record(change) = next(&desired(), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
-    assert_eq!(observed.status.previous_jobs, [previous("dead", "EXPIRED")]);
+    assert_eq!(observed.status.previous_jobs, [previous("expired", "EXPIRED")]);
     let raised = Desired { attempt: 2, ..desired() };
-    let owed = prepared().with(|it| it.status = concluded());
+    let pending = prepared().with(|it| it.status = concluded());
     assert!(
-        matches!(next(&raised, &owed), Step::WriteAhead(..)),
+        matches!(next(&raised, &pending), Step::WriteAhead(..)),
         "the old link stays active until the new one is sent"
     );
 }
@@ -116,7 +116,7 @@ fn job_in_a_final_state_is_not_revoked() {
 #[test]
 fn refused_revocation_does_not_stop_polling() {
     let observed = settled().with(|it| it.revoke_refused = refused(&["job"]));
-    assert_eq!(next(&revoked(), &observed), Step::Fetch(Query::Job(via(), reference("job"))));
+    assert_eq!(next(&revoked(), &observed), Step::Fetch(Query::Job(provider_ref(), reference("job"))));
 }
 
 #[test]
@@ -133,19 +133,19 @@ fn refused_revocation_is_retried_at_resync_interval() {
             it.revoke_refused = refused(&["old"]);
         }),
     );
-    assert!(matches!(said(&step), Phase::Complete(_)));
-    assert_eq!(until(&step), Requeue::After(TIMES.resync));
+    assert!(matches!(phase_of(&step), Phase::Complete(_)));
+    assert_eq!(requeue_of(&step), Requeue::After(TIMES.resync));
 }
 
 #[test]
 fn outage_delays_revocation_and_shutdown_prevents_it() {
     let step = next(&deleting(), &settled().with(|it| it.job_failures = [("job".to_owned(), failure())].into()));
-    assert!(matches!(said(&step), Phase::Deleting { blocked: false, .. }));
+    assert!(matches!(phase_of(&step), Phase::Deleting { blocked: false, .. }));
     assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::End(_)));
 }
 
 /// A request with an active link and two active links of earlier attempts.
-pub(super) fn three() -> Known {
+pub(super) fn three_links() -> Known {
     let mut observed = settled();
     observed.status.previous_jobs = vec![previous("b", "LINK_SENT"), previous("c", "LINK_OPENED")];
     observed
@@ -156,9 +156,9 @@ fn failed_revocation_does_not_block_other_jobs() {
     let raised = Desired { attempt: 2, ..desired() };
     for stuck in ["b", "c"] {
         let other = if stuck == "b" { "c" } else { "b" };
-        let mut refused_one = three().with(|it| it.revoke_refused = refused(&[stuck]));
-        let mut failing = three().with(|it| it.job_failures = [(stuck.to_owned(), failure())].into());
-        let mut accepted = three();
+        let mut refused_one = three_links().with(|it| it.revoke_refused = refused(&[stuck]));
+        let mut failing = three_links().with(|it| it.job_failures = [(stuck.to_owned(), failure())].into());
+        let mut accepted = three_links();
         accepted.revoked.insert(stuck.to_owned());
         let still_out = CredentialBindingJob {
             state: Some(if stuck == "b" { "LINK_SENT" } else { "LINK_OPENED" }.into()),
@@ -167,15 +167,19 @@ fn failed_revocation_does_not_block_other_jobs() {
         accepted.read.insert(stuck.to_owned(), read(still_out));
         for observed in [&mut refused_one, &mut failing, &mut accepted] {
             for desired in [desired(), deleting(), raised.clone()] {
-                assert_eq!(next(&desired, observed), Step::Act(Action::Revoke(via(), reference(other))), "{desired:?}");
+                assert_eq!(
+                    next(&desired, observed),
+                    Step::Act(Action::Revoke(provider_ref(), reference(other))),
+                    "{desired:?}"
+                );
             }
-            let current = gone(std::mem::take(observed), other);
+            let current = not_found(std::mem::take(observed), other);
             let Step::Record(change) = next(&deleting(), &current) else { panic!() };
             let mut current = current;
             assert!(change.apply(&mut current.status));
             assert_eq!(
                 next(&deleting(), &current),
-                Step::Act(Action::Revoke(via(), reference("job"))),
+                Step::Act(Action::Revoke(provider_ref(), reference("job"))),
                 "the current job too"
             );
         }
@@ -187,14 +191,14 @@ fn earlier_links_are_revoked_while_the_next_attempt_is_blocked() {
     let raised = Desired { attempt: 2, ..desired() };
     let suspended = Fact::Known(Some(identity(r#"{"primary_email_address": "jane@example.com"}"#, "suspended")));
     let mut observed = prepared().with(|it| {
-        it.status = three().status;
+        it.status = three_links().status;
         it.identity = suspended;
     });
-    assert_eq!(next(&raised, &observed), Step::Act(Action::Revoke(via(), reference("b"))));
+    assert_eq!(next(&raised, &observed), Step::Act(Action::Revoke(provider_ref(), reference("b"))));
     observed.revoke_refused = refused(&["b", "c"]);
     let step = next(&raised, &observed);
     assert_eq!(
-        (reason(&step), until(&step)),
+        (reason(&step), requeue_of(&step)),
         (Reason::IdentityNotActive, Requeue::Backoff(None)),
         "refused revocations do not block the attempt"
     );
@@ -203,14 +207,14 @@ fn earlier_links_are_revoked_while_the_next_attempt_is_blocked() {
 #[test]
 fn revocation_by_404_requires_a_list_of_a_recognized_service() {
     for (desired, settles) in [(deleting(), Step::RemoveFinalizer { leftover: None }), (revoked(), Step::Refresh)] {
-        let mut observed = gone(settled(), "job");
+        let mut observed = not_found(settled(), "job");
         observed.recognized.clear();
         observed.listed.clear();
         assert!(matches!(next(&desired, &observed), Step::Fetch(Query::Recognize(..))));
         let recognize = |identity, config| Fact::Known(Recognized { identity, config });
         let id = || "9ca7716e846cfa97".to_owned();
         observed.recognized.insert(id(), recognize(true, false));
-        assert_eq!(next(&desired, &observed), Step::Fetch(Query::IsListed(via(), reference("job"))));
+        assert_eq!(next(&desired, &observed), Step::Fetch(Query::IsListed(provider_ref(), reference("job"))));
         observed.listed.insert("job".to_owned(), Fact::Known(true));
         assert!(matches!(next(&desired, &observed), Step::End(_)), "the job is still listed");
         observed.listed.insert("job".to_owned(), Fact::Failed(failure()));
@@ -223,7 +227,7 @@ fn revocation_by_404_requires_a_list_of_a_recognized_service() {
         assert!(next(&desired, &observed) == then, "a removed identity has no jobs");
         observed.recognized.insert(id(), recognize(false, false));
         let step = next(&desired, &observed);
-        assert!(said(&step).why().message.contains("may be another service"), "{step:?}");
+        assert!(phase_of(&step).why().message.contains("may be another service"), "{step:?}");
     }
 }
 
@@ -239,7 +243,7 @@ fn too_many_active_links_block_a_send() {
     };
     assert!(matches!(with(15), Step::WriteAhead(..)), "16 links including the current one");
     let step = with(16);
-    assert!(matches!(said(&step), Phase::Blocked(why) if why.reason == Reason::TooManyActiveLinks));
+    assert!(matches!(phase_of(&step), Phase::Blocked(why) if why.reason == Reason::TooManyActiveLinks));
 }
 
 #[test]
@@ -277,25 +281,25 @@ fn previous_jobs_are_bounded_but_keep_active_links() {
 
 #[test]
 fn revoke_annotation_revokes_only_the_named_job() {
-    let asked = |job: &str| Desired { annotation_actions: actions(REVOKE, job), ..desired() };
-    assert_eq!(next(&asked("job"), &settled()), Step::Act(Action::Revoke(via(), reference("job"))));
-    assert_eq!(next(&asked("another"), &settled()), Step::Fetch(Query::Job(via(), reference("job"))));
+    let annotated = |job: &str| Desired { annotation_actions: actions(REVOKE, job), ..desired() };
+    assert_eq!(next(&annotated("job"), &settled()), Step::Act(Action::Revoke(provider_ref(), reference("job"))));
+    assert_eq!(next(&annotated("another"), &settled()), Step::Fetch(Query::Job(provider_ref(), reference("job"))));
     for state in ["COMPLETE", "EXPIRED", "REVOKED", "FAILED_TO_SEND"] {
         let status = EnrollmentRequestStatus { state: Some(state.to_owned()), ..concluded() };
         assert!(
-            !matches!(next(&asked("job"), &settled().with(|it| it.status = status)), Step::Act(Action::Revoke(..))),
+            !matches!(next(&annotated("job"), &settled().with(|it| it.status = status)), Step::Act(Action::Revoke(..))),
             "{state}"
         );
     }
-    assert!(!to_revoke(&asked("job"), &concluded()).is_empty() && is_pending(&asked("job"), &concluded()));
-    assert!(to_revoke(&asked("another"), &concluded()).is_empty());
+    assert!(!to_revoke(&annotated("job"), &concluded()).is_empty() && is_pending(&annotated("job"), &concluded()));
+    assert!(to_revoke(&annotated("another"), &concluded()).is_empty());
 
     let mut observed = settled();
     observed.revoked.insert("job".to_owned());
-    observed.read.insert("job".to_owned(), read(dead("job")));
-    let Step::Record(change) = next(&asked("job"), &observed) else { panic!() };
+    observed.read.insert("job".to_owned(), read(revoked_job("job")));
+    let Step::Record(change) = next(&annotated("job"), &observed) else { panic!() };
     assert!(change.apply(&mut observed.status));
-    let phase = change.phase(&observed.input(&asked("job")));
+    let phase = change.phase(&observed.input(&annotated("job")));
     assert!(matches!(phase, Some(Phase::Revoked { asked: true, .. })), "{phase:?}");
 }
 
@@ -303,7 +307,7 @@ fn revoke_annotation_revokes_only_the_named_job() {
 fn revoke_annotation_precedes_a_raised_attempt() {
     let both = Desired { annotation_actions: actions(REVOKE, "job"), attempt: 2, ..desired() };
     let mut observed = prepared().with(|it| it.status = concluded());
-    assert_eq!(next(&both, &observed), Step::Act(Action::Revoke(via(), reference("job"))));
+    assert_eq!(next(&both, &observed), Step::Act(Action::Revoke(provider_ref(), reference("job"))));
     observed.revoke_refused = refused(&["job"]);
     assert!(matches!(next(&both, &observed), Step::WriteAhead(..)), "a refused revocation does not block the send");
     let in_doubt = settled().with(|it| it.status = EnrollmentRequestStatus { send: Some(send()), ..concluded() });

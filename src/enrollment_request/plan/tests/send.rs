@@ -38,14 +38,14 @@ fn failed_send_withdraws_its_record_and_backs_off() {
     let not_done = || sent(Outcome::NotDone(Failure { after: Some(Duration::from_secs(7)), ..failure() }));
     assert_eq!(next(&desired(), &written().with(|it| it.object.sent = not_done())), withdraw(Some(failure().phase())));
     let step = next(&desired(), &prepared().with(|it| it.object.sent = not_done()));
-    assert_eq!(until(&step), Requeue::Backoff(Some(Duration::from_secs(7))), "not sent again in this reconcile");
+    assert_eq!(requeue_of(&step), Requeue::Backoff(Some(Duration::from_secs(7))), "not sent again in this reconcile");
 }
 
 #[test]
 fn refused_send_is_retried_at_resync_interval() {
     let refused = Failure::refused(Reason::Refused, "no");
     let step = next(&desired(), &prepared().with(|it| it.object.sent = sent(Outcome::NotDone(refused))));
-    assert_eq!((reason(&step), until(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn refusal_is_reported_after_doubt_is_settled() {
     let refused = Phase::Refused(crate::api::phase::why(Reason::Refused, "409"));
     assert_eq!(next(&desired(), &observed), withdraw(Some(refused)));
     let step = next(&desired(), &prepared().with(|it| it.object.refusal = Some("409".to_owned())));
-    assert_eq!((reason(&step), until(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::Refused, Requeue::After(TIMES.resync)));
 }
 
 #[test]

@@ -22,28 +22,28 @@ fn undecodable_spec_waits_for_a_change_in_any_status() {
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..concluded() };
     for observed in [with(EnrollmentRequestStatus::default()), with(concluded()), with(in_doubt), Known::default()] {
         let step = next(&undecodable(), &observed);
-        assert!(matches!(said(&step), Phase::Refused(why) if why.reason == Reason::NotDecodable));
+        assert!(matches!(phase_of(&step), Phase::Refused(why) if why.reason == Reason::NotDecodable));
         assert!(matches!(step, Step::End(End { requeue: Requeue::OnChange, .. })), "{step:?}");
     }
 }
 
 #[test]
 fn outcome_of_a_send_is_recorded() {
-    let standing = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
-    let told = with(standing.clone()).with(|it| it.object.sent = sent(Outcome::Done(job("job"))));
-    assert!(matches!(next(&undecodable(), &told), Step::Record(_)));
-    let refused = with(standing.clone()).with(|it| it.object.sent = sent(Outcome::NotDone(failure())));
+    let with_record = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
+    let created = with(with_record.clone()).with(|it| it.object.sent = sent(Outcome::Done(job("job"))));
+    assert!(matches!(next(&undecodable(), &created), Step::Record(_)));
+    let refused = with(with_record.clone()).with(|it| it.object.sent = sent(Outcome::NotDone(failure())));
     assert!(matches!(next(&undecodable(), &refused), Step::Withdraw { .. }));
-    let unknown = with(standing).with(|it| it.object.sent = sent(Outcome::InDoubt));
+    let unknown = with(with_record).with(|it| it.object.sent = sent(Outcome::InDoubt));
     assert_eq!(reason(&next(&undecodable(), &unknown)), Reason::NotDecodable);
 }
 
 #[test]
 fn deletion_follows_the_status() {
-    let leaving = undecodable().with(|it| it.lifecycle.deleted_at = Some(now()));
+    let in_deletion = undecodable().with(|it| it.lifecycle.deleted_at = Some(now()));
     let observed = with(concluded()).with(|it| it.job_known_for = TIMES.settle);
-    assert!(matches!(next(&leaving, &observed), Step::Act(Action::Revoke(..))));
-    let kept = leaving.clone().with(|it| it.lifecycle.orphan = true);
+    assert!(matches!(next(&in_deletion, &observed), Step::Act(Action::Revoke(..))));
+    let kept = in_deletion.clone().with(|it| it.lifecycle.orphan = true);
     assert!(matches!(next(&kept, &observed), Step::RemoveFinalizer { leftover: Some(Leftover::Retained(_)) }));
-    assert_eq!(next(&leaving, &with(EnrollmentRequestStatus::default())), Step::RemoveFinalizer { leftover: None });
+    assert_eq!(next(&in_deletion, &with(EnrollmentRequestStatus::default())), Step::RemoveFinalizer { leftover: None });
 }

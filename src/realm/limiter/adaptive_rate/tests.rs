@@ -132,7 +132,7 @@ struct Quota {
     calls: u32,
     window: Duration,
     /// Whether a refusal has a Retry-After.
-    tells: bool,
+    sends_retry_after: bool,
     begun: Option<Instant>,
     used: u32,
 }
@@ -147,7 +147,7 @@ impl Quota {
         if self.used <= self.calls {
             return Ok(());
         }
-        Err(self.tells.then(|| (begun + self.window).duration_since(now)))
+        Err(self.sends_retry_after.then(|| (begun + self.window).duration_since(now)))
     }
 }
 
@@ -175,12 +175,18 @@ fn serve(quota: &mut Quota, wanted: u32) -> (u32, Duration) {
 
 #[test]
 fn rate_converges_to_a_quota_with_few_refusals() {
-    let quota = |calls, seconds, tells| Quota { calls, window: s(seconds), tells, begun: None, used: 0 };
+    let quota = |calls, seconds, sends_retry_after| Quota {
+        calls,
+        window: s(seconds),
+        sends_retry_after,
+        begun: None,
+        used: 0,
+    };
     for (name, mut quota, ideal) in [
         ("30 a minute", quota(30, 60.0, true), 0.5),
-        ("30 a minute, untold", quota(30, 60.0, false), 0.5),
+        ("30 a minute, without Retry-After", quota(30, 60.0, false), 0.5),
         ("10 a second", quota(10, 1.0, true), 10.0),
-        ("10 a second, untold", quota(10, 1.0, false), 10.0),
+        ("10 a second, without Retry-After", quota(10, 1.0, false), 10.0),
         ("one each 2 s", quota(1, 2.0, true), 0.5),
     ] {
         let (refused, took) = serve(&mut quota, 600);

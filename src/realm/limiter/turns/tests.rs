@@ -46,8 +46,8 @@ fn pause_admits_none_then_one_at_a_time() {
         assert_eq!(turns.admit(&waiter("a", n), true, (), now), Err(s(10.0)));
         assert_eq!(turns.admit(&waiter("a", n), true, (), now + s(4.0)), Err(s(6.0)), "it is queued once");
     }
-    let Next { granted: nobody, next_at } = turns.pass(now + s(9.9));
-    assert_eq!((nobody.len(), next_at), (0, Some(now + s(10.0))));
+    let Next { granted: none, next_at } = turns.pass(now + s(9.9));
+    assert_eq!((none.len(), next_at), (0, Some(now + s(10.0))));
     for n in 0..3 {
         let at = now + s(10.0 + f64::from(n));
         assert_eq!(granted(&mut turns, at), [waiter("a", n)]);
