@@ -90,7 +90,7 @@ mod tests {
             json!(desired().patch(&current)),
             json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}})
         );
-        current = RemoteConfig { display_name: Some("somebody's idea".to_owned()), ..remote() };
+        current = RemoteConfig { display_name: Some("Another name".to_owned()), ..remote() };
         assert_eq!(json!(desired().patch(&current)), json!({"display_name": desired().display_name}));
     }
 

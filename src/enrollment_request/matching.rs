@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn matching_job_has_same_identity_config_and_delivery_method() {
         let mut others = [job("a"), job("b"), job("c")];
-        others[0].identity_id = Some("somebody-else".to_owned());
+        others[0].identity_id = Some("another-identity".to_owned());
         others[1].authenticator_config_id = Some("another".to_owned());
         others[2].delivery_method = Some(DeliveryMethod::Return);
         assert_eq!(matching_ids(&others, &send()), Vec::<String>::new());

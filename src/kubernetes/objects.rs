@@ -173,7 +173,7 @@ mod tests {
     use crate::api::EnrollmentRequest;
 
     fn classified(code: u16) -> WriteError {
-        let status = Status { code, message: "said".to_owned(), ..Status::default() };
+        let status = Status { code, message: "detail".to_owned(), ..Status::default() };
         write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(status.boxed())))
     }
 

@@ -225,6 +225,6 @@ mod tests {
         assert_eq!(known([listed(Some(holding("old"))), failed(403)]).await, ("forbidden".to_owned(), 2));
         assert_eq!(known([failed(500)]).await, ("unknown".to_owned(), 1));
         assert_eq!(known([failed(500), failed(403)]).await, ("forbidden".to_owned(), 2));
-        assert_eq!(known([failed(403), listed(Some(holding("come")))]).await, ("come".to_owned(), 2));
+        assert_eq!(known([failed(403), listed(Some(holding("later")))]).await, ("later".to_owned(), 2));
     }
 }

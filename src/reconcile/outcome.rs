@@ -86,11 +86,11 @@ mod tests {
     use crate::api::Phase;
 
     fn in_doubt(cause: Doubt, status: Option<u16>) -> Error {
-        Error::InDoubt { cause, status, after: None, message: "said".to_owned() }
+        Error::InDoubt { cause, status, after: None, message: "detail".to_owned() }
     }
 
     fn refused(cause: Refusal) -> Error {
-        Error::Refused { cause, message: "said".to_owned() }
+        Error::Refused { cause, message: "detail".to_owned() }
     }
 
     fn classified(error: Error) -> Outcome<()> {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn only_errors_without_effect_are_not_done() {
-        let retry = |cause| Error::Retry { cause, after: None, message: "said".to_owned() };
+        let retry = |cause| Error::Retry { cause, after: None, message: "detail".to_owned() };
         for error in [
             retry(NotSent::NoConnection),
             retry(NotSent::TooManyCalls),
@@ -108,7 +108,7 @@ mod tests {
             refused(Refusal::Forbidden),
             refused(Refusal::Unprocessable),
             refused(Refusal::UnknownRealm),
-            Error::NotFound { message: "said".to_owned() },
+            Error::NotFound { message: "detail".to_owned() },
         ] {
             assert!(matches!(classified(error.clone()), Outcome::NotDone(_)), "{error:?}");
         }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn only_unexpected_4xx_is_a_refusal() {
-        assert_eq!(refusal(&in_doubt(Doubt::Status, Some(409))).as_deref(), Some("said"));
+        assert_eq!(refusal(&in_doubt(Doubt::Status, Some(409))).as_deref(), Some("detail"));
         assert_eq!(refusal(&in_doubt(Doubt::Status, Some(408))), None);
         assert_eq!(refusal(&in_doubt(Doubt::Server, Some(500))), None);
         assert_eq!(refusal(&in_doubt(Doubt::Timeout, None)), None);

@@ -176,7 +176,7 @@ fn provider_config_enqueues_direct_and_indirect_referrers() {
     let mut through = config("embedded");
     "another".clone_into(&mut through.spec.provider_config_ref.name);
     let failing = EnrollmentRequestStatus { failing_since: Some("2026-01-01T12:00:00Z".to_owned()), ..concluded() };
-    let mut in_doubt = request("in-doubt", "gone");
+    let mut in_doubt = request("in-doubt", "deleted");
     in_doubt.status.get_or_insert_default().send = Some(send());
     let cache = Objects {
         configs: vec![config("hosted-web"), through],
@@ -187,7 +187,7 @@ fn provider_config_enqueues_direct_and_indirect_referrers() {
             testing::request("settled", concluded()),
             {
                 let mut concluded = testing::request("concluded", failing);
-                "gone".clone_into(&mut concluded.spec.authenticator_config_ref.name);
+                "deleted".clone_into(&mut concluded.spec.authenticator_config_ref.name);
                 concluded
             },
             in_doubt,

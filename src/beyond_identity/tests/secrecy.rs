@@ -33,7 +33,7 @@ impl Log {
         let guard = tracing::subscriber::set_default(subscriber);
         // tracing caches the interest of each callsite from the first thread that reaches it. That can be another test
         // without a subscriber. So this registers the callsites and rebuilds the cache on this thread.
-        client(([127, 0, 0, 1], 1).into(), TIMEOUT).identity("nobody").await.unwrap_err();
+        client(([127, 0, 0, 1], 1).into(), TIMEOUT).identity("unknown").await.unwrap_err();
         tracing::callsite::rebuild_interest_cache();
         self.0.lock().clear();
         guard

@@ -80,7 +80,7 @@ async fn proxy_and_gateway_responses_are_not_from_the_api() {
 #[tokio::test]
 async fn missing_realm_differs_from_missing_identity() {
     let (_simulator, realm, client) = start();
-    assert!(matches!(client.identity("nobody").await, Err(Error::NotFound { .. })));
+    assert!(matches!(client.identity("unknown").await, Err(Error::NotFound { .. })));
     let elsewhere = super::client_of(realm.url().trim_start_matches("http://").parse().unwrap(), "mistyped", TIMEOUT);
     for error in [
         elsewhere.identity("jane").await.unwrap_err(),

@@ -205,11 +205,11 @@ fn removed_key_does_not_run() {
 #[test]
 fn reclassified_key_keeps_its_position() {
     let mut queue = FairQueue::new(AMPLE);
-    for key in ["gone", "done since", "second", "third"] {
+    for key in ["deleted", "done since", "second", "third"] {
         queue.enqueue(key, of(Priority::Pending));
     }
     queue.reclassify(|key| match *key {
-        "gone" => None,
+        "deleted" => None,
         "done since" => Some(of(Priority::Routine)),
         _ => Some(of(Priority::Pending)),
     });

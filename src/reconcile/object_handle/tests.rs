@@ -150,7 +150,7 @@ async fn partly_stored_status_is_reverted_despite_a_conflict() {
     let mut handle = ObjectHandle::cached(&objects, &environment, Duration::ZERO, object);
     let concluded = |config: &mut AuthenticatorConfig| {
         let status = config.status.get_or_insert_default();
-        (status.create, status.id) = (None, Some("made".to_owned()));
+        (status.create, status.id) = (None, Some("created".to_owned()));
         true
     };
     let recorded = handle.update_status(|_| None, concluded).await;

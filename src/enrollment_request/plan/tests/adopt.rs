@@ -70,9 +70,9 @@ fn newest_job_is_adopted_first() {
 #[test]
 fn job_of_another_request_or_configuration_is_not_adopted() {
     let elsewhere = CredentialBindingJob { authenticator_config_id: Some("another".to_owned()), ..job("elsewhere") };
-    let mut observed = with(vec![job("theirs"), elsewhere]);
+    let mut observed = with(vec![job("named-elsewhere"), elsewhere]);
     let Fact::Known(listed) = &mut observed.jobs else { panic!() };
-    listed.named_elsewhere.insert("theirs".to_owned());
+    listed.named_elsewhere.insert("named-elsewhere".to_owned());
     assert!(matches!(next(&desired(), &observed), Step::WriteAhead(..)));
 }
 

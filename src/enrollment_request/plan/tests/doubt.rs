@@ -25,7 +25,7 @@ fn found(step: &Step) -> &str {
 fn object_is_refreshed_and_jobs_of_the_record_are_listed() {
     assert_eq!(next(&desired(), &in_doubt(vec![], 0).with(|it| it.object.fresh = false)), Step::Refresh);
     let unknown = in_doubt(vec![], 0).with(|it| it.jobs = Fact::Unknown);
-    let elsewhere = Desired { identity: IdentitySelector::Id("somebody-else".to_owned()), ..desired() };
+    let elsewhere = Desired { identity: IdentitySelector::Id("another-identity".to_owned()), ..desired() };
     assert_eq!(next(&elsewhere, &unknown), Step::Fetch(Query::Jobs(provider_ref(), "9ca7716e846cfa97".to_owned())));
     let unresolved = unknown.with(|it| it.object.realms = BTreeMap::new());
     assert_eq!(next(&desired(), &unresolved), Step::Resolve(ProviderConfigRef::default()));
@@ -134,7 +134,7 @@ fn other_realm_is_not_searched() {
 
 #[test]
 fn job_named_elsewhere_or_earlier_does_not_conclude_the_send() {
-    let mut observed = in_doubt(vec![job("theirs"), job("former"), job("earlier")], 91);
+    let mut observed = in_doubt(vec![job("named-elsewhere"), job("former"), job("earlier")], 91);
     observed.status.job_id = Some("former".to_owned());
     let earlier = crate::api::enrollment_request::PreviousJob {
         id: "earlier".to_owned(),
@@ -146,7 +146,7 @@ fn job_named_elsewhere_or_earlier_does_not_conclude_the_send() {
     };
     observed.status.previous_jobs = vec![earlier];
     let Fact::Known(listed) = &mut observed.jobs else { panic!() };
-    listed.named_elsewhere.insert("theirs".to_owned());
+    listed.named_elsewhere.insert("named-elsewhere".to_owned());
     listed.lists = 2;
     let recognized = Fact::Known(Recognized { identity: true, config: false });
     observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);

@@ -12,7 +12,7 @@ fn orphaned_request_retains_its_active_link() {
     let Step::RemoveFinalizer { leftover: Some(Leftover::Retained(kept)) } = next(&orphan, &settled()) else {
         panic!()
     };
-    assert!(kept.starts_with("The link of credential binding job job stays valid"), "{kept}");
+    assert!(kept.starts_with("The link of credential binding job job stays active"), "{kept}");
     let expired =
         settled().with(|it| it.status = EnrollmentRequestStatus { state: Some("EXPIRED".to_owned()), ..concluded() });
     assert_eq!(next(&orphan, &expired), Step::RemoveFinalizer { leftover: None }, "no link remains");
@@ -121,12 +121,12 @@ fn deletion_continues_if_status_is_unwritable() {
     let mut in_doubt = fresh().with(|it| it.object.unwritable = Some(unwritable()));
     in_doubt.status.send = Some(send());
     in_doubt.object.realms = resolved_realms(known_destination());
-    in_doubt.jobs = Fact::Known(listed(vec![job("made")], 91));
-    assert_eq!(next(&deleting(), &in_doubt), Step::Act(Action::Revoke(provider_ref(), reference("made"))));
-    in_doubt.revoked.insert("made".to_owned());
-    in_doubt.read.insert("made".to_owned(), read(revoked_job("made")));
+    in_doubt.jobs = Fact::Known(listed(vec![job("created")], 91));
+    assert_eq!(next(&deleting(), &in_doubt), Step::Act(Action::Revoke(provider_ref(), reference("created"))));
+    in_doubt.revoked.insert("created".to_owned());
+    in_doubt.read.insert("created".to_owned(), read(revoked_job("created")));
     assert_eq!(next(&deleting(), &in_doubt), Step::RemoveFinalizer { leftover: None });
-    in_doubt.jobs = Fact::Known(listed(vec![job("made")], 40));
+    in_doubt.jobs = Fact::Known(listed(vec![job("created")], 40));
     assert_eq!(
         requeue_of(&next(&deleting(), &in_doubt)),
         Requeue::After(Duration::from_secs(51)),

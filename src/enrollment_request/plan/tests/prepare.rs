@@ -170,7 +170,7 @@ fn username_is_never_in_a_message() {
 
 #[test]
 fn changed_identity_of_the_username_is_reserved() {
-    let other = EnrollmentKey { identity_id: "somebody-else".to_owned(), ..key() };
+    let other = EnrollmentKey { identity_id: "another-identity".to_owned(), ..key() };
     let step = next(&desired(), &prepared().with(|it| it.reservation = Fact::Known(other)));
     assert_eq!(step, Step::Act(Action::Reserve(key())));
 }
