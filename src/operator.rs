@@ -55,7 +55,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let health = listen(settings.health_address, "--health-address", "health probes").await?;
     let metrics_listener = listen(settings.metrics_address, "--metrics-address", "metrics").await?;
     let metrics = Arc::new(Metrics::new());
-    metrics.leads(false);
+    metrics.set_leader(false);
     let server = Server::new(config)?;
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
     let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
@@ -67,7 +67,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let requests = watched.requests.stores.clone();
     metrics.count_requests(move || requests.state());
     let providers = watched.providers.clone();
-    metrics.tell_of_tokens(move || providers.token_expirations());
+    metrics.observe_token_expirations(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
     watches.spawn(async move { turns.grant_turns().await });
@@ -138,18 +138,18 @@ async fn lead(
     ending: &CancellationToken,
     controllers: &mut JoinSet<()>,
 ) -> RunError {
-    leadership.taken().await;
-    context.metrics.leads(true);
+    leadership.acquired().await;
+    context.metrics.set_leader(true);
     // Runs concurrently, since its findings are only warnings.
     tokio::spawn(schema::check(context.client.clone()));
     // Seeded only now and not from the stores, so that the last writes of the previous leader are not missed.
     context.watches.reservations.seed(&context.watches.all_requests(&context.client).await);
-    keep_up(controllers, |controllers| controllers::start_all(context, ending, controllers)).await
+    run_controllers(controllers, |controllers| controllers::start_all(context, ending, controllers)).await
 }
 
 /// Starts the controllers, and waits until one of them ends. The process then ends too, and a new process starts all
 /// controllers. Otherwise a kind would stay without a controller while this process is the leader and reports ready.
-async fn keep_up(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
+async fn run_controllers(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<()>)) -> RunError {
     start(controllers);
     tracing::info!("Controllers started");
     broken(controllers).await
@@ -159,7 +159,7 @@ async fn keep_up(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut JoinSet<
 async fn end(context: &OperatorContext, ending: &CancellationToken, mut controllers: JoinSet<()>) {
     tracing::info!("Shutting down: draining in-flight reconciles");
     context.environment.end();
-    context.metrics.leads(false);
+    context.metrics.set_leader(false);
     ending.cancel();
     let all_ended = async { while controllers.join_next().await.is_some() {} };
     if tokio::time::timeout(context.settings.request_timeout + AFTER_THE_LAST_CALL, all_ended).await.is_err() {
@@ -180,7 +180,7 @@ mod tests {
             controllers.spawn(future::pending());
             controllers.spawn(async { panic!("controller failed") });
         };
-        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut controllers, start)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), run_controllers(&mut controllers, start)).await;
         assert!(matches!(ended, Ok(RunError::Broken(why)) if why.contains("controller failed")));
         assert_eq!(controllers.len(), 1, "in-flight work can still finish");
     }
@@ -192,7 +192,7 @@ mod tests {
             controllers.spawn(future::pending());
             controllers.spawn(future::ready(()));
         };
-        let ended = tokio::time::timeout(Duration::from_secs(60), keep_up(&mut controllers, start)).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), run_controllers(&mut controllers, start)).await;
         assert!(matches!(ended, Ok(RunError::Broken(_))));
     }
 }

@@ -74,7 +74,7 @@ pub fn conditions<'a>(
         Phase::Deleting { .. } => {
             // A deletion changes only the reason and message of `Ready`.
             let ready = previous.iter().find(|c| c.type_ == READY).map_or(UNKNOWN, |c| c.status.as_str());
-            let mut kept = going_on(previous);
+            let mut kept = unpaused(previous);
             kept.retain(|c| c.type_ != READY);
             kept.push(make(READY, ready, why));
             return kept;
@@ -90,7 +90,7 @@ pub fn conditions<'a>(
 /// The conditions of an object on which all work has stopped. `why` says why. The previous conditions are kept.
 pub fn paused(why: &Why, generation: i64, previous: &[Condition], now: Timestamp) -> Vec<Condition> {
     let make = |type_, status| condition(type_, status, why, generation, previous, now);
-    let mut conditions = going_on(previous);
+    let mut conditions = unpaused(previous);
     if conditions.iter().all(|condition| condition.type_ != READY) {
         conditions.push(make(READY, UNKNOWN));
     }
@@ -99,7 +99,7 @@ pub fn paused(why: &Why, generation: i64, previous: &[Condition], now: Timestamp
 }
 
 /// The same conditions without `Paused`, for an object on which work continues.
-pub fn going_on(previous: &[Condition]) -> Vec<Condition> {
+pub fn unpaused(previous: &[Condition]) -> Vec<Condition> {
     previous.iter().filter(|condition| condition.type_ != PAUSED).cloned().collect()
 }
 
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(with_pause[..2], before);
         assert_eq!(brief(&with_pause), "Ready=True Succeeded=True Paused=True");
         assert_eq!(paused(&pause, 2, &with_pause, at(30)), with_pause, "set only once");
-        assert_eq!(going_on(&with_pause), before);
+        assert_eq!(unpaused(&with_pause), before);
         assert_eq!(brief(&conditions(&deleting, 2, &with_pause, at(40))), "Succeeded=True Ready=True");
         assert_eq!(brief(&conditions(&complete, 2, &with_pause, at(40))), "Ready=True Succeeded=True");
     }

@@ -9,7 +9,7 @@ use crate::reconcile::RealmIds;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Records that the remote configuration with this id belongs to this object.
-    Take {
+    Adopt {
         /// The id of the write-ahead record that the configuration was created or found under; `None` without a
         /// record.
         create_id: Option<String>,
@@ -21,7 +21,7 @@ pub enum Change {
         endpoint: Option<String>,
         /// The generation of the spec that the configuration was just created from. `None` if it was found, and is
         /// not compared yet.
-        made_as: Option<i64>,
+        created_generation: Option<i64>,
     },
     /// Removes the id of a configuration that no longer exists.
     Forget {
@@ -34,7 +34,7 @@ impl Change {
     /// Applies the change. Returns `false`, and changes nothing, if the change no longer applies to this status.
     pub fn apply(&self, status: &mut AuthenticatorConfigStatus) -> bool {
         match self {
-            Self::Take { create_id, id, realm, endpoint, made_as: _ } => {
+            Self::Adopt { create_id, id, realm, endpoint, created_generation: _ } => {
                 let record = status.create.as_ref().map(|create| &create.id);
                 if status.id.as_ref().is_some_and(|known| known != id) || record != create_id.as_ref() {
                     return false;
@@ -53,8 +53,10 @@ impl Change {
     /// The phase of an object of this generation after the change; `None` if its configuration is not compared yet.
     pub fn phase(&self, generation: i64) -> Option<Phase> {
         match self {
-            Self::Take { realm, made_as: Some(made_as), .. } if *made_as == generation => Some(available(realm)),
-            Self::Take { .. } | Self::Forget { .. } => None,
+            Self::Adopt { realm, created_generation: Some(created), .. } if *created == generation => {
+                Some(available(realm))
+            }
+            Self::Adopt { .. } | Self::Forget { .. } => None,
         }
     }
 }
@@ -66,12 +68,12 @@ mod tests {
 
     fn take(create_id: Option<&str>, id: &str) -> Change {
         let realm = RealmIds { tenant_id: "t".to_owned(), realm_id: "r".to_owned() };
-        Change::Take {
+        Change::Adopt {
             create_id: create_id.map(str::to_owned),
             id: id.to_owned(),
             realm,
             endpoint: None,
-            made_as: None,
+            created_generation: None,
         }
     }
 

@@ -32,13 +32,13 @@ impl Desired {
             // Without a returned name there is nothing to compare. An adopted configuration may not have had a name.
             None => self.resource_id.is_some().then(|| self.display_name.clone()),
             Some(name) if self.is_named => (name != self.display_name).then(|| self.display_name.clone()),
-            Some(name) => (!self.mark.is_on(name)).then(|| self.mark.behind(Some(name))),
+            Some(name) => (!self.mark.is_in(name)).then(|| self.mark.behind(Some(name))),
         }
     }
 
     /// Whether `current` has this object's mark and its type.
     pub fn is_ours(&self, current: &RemoteConfig) -> bool {
-        current.display_name.as_deref().is_some_and(|name| self.mark.is_on(name)) && self.other_type(current).is_none()
+        current.display_name.as_deref().is_some_and(|name| self.mark.is_in(name)) && self.other_type(current).is_none()
     }
 
     /// The type of `current`, if it differs from the desired type.
@@ -71,7 +71,7 @@ fn same(wanted: &Value, have: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator_config::mark::Mark;
+    use crate::authenticator_config::mark::OwnershipMark;
     use crate::authenticator_config::testing::{desired, remote};
 
     /// The settings of the PATCH for a remote configuration with these settings.
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn unnamed_spec_keeps_the_remote_name_before_the_mark() {
-        let mark = Mark::of("demo", "identity", "hosted-web").to_string();
+        let mark = OwnershipMark::of("demo", "identity", "hosted-web").to_string();
         let unnamed = Desired { is_named: false, display_name: mark.clone(), ..desired() };
         let taken = Desired { resource_id: Some("4e129fc8".to_owned()), ..unnamed.clone() };
         let name = |desired: &Desired, name: Option<&str>| {

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::mark::Mark;
+use super::mark::OwnershipMark;
 use crate::api::authenticator_config::{DeletionPolicy, ManagementPolicy};
 use crate::api::config_spec::{ConfigSpec, OnboardingConfiguration, RoamingAuthConfig, VerificationMethod};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef};
@@ -20,7 +20,7 @@ pub struct Desired {
     /// The provider config to use.
     pub provider_config_ref: ProviderConfigRef,
     /// The ownership mark of the remote configuration.
-    pub mark: Mark,
+    pub mark: OwnershipMark,
     /// The display name to send, including the mark.
     pub display_name: String,
     /// Whether the spec sets a display name.
@@ -42,7 +42,7 @@ impl Desired {
     pub fn of(config: &AuthenticatorConfig, options: &Options) -> Self {
         let (namespace, name) = (config.namespace().unwrap_or_default(), config.name_any());
         let spec = &config.spec;
-        let mark = Mark::of(&options.cluster, &namespace, &name);
+        let mark = OwnershipMark::of(&options.cluster, &namespace, &name);
         Self {
             namespace,
             name,

@@ -73,12 +73,12 @@ impl Rules for AuthenticatorConfig {
 
     fn conclude(sent: &Sent<Self>, CreatedConfig { config, generation }: &CreatedConfig) -> Change {
         let CreateRecord { id, endpoint, tenant_id, realm_id, timeout_seconds: _ } = sent.record.clone();
-        Change::Take {
+        Change::Adopt {
             create_id: Some(id),
             id: config.id.clone(),
             realm: RealmIds { tenant_id, realm_id },
             endpoint,
-            made_as: Some(*generation),
+            created_generation: Some(*generation),
         }
     }
 

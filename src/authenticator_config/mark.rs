@@ -14,9 +14,9 @@ const HASH: usize = 12;
 
 /// `(CLUSTER HASH)`, without the space before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark(String);
+pub struct OwnershipMark(String);
 
-impl Mark {
+impl OwnershipMark {
     /// The mark of the AuthenticatorConfig `name` in `namespace` of the cluster `cluster`.
     ///
     /// The hash is the start of the base32 encoding (RFC 4648, in lower case) of a SHA-256. The SHA-256 covers the
@@ -42,7 +42,7 @@ impl Mark {
     }
 
     /// Whether a remote display name ends in this mark.
-    pub fn is_on(&self, display_name: &str) -> bool {
+    pub fn is_in(&self, display_name: &str) -> bool {
         written_on(display_name) == Some(&self.0)
     }
 
@@ -52,7 +52,7 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for OwnershipMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -74,8 +74,8 @@ fn written_on(display_name: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn mark() -> Mark {
-        Mark::of("demo", "identity", "hosted-web")
+    fn mark() -> OwnershipMark {
+        OwnershipMark::of("demo", "identity", "hosted-web")
     }
 
     #[test]
@@ -86,32 +86,32 @@ mod tests {
 
     #[test]
     fn ambiguous_concatenations_have_different_marks() {
-        assert_ne!(Mark::of("a", "bc", "d"), Mark::of("a", "b", "cd"));
-        assert_ne!(Mark::of("a", "b", "c"), Mark::of("a2", "b", "c"));
+        assert_ne!(OwnershipMark::of("a", "bc", "d"), OwnershipMark::of("a", "b", "cd"));
+        assert_ne!(OwnershipMark::of("a", "b", "c"), OwnershipMark::of("a2", "b", "c"));
     }
 
     #[test]
     fn display_name_ends_in_mark_within_64_characters() {
         assert_eq!(mark().behind(None), mark().to_string(), "no name and no space");
         assert_eq!(mark().behind(Some("Hosted web")), format!("Hosted web {}", mark()));
-        let longest = Mark::of(&"c".repeat(32), "ns", "n");
+        let longest = OwnershipMark::of(&"c".repeat(32), "ns", "n");
         let sent = longest.behind(Some(&"ä".repeat(64)));
         assert_eq!(sent.chars().count(), 64);
-        assert!(longest.is_on(&sent));
+        assert!(longest.is_in(&sent));
     }
 
     #[test]
     fn own_mark_and_foreign_mark_are_recognized() {
         let sent = mark().behind(Some("Hosted web"));
-        assert!(mark().is_on(&sent));
+        assert!(mark().is_in(&sent));
         assert_eq!(mark().foreign_mark_in(&sent), None);
-        let other = Mark::of("demo", "identity", "other");
+        let other = OwnershipMark::of("demo", "identity", "other");
         assert_eq!(other.foreign_mark_in(&sent), Some(mark().to_string().as_str()));
-        assert!(!other.is_on(&sent));
+        assert!(!other.is_in(&sent));
         for none in ["", "Hosted web", "Hosted (web)", "(demo)", "x(demo abcdefghijkl)", "(Demo abcdefghijkl)", "(ä b"]
         {
             assert_eq!(mark().foreign_mark_in(none), None, "{none}");
-            assert!(!mark().is_on(none), "{none}");
+            assert!(!mark().is_in(none), "{none}");
         }
     }
 }

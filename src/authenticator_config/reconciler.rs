@@ -65,9 +65,9 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
     fn recorded(config: &mut Config<'_, B>, change: &Change, applied: bool) {
         match change {
             // A created configuration matches the spec. An adopted configuration is not compared yet.
-            Change::Take { id, made_as: Some(_), .. } => config.made(id),
+            Change::Adopt { id, created_generation: Some(_), .. } => config.made(id),
             // The configuration that was read may have changed since, so it is read again before it is updated.
-            Change::Take { .. } => config.observed.read.clear(),
+            Change::Adopt { .. } => config.observed.read.clear(),
             Change::Forget { id } => {
                 if applied && config.desired.resource_id.is_none() {
                     let note = format!(
@@ -148,7 +148,7 @@ impl<B: Backend> Config<'_, B> {
 
     /// Emits a warning if the mark is not stored, because without it the configuration cannot be found again.
     fn check_mark(&self, config: &RemoteConfig) {
-        if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_on(name)) {
+        if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_in(name)) {
             let note = format!(
                 "The service did not store the ownership mark in the display name of authenticator configuration {}; \
                  if status is lost, or the cluster is rebuilt from Git, another one is created",

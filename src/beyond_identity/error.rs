@@ -88,7 +88,7 @@ pub enum Doubt {
     /// An inconclusive status, such as 409.
     Status,
     /// 4xx, but not in the form of the API: a proxy or a load balancer may have responded.
-    Foreign,
+    NotFromTheApi,
     /// A success with an unusable response: too large, not JSON, no usable `id`, or an incomplete list.
     Unusable,
 }

@@ -17,7 +17,7 @@ pub struct Operation {
 }
 
 pub(super) const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:read");
-pub(super) const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").about_a_person();
+pub(super) const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").with_personal_data();
 pub(super) const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
 pub(super) const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
 /// Creates a credential binding job.
@@ -52,7 +52,7 @@ const fn call(method: &'static str, path: &'static str, scope: &'static str) -> 
 }
 
 impl Operation {
-    const fn about_a_person(self) -> Self {
+    const fn with_personal_data(self) -> Self {
         Self { personal: true, ..self }
     }
 

@@ -35,7 +35,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
                 "{operation} returned {status}, but not in the form of the Beyond Identity API; check the endpoint, \
                  and any proxy or load balancer in between{doubt}{message}"
             );
-            Error::InDoubt { cause: Doubt::Foreign, status: Some(status), after, message }
+            Error::InDoubt { cause: Doubt::NotFromTheApi, status: Some(status), after, message }
         }
         400 => refusal(Refusal::BadRequest, "was refused as invalid (400)", ""),
         401 => refusal(
@@ -181,7 +181,7 @@ mod tests {
                 assert_eq!(class(status, &body), expected, "{status}");
                 let error = refused(CREATE_JOB, status, Some(Duration::from_secs(3)), &body);
                 assert_eq!((error.status(), error.after()), (Some(status), Some(Duration::from_secs(3))));
-                let is_foreign = matches!(error, Error::InDoubt { cause: Doubt::Foreign, .. });
+                let is_foreign = matches!(error, Error::InDoubt { cause: Doubt::NotFromTheApi, .. });
                 assert_eq!(is_foreign, (400..500).contains(&status) && status != 429, "{status}");
             }
         }

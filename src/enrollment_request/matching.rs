@@ -48,7 +48,7 @@ pub fn existing<'a>(
 
 /// The listed jobs that the call of `send` may have created, oldest first. Excluded are the jobs that its record
 /// names, the jobs of earlier attempts in status, and the jobs of other requests.
-pub fn made_by<'a>(
+pub fn created_by<'a>(
     listed: &'a Listed,
     send: &SendRecord,
     status: &EnrollmentRequestStatus,
@@ -120,7 +120,7 @@ mod tests {
             age: Duration::ZERO,
             lists: 1,
         };
-        ids(made_by(&listed, send, &EnrollmentRequestStatus::default())).into_iter().map(str::to_owned).collect()
+        ids(created_by(&listed, send, &EnrollmentRequestStatus::default())).into_iter().map(str::to_owned).collect()
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! - **The result of a send can always be recorded**: beyond a limit of active earlier links, nothing is sent
 //!   (`plan/prepare.rs`).
 //! - **No request waits silently for another request.** A send slot that is not needed is released (`reservations.rs`,
-//!   `plan/follow.rs`). A request that waits for one without progress is Stalled (`others.rs`).
+//!   `plan/poll.rs`). A request that waits for one without progress is Stalled (`others.rs`).
 
 pub mod annotation_actions;
 pub mod change;

@@ -17,7 +17,7 @@ impl<B: Backend> Request<'_, B> {
     pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
         let reservations = self.context.shared.clone();
         let mut taken = reservations.reserve(&key, &self.object_uid());
-        if let Err(ReserveError::By(other) | ReserveError::Busy(other)) = &taken
+        if let Err(ReserveError::HeldBy(other) | ReserveError::Busy(other)) = &taken
             && !self.is_there(other).await
         {
             reservations.release(other);
@@ -29,7 +29,7 @@ impl<B: Backend> Request<'_, B> {
                 Fact::Failed(Failure::transient(Reason::Sending, "Waiting until all EnrollmentRequests are loaded"))
             }
             Err(ReserveError::Busy(other)) => Fact::Failed(self.busy(&other)),
-            Err(ReserveError::By(other)) => {
+            Err(ReserveError::HeldBy(other)) => {
                 let other = self.shown(&other, Reason::DuplicateRequest);
                 Fact::Failed(Failure::blocked(
                     Reason::DuplicateRequest,

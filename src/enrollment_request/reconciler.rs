@@ -7,7 +7,7 @@ use super::change::{self, Change};
 use super::observe::names;
 use super::observed::{Observed, SendSlot};
 use super::plan::input::SERVICE_CLOCK_MARGIN;
-use super::plan::poll;
+use super::plan::poll_interval;
 use super::step::{Action, JobRef, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
@@ -148,7 +148,7 @@ impl<B: Backend> Request<'_, B> {
             Err(
                 error @ (Error::Retry { .. }
                 | Error::InDoubt {
-                    cause: Doubt::Server | Doubt::Timeout | Doubt::Connection | Doubt::Foreign,
+                    cause: Doubt::Server | Doubt::Timeout | Doubt::Connection | Doubt::NotFromTheApi,
                     ..
                 }),
             ) => {
@@ -192,7 +192,7 @@ impl<B: Backend> Request<'_, B> {
         let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
         let now = self.context.environment.monotonic();
         let known = self.local_state.remote_known_for(&of, now);
-        let next_poll_at = poll::interval(&self.input(), job, known).and_then(|wait| now.checked_add(wait));
+        let next_poll_at = poll_interval::interval(&self.input(), job, known).and_then(|wait| now.checked_add(wait));
         let generation = self.desired.lifecycle.generation;
         self.local_state.polled(Poll { of, generation, found: job.is_some(), next_poll_at });
     }

@@ -16,7 +16,7 @@ use crate::reconcile::ObjectUid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReserveError {
     /// Another request holds the key.
-    By(ObjectUid),
+    HeldBy(ObjectUid),
     /// Another request's send to the same identity, through another configuration, is in flight or in doubt. A list
     /// may not distinguish the jobs of two such sends, so each identity gets one send at a time.
     Busy(ObjectUid),
@@ -100,7 +100,7 @@ impl Reservations {
             if let Some(other) = state.holders.get(key).filter(|other| other.uid != holder.uid) {
                 let other = other.clone();
                 state.waiting.entry(key.clone()).or_default().insert(holder.clone());
-                return Err(ReserveError::By(other));
+                return Err(ReserveError::HeldBy(other));
             }
             let identity = identity_of(key);
             if let Some(other) = state.sending.get(&identity).filter(|other| other.uid != holder.uid) {

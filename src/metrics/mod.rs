@@ -141,7 +141,7 @@ impl Metrics {
     }
 
     /// Sets whether this process is the leader.
-    pub fn leads(&self, leads: bool) {
+    pub fn set_leader(&self, leads: bool) {
         self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
     }
 
@@ -152,7 +152,7 @@ impl Metrics {
 
     /// Exports the expiration times that `tokens` returns, by provider config. The namespace of a cluster-scoped one is
     /// empty.
-    pub fn tell_of_tokens(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
+    pub fn observe_token_expirations(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
         let labelled = |(ProviderConfigKey { kind, namespace, name }, at): (ProviderConfigKey, Timestamp)| {
             let kind = kind.as_str().to_owned();
             let labels = vec![("kind", kind), ("namespace", namespace.unwrap_or_default()), ("name", name)];
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn metrics_have_their_conventional_names_and_values() {
         let metrics = Metrics::new();
-        metrics.leads(true);
+        metrics.set_leader(true);
         metrics.reconcile_finished("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
         metrics.reconcile_finished("enrollmentrequest", Ended::RequeueAfter, Duration::from_millis(7));
         metrics.called(CREATE_JOB, None, Duration::from_secs(1));
@@ -279,7 +279,8 @@ mod tests {
             (key, Timestamp::from_second(expires).unwrap())
         };
         let tokens = [(None, 1_800_000_000), (Some("a"), 1_900_000_000), (Some("b"), 1_950_000_000)];
-        metrics.tell_of_tokens(move || tokens.map(|(namespace, expires)| token(namespace, expires)).to_vec());
+        metrics
+            .observe_token_expirations(move || tokens.map(|(namespace, expires)| token(namespace, expires)).to_vec());
         metrics.runs("enrollmentrequest", 64, || vec![("200", 0), ("100", 3), ("-100", 4)]);
         drop(metrics.reconcile_started("enrollmentrequest"));
         let _running = metrics.reconcile_started("enrollmentrequest");

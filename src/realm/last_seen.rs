@@ -107,10 +107,10 @@ mod tests {
                 it.endpoint = Some(EndpointSpec { api: "https://b.example.com".to_owned() });
             }),
         ] {
-            assert!(!last.provider.leads_where(&elsewhere), "{elsewhere:?}");
+            assert!(!last.provider.has_same_destination(&elsewhere), "{elsewhere:?}");
         }
         let allowed = changed(|it| it.allowed_namespaces = vec!["identity".to_owned()]);
-        assert!(last.provider.leads_where(&allowed), "allowed namespaces do not affect the destination");
+        assert!(last.provider.has_same_destination(&allowed), "allowed namespaces do not affect the destination");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) struct ProviderConfig {
 
 impl ProviderConfig {
     /// Whether both have the same region, endpoint, tenant and realm. Access rules are not compared.
-    pub(super) fn leads_where(&self, other: &Self) -> bool {
+    pub(super) fn has_same_destination(&self, other: &Self) -> bool {
         let place = |it: &Self| (it.region, it.endpoint.clone(), it.tenant_id.clone(), it.realm_id.clone());
         place(self) == place(other)
     }

@@ -167,7 +167,8 @@ impl Providers {
         match secret::token(seen, &provider) {
             Ok(token) => Ok(Credentials { provider, token }),
             Err(why) => {
-                let last = self.last_seen.get(key).filter(|last| is_gone && last.provider.leads_where(&provider));
+                let last =
+                    self.last_seen.get(key).filter(|last| is_gone && last.provider.has_same_destination(&provider));
                 Err(Missing { why, last })
             }
         }

@@ -10,7 +10,7 @@ use crate::api::{Phase, Reason};
 /// Turns a wait into one that delays the deletion, because `what` is still to be done; any other step stays the same. A
 /// problem that needs a user to act delays the deletion only for the grace period. After that the finalizer is removed,
 /// and an event reports the leftover.
-pub fn held_up<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) -> Step<K> {
+pub fn delay_deletion_by<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what: &str) -> Step<K> {
     let Step::End(End { phase: Some(phase), requeue, .. }) = step else { return step };
     if let Phase::Deleting { .. } = phase {
         return Step::End(End::with_phase(phase, requeue));

@@ -22,7 +22,7 @@ use super::end::{End, Requeue};
 use super::ports::{Environment, EventToEmit, Objects, WriteError};
 use super::write_ahead::{Ticket, WritesAhead};
 use super::{annotations, grace};
-use crate::api::conditions::{ConditionInput, READY, conditions as conditions_of, going_on, is_stalled};
+use crate::api::conditions::{ConditionInput, READY, conditions as conditions_of, is_stalled, unpaused};
 use crate::api::phase::Why;
 use crate::api::reason::Shown;
 use crate::api::{FINALIZER, HasStatus, Phase};
@@ -221,7 +221,7 @@ where
         match phase {
             Some(phase) => self.condition_writer().set(&mut updated, phase),
             None => {
-                let conditions = going_on(updated.conditions());
+                let conditions = unpaused(updated.conditions());
                 let generation = generation_of(&updated);
                 updated.set_conditions(conditions, Some(generation));
             }

@@ -118,7 +118,7 @@ mod tests {
             in_doubt(Doubt::Redirect, Some(302)),
             in_doubt(Doubt::Server, Some(503)),
             in_doubt(Doubt::Status, Some(409)),
-            in_doubt(Doubt::Foreign, Some(404)),
+            in_doubt(Doubt::NotFromTheApi, Some(404)),
             in_doubt(Doubt::Unusable, Some(200)),
         ] {
             assert_eq!(classified(error.clone()), Outcome::InDoubt, "{error:?}");
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(refusal(&in_doubt(Doubt::Server, Some(500))), None);
         assert_eq!(refusal(&in_doubt(Doubt::Timeout, None)), None);
         for status in 400..500 {
-            assert_eq!(refusal(&in_doubt(Doubt::Foreign, Some(status))), None, "{status}");
+            assert_eq!(refusal(&in_doubt(Doubt::NotFromTheApi, Some(status))), None, "{status}");
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
     fn non_api_response_is_an_outage() {
         let provider = ProviderConfigRef::default();
         for status in [400, 401, 403, 404, 407, 409, 422] {
-            let error = in_doubt(Doubt::Foreign, Some(status));
+            let error = in_doubt(Doubt::NotFromTheApi, Some(status));
             let phase = failure(&error, &provider).phase();
             assert!(matches!(phase, Phase::Progressing(w) if w.reason == Reason::ServiceUnavailable), "{status}");
             let found = found::<()>(Err(error), &provider);

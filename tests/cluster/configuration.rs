@@ -1,6 +1,6 @@
 //! The lifecycle of an AuthenticatorConfig: created once, taken over, updated to the spec, deleted.
 
-use beyond_identity_operator::authenticator_config::mark::Mark;
+use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
 use harness::simulator::{Config, Effect, Operation, Reply, Rule};
 use kube::ResourceExt;
 use kube::api::DeleteParams;
@@ -10,7 +10,7 @@ use crate::fixture::{CLUSTER, CONFIG, Fixture, History, conditions, eventually, 
 
 /// The ownership mark, which ends the display name.
 fn mark(fixture: &Fixture) -> String {
-    Mark::of(CLUSTER, &fixture.namespace, CONFIG).to_string()
+    OwnershipMark::of(CLUSTER, &fixture.namespace, CONFIG).to_string()
 }
 
 /// A remote configuration that matches the spec of the fixture's AuthenticatorConfig, with this display name.
@@ -179,7 +179,7 @@ async fn refused_deletion_is_reported_and_retried() {
 async fn configuration_with_another_objects_mark_is_not_changed() {
     let (fixture, _operator) = Fixture::ready().await;
     let id = fixture.realm.configs()[0].id.clone();
-    let other_mark = Mark::of("elsewhere", "identity", "theirs").to_string();
+    let other_mark = OwnershipMark::of("elsewhere", "identity", "theirs").to_string();
     fixture.realm.edit_config(&id, |config| config.display_name = Some(other_mark.clone()));
     let change = json!({"spec": {"displayName": "Another name"}});
     patch(&fixture.configs(), CONFIG, change).await.unwrap();

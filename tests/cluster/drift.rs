@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beyond_identity_operator::authenticator_config::mark::Mark;
+use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
 use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Effect, Operation, Outcome, Rule};
 use serde_json::json;
@@ -152,7 +152,7 @@ async fn removed_config_is_recreated_and_used_by_requests() {
 async fn config_with_another_objects_mark_is_not_patched() {
     let (fixture, _operator) = Fixture::ready_with(short_resync).await;
     let id = remote(&fixture).id;
-    let other_name = format!("Theirs {}", Mark::of(CLUSTER, &fixture.namespace, "another"));
+    let other_name = format!("Theirs {}", OwnershipMark::of(CLUSTER, &fixture.namespace, "another"));
     fixture.realm.edit_config(&id, |config| {
         config.display_name = Some(other_name.clone());
         config.config.insert("trusted_origins".to_owned(), json!([]));

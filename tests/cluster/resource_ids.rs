@@ -1,6 +1,6 @@
 //! An existing configuration is adopted by its id, or only observed.
 
-use beyond_identity_operator::authenticator_config::mark::Mark;
+use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
 use harness::simulator::{Config, Operation};
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn unmanaged_config(fixture: &Fixture, name: Option<&str>) -> String {
 }
 
 fn mark(fixture: &Fixture, name: &str) -> String {
-    Mark::of(CLUSTER, &fixture.namespace, name).to_string()
+    OwnershipMark::of(CLUSTER, &fixture.namespace, name).to_string()
 }
 
 /// A spec that adopts this configuration, and sets only its origins.
@@ -132,7 +132,7 @@ async fn second_adopter_is_refused_and_can_be_deleted() {
 #[tokio::test]
 async fn observed_configuration_is_usable_and_never_written() {
     let fixture = Fixture::new().await;
-    let display_name = format!("Theirs {}", Mark::of("elsewhere", "identity", "theirs"));
+    let display_name = format!("Theirs {}", OwnershipMark::of("elsewhere", "identity", "theirs"));
     let id = unmanaged_config(&fixture, Some(&display_name));
     let before = fixture.realm.configs();
     let _operator = fixture.start().await;

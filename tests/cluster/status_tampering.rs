@@ -2,7 +2,7 @@
 //! nothing is sent. The exception is a wiped status whose last link has expired.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::authenticator_config::mark::Mark;
+use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
 use harness::simulator::{Config, Effect, Identity, Operation, Reply, Rule};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -226,7 +226,7 @@ async fn invalid_send_record_is_reported_and_sends_nothing() {
 async fn edited_configuration_id_is_restored_by_the_mark() {
     let (fixture, _operator) = Fixture::ready().await;
     let id = fixture.configs().get(CONFIG).await.unwrap().status.unwrap().id;
-    let display_name = Some(format!("Theirs {}", Mark::of(CLUSTER, &fixture.namespace, "another")));
+    let display_name = Some(format!("Theirs {}", OwnershipMark::of(CLUSTER, &fixture.namespace, "another")));
     let other = Config { display_name, ..Config::of_type("hosted_web") };
     fixture.realm.allow_any_answer();
     fixture.realm.add_config(other.clone());

@@ -1,7 +1,7 @@
 //! Upgrades: the status of an earlier version is accepted by the schema, decoded and continued from, in each phase.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, RECONCILE_REQUESTED_AT};
-use beyond_identity_operator::authenticator_config::mark::Mark;
+use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
 use harness::simulator::{Config, Job, Operation};
 use harness::statuses::{EarlierObject, lies_in, objects_of_earlier_versions};
 use kube::Api;
@@ -133,7 +133,8 @@ async fn create_of_earlier_version_is_settled_with_one_configuration() {
     futures::future::join_all([true, false].map(|created| async move {
         let fixture = Fixture::new().await;
         let original = earlier_objects(&fixture, "authenticator-config-creating").remove(0);
-        let name = Mark::of(CLUSTER, &fixture.namespace, CONFIG).behind(original["spec"]["displayName"].as_str());
+        let name =
+            OwnershipMark::of(CLUSTER, &fixture.namespace, CONFIG).behind(original["spec"]["displayName"].as_str());
         let settings = json!({
             "type": "hosted_web", "authentication_methods": [{"type": "webauthn_passkey"}],
             "trusted_origins": ["https://app.example.com"],
@@ -238,7 +239,8 @@ async fn configuration_of_earlier_version_is_kept_and_deleted() {
     for name in ["available", "deleting"] {
         let original = earlier_objects(&fixture, &format!("authenticator-config-{name}")).remove(0);
         let id = original["status"]["id"].as_str().unwrap().to_owned();
-        let mark = Mark::of(CLUSTER, &fixture.namespace, CONFIG).behind(original["spec"]["displayName"].as_str());
+        let mark =
+            OwnershipMark::of(CLUSTER, &fixture.namespace, CONFIG).behind(original["spec"]["displayName"].as_str());
         fixture.realm.add_config(Config { id: id.clone(), display_name: Some(mark), ..Config::of_type("hosted_web") });
         store(&fixture, &original).await;
         annotate(&fixture.configs(), CONFIG, RECONCILE_REQUESTED_AT, "now").await;

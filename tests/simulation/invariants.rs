@@ -354,7 +354,7 @@ fn of_requests(state: &State) -> Option<String> {
         }
         let Some(id) = status.job_id else { return Some(format!("the request {name} names no job")) };
         let Some(job) = state.remote.job(&id) else { return Some(format!("{name} names {id}: no such job")) };
-        let maker = job.made_by.as_ref().and_then(|record| state.record.announced.get(record));
+        let maker = job.created_by.as_ref().and_then(|record| state.record.announced.get(record));
         let own = maker.filter(|maker| Some(&maker.uid) == uid.as_ref());
         if status.adopted != Some(true) && own.is_none() {
             return Some(format!("the request {name} names the job {id}, which is not its own"));
@@ -380,9 +380,11 @@ fn of_jobs(state: &State) -> Option<String> {
         .flat_map(|status| names(status).cloned())
         .collect();
     for (id, job) in state.remote.all_jobs() {
-        let Some(maker) = job.made_by.as_ref().and_then(|record| state.record.announced.get(record)) else { continue };
+        let Some(maker) = job.created_by.as_ref().and_then(|record| state.record.announced.get(record)) else {
+            continue;
+        };
         // While its record stands, the job is not forgotten.
-        let stands = |request: &Arc<EnrollmentRequest>| request.announced().map(|record| record.id) == job.made_by;
+        let stands = |request: &Arc<EnrollmentRequest>| request.announced().map(|record| record.id) == job.created_by;
         let in_doubt = state.cluster.requests.objects.values().any(stands);
         let left = state.record.touched.contains(&maker.uid) || state.record.left.contains(id) || in_doubt;
         // What is over by the service's own clock, and cannot be revoked, is not waited for.

@@ -37,7 +37,7 @@ pub struct Person {
 pub struct Job {
     pub history: History<CredentialBindingJob>,
     /// The id of the record under which it was made; `None`: by a person, or before all time.
-    pub made_by: Option<String>,
+    pub created_by: Option<String>,
 }
 
 impl Job {
@@ -157,7 +157,7 @@ impl Service {
         &mut self,
         identity: &str,
         config: &str,
-        made_by: Option<String>,
+        created_by: Option<String>,
         age: Duration,
         moment: &mut Moment<'_>,
     ) -> String {
@@ -177,7 +177,7 @@ impl Service {
         if self.has_stuck_jobs && moment.chance.happens(0.5) {
             self.stuck.insert(id.clone(), moment.chance.happens(0.5));
         }
-        self.jobs.insert(id.clone(), Job { history: vec![(since, job)], made_by });
+        self.jobs.insert(id.clone(), Job { history: vec![(since, job)], created_by });
         id
     }
 

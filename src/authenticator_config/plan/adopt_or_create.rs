@@ -28,7 +28,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     if let Some(config) = found {
         // The next step corrects differences, before any condition is set.
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
-        return Ok(Step::Record(Change::Take { create_id: None, id, realm, endpoint, made_as: None }));
+        return Ok(Step::Record(Change::Adopt { create_id: None, id, realm, endpoint, created_generation: None }));
     }
     if input.desired.resource_id.is_none() && input.listed()?.lists < LISTS {
         return Ok(Step::Fetch(Query::Configs));

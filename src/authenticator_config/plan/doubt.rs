@@ -19,7 +19,8 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
     let listed = input.listed()?;
     if let Some(config) = input.ours(listed)? {
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
-        let change = Change::Take { create_id: Some(record.id.clone()), id, realm, endpoint, made_as: None };
+        let change =
+            Change::Adopt { create_id: Some(record.id.clone()), id, realm, endpoint, created_generation: None };
         // The next step corrects differences, before any condition is set.
         return Ok(Step::Record(change));
     }

@@ -7,7 +7,7 @@ use super::input::{Input, Step};
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfigStatus, Phase, Reason};
 use crate::authenticator_config::step::{Action, Query};
-use crate::reconcile::deletion::held_up;
+use crate::reconcile::deletion::delay_deletion_by;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{End, Fact, Leftover, Requeue};
@@ -18,17 +18,17 @@ const NAMED: usize = 3;
 pub(in crate::authenticator_config) fn rule(input: &Input<'_>) -> Step {
     let id = input.status.id.as_deref().unwrap_or_default();
     let what = format!("authenticator configuration {id} is not deleted in Beyond Identity yet");
-    leave(input).unwrap_or_else(|step| held_up(input, step, &what))
+    finish(input).unwrap_or_else(|step| delay_deletion_by(input, step, &what))
 }
 
 /// Converts a step that settles a doubt into the step of an object that is being deleted.
 pub(in crate::authenticator_config) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
-    held_up(input, step, "it is not known whether the authenticator configuration was created")
+    delay_deletion_by(input, step, "it is not known whether the authenticator configuration was created")
 }
 
-fn leave(input: &Input<'_>) -> Result<Step, Step> {
-    const RELEASE: Step = Step::RemoveFinalizer { leftover: None };
-    let Some(id) = to_leave(input)? else { return Ok(RELEASE) };
+fn finish(input: &Input<'_>) -> Result<Step, Step> {
+    const REMOVE_FINALIZER: Step = Step::RemoveFinalizer { leftover: None };
+    let Some(id) = config_to_delete(input)? else { return Ok(REMOVE_FINALIZER) };
     if input.desired.observe && input.lifecycle().undecodable.is_some() {
         // This version cannot decode whether the configuration was only observed.
         let what = format!(
@@ -38,7 +38,7 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
         return Ok(Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what)) });
     }
     if input.desired.observe {
-        return Ok(RELEASE);
+        return Ok(REMOVE_FINALIZER);
     }
     if input.lifecycle().orphan {
         shown(input)?;
@@ -50,7 +50,9 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     }
     match &input.observed.deleted {
         // A success response is not proof: only a read by id confirms the deletion.
-        Some(Ok(())) => return if input.current(id)?.is_none() { Ok(RELEASE) } else { Err(still_there(input, id)) },
+        Some(Ok(())) => {
+            return if input.current(id)?.is_none() { Ok(REMOVE_FINALIZER) } else { Err(still_there(input, id)) };
+        }
         Some(Err(failure)) => return Err(input.failed(failure)),
         None => {}
     }
@@ -59,11 +61,11 @@ fn leave(input: &Input<'_>) -> Result<Step, Step> {
     input.resource_id_allowed()?;
     let Some(current) = input.current(id)? else {
         input.confirm_not_found(id)?;
-        return Ok(RELEASE);
+        return Ok(REMOVE_FINALIZER);
     };
     if input.desired.foreign_mark_in(current).is_some() {
         // Another object has adopted the configuration, so this object must not delete it.
-        return Ok(RELEASE);
+        return Ok(REMOVE_FINALIZER);
     }
     if !input.object().fresh {
         // The watch may be behind: the object may be paused by now, or its configuration may have to stay.
@@ -84,7 +86,7 @@ fn still_there(input: &Input<'_>, id: &str) -> Step {
 
 /// The configuration that the status names. If the status can no longer be written, the configuration that the create
 /// in doubt created.
-fn to_leave<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
+fn config_to_delete<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
     match (input.status, &input.observed.listed) {
         (AuthenticatorConfigStatus { id: Some(id), .. }, _) => Ok(Some(id)),
         (AuthenticatorConfigStatus { create: Some(_), .. }, Fact::Known(listed)) => {

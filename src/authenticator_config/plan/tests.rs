@@ -17,7 +17,7 @@ use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, Provider
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::desired::Desired;
 use crate::authenticator_config::kind::CreatedConfig;
-use crate::authenticator_config::mark::Mark;
+use crate::authenticator_config::mark::OwnershipMark;
 use crate::authenticator_config::observed::Listed;
 use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
@@ -168,7 +168,7 @@ fn changed(id: &str) -> RemoteConfig {
 
 /// A configuration with the ownership mark of another object.
 fn marked_by_another(id: &str) -> RemoteConfig {
-    let name = Mark::of("demo", "identity", "another").behind(Some("Hosted web"));
+    let name = OwnershipMark::of("demo", "identity", "another").behind(Some("Hosted web"));
     RemoteConfig { display_name: Some(name), ..ours(id) }
 }
 
@@ -181,19 +181,19 @@ fn refused() -> Failure {
 }
 
 fn take(id: &str, create_id: Option<&str>) -> Change {
-    Change::Take {
+    Change::Adopt {
         id: id.to_owned(),
         realm: realm_ids(),
         endpoint: Some(ENDPOINT.to_owned()),
         create_id: create_id.map(str::to_owned),
-        made_as: None,
+        created_generation: None,
     }
 }
 
 /// The change that records the configuration created in generation 1.
 fn created_as(id: &str) -> Change {
-    let Change::Take { create_id: _, id, realm, endpoint, made_as: _ } = take(id, None) else { panic!() };
-    Change::Take { create_id: Some("nonce".to_owned()), id, realm, endpoint, made_as: Some(1) }
+    let Change::Adopt { create_id: _, id, realm, endpoint, created_generation: _ } = take(id, None) else { panic!() };
+    Change::Adopt { create_id: Some("nonce".to_owned()), id, realm, endpoint, created_generation: Some(1) }
 }
 
 /// The reason that a step sets while it withdraws the record.

@@ -77,9 +77,9 @@ async fn ambiguous_response_is_in_doubt() {
     let conflict = r#"{"code":"conflict","message":"it is complete"}"#;
     for (reply, expected, status) in [
         (Reply::Send(answer("409 Conflict", conflict)), Doubt::Status, Some(409)),
-        (Reply::Send(answer("403 No", "<html>")), Doubt::Foreign, Some(403)),
-        (Reply::Send(answer("404 No", r#"{"message":"no"}"#)), Doubt::Foreign, Some(404)),
-        (Reply::Send(answer("409 Conflict", "")), Doubt::Foreign, Some(409)),
+        (Reply::Send(answer("403 No", "<html>")), Doubt::NotFromTheApi, Some(403)),
+        (Reply::Send(answer("404 No", r#"{"message":"no"}"#)), Doubt::NotFromTheApi, Some(404)),
+        (Reply::Send(answer("409 Conflict", "")), Doubt::NotFromTheApi, Some(409)),
         (Reply::Send(answer("503 Busy", "")), Doubt::Server, Some(503)),
         (Reply::Send(answer_with("307 Temporary", "location: /elsewhere\r\n", "")), Doubt::Redirect, Some(307)),
         (Reply::Reset, Doubt::Connection, None),

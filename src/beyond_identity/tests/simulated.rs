@@ -69,7 +69,7 @@ async fn proxy_and_gateway_responses_are_not_from_the_api() {
                 client.revoke_job("jane", &job.id).await.unwrap_err(),
                 client.identities_by_username("jane").await.unwrap_err(),
             ] {
-                let foreign = matches!(error, Error::InDoubt { cause: Doubt::Foreign, status: Some(answered), .. } if answered == status);
+                let foreign = matches!(error, Error::InDoubt { cause: Doubt::NotFromTheApi, status: Some(answered), .. } if answered == status);
                 assert!(foreign, "{error:?}");
             }
         }

@@ -142,14 +142,14 @@ async fn refusal_counts_only_in_the_form_of_the_api() {
             assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&expected), "{error:?}");
         }
         for body in ["", "<html>", "{}", r#"{"message":"no Route matched"}"#, r#"{"code":404,"message":"Not Found"}"#] {
-            assert_eq!(doubt(respond(body).await), (Doubt::Foreign, Some(status)), "{body}");
+            assert_eq!(doubt(respond(body).await), (Doubt::NotFromTheApi, Some(status)), "{body}");
         }
         // A truncated or oversized body cannot be recognized as an API error.
         let whole = r#"{"code":"x","message":"no"}"#;
         let cut = format!("HTTP/1.1 {status} No\r\ncontent-length: 1000\r\n\r\n{whole}").into_bytes();
         let flood = Reply::Flood(format!("HTTP/1.1 {status} No\r\n\r\n").into_bytes(), 3);
         for reply in [Reply::Send(cut.clone()), Reply::Hang(cut), flood] {
-            assert_eq!(doubt(create(reply).await), (Doubt::Foreign, Some(status)));
+            assert_eq!(doubt(create(reply).await), (Doubt::NotFromTheApi, Some(status)));
         }
     }
 }

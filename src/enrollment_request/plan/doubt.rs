@@ -62,7 +62,7 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
 /// The jobs that the send in doubt may have created, as far as this reconcile knows them.
 pub(super) fn made<'a>(input: &Input<'a>, send: &SendRecord) -> Vec<&'a CredentialBindingJob> {
     match &input.observed.jobs {
-        Fact::Known(listed) => matching::made_by(listed, send, input.status),
+        Fact::Known(listed) => matching::created_by(listed, send, input.status),
         Fact::Unknown | Fact::Failed(_) => Vec::new(),
     }
 }

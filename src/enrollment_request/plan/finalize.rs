@@ -9,19 +9,19 @@ use crate::api::phase::why;
 use crate::api::{Phase, Reason};
 use crate::enrollment_request::job_state::is_outstanding;
 use crate::enrollment_request::step::JobRef;
-use crate::reconcile::deletion::held_up;
+use crate::reconcile::deletion::delay_deletion_by;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{End, Fact, Leftover, Requeue};
 
 pub(in crate::enrollment_request) fn rule(input: &Input<'_>) -> Step {
-    leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input)))
+    finish(input).unwrap_or_else(|step| delaying(input, step, &active_links_message(input)))
 }
 
 /// Converts a step that settles a doubt into the step of a request that is being deleted.
 pub(in crate::enrollment_request) fn delayed_by_doubt(input: &Input<'_>, step: Step) -> Step {
     let unknown = "it is not known whether the email was sent";
-    match holding_up(input, step, unknown) {
+    match delaying(input, step, unknown) {
         // The jobs that the status names are revoked nevertheless.
         Step::RemoveFinalizer { leftover: Some(left) } => giving_up(input, &left),
         step => step,
@@ -31,7 +31,7 @@ pub(in crate::enrollment_request) fn delayed_by_doubt(input: &Input<'_>, step: S
 /// Removes the finalizer of a request that leaves `unknown` behind in any case. Before that, everything possible is
 /// done about the jobs in its status.
 fn giving_up(input: &Input<'_>, unknown: &Leftover) -> Step {
-    match leave(input).unwrap_or_else(|step| holding_up(input, step, &links_are_out(input))) {
+    match finish(input).unwrap_or_else(|step| delaying(input, step, &active_links_message(input))) {
         Step::RemoveFinalizer { leftover: None } => Step::RemoveFinalizer { leftover: Some(unknown.clone()) },
         Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what) | Leftover::NotRemoved(what)) } => {
             let (Leftover::Retained(unknown) | Leftover::NotRemoved(unknown)) = unknown;
@@ -41,7 +41,7 @@ fn giving_up(input: &Input<'_>, unknown: &Leftover) -> Step {
     }
 }
 
-fn leave(input: &Input<'_>) -> Result<Step, Step> {
+fn finish(input: &Input<'_>) -> Result<Step, Step> {
     let jobs: Vec<JobRef> = outstanding(input).collect();
     if !input.lifecycle().orphan {
         let (ends, refused) = revoke::every(input, jobs.clone())?;
@@ -77,7 +77,7 @@ fn waited_for(input: &Input<'_>, ends: Vec<End>, refused: &[String]) -> Option<E
 }
 
 /// The pending revocations, as a message.
-fn links_are_out(input: &Input<'_>) -> String {
+fn active_links_message(input: &Input<'_>) -> String {
     let observed = input.observed;
     let works = |job: &JobRef| match observed.read.get(&job.job_id) {
         Some(Some(read)) => is_outstanding(read.item.state.as_ref().map(|state| state.as_str())),
@@ -139,7 +139,7 @@ fn wait_for_lists(left: Duration, settle: Duration) -> Step {
 }
 
 /// Reports that a wait delays the deletion, and what is still pending.
-fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
+fn delaying(input: &Input<'_>, step: Step, what: &str) -> Step {
     if let Step::End(End { phase: Some(Phase::JobNotFound(_) | Phase::Revoked { .. }), .. }) = step {
         let jobs: Vec<_> = outstanding(input).map(|job| job.job_id).collect();
         let left = format!(
@@ -149,5 +149,5 @@ fn holding_up(input: &Input<'_>, step: Step, what: &str) -> Step {
         );
         return Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) };
     }
-    held_up(input, step, what)
+    delay_deletion_by(input, step, what)
 }

@@ -4,10 +4,10 @@
 mod adopt;
 pub(super) mod doubt;
 pub(super) mod finalize;
-mod follow;
 pub mod input;
 pub mod pending;
-pub mod poll;
+mod poll;
+pub mod poll_interval;
 mod prepare;
 mod recognize;
 mod revoke;
@@ -20,7 +20,7 @@ pub use revoke::to_revoke;
 /// The next step of a request that is not being deleted and has nothing in doubt.
 pub(super) fn proceed(input: &Input<'_>) -> Step {
     match revoke::rule(input) {
-        Ok(again) => follow::rule(input).unwrap_or_else(|| prepare::rule(input)).or_sooner(again),
+        Ok(again) => poll::rule(input).unwrap_or_else(|| prepare::rule(input)).or_sooner(again),
         Err(step) => step,
     }
 }

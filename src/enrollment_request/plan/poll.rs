@@ -1,31 +1,98 @@
-//! Poll: the interval until the next read of a job. It is calculated once, when the job is read.
+//! Poll: the attempt is concluded, and only the progress of the job is polled.
 
-use std::time::Duration;
+use super::input::{Input, Step};
+use super::pending::is_send_pending;
+use super::revoke;
+use crate::api::{EnrollmentRequestStatus, Phase};
+use crate::enrollment_request::change::Change;
+use crate::enrollment_request::observed::LastPoll;
+use crate::enrollment_request::step::Query;
+use crate::enrollment_request::{job_state, phase};
+use crate::reconcile::{End, FailureKind, Requeue};
 
-use jiff::Timestamp;
-
-use super::input::Input;
-use crate::beyond_identity::types::{CredentialBindingJob, JobState};
-use crate::enrollment_request::job_state;
-use crate::reconcile::PlanInput;
-
-/// The interval until the next read of a job that was just read as `job`; `None` means on the next change. The
-/// interval is a tenth of the job's age, because people click within minutes or after days. The job is read once more
-/// when its link expires. A job that no longer exists (`job` is `None`) is read at the resync interval. A job without
-/// a create time is as old as this process has `known` it.
-pub fn interval(input: &Input<'_>, job: Option<&CredentialBindingJob>, known: Duration) -> Option<Duration> {
-    let PlanInput { times, now, .. } = *input;
-    let Some(job) = job else { return Some(times.resync) };
-    if job_state::is_final(job.state.as_ref().map(JobState::as_str)) {
+pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
+    if is_send_pending(input) {
         return None;
     }
-    let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-    let since = |earlier: Timestamp, later: Timestamp| Duration::try_from(later.duration_since(earlier)).ok();
-    let age = time(&job.create_time).and_then(|created| since(created, now)).unwrap_or(known);
-    let max = times.job_poll_max.max(times.job_poll_min);
-    let pause = (age / 10).clamp(times.job_poll_min, max);
-    // After the expiry by the minimum interval, because the service's clock may be behind.
-    let over = time(&job.expire_time).and_then(|at| at.checked_add(times.job_poll_min).ok());
-    let left = over.and_then(|over| since(now, over)).filter(|left| !left.is_zero());
-    Some(left.map_or(pause, |left| pause.min(left.max(times.job_poll_min))))
+    if input.observed.holds_send_slot && !input.object().fresh {
+        // The request was about to send and no longer needs to, and other requests wait to know that. Only the API
+        // server knows whether its write-ahead record is stored.
+        return Some(Step::Refresh);
+    }
+    Some(follow(input, input.status).unwrap_or_else(|step| step))
+}
+
+fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
+    let is_final = job_state::is_final(status.state.as_deref());
+    // A job in a final state is read once more on an explicit reconcile request.
+    if status.skipped.is_some() || (is_final && input.lifecycle().reconcile_requested.is_none()) {
+        return Ok(Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)));
+    }
+    let Some(job) = revoke::named(status) else {
+        // The status was modified outside the operator. There is no job to poll, and another send would be worse.
+        return Ok(missing(input, Requeue::OnChange));
+    };
+    if let Some(end) = not_due(input) {
+        return Ok(Step::End(end));
+    }
+    let reference = revoke::open(input).map_err(|step| unmoved(input, step))?;
+    if let Some(failure) = input.observed.job_failures.get(&job.job_id) {
+        return Err(unmoved(input, input.failed(failure)));
+    }
+    Ok(match input.observed.read.get(&job.job_id) {
+        None => Step::Fetch(Query::Job(reference.clone(), job)),
+        // A bound passkey remains, even if the service no longer has the job.
+        Some(None) if is_final => Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)),
+        Some(None) => {
+            // Another endpoint may belong to another service, which never had the job.
+            input.same_realm(reference, None, status.endpoint.as_deref())?;
+            missing(input, next_poll(input))
+        }
+        Some(Some(read)) => {
+            if let Some(endpoint) = input.moved(reference) {
+                return Ok(Step::Record(Change::FoundAt { job_id: job.job_id, endpoint }));
+            }
+            let change = Change::Follow(Box::new(read.clone()));
+            // A write without a change would be planned again without end.
+            if change.changes(status) {
+                Step::Record(change)
+            } else {
+                Step::End(End::with_phase(phase::of_status(input), next_poll(input)))
+            }
+        }
+    })
+}
+
+fn missing(input: &Input<'_>, requeue: Requeue) -> Step {
+    Step::End(End::with_phase(phase::of_missing_job(input), requeue))
+}
+
+/// A failed poll does not change the conditions of a settled request. Otherwise one expired token would mark
+/// thousands of requests as failed. Only for a spec that no condition covers yet are they set from the status.
+fn unmoved(input: &Input<'_>, step: Step) -> Step {
+    let Step::End(end @ End { failure: Some(kind), .. }) = step else { return step };
+    if kind == FailureKind::Mismatch {
+        return Step::End(end);
+    }
+    Step::End(End { phase: (!input.is_seen()).then(|| as_last_seen(input)), ..end })
+}
+
+/// The phase that the last poll found.
+fn as_last_seen(input: &Input<'_>) -> Phase {
+    match input.observed.poll {
+        Some(LastPoll { found: false, .. }) => phase::of_missing_job(input),
+        _ => phase::of_status(input),
+    }
+}
+
+/// The remaining wait, if the next poll is not due yet.
+fn not_due(input: &Input<'_>) -> Option<End> {
+    let is_read = input.status.job_id.as_ref().is_some_and(|id| input.observed.read.contains_key(id));
+    let left = input.observed.poll?.next_in.filter(|left| !left.is_zero() && !is_read)?;
+    Some(End::with_phase(as_last_seen(input), Requeue::After(left)))
+}
+
+/// When the job is polled next.
+fn next_poll(input: &Input<'_>) -> Requeue {
+    input.observed.poll.and_then(|poll| poll.next_in).map_or(Requeue::OnChange, Requeue::After)
 }

@@ -3,7 +3,7 @@
 mod adopt;
 mod doubt;
 mod finalize;
-mod follow;
+mod poll;
 mod prepare;
 mod properties;
 mod resend;

@@ -33,7 +33,7 @@ fn second_request_waits_until_the_first_is_released() {
     let (reservations, enqueued) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()), "again");
-    assert_eq!(reservations.reserve(&key("a"), &object_uid("2")), Err(ReserveError::By(object_uid("1"))));
+    assert_eq!(reservations.reserve(&key("a"), &object_uid("2")), Err(ReserveError::HeldBy(object_uid("1"))));
     assert_eq!(reservations.reserve(&key("b"), &object_uid("3")), Ok(()));
     reservations.release(&object_uid("1"));
     assert_eq!(*enqueued.lock(), ["2"]);
@@ -61,7 +61,7 @@ fn seeding_prefers_in_doubt_then_older_then_lower_uid() {
     let reserved_by = |requests: &[EnrollmentRequest]| {
         let (reservations, _) = seeded(requests);
         match reservations.reserve(&key("9ca7716e846cfa97"), &object_uid("another")) {
-            Err(ReserveError::By(holder)) => holder.uid,
+            Err(ReserveError::HeldBy(holder)) => holder.uid,
             other => panic!("{other:?}"),
         }
     };
@@ -81,7 +81,7 @@ fn identity_has_one_send_at_a_time_across_configurations() {
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Ok(()));
     assert_eq!(
         reservations.reserve(&key("a"), &object_uid("3")),
-        Err(ReserveError::By(object_uid("1"))),
+        Err(ReserveError::HeldBy(object_uid("1"))),
         "the first request keeps the reservation"
     );
 }
@@ -126,7 +126,7 @@ fn released_request_leaves_the_waiting_lists() {
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     for uid in ["2", "3"] {
-        assert_eq!(reservations.reserve(&key("a"), &object_uid(uid)), Err(ReserveError::By(object_uid("1"))));
+        assert_eq!(reservations.reserve(&key("a"), &object_uid(uid)), Err(ReserveError::HeldBy(object_uid("1"))));
         assert_eq!(reservations.reserve(&other, &object_uid(uid)), Err(ReserveError::Busy(object_uid("1"))));
     }
     reservations.release(&object_uid("2"));

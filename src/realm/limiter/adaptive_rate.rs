@@ -83,10 +83,10 @@ impl AdaptiveRate {
             self.cuts = self.cuts.saturating_add(1);
         }
         match after {
-            Some(after) => self.leave_alone(after, now),
+            Some(after) => self.pause_for(after, now),
             None if cuts => {
                 let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.cuts - 1));
-                self.leave_alone(doubled.min(LONGEST_PAUSE), now);
+                self.pause_for(doubled.min(LONGEST_PAUSE), now);
             }
             None => {}
         }
@@ -103,7 +103,7 @@ impl AdaptiveRate {
     }
 
     /// Records that the service asked not to be called for `pause`.
-    pub fn leave_alone(&mut self, pause: Duration, now: Instant) {
+    pub fn pause_for(&mut self, pause: Duration, now: Instant) {
         let until = now + pause;
         self.quiet_until = Some(self.quiet_until.map_or(until, |before| before.max(until)));
     }

@@ -160,7 +160,7 @@ impl Gate for Permit {
             Some(Error::Retry { cause: NotSent::NoConnection, .. } | Error::Refused { cause: Refusal::Local, .. }) => {}
             Some(Error::InDoubt { after, status, .. }) => {
                 if let Some(after) = after {
-                    turns.rate.leave_alone(*after, now);
+                    turns.rate.pause_for(*after, now);
                 } else if status.is_some_and(|status| status < 500) {
                     turns.rate.answered(begun, now);
                 }

@@ -42,7 +42,7 @@ impl<W> Queue<W> {
     pub fn join(&mut self, waiter: ObjectKey, with: W, is_pending: bool, before: bool) {
         match self.waiting.get(&waiter) {
             Some(was_pending) if *was_pending || !is_pending => return,
-            Some(_) => self.leave(&waiter),
+            Some(_) => self.remove(&waiter),
             None => {}
         }
         self.waiting.insert(waiter.clone(), is_pending);
@@ -73,7 +73,7 @@ impl<W> Queue<W> {
     }
 
     /// Removes `waiter` if it waits.
-    pub fn leave(&mut self, waiter: &ObjectKey) {
+    pub fn remove(&mut self, waiter: &ObjectKey) {
         if let Some(is_pending) = self.waiting.remove(waiter)
             && let Some(lane) = self.lanes.get_mut(&waiter.namespace)
         {

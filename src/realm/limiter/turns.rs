@@ -43,12 +43,12 @@ impl<W> Turns<W> {
         let its_turn = self.granted.remove(waiter).is_some();
         let quiet_for = self.rate.quiet_for(now);
         if its_turn && quiet_for.is_zero() {
-            self.queue.leave(waiter);
+            self.queue.remove(waiter);
             return Ok(());
         }
         let is_free = self.queue.is_empty() && self.rate.wait(now).is_zero();
         if self.rate.is_unlimited(now) || is_free {
-            self.queue.leave(waiter);
+            self.queue.remove(waiter);
             self.rate.charge(now);
             return Ok(());
         }

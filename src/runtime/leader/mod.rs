@@ -59,7 +59,7 @@ impl Leadership {
     }
 
     /// Waits until this process is the leader.
-    pub async fn taken(&self) {
+    pub async fn acquired(&self) {
         let leads =
             |standing: &LeaderState| matches!(standing, LeaderState::Always | LeaderState::Until(_)).then_some(());
         if self.wait(leads).await.is_none() {

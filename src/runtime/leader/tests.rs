@@ -121,7 +121,7 @@ async fn leadership_ends_without_renewal() {
     let leadership = Leadership(receiver);
     assert!(!leadership.is_held());
     standing.send_replace(LeaderState::Until(Instant::now() + RENEW_DEADLINE));
-    leadership.taken().await;
+    leadership.acquired().await;
     assert!(leadership.is_held());
     tokio::time::advance(RENEW_DEADLINE - Duration::from_millis(1)).await;
     assert!(leadership.is_held());
@@ -138,7 +138,7 @@ async fn leadership_ends_without_renewal() {
 #[tokio::test(start_paused = true)]
 async fn single_replica_is_always_leader() {
     let leadership = Leadership::always();
-    leadership.taken().await;
+    leadership.acquired().await;
     tokio::time::advance(Duration::from_secs(1_000_000)).await;
     assert!(leadership.is_held());
     tokio::time::timeout(RETRY, leadership.lost()).await.expect_err("leadership is never lost");

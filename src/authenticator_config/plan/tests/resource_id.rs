@@ -69,7 +69,7 @@ fn configuration_of_another_object_can_only_be_observed() {
     let step = next_of(&managed(), &named(Some(marked_by_another(ID))));
     assert!(matches!(phase_of(&step), Phase::Blocked(_)));
     assert_eq!(end_of(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
-    assert!(phase_of(&step).why().message.contains(&Mark::of("demo", "identity", "another").to_string()));
+    assert!(phase_of(&step).why().message.contains(&OwnershipMark::of("demo", "identity", "another").to_string()));
     assert_eq!(recorded(next_of(&observing(), &named(Some(marked_by_another(ID))))), (take(ID, None), None));
 }
 

@@ -91,7 +91,7 @@ fn configuration_marked_by_another_object_is_not_patched() {
     let step = next(&existing(Some(marked_by_another("4e129fc8"))));
     assert!(matches!(phase_of(&step), Phase::Blocked(_)));
     assert_eq!(end_of(&step), (Reason::ConfigurationInUse, Requeue::Backoff(None)));
-    let other_mark = Mark::of("demo", "identity", "another").to_string();
+    let other_mark = OwnershipMark::of("demo", "identity", "another").to_string();
     let message = phase_of(&step).why().message.clone();
     assert!(message.contains(&other_mark) && message.contains("remove the mark from the display name"), "{message}");
 }

@@ -108,8 +108,8 @@ fn rate_has_a_minimum() {
 #[test]
 fn server_error_pauses_without_cutting_the_rate() {
     let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
-    rate.leave_alone(s(30.0), now);
-    rate.leave_alone(s(10.0), now);
+    rate.pause_for(s(30.0), now);
+    rate.pause_for(s(10.0), now);
     assert_eq!((rate.quiet_for(now), rate.calls_per_second()), (s(30.0), None));
     assert!(!rate.is_unlimited(now + s(29.0)));
     assert!(rate.is_unlimited(now + s(30.0)));

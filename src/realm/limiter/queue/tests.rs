@@ -110,8 +110,8 @@ fn object_waits_once_and_keeps_its_position() {
 fn front_insert_is_next_and_removed_waiter_is_not_served() {
     let mut queue = queue(&[("a", 3)]);
     queue.join(waiter("a", "first"), (), true, true);
-    queue.leave(&waiter("a", 1));
-    queue.leave(&waiter("a", "unknown"));
+    queue.remove(&waiter("a", 1));
+    queue.remove(&waiter("a", "unknown"));
     let taken: Vec<_> = take(&mut queue, 9, |_| 1).into_iter().map(|it| it.name).collect();
     assert_eq!(taken, ["first", "0", "2"]);
 }

@@ -19,7 +19,7 @@ fn slow(pause: f64, now: Instant) -> Turns<()> {
     (0..20).for_each(|_| turns.rate.answered(now, now));
     turns.rate.too_many(now, Some(s(10.0)), now);
     assert_eq!(turns.rate.calls_per_second(), Some(1.0));
-    turns.rate.leave_alone(s(pause), now);
+    turns.rate.pause_for(s(pause), now);
     turns
 }
 
@@ -118,7 +118,7 @@ fn pause_after_enqueue_keeps_the_next_turn() {
     }
     let at = now + s(10.0);
     assert_eq!(granted(&mut turns, at), [waiter("a", 0)]);
-    turns.rate.leave_alone(s(30.0), at);
+    turns.rate.pause_for(s(30.0), at);
     assert_eq!(turns.admit(&waiter("a", 0), true, (), at), Err(s(30.0)));
     assert_eq!(granted(&mut turns, at + s(30.0)), [waiter("a", 0)]);
 }
@@ -126,7 +126,7 @@ fn pause_after_enqueue_keeps_the_next_turn() {
 #[test]
 fn resumed_tenant_enqueues_waiters_in_ordered_batches() {
     let (mut turns, now) = (Turns::default(), Instant::now());
-    turns.rate.leave_alone(s(5.0), now);
+    turns.rate.pause_for(s(5.0), now);
     for n in 0..100 {
         turns.admit(&waiter("a", n), true, (), now).unwrap_err();
     }

@@ -8,7 +8,7 @@ use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastPoll;
-use crate::enrollment_request::plan::poll;
+use crate::enrollment_request::plan::poll_interval;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 
@@ -148,7 +148,7 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
     let pause = |create: &str, expire: &str| {
         let (create_time, expire_time) = (Some(create.to_owned()), Some(expire.to_owned()));
         let job = CredentialBindingJob { create_time, expire_time, ..job("job") };
-        poll::interval(&outstanding().input(&desired()), Some(&job), Duration::ZERO).unwrap().as_secs()
+        poll_interval::interval(&outstanding().input(&desired()), Some(&job), Duration::ZERO).unwrap().as_secs()
     };
     let next_week = "2026-01-08T12:00:00Z";
     assert_eq!(pause("2026-01-01T12:00:00Z", next_week), 5, "young");
@@ -161,8 +161,9 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
     assert_eq!(pause("2026-01-01T12:00:00Z", "9999-12-30T22:00:00Z"), 5, "never expires");
     assert_eq!(pause("nonsense", "nonsense"), 5);
     assert_eq!(pause("2026-01-02T12:00:00Z", next_week), 5, "created in the future");
-    let interval =
-        |job: Option<&CredentialBindingJob>, known| poll::interval(&outstanding().input(&desired()), job, known);
+    let interval = |job: Option<&CredentialBindingJob>, known| {
+        poll_interval::interval(&outstanding().input(&desired()), job, known)
+    };
     let ageless = CredentialBindingJob { create_time: None, ..job("job") };
     let minute = Duration::from_secs(60);
     assert_eq!(
