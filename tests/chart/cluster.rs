@@ -1,4 +1,4 @@
-//! A control plane with its controllers, for what lives in a cluster: one test at a time.
+//! A control plane with controllers, for tests that install the chart. One test uses it at a time.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use serde_json::json;
 
 use crate::support::{NAMESPACE, helm_in, namespace};
 
-/// What the chart makes, whatever the release.
-const OURS: [&str; 2] = ["--selector", "app.kubernetes.io/name=beyond-identity-operator"];
+/// Selects the chart's objects, of any release.
+const CHART_OBJECTS: [&str; 2] = ["--selector", "app.kubernetes.io/name=beyond-identity-operator"];
 
-/// A control plane with controllers, in which there is nothing of the operator.
+/// A control plane with controllers, without any object of the operator.
 pub struct Cluster(pub MutexGuard<'static, ControlPlane>);
 
 impl Cluster {
-    /// Takes it, and removes what the test before has left.
+    /// Locks the cluster, and removes the objects of the previous test.
     pub fn empty() -> Self {
         static CLUSTER: OnceLock<Mutex<ControlPlane>> = OnceLock::new();
         let cluster = CLUSTER.get_or_init(|| Mutex::new(ControlPlane::start_with_controllers().unwrap()));
         let cluster = Self(cluster.lock());
         let namespaced = "deployments,services,serviceaccounts,roles,rolebindings,pdb";
         for kinds in [namespaced, "clusterroles,clusterrolebindings,crds"] {
-            let all = ["delete", kinds, "--all-namespaces", OURS[0], OURS[1], "--timeout=300s"];
+            let all = ["delete", kinds, "--all-namespaces", CHART_OBJECTS[0], CHART_OBJECTS[1], "--timeout=300s"];
             cluster.kubectl(&all);
         }
         cluster.kubectl(&["delete", "secrets", "--all-namespaces", "--selector", "owner=helm"]);
@@ -50,9 +50,16 @@ impl Cluster {
         self.helm(&[&[how, release, chart, "--set", "clusterName=test"], more].concat())
     }
 
-    /// Waits until the definitions can be used, and makes an AuthenticatorConfig.
-    pub fn make_config(&self) {
-        self.kubectl(&["wait", "--for=condition=Established", "crds", OURS[0], OURS[1], "--timeout=60s"]);
+    /// Waits until the CustomResourceDefinitions are served, and creates an AuthenticatorConfig.
+    pub fn create_config(&self) {
+        self.kubectl(&[
+            "wait",
+            "--for=condition=Established",
+            "crds",
+            CHART_OBJECTS[0],
+            CHART_OBJECTS[1],
+            "--timeout=60s",
+        ]);
         eventually(|| self.0.run_kubectl(["get", "authenticatorconfigs", "--all-namespaces"]).is_ok());
         let config = json!({
             "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig", "metadata": { "name": "mine" },
@@ -70,12 +77,12 @@ impl Cluster {
 pub fn eventually(holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(60), "it does not come");
+        assert!(started.elapsed() < Duration::from_secs(60), "the condition did not become true within 60 s");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// The chart as a path.
-pub fn present() -> String {
+/// The path of the chart in this repository.
+pub fn current_chart() -> String {
     chart::folder().to_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! What of the chart is made by a program: the definitions and the table of the values.
+//! The generated files of the chart: the CustomResourceDefinitions and the README with the table of values.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,11 +20,11 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_chart_has_the_definitions_that_the_operator_prints() {
+fn chart_crds_equal_the_output_of_the_crds_command() {
     let folder = TempDir::new().unwrap();
     let crds = ["crds", "--output", folder.path().to_str().unwrap()];
-    let made = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator")).args(crds).status().unwrap();
-    assert!(made.success());
+    let status = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator")).args(crds).status().unwrap();
+    assert!(status.success());
     assert!(
         files(folder.path()) == files(&chart::folder().join("files/crds")),
         "the chart's definitions are stale: run `cargo gen`"
@@ -32,7 +32,7 @@ fn the_chart_has_the_definitions_that_the_operator_prints() {
 }
 
 #[test]
-fn a_definition_is_rendered_as_it_is_but_for_labels_and_that_it_is_kept() {
+fn rendered_crds_differ_only_in_labels_and_resource_policy() {
     let mut rendered = objects(json!({}));
     rendered.retain(|object| object["kind"] == "CustomResourceDefinition");
     let mut printed = parsed(&beyond_identity_operator::api::crds::yaml());
@@ -45,23 +45,23 @@ fn a_definition_is_rendered_as_it_is_but_for_labels_and_that_it_is_kept() {
     rendered.sort_by_key(by_name);
     printed.sort_by_key(by_name);
     assert_eq!(rendered.len(), 3);
-    assert!(rendered == printed, "Helm has changed a definition");
+    assert!(rendered == printed, "a rendered CustomResourceDefinition differs from the printed one");
 }
 
 #[test]
-fn the_table_of_the_values_is_up_to_date() {
+fn chart_readme_is_up_to_date() {
     let folder = TempDir::new().unwrap();
     copy(&chart::folder(), folder.path());
-    let made = folder.path().join("beyond-identity-operator/README.md");
-    fs::remove_file(&made).unwrap();
+    let readme = folder.path().join("beyond-identity-operator/README.md");
+    fs::remove_file(&readme).unwrap();
     let [helm_docs] = locate([&HELM_DOCS]).unwrap();
     let mut command = Command::new(helm_docs);
     command.args(["--sort-values-order", "file", "--chart-search-root"]).arg(folder.path());
     output_of(command, "").unwrap();
-    let made = fs::read_to_string(made).unwrap();
-    assert!(!made.contains("|  |"), "a value has no description:\n{made}");
+    let readme = fs::read_to_string(readme).unwrap();
+    assert!(!readme.contains("|  |"), "a value has no description:\n{readme}");
     assert!(
-        made == fs::read_to_string(chart::folder().join("README.md")).unwrap(),
+        readme == fs::read_to_string(chart::folder().join("README.md")).unwrap(),
         "the chart's README is stale: run `cargo gen`"
     );
 }

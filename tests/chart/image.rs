@@ -1,4 +1,4 @@
-//! The image fits the chart: no image can be built here, so this reads what would be.
+//! The Dockerfile matches the chart. Tests cannot build an image, so they read the Dockerfile.
 
 use std::fs;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use harness::chart;
 use serde_json::{Value, json};
 
-use crate::support::{objects, the};
+use crate::support::{objects, single};
 
 fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
 }
 
 #[test]
-fn program_image_and_chart_are_of_one_version() {
+fn program_image_and_chart_have_the_same_version() {
     let chart = fs::read_to_string(chart::folder().join("Chart.yaml")).unwrap();
     let chart: Value = serde_saphyr::from_str(&chart).unwrap();
     let version = env!("CARGO_PKG_VERSION");
@@ -24,12 +24,12 @@ fn program_image_and_chart_are_of_one_version() {
 }
 
 #[test]
-fn the_user_is_the_same_and_the_program_is_what_the_image_runs() {
+fn image_and_chart_have_the_same_user_and_entrypoint() {
     let objects = objects(json!({}));
-    let pod = &the("Deployment", &objects)["spec"]["template"]["spec"];
+    let pod = &single("Deployment", &objects)["spec"]["template"]["spec"];
     let user = &pod["securityContext"]["runAsUser"];
     let dockerfile = file("Dockerfile");
     assert!(dockerfile.contains(&format!("USER {user}:{user}")));
     assert!(dockerfile.contains("ENTRYPOINT [\"/usr/local/bin/beyond-identity-operator\"]"));
-    assert!(pod["containers"][0].get("command").is_none(), "it is the image's to say");
+    assert!(pod["containers"][0].get("command").is_none(), "the entrypoint of the image applies");
 }

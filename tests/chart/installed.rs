@@ -1,4 +1,4 @@
-//! What the chart installs, at work: two processes with the arguments and the rights of its pods, for the whole cluster.
+//! The installed chart: two processes run with the arguments and the permissions of its pods, for the whole cluster.
 
 use harness::control_plane::ControlPlane;
 use harness::program::{Running, command};
@@ -6,19 +6,21 @@ use harness::simulator::{Identity, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::{Cluster, eventually, present};
+use crate::cluster::{Cluster, current_chart, eventually};
 use crate::support::{NAMESPACE, RELEASE, namespace};
 
-/// Starts what the Deployment says, as the ServiceAccount that it names; with addresses of this machine.
+/// Starts the container of the Deployment as a process, as the ServiceAccount of the Deployment. It listens on addresses of
+/// this machine.
 fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
     let get = ["get", "deployment", RELEASE, "--namespace", NAMESPACE, "--output", "json"];
     let deployment: Value = serde_json::from_str(&cluster.run_kubectl(get).unwrap()).unwrap();
     let spec = &deployment["spec"]["template"]["spec"];
     let container = &spec["containers"][0];
     let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
-    let elsewhere = ["--health-address=0.0.0.0:8081", "--metrics-address=0.0.0.0:8080", "--log-format=json"];
-    let mut all: Vec<&str> = arguments.iter().map(String::as_str).filter(|one| !elsewhere.contains(one)).collect();
-    assert_eq!(all.len() + elsewhere.len(), arguments.len());
+    let replaced = ["--health-address=0.0.0.0:8081", "--metrics-address=0.0.0.0:8080", "--log-format=json"];
+    let mut all: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|argument| !replaced.contains(argument)).collect();
+    assert_eq!(all.len() + replaced.len(), arguments.len());
     all.push("--allow-loopback-endpoints");
 
     let account = spec["serviceAccountName"].as_str().unwrap();
@@ -49,7 +51,7 @@ fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
     Running::start(command, home.path())
 }
 
-/// An AuthenticatorConfig and a request in a namespace.
+/// Creates an AuthenticatorConfig and a request in a namespace.
 fn enrol(cluster: &Cluster, namespace: &str, identity: &str) {
     let config = json!({
         "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig", "metadata": {"name": "hosted-web"},
@@ -70,9 +72,9 @@ fn wait_until_sent(cluster: &Cluster, namespace: &str, identity: &str) {
 }
 
 #[test]
-fn two_pods_serve_every_namespace_and_take_over_from_each_other() {
+fn second_pod_takes_over_when_the_first_one_ends() {
     let cluster = Cluster::empty();
-    cluster.release("install", RELEASE, &present(), &["--set", "settleTime=2s"]).unwrap();
+    cluster.release("install", RELEASE, &current_chart(), &["--set", "settleTime=2s"]).unwrap();
     let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
     let realm = simulator.realm("tenant", "realm", "token");
     for identity in ["jane", "joe", "ann"] {
@@ -102,26 +104,26 @@ fn two_pods_serve_every_namespace_and_take_over_from_each_other() {
         enrol(&cluster, team, identity);
         wait_until_sent(&cluster, team, identity);
     }
-    let (leads, stands_by) = ["1", "0"]
+    let (leader, standby) = ["1", "0"]
         .map(|value| format!("leader_election_master_status{{name=\"beyond-identity-operator\"}} {value}\n"))
         .into();
-    let (answer, metrics) = first.get("/metrics");
-    assert!(answer == 200 && metrics.contains(&leads), "{metrics}");
+    let (status, metrics) = first.get("/metrics");
+    assert!(status == 200 && metrics.contains(&leader), "{metrics}");
     for line in [
         "beyond_identity_operator_api_requests_total{method=\"POST\",path=\"credential-binding-jobs\",outcome=\"success\"} 2",
         "beyond_identity_operator_emails_sent_total 2",
         "beyond_identity_operator_enrollment_requests{state=\"LINK_SENT\"} 2",
         "beyond_identity_operator_sends_in_doubt 0",
     ] {
-        assert!(metrics.lines().any(|written| written == line), "{line} is not in {metrics}");
+        assert!(metrics.lines().any(|sample| sample == line), "{line} is not in {metrics}");
     }
-    assert!(second.get("/metrics").1.contains(&stands_by));
+    assert!(second.get("/metrics").1.contains(&standby));
 
     let (status, printed) = first.stop();
     assert_eq!(status.code(), Some(0), "{printed}");
     enrol(&cluster, "team-a", "ann");
     wait_until_sent(&cluster, "team-a", "ann");
-    assert!(second.get("/metrics").1.contains(&leads));
+    assert!(second.get("/metrics").1.contains(&leader));
     assert_eq!(realm.outbox().len(), 3);
     for (team, identity) in [("team-a", "jane"), ("team-b", "joe"), ("team-a", "ann")] {
         cluster.kubectl(&["delete", "enrollmentrequest", identity, "--namespace", team, "--timeout=60s"]);
@@ -130,6 +132,6 @@ fn two_pods_serve_every_namespace_and_take_over_from_each_other() {
         cluster.kubectl(&["delete", "authenticatorconfig", "hosted-web", "--namespace", team, "--timeout=60s"]);
         cluster.kubectl(&["delete", "namespace", team]);
     }
-    let lacks: Vec<String> = [second.logged("not allowed to"), second.logged("lacks permission")].concat();
-    assert_eq!(lacks, [""; 0]);
+    let denied: Vec<String> = [second.said("not allowed to"), second.said("lacks permission")].concat();
+    assert_eq!(denied, [""; 0]);
 }

@@ -1,4 +1,4 @@
-//! How a release lives: applied twice, installed, upgraded, uninstalled and installed again.
+//! The life cycle of a release: applied twice, installed, upgraded, uninstalled and installed again.
 
 use std::fs;
 
@@ -6,36 +6,36 @@ use harness::chart::{self, render};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::{Cluster, eventually, present};
+use crate::cluster::{Cluster, current_chart, eventually};
 use crate::support::{NAMESPACE, RELEASE, copy};
 
 #[test]
-fn applying_it_twice_changes_nothing() {
+fn second_apply_changes_nothing() {
     let rendered =
         render(RELEASE, NAMESPACE, &json!({ "clusterName": "test", "rbac": { "tenantsMayEnroll": true } })).unwrap();
     for how in [&["--server-side=false"][..], &["--server-side"]] {
         let cluster = Cluster::empty();
-        let written = || {
+        let objects = || {
             let list = cluster.0.run_kubectl_with(&rendered, ["get", "--filename", "-", "--output", "json"]).unwrap();
             let mut list: Value = serde_json::from_str(&list).unwrap();
-            list["items"].as_array_mut().unwrap().iter_mut().for_each(take_out_what_controllers_write);
+            list["items"].as_array_mut().unwrap().iter_mut().for_each(remove_fields_of_controllers);
             list
         };
         cluster.apply(&rendered, how);
-        // The deployment controller notes the revision, which counts as a generation.
+        // The deployment controller writes the revision, which counts as a generation.
         let deployment = format!("deployment/{RELEASE}");
         eventually(|| {
             let get = ["get", &deployment, "--namespace", NAMESPACE, "--output", "jsonpath={.metadata.annotations}"];
             cluster.kubectl(&get).contains("deployment.kubernetes.io/revision")
         });
-        let before = written();
+        let before = objects();
         cluster.apply(&rendered, how);
-        assert!(written() == before, "{before}\n{}", written());
+        assert!(objects() == before, "{before}\n{}", objects());
     }
 }
 
-/// Of what has a generation that is the status, which moves the resourceVersion; nothing else is written by anybody else.
-fn take_out_what_controllers_write(object: &mut Value) {
+/// Controllers write the status of objects with a generation, which changes the resourceVersion. They write nothing else.
+fn remove_fields_of_controllers(object: &mut Value) {
     object.as_object_mut().unwrap().remove("status");
     let metadata = object["metadata"].as_object_mut().unwrap();
     if metadata.contains_key("generation") {
@@ -44,7 +44,7 @@ fn take_out_what_controllers_write(object: &mut Value) {
 }
 
 #[test]
-fn an_upgrade_brings_new_fields_and_an_uninstall_keeps_what_people_made() {
+fn upgrade_updates_crds_and_uninstall_keeps_objects() {
     let cluster = Cluster::empty();
     let folder = TempDir::new().unwrap();
     copy(&chart::folder(), folder.path());
@@ -59,10 +59,10 @@ fn an_upgrade_brings_new_fields_and_an_uninstall_keeps_what_people_made() {
 
     cluster.release("install", "first", older.to_str().unwrap(), &[]).unwrap();
     assert_eq!(field(), "");
-    cluster.make_config();
+    cluster.create_config();
     let uid = cluster.config_uid();
 
-    let notes = cluster.release("upgrade", "first", &present(), &[]).unwrap();
+    let notes = cluster.release("upgrade", "first", &current_chart(), &[]).unwrap();
     assert!(
         notes.contains("kubectl create secret generic beyond-identity")
             && notes.contains("kind: ClusterProviderConfig")
@@ -70,24 +70,24 @@ fn an_upgrade_brings_new_fields_and_an_uninstall_keeps_what_people_made() {
     assert_eq!(field(), "string");
     assert_eq!(cluster.config_uid(), uid);
 
-    // Turning the definitions off is no way to lose them either.
-    cluster.release("upgrade", "first", &present(), &["--set", "crds.install=false"]).unwrap();
+    // With `crds.install=false`, an upgrade keeps the CustomResourceDefinitions.
+    cluster.release("upgrade", "first", &current_chart(), &["--set", "crds.install=false"]).unwrap();
     assert_eq!(cluster.config_uid(), uid);
 
     cluster.helm(&["uninstall", "first", "--wait"]).unwrap();
     assert_eq!(cluster.config_uid(), uid);
-    let ours = [
+    let get = [
         "get",
         "deployments,replicasets,pods,services,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings,pdb",
     ];
     let select = ["--all-namespaces", "--selector", "app.kubernetes.io/instance=first", "--output", "name"];
-    eventually(|| cluster.kubectl(&[&ours[..], &select].concat()).is_empty());
+    eventually(|| cluster.kubectl(&[&get[..], &select].concat()).is_empty());
 
-    // Under the same name they are its own again; under another one somebody has to say so.
-    cluster.release("install", "first", &present(), &[]).unwrap();
+    // A release of the same name owns the CustomResourceDefinitions again. Another release needs `--take-ownership`.
+    cluster.release("install", "first", &current_chart(), &[]).unwrap();
     cluster.helm(&["uninstall", "first", "--wait"]).unwrap();
-    let refusal = cluster.release("install", "second", &present(), &[]).unwrap_err();
+    let refusal = cluster.release("install", "second", &current_chart(), &[]).unwrap_err();
     assert!(refusal.contains("invalid ownership metadata"), "{refusal}");
-    cluster.release("install", "second", &present(), &["--take-ownership"]).unwrap();
+    cluster.release("install", "second", &current_chart(), &["--take-ownership"]).unwrap();
     assert_eq!(cluster.config_uid(), uid);
 }

@@ -1,14 +1,14 @@
-//! The pods: what a strict namespace lets in, how long they have to end, and whether the program knows their arguments.
+//! The pods: Pod Security Admission, their grace period, and whether the program accepts their arguments.
 
 use std::process::Command;
 
 use harness::control_plane::ControlPlane;
 use serde_json::{Value, json};
 
-use crate::support::{namespace, objects, the};
+use crate::support::{namespace, objects, single};
 
 fn pod(values: Value) -> Value {
-    let mut pod = the("Deployment", &objects(values))["spec"]["template"].clone();
+    let mut pod = single("Deployment", &objects(values))["spec"]["template"].clone();
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();
     pod["metadata"]["name"] = "operator".into();
@@ -16,7 +16,7 @@ fn pod(values: Value) -> Value {
 }
 
 #[test]
-fn a_namespace_that_enforces_restricted_lets_them_in() {
+fn pods_are_admitted_under_the_restricted_policy() {
     let cluster = ControlPlane::shared().unwrap();
     namespace(cluster, "strict");
     let label = "pod-security.kubernetes.io/enforce=restricted";
@@ -29,7 +29,7 @@ fn a_namespace_that_enforces_restricted_lets_them_in() {
     for values in [json!({}), full] {
         let pod = pod(values);
         create(&pod).unwrap();
-        // Not for want of a look: with any of it missing the pod is refused.
+        // The policy is enforced: without any of these fields, the pod is rejected.
         for missing in [
             "/spec/securityContext/runAsNonRoot",
             "/spec/securityContext/seccompProfile",
@@ -46,26 +46,29 @@ fn a_namespace_that_enforces_restricted_lets_them_in() {
 }
 
 #[test]
-fn they_write_nowhere_and_are_nobody() {
+fn pods_run_read_only_as_non_root_with_probes() {
     let pod = pod(json!({}));
     let container = &pod["spec"]["containers"][0];
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-    assert_eq!(pod["spec"]["securityContext"]["runAsUser"], 65532, "a number, since a name cannot be told from root");
+    assert_eq!(
+        pod["spec"]["securityContext"]["runAsUser"], 65532,
+        "a number, since the kubelet cannot verify that a name is not root"
+    );
     assert_eq!(container["livenessProbe"]["httpGet"], json!({ "path": "/healthz", "port": "health" }));
     assert_eq!(container["readinessProbe"]["httpGet"], json!({ "path": "/readyz", "port": "health" }));
 }
 
 #[test]
-fn what_is_under_way_has_the_time_to_end() {
+fn termination_grace_period_covers_one_call() {
     for (timeout, seconds) in [("30s", 60), ("1m30s", 120), ("1s", 31), ("1500ms", 31), ("30m", 1830), ("0h2m", 150)] {
         let pod = pod(json!({ "requestTimeout": timeout }));
-        // A call, and 20 s to write down what came of it.
+        // The request timeout, and 30 s to write the result and to shut down.
         assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], seconds, "{timeout}");
     }
 }
 
 #[test]
-fn the_program_knows_the_arguments_and_has_the_same_defaults() {
+fn arguments_are_known_and_defaults_match_the_program() {
     let help = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator")).args(["run", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let every = json!({ "watchNamespaces": ["one"], "caBundle": { "configMap": "authorities" } });

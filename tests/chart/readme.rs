@@ -1,4 +1,4 @@
-//! What the README says to type.
+//! The installation commands of the README.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::cluster::{Cluster, eventually};
 
 #[test]
-fn what_the_readme_says_to_type_works() {
+fn readme_installation_commands_work() {
     let cluster = Cluster::empty();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
@@ -40,12 +40,12 @@ fn what_the_readme_says_to_type_works() {
             shell.env(name, value);
         }
         shell.env("PATH", &programs);
-        // A definition that is Established may still be without its storage for a moment.
+        // A CustomResourceDefinition that is Established may still have no storage for a moment.
         eventually(|| {
             cluster.0.run_kubectl(["get", "beyondidentity", "--all-namespaces"]).is_ok() || line.starts_with("helm")
         });
         output_of(shell, "").unwrap();
     }
-    let made = cluster.kubectl(&["get", "er,authenticatorconfigs", "--namespace", "identity", "--output", "name"]);
-    assert_eq!(made.lines().count(), 2, "{made}");
+    let created = cluster.kubectl(&["get", "er,authenticatorconfigs", "--namespace", "identity", "--output", "name"]);
+    assert_eq!(created.lines().count(), 2, "{created}");
 }

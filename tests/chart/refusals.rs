@@ -1,4 +1,4 @@
-//! Bad values are refused, with a sentence that names the value.
+//! Invalid values are rejected, with a sentence that names the value.
 
 use std::fs;
 
@@ -9,16 +9,16 @@ use tempfile::TempDir;
 
 use crate::support::{NAMESPACE, RELEASE, copy};
 
-/// What helm says to these values, merged over a cluster's name.
-fn refusal(values: &Value) -> String {
+/// The error of helm for these values, merged over a cluster name.
+fn error_for(values: &Value) -> String {
     let mut all = json!({ "clusterName": "test" });
     all.as_object_mut().unwrap().extend(values.as_object().unwrap().clone());
     let rendered = render(RELEASE, NAMESPACE, &all).map_err(|error| error.to_string());
-    rendered.err().unwrap_or_else(|| format!("nothing, and renders {values}"))
+    rendered.err().unwrap_or_else(|| format!("no error: {values} is rendered"))
 }
 
 #[test]
-fn bad_values_are_refused_by_name() {
+fn invalid_values_are_rejected_by_name() {
     let long = "x".repeat(33);
     for (values, sentence) in [
         (json!({ "clusterName": "" }), "clusterName is required: set it to a DNS label"),
@@ -70,13 +70,13 @@ fn bad_values_are_refused_by_name() {
             "metrics.serviceMonitor.enabled requires the Service",
         ),
     ] {
-        let said = refusal(&values);
-        assert!(said.contains(sentence), "{values}: {said}");
+        let error = error_for(&values);
+        assert!(error.contains(sentence), "{values}: {error}");
     }
 }
 
 #[test]
-fn the_chart_may_be_part_of_another() {
+fn chart_works_as_a_subchart() {
     let folder = TempDir::new().unwrap();
     fs::create_dir(folder.path().join("charts")).unwrap();
     copy(&chart::folder(), &folder.path().join("charts"));

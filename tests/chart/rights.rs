@@ -1,4 +1,4 @@
-//! What the operator's ServiceAccount may do: what it needs, and nothing else.
+//! The permissions of the operator's ServiceAccount: those that it needs, and no others.
 
 use harness::chart;
 use harness::control_plane::ControlPlane;
@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::support::namespace;
 
-/// The verbs that somebody might have on something.
+/// All verbs that a role can grant on a resource.
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
 
-/// Installs the ServiceAccount and the rights of a release, and asks what it may do.
+/// The ServiceAccount of an installed release.
 struct Account<'a> {
     cluster: &'a ControlPlane,
     name: String,
@@ -28,7 +28,7 @@ impl<'a> Account<'a> {
         Self { cluster, name }
     }
 
-    /// The verbs that it has on a resource, such as `enrollmentrequests.beyondidentity.dev/status`, in a namespace.
+    /// The allowed verbs on a resource in a namespace, such as `enrollmentrequests.beyondidentity.dev/status`.
     fn verbs(&self, resource: &str, namespace: &str) -> Vec<&'static str> {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let (resource, name) = resource.split_once(' ').unwrap_or((resource, ""));
@@ -53,8 +53,8 @@ impl<'a> Account<'a> {
 
 const READ_AND_FINALIZE: [&str; 4] = ["get", "list", "watch", "patch"];
 
-/// What it may do where it serves.
-fn serves(account: &Account, namespace: &str) {
+/// Checks the permissions in a watched namespace.
+fn check_watched_namespace(account: &Account, namespace: &str) {
     for kind in ["authenticatorconfigs", "enrollmentrequests"] {
         assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), READ_AND_FINALIZE);
         assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev/status"), namespace), ["update"]);
@@ -63,8 +63,8 @@ fn serves(account: &Account, namespace: &str) {
     assert_eq!(account.verbs("secrets", namespace), [""; 0]);
 }
 
-/// What it may do across the cluster and in its own namespace, whatever it serves.
-fn has_its_own(account: &Account, operator: &str) {
+/// Checks the permissions in the cluster and in the operator's namespace, which no value changes.
+fn check_operator_namespace(account: &Account, operator: &str) {
     assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), ["list", "watch"]);
     assert_eq!(account.verbs("secrets", operator), ["list", "watch"]);
     assert_eq!(account.verbs("leases.coordination.k8s.io", operator), ["create"]);
@@ -78,18 +78,18 @@ fn has_its_own(account: &Account, operator: &str) {
 }
 
 #[test]
-fn across_the_cluster_it_serves_every_namespace() {
+fn without_a_list_every_namespace_is_allowed() {
     let account = Account::install("wide", "wide-operator", &[]);
-    serves(&account, "anywhere");
-    has_its_own(&account, "wide-operator");
+    check_watched_namespace(&account, "anywhere");
+    check_operator_namespace(&account, "wide-operator");
 }
 
 #[test]
-fn with_a_list_it_serves_these_namespaces_and_no_other() {
+fn with_a_list_only_listed_namespaces_are_allowed() {
     let account = Account::install("listed", "listed-operator", &["listed-one", "listed-two"]);
-    serves(&account, "listed-one");
-    serves(&account, "listed-two");
-    has_its_own(&account, "listed-operator");
+    check_watched_namespace(&account, "listed-one");
+    check_watched_namespace(&account, "listed-two");
+    check_operator_namespace(&account, "listed-operator");
     for namespace in ["anywhere", "listed-operator", ""] {
         for kind in ["authenticatorconfigs", "enrollmentrequests"] {
             assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), [""; 0]);

@@ -1,12 +1,12 @@
-//! What Kubernetes' own roles learn of the operator's kinds.
+//! Aggregation of the operator's kinds into the roles view, edit and admin.
 
 use serde_json::json;
 
-use crate::cluster::{Cluster, eventually, present};
+use crate::cluster::{Cluster, current_chart, eventually};
 use crate::support::RELEASE;
 
 #[test]
-fn view_and_edit_may_read_and_edit_may_enroll_only_where_a_value_says_so() {
+fn edit_role_may_enroll_only_if_tenants_may_enroll() {
     let cluster = Cluster::empty();
     let grant = |user: &str, role: &str| {
         json!({
@@ -23,14 +23,14 @@ fn view_and_edit_may_read_and_edit_may_enroll_only_where_a_value_says_so() {
         let (kind, subresource) = kind.split_once('/').unwrap_or((kind, ""));
         let (kind, subresource) = (format!("{kind}.beyondidentity.dev"), format!("--subresource={subresource}"));
         let user = format!("--as=the-{role}er");
-        // It fails where the answer is no.
+        // kubectl fails if the answer is no.
         cluster.0.run_kubectl(["auth", "can-i", verb, &kind, &subresource, &user, "--namespace=default"]).is_ok()
     };
     let writes = ["create", "update", "patch", "delete", "deletecollection"];
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
 
-    cluster.release("install", RELEASE, &present(), &[]).unwrap();
-    cluster.make_config();
+    cluster.release("install", RELEASE, &current_chart(), &[]).unwrap();
+    cluster.create_config();
     for role in ["view", "edit", "admin"] {
         eventually(|| may(role, "get", "enrollmentrequests"));
         for kind in kinds {
@@ -39,7 +39,7 @@ fn view_and_edit_may_read_and_edit_may_enroll_only_where_a_value_says_so() {
         }
     }
 
-    cluster.release("upgrade", RELEASE, &present(), &["--set", "rbac.tenantsMayEnroll=true"]).unwrap();
+    cluster.release("upgrade", RELEASE, &current_chart(), &["--set", "rbac.tenantsMayEnroll=true"]).unwrap();
     for role in ["edit", "admin"] {
         eventually(|| may(role, "create", "enrollmentrequests"));
         for kind in kinds {

@@ -1,4 +1,4 @@
-//! Renders the chart, and reads what comes out.
+//! Renders the chart, and parses the result.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub const RELEASE: &str = "beyond-identity-operator";
 pub const NAMESPACE: &str = "beyond-identity-system";
 
-/// The objects of the chart with these values, which lack the cluster's name.
+/// The rendered objects for these values. The cluster name is added.
 pub fn objects(mut values: Value) -> Vec<Value> {
     values["clusterName"] = "test".into();
     parsed(&chart::render(RELEASE, NAMESPACE, &values).unwrap())
@@ -24,14 +24,14 @@ pub fn parsed(yaml: &str) -> Vec<Value> {
     documents.into_iter().filter(|document| !document.is_null()).collect()
 }
 
-/// The one object of this kind.
-pub fn the<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
+/// The only object of this kind.
+pub fn single<'a>(kind: &str, objects: &'a [Value]) -> &'a Value {
     let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
     assert_eq!(found.len(), 1, "{kind}");
     found[0]
 }
 
-/// Runs helm in a cluster; the answer, or what it complained of.
+/// Runs helm in a cluster, and returns its output or its error.
 pub fn helm_in(cluster: &ControlPlane, args: &[&str]) -> Result<String, String> {
     output_of(chart::helm_in(cluster, args).unwrap(), "").map_err(|error| error.to_string())
 }
@@ -41,7 +41,7 @@ pub fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-R").args([from, to]).status().unwrap().success());
 }
 
-/// Makes a namespace, unless it is there.
+/// Creates a namespace if it does not exist.
 pub fn namespace(cluster: &ControlPlane, name: &str) {
     let namespace = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
     cluster.apply(&namespace.to_string()).unwrap();

@@ -1,4 +1,4 @@
-//! Each value both ways: rendered, and taken by the API server, which knows every field.
+//! Each value of the chart: it changes the rendered objects, and the API server accepts the result.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,9 +8,9 @@ use harness::control_plane::ControlPlane;
 use harness::process::output_of;
 use serde_json::{Map, Value, json};
 
-use crate::support::{NAMESPACE, RELEASE, namespace, objects, parsed, the};
+use crate::support::{NAMESPACE, RELEASE, namespace, objects, parsed, single};
 
-/// Values other than the default, and what they are to bring about in the rendered objects.
+/// Values other than the defaults, each with the texts that the rendered objects must contain.
 fn cases() -> Vec<(Value, &'static [&'static str])> {
     vec![
         (json!({}), &["replicas: 2", "- --leader-elect", "--cluster-name=test", "type: RollingUpdate"]),
@@ -86,7 +86,7 @@ fn with_name(values: &Value) -> Value {
 }
 
 #[test]
-fn helm_lint_has_nothing_to_say() {
+fn helm_lint_passes() {
     for (values, _) in cases() {
         let folder = chart::folder();
         let command = helm(["lint", "--strict", "--quiet", folder.to_str().unwrap(), "--values", "-"]).unwrap();
@@ -95,14 +95,17 @@ fn helm_lint_has_nothing_to_say() {
 }
 
 #[test]
-fn every_value_changes_what_is_rendered() {
+fn each_value_changes_the_rendered_objects() {
     let default = render(RELEASE, NAMESPACE, &with_name(&json!({}))).unwrap();
     let mut tried = BTreeSet::from(["clusterName".to_owned()]);
-    for (values, brought) in cases() {
+    for (values, expected) in cases() {
         let rendered = render(RELEASE, NAMESPACE, &with_name(&values)).unwrap();
-        for text in brought {
-            assert!(rendered.contains(text), "{values} does not bring about {text:?}:\n{rendered}");
-            assert!(values == json!({}) || !default.contains(text) || *text == "a: b", "{text:?} is there anyway");
+        for text in expected {
+            assert!(rendered.contains(text), "with {values}, {text:?} is not rendered:\n{rendered}");
+            assert!(
+                values == json!({}) || !default.contains(text) || *text == "a: b",
+                "{text:?} is rendered by default too"
+            );
         }
         assert!(values == json!({}) || rendered != default, "{values} changes nothing");
         tried.extend(leaves("", values.as_object().unwrap()));
@@ -110,13 +113,13 @@ fn every_value_changes_what_is_rendered() {
     let defaults = fs::read_to_string(chart::folder().join("values.yaml")).unwrap();
     let all: Value = serde_saphyr::from_str(&defaults).unwrap();
     for value in leaves("", all.as_object().unwrap()) {
-        // An object that is empty by default is set by what lies in it.
+        // An object that is empty by default counts as set if a field below it is set.
         let set = |tried: &String| *tried == value || tried.starts_with(&format!("{value}."));
         assert!(tried.iter().any(set), "no case sets {value}");
     }
 }
 
-/// The paths of all values that are no objects, but for what is Kubernetes' own below `resources`.
+/// The paths of all values that are not objects. `resources` counts as one value, since Kubernetes defines its fields.
 fn leaves(path: &str, values: &Map<String, Value>) -> BTreeSet<String> {
     let below = |(name, value): (&String, &Value)| match value {
         Value::Object(object) if !object.is_empty() && name != "resources" => leaves(&format!("{path}{name}."), object),
@@ -126,7 +129,7 @@ fn leaves(path: &str, values: &Map<String, Value>) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_is_switched_off_is_not_there() {
+fn disabled_objects_are_not_rendered() {
     for (values, kind, name) in [
         (json!({ "crds": { "install": false } }), "CustomResourceDefinition", ""),
         (json!({ "rbac": { "aggregate": false } }), "ClusterRole", "-view"),
@@ -141,12 +144,12 @@ fn what_is_switched_off_is_not_there() {
     }
     let alone = objects(json!({ "replicas": 1, "leaderElection": false }));
     assert!(!alone.iter().any(|object| object.to_string().contains("leases")));
-    let deployment = the("Deployment", &alone).to_string();
+    let deployment = single("Deployment", &alone).to_string();
     assert!(!deployment.contains("--leader-elect"));
 }
 
 #[test]
-fn the_api_server_takes_all_of_it() {
+fn api_server_accepts_all_rendered_objects() {
     let cluster = ControlPlane::shared().unwrap();
     for name in [NAMESPACE, "one", "2"] {
         namespace(cluster, name);
@@ -156,17 +159,17 @@ fn the_api_server_takes_all_of_it() {
     cluster.run_kubectl(wait).unwrap();
     let apply = ["apply", "--dry-run=server", "--validate=strict", "--filename", "-"];
     for (values, _) in cases() {
-        // A release and a namespace may be called by a number, which YAML would take for one.
+        // The name of a release or a namespace may consist of digits, which YAML parses as a number.
         for (release, namespace) in [(RELEASE, NAMESPACE), ("1", "2")] {
             let rendered = render(release, namespace, &with_name(&values)).unwrap();
-            let taken = cluster.run_kubectl_with(&rendered, apply);
-            let count = taken.as_ref().map_or(0, |taken| taken.lines().count());
-            assert_eq!(count, parsed(&rendered).len(), "{values}: {taken:?}");
+            let applied = cluster.run_kubectl_with(&rendered, apply);
+            let count = applied.as_ref().map_or(0, |applied| applied.lines().count());
+            assert_eq!(count, parsed(&rendered).len(), "{values}: {applied:?}");
         }
     }
 }
 
-/// The kind of the Prometheus operator, as far as the chart uses it.
+/// The CustomResourceDefinition of ServiceMonitor, with a schema that accepts every field.
 const SERVICE_MONITORS: &str = r#"{
     "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
     "metadata": { "name": "servicemonitors.monitoring.coreos.com" },
