@@ -1,33 +1,34 @@
-//! The command line: what is wrong with it is said in one sentence, and ends the program with 2.
+//! The command line: an error is one sentence, and the exit code is 2.
 
 use crate::support::end_of;
 
-/// A command line that lacks nothing.
-const WHOLE: [&str; 5] = ["run", "--cluster-name", "test", "--operator-namespace", "beyond-identity"];
+/// A complete command line.
+const COMPLETE: [&str; 5] = ["run", "--cluster-name", "test", "--operator-namespace", "beyond-identity"];
 
-/// The complaint about a wrong command line.
-fn wrong(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+/// The error for an invalid command line.
+fn error_for(arguments: &[&str], environment: &[(&str, &str)]) -> String {
     let ended = end_of(arguments, environment);
     assert_eq!(ended.code, 2, "{ended:?}");
-    ended.complaint().to_owned()
+    ended.error().to_owned()
 }
 
 #[test]
-fn the_clusters_name_is_required() {
+fn cluster_name_is_required() {
     let ended = end_of(&["run", "--operator-namespace", "beyond-identity"], &[]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("--cluster-name <NAME>"), "{}", ended.stderr);
 }
 
 #[test]
-fn the_clusters_name_is_a_dns_label_of_at_most_32_characters() {
-    let named =
-        |name: &str| wrong(&["run", "--operator-namespace=beyond-identity", &format!("--cluster-name={name}")], &[]);
+fn cluster_name_is_a_dns_label_of_at_most_32_characters() {
+    let named = |name: &str| {
+        error_for(&["run", "--operator-namespace=beyond-identity", &format!("--cluster-name={name}")], &[])
+    };
     let long = named(&"c".repeat(33));
     assert!(long.contains("--cluster-name") && long.ends_with("must have at most 32 characters, but has 33"), "{long}");
     for name in ["Prod", "prod_1", "prod.eu", "-prod", "prod-", ""] {
-        let said = named(name);
-        assert!(said.contains("--cluster-name"), "{said}");
+        let error = named(name);
+        assert!(error.contains("--cluster-name"), "{error}");
     }
     assert!(named("Prod").ends_with(
         "not a DNS label: use lowercase letters and digits, with hyphens only in between, at most 63 characters"
@@ -35,21 +36,25 @@ fn the_clusters_name_is_a_dns_label_of_at_most_32_characters() {
 }
 
 #[test]
-fn the_operators_namespace_is_required_where_the_pod_does_not_say_it() {
-    for empty in [&[][..], &[("POD_NAMESPACE", "")]] {
+fn operator_namespace_is_required_without_pod_namespace() {
+    for environment in [&[][..], &[("POD_NAMESPACE", "")]] {
         assert_eq!(
-            wrong(&WHOLE[..3], empty),
+            error_for(&COMPLETE[..3], environment),
             "error: neither --operator-namespace nor POD_NAMESPACE is set: set one to the namespace of the Lease and of the \
              Secrets of ClusterProviderConfigs"
         );
     }
-    let said = wrong(&WHOLE[..3], &[("POD_NAMESPACE", "Not A Label")]);
-    assert!(said.starts_with("error: POD_NAMESPACE is not a DNS label"), "{said}");
-    assert_eq!(end_of(&WHOLE[..3], &[("POD_NAMESPACE", "beyond-identity")]).code, 1, "it gets as far as the cluster");
+    let error = error_for(&COMPLETE[..3], &[("POD_NAMESPACE", "Not A Label")]);
+    assert!(error.starts_with("error: POD_NAMESPACE is not a DNS label"), "{error}");
+    assert_eq!(
+        end_of(&COMPLETE[..3], &[("POD_NAMESPACE", "beyond-identity")]).code,
+        1,
+        "it reaches the connection to the cluster"
+    );
 }
 
 #[test]
-fn a_value_that_cannot_be_read_is_named_with_its_flag() {
+fn invalid_value_is_reported_with_its_flag() {
     for (flag, value, remedy) in [
         ("--settle-time", "5", "must be a duration, such as 90s or 10m"),
         ("--settle-time", "", "must be a duration, such as 90s or 10m"),
@@ -71,51 +76,54 @@ fn a_value_that_cannot_be_read_is_named_with_its_flag() {
         ("--max-concurrent-reconciles-per-provider-config", "1001", "1001 is not in 1..=1000"),
         ("--log-level", "info=very=much", "error parsing level filter"),
     ] {
-        let said = wrong(&[&WHOLE[..], &[&format!("{flag}={value}")]].concat(), &[]);
-        assert!(said.contains(flag) && said.contains(remedy), "{said}");
+        let error = error_for(&[&COMPLETE[..], &[&format!("{flag}={value}")]].concat(), &[]);
+        assert!(error.contains(flag) && error.contains(remedy), "{error}");
     }
 }
 
 #[test]
-fn a_provider_config_cannot_have_more_reconciles_than_there_are_and_has_no_more_by_default() {
-    let end = |flags: &[&str]| end_of(&[&WHOLE[..], flags].concat(), &[]);
-    let said = end(&["--max-concurrent-reconciles=4", "--max-concurrent-reconciles-per-provider-config=5"]);
+fn reconciles_per_provider_config_are_capped_by_the_total() {
+    let end = |flags: &[&str]| end_of(&[&COMPLETE[..], flags].concat(), &[]);
+    let ended = end(&["--max-concurrent-reconciles=4", "--max-concurrent-reconciles-per-provider-config=5"]);
     let remedy = "--max-concurrent-reconciles-per-provider-config 5 exceeds --max-concurrent-reconciles 4: lower the first, or \
                   raise the second";
-    assert!(said.code == 1 && said.stderr.contains(remedy), "{}", said.stderr);
-    let cluster = end(&["--max-concurrent-reconciles=4"]);
+    assert!(ended.code == 1 && ended.stderr.contains(remedy), "{}", ended.stderr);
+    let capped = end(&["--max-concurrent-reconciles=4"]);
     assert!(
-        cluster.code == 1 && !cluster.stderr.contains("exceeds"),
-        "it gets as far as the cluster: {}",
-        cluster.stderr
+        capped.code == 1 && !capped.stderr.contains("exceeds"),
+        "it reaches the connection to the cluster: {}",
+        capped.stderr
     );
 }
 
 #[test]
-fn a_variable_stands_for_a_flag_and_the_flag_comes_first() {
+fn variable_sets_a_flag_and_the_flag_takes_precedence() {
     let long = "c".repeat(33);
     let variable = [("BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", long.as_str())];
-    assert!(wrong(&["run", "--operator-namespace", "beyond-identity"], &variable).contains("but has 33"));
-    assert_eq!(end_of(&WHOLE, &variable).code, 1, "it gets as far as the cluster");
+    assert!(error_for(&["run", "--operator-namespace", "beyond-identity"], &variable).contains("but has 33"));
+    assert_eq!(end_of(&COMPLETE, &variable).code, 1, "it reaches the connection to the cluster");
     let both = [
         ("BEYOND_IDENTITY_OPERATOR_CLUSTER_NAME", "test"),
         ("BEYOND_IDENTITY_OPERATOR_OPERATOR_NAMESPACE", "beyond-identity"),
     ];
-    assert_eq!(end_of(&["run"], &both).code, 1, "it gets as far as the cluster");
+    assert_eq!(end_of(&["run"], &both).code, 1, "it reaches the connection to the cluster");
 }
 
 #[test]
-fn the_help_names_each_flag_once_with_its_variable_and_one_line_about_it() {
+fn help_lists_each_flag_with_its_variable_and_one_line() {
     let help = end_of(&["run", "--help"], &[]);
     assert_eq!(help.code, 0);
     let lines: Vec<&str> = help.stdout.lines().map(str::trim).collect();
     let mut flags = Vec::new();
     for (number, line) in lines.iter().enumerate() {
         let Some(flag) = line.strip_prefix("--").and_then(|rest| rest.split_whitespace().next()) else { continue };
-        assert!(!flags.contains(&flag), "{flag} is named twice");
+        assert!(!flags.contains(&flag), "{flag} is listed twice");
         flags.push(flag);
         let (about, after) = (lines[number + 1], lines[number + 2]);
-        assert!(!about.is_empty() && about.len() <= 120 && after.is_empty(), "one line about {flag}: {about} {after}");
+        assert!(
+            !about.is_empty() && about.len() <= 120 && after.is_empty(),
+            "the help of {flag} must be one line: {about} {after}"
+        );
         let variable = format!("[env: BEYOND_IDENTITY_OPERATOR_{}=", flag.to_uppercase().replace('-', "_"));
         assert_eq!(help.stdout.matches(&variable).count(), 1, "{variable}");
     }
@@ -123,7 +131,7 @@ fn the_help_names_each_flag_once_with_its_variable_and_one_line_about_it() {
 }
 
 #[test]
-fn the_version_and_the_commands_are_told() {
+fn version_and_commands_are_printed() {
     let version = end_of(&["--version"], &[]);
     assert_eq!(
         (version.code, version.stdout),

@@ -1,4 +1,4 @@
-//! `crds`: what it prints is what `crds/` holds.
+//! The command `crds` prints the contents of `crds/`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ fn checked_in() -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_files_that_are_checked_in_are_up_to_date() {
+fn checked_in_files_are_up_to_date() {
     let folder = TempDir::new().unwrap();
     let output = folder.path().join("new/crds");
     let ended = end_of(&["crds", "--output", output.to_str().unwrap()], &[]);
@@ -34,7 +34,7 @@ fn the_files_that_are_checked_in_are_up_to_date() {
 }
 
 #[test]
-fn what_is_printed_is_the_same_definitions_as_one_stream() {
+fn standard_output_has_all_definitions_as_one_stream() {
     let ended = end_of(&["crds"], &[]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let printed: Vec<Value> = serde_saphyr::from_multiple(&ended.stdout).unwrap();
@@ -46,11 +46,11 @@ fn what_is_printed_is_the_same_definitions_as_one_stream() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn error_names_a_directory_that_cannot_be_created() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
     let ended = end_of(&["crds", "--output", file.to_str().unwrap()], &[]);
     assert_eq!(ended.code, 1);
-    assert!(ended.complaint().contains(file.to_str().unwrap()), "{}", ended.stderr);
+    assert!(ended.error().contains(file.to_str().unwrap()), "{}", ended.stderr);
 }

@@ -1,4 +1,4 @@
-//! The documentation: every link leads to a file and to a heading that exist, and the README shows the examples.
+//! The documentation: links lead to existing files and headings, and the README shows the examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,8 +24,8 @@ fn links_lead_to_files_and_headings() {
     let mut broken = Vec::new();
     for (path, page) in &pages {
         for link in page.links.iter().filter(|link| !is_external(link)) {
-            if let Err(why) = check(path, link, &pages) {
-                broken.push(format!("{}: {link}: {why}", path.strip_prefix(root()).unwrap().display()));
+            if let Err(reason) = check(path, link, &pages) {
+                broken.push(format!("{}: {link}: {reason}", path.strip_prefix(root()).unwrap().display()));
             }
         }
     }

@@ -3,7 +3,7 @@
 //! It is an example target of the operator's package, so that it uses the same dependencies, with the same features, as
 //! the tests.
 
-#![allow(clippy::unwrap_used)] // a generator that cannot go on says where, and ends
+#![allow(clippy::unwrap_used)] // a generator that cannot continue panics with the location
 
 mod generated;
 
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Has helm-docs write the table of the chart's values, as `tests/chart` checks it.
+/// Generates the README of the chart with helm-docs. `tests/chart` checks it.
 fn chart_readme() -> Result<(), Box<dyn std::error::Error>> {
     let [helm_docs] = locate([&HELM_DOCS])?;
     let mut command = Command::new(helm_docs);

@@ -1,5 +1,5 @@
-//! The program as its user meets it: the command line, what it says when it cannot start, and how it ends. And the
-//! repository as its reader meets it: generated files are up to date, and links lead somewhere.
+//! The program as a process: the command line, errors at startup, and shutdown. And the files of the repository: generated
+//! files are up to date, and links are not broken.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 

@@ -1,4 +1,4 @@
-//! The registry of reasons: each one that needs a person has a remedy, and the program uses each one.
+//! The registry of reasons: each reason that needs manual action has a remedy, and the program uses each reason.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +7,11 @@ use beyond_identity_operator::api::Reason;
 use beyond_identity_operator::api::reason::{REASONS, Shown};
 
 #[test]
-fn what_only_a_person_can_mend_has_a_remedy() {
+fn reasons_that_need_manual_action_have_a_remedy() {
     for entry in REASONS {
-        let mends_itself =
+        let resolves_itself =
             entry.shown.iter().all(|shown| matches!(shown, Shown::Ready | Shown::InProgress | Shown::Deleting));
-        assert!(mends_itself || !entry.remedy.is_empty(), "{}: what to do?", entry.reason);
+        assert!(resolves_itself || !entry.remedy.is_empty(), "{} has no remedy", entry.reason);
         for sentence in [entry.meaning, entry.remedy].into_iter().filter(|sentence| !sentence.is_empty()) {
             assert!(sentence.ends_with('.') && !sentence.contains(['|', '\n']), "{}: {sentence}", entry.reason);
         }
@@ -19,10 +19,10 @@ fn what_only_a_person_can_mend_has_a_remedy() {
 }
 
 #[test]
-fn each_reason_is_said_somewhere() {
+fn each_reason_is_used_by_the_program() {
     let mut program = String::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut program);
-    let unsaid: Vec<Reason> = REASONS
+    let unused: Vec<Reason> = REASONS
         .iter()
         .map(|entry| entry.reason)
         .filter(|reason| {
@@ -31,19 +31,19 @@ fn each_reason_is_said_somewhere() {
             !program.match_indices(&named).any(|(at, _)| ends(&program[at + named.len()..]))
         })
         .collect();
-    assert_eq!(unsaid, [], "nothing in the program says these");
+    assert_eq!(unused, [], "the program does not use these reasons");
 }
 
-/// All files below `folder` but the tests.
-fn read(folder: &Path, into: &mut String) {
+/// Appends all files below `folder`, except tests.
+fn read(folder: &Path, content: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap();
         if path.is_dir() && name != "tests" {
-            read(&path, into);
+            read(&path, content);
         } else if path.is_file() && name != "tests" {
             let text = fs::read_to_string(&path).unwrap();
-            into.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
+            content.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
         }
     }
 }

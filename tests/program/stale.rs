@@ -1,4 +1,4 @@
-//! The generated files are what `cargo gen` writes.
+//! The generated files equal the output of `cargo gen`.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn generated_files_are_up_to_date() {
 }
 
 #[test]
-fn definition_folders_hold_nothing_else() {
+fn definition_folders_have_only_generated_files() {
     let generated: Vec<_> = files().into_iter().map(|(path, _)| root().join(path)).collect();
     for folder in DEFINITIONS {
         for entry in fs::read_dir(root().join(folder)).unwrap() {

@@ -1,4 +1,4 @@
-//! What earlier versions have written into a status is read in full, and what a later one adds is passed over.
+//! Every field of a status from an earlier version is kept, and unknown fields of a later version are ignored.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use harness::statuses::{lies_in, objects_of_earlier_versions};
@@ -14,8 +14,8 @@ fn objects() -> Vec<(String, Value)> {
     all.into_iter().map(|left| (left.name, serde_json::from_str(&left.text).unwrap())).collect()
 }
 
-/// The object as this version reads it, and writes it again.
-fn read_and_written(object: &Value) -> serde_json::Result<Value> {
+/// The object after decoding and encoding by this version.
+fn round_trip(object: &Value) -> serde_json::Result<Value> {
     fn by<K: DeserializeOwned + Serialize>(object: &Value) -> serde_json::Result<Value> {
         serde_json::to_value(serde_json::from_value::<K>(object.clone())?)
     }
@@ -28,31 +28,31 @@ fn read_and_written(object: &Value) -> serde_json::Result<Value> {
 }
 
 #[test]
-fn nothing_of_an_earlier_status_is_lost() {
+fn status_of_an_earlier_version_is_kept() {
     for (name, object) in objects() {
-        let written = read_and_written(&object).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(lies_in(&object, &written), "{name}: {object:#} is written as {written:#}");
+        let written = round_trip(&object).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(lies_in(&object, &written), "{name}: {object:#} is encoded as {written:#}");
     }
 }
 
-/// What a later version may add, at every place that may hold fields.
-fn with_more(value: &mut Value) {
+/// Adds an unknown field to every object below `value`.
+fn add_unknown_fields(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.values_mut().for_each(with_more);
+            fields.values_mut().for_each(add_unknown_fields);
             fields.insert("somethingNew".to_owned(), json!({"of": ["a later version", 1, null]}));
         }
-        Value::Array(items) => items.iter_mut().for_each(with_more),
+        Value::Array(items) => items.iter_mut().for_each(add_unknown_fields),
         _ => {}
     }
 }
 
 #[test]
-fn what_a_later_version_adds_to_a_status_is_passed_over() {
+fn unknown_fields_of_a_later_version_are_ignored() {
     for (name, object) in objects() {
         let mut later = object.clone();
-        with_more(&mut later["status"]);
-        let written = read_and_written(&later).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(written, read_and_written(&object).unwrap(), "{name}");
+        add_unknown_fields(&mut later["status"]);
+        let written = round_trip(&later).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(written, round_trip(&object).unwrap(), "{name}");
     }
 }

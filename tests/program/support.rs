@@ -1,4 +1,4 @@
-//! Runs the program, with nothing of the environment of whoever runs the tests.
+//! Runs the program with a clean environment.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use harness::program::command;
 use tempfile::TempDir;
 
-/// What a run of the program that ended by itself came to.
+/// The result of a run that has ended.
 #[derive(Debug)]
 pub struct Ended {
     pub code: i32,
@@ -15,16 +15,16 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// What it complained of: on a wrong command line, clap adds how to call it, after a blank line.
-    pub fn complaint(&self) -> &str {
-        let (said, _) = self.stderr.split_once("\n\n").unwrap_or((&self.stderr, ""));
-        let said = said.trim_end();
-        assert!(said.starts_with("error: ") && !said.contains('\n'), "one sentence: {:?}", self.stderr);
-        said
+    /// The error. For an invalid command line, clap adds the usage after a blank line.
+    pub fn error(&self) -> &str {
+        let (error, _) = self.stderr.split_once("\n\n").unwrap_or((&self.stderr, ""));
+        let error = error.trim_end();
+        assert!(error.starts_with("error: ") && !error.contains('\n'), "not one sentence: {:?}", self.stderr);
+        error
     }
 }
 
-/// The program with these arguments, whose home is this folder.
+/// The program with these arguments and this home directory.
 pub fn program(home: &Path, arguments: &[&str]) -> Command {
     command(env!("CARGO_BIN_EXE_beyond-identity-operator"), home, arguments)
 }

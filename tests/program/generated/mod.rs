@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use beyond_identity_operator::api::crds;
 
-/// The folders with the CustomResourceDefinitions. The chart has a copy, since Helm reads no file outside of a chart.
+/// The folders with the CustomResourceDefinitions. The chart has a copy, since Helm reads only files inside a chart.
 pub const DEFINITIONS: [&str; 2] = ["crds", "charts/beyond-identity-operator/files/crds"];
 
 /// The top of the repository.

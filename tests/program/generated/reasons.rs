@@ -15,7 +15,7 @@ edit it.
 |---|---|
 ";
 
-/// In the words of the page.
+/// The name on the page.
 fn name(shown: Shown) -> &'static str {
     match shown {
         Shown::Ready => "ready",
