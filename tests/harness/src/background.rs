@@ -1,11 +1,11 @@
-//! A runtime of its own for a server that serves tests which have a runtime each.
+//! A runtime for a server that several tests share. Each of these tests has its own runtime.
 
 use std::io;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-/// A runtime with one thread. Dropping it ends all that runs on it, also from within another runtime.
+/// A runtime with one thread. Dropping it ends its tasks. It can be dropped inside another runtime.
 #[derive(Debug)]
 pub(crate) struct Background(Option<Runtime>);
 

@@ -1,4 +1,4 @@
-//! The operator's Helm chart, with the real helm.
+//! Renders and installs the operator's Helm chart with the real helm.
 
 use std::{
     ffi::OsStr,
@@ -12,20 +12,19 @@ use crate::{
     process::output_of,
 };
 
-/// The chart's folder.
+/// The folder of the chart.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/beyond-identity-operator")
 }
 
-/// What `helm template` makes of the chart: all its objects as one YAML stream. Of the values, `clusterName` has to be
-/// there.
+/// Renders the chart with `helm template`: all its objects as one YAML stream. The values must contain `clusterName`.
 pub fn render(release: &str, namespace: &str, values: &serde_json::Value) -> anyhow::Result<String> {
     let arguments = ["template", release, "--namespace", namespace, "--values", "-"];
     let command = helm(arguments.map(OsStr::new).into_iter().chain([folder().as_os_str()]))?;
     output_of(command, &values.to_string())
 }
 
-/// helm without a cluster, and without the user's own settings.
+/// A helm command without a cluster and without the user's settings.
 pub fn helm<I>(args: I) -> anyhow::Result<Command>
 where
     I: IntoIterator<Item: AsRef<OsStr>>,
@@ -35,7 +34,7 @@ where
     Ok(command)
 }
 
-/// helm as an administrator of this cluster.
+/// A helm command as an administrator of this cluster.
 pub fn helm_in<I>(cluster: &ControlPlane, args: I) -> anyhow::Result<Command>
 where
     I: IntoIterator<Item: AsRef<OsStr>>,
@@ -45,7 +44,7 @@ where
     Ok(command)
 }
 
-/// Where helm is. It is built by the first that asks, where it has to be.
+/// The path of helm. The first call builds it, if necessary.
 fn program() -> anyhow::Result<&'static Path> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     match PROGRAM.get_or_init(|| locate([&HELM]).map(|[path]| path).map_err(|error| format!("{error:#}"))) {

@@ -1,4 +1,4 @@
-//! A forward proxy, as HTTPS_PROXY names one: it takes CONNECT, and remembers for whom.
+//! A forward proxy for HTTPS_PROXY. It accepts CONNECT, and records the targets.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -10,57 +10,56 @@ use tokio::net::TcpStream;
 
 use crate::background::Background;
 
-/// A proxy on a port of 127.0.0.1. Wherever it is asked to connect to, it connects to one address. It ends when it is
-/// dropped.
+/// A proxy on a port of 127.0.0.1. It connects to one address, whatever the target of a request. It ends when it is dropped.
 #[derive(Debug)]
 pub struct ForwardProxy {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    targets: Arc<Mutex<Vec<String>>>,
     _background: Background,
 }
 
 impl ForwardProxy {
-    /// One that connects to `server`.
+    /// Starts a proxy that connects to `server`.
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// If no port is free.
     pub fn start(server: SocketAddr) -> io::Result<Self> {
         let background = Background::start()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let asked = Arc::<Mutex<Vec<String>>>::default();
-        let seen = Arc::clone(&asked);
+        let targets = Arc::<Mutex<Vec<String>>>::default();
+        let recorded = Arc::clone(&targets);
         background.spawn(async move {
             let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
                 return;
             };
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(connect(stream, server, Arc::clone(&seen)));
+                tokio::spawn(connect(stream, server, Arc::clone(&recorded)));
             }
         });
-        Ok(Self { address, asked, _background: background })
+        Ok(Self { address, targets, _background: background })
     }
 
-    /// What HTTPS_PROXY is to be.
+    /// The value for HTTPS_PROXY.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The hosts and ports that it was asked to connect to, in that order.
+    /// The requested hosts and ports, in order.
     #[must_use]
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().clone()
+        self.targets.lock().clone()
     }
 }
 
-async fn connect(stream: TcpStream, server: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> io::Result<()> {
+async fn connect(stream: TcpStream, server: SocketAddr, targets: Arc<Mutex<Vec<String>>>) -> io::Result<()> {
     let mut client = BufReader::new(stream);
     let mut line = String::new();
     client.read_line(&mut line).await?;
     let target = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    asked.lock().push(target);
+    targets.lock().push(target);
     while line != "\r\n" && !line.is_empty() {
         line.clear();
         client.read_line(&mut line).await?;

@@ -1,4 +1,4 @@
-//! A program that ends when this process does, also when this one crashes or is killed.
+//! A child process that ends with this process, even if this process crashes or is killed.
 
 use std::{
     fs::File,
@@ -7,15 +7,15 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
-/// A running program. Dropping this asks it to end (TERM), and waits until it has.
+/// A running program. Dropping it sends TERM, and waits until the program has exited.
 #[derive(Debug)]
 pub struct Leashed {
-    /// A shell that waits for the program, and for the end of the pipe that we hold.
+    /// A shell that waits for the program, and for the end of its standard input.
     shell: Child,
 }
 
 impl Leashed {
-    /// Starts a program, with what it prints in `log`. Its standard input is empty.
+    /// Starts a program with its output in `log`. Its standard input is empty.
     pub fn spawn(command: &Command, log: File) -> io::Result<Self> {
         let mut shell = Command::new("sh");
         shell.args(["-c", include_str!("leash.sh"), "leash"]).arg(command.get_program()).args(command.get_args());
@@ -32,27 +32,27 @@ impl Leashed {
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // Out of reach of Ctrl-C, which is for us: what ends first is not the terminal's to say.
+            // A group of its own, so that Ctrl-C reaches only this process, which decides what ends first.
             .process_group(0)
             .spawn()
             .map(|shell| Self { shell })
     }
 
-    /// How it has ended, if it has.
+    /// The exit status, if the program has exited.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.shell.try_wait()
     }
 
-    /// Kills it (KILL) and waits until it is gone.
+    /// Sends KILL, and waits until the program has exited.
     pub fn kill(mut self) -> io::Result<ExitStatus> {
         if let Some(stdin) = &mut self.shell.stdin {
-            // A shell that is gone already does not listen.
+            // An error means that the shell has already exited.
             let _ = stdin.write_all(b"kill\n");
         }
         self.shell.wait()
     }
 
-    /// Asks it to end (TERM) and waits until it has.
+    /// Sends TERM, and waits until the program has exited.
     pub fn stop(mut self) -> io::Result<ExitStatus> {
         drop(self.shell.stdin.take());
         self.shell.wait()
@@ -62,7 +62,7 @@ impl Leashed {
 impl Drop for Leashed {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // It cannot be waited for when somebody has waited already.
+        // An error means that the shell was already waited for.
         let _ = self.shell.wait();
     }
 }

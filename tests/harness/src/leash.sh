@@ -1,7 +1,7 @@
-# Runs a program that has to end when the process that asked for it does, for whatever reason.
+# Runs a program that must end when the owner of this script ends, for whatever reason.
 #
-# That process holds the other end of our stdin. End of file means that it has gone or has had enough: then the program
-# gets TERM, and half a minute later KILL. A line asks for KILL at once. We end as the program does, with its exit code.
+# The owner holds the other end of standard input. At end of file, the owner has ended or stops the program: the program
+# gets TERM, and 30 seconds later KILL. A line requests KILL at once. The script exits with the exit code of the program.
 #
 # sh -c THIS leash PROGRAM ARGUMENT...
 exec 3<&0

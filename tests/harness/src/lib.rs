@@ -1,6 +1,6 @@
-//! What tests and demo run on: a real control plane, and a simulator of the Beyond Identity API.
+//! The harness of the tests and the demo: a real control plane, and a simulator of the Beyond Identity API.
 
-// The simulator is a service of its own, with a clock of its own.
+// Only the operator must take the time from `Environment`.
 #![allow(clippy::disallowed_methods)]
 
 mod background;

@@ -1,4 +1,4 @@
-//! `cargo load`: what many enrolments cost, while they are made, at rest, and when the operator starts again.
+//! `cargo load`: the cost of many enrolments: while they are sent, at rest, and when the operator restarts.
 
 use std::{
     fs,
@@ -24,10 +24,10 @@ const RELEASE: &str = "beyond-identity-operator";
 const OPERATOR_NAMESPACE: &str = "beyond-identity-system";
 const CONFIG: &str = "hosted-web";
 
-/// How long the operator has for each enrolment, and for anything besides.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+/// The time limit for each enrolment, and for everything else.
+const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
 
-/// How long after a start of the operator its calls and writes count as those of the start.
+/// Calls and writes of the operator within this time after its start belong to the restart.
 const START: Duration = Duration::from_secs(30);
 
 /// Measures the API calls, writes, CPU and memory of the operator under load, at rest, and at a restart.
@@ -42,10 +42,10 @@ pub struct Arguments {
     rest: u64,
 }
 
-/// Runs all of it, with a release build of the operator under the rights that the chart gives it.
+/// Runs the whole measurement, with a release build of the operator and the permissions of the chart.
 ///
 /// # Errors
-/// Where something does not start, or the operator does not do its work.
+/// If a process does not start, or the operator does not finish the enrolments in time.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let program = build()?;
     let simulator = Simulator::start(([127, 0, 0, 1], 0).into())?;
@@ -56,19 +56,19 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let operator = load.start(&program)?;
     load.enrol()?;
     load.rest(Duration::from_secs(arguments.rest))?;
-    ended_well(operator)?;
+    stop(operator)?;
     let operator = load.measure("At a restart", || {
-        let begun = Instant::now();
+        let started = Instant::now();
         let operator = load.start(&program)?;
-        row("time to ready, s", begun.elapsed().as_secs_f64());
-        thread::sleep(START.saturating_sub(begun.elapsed()));
+        row("time to ready, s", started.elapsed().as_secs_f64());
+        thread::sleep(START.saturating_sub(started.elapsed()));
         Ok(operator)
     })?;
-    ended_well(operator)
+    stop(operator)
 }
 
-/// Asks the operator to end, and holds it to having done so in order.
-fn ended_well(operator: Running) -> anyhow::Result<()> {
+/// Stops the operator. Fails if its exit code is not 0.
+fn stop(operator: Running) -> anyhow::Result<()> {
     let (status, log) = operator.stop();
     ensure!(status.success(), "the operator exited with {status}:\n{log}");
     Ok(())
@@ -81,7 +81,7 @@ struct Load {
     home: TempDir,
 }
 
-/// What was asked for so far.
+/// The calls and writes so far.
 struct Counts {
     calls: usize,
     complete: usize,
@@ -90,7 +90,7 @@ struct Counts {
 }
 
 impl Load {
-    /// The chart, whose pods nobody runs, and what an installation needs besides.
+    /// Installs the chart, whose pods do not run here, and the Secret and provider config of an installation.
     fn install(&self) -> anyhow::Result<()> {
         let Self { cluster, realm, .. } = self;
         crate::demo::install(cluster)?;
@@ -113,9 +113,9 @@ impl Load {
         });
         self.apply(&secret.to_string())?;
         self.apply(&provider.to_string())?;
-        // For a moment after a definition is installed it answers 429: what it costs to try again is not the operator's.
+        // Shortly after its installation, a CustomResourceDefinition answers 429. The retries must not count.
         let watch = "/apis/beyondidentity.dev/v1alpha1/enrollmentrequests?watch=true&timeoutSeconds=1";
-        wait(PATIENCE.1, "the API server can watch EnrollmentRequests", || {
+        wait(TIMEOUT.1, "the API server can watch EnrollmentRequests", || {
             Ok(cluster.run_kubectl(["get", "--raw", watch]).is_ok())
         })
     }
@@ -124,7 +124,7 @@ impl Load {
         self.cluster.apply(objects).map(drop)
     }
 
-    /// Starts the operator with its own defaults, as its ServiceAccount, and waits until it is ready.
+    /// Starts the operator with its defaults, as its ServiceAccount, and waits until its controllers are started.
     fn start(&self, program: &Path) -> anyhow::Result<Running> {
         let Self { cluster, home, .. } = self;
         let token = ["create", "token", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--duration", "24h"];
@@ -146,11 +146,11 @@ impl Load {
         let mut command = program::command(program, home.path(), &all);
         command.env("KUBECONFIG", file);
         let operator = Running::start(command, home.path());
-        wait(PATIENCE.1, "the controllers are started", || Ok(!operator.logged("Controllers started").is_empty()))?;
+        wait(TIMEOUT.1, "the controllers are started", || Ok(!operator.said("Controllers started").is_empty()))?;
         Ok(operator)
     }
 
-    /// Makes all objects, and waits until they are settled.
+    /// Creates all objects, waits until all emails are sent, and completes half of the jobs.
     fn enrol(&self) -> anyhow::Result<()> {
         let names: Vec<String> = (0..self.requests).map(|number| format!("person-{number}")).collect();
         for name in &names {
@@ -168,15 +168,15 @@ impl Load {
             })
         }));
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        let timeout = PATIENCE.0.saturating_mul(u32::try_from(self.requests)?) + PATIENCE.1;
-        let begun = (Instant::now(), self.counts()?);
+        let timeout = TIMEOUT.0.saturating_mul(u32::try_from(self.requests)?) + TIMEOUT.1;
+        let started = (Instant::now(), self.counts()?);
         self.cluster.run_kubectl_with(&list.to_string(), ["create", "--filename", "-"])?;
         wait(timeout, "all emails are sent", || Ok(self.in_state("LINK_SENT")? == self.requests))?;
-        let (took, counts) = (begun.0.elapsed(), self.counts()?);
+        let (elapsed, counts) = (started.0.elapsed(), self.counts()?);
         let each = |count: usize| count as f64 / self.requests.max(1) as f64;
-        row("time until all emails are sent, s", took.as_secs_f64());
-        row("API calls per request", each(counts.calls - begun.1.calls));
-        row("writes per request", each(counts.writes - begun.1.writes));
+        row("time until all emails are sent, s", elapsed.as_secs_f64());
+        row("API calls per request", each(counts.calls - started.1.calls));
+        row("writes per request", each(counts.writes - started.1.writes));
         ensure!(
             self.realm.outbox().len() == self.requests,
             "{} emails were sent, expected one per request",
@@ -189,7 +189,7 @@ impl Load {
         wait(timeout, "half of them are COMPLETE", || Ok(self.in_state("COMPLETE")? == complete.len()))
     }
 
-    /// How many requests have this state in their status.
+    /// The number of requests with this state in their status.
     fn in_state(&self, state: &str) -> anyhow::Result<usize> {
         let path = "jsonpath={range .items[*]}{.status.state}{\"\\n\"}{end}";
         let get = ["get", "enrollmentrequests", "--namespace", NAMESPACE, "--output", path];
@@ -208,18 +208,18 @@ impl Load {
         Ok(())
     }
 
-    /// Says what was asked for during `what`.
-    fn measure<T>(&self, when: &str, what: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    /// Prints the calls and writes during `run`.
+    fn measure<T>(&self, when: &str, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
         println!("{when}:");
-        let (begun, before) = (Instant::now(), self.counts()?);
-        let done = what()?;
+        let (started, before) = (Instant::now(), self.counts()?);
+        let result = run()?;
         let after = self.counts()?;
-        let minute = |count: usize| count as f64 * 60.0 / begun.elapsed().as_secs_f64();
+        let minute = |count: usize| count as f64 * 60.0 / started.elapsed().as_secs_f64();
         row("API calls per minute", minute(after.calls - before.calls));
         row("API calls per minute for COMPLETE jobs", minute(after.complete - before.complete));
         row("writes", (after.writes - before.writes) as f64);
         row("Lease writes per minute", minute(after.leases - before.leases));
-        Ok(done)
+        Ok(result)
     }
 
     fn counts(&self) -> anyhow::Result<Counts> {
@@ -248,7 +248,7 @@ impl Load {
     }
 }
 
-/// Builds the operator as it is released.
+/// Builds the operator in the release profile.
 fn build() -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     crate::demo::build(Command::new(cargo).arg("build").arg("--release"))
@@ -259,9 +259,9 @@ fn row(what: &str, value: f64) {
 }
 
 fn wait(timeout: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let begun = Instant::now();
+    let started = Instant::now();
     while !holds()? {
-        if begun.elapsed() > timeout {
+        if started.elapsed() > timeout {
             bail!("timed out waiting until {what}");
         }
         thread::sleep(Duration::from_millis(200));
@@ -269,32 +269,32 @@ fn wait(timeout: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>)
     Ok(())
 }
 
-/// The process that has this folder for a home: a shell holds the leash, and another one may be between it and us.
+/// The id of the operator's process. `Leashed` knows only the id of its shell, so this searches by the home directory.
 fn pid_of(home: &Path) -> anyhow::Result<u32> {
     let wanted = format!("HOME={}", home.display());
     for entry in fs::read_dir("/proc")? {
         let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
         let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let is_ours = environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes());
-        if is_ours && comm.starts_with("beyond-identity") {
+        let has_home = environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes());
+        if has_home && comm.starts_with("beyond-identity") {
             return Ok(pid);
         }
     }
     bail!("cannot find the process of the operator")
 }
 
-/// Seconds that a process has used.
+/// The CPU time of a process, in seconds.
 fn cpu_of(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name before it may hold anything but a closing bracket that is the last.
+    // The name of the process may contain brackets, so the fields begin after the last closing one.
     let (_, fields) = stat.rsplit_once(") ").context("unexpected format of /proc/PID/stat")?;
     let ticks = |index: usize| fields.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok());
-    // Linux counts hundredths, whatever its own clock does.
+    // Linux reports hundredths of a second, independent of the kernel's timer frequency.
     Ok((ticks(11).unwrap_or_default() + ticks(12).unwrap_or_default()) / 100.0)
 }
 
-/// Megabytes that a process has in memory.
+/// The resident memory of a process, in megabytes.
 fn rss_of(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc/PID/status")?;

@@ -1,4 +1,4 @@
-//! Runs a program to its end, and quotes it when it fails.
+//! Runs a program to its end, and quotes its standard error if it fails.
 
 use std::{
     io::Write as _,
@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 
-/// Runs a program with `input` on its standard input, and returns what it printed; fails with what it complained about.
+/// Runs a program with `input` on its standard input. Returns its standard output, or an error with its standard error.
 pub fn output_of(mut command: Command, input: &str) -> anyhow::Result<String> {
     let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut child = command
@@ -18,7 +18,7 @@ pub fn output_of(mut command: Command, input: &str) -> anyhow::Result<String> {
         .spawn()
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ends early says why on stderr, which is worth more than our broken pipe.
+        // A program that exits early explains itself on standard error. That is more useful than the broken pipe.
         let _ = stdin.write_all(input.as_bytes());
     }
     let output = child.wait_with_output().with_context(|| format!("cannot wait for {name}"))?;

@@ -1,5 +1,4 @@
-//! A program of ours as a process of its own: nothing of the environment of whoever runs the tests reaches it. What goes wrong here
-//! panics, as it would in the test itself.
+//! Runs the operator as a process with a clean environment. Errors panic, as in a test.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -19,15 +18,16 @@ use serde_json::Value;
 use crate::leash::Leashed;
 
 /// Long enough for a machine that is busy with a build.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The program with these arguments, whose home is `home`.
+/// A program with these arguments, the home directory `home`, and a clean environment.
 pub fn command(program: &str, home: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        let ours = text.starts_with("BEYOND_IDENTITY_") || text.to_ascii_lowercase().ends_with("_proxy");
-        if ours || ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "POD_NAMESPACE", "POD_NAME", "RUST_LOG"].contains(&&*text)
+        let is_setting = text.starts_with("BEYOND_IDENTITY_") || text.to_ascii_lowercase().ends_with("_proxy");
+        if is_setting
+            || ["KUBECONFIG", "KUBERNETES_SERVICE_HOST", "POD_NAMESPACE", "POD_NAME", "RUST_LOG"].contains(&&*text)
         {
             command.env_remove(&name);
         }
@@ -36,20 +36,20 @@ pub fn command(program: &str, home: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What `look` finds, as soon as it does.
+/// Polls until `poll` returns a value, and returns that value.
 #[track_caller]
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
-        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(started.elapsed() < TIMEOUT, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// An operator that runs, and its log. Dropping it asks it to end.
+/// A running operator and its log. Dropping it stops the operator.
 #[derive(Debug)]
 pub struct Running {
     process: Leashed,
@@ -59,7 +59,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the operator's `run` with what it prints in `home`, and waits until its health can be asked for.
+    /// Starts the operator with its log in `home`, and waits until it serves health probes and metrics.
     #[must_use]
     #[track_caller]
     pub fn start(mut command: Command, home: &Path) -> Self {
@@ -68,7 +68,7 @@ impl Running {
         let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
         let [health, metrics] = ["Serving health probes", "Serving metrics"].map(|what| {
             until(what, || {
-                assert!(process.ended().unwrap().is_none(), "it ended: {}", text(&log));
+                assert!(process.ended().unwrap().is_none(), "the operator exited: {}", text(&log));
                 let lines = lines(&log);
                 lines.iter().find(|line| line["message"] == what)?["address"].as_str()?.parse().ok()
             })
@@ -76,20 +76,20 @@ impl Running {
         Self { process, log, health, metrics }
     }
 
-    /// Asks it to end, as Kubernetes does, waits until it has, and says how, with all that it printed.
+    /// Stops it as Kubernetes does. Returns its exit status and its output.
     pub fn stop(self) -> (ExitStatus, String) {
         Self::ended(self.process.stop(), &self.log)
     }
 
-    /// Kills it, and says what it had printed.
+    /// Kills it, and returns its output.
     pub fn kill(self) -> String {
         Self::ended(self.process.kill(), &self.log).1
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it exits by itself. Returns its exit status and its output.
     #[track_caller]
     pub fn end(mut self) -> (ExitStatus, String) {
-        let ended = until("it ends", || self.process.ended().transpose());
+        let ended = until("the operator exits", || self.process.ended().transpose());
         Self::ended(ended, &self.log)
     }
 
@@ -97,29 +97,29 @@ impl Running {
         (status.unwrap(), text(log))
     }
 
-    /// Status and body of its answer.
+    /// Status and body of the response to a GET.
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {
         let address = if path == "/metrics" { self.metrics } else { self.health };
-        let ask = || -> std::io::Result<String> {
+        let request = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(address)?;
             write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
+            let mut response = String::new();
+            stream.read_to_string(&mut response)?;
+            Ok(response)
         };
-        let answer = ask().unwrap_or_else(|error| panic!("{path} is not served: {error}: {}", text(&self.log)));
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let response = request().unwrap_or_else(|error| panic!("{path} is not served: {error}: {}", text(&self.log)));
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
-    /// Its log so far.
+    /// The log so far.
     #[must_use]
     pub fn log(&self) -> Vec<Value> {
         lines(&self.log)
     }
 
-    /// The lines of its log so far, each as its message and its error, in which this stands.
+    /// The log lines that contain `text`, each as its message and its error.
     #[must_use]
     pub fn logged(&self, text: &str) -> Vec<String> {
         let field = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
@@ -135,7 +135,7 @@ fn text(log: &Path) -> String {
     fs::read_to_string(log).unwrap_or_default()
 }
 
-/// The lines of a log that are whole.
+/// The complete lines of a log.
 fn lines(log: &Path) -> Vec<Value> {
     text(log).lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

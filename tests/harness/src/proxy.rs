@@ -1,4 +1,4 @@
-//! A way to a server on this machine that can be cut, or fall silent.
+//! A TCP proxy in front of a server on this machine. It can close connections, or stop forwarding.
 
 use std::{
     io,
@@ -15,18 +15,18 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
-/// How the way is.
+/// What the proxy does with connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// All goes through.
+    /// Forwards everything.
     Open,
-    /// Nothing goes through, and nobody is told: as when a cable is pulled, or a server hangs.
+    /// Forwards nothing, and keeps connections open: as if a cable were unplugged, or the server hung.
     Silent,
-    /// Every connection is closed.
+    /// Closes every connection.
     Cut,
 }
 
-/// A listener on loopback that passes on what it gets. It has a thread of its own; dropping it ends that.
+/// A proxy that listens on loopback, with its own thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -36,32 +36,32 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// One in front of the server at `target`.
+    /// Starts a proxy in front of the server at `target`.
     pub fn start(target: SocketAddr, way: Way) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (way, seen) = watch::channel(way);
+        let (way, receiver) = watch::channel(way);
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("proxy".to_owned()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}
-                    _ = accept(listener, target, seen) => {}
+                    _ = accept(listener, target, receiver) => {}
                 }
             });
         })?;
         Ok(Self { address, way, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// The address of the proxy.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on the way is like that, for the connections that there are, too.
+    /// Changes the behaviour, also for existing connections.
     pub fn set(&self, way: Way) {
         self.way.send_replace(way);
     }
@@ -82,17 +82,17 @@ async fn accept(listener: std::net::TcpListener, target: SocketAddr, way: watch:
         let (client, _) = listener.accept().await?;
         let way = way.clone();
         tokio::spawn(async move {
-            let mut cut = way.clone();
+            let mut watched = way.clone();
             tokio::select! {
-                _ = cut.wait_for(|way| *way == Way::Cut) => {}
-                _ = pass(client, target, way) => {}
+                _ = watched.wait_for(|way| *way == Way::Cut) => {}
+                _ = forward(client, target, way) => {}
             }
         });
     }
 }
 
-async fn pass(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) -> io::Result<()> {
-    opened(&mut way).await;
+async fn forward(client: TcpStream, target: SocketAddr, mut way: watch::Receiver<Way>) -> io::Result<()> {
+    wait_until_open(&mut way).await;
     let server = TcpStream::connect(target).await?;
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     tokio::try_join!(copy(from_client, to_server, way.clone()), copy(from_server, to_client, way))?;
@@ -103,7 +103,7 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::R
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let read = from.read(&mut buffer).await?;
-        opened(&mut way).await;
+        wait_until_open(&mut way).await;
         if read == 0 {
             return to.shutdown().await;
         }
@@ -111,7 +111,7 @@ async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::R
     }
 }
 
-async fn opened(way: &mut watch::Receiver<Way>) {
-    // An error means that the proxy is being dropped.
+async fn wait_until_open(way: &mut watch::Receiver<Way>) {
+    // An error means that the proxy is dropped.
     let _ = way.wait_for(|way| *way == Way::Open).await;
 }

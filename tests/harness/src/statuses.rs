@@ -1,10 +1,10 @@
-//! Objects as the operator of each version left them: `tests/fixtures/status` has a folder for each.
+//! Objects as the operator of each version stored them: `tests/fixtures/status` has a folder for each version.
 
 use std::{fs, path::Path};
 
 use serde_json::Value;
 
-/// An object as an earlier version left it.
+/// An object as an earlier version stored it.
 #[derive(Clone, Debug)]
 pub struct EarlierObject {
     /// The name of its file, without `.json`.
@@ -13,7 +13,7 @@ pub struct EarlierObject {
     pub text: String,
 }
 
-/// All objects whose files are named like this, of all versions. There is at least one.
+/// All objects of all versions whose file names start with `beginning`. Fails if there is none.
 pub fn objects_of_earlier_versions(beginning: &str) -> anyhow::Result<Vec<EarlierObject>> {
     let mut objects = Vec::new();
     for version in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/status"))? {
@@ -29,7 +29,7 @@ pub fn objects_of_earlier_versions(beginning: &str) -> anyhow::Result<Vec<Earlie
     Ok(objects)
 }
 
-/// Whether all of `part` is in `whole`, which may have more fields, but no more items.
+/// Whether `whole` contains `part`. It may have more fields, but not more items.
 #[must_use]
 pub fn lies_in(part: &Value, whole: &Value) -> bool {
     match (part, whole) {

@@ -1,4 +1,4 @@
-//! A certificate authority of a test's own, and a TLS front for a server that speaks plain HTTP.
+//! A test certificate authority, and a TLS proxy in front of a server without TLS.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -18,23 +18,23 @@ use crate::background::Background;
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// A new one.
+    /// Creates a certificate authority.
     ///
     /// # Errors
-    /// Where this machine has no random numbers.
+    /// If this machine cannot generate keys.
     pub fn new() -> anyhow::Result<Self> {
         let mut params = CertificateParams::new([])?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
 
-    /// Its certificate, for whoever is to trust it.
+    /// Its certificate, to be trusted by a client.
     #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// A server's configuration with a certificate for `host`.
+    /// A server configuration with a certificate for `host`.
     fn server(&self, host: &str) -> anyhow::Result<ServerConfig> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new([host.to_owned()])?.signed_by(&key, &self.0)?;
@@ -46,7 +46,7 @@ impl Authority {
     }
 }
 
-/// Takes TLS connections on a port of 127.0.0.1, and passes what is in them on. It ends when it is dropped.
+/// A TLS proxy on a port of 127.0.0.1. It ends when it is dropped.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -54,10 +54,10 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// In front of `server`, with a certificate for `host`.
+    /// Starts a proxy in front of `server`, with a certificate for `host`.
     ///
     /// # Errors
-    /// Where the port or the certificate cannot be had.
+    /// If no port is free, or the certificate cannot be created.
     pub fn start(authority: &Authority, host: &str, server: SocketAddr) -> anyhow::Result<Self> {
         let acceptor = TlsAcceptor::from(Arc::new(authority.server(host)?));
         let background = Background::start()?;
@@ -69,21 +69,21 @@ impl TlsFront {
                 return;
             };
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(pass_on(acceptor.clone(), stream, server));
+                tokio::spawn(forward(acceptor.clone(), stream, server));
             }
         });
         Ok(Self { address, _background: background })
     }
 
-    /// Where it listens.
+    /// The address of the proxy.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-/// A connection that breaks off, or whose other side trusts nobody, is no business of ours.
-async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, server: SocketAddr) -> io::Result<()> {
+/// Forwards one connection. Errors are ignored: a client may close it, or not trust the certificate.
+async fn forward(acceptor: TlsAcceptor, stream: TcpStream, server: SocketAddr) -> io::Result<()> {
     let mut outer = acceptor.accept(stream).await?;
     let mut inner = TcpStream::connect(server).await?;
     tokio::io::copy_bidirectional(&mut outer, &mut inner).await.map(drop)

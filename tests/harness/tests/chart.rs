@@ -1,4 +1,4 @@
-//! The chart is rendered by the real helm.
+//! Rendering the chart with the real helm.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
@@ -6,13 +6,13 @@ use harness::chart::render;
 use serde_json::json;
 
 #[test]
-fn the_chart_is_rendered_for_a_namespace() {
+fn chart_is_rendered_for_a_namespace() {
     let yaml = render("mine", "there", &json!({ "clusterName": "here" })).unwrap();
     assert!(yaml.contains("namespace: \"there\"") && yaml.contains("--cluster-name=here"), "{yaml}");
 }
 
 #[test]
-fn helm_fails_with_its_own_words() {
+fn error_contains_the_message_of_helm() {
     let error = render("mine", "there", &json!({})).unwrap_err().to_string();
     assert!(error.starts_with("helm failed: ") && error.contains("clusterName is required"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The control plane starts, answers, and leaves nothing behind.
+//! The control plane starts, answers, and leaves no files or processes.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
@@ -15,7 +15,7 @@ use std::{
 use harness::control_plane::ControlPlane;
 
 #[test]
-fn answers_and_leaves_nothing_behind_when_dropped() {
+fn drop_removes_all_files_and_processes() {
     let control_plane = ControlPlane::start().unwrap();
     let folder = control_plane.folder().to_owned();
 
@@ -32,13 +32,13 @@ fn answers_and_leaves_nothing_behind_when_dropped() {
 }
 
 #[test]
-fn controllers_work_on_request_and_end_with_the_rest() {
+fn controllers_run_and_end_with_the_control_plane() {
     let control_plane = ControlPlane::start_with_controllers().unwrap();
     let folder = control_plane.folder().to_owned();
     assert!(processes_of(&folder).iter().any(|process| process.contains("kube-controller-manager --kubeconfig")));
 
-    control_plane.run_kubectl(["create", "namespace", "gone"]).unwrap();
-    control_plane.run_kubectl(["delete", "namespace", "gone", "--timeout=60s"]).unwrap();
+    control_plane.run_kubectl(["create", "namespace", "deleted"]).unwrap();
+    control_plane.run_kubectl(["delete", "namespace", "deleted", "--timeout=60s"]).unwrap();
 
     drop(control_plane);
     assert!(!folder.exists());
@@ -46,27 +46,27 @@ fn controllers_work_on_request_and_end_with_the_rest() {
 }
 
 #[test]
-fn keeps_its_secrets_to_its_user() {
+fn files_are_private_to_the_user() {
     let control_plane = ControlPlane::shared().unwrap();
     assert_eq!(fs::metadata(control_plane.folder()).unwrap().permissions().mode() & 0o077, 0);
     assert_eq!(fs::metadata(control_plane.kubeconfig()).unwrap().permissions().mode() & 0o077, 0);
 }
 
 #[test]
-fn kubectl_fails_with_its_own_words() {
+fn error_contains_the_message_of_kubectl() {
     let error = ControlPlane::shared().unwrap().run_kubectl(["get", "ns/none"]).unwrap_err();
     assert_eq!(error.to_string(), "kubectl failed: Error from server (NotFound): namespaces \"none\" not found");
 }
 
 #[test]
-fn tests_of_one_process_share_one() {
-    let here = ControlPlane::shared().unwrap();
-    let there = thread::spawn(|| ControlPlane::shared().unwrap()).join().unwrap();
-    assert!(std::ptr::eq(here, there));
+fn shared_control_plane_is_started_once() {
+    let first = ControlPlane::shared().unwrap();
+    let second = thread::spawn(|| ControlPlane::shared().unwrap()).join().unwrap();
+    assert!(std::ptr::eq(first, second));
 }
 
 #[test]
-fn leaves_nothing_behind_when_its_owner_is_killed() {
+fn killed_owner_leaves_no_files_or_processes() {
     let mut owner =
         Command::new(env!("CARGO_BIN_EXE_control-plane")).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -78,7 +78,7 @@ fn leaves_nothing_behind_when_its_owner_is_killed() {
         assert!(processes.iter().any(|process| process.contains(server)), "{processes:?}");
     }
 
-    owner.kill().unwrap(); // KILL, which no handler sees
+    owner.kill().unwrap(); // KILL, which no process can handle
     owner.wait().unwrap();
 
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! The demo's command line: nothing is sent in the real service by mistake.
+//! The command line of the demo: the real API needs all ids, a token and a confirmation.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
@@ -8,45 +8,44 @@ use std::process::{Command, Stdio};
 const REAL: [&str; 8] = ["--tenant", "t", "--realm", "r", "--region", "US", "--identity", "i"];
 
 #[test]
-fn the_real_service_needs_to_know_whom_to_enrol() {
+fn real_service_requires_an_identity() {
     let (code, error) = demo(&REAL[..6], "");
     assert_eq!(code, 2);
     assert!(error.contains("--identity"), "{error}");
 }
 
 #[test]
-fn the_real_service_needs_a_token() {
+fn real_service_requires_a_token() {
     let (code, error) = demo(&REAL, "");
     assert_eq!(code, 1);
     assert_eq!(error, "error: set the environment variable BEYOND_IDENTITY_API_TOKEN to an API token of tenant t\n");
 }
 
 #[test]
-fn the_real_service_needs_a_yes() {
+fn real_service_requires_a_confirmation() {
     let (code, error) = demo(&REAL, "token");
     assert_eq!(code, 1);
     assert_eq!(error, "error: not confirmed, nothing was sent (use --yes to skip the confirmation)\n");
 }
 
 #[test]
-fn a_further_double_dash_does_no_harm() {
+fn second_double_dash_is_ignored() {
     let (code, error) = demo(&["--", "--region", "US"], "");
     assert_eq!(code, 2);
     assert!(error.contains("--tenant"), "{error}");
 }
 
-/// After `cargo test`, `cargo demo` compiles nothing but what is missing: no dependency of the tests alone has a feature turned
-/// on of anything that both are built of.
+/// After `cargo test`, `cargo demo` recompiles no dependency: no dev-dependency turns on a feature of a shared dependency.
 #[test]
-fn the_demo_is_built_of_what_the_tests_are_built_of() {
-    let (demo, tests) = (built_of("normal,build"), built_of("normal,build,dev"));
+fn demo_and_tests_share_all_features() {
+    let (demo, tests) = (packages("normal,build"), packages("normal,build,dev"));
     let others: Vec<_> = demo.difference(&tests).collect();
-    assert!(others.is_empty(), "the tests have these with other features: {others:#?}");
+    assert!(others.is_empty(), "the tests use other features of these: {others:#?}");
     assert!(demo.len() > 100, "{demo:#?}");
 }
 
-/// The packages of the workspace and of its dependencies by these edges, each with its features.
-fn built_of(edges: &str) -> BTreeSet<String> {
+/// The packages of the workspace and its dependencies of these kinds, with their features.
+fn packages(edges: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args([
             "tree",

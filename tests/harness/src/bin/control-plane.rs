@@ -1,4 +1,4 @@
-//! `cargo run -p harness --bin control-plane`: a Kubernetes API server to try things on, until Ctrl-C.
+//! `cargo run --bin control-plane`: runs a Kubernetes API server for experiments, until Ctrl-C.
 
 use std::{io::Read as _, process::ExitCode};
 
@@ -41,7 +41,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let control_plane = ControlPlane::start()?;
     println!("export KUBECONFIG={}", control_plane.kubeconfig().display());
-    // Ctrl-C needs no handler: the servers end when this process does.
+    // Ctrl-C needs no handler: the supervisor ends the servers with this process.
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

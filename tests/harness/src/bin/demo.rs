@@ -1,4 +1,4 @@
-//! `cargo demo`: the operator at work, on a real API server and against a simulator of the Beyond Identity API.
+//! `cargo demo`: runs the operator on a real API server and a simulator of the Beyond Identity API.
 
 use std::{env, process::ExitCode};
 
@@ -6,7 +6,7 @@ use clap::Parser as _;
 use harness::demo::{self, Arguments};
 
 fn main() -> ExitCode {
-    // `cargo demo -- --stay` is what habit writes, and the alias has a `--` already.
+    // The alias ends in `--`, so a second one, as in `cargo demo -- --stay`, is removed.
     let mut arguments: Vec<_> = env::args_os().collect();
     if arguments.get(1).is_some_and(|first| first == "--") {
         arguments.remove(1);

@@ -1,4 +1,4 @@
-//! `cargo load`: what many enrolments cost.
+//! `cargo load`: measures the cost of many enrolments.
 
 use std::{env, process::ExitCode};
 
@@ -6,7 +6,7 @@ use clap::Parser as _;
 use harness::load::{self, Arguments};
 
 fn main() -> ExitCode {
-    // `cargo load -- --requests 200` is what habit writes, and the alias has a `--` already.
+    // The alias ends in `--`, so a second one, as in `cargo load -- --requests 200`, is removed.
     let mut arguments: Vec<_> = env::args_os().collect();
     if arguments.get(1).is_some_and(|first| first == "--") {
         arguments.remove(1);

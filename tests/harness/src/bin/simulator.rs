@@ -1,4 +1,4 @@
-//! The API simulator as a program, to try things by hand: one realm, its identities, and each email as it would be sent.
+//! The API simulator as a program, for experiments: one realm and its identities. It prints each email.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
         }
     };
     let realm = simulator.realm(&tenant, &realm, &token);
-    // Whoever tries something by hand is told what the service says to it.
+    // An invalid request gets the error of the service, instead of ending the simulator.
     simulator.allow_any_request();
     for identity in identities {
         realm.add_identity(identity);

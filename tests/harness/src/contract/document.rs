@@ -1,4 +1,4 @@
-//! Reads the OpenAPI document into what requests and answers are held against.
+//! Reads the OpenAPI document into the validators for requests and answers.
 
 use std::collections::BTreeMap;
 
@@ -7,31 +7,31 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::place::{Template, decoded};
-use super::{Wrong, problems, wrong};
+use super::{Finding, finding, schema_errors};
 
-/// Every operation that there is.
+/// All operations of the API.
 #[derive(Debug)]
 pub struct Contract {
     operations: Vec<Operation>,
 }
 
-/// One operation.
+/// One operation of the API.
 #[derive(Debug)]
 pub struct Operation {
     /// Its name.
     pub id: String,
     /// Its method, in capitals.
     pub method: String,
-    /// Its path, with the parameters in braces.
+    /// Its path, with parameters in braces.
     pub template: String,
-    /// The scope that a token needs for it.
+    /// The OAuth scope that it requires.
     pub scope: String,
     form: Template,
     pub(super) path: BTreeMap<String, Parameter>,
     pub(super) query: BTreeMap<String, Parameter>,
     pub(super) headers: BTreeMap<String, Parameter>,
     pub(super) body: Option<Validator>,
-    /// The schema of the body by status; `None`: there is no body.
+    /// The schema of the response body by status. `None` means no body.
     pub(super) answers: BTreeMap<u16, Option<Validator>>,
 }
 
@@ -44,19 +44,19 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// Adds what is wrong with a value as it stands in a URL.
-    pub fn check(&self, raw: &str, place: &str, found: &mut Vec<Wrong>) {
+    /// Validates an encoded value of a URL, and adds the errors to `found`.
+    pub fn check(&self, raw: &str, place: &str, found: &mut Vec<Finding>) {
         let Some(text) = decoded(raw) else {
-            found.push(wrong(place, "its value is not percent-encoded"));
+            found.push(finding(place, "value is not percent-encoded"));
             return;
         };
         let number = self.is_number.then(|| text.parse::<u64>().ok()).flatten();
-        found.extend(problems(&self.schema, &number.map_or_else(|| Value::from(text), Value::from), place));
+        found.extend(schema_errors(&self.schema, &number.map_or_else(|| Value::from(text), Value::from), place));
     }
 }
 
 pub(super) fn parse(yaml: &str) -> anyhow::Result<Value> {
-    serde_saphyr::from_str(yaml).context("it is not YAML")
+    serde_saphyr::from_str(yaml).context("not valid YAML")
 }
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -65,7 +65,7 @@ impl Contract {
     /// Reads a document.
     ///
     /// # Errors
-    /// Where it says something that would not be checked, or a schema is none.
+    /// If it contains something that is not checked, or a schema is invalid.
     pub fn read(document: &Value) -> anyhow::Result<Self> {
         let reader = Reader { document };
         let mut operations = Vec::new();
@@ -84,15 +84,15 @@ impl Contract {
         &self.operations
     }
 
-    /// The operation that is asked for, with the names and raw values in its path.
+    /// The operation of a request, with the names and raw values of its path parameters.
     pub(super) fn find<'a, 'b>(
         &'a self,
         method: &str,
         path: &'b str,
     ) -> Option<(&'a Operation, Vec<(&'a str, &'b str)>)> {
         let of_method = self.operations.iter().filter(|operation| operation.method == method);
-        let fitting = of_method.filter_map(|operation| Some((operation, operation.form.matches(path)?)));
-        fitting.max_by_key(|(operation, _)| operation.form.fixed())
+        let matching = of_method.filter_map(|operation| Some((operation, operation.form.matches(path)?)));
+        matching.max_by_key(|(operation, _)| operation.form.fixed())
     }
 }
 
@@ -133,23 +133,23 @@ impl Reader<'_> {
             operation.body = self.body(self.resolve(&item["requestBody"])?)?;
         }
         for (status, answer) in fields(&item["responses"]) {
-            let status = status.parse().with_context(|| format!("the status {status} is no number"))?;
+            let status = status.parse().with_context(|| format!("the status {status} is not a number"))?;
             operation.answers.insert(status, self.body(self.resolve(answer)?)?);
         }
         Ok(operation)
     }
 
-    /// The one scope of the one scheme.
+    /// The only scope of the only security scheme.
     fn scope(&self, security: &Value) -> anyhow::Result<String> {
         let scheme = &self.document["components"]["securitySchemes"]["token"];
         if scheme["type"] != "http" || scheme["scheme"] != "bearer" {
-            bail!("the security scheme is no bearer token");
+            bail!("the security scheme is not a bearer token");
         }
-        let scope = security[0]["token"][0].as_str().context("it names no scope of the bearer token")?;
+        let scope = security[0]["token"][0].as_str().context("no scope of the bearer token")?;
         Ok(scope.to_owned())
     }
 
-    /// The schema of a JSON body, where there is one.
+    /// The schema of a JSON body, if there is a body.
     fn body(&self, holder: &Value) -> anyhow::Result<Option<Validator>> {
         let content: Vec<_> = fields(&holder["content"]).collect();
         match content.as_slice() {
@@ -159,20 +159,20 @@ impl Reader<'_> {
         }
     }
 
-    /// What a reference leads to; anything else is itself.
+    /// The target of a reference. A value without a reference is returned as it is.
     fn resolve<'v>(&'v self, value: &'v Value) -> anyhow::Result<&'v Value> {
         let Some(reference) = value["$ref"].as_str() else { return Ok(value) };
-        let pointer = reference.strip_prefix('#').context("a reference leads out of the document")?;
-        self.document.pointer(pointer).with_context(|| format!("{reference} leads nowhere"))
+        let pointer = reference.strip_prefix('#').context("a reference leaves the document")?;
+        self.document.pointer(pointer).with_context(|| format!("{reference} does not exist"))
     }
 
     fn schema(&self, schema: &Value) -> anyhow::Result<Validator> {
-        let Value::Object(schema) = schema else { bail!("there is no schema") };
+        let Value::Object(schema) = schema else { bail!("no schema") };
         let mut schema = schema.clone();
-        // Where its references lead.
+        // The targets of its references.
         schema.insert("components".to_owned(), json!({"schemas": self.document["components"]["schemas"]}));
         let options = jsonschema::draft202012::options().should_validate_formats(true);
-        options.build(&Value::Object(schema)).map_err(|error| anyhow!("a schema is none: {error}"))
+        options.build(&Value::Object(schema)).map_err(|error| anyhow!("invalid schema: {error}"))
     }
 }
 
@@ -185,5 +185,5 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn text(value: &Value, name: &str) -> anyhow::Result<String> {
-    value[name].as_str().map(str::to_owned).with_context(|| format!("it has no {name}"))
+    value[name].as_str().map(str::to_owned).with_context(|| format!("no {name}"))
 }

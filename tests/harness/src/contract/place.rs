@@ -1,43 +1,43 @@
-//! Where something stands in a URL: paths with parameters in them, and values that are percent-encoded.
+//! Parts of a URL: path templates, and percent-encoded values.
 
 use percent_encoding::percent_decode_str;
 
-/// A path of the document, such as `/things/{id}:do`.
+/// A path template, such as `/things/{id}:do`.
 #[derive(Debug)]
 pub struct Template(Vec<Segment>);
 
 #[derive(Debug)]
 enum Segment {
     Literal(String),
-    /// A parameter, and what stands behind it in the same segment.
+    /// A parameter, and the suffix in the same segment.
     Parameter(String, String),
 }
 
 impl Template {
     pub fn parse(path: &str) -> Self {
         let segment = |segment: &str| match segment.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
-            Some((name, behind)) => Segment::Parameter(name.to_owned(), behind.to_owned()),
+            Some((name, suffix)) => Segment::Parameter(name.to_owned(), suffix.to_owned()),
             None => Segment::Literal(segment.to_owned()),
         };
         Self(path.split('/').map(segment).collect())
     }
 
-    /// The names and the raw values of the parameters, if this path is of this form. What stands behind a parameter has to
-    /// stand there as it is: encoded, it belongs to the value.
+    /// The names and the raw values of the parameters, if the path matches. An encoded suffix does not match: it belongs to
+    /// the value.
     pub fn matches<'a, 'b>(&'a self, path: &'b str) -> Option<Vec<(&'a str, &'b str)>> {
         let mut parameters = Vec::new();
         let mut given = path.split('/');
         for segment in &self.0 {
             match (segment, given.next()?) {
                 (Segment::Literal(text), given) if text == given => {}
-                (Segment::Parameter(name, behind), given) => parameters.push((&**name, given.strip_suffix(&**behind)?)),
+                (Segment::Parameter(name, suffix), given) => parameters.push((&**name, given.strip_suffix(&**suffix)?)),
                 _ => return None,
             }
         }
         given.next().is_none().then_some(parameters)
     }
 
-    /// How much of it is not a parameter: of two that fit, the one with more of that is meant.
+    /// The number of bytes that are not parameters. Of several matches, the one with the most is the most specific.
     pub fn fixed(&self) -> usize {
         let fixed = |segment: &Segment| match segment {
             Segment::Literal(text) | Segment::Parameter(_, text) => text.len(),
@@ -46,7 +46,7 @@ impl Template {
     }
 }
 
-/// The value of a parameter, where all that is not a letter, a digit or one of `-._~` was encoded.
+/// Decodes a value. Returns `None` if a character other than letters, digits and `-._~` is not encoded.
 pub fn decoded(raw: &str) -> Option<String> {
     let mut rest = raw;
     while let Some(first) = rest.chars().next() {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_verb_stands_behind_the_id_as_it_is() {
+    fn encoded_verb_belongs_to_the_id() {
         let (job, revoke) = (Template::parse("/jobs/{id}"), Template::parse("/jobs/{id}:revoke"));
         assert_eq!(revoke.matches("/jobs/one:revoke"), Some(vec![("id", "one")]));
         assert_eq!(revoke.matches("/jobs/one%3Arevoke"), None);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_something_in_a_url_is_encoded_in_a_value() {
+    fn reserved_characters_must_be_encoded() {
         for (raw, value) in [("a-._~9", "a-._~9"), ("a%2Fb%20c", "a/b c"), ("%C3%A4", "ä")] {
             assert_eq!(decoded(raw).as_deref(), Some(value));
         }

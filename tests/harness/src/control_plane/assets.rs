@@ -1,5 +1,5 @@
-//! Where the programs come from: a folder that the environment names, our cache, or a build into that cache.
-//! What `setup-envtest` does not bring, such as helm, may lie in that folder too, and is built where it does not.
+//! Locates the programs: in the folder that the environment names, in the cache, or by a build into the cache.
+//! The folder may also have programs that `setup-envtest` does not install, such as helm. Missing ones are built.
 
 use std::{
     env, fmt,
@@ -13,15 +13,15 @@ use super::{
     tools::{ETCD, KUBE_APISERVER, KUBECTL, Tool},
 };
 
-/// The folder that `setup-envtest` and its users name: `etcd`, `kube-apiserver`, `kubectl`.
+/// The folder of `setup-envtest`: `etcd`, `kube-apiserver` and `kubectl`.
 const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
 
-/// Finds these programs, or builds what is not there yet.
+/// Finds these programs, or builds them.
 pub fn locate<const N: usize>(tools: [&'static Tool; N]) -> anyhow::Result<[PathBuf; N]> {
     let assets = match env::var_os(ASSETS_VARIABLE).filter(|value| !value.is_empty()) {
         Some(folder) => {
             let folder = std::path::absolute(folder)?;
-            look_up(&folder, &tools)?;
+            check_assets(&folder, &tools)?;
             Some(folder)
         }
         None => None,
@@ -32,11 +32,11 @@ pub fn locate<const N: usize>(tools: [&'static Tool; N]) -> anyhow::Result<[Path
         *path = match assets.as_ref().map(|folder| folder.join(tool.name)).filter(|path| path.is_file()) {
             Some(asset) => asset,
             None => {
-                let known = match builder.take() {
-                    Some(known) => known,
+                let existing = match builder.take() {
+                    Some(existing) => existing,
                     None => new_builder(assets.as_deref(), tool)?,
                 };
-                builder.insert(known).get(tool)?
+                builder.insert(existing).get(tool)?
             }
         };
     }
@@ -53,11 +53,11 @@ fn new_builder(assets: Option<&Path>, tool: &Tool) -> anyhow::Result<Builder> {
     }
 }
 
-/// Every program that the folder has to have is there, or all that are missing are named at once.
-fn look_up(folder: &Path, tools: &[&'static Tool]) -> anyhow::Result<()> {
-    let brought = [&ETCD, &KUBE_APISERVER, &KUBECTL].map(|tool| tool.name);
-    let wanted = tools.iter().map(|tool| tool.name).filter(|name| brought.contains(name));
-    let missing: Vec<&str> = wanted.filter(|name| !folder.join(name).is_file()).collect();
+/// Checks that the folder has the programs of `setup-envtest`. The error names all that are missing.
+fn check_assets(folder: &Path, tools: &[&'static Tool]) -> anyhow::Result<()> {
+    let installed = [&ETCD, &KUBE_APISERVER, &KUBECTL].map(|tool| tool.name);
+    let required = tools.iter().map(|tool| tool.name).filter(|name| installed.contains(name));
+    let missing: Vec<&str> = required.filter(|name| !folder.join(name).is_file()).collect();
     if !missing.is_empty() {
         bail!(
             "{ASSETS_VARIABLE} is {}, where {} missing: set it to the path that `setup-envtest use -p path` prints, or \

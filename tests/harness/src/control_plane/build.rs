@@ -1,4 +1,4 @@
-//! Builds the programs with Go, once for each set of pins, into a folder that all checkouts share.
+//! Builds the programs with Go, once for each set of pinned versions, into a cache that all checkouts share.
 
 use std::{
     env,
@@ -14,23 +14,23 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use sha2::{Digest as _, Sha256};
 
-use super::{say, tools::Tool};
+use super::{log_progress, tools::Tool};
 
-/// How often a build that takes long says that it is still there.
+/// The interval of progress messages during a long build.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// A Go command, and the folder that it fills.
+/// A Go command, and the cache for its builds.
 pub struct Builder {
     cache: PathBuf,
     go: String,
 }
 
 impl Builder {
-    /// Fails when there is no Go command, which the cache needs too: what it built depends on its version.
+    /// Fails if there is no Go command. The cache needs it too, since its keys depend on the version of Go.
     pub fn new(cache: &Path) -> anyhow::Result<Self> {
         let output = go(&modules()).arg("version").output().map_err(|error| {
             anyhow!(
-                "the control plane's programs are nowhere to be had: install Go and have `go` in PATH to build them \
+                "cannot find or build the programs of the control plane: install Go and have `go` in PATH to build them \
                  ({error}), or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl"
             )
         })?;
@@ -40,7 +40,7 @@ impl Builder {
         Ok(Self { cache: cache.to_owned(), go: String::from_utf8_lossy(&output.stdout).trim().to_owned() })
     }
 
-    /// The program's path. Builds it when it is not there; a second process that wants it meanwhile waits.
+    /// The path of the program. Builds it if it does not exist. Another process that needs it waits for the build.
     pub fn get(&self, tool: &Tool) -> anyhow::Result<PathBuf> {
         let folder = self.cache.join(self.key(tool)?);
         let path = folder.join(tool.name);
@@ -51,13 +51,13 @@ impl Builder {
             .with_context(|| format!("cannot create the directory {}", self.cache.display()))?;
         let _lock = self.lock(tool)?;
         if !path.is_file() {
-            self.remove_rubbish();
+            self.remove_interrupted_builds();
             self.build(tool, &folder)?;
         }
         Ok(path)
     }
 
-    /// Changes with everything that decides what comes out of a build.
+    /// The cache key. It depends on every input of the build.
     fn key(&self, tool: &Tool) -> anyhow::Result<String> {
         let mut hash = Sha256::new();
         for file in ["go.mod", "go.sum"] {
@@ -76,7 +76,7 @@ impl Builder {
         Ok(format!("{}-{hash}", tool.name))
     }
 
-    /// One build at a time, in all processes. The system lets go of the lock when its holder dies.
+    /// Locks the cache, so that one process builds at a time. The system releases the lock when the process ends.
     fn lock(&self, tool: &Tool) -> anyhow::Result<File> {
         let path = self.cache.join("lock");
         let context = || format!("cannot lock {}", path.display());
@@ -84,7 +84,7 @@ impl Builder {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                say(format_args!("{}: waiting for a build in another process", tool.name));
+                log_progress(format_args!("{}: waiting for a build in another process", tool.name));
                 file.lock().with_context(context)?;
             }
             Err(TryLockError::Error(error)) => return Err(error).with_context(context),
@@ -92,28 +92,28 @@ impl Builder {
         Ok(file)
     }
 
-    /// What builds have left that were killed. Nobody else is building while we hold the lock.
-    fn remove_rubbish(&self) {
+    /// Removes the folders of interrupted builds. No other build runs, since this process holds the lock.
+    fn remove_interrupted_builds(&self) {
         let Ok(entries) = fs::read_dir(&self.cache) else {
             return;
         };
         for entry in entries.flatten() {
             if entry.file_name().to_string_lossy().starts_with(BUILDING) {
-                // What cannot be removed takes room, and does no harm.
+                // A folder that cannot be removed only takes space.
                 let _ = fs::remove_dir_all(entry.path());
             }
         }
     }
 
     fn build(&self, tool: &Tool, folder: &Path) -> anyhow::Result<()> {
-        // In the cache's file system, so that the rename is one; it holds Go's own temporary files too, and takes all
-        // with it when it is dropped.
+        // In the file system of the cache, so that the rename is atomic. It also has the temporary files of Go, and is
+        // removed when it is dropped.
         let building = tempfile::Builder::new()
             .prefix(BUILDING)
             .tempdir_in(&self.cache)
             .with_context(|| format!("cannot create a directory in {}", self.cache.display()))?;
         let output = building.path().join(tool.name);
-        say(format_args!(
+        log_progress(format_args!(
             "{}: building with {} into {} (the first build takes minutes)",
             tool.name,
             self.go.trim_start_matches("go version "),
@@ -127,29 +127,30 @@ impl Builder {
             .args(FLAGS)
             .args(["-ldflags", tool.ldflags, "-o"])
             .args([output.as_os_str(), tool.package.as_ref()]);
-        let broke_off =
-            |why: &dyn std::fmt::Display| anyhow!("building {} in {} failed: {why}", tool.name, self.cache.display());
-        run(command, tool).map_err(|why| broke_off(&why))?;
+        let failed = |reason: &dyn std::fmt::Display| {
+            anyhow!("building {} in {} failed: {reason}", tool.name, self.cache.display())
+        };
+        run(command, tool).map_err(|reason| failed(&reason))?;
         File::open(&output)
-            .and_then(|file| file.sync_all()) // or a power cut after the rename could leave an empty program
+            .and_then(|file| file.sync_all()) // otherwise a power failure after the rename could leave an empty file
             .and_then(|()| fs::create_dir_all(folder))
             .and_then(|()| fs::rename(&output, folder.join(tool.name)))
-            .map_err(|error| broke_off(&error))?;
-        say(format_args!("{}: built in {} s", tool.name, started.elapsed().as_secs()));
+            .map_err(|error| failed(&error))?;
+        log_progress(format_args!("{}: built in {} s", tool.name, started.elapsed().as_secs()));
         Ok(())
     }
 }
 
-/// The prefix of a folder in which a build is going on.
+/// The prefix of the folder of a running build.
 const BUILDING: &str = "building-";
 
 const FLAGS: [&str; 1] = ["-trimpath"];
 
-/// What must not depend on the user's own settings.
+/// Settings that must not depend on the user's environment.
 const ENVIRONMENT: [(&str, &str); 4] =
     [("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", ""), ("GOWORK", "off")];
 
-/// Where the pinned modules are.
+/// The folder of the pinned modules.
 fn modules() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane")
 }
@@ -157,12 +158,12 @@ fn modules() -> PathBuf {
 fn go(folder: &Path) -> Command {
     let mut command = Command::new("go");
     command.current_dir(folder).envs(ENVIRONMENT);
-    // It is built to run here.
+    // The program runs on this machine.
     command.env_remove("GOOS").env_remove("GOARCH");
     command
 }
 
-/// Runs a build, says from time to time that it goes on, and fails with what Go said last.
+/// Runs a build and prints its progress. An error contains the last output line of Go.
 fn run(mut command: Command, tool: &Tool) -> Result<(), String> {
     let mut child = command
         .stdin(Stdio::null())
@@ -193,7 +194,7 @@ fn run(mut command: Command, tool: &Tool) -> Result<(), String> {
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = download.take().unwrap_or_else(|| "compiling".to_owned());
-                say(format_args!("{}: {} s, {now}", tool.name, started.elapsed().as_secs()));
+                log_progress(format_args!("{}: {} s, {now}", tool.name, started.elapsed().as_secs()));
                 beat += HEARTBEAT;
             }
             Err(RecvTimeoutError::Disconnected) => break,

@@ -1,4 +1,4 @@
-//! Starts the controller manager of a control plane that runs, and waits until it has begun its work.
+//! Starts the controller manager of a running control plane, and waits until its controllers work.
 
 use std::{
     fs::{self, File},
@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use super::ControlPlane;
 use crate::leash::Leashed;
 
-/// Long enough for a machine that is busy with a build.
+/// Long enough for a machine that runs a build at the same time.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub fn start(control_plane: &ControlPlane, program: &Path) -> anyhow::Result<Leashed> {
@@ -36,7 +36,7 @@ pub fn start(control_plane: &ControlPlane, program: &Path) -> anyhow::Result<Lea
         lines[lines.len().saturating_sub(10)..].join("\n")
     };
     let started = Instant::now();
-    while !has_begun(control_plane)? {
+    while !is_working(control_plane)? {
         if let Some(status) = process.ended()? {
             bail!("kube-controller-manager exited with {status}. Its last log lines:\n{}", last_lines());
         }
@@ -52,8 +52,8 @@ pub fn start(control_plane: &ControlPlane, program: &Path) -> anyhow::Result<Lea
     Ok(process)
 }
 
-/// Aggregated roles are empty until it has filled them.
-fn has_begun(control_plane: &ControlPlane) -> anyhow::Result<bool> {
+/// Whether the controllers work: aggregated roles are empty until then.
+fn is_working(control_plane: &ControlPlane) -> anyhow::Result<bool> {
     let rules = control_plane.run_kubectl(["get", "clusterrole/view", "--output", "jsonpath={.rules}"])?;
     Ok(!rules.trim().is_empty())
 }

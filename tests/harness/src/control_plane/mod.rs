@@ -1,7 +1,7 @@
-//! A real kube-apiserver on a real etcd, as plain processes of this machine.
+//! A real kube-apiserver and a real etcd, as processes of this machine.
 //!
-//! It needs no container runtime and no rights. Whatever becomes of the process that started it, the servers end and
-//! their folder goes.
+//! It needs no container runtime and no privileges. When the process that started it ends, for whatever reason, the
+//! servers end and their folder is removed.
 
 mod assets;
 mod build;
@@ -26,10 +26,10 @@ pub use tools::{ETCD, HELM, HELM_DOCS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, 
 
 use crate::{leash::Leashed, process::output_of};
 
-/// A running API server with a store of its own. Dropping it ends both and removes all they wrote.
+/// A running API server with its own etcd. Dropping it ends both, and removes their files.
 #[derive(Debug)]
 pub struct ControlPlane {
-    /// Before the supervisor, so that it ends before the API server does.
+    /// Declared before the supervisor, so that it is dropped before the API server ends.
     controllers: Option<Leashed>,
     supervisor: Supervisor,
     kubectl: PathBuf,
@@ -39,15 +39,15 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts one and waits until it is ready: seconds, or minutes where its programs must be built first.
+    /// Starts a control plane, and waits until it is ready. It takes seconds, or minutes if programs must be built.
     ///
-    /// It blocks, and belongs to no async runtime, so that one can serve tests that have a runtime each.
+    /// It blocks and uses no async runtime, so that tests with different runtimes can share it.
     pub fn start() -> anyhow::Result<Self> {
         let [etcd, apiserver, kubectl] = locate([&ETCD, &KUBE_APISERVER, &KUBECTL])?;
         start::start(&etcd, &apiserver, kubectl)
     }
 
-    /// The same with the controller manager, which fills aggregated roles, collects garbage and ends namespaces.
+    /// The same with the controller manager, for role aggregation, garbage collection and namespace deletion.
     pub fn start_with_controllers() -> anyhow::Result<Self> {
         let [controller_manager] = locate([&KUBE_CONTROLLER_MANAGER])?;
         let mut control_plane = Self::start()?;
@@ -55,7 +55,7 @@ impl ControlPlane {
         Ok(control_plane)
     }
 
-    /// The one that all tests of this process share, started by the first that asks. It ends with the process.
+    /// The control plane that all tests of this process share. The first call starts it. It ends with the process.
     pub fn shared() -> anyhow::Result<&'static Self> {
         static SHARED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
         SHARED
@@ -64,12 +64,12 @@ impl ControlPlane {
             .map_err(|error| anyhow::Error::msg(error.clone()))
     }
 
-    /// A kubeconfig file of a cluster administrator.
+    /// The kubeconfig file of a cluster administrator.
     pub fn kubeconfig(&self) -> PathBuf {
         self.supervisor.folder().join(start::KUBECONFIG)
     }
 
-    /// Where the API server listens.
+    /// The URL of the API server.
     pub fn server_url(&self) -> &str {
         &self.server_url
     }
@@ -79,7 +79,7 @@ impl ControlPlane {
         &self.token
     }
 
-    /// The certificate to trust, as PEM. It is for `127.0.0.1`, not for `localhost`.
+    /// The CA certificate, as PEM. The server certificate is for `127.0.0.1`, not for `localhost`.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
@@ -89,17 +89,17 @@ impl ControlPlane {
         self.supervisor.folder()
     }
 
-    /// What ServiceAccounts have asked of the API server so far, in the form of `audit.k8s.io/v1`.
+    /// The audit events of the requests of ServiceAccounts so far, as `audit.k8s.io/v1`.
     pub fn audit_log(&self) -> anyhow::Result<Vec<serde_json::Value>> {
         let log = std::fs::read_to_string(self.folder().join(start::AUDIT_LOG)).context("cannot read the audit log")?;
-        // The last line may be on its way.
+        // The last line may be incomplete.
         log.split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))
             .map(|line| Ok(serde_json::from_str(line)?))
             .collect()
     }
 
-    /// kubectl as a cluster administrator, without the user's own settings.
+    /// A kubectl command as a cluster administrator, without the user's settings.
     pub fn kubectl<I>(&self, args: I) -> Command
     where
         I: IntoIterator<Item: AsRef<OsStr>>,
@@ -107,13 +107,13 @@ impl ControlPlane {
         let mut command = Command::new(&self.kubectl);
         command
             .env("KUBECONFIG", self.kubeconfig())
-            .env("HOME", self.folder()) // where it keeps its caches
+            .env("HOME", self.folder()) // for its caches
             .env_remove("KUBECTL_EXTERNAL_DIFF")
             .args(args);
         command
     }
 
-    /// Runs kubectl and returns what it printed; fails with what it complained about.
+    /// Runs kubectl. Returns its standard output, or an error with its standard error.
     pub fn run_kubectl<I>(&self, args: I) -> anyhow::Result<String>
     where
         I: IntoIterator<Item: AsRef<OsStr>>,
@@ -121,7 +121,7 @@ impl ControlPlane {
         self.run_kubectl_with("", args)
     }
 
-    /// The same with something on its standard input, as in `apply --filename -`.
+    /// The same with `input` on its standard input, as in `apply --filename -`.
     pub fn run_kubectl_with<I>(&self, input: &str, args: I) -> anyhow::Result<String>
     where
         I: IntoIterator<Item: AsRef<OsStr>>,
@@ -129,13 +129,13 @@ impl ControlPlane {
         output_of(self.kubectl(args), input)
     }
 
-    /// Applies a manifest, as `kubectl apply --server-side` does, and returns what it printed.
+    /// Applies a manifest with `kubectl apply --server-side`, and returns its output.
     pub fn apply(&self, manifest: &str) -> anyhow::Result<String> {
         self.run_kubectl_with(manifest, ["apply", "--server-side", "--filename", "-"])
     }
 }
 
-/// A line of progress. Straight to stderr, since the test runner swallows what `eprintln!` prints.
-fn say(line: fmt::Arguments<'_>) {
+/// Prints a line of progress directly to standard error, since the test runner captures `eprintln!`.
+fn log_progress(line: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr(), "control plane: {line}");
 }

@@ -1,4 +1,4 @@
-//! Starts the servers under a supervisor and waits until they answer.
+//! Starts the servers under a supervisor, and waits until they are ready.
 
 use std::{
     env, fs,
@@ -19,32 +19,32 @@ use rand::distr::{Alphanumeric, SampleString as _};
 
 use super::ControlPlane;
 
-/// The kubeconfig's name in the control plane's folder.
+/// The file name of the kubeconfig in the folder of the control plane.
 pub const KUBECONFIG: &str = "kubeconfig";
 
-/// The script that the supervisor runs; a file, so that a list of processes stays readable.
+/// The script of the supervisor. It is a file, so that process lists stay readable.
 const SUPERVISOR: &str = "supervisor.sh";
 
-/// What the API server writes by itself: a certificate that is its own authority.
+/// The self-signed certificate that the API server creates.
 const CA: &str = "pki/apiserver.crt";
 
-/// Which calls the API server writes down.
+/// The audit policy of the API server.
 const AUDIT_POLICY: &str = "audit-policy.json";
 
-/// Where it writes them, a JSON object a line.
+/// The audit log, with one JSON object in each line.
 pub const AUDIT_LOG: &str = "audit.log";
 
-/// In the order in which they start, and in which to look for the one that failed.
+/// The servers in start order. The first one that exited is the cause of a failed start.
 const SERVERS: [&str; 2] = ["etcd", "kube-apiserver"];
 
-/// Between a free port and the server that listens on it somebody else may take it. So often we try.
+/// The number of start attempts: another process may take a free port before the server listens on it.
 const ATTEMPTS: u32 = 5;
 
-/// Long enough for a machine that is busy with a build. The start takes three seconds on one that is not.
+/// Long enough for a machine that runs a build at the same time. On an idle machine, the start takes three seconds.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The process that ends the servers and removes their folder as soon as our end of its stdin closes, as it does when
-/// this is dropped and when this process ends in whatever way.
+/// The process that ends the servers and removes their folder when its standard input closes. It closes when this is
+/// dropped, and when this process ends for whatever reason.
 #[derive(Debug)]
 pub struct Supervisor {
     folder: PathBuf,
@@ -57,10 +57,10 @@ impl Supervisor {
             .arg(folder.path().join(SUPERVISOR))
             .args([folder.path(), etcd, apiserver])
             .args(ports.map(|port| port.to_string()))
-            // etcd takes every one of its flags from the environment too.
+            // etcd also reads its flags from the environment.
             .env_clear()
             .envs(env::var_os("PATH").map(|path| ("PATH", path)))
-            // Out of reach of Ctrl-C: it has to outlive us for a moment.
+            // A group of its own, so that Ctrl-C does not end it: it must outlive this process briefly.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -70,12 +70,12 @@ impl Supervisor {
         Ok(Self { folder: folder.keep(), process })
     }
 
-    /// What the servers write.
+    /// The folder with the files of the servers.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The server that has ended, if one has.
+    /// The server that has exited, if any.
     fn ended(&self) -> Option<&'static str> {
         SERVERS.into_iter().find(|name| self.folder.join(format!("{name}.exit")).exists())
     }
@@ -88,7 +88,7 @@ impl Supervisor {
         )
     }
 
-    /// The last lines of a server's log, for an error to end with.
+    /// The last lines of a server's log, for an error message.
     fn last_lines(&self, name: &str) -> String {
         let log = self.log(name);
         let lines: Vec<&str> = log.lines().collect();
@@ -103,9 +103,9 @@ impl Drop for Supervisor {
     }
 }
 
-/// Why a start did not succeed.
+/// Why a start attempt failed.
 enum Failure {
-    PortTaken,
+    PortInUse,
     Other(anyhow::Error),
 }
 
@@ -119,7 +119,7 @@ pub fn start(etcd: &Path, apiserver: &Path, kubectl: PathBuf) -> anyhow::Result<
     for _ in 0..ATTEMPTS {
         match attempt(etcd, apiserver, &kubectl) {
             Ok(control_plane) => return Ok(control_plane),
-            Err(Failure::PortTaken) => {}
+            Err(Failure::PortInUse) => {}
             Err(Failure::Other(error)) => return Err(error),
         }
     }
@@ -149,16 +149,16 @@ fn attempt(etcd: &Path, apiserver: &Path, kubectl: &Path) -> Result<ControlPlane
     Ok(control_plane)
 }
 
-/// Ports that nobody uses; both are held until both are known, or the second could be the first.
+/// Two free ports. Both stay bound until both are known, or they could be the same.
 fn free_ports() -> std::io::Result<[u16; 2]> {
     let listeners = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
     Ok([listeners[0].local_addr()?.port(), listeners[1].local_addr()?.port()])
 }
 
-/// Writes what the servers and their clients identify themselves with, and the supervisor's script.
+/// Writes the credentials of the servers and their clients, and the script of the supervisor.
 fn write_files(folder: &Path, server_url: &str, token: &str) -> anyhow::Result<()> {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-    // JSON, which is YAML too, so that no path in it needs quotes of our own.
+    // JSON, which is also YAML, so that paths need no quoting.
     let kubeconfig = serde_json::json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -190,7 +190,7 @@ fn write_files(folder: &Path, server_url: &str, token: &str) -> anyhow::Result<(
     Ok(())
 }
 
-/// The calls of ServiceAccounts, when they have been answered, or in a watch have begun to be.
+/// Records the requests of ServiceAccounts when the response starts.
 fn audit_policy() -> serde_json::Value {
     serde_json::json!({
         "apiVersion": "audit.k8s.io/v1",
@@ -203,18 +203,18 @@ fn audit_policy() -> serde_json::Value {
 fn wait_until_ready(control_plane: &ControlPlane, api_port: u16) -> Result<(), Failure> {
     let supervisor = &control_plane.supervisor;
     let started = Instant::now();
-    let mut last = String::from("it does not listen yet");
+    let mut last = String::from("not listening yet");
     while started.elapsed() < TIMEOUT {
         if let Some(name) = supervisor.ended() {
             if supervisor.log(name).contains("address already in use") {
-                return Err(Failure::PortTaken);
+                return Err(Failure::PortInUse);
             }
             return Err(
                 anyhow!("the control plane did not start: {name} exited. {}", supervisor.last_lines(name)).into()
             );
         }
         if is_listening(api_port) && control_plane.folder().join(CA).exists() {
-            // With our authority and our token, so that it is this server that answers and none that took its port.
+            // The certificate and the token ensure that this server answers, and not another process on its port.
             match control_plane.run_kubectl(["get", "--raw", "/readyz"]) {
                 Ok(answer) if answer.trim() == "ok" => return Ok(()),
                 Ok(answer) => last = answer,

@@ -1,13 +1,13 @@
-# Runs the servers of one control plane, and ends them whatever becomes of the process that asked for them.
+# Runs the servers of one control plane, and ends them when its owner ends, for whatever reason.
 #
-# That process holds the other end of our stdin and never writes to it, so end of file means that it has finished, has
-# crashed or was killed. Nobody has to catch a signal for that, and nobody has to run a destructor.
+# The owner holds the other end of standard input and never writes to it. End of file means that the owner has ended,
+# has crashed or was killed. So the owner needs no signal handler and no destructor.
 #
 # sh supervisor.sh FOLDER ETCD KUBE-APISERVER ETCD-PORT API-PORT
 dir=$1 etcd=$2 apiserver=$3 etcd_port=$4 api_port=$5
 
-# Starts a command in the background and prints its process id. A subshell waits for it, so that no zombie passes for a
-# living server, and leaves NAME.exit behind when it has ended.
+# Starts a command in the background, and prints its process id. A subshell waits for it, so that a zombie does not look
+# like a running server. The subshell writes NAME.exit when the command has exited.
 serve() {
     name=$1
     shift
@@ -20,8 +20,8 @@ serve() {
     ) &
 }
 
-# KILL, because there is nothing to save: the data goes with the folder. The API server first, which would otherwise
-# spend its last moments complaining about a store that has gone.
+# KILL, because there is nothing to save: the data is removed with the folder. The API server ends first, since without
+# etcd it would log errors.
 end() {
     trap '' HUP INT TERM
     for server in "kube-apiserver:$apiserver_pid" "etcd:$etcd_pid"; do
@@ -46,8 +46,8 @@ etcd_pid=$(
         --log-level warn
 )
 
-# The advertised address is one that nobody has: without it the server looks for a default route, and exits where there
-# is none. Service accounts' admission is off since nothing here makes the default ones.
+# The advertised address is from a documentation range. Without it, the server exits if there is no default route. The
+# ServiceAccount admission plugin is off, since no controller creates the default accounts.
 apiserver_pid=$(
     serve kube-apiserver "$apiserver" \
         --bind-address=127.0.0.1 \

@@ -1,19 +1,19 @@
-//! The programs that a control plane consists of: where each is built from, and with which flags.
+//! The programs of a control plane: the module and the flags of each build.
 
-/// A program that is built from a pinned Go module under `tests/control-plane`.
+/// A program that is built from a pinned Go module in `tests/control-plane`.
 #[derive(Debug)]
 pub struct Tool {
-    /// What the file is called.
+    /// The file name of the program.
     pub name: &'static str,
-    /// The folder of its module under `tests/control-plane`.
+    /// The folder of its module in `tests/control-plane`.
     pub module: &'static str,
-    /// The Go package of its `main`.
+    /// The Go package with its `main`.
     pub package: &'static str,
-    /// What the linker is told.
+    /// The flags of the linker.
     pub ldflags: &'static str,
 }
 
-/// The store behind the API server.
+/// The storage of the API server.
 pub static ETCD: Tool = Tool { name: "etcd", module: "etcd", package: "go.etcd.io/etcd/server/v3", ldflags: "-s -w" };
 
 /// The API server.
@@ -28,7 +28,7 @@ pub static KUBE_APISERVER: Tool = Tool {
 pub static KUBECTL: Tool =
     Tool { name: "kubectl", module: "kube", package: "k8s.io/kubernetes/cmd/kubectl", ldflags: KUBE_LDFLAGS };
 
-/// Fills aggregated roles, collects garbage, and ends namespaces, where a test is about those.
+/// Role aggregation, garbage collection and namespace deletion, for tests that need them.
 pub static KUBE_CONTROLLER_MANAGER: Tool = Tool {
     name: "kube-controller-manager",
     module: "kube",
@@ -36,11 +36,11 @@ pub static KUBE_CONTROLLER_MANAGER: Tool = Tool {
     ldflags: KUBE_LDFLAGS,
 };
 
-/// What renders and installs the chart.
+/// Renders and installs the chart.
 pub static HELM: Tool =
     Tool { name: "helm", module: "helm", package: "helm.sh/helm/v3/cmd/helm", ldflags: HELM_LDFLAGS };
 
-/// What writes the table of the chart's values.
+/// Generates the README of the chart.
 pub static HELM_DOCS: Tool = Tool {
     name: "helm-docs",
     module: "helm-docs",
@@ -48,14 +48,14 @@ pub static HELM_DOCS: Tool = Tool {
     ldflags: "-s -w",
 };
 
-/// Kubernetes learns its own version from the linker alone. Without these, clients trip over a server that does not know it.
+/// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no version.
 const KUBE_LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.2 \
     -X k8s.io/component-base/version.gitMajor=1 \
     -X k8s.io/component-base/version.gitMinor=36 \
     -X k8s.io/client-go/pkg/version.gitVersion=v1.36.2";
 
-/// So does Helm, and what `helm template` and `helm lint` take the cluster's version to be.
+/// The same for Helm, and for the cluster version that `helm template` and `helm lint` assume.
 const HELM_LDFLAGS: &str = "-s -w \
     -X helm.sh/helm/v3/internal/version.version=v3.21.4 \
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 \
@@ -76,18 +76,18 @@ mod tests {
             .unwrap()
     }
 
-    /// What the linker is told to say.
-    fn said(ldflags: &str) -> Vec<&str> {
+    /// The values that the linker flags set.
+    fn values(ldflags: &str) -> Vec<&str> {
         ldflags.split(" -X ").skip(1).map(|setting| setting.split_once('=').unwrap().1).collect()
     }
 
     #[test]
-    fn programs_say_the_versions_that_their_modules_pin() {
+    fn linker_versions_match_the_pinned_modules() {
         let kubernetes = pinned(include_str!("../../../control-plane/kube/go.mod"), "k8s.io/kubernetes");
         let helm = pinned(include_str!("../../../control-plane/helm/go.mod"), "helm.sh/helm/v3");
         let mut numbers = kubernetes.trim_start_matches('v').split('.');
         let (major, minor) = (numbers.next().unwrap(), numbers.next().unwrap());
-        assert_eq!(said(KUBE_LDFLAGS), [kubernetes, major, minor, kubernetes]);
-        assert_eq!(said(HELM_LDFLAGS), [helm, major, minor, major, minor]);
+        assert_eq!(values(KUBE_LDFLAGS), [kubernetes, major, minor, kubernetes]);
+        assert_eq!(values(HELM_LDFLAGS), [helm, major, minor, major, minor]);
     }
 }

@@ -1,4 +1,4 @@
-//! The demo: from nothing to an enrolment email, on a real API server, in front of your eyes.
+//! The demo: applies the examples on a real API server, prints each status change, and checks the email.
 
 mod arguments;
 mod operator;
@@ -26,14 +26,14 @@ use watch::{Phase, Watch};
 
 use crate::control_plane::ControlPlane;
 
-/// Where the operator's Secrets lie.
+/// The namespace of the operator's Secrets.
 const OPERATOR_NAMESPACE: &str = "beyond-identity-system";
 
-/// Where the examples' objects lie.
+/// The namespace of the objects of the examples.
 const NAMESPACE: &str = "identity";
 
-/// How long the operator has for all of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit for the whole enrolment.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const CONFIG: &str = "authenticatorconfig/hosted-web";
 const REQUEST: &str = "enrollmentrequest/jane";
@@ -49,33 +49,33 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let program = match program {
         Some(program) => std::path::absolute(program)?,
         None => {
-            say(started, "Building the operator");
+            log_progress(started, "Building the operator");
             operator::build(Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).arg("build"))?
         }
     };
-    say(started, "Starting a Kubernetes API server");
+    log_progress(started, "Starting a Kubernetes API server");
     let control_plane = ControlPlane::start()?;
-    say(started, "Installing the CustomResourceDefinitions");
+    log_progress(started, "Installing the CustomResourceDefinitions");
     install(&control_plane)?;
-    say(started, "Starting the operator");
+    log_progress(started, "Starting the operator");
     let operator = Operator::start(&program, &control_plane, service.realm().is_some())?;
     let log = operator.log().to_owned();
     Demo { started, service, control_plane: &control_plane }
-        .play(operator, stay)
+        .run(operator, stay)
         .map_err(|error| anyhow!("{error:#}\n{}", operator::last_lines(&log)))
 }
 
-/// Where the repository is.
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A line of progress.
-fn say(started: Instant, line: impl fmt::Display) {
+/// Prints a line of progress.
+fn log_progress(started: Instant, line: impl fmt::Display) {
     println!("[{:5.1} s] {line}", started.elapsed().as_secs_f64());
 }
 
-/// Installs the kinds, and waits until they are established.
+/// Installs the CustomResourceDefinitions, and waits until they are established.
 pub(crate) fn install(control_plane: &ControlPlane) -> anyhow::Result<()> {
     let folder = root().join("crds");
     let folder = folder.to_string_lossy();
@@ -91,7 +91,7 @@ struct Demo<'a> {
 }
 
 impl Demo<'_> {
-    fn play(self, mut operator: Operator, stay: bool) -> anyhow::Result<()> {
+    fn run(self, mut operator: Operator, stay: bool) -> anyhow::Result<()> {
         let watch = Watch::start(self.control_plane, &["authenticatorconfigs", "enrollmentrequests"])?;
         self.apply()?;
         self.follow(&watch, &mut operator)?;
@@ -101,7 +101,7 @@ impl Demo<'_> {
         if stay {
             self.stay(&mut operator)?;
         }
-        say(self.started, "Stopping the operator");
+        log_progress(self.started, "Stopping the operator");
         operator.stop()?;
         if !stay {
             self.check_outbox(&outcome.job)?;
@@ -110,7 +110,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// What a user applies: namespaces, a Secret, and the three examples.
+    /// Applies what a user applies: namespaces, a Secret, and the three examples.
     fn apply(&self) -> anyhow::Result<()> {
         for namespace in [OPERATOR_NAMESPACE, NAMESPACE] {
             self.control_plane.run_kubectl(["create", "namespace", namespace])?;
@@ -121,16 +121,16 @@ impl Demo<'_> {
             "metadata": {"name": "beyond-identity", "namespace": OPERATOR_NAMESPACE},
             "stringData": {"token": self.service.token},
         });
-        // Created, not applied: that would keep a copy of the token in an annotation.
+        // Created instead of applied: `apply` would keep a copy of the token in an annotation.
         self.control_plane.run_kubectl_with(&secret.to_string(), ["create", "--filename", "-"])?;
         self.apply_example("provider", &self.service.provider)?;
         self.apply_example("authenticator-config", &json!({}))?;
         self.apply_example("enrollment-request", &json!({"spec": {"identity": {"id": self.service.identity}}}))
     }
 
-    /// Applies a file of `examples/` with these differences.
+    /// Applies a file of `examples/` with a merge patch.
     fn apply_example(&self, name: &str, patch: &Value) -> anyhow::Result<()> {
-        say(self.started, format_args!("Applying examples/{name}.yaml"));
+        log_progress(self.started, format_args!("Applying examples/{name}.yaml"));
         let file = root().join(format!("examples/{name}.yaml"));
         let (file, patch) = (file.to_string_lossy(), patch.to_string());
         let patched = self.control_plane.run_kubectl([
@@ -149,16 +149,16 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Shows each phase until the configuration and the request are done.
+    /// Prints each phase until the configuration and the request are complete.
     fn follow(&self, watch: &Watch, operator: &mut Operator) -> anyhow::Result<()> {
         let mut last = BTreeMap::from([CONFIG, REQUEST].map(|name| (name.to_owned(), String::new())));
         let mut done = BTreeSet::new();
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !(done.contains(CONFIG) && done.contains(REQUEST)) {
             operator.check()?;
             if Instant::now() > deadline {
                 let last: Vec<String> = last.iter().map(|(name, text)| format!("{name} is {text}")).collect();
-                bail!("timed out after {} s: {}", PATIENCE.as_secs(), last.join("; "));
+                bail!("timed out after {} s: {}", TIMEOUT.as_secs(), last.join("; "));
             }
             let object = match watch.changes.recv_timeout(Duration::from_millis(200)) {
                 Ok(object) => object,
@@ -169,7 +169,7 @@ impl Demo<'_> {
             let (name, text) = (phase.name(), phase.text());
             let Some(last) = last.get_mut(&name) else { continue };
             if *last != text {
-                say(self.started, format_args!("{name}: {text}"));
+                log_progress(self.started, format_args!("{name}: {text}"));
                 last.clone_from(&text);
             }
             ensure!(!phase.is_stalled(), "{name} is stalled: {text}");
@@ -183,7 +183,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// What a user would look at.
+    /// Prints the objects and the emails.
     fn show(&self) -> anyhow::Result<()> {
         let command = ["get", "authenticatorconfigs,enrollmentrequests", "--namespace", NAMESPACE];
         println!("\n$ kubectl {}\n{}", command.join(" "), self.control_plane.run_kubectl(command)?);
@@ -197,7 +197,7 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Compares what the API server keeps with what was sent.
+    /// Compares the status of the request with the job and the email.
     fn check(&self) -> anyhow::Result<Outcome> {
         let request = self.control_plane.run_kubectl(["get", REQUEST, "--namespace", NAMESPACE, "--output", "json"])?;
         let request: Value = serde_json::from_str(&request)?;
@@ -221,7 +221,7 @@ impl Demo<'_> {
         Ok(outcome)
     }
 
-    /// One email was sent, for this job. The real service does not show what it sent.
+    /// Checks that one email was sent, for this job. The real API does not show the emails that it sent.
     fn check_outbox(&self, job: &str) -> anyhow::Result<()> {
         let Some(realm) = self.service.realm() else { return Ok(()) };
         let outbox = realm.outbox();
@@ -236,12 +236,12 @@ impl Demo<'_> {
         Ok(())
     }
 
-    /// Leaves all running until Ctrl-C.
+    /// Keeps everything running until Ctrl-C.
     fn stay(&self, operator: &mut Operator) -> anyhow::Result<()> {
         let (sender, interrupted) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::spawn(move || {
-            // An error means that there is no such signal to be had, which ends the wait, too.
+            // An error means that the signal cannot be handled. It also ends the wait.
             let _ = sender.send(runtime.block_on(tokio::signal::ctrl_c()));
         });
         println!("Everything keeps running until Ctrl-C. Operator log: {}", operator.log().display());
@@ -257,7 +257,7 @@ impl Demo<'_> {
     }
 }
 
-/// What the status says of the enrolment.
+/// The enrolment, by the status of the request.
 struct Outcome {
     job: String,
     state: String,

@@ -1,4 +1,4 @@
-//! The operator as its own process: built first, and ended with the demo.
+//! The operator as a process: the demo builds it, starts it, and stops it.
 
 use std::{
     env,
@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::root;
 use crate::{control_plane::ControlPlane, leash::Leashed};
 
-/// What the program is called.
+/// The name of the program.
 const NAME: &str = "beyond-identity-operator";
 
-/// How much of its log an error quotes.
+/// The number of log lines that an error quotes.
 const LAST_LINES: usize = 20;
 
 /// A running operator.
@@ -25,7 +25,7 @@ pub struct Operator {
     log: PathBuf,
 }
 
-/// Builds the operator with `cargo`, whose progress shows, and returns the program's path.
+/// Builds the operator with `cargo`, and returns the path of the program. The output of cargo is visible.
 pub fn build(cargo: &mut Command) -> anyhow::Result<PathBuf> {
     let output = cargo
         .args(["--bin", NAME, "--message-format", "json-render-diagnostics"])
@@ -45,7 +45,7 @@ pub fn build(cargo: &mut Command) -> anyhow::Result<PathBuf> {
 }
 
 impl Operator {
-    /// Runs a program of the operator, as cluster administrator.
+    /// Starts the operator as cluster administrator.
     pub fn start(program: &Path, control_plane: &ControlPlane, simulated: bool) -> anyhow::Result<Self> {
         let log = control_plane.folder().join("operator.log");
         let mut command = Command::new(program);
@@ -57,11 +57,11 @@ impl Operator {
             .env("KUBECONFIG", control_plane.kubeconfig());
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            // Settings of somebody's own, and a token that it has to find in its Secret.
+            // The user's settings must not apply, and the operator must read the token from its Secret.
             if text.starts_with("BEYOND_IDENTITY_") {
                 command.env_remove(&name);
             }
-            // No proxy reaches this machine's loopback.
+            // A proxy cannot reach the loopback address of this machine.
             if simulated && text.to_ascii_lowercase().ends_with("_proxy") {
                 command.env_remove(&name);
             }
@@ -76,12 +76,12 @@ impl Operator {
         Ok(Self { process, log })
     }
 
-    /// Where it writes its log.
+    /// The path of its log.
     pub fn log(&self) -> &Path {
         &self.log
     }
 
-    /// Fails when it has ended.
+    /// Fails if the operator has exited.
     pub fn check(&mut self) -> anyhow::Result<()> {
         match self.process.ended()? {
             None => Ok(()),
@@ -89,7 +89,7 @@ impl Operator {
         }
     }
 
-    /// Ends it as Kubernetes would. Fails when it does not end well.
+    /// Stops the operator as Kubernetes does. Fails if the exit code is not 0.
     pub fn stop(self) -> anyhow::Result<()> {
         let status = self.process.stop()?;
         if !status.success() {
@@ -99,7 +99,7 @@ impl Operator {
     }
 }
 
-/// The last lines of a log, for an error to end with.
+/// The last lines of a log, for an error message.
 pub fn last_lines(log: &Path) -> String {
     let log = fs::read(log).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);

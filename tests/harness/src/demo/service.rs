@@ -1,4 +1,4 @@
-//! The Beyond Identity API that the demo talks to: a simulator on this machine, or the real service.
+//! The Beyond Identity API of the demo: a simulator on this machine, or the real service.
 
 use std::{
     env,
@@ -12,22 +12,22 @@ use serde_json::{Value, json};
 use super::arguments::ServiceArguments;
 use crate::simulator::{Identity, RealmHandle, Simulator};
 
-/// Where the token for the real service is read from.
+/// The environment variable with the token of the real service.
 const TOKEN_VARIABLE: &str = "BEYOND_IDENTITY_API_TOKEN";
 
-/// An API, and who is enrolled in it.
+/// An API, and the identity to enrol.
 pub struct Service {
     /// The API token.
     pub token: String,
-    /// The id of the person.
+    /// The id of the identity.
     pub identity: String,
-    /// What `examples/provider.yaml` has to say instead, as a merge patch.
+    /// The differences from `examples/provider.yaml`, as a merge patch.
     pub provider: Value,
     simulation: Option<(Simulator, RealmHandle)>,
 }
 
 impl Service {
-    /// The simulator, with the ids that the examples have.
+    /// The simulator, with the ids of the examples.
     pub fn simulated() -> anyhow::Result<Self> {
         let (tenant, realm, identity) = ("00010f21d92c5114", "1893ca3144993842", "9ca7716e846cfa97");
         let token = "a-token-of-the-demo".to_owned();
@@ -48,7 +48,7 @@ impl Service {
         })
     }
 
-    /// The real service. Asks first, since somebody gets an email.
+    /// The real service. Asks for confirmation, since an email is sent.
     pub fn real(arguments: ServiceArguments) -> anyhow::Result<Self> {
         let ServiceArguments { tenant, realm, region, identity, yes } = arguments;
         let token = env::var(TOKEN_VARIABLE).unwrap_or_default().trim().to_owned();
@@ -68,7 +68,7 @@ impl Service {
         })
     }
 
-    /// The simulated realm, if it is one.
+    /// The simulated realm. `None` for the real service.
     pub fn realm(&self) -> Option<&RealmHandle> {
         self.simulation.as_ref().map(|(_, realm)| realm)
     }

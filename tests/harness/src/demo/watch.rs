@@ -1,4 +1,4 @@
-//! Follows objects as they change, as `kubectl get --watch` prints them.
+//! Watches objects with `kubectl get --watch`.
 
 use std::{
     process::{Child, Stdio},
@@ -12,15 +12,15 @@ use serde_json::{Deserializer, Value};
 use super::NAMESPACE;
 use crate::control_plane::ControlPlane;
 
-/// Every change of some kinds' objects in the demo's namespace. Dropping it ends the watch.
+/// The changes of all objects of some kinds in the demo's namespace. Dropping it ends the watch.
 pub struct Watch {
     processes: Vec<Child>,
-    /// Each object as it was after a change.
+    /// Each object after a change.
     pub changes: Receiver<Value>,
 }
 
 impl Watch {
-    /// Starts to watch these kinds.
+    /// Starts a watch of these kinds.
     pub fn start(control_plane: &ControlPlane, kinds: &[&str]) -> anyhow::Result<Self> {
         let (sender, changes) = channel();
         let mut watch = Self { processes: Vec::new(), changes };
@@ -39,7 +39,7 @@ impl Watch {
     }
 }
 
-/// Reads what a kubectl prints, until it ends or nobody listens.
+/// Reads the output of a kubectl until it ends, or until the receiver is dropped.
 fn forward(process: Option<&mut Child>, sender: Sender<Value>) {
     let Some(stdout) = process.and_then(|process| process.stdout.take()) else { return };
     thread::spawn(move || {
@@ -55,41 +55,41 @@ fn forward(process: Option<&mut Child>, sender: Sender<Value>) {
 impl Drop for Watch {
     fn drop(&mut self) {
         for process in &mut self.processes {
-            // One that has ended already is what is wanted.
+            // An error means that the process has already ended.
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 }
 
-/// What an object says about itself.
+/// The status of an object, for progress output.
 pub struct Phase<'a> {
     object: &'a Value,
 }
 
 impl<'a> Phase<'a> {
-    /// Of this object.
+    /// The status of this object.
     pub fn of(object: &'a Value) -> Self {
         Self { object }
     }
 
-    /// `kind/name`, as kubectl writes it.
+    /// `kind/name`, as in kubectl.
     pub fn name(&self) -> String {
         let kind = self.object["kind"].as_str().unwrap_or_default().to_lowercase();
         format!("{kind}/{}", self.object["metadata"]["name"].as_str().unwrap_or_default())
     }
 
-    /// Ready, and with all of these in its status.
+    /// Whether it is Ready, and has all of these fields in its status.
     pub fn is_complete(&self, fields: &[&str]) -> bool {
         self.is("Ready") && fields.iter().all(|field| self.field(field).is_some())
     }
 
-    /// It needs somebody's help.
+    /// Whether it is Stalled.
     pub fn is_stalled(&self) -> bool {
         self.is("Stalled")
     }
 
-    /// A field of its status.
+    /// A field of the status, if it is not empty.
     pub fn field(&self, name: &str) -> Option<&'a str> {
         self.object["status"][name].as_str().filter(|value| !value.is_empty())
     }

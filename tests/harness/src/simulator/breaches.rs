@@ -1,4 +1,4 @@
-//! What breaks the contract with the service: found where it happens, and failing whoever asks anything of the realm afterwards.
+//! Violations of the API contract. They are recorded when they happen, and the next use of the realm panics.
 
 use std::collections::HashSet;
 use std::thread;
@@ -10,19 +10,19 @@ use super::state::{Key, World};
 use crate::contract::{Answer, Breach, Request, contract};
 
 impl World {
-    /// Holds a request against the contract.
+    /// Validates a request.
     pub fn check_request(&mut self, call: &Call) {
-        if !self.takes_any_request {
+        if !self.allows_any_request {
             let Call { method, path, raw_query, headers, body, .. } = call;
             let request = Request { method, path, query: raw_query.as_deref(), headers, body };
             self.record(call, contract().check_request(&request));
         }
     }
 
-    /// Holds an answer of the service's own against the contract.
+    /// Validates an answer of the simulated service.
     pub fn check_answer(&mut self, call: &Call, reply: &Reply) {
         let realm = self.realms.get(&(call.tenant.clone(), call.realm.clone()));
-        if !realm.is_some_and(|realm| realm.gives_any_answer) {
+        if !realm.is_some_and(|realm| realm.allows_any_answer) {
             let Reply { status, headers, body, .. } = reply;
             let content_type = headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.as_str());
             let answer = Answer { status: *status, content_type, body };
@@ -35,7 +35,7 @@ impl World {
         self.breaches.extend(breaches.into_iter().map(|breach| (key.clone(), breach)));
     }
 
-    /// What concerns a realm: what broke the contract there, or where nobody is.
+    /// The violations in a realm, and those outside all realms.
     pub fn breaches_of<'w>(&'w self, key: &'w Key) -> impl Iterator<Item = &'w Breach> {
         let concerns = move |of: &Key| of == key || !self.realms.contains_key(of);
         self.breaches.iter().filter(move |(of, _)| concerns(of)).map(|(_, breach)| breach)
@@ -43,12 +43,12 @@ impl World {
 }
 
 impl RealmHandle {
-    /// From now on answers are not held against the contract: for whoever puts something there that the service never has.
+    /// Stops the validation of answers, for tests with data that the service never has.
     pub fn allow_any_answer(&self) {
-        self.with(|realm| realm.gives_any_answer = true);
+        self.with(|realm| realm.allows_any_answer = true);
     }
 
-    /// What broke the contract here so far, or where there is no realm. Taken away, it fails nothing any more.
+    /// Removes and returns the violations so far, in this realm and outside all realms. They no longer cause a panic.
     #[must_use]
     pub fn take_breaches(&self) -> Vec<Breach> {
         let mut world = self.world.lock();
@@ -58,7 +58,7 @@ impl RealmHandle {
         found
     }
 
-    /// Fails as soon as something broke the contract, so that no test goes on as if nothing were wrong.
+    /// Panics after a violation, so that the test fails early.
     #[track_caller]
     pub(super) fn check(&self) {
         let found: Vec<Breach> = self.world.lock().breaches_of(&self.key).cloned().collect();
@@ -72,9 +72,9 @@ impl Drop for RealmHandle {
     }
 }
 
-/// Fails where there are any, unless something has failed already.
+/// Panics if there are violations, unless the thread already panics.
 #[track_caller]
 pub(super) fn check(breaches: &[&Breach]) {
     let found: Vec<String> = breaches.iter().map(|breach| breach.to_string()).collect();
-    assert!(thread::panicking() || found.is_empty(), "the contract with the service is broken:\n{}", found.join("\n"));
+    assert!(thread::panicking() || found.is_empty(), "the API contract is violated:\n{}", found.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! One request as it came in: which operation it asks for, of which realm, and with what.
+//! One received request: its operation, its realm and its parameters.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use percent_encoding::percent_decode_str;
 
 use super::server::NoAnswer;
 
-/// More than any request that means well.
+/// More than the body of any valid request.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// What a request asks for.
+/// The operation of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// `POST …/authenticator-configs`
@@ -39,11 +39,11 @@ pub enum Operation {
     GetJob,
     /// `POST …/identities/ID/credential-binding-jobs/ID:revoke`
     RevokeJob,
-    /// Nothing that the simulator knows.
+    /// An operation that the simulator does not know.
     Unknown,
 }
 
-/// A request, read to its end.
+/// A request with its complete body.
 #[derive(Debug)]
 pub(super) struct Call {
     pub operation: Operation,
@@ -59,25 +59,26 @@ pub(super) struct Call {
     pub headers: HeaderMap,
     pub tenant: String,
     pub realm: String,
-    /// The ids of the path behind the realm, outermost first: as many as the operation has.
+    /// The ids in the path after the realm, in the order of the path.
     pub ids: Vec<String>,
 }
 
 impl Call {
     pub async fn read(request: Request<Incoming>) -> Result<Self, NoAnswer> {
         let (parts, body) = request.into_parts();
-        // A caller that broke off in the middle of its body is not there any more to be answered.
+        // A client that closed the connection during its body receives no answer.
         let body = to_bytes(Body::new(body), BODY_LIMIT).await.map_err(|_| NoAnswer)?;
         let path = parts.uri.path().to_owned();
-        // What comes behind a colon is a verb only where the colon stands there as it is: encoded, it belongs to the id.
-        let (named, revoke) = path.strip_suffix(":revoke").map_or((path.as_str(), false), |named| (named, true));
-        let segments: Vec<String> = named.split('/').skip(1).map(decoded).collect();
+        // Only an unencoded colon starts a verb. An encoded one belongs to the id.
+        let (resource, revoke) =
+            path.strip_suffix(":revoke").map_or((path.as_str(), false), |resource| (resource, true));
+        let segments: Vec<String> = resource.split('/').skip(1).map(decoded).collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        let (tenant, realm, behind) = match segments.as_slice() {
-            ["v1", "tenants", tenant, "realms", realm, behind @ ..] => (*tenant, *realm, behind),
+        let (tenant, realm, rest) = match segments.as_slice() {
+            ["v1", "tenants", tenant, "realms", realm, rest @ ..] => (*tenant, *realm, rest),
             _ => ("", "", [].as_slice()),
         };
-        let (operation, ids) = operation(&parts.method, behind, revoke);
+        let (operation, ids) = operation(&parts.method, rest, revoke);
         Ok(Self {
             operation,
             method: parts.method.to_string(),
@@ -102,17 +103,17 @@ impl Call {
         scheme.eq_ignore_ascii_case("bearer").then_some(token)
     }
 
-    /// The id of the path at that place; an empty one where the operation has fewer.
-    pub fn id(&self, place: usize) -> &str {
-        self.ids.get(place).map_or("", String::as_str)
+    /// The id at this index of the path. It is empty if the operation has fewer ids.
+    pub fn id(&self, index: usize) -> &str {
+        self.ids.get(index).map_or("", String::as_str)
     }
 }
 
-fn operation<'a>(method: &Method, behind: &[&'a str], revoke: bool) -> (Operation, Vec<&'a str>) {
+fn operation<'a>(method: &Method, rest: &[&'a str], revoke: bool) -> (Operation, Vec<&'a str>) {
     const CONFIGS: &str = "authenticator-configs";
     const IDENTITIES: &str = "identities";
     const JOBS: &str = "credential-binding-jobs";
-    match (method.as_str(), behind) {
+    match (method.as_str(), rest) {
         ("POST", [IDENTITIES, id, JOBS, job]) if revoke => (Operation::RevokeJob, vec![id, job]),
         _ if revoke => (Operation::Unknown, vec![]),
         ("POST", [CONFIGS]) => (Operation::CreateConfig, vec![]),

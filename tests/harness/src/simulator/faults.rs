@@ -1,46 +1,46 @@
-//! Faults as rules: which requests one hits, and what it does to them.
+//! Faults as rules: the requests that a rule matches, and its effect.
 
 use std::time::Duration;
 
 use super::call::{Call, Operation};
 use super::reply::Reply;
 
-/// What a fault does to a request. Each is carried out in `server::follow`.
+/// The effect of a fault. `server::apply_effect` implements each of them.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Nothing happens, and the connection is closed without an answer.
+    /// The request is not carried out, and the connection is closed without an answer.
     LoseRequest,
-    /// What was asked for happens, and then the connection is closed without an answer.
+    /// The request is carried out, and the connection is closed without an answer.
     LoseAnswer,
-    /// The connection is closed at once without an answer, and what was asked for happens that much later.
+    /// The connection is closed at once without an answer, and the request is carried out after this delay.
     HappenLate(Duration),
-    /// Nothing happens, and this is answered.
+    /// The request is not carried out, and this is the answer.
     Answer(Reply),
-    /// What was asked for happens, and the connection is closed after half of the answer's body.
+    /// The request is carried out, and the connection is closed after half of the answer's body.
     CutAnswer,
-    /// What was asked for happens, but this is answered.
+    /// The request is carried out, and this is the answer.
     HappenThenAnswer(Reply),
-    /// What was asked for happens, and is answered, that much later. It happens even if the caller has given up by then.
+    /// The request is carried out and answered after this delay, even if the client has closed the connection.
     Delay(Duration),
-    /// What was asked for happens at once, and is answered that much later.
+    /// The request is carried out at once, and answered after this delay.
     DelayAnswer(Duration),
-    /// A list does not show what was made less than that long ago.
+    /// A list does not show objects that are younger than this.
     LagList(Duration),
-    /// A list gives at most so many items on a page, whatever was asked for.
+    /// A page of a list has at most this many items, whatever the request.
     ShortPages(usize),
-    /// A list moves on by one item between its first page and the next: one item is on no page, and one on two.
+    /// A list moves by one item after its first page: one item is on no page, and one is on two.
     ShiftPages,
 }
 
 impl Effect {
-    /// 503, and nothing happens.
+    /// 503. The request is not carried out.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::Answer(Reply::unavailable())
     }
 }
 
-/// An effect, and which requests it is for: all of the realm, until that is narrowed down.
+/// An effect, and the requests that it applies to. By default, these are all requests of the realm.
 #[derive(Clone, Debug)]
 pub struct Rule {
     effect: Effect,
@@ -52,54 +52,54 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// This effect, for every request.
+    /// A rule with this effect, for every request.
     #[must_use]
     pub fn new(effect: Effect) -> Self {
         Self { effect, operation: None, method: None, id: None, skip: 0, times: u64::MAX }
     }
 
-    /// Only this operation.
+    /// Matches only this operation.
     #[must_use]
     pub fn on(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
         self
     }
 
-    /// Only this HTTP method.
+    /// Matches only this HTTP method.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {
         self.method = Some(method.to_owned());
         self
     }
 
-    /// Only requests that have this id in their path: an identity's, a job's or a configuration's.
+    /// Matches only requests with this id of an identity, a job or a configuration in their path.
     #[must_use]
     pub fn about(mut self, id: &str) -> Self {
         self.id = Some(id.to_owned());
         self
     }
 
-    /// Not the first `count` of those that fit: `skip(1)` begins with the second.
+    /// Skips the first `count` matching requests.
     #[must_use]
     pub fn skip(mut self, count: u64) -> Self {
         self.skip = count;
         self
     }
 
-    /// So many times, and then never again.
+    /// Applies at most `count` times.
     #[must_use]
     pub fn times(mut self, count: u64) -> Self {
         self.times = count;
         self
     }
 
-    /// One time, and then never again.
+    /// Applies once.
     #[must_use]
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    fn fits(&self, call: &Call) -> bool {
+    fn matches(&self, call: &Call) -> bool {
         let Self { effect: _, operation, method, id, skip: _, times: _ } = self;
         operation.is_none_or(|operation| operation == call.operation)
             && method.as_ref().is_none_or(|method| *method == call.method)
@@ -107,11 +107,11 @@ impl Rule {
     }
 }
 
-/// Names a rule that was set, to take it back or to ask how often it was used.
+/// The id of a rule, to remove it, or to count its uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RuleId(u64);
 
-/// The rules of a realm. Of several that apply to one request, the oldest is used, and the others don't count it.
+/// The rules of a realm. Of several that match a request, only the oldest applies and counts it.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     rules: Vec<Active>,
@@ -146,9 +146,9 @@ impl Faults {
         self.rules.iter().find(|active| active.id == id).map_or(0, |active| active.fired)
     }
 
-    /// What is to be done to this request, if anything; it counts as done.
+    /// The effect for this request, if any. It counts as applied.
     pub fn take(&mut self, call: &Call) -> Option<Effect> {
-        for active in self.rules.iter_mut().filter(|active| active.rule.fits(call)) {
+        for active in self.rules.iter_mut().filter(|active| active.rule.matches(call)) {
             if active.skipped < active.rule.skip {
                 active.skipped += 1;
             } else if active.fired < active.rule.times {

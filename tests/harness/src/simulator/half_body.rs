@@ -1,4 +1,4 @@
-//! A body that breaks off in the middle.
+//! A response body that ends after its first half.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame};
 
-/// The first half of a body, and then an error, which closes the connection.
+/// The first half of a body, followed by an error, which closes the connection.
 pub(super) struct HalfBody {
     half: Option<Bytes>,
     flushed: bool,
@@ -30,7 +30,7 @@ impl Body for HalfBody {
             return Poll::Ready(Some(Ok(Frame::data(half))));
         }
         if !this.flushed {
-            // hyper sends what it has when there is nothing more for now; at an error it would throw that away.
+            // hyper sends buffered data when the body is pending. With an error, it would discard the data.
             this.flushed = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

@@ -1,4 +1,4 @@
-//! What a test does to a realm, and what it can ask of it.
+//! The interface of tests to a realm.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,12 +12,11 @@ use super::model::{Config, Email, Identity, Job, Recorded};
 use super::quota::Quota;
 use super::state::{Key, Realm, World};
 
-/// One realm of one tenant. Clones are the same realm.
+/// One realm of one tenant. Clones refer to the same realm.
 ///
-/// Whatever is asked of it, and its end, panics once a request or an answer broke the contract with the service.
+/// After a violation of the API contract, every method and the drop panic.
 ///
-/// What names an identity, a job or a configuration that is not there panics, and says so: a test that sets the state of a
-/// job that does not exist tests nothing.
+/// A change of an identity, a job or a configuration that does not exist panics, since such a test is wrong.
 #[derive(Clone)]
 pub struct RealmHandle {
     pub(super) world: Arc<Mutex<World>>,
@@ -38,7 +37,7 @@ impl RealmHandle {
         handle
     }
 
-    /// The address of the simulator.
+    /// The URL of the simulator.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -56,55 +55,54 @@ impl RealmHandle {
         &self.key.1
     }
 
-    /// From now on this token is the one that is accepted; the one before is unknown.
+    /// Replaces the accepted token.
     pub fn set_token(&self, token: &str) {
         self.with(|realm| token.clone_into(&mut realm.token));
     }
 
-    /// Whether a `hosted_web` configuration needs `authentication_methods` and `trusted_origins` (as the API's description
-    /// says) or can do with its type alone (as the vendor's how-to does). Off at first.
+    /// Whether a `hosted_web` configuration requires `authentication_methods` and `trusted_origins`. The API reference
+    /// requires them, but the vendor's guide leaves them out. Off by default.
     pub fn set_strict_config(&self, strict: bool) {
         self.with(|realm| realm.strict_config = strict);
     }
 
-    /// Refuses every `:revoke` with 401 or 403, whatever the token, or with `None` none of them any more: the vendor's
-    /// description does not say which credentials that call wants.
+    /// Refuses every `:revoke` with 401 or 403, whatever the token. `None` ends that. The API reference does not say which
+    /// credentials the call requires.
     #[track_caller]
     pub fn refuse_revoke(&self, status: impl Into<Option<u16>>) {
         let status = status.into();
-        assert!(matches!(status, None | Some(401 | 403)), "the service does not refuse it with {status:?}");
+        assert!(matches!(status, None | Some(401 | 403)), "must be 401 or 403: {status:?}");
         self.with(|realm| realm.refuse_revoke = status);
     }
 
-    /// From now on the links of new jobs live that long, instead of seven days. A job whose link was not followed as far as
-    /// to the authenticator becomes `EXPIRED` when somebody looks at it after its expire time, however it came to have that.
-    pub fn set_link_life(&self, life: SignedDuration) {
-        self.with(|realm| realm.link_life = Some(life));
+    /// Sets the lifetime of the links of new jobs, instead of seven days. A job in state `LINK_SENT` or `LINK_OPENED` becomes
+    /// `EXPIRED` at the first read after its expire time.
+    pub fn set_link_life(&self, lifetime: SignedDuration) {
+        self.with(|realm| realm.link_lifetime = Some(lifetime));
     }
 
-    /// From now on a job whose link has expired stays in the state that it was in: the vendor's description does not say when
-    /// it becomes `EXPIRED`.
+    /// Keeps the state of jobs after their expire time. The API reference does not say when a job becomes `EXPIRED`.
     pub fn leave_expired(&self) {
-        self.with(|realm| realm.leaves_expired = true);
+        self.with(|realm| realm.keeps_expired = true);
     }
 
-    /// How far the realm's clock is ahead of this machine's, or behind it: it goes into every `Date` header and into the
-    /// times of jobs. The outbox and what is recorded keep to this machine's.
+    /// Sets the difference of the realm's clock from the clock of this machine. It applies to `Date` headers and to the times
+    /// of jobs. The outbox and the recorded requests have the time of this machine.
     pub fn set_clock_skew(&self, skew: SignedDuration) {
         self.with(|realm| realm.clock_skew = skew);
     }
 
-    /// Down: each request is closed without an answer, and nothing happens. They are recorded, as dropped.
+    /// Stops answering: each connection is closed without an answer, and nothing is carried out. Requests are recorded.
     pub fn pause(&self) {
         self.with(|realm| realm.paused = true);
     }
 
-    /// Up again.
+    /// Answers again.
     pub fn resume(&self) {
         self.with(|realm| realm.paused = false);
     }
 
-    /// From now on the tenant, all its realms together, has this quota of calls; or none any more.
+    /// Sets or removes the quota of calls of the tenant, for all its realms together.
     pub fn set_quota(&self, quota: impl Into<Option<Quota>>) {
         let quotas = &mut self.world.lock().quotas;
         match quota.into() {
@@ -113,40 +111,40 @@ impl RealmHandle {
         }
     }
 
-    /// Every request to the tenant, to whichever of its realms.
+    /// Every request to the tenant, to any of its realms.
     #[must_use]
     pub fn requests_of_tenant(&self) -> Vec<Recorded> {
         self.check();
         self.world.lock().requests.iter().filter(|request| request.tenant == self.key.0).cloned().collect()
     }
 
-    /// Sets a fault. The oldest that applies to a request is used.
+    /// Adds a fault. Of several that match a request, the oldest applies.
     pub fn fault(&self, rule: Rule) -> RuleId {
         self.with(|realm| realm.faults.add(rule))
     }
 
-    /// Takes a fault back.
+    /// Removes a fault.
     pub fn remove_fault(&self, id: RuleId) {
         self.with(|realm| realm.faults.remove(id));
     }
 
-    /// Takes all faults back.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.with(|realm| realm.faults.clear());
     }
 
-    /// How many requests a fault has hit.
+    /// The number of requests that a fault was applied to.
     #[must_use]
     pub fn fired(&self, id: RuleId) -> u64 {
         self.with(|realm| realm.faults.fired(id))
     }
 
-    /// Adds an identity, or puts it in the place of the one with that id.
+    /// Adds an identity, or replaces the one with this id.
     pub fn add_identity(&self, identity: Identity) {
         self.with(|realm| realm.identities.put(&identity.id.clone(), identity));
     }
 
-    /// The identity of that id.
+    /// The identity with this id.
     #[must_use]
     pub fn identity(&self, id: &str) -> Option<Identity> {
         self.with(|realm| realm.identities.get(id).cloned())
@@ -156,21 +154,21 @@ impl RealmHandle {
     #[track_caller]
     pub fn edit_identity(&self, id: &str, edit: impl FnOnce(&mut Identity)) {
         let found = self.with(|realm| realm.identities.get_mut(id).map(edit).is_some());
-        assert!(found, "there is no identity {id} in this realm");
+        assert!(found, "no identity {id} in this realm");
     }
 
-    /// `active`, `suspended`, or no status at all.
+    /// Sets the status: `active`, `suspended`, or none.
     #[track_caller]
     pub fn set_identity_status<'a>(&self, id: &str, status: impl Into<Option<&'a str>>) {
         let status = status.into().map(str::to_owned);
         self.edit_identity(id, |identity| identity.status = status);
     }
 
-    /// Removes an identity; its jobs stay.
+    /// Removes an identity. Its jobs stay.
     #[track_caller]
     pub fn remove_identity(&self, id: &str) {
         let found = self.with(|realm| realm.identities.take(id).is_some());
-        assert!(found, "there is no identity {id} in this realm");
+        assert!(found, "no identity {id} in this realm");
     }
 
     /// All jobs, oldest first.
@@ -182,37 +180,37 @@ impl RealmHandle {
         })
     }
 
-    /// The job of that id.
+    /// The job with this id.
     #[must_use]
     pub fn job(&self, id: &str) -> Option<Job> {
         self.with(|realm| realm.job(id).cloned())
     }
 
-    /// Adds a job that somebody made elsewhere. The outbox counts what came through the API, so it stays as it is.
+    /// Adds a job that another client created. It does not appear in the outbox, which has only emails of API calls.
     pub fn add_job(&self, job: Job) {
         self.with(|realm| realm.jobs.put(&job.id.clone(), job));
     }
 
-    /// Changes a job, and nothing else: not its update time, not its identity.
+    /// Changes a job. Its update time and its identity stay as they are.
     #[track_caller]
     pub fn edit_job(&self, id: &str, edit: impl FnOnce(&mut Job)) {
         let found = self.with(|realm| realm.jobs.get_mut(id).map(edit).is_some());
-        assert!(found, "there is no job {id} in this realm");
+        assert!(found, "no job {id} in this realm");
     }
 
-    /// Moves a job on, as the service does: it is updated now, and `COMPLETE` comes with a credential and makes the identity
-    /// `ENROLLED`. Any state is taken, also one that nobody knows.
+    /// Sets the state of a job, as the service does: the update time is now. `COMPLETE` adds a credential, and sets the
+    /// identity to `ENROLLED`. Any state is accepted, also an unknown one.
     #[track_caller]
     pub fn set_job_state(&self, id: &str, state: &str) {
         let found = self.with(|realm| realm.set_job_state(id, state));
-        assert!(found, "there is no job {id} in this realm");
+        assert!(found, "no job {id} in this realm");
     }
 
     /// Removes a job.
     #[track_caller]
     pub fn remove_job(&self, id: &str) {
         let found = self.with(|realm| realm.jobs.take(id).is_some());
-        assert!(found, "there is no job {id} in this realm");
+        assert!(found, "no job {id} in this realm");
     }
 
     /// All authenticator configurations, oldest first.
@@ -221,38 +219,38 @@ impl RealmHandle {
         self.with(|realm| realm.configs.oldest_first().into_iter().cloned().collect())
     }
 
-    /// The authenticator configuration of that id.
+    /// The authenticator configuration with this id.
     #[must_use]
     pub fn config(&self, id: &str) -> Option<Config> {
         self.with(|realm| realm.configs.get(id).cloned())
     }
 
-    /// Adds an authenticator configuration that somebody made elsewhere; nothing about it is checked.
+    /// Adds an authenticator configuration that another client created. It is not validated.
     pub fn add_config(&self, config: Config) {
         self.with(|realm| realm.configs.put(&config.id.clone(), config));
     }
 
-    /// Changes an authenticator configuration; nothing about it is checked.
+    /// Changes an authenticator configuration. It is not validated.
     #[track_caller]
     pub fn edit_config(&self, id: &str, edit: impl FnOnce(&mut Config)) {
         let found = self.with(|realm| realm.configs.get_mut(id).map(edit).is_some());
-        assert!(found, "there is no authenticator configuration {id} in this realm");
+        assert!(found, "no authenticator configuration {id} in this realm");
     }
 
     /// Removes an authenticator configuration.
     #[track_caller]
     pub fn remove_config(&self, id: &str) {
         let found = self.with(|realm| realm.configs.take(id).is_some());
-        assert!(found, "there is no authenticator configuration {id} in this realm");
+        assert!(found, "no authenticator configuration {id} in this realm");
     }
 
-    /// One entry for each email that the service would have sent, oldest first.
+    /// The emails that the service would have sent, oldest first.
     #[must_use]
     pub fn outbox(&self) -> Vec<Email> {
         self.with(|realm| realm.outbox.clone())
     }
 
-    /// Every request to this realm, in the order of arrival, those with a wrong token too.
+    /// Every request to this realm, in the order of arrival, also those with a wrong token.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.check();
@@ -261,7 +259,7 @@ impl RealmHandle {
         self.world.lock().requests.iter().filter(here).cloned().collect()
     }
 
-    /// Those of the requests to this realm that ask for one operation.
+    /// The requests to this realm with this operation.
     #[must_use]
     pub fn requests_of(&self, operation: Operation) -> Vec<Recorded> {
         let mut requests = self.requests();

@@ -1,8 +1,7 @@
-//! A simulator of the Beyond Identity API: keeps state as the service does, over real HTTP, and counts the emails.
+//! A simulator of the Beyond Identity API, with the state of the service. It uses real HTTP, and records the emails.
 //!
-//! One simulator serves many tenants and realms, each with a bearer token of its own, so that all tests of a binary can share
-//! it. It runs on a thread and a runtime of its own: it outlives the runtime of the test that started it, and nothing that a
-//! test does to its own runtime (pausing its clock, shutting it down) reaches it.
+//! All tests of a binary can share one simulator: it serves many tenants and realms, each with its own token. It has its own
+//! thread and runtime. So a test can pause the clock of its runtime, or shut the runtime down.
 
 mod breaches;
 mod call;
@@ -45,41 +44,40 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Listens on `address`; port 0 takes a free one. It blocks for as long as that takes, which is next to nothing, and can
-    /// be called with a runtime around or without one.
+    /// Listens on `address`. Port 0 selects a free port. It blocks only briefly, and can be called inside a runtime.
     pub fn start(address: SocketAddr) -> io::Result<Self> {
-        let naming = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
-        let listener = TcpListener::bind(address).map_err(naming)?;
+        let context = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+        let listener = TcpListener::bind(address).map_err(context)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let world = Arc::new(Mutex::new(World::default()));
         let (stop, stopped) = oneshot::channel();
-        let served = Arc::clone(&world);
+        let shared = Arc::clone(&world);
         let thread = std::thread::Builder::new()
             .name("beyond-identity-simulator".to_owned())
-            .spawn(move || runtime.block_on(server::serve(listener, served, stopped)))?;
+            .spawn(move || runtime.block_on(server::serve(listener, shared, stopped)))?;
         Ok(Self { address, world, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens: `http://127.0.0.1:PORT`, without a slash at the end.
+    /// Its URL: `http://127.0.0.1:PORT`, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The realm of that name, made if it is not there, with this token as the one that it accepts.
+    /// The realm with this name and token. It is created if it does not exist.
     #[must_use]
     pub fn realm(&self, tenant: &str, realm: &str, token: &str) -> RealmHandle {
         RealmHandle::open(&self.world, self.url(), tenant, realm, token)
     }
 
-    /// From now on requests are not held against the contract: for whoever tries what becomes of wrong ones.
+    /// Stops the validation of requests, to send invalid ones.
     pub fn allow_any_request(&self) {
-        self.world.lock().takes_any_request = true;
+        self.world.lock().allows_any_request = true;
     }
 
-    /// Everything that was asked of any realm, and of none, in the order of arrival.
+    /// All requests, to any path, in the order of arrival.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
         self.world.lock().requests.clone()
@@ -87,9 +85,9 @@ impl Simulator {
 }
 
 impl Drop for Simulator {
-    /// Fails like a realm's handle, for those that are gone already.
+    /// Panics after a violation of the contract, like a realm's handle.
     fn drop(&mut self) {
-        // An error on either line means that the thread is gone already, which is what is wanted.
+        // An error here means that the thread has already ended.
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }

@@ -1,4 +1,4 @@
-//! What the service keeps, and what the simulator counts.
+//! The objects of the service, and the records of the simulator.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::call::Operation;
 
-/// How long a link lives, where a realm does not say otherwise.
-pub(super) const LINK_LIFE: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// The default lifetime of a link.
+pub(super) const LINK_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// A person who can be enrolled.
+/// An identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Its id.
@@ -18,15 +18,15 @@ pub struct Identity {
     pub status: Option<String>,
     /// The primary email address.
     pub email: Option<String>,
-    /// Unique within the realm.
+    /// Its username, which is unique in the realm.
     pub username: Option<String>,
-    /// `UNENROLLED`, `PENDING`, `INVITE_FAILED`, `ENROLLED`, or absent. Where it is there, a new job makes it `PENDING` and a
-    /// completed one `ENROLLED`.
+    /// `UNENROLLED`, `PENDING`, `INVITE_FAILED`, `ENROLLED`, or absent. Unless it is absent, a new job sets it to `PENDING`,
+    /// and a completed job to `ENROLLED`.
     pub enrollment_status: Option<String>,
 }
 
 impl Identity {
-    /// One that can be enrolled. Its username is its id.
+    /// An active identity, whose username is its id.
     #[must_use]
     pub fn active(id: &str, email: &str) -> Self {
         Self {
@@ -67,8 +67,8 @@ impl Identity {
     }
 }
 
-/// A credential binding job, in the fields that the service shows; it adds tenant and realm itself. Times are text, so that a
-/// test can compare what it reads elsewhere, or set one that is odd.
+/// A credential binding job, as the API returns it. The simulator adds tenant and realm. Times are text, so that a test can
+/// compare them, or set an invalid one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the API")]
@@ -92,13 +92,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// One that was just mailed, with a new id.
+    /// A job that was sent now, with a new id.
     #[must_use]
     pub fn email(identity_id: &str, authenticator_config_id: &str) -> Self {
-        Self::mailed(identity_id, authenticator_config_id, Timestamp::now(), LINK_LIFE)
+        Self::sent(identity_id, authenticator_config_id, Timestamp::now(), LINK_LIFETIME)
     }
 
-    pub(super) fn mailed(identity_id: &str, config_id: &str, now: Timestamp, link_life: SignedDuration) -> Self {
+    pub(super) fn sent(identity_id: &str, config_id: &str, now: Timestamp, link_lifetime: SignedDuration) -> Self {
         Self {
             id: short_id(),
             identity_id: identity_id.to_owned(),
@@ -107,29 +107,29 @@ impl Job {
             authenticator_config_id: config_id.to_owned(),
             post_binding_redirect_uri: None,
             credential_id: None,
-            create_time: Some(wire(now)),
-            update_time: Some(wire(now)),
-            expire_time: Some(wire(now + link_life)),
+            create_time: Some(api_time(now)),
+            update_time: Some(api_time(now)),
+            expire_time: Some(api_time(now + link_lifetime)),
         }
     }
 
-    /// Lets the link run out, if its time has come. A person who got as far as the authenticator is let finish.
+    /// Sets `EXPIRED` if the expire time has passed. A job whose request was delivered to the authenticator does not expire.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        let open = matches!(self.state.as_deref(), Some("LINK_SENT" | "LINK_OPENED"));
-        let until = || self.expire_time.as_ref()?.parse::<Timestamp>().ok();
-        if open && until().is_some_and(|until| until <= now) {
+        let can_expire = matches!(self.state.as_deref(), Some("LINK_SENT" | "LINK_OPENED"));
+        let expires = || self.expire_time.as_ref()?.parse::<Timestamp>().ok();
+        if can_expire && expires().is_some_and(|expires| expires <= now) {
             self.state = Some("EXPIRED".to_owned());
             self.update_time.clone_from(&self.expire_time);
         }
     }
 }
 
-/// An authenticator configuration; the service adds tenant and realm itself.
+/// An authenticator configuration. The simulator adds tenant and realm.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// Its id.
     pub id: String,
-    /// Its name, where it has one.
+    /// Its name, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// Type and settings, as the API writes them.
@@ -137,7 +137,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// One of that type and without settings, with a new id.
+    /// A configuration of this type without settings, with a new id.
     #[must_use]
     pub fn of_type(kind: &str) -> Self {
         Self { id: long_id(), display_name: None, config: Map::from_iter([("type".to_owned(), Value::from(kind))]) }
@@ -146,7 +146,7 @@ impl Config {
 
 /// An email that the service would have sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it all")]
+#[expect(missing_docs, reason = "the names are enough")]
 pub struct Email {
     pub tenant: String,
     pub realm: String,
@@ -156,65 +156,65 @@ pub struct Email {
     pub time: Timestamp,
 }
 
-/// A request that came in, whatever became of it.
+/// A received request and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// What it asked for.
+    /// The operation.
     pub operation: Operation,
-    /// Of which tenant; empty where the path names none.
+    /// The tenant. It is empty if the path has none.
     pub tenant: String,
-    /// Of which realm; empty where the path names none.
+    /// The realm. It is empty if the path has none.
     pub realm: String,
     /// The HTTP method.
     pub method: String,
-    /// The path, encoded as it came.
+    /// The path, encoded as received.
     pub path: String,
-    /// The query, encoded as it came.
+    /// The query, encoded as received.
     pub query: Option<String>,
-    /// The body as it came.
+    /// The body as received.
     pub body: String,
-    /// Whether there was an `Authorization` header; what was in it is not kept.
+    /// Whether there was an `Authorization` header. Its value is not recorded.
     pub authorization: bool,
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
     /// The `traceparent` header.
     pub traceparent: Option<String>,
-    /// When it had arrived whole.
+    /// When it was received completely.
     pub time: Timestamp,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
 impl Recorded {
-    /// The body as JSON; null where it is none.
+    /// The body as JSON. It is null if the body is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing yet: a fault delays it.
+    /// No outcome yet: a fault delays it.
     Pending,
-    /// Answered with this status, whether or not the caller still listened.
+    /// Answered with this status, even if the client has closed the connection.
     Answered(u16),
     /// The connection was closed without an answer.
     Dropped,
 }
 
-/// A time as the service writes it: UTC, always with microseconds.
-pub(super) fn wire(time: Timestamp) -> String {
+/// A time in the format of the service: UTC, always with microseconds.
+pub(super) fn api_time(time: Timestamp) -> String {
     format!("{time:.6}")
 }
 
-/// An id of a job or a credential: 16 hexadecimal digits.
+/// A random id of a job or a credential: 16 hexadecimal digits.
 pub(super) fn short_id() -> String {
     format!("{:016x}", rand::random::<u64>())
 }
 
-/// An id of a configuration: a version 4 UUID.
+/// A random id of a configuration: a version 4 UUID.
 pub(super) fn long_id() -> String {
     let random = rand::random::<u128>();
     let digits = format!("{:032x}", random & !(0xf << 76) & !(0b11 << 62) | 4 << 76 | 0b10 << 62);

@@ -1,4 +1,4 @@
-//! Pages: how a list is cut, and how a fault cuts it differently.
+//! Pages of lists, and faults that change them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,32 +8,32 @@ use serde_json::{Map, Value};
 
 use super::reply::Reply;
 
-/// How a fault lets a list look; the default is as it is.
+/// How a fault changes a list. The default changes nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View {
     pub lag: Duration,
-    pub short: Option<usize>,
-    pub shifting: bool,
+    pub max_items: Option<usize>,
+    pub shift: bool,
 }
 
-/// The sizes of a list's pages.
+/// The page sizes of a list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sizes {
     pub default: usize,
     pub max: usize,
 }
 
-/// What a list is narrowed down to: by the query, or by the page token, which keeps it. The two may not differ.
+/// The filter of a list, from the query or from the page token. The two must not differ.
 pub(super) fn filter(query: &HashMap<String, String>) -> Result<Option<String>, Reply> {
-    let asked = query.get("filter").filter(|filter| !filter.is_empty());
+    let given = query.get("filter").filter(|filter| !filter.is_empty());
     match page_token(query)? {
-        None => Ok(asked.cloned()),
-        Some(token) if asked.is_none_or(|asked| Some(asked) == token.filter.as_ref()) => Ok(token.filter),
+        None => Ok(given.cloned()),
+        Some(token) if given.is_none_or(|given| Some(given) == token.filter.as_ref()) => Ok(token.filter),
         Some(_) => Err(invalid("filter", "does not match the page token")),
     }
 }
 
-/// One page as a list's answer. `items` are those that fit the filter.
+/// The answer with one page of a list. `items` already match the filter.
 pub(super) fn page(
     key: &str,
     mut items: Vec<Value>,
@@ -46,12 +46,12 @@ pub(super) fn page(
         Err(reply) => return reply,
     };
     let total = items.len();
-    if view.shifting && offset > 0 && total > 0 {
+    if view.shift && offset > 0 && total > 0 {
         items.rotate_left(1);
     }
-    let shown = view.short.map_or(size, |most| size.min(most.max(1)));
-    let end = offset.saturating_add(shown).min(total);
-    let items = items.into_iter().skip(offset).take(shown).collect();
+    let count = view.max_items.map_or(size, |most| size.min(most.max(1)));
+    let end = offset.saturating_add(count).min(total);
+    let items = items.into_iter().skip(offset).take(count).collect();
     let mut body =
         Map::from_iter([(key.to_owned(), Value::Array(items)), ("total_size".to_owned(), Value::from(total))]);
     if end < total {
@@ -66,10 +66,10 @@ fn bounds(query: &HashMap<String, String>, sizes: Sizes) -> Result<(usize, usize
         Some(Ok(number)) => Ok(usize::try_from(number).ok()),
         Some(Err(_)) => Err(invalid(field, "not a number")),
     };
-    let (offset, kept) = page_token(query)?.map_or((0, None), |token| (token.offset, Some(token.size)));
+    let (offset, previous) = page_token(query)?.map_or((0, None), |token| (token.offset, Some(token.size)));
     let offset = offset.saturating_add(number("skip")?.unwrap_or(0));
-    let asked = number("page_size")?.filter(|size| *size > 0);
-    let size = asked.or(kept).unwrap_or(sizes.default).min(sizes.max);
+    let requested = number("page_size")?.filter(|size| *size > 0);
+    let size = requested.or(previous).unwrap_or(sizes.default).min(sizes.max);
     Ok((offset, size))
 }
 
@@ -82,8 +82,8 @@ fn page_token(query: &HashMap<String, String>) -> Result<Option<Token>, Reply> {
     given.map(|token| Token::parse(token).ok_or_else(|| invalid("page_token", "invalid page token"))).transpose()
 }
 
-/// Where the next page begins, the size of the pages, and what the list is narrowed down to. It has characters that mean
-/// something else in a query when they are not encoded there, so that a client that forgets to do so does not get far.
+/// The start of the next page, the page size, and the filter. It contains reserved characters, so that a client that does
+/// not encode it fails.
 struct Token {
     offset: usize,
     size: usize,

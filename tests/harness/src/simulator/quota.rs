@@ -1,4 +1,4 @@
-//! A quota of calls for a whole tenant, as the service has one; it does not say how large it is.
+//! A quota of calls for a whole tenant, as the service has one. The service does not document its size.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reply::Reply;
 
-/// So many calls in each window of time, which begins with its first call. Those beyond are answered with 429. Before the
-/// first window, so many are free, and the next one is too many, however slowly a machine makes them.
+/// A number of calls in each time window. Further calls are answered with 429. A window starts with its first call. The first
+/// window starts with the first call beyond the quota, so that a test does not depend on the speed of the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
-    /// How many calls.
+    /// The number of calls.
     pub calls: u32,
-    /// In how much time.
+    /// The length of the window.
     pub window: Duration,
-    /// How a 429 says when the window is over.
+    /// How a 429 reports the end of the window.
     pub tells: Tells,
 }
 
-/// How a 429 says how long to wait.
+/// How a 429 reports the time to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tells {
     /// `Retry-After` in seconds.
@@ -28,45 +28,45 @@ pub enum Tells {
     Date,
     /// `RateLimit-Reset` in seconds.
     Reset,
-    /// Not at all.
+    /// No header.
     Nothing,
 }
 
-/// A quota, and how much of it is used.
+/// A quota and its use.
 #[derive(Debug)]
 pub(super) struct Used {
     quota: Quota,
-    /// When the window began; `None` before the first.
-    begun: Option<Timestamp>,
+    /// The start of the window. `None` before the first one.
+    started: Option<Timestamp>,
     calls: u32,
 }
 
 impl From<Quota> for Used {
     fn from(quota: Quota) -> Self {
-        Self { quota, begun: None, calls: 0 }
+        Self { quota, started: None, calls: 0 }
     }
 }
 
 impl Used {
-    /// Counts a call at `now`, which the clock of the realm shows as `shown`; the answer where it is one too many.
-    pub fn count(&mut self, now: Timestamp, shown: Timestamp) -> Option<Reply> {
+    /// Counts a call. Returns a 429 if it exceeds the quota. `realm_time` is the time by the realm's clock.
+    pub fn count(&mut self, now: Timestamp, realm_time: Timestamp) -> Option<Reply> {
         let Self { quota: Quota { calls, window, tells }, .. } = *self;
         let window = SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX);
-        if self.begun.is_some_and(|begun| now.duration_since(begun) >= window) {
-            (self.begun, self.calls) = (Some(now), 0);
+        if self.started.is_some_and(|started| now.duration_since(started) >= window) {
+            (self.started, self.calls) = (Some(now), 0);
         }
         self.calls += 1;
         if self.calls <= calls {
             return None;
         }
-        let left = window - now.duration_since(*self.begun.get_or_insert(now));
-        let seconds = left.as_secs() + 1;
+        let remaining = window - now.duration_since(*self.started.get_or_insert(now));
+        let seconds = remaining.as_secs() + 1;
         let reply = Reply::too_many_requests(None);
         Some(match tells {
             Tells::Seconds => reply.header("retry-after", &seconds.to_string()),
             Tells::Reset => reply.header("ratelimit-reset", &seconds.to_string()),
             Tells::Date => match DateTimePrinter::new()
-                .timestamp_to_rfc9110_string(&(shown + SignedDuration::from_secs(seconds)))
+                .timestamp_to_rfc9110_string(&(realm_time + SignedDuration::from_secs(seconds)))
             {
                 Ok(date) => reply.header("retry-after", &date),
                 Err(_) => reply,

@@ -1,4 +1,4 @@
-//! An answer, and the error bodies of the service.
+//! HTTP answers, and the error bodies of the service.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use super::half_body::HalfBody;
 
-/// A whole HTTP answer. A `Date` header is added where it has none.
+/// A complete HTTP answer. A `Date` header is added if it has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
     /// Names and values.
     pub headers: Vec<(String, String)>,
-    /// The body, as it goes over the wire.
+    /// The body as sent.
     pub body: Vec<u8>,
-    /// Whether the connection is closed after half of the body, though `Content-Length` promises all of it.
+    /// Whether the connection is closed after half of the body. `Content-Length` is that of the whole body.
     pub cut_off: bool,
 }
 
@@ -40,7 +40,7 @@ impl Reply {
         Self { status, headers: Vec::new(), body: Vec::new(), cut_off: false }
     }
 
-    /// With one header more.
+    /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
@@ -53,13 +53,13 @@ impl Reply {
         Self { cut_off: true, ..self }
     }
 
-    /// 503, as the service says it.
+    /// 503, in the form of the service.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::error(503, "service_unavailable", "service unavailable")
     }
 
-    /// 500, as the service says it.
+    /// 500, in the form of the service.
     #[must_use]
     pub fn internal_error() -> Self {
         Self::error(500, "internal_server_error", "internal server error")
@@ -75,26 +75,26 @@ impl Reply {
         }
     }
 
-    /// 200, and the page of some proxy instead of what was asked for.
+    /// 200 with the HTML page of a proxy.
     #[must_use]
     pub fn garbage() -> Self {
         Self::text(200, "text/html", "<!doctype html><title>Welcome</title><p>Please sign in")
     }
 
-    /// This status, and the HTML page of a proxy or a load balancer on the way: the service has not seen the request.
+    /// This status with the HTML page of a proxy or a load balancer. The service has not received the request.
     #[must_use]
     pub fn proxy_page(status: u16) -> Self {
         let page = "<!doctype html><title>Not here</title><center><h1>Not here</h1></center><hr><center>nginx</center>";
         Self::text(status, "text/html", page)
     }
 
-    /// This status, and the JSON error of an API gateway on the way, which is not in the form of the service.
+    /// This status with the JSON error of an API gateway, which differs from the form of the service.
     #[must_use]
     pub fn gateway_error(status: u16, message: &str) -> Self {
         Self::json(status, &json!({"message": message}))
     }
 
-    /// 404 for a realm that the tenant does not have.
+    /// 404 for a realm that does not exist in the tenant.
     #[must_use]
     pub fn realm_not_found(id: &str) -> Self {
         Self::resource_error(404, "not_found", "realm not found", "Realm", id)
@@ -113,7 +113,7 @@ impl Reply {
         Self::json(status, &json!({"code": code, "message": message, "details": [detail]}))
     }
 
-    /// 400 with the fields that are wrong: name and what is wrong with it.
+    /// 400 with the invalid fields: the name and the error of each.
     #[must_use]
     pub fn invalid(violations: &[Violation]) -> Self {
         let violations: Vec<Value> =
@@ -122,7 +122,7 @@ impl Reply {
         Self::json(400, &json!({"code": "bad_request", "message": "invalid parameters", "details": [detail]}))
     }
 
-    /// With this time as its `Date`, unless it has one.
+    /// Adds this time as `Date`, unless it has one.
     pub(super) fn dated(self, time: Timestamp) -> Self {
         if self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("date")) {
             return self;
@@ -140,20 +140,20 @@ impl Reply {
             response = response.header(name, value);
         }
         let body = if cut_off {
-            // An answer without a body promises one byte, or nothing would be missing.
+            // With an empty body, the length is still one byte, so that something is missing.
             response = response.header("content-length", body.len().max(1));
             Body::new(HalfBody::of(body))
         } else {
             Body::from(body)
         };
-        // Only a rule of a test can name a status or a header that HTTP does not have.
+        // Only a test can set an invalid status or header.
         response.body(body).unwrap_or_else(|error| {
-            let mut response = Response::new(Body::from(format!("this reply cannot be sent: {error}")));
+            let mut response = Response::new(Body::from(format!("invalid reply: {error}")));
             *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
             response
         })
     }
 }
 
-/// A field, and what is wrong with it.
+/// A field and its error.
 pub(super) type Violation = (String, String);

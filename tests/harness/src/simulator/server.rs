@@ -1,4 +1,4 @@
-//! The connections, and the one place where a fault decides what happens to a request and what its caller gets to see.
+//! Serves connections, and applies faults to requests and answers.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -23,15 +23,15 @@ use super::reply::Reply;
 use super::routes;
 use super::state::{Realm, World};
 
-/// The connection is to be closed without a single byte of an answer.
+/// The connection is closed without any byte of an answer.
 ///
-/// The connections are served by hyper itself, because its service may fail: that closes the connection before a status line
-/// was written. A handler of a web framework always has an answer, and a body that breaks off comes after the status.
+/// hyper serves the connections, since its service may fail. That closes the connection before the status line. A handler of
+/// a web framework always answers, and a body can fail only after the status line.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer is given")]
+#[error("no answer")]
 pub(super) struct NoAnswer;
 
-/// Serves until `stopped`; the runtime that goes down afterwards takes the open connections with it.
+/// Serves until `stopped`. The shutdown of the runtime then closes the open connections.
 pub(super) async fn serve(listener: TcpListener, world: Arc<Mutex<World>>, mut stopped: oneshot::Receiver<()>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
@@ -43,7 +43,7 @@ pub(super) async fn serve(listener: TcpListener, world: Arc<Mutex<World>>, mut s
         };
         match accepted {
             Ok((stream, _)) => drop(tokio::spawn(connection(stream, Arc::clone(&world)))),
-            // Out of file descriptors, most likely: they come back when others close theirs.
+            // Probably out of file descriptors, so try again when other connections are closed.
             Err(_) => sleep(Duration::from_millis(10)).await,
         }
     }
@@ -52,75 +52,74 @@ pub(super) async fn serve(listener: TcpListener, world: Arc<Mutex<World>>, mut s
 async fn connection(stream: TcpStream, world: Arc<Mutex<World>>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
-        // A task of its own: what was asked for happens even when the caller gives up waiting for it, as it does in the
-        // service.
+        // A separate task: as in the service, the request is carried out even if the client closes the connection.
         let answer = tokio::spawn(answer(Arc::clone(&world), request));
         async move { answer.await.unwrap_or(Err(NoAnswer)) }
     });
-    // It ends with an error when the caller hung up, and when no answer was to be given.
+    // An error means that the client closed the connection, or that a fault suppressed the answer.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Body>, NoAnswer> {
     let call = Call::read(request).await?;
     let key = (call.tenant.clone(), call.realm.clone());
-    let (ticket, effect) = {
+    let (id, effect) = {
         let mut world = world.lock();
         world.check_request(&call);
-        world.arrive(&call)
+        world.record_request(&call)
     };
-    let answer = follow(&world, call, effect).await;
+    let answer = apply_effect(&world, call, effect).await;
     let date = {
         let mut world = world.lock();
-        world.conclude(ticket, answer.as_ref().ok());
+        world.record_outcome(id, answer.as_ref().ok());
         world.realms.get(&key).map_or_else(Timestamp::now, Realm::now)
     };
     answer.map(|reply| reply.dated(date).into_response())
 }
 
-/// Does what was asked for; what the service answers is held against the contract, whatever becomes of it on its way.
-fn act(world: &Mutex<World>, call: &Call, view: View) -> Reply {
+/// Carries out a request, and validates the answer, even if a fault suppresses the answer.
+fn carry_out(world: &Mutex<World>, call: &Call, view: View) -> Reply {
     let mut world = world.lock();
-    let reply = routes::act(&mut world, call, view);
+    let reply = routes::carry_out(&mut world, call, view);
     world.check_answer(call, &reply);
     reply
 }
 
-/// What happens, in what order, and what the caller is told.
-async fn follow(world: &Arc<Mutex<World>>, call: Call, effect: Option<Effect>) -> Result<Reply, NoAnswer> {
-    let happen = |view: View| act(world, &call, view);
+/// Carries out a request with a fault, and returns the answer to the client.
+async fn apply_effect(world: &Arc<Mutex<World>>, call: Call, effect: Option<Effect>) -> Result<Reply, NoAnswer> {
+    let run = |view: View| carry_out(world, &call, view);
     match effect {
-        None => Ok(happen(View::default())),
+        None => Ok(run(View::default())),
         Some(Effect::LoseRequest) => Err(NoAnswer),
         Some(Effect::LoseAnswer) => {
-            happen(View::default());
+            run(View::default());
             Err(NoAnswer)
         }
         Some(Effect::HappenLate(delay)) => {
             let world = Arc::clone(world);
             tokio::spawn(async move {
                 sleep(delay).await;
-                act(&world, &call, View::default());
+                carry_out(&world, &call, View::default());
             });
             Err(NoAnswer)
         }
         Some(Effect::Answer(reply)) => Ok(reply),
-        Some(Effect::CutAnswer) => Ok(happen(View::default()).cut_off()),
+        Some(Effect::CutAnswer) => Ok(run(View::default()).cut_off()),
         Some(Effect::HappenThenAnswer(reply)) => {
-            happen(View::default());
+            run(View::default());
             Ok(reply)
         }
         Some(Effect::Delay(delay)) => {
             sleep(delay).await;
-            Ok(happen(View::default()))
+            Ok(run(View::default()))
         }
         Some(Effect::DelayAnswer(delay)) => {
-            let reply = happen(View::default());
+            let reply = run(View::default());
             sleep(delay).await;
             Ok(reply)
         }
-        Some(Effect::LagList(lag)) => Ok(happen(View { lag, ..View::default() })),
-        Some(Effect::ShortPages(most)) => Ok(happen(View { short: Some(most), ..View::default() })),
-        Some(Effect::ShiftPages) => Ok(happen(View { shifting: true, ..View::default() })),
+        Some(Effect::LagList(lag)) => Ok(run(View { lag, ..View::default() })),
+        Some(Effect::ShortPages(count)) => Ok(run(View { max_items: Some(count), ..View::default() })),
+        Some(Effect::ShiftPages) => Ok(run(View { shift: true, ..View::default() })),
     }
 }

@@ -1,9 +1,9 @@
-//! A collection that remembers when and in which order things were put there, and lists them in another order.
+//! A collection that records the time and order of insertion. Lists have a different order.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Things of one kind by their id.
+/// Objects of one kind, by id.
 #[derive(Debug)]
 pub(super) struct Shelf<T> {
     items: HashMap<String, Item<T>>,
@@ -13,7 +13,7 @@ pub(super) struct Shelf<T> {
 #[derive(Debug)]
 struct Item<T> {
     number: u32,
-    since: Instant,
+    inserted: Instant,
     value: T,
 }
 
@@ -25,7 +25,7 @@ impl<T> Default for Shelf<T> {
 
 impl<T> Shelf<T> {
     pub fn put(&mut self, id: &str, value: T) {
-        let item = Item { number: self.next, since: Instant::now(), value };
+        let item = Item { number: self.next, inserted: Instant::now(), value };
         self.next += 1;
         self.items.insert(id.to_owned(), item);
     }
@@ -46,17 +46,17 @@ impl<T> Shelf<T> {
         self.items.remove(id).map(|item| item.value)
     }
 
-    /// All, oldest first: for tests.
+    /// All objects, oldest first, for tests.
     pub fn oldest_first(&self) -> Vec<&T> {
         let mut items: Vec<&Item<T>> = self.items.values().collect();
         items.sort_by_key(|item| item.number);
         items.into_iter().map(|item| &item.value).collect()
     }
 
-    /// Those that fit and are at least that old, as the service lists them. It defines no order, so this one is stable but
-    /// neither oldest nor newest first, and what is new may come anywhere: the bits of the number, turned around.
-    pub fn listed(&self, age: Duration, fits: impl Fn(&T) -> bool) -> Vec<&T> {
-        let shown = |item: &&Item<T>| item.since.elapsed() >= age && fits(&item.value);
+    /// The matching objects of at least this age, in list order. The service defines no order. So this one reverses the bits
+    /// of the insertion number: it is stable, but neither oldest nor newest first.
+    pub fn listed(&self, age: Duration, matches: impl Fn(&T) -> bool) -> Vec<&T> {
+        let shown = |item: &&Item<T>| item.inserted.elapsed() >= age && matches(&item.value);
         let mut items: Vec<&Item<T>> = self.items.values().filter(shown).collect();
         items.sort_by_key(|item| (!item.number).reverse_bits());
         items.into_iter().map(|item| &item.value).collect()
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_listed_order_is_neither_that_of_creation_nor_its_reverse() {
+    fn list_order_is_neither_oldest_nor_newest_first() {
         let mut shelf = Shelf::default();
         for number in 0..6 {
             shelf.put(&number.to_string(), number);

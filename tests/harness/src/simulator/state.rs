@@ -1,4 +1,4 @@
-//! All that the simulator knows, behind one lock that is never held across a wait.
+//! The state of the simulator, behind one lock that is never held across an await.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call::Call;
 use super::faults::{Effect, Faults};
-use super::model::{Config, Email, Identity, Job, LINK_LIFE, Outcome, Recorded, short_id, wire};
+use super::model::{Config, Email, Identity, Job, LINK_LIFETIME, Outcome, Recorded, api_time, short_id};
 use super::quota::Used;
 use super::reply::Reply;
 use super::shelf::Shelf;
@@ -15,16 +15,16 @@ use crate::contract::Breach;
 /// Tenant and realm.
 pub(super) type Key = (String, String);
 
-/// Every realm, and every request.
+/// All realms and all requests.
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub realms: HashMap<Key, Realm>,
-    /// Of each tenant that has one.
+    /// The quotas by tenant.
     pub quotas: HashMap<String, Used>,
     pub requests: Vec<Recorded>,
-    /// Whether requests are not held against the contract.
-    pub takes_any_request: bool,
-    /// What broke the contract, and in which realm.
+    /// Whether requests are not validated.
+    pub allows_any_request: bool,
+    /// The violations of the contract, with their realm.
     pub breaches: Vec<(Key, Breach)>,
 }
 
@@ -34,18 +34,18 @@ pub(super) struct Realm {
     pub tenant: String,
     pub id: String,
     pub token: String,
-    /// Whether a `hosted_web` configuration has to have all that the API's description calls required.
+    /// Whether a `hosted_web` configuration needs all fields that the API reference requires.
     pub strict_config: bool,
     pub paused: bool,
-    /// Whether its answers are not held against the contract.
-    pub gives_any_answer: bool,
-    /// The status that every `:revoke` is refused with, if it is.
+    /// Whether its answers are not validated.
+    pub allows_any_answer: bool,
+    /// The status that every `:revoke` is refused with, if any.
     pub refuse_revoke: Option<u16>,
-    /// Whether a job whose link has expired stays in the state that it was in.
-    pub leaves_expired: bool,
-    /// How long the links of new jobs live, if not as long as usual.
-    pub link_life: Option<SignedDuration>,
-    /// How far its clock is ahead of this machine's.
+    /// Whether jobs keep their state after their expire time.
+    pub keeps_expired: bool,
+    /// The lifetime of the links of new jobs, unless it is the default.
+    pub link_lifetime: Option<SignedDuration>,
+    /// The difference of its clock from the clock of this machine.
     pub clock_skew: SignedDuration,
     pub identities: Shelf<Identity>,
     pub configs: Shelf<Config>,
@@ -54,13 +54,13 @@ pub(super) struct Realm {
     pub faults: Faults,
 }
 
-/// Where a request is recorded.
+/// The index of a recorded request.
 #[derive(Debug)]
-pub(super) struct Ticket(usize);
+pub(super) struct RequestId(usize);
 
 impl World {
-    /// Records a request, and says what is to be done to it.
-    pub fn arrive(&mut self, call: &Call) -> (Ticket, Option<Effect>) {
+    /// Records a request, and returns the effect of a fault on it.
+    pub fn record_request(&mut self, call: &Call) -> (RequestId, Option<Effect>) {
         self.requests.push(Recorded {
             operation: call.operation,
             tenant: call.tenant.clone(),
@@ -79,17 +79,18 @@ impl World {
             None => None,
             Some(realm) if realm.paused => Some(Effect::LoseRequest),
             Some(realm) => {
-                let shown = realm.now();
-                let too_many = self.quotas.get_mut(&call.tenant).and_then(|used| used.count(Timestamp::now(), shown));
-                too_many.map(Effect::Answer).or_else(|| realm.faults.take(call))
+                let realm_time = realm.now();
+                let exceeded =
+                    self.quotas.get_mut(&call.tenant).and_then(|used| used.count(Timestamp::now(), realm_time));
+                exceeded.map(Effect::Answer).or_else(|| realm.faults.take(call))
             }
         };
-        (Ticket(self.requests.len() - 1), effect)
+        (RequestId(self.requests.len() - 1), effect)
     }
 
-    /// Records what became of it.
-    pub fn conclude(&mut self, ticket: Ticket, reply: Option<&Reply>) {
-        if let Some(recorded) = self.requests.get_mut(ticket.0) {
+    /// Records the outcome of a request.
+    pub fn record_outcome(&mut self, id: RequestId, reply: Option<&Reply>) {
+        if let Some(recorded) = self.requests.get_mut(id.0) {
             recorded.outcome = reply.map_or(Outcome::Dropped, |reply| Outcome::Answered(reply.status));
         }
     }
@@ -101,27 +102,27 @@ impl Realm {
         Timestamp::now() + self.clock_skew
     }
 
-    /// A job that is mailed now.
+    /// A job that is sent now.
     pub fn new_job(&self, identity_id: &str, config_id: &str) -> Job {
-        Job::mailed(identity_id, config_id, self.now(), self.link_life.unwrap_or(LINK_LIFE))
+        Job::sent(identity_id, config_id, self.now(), self.link_lifetime.unwrap_or(LINK_LIFETIME))
     }
 
-    /// The job of that id, as it is by now.
+    /// The job with this id. It expires first, if its time has passed.
     pub fn job(&mut self, id: &str) -> Option<&Job> {
         self.expire(|job| job.id == id);
         self.jobs.get(id)
     }
 
-    /// Brings the jobs that fit to where they are by now.
-    pub fn expire(&mut self, fits: impl Fn(&Job) -> bool) {
-        if self.leaves_expired {
+    /// Expires the matching jobs whose time has passed.
+    pub fn expire(&mut self, matches: impl Fn(&Job) -> bool) {
+        if self.keeps_expired {
             return;
         }
         let now = self.now();
-        self.jobs.each_mut().filter(|job| fits(job)).for_each(|job| job.expire(now));
+        self.jobs.each_mut().filter(|job| matches(job)).for_each(|job| job.expire(now));
     }
 
-    /// Keeps a new job, and mails its link if that is how it is delivered.
+    /// Stores a new job, and sends its email if the delivery method is `EMAIL`.
     pub fn send(&mut self, job: &Job) {
         self.jobs.put(&job.id, job.clone());
         let Some(identity) = self.identities.get_mut(&job.identity_id) else {
@@ -145,14 +146,14 @@ impl Realm {
         }
     }
 
-    /// Moves a job on, with what comes with it; false if there is no such job.
+    /// Sets the state of a job, with its side effects. Returns false if the job does not exist.
     pub fn set_job_state(&mut self, id: &str, state: &str) -> bool {
         let now = self.now();
         let Some(job) = self.jobs.get_mut(id) else {
             return false;
         };
         job.state = Some(state.to_owned());
-        job.update_time = Some(wire(now));
+        job.update_time = Some(api_time(now));
         if state == "COMPLETE" {
             job.credential_id.get_or_insert_with(short_id);
             let identity = self.identities.get_mut(&job.identity_id);

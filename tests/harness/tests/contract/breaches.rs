@@ -1,4 +1,4 @@
-//! What breaks the contract is told with its place, and without a word of what was said.
+//! A violation of the contract names its location, and contains no value of the request or the answer.
 
 use axum::http::HeaderMap;
 use harness::contract::{Answer, Request, contract};
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{identity, job, with, without};
 
-/// A request as the operator makes it.
-struct Asked {
+/// A request of the operator.
+struct TestRequest {
     method: &'static str,
     path: &'static str,
     query: Option<&'static str>,
@@ -15,7 +15,7 @@ struct Asked {
     body: String,
 }
 
-impl Asked {
+impl TestRequest {
     fn new(method: &'static str, path: &'static str, body: impl Into<String>) -> Self {
         let headers = vec![
             ("authorization", "Bearer Seeded-Token"),
@@ -50,29 +50,29 @@ const JOBS: &str = "identities/jane/credential-binding-jobs";
 const FILTER: &str = "page_size=200&filter=traits.username%20eq%20%22jane%22";
 
 #[test]
-fn requests_that_keep_to_the_contract() {
+fn valid_requests_have_no_violations() {
     for request in [
-        Asked::new("GET", "identities", "").query(FILTER),
-        Asked::new("GET", "identities/jane%2Fdoe%3Arevoke", ""),
-        Asked::new("GET", JOBS, "").query("page_size=200&page_token=200%2B%26%3D"),
-        Asked::new("GET", "identities/jane/credential-binding-jobs/a%3Arevoke", ""),
-        Asked::new("POST", "identities/jane/credential-binding-jobs/a%20b:revoke", "{}"),
-        Asked::new("GET", "authenticator-configs", "").query("page_size=100").header("content-type", None),
-        Asked::new("DELETE", "authenticator-configs/a", ""),
+        TestRequest::new("GET", "identities", "").query(FILTER),
+        TestRequest::new("GET", "identities/jane%2Fdoe%3Arevoke", ""),
+        TestRequest::new("GET", JOBS, "").query("page_size=200&page_token=200%2B%26%3D"),
+        TestRequest::new("GET", "identities/jane/credential-binding-jobs/a%3Arevoke", ""),
+        TestRequest::new("POST", "identities/jane/credential-binding-jobs/a%20b:revoke", "{}"),
+        TestRequest::new("GET", "authenticator-configs", "").query("page_size=100").header("content-type", None),
+        TestRequest::new("DELETE", "authenticator-configs/a", ""),
     ] {
         assert_eq!(request.breaches(), [""; 0], "{} {}", request.method, request.path);
     }
 }
 
 #[test]
-fn requests_that_break_it_are_told_where_and_how_and_nothing_of_them_is_repeated() {
-    let create = |body: Value| Asked::new("POST", JOBS, body.to_string());
+fn invalid_requests_are_reported_without_their_values() {
+    let create = |body: Value| TestRequest::new("POST", JOBS, body.to_string());
     let right = || create(json!({"job": {"delivery_method": "EMAIL", "authenticator_config_id": "secret-1"}}));
     let of_job = "CreateCredentialBindingJob, request";
     for (request, breach) in [
         (
-            Asked::new("PUT", "identities/secret-2", ""),
-            "request: the path: PUT of this path is no operation of the contract".to_owned(),
+            TestRequest::new("PUT", "identities/secret-2", ""),
+            "request: the path: PUT of this path is not in the contract".to_owned(),
         ),
         (
             create(json!({"job": {"delivery_method": "secret-3", "authenticator_config_id": "c"}})),
@@ -86,46 +86,39 @@ fn requests_that_break_it_are_told_where_and_how_and_nothing_of_them_is_repeated
             create(json!({"job": {"delivery_method": "EMAIL"}})),
             format!("{of_job}: /job: \"authenticator_config_id\" is a required property"),
         ),
-        (Asked::new("POST", JOBS, "secret-5"), format!("{of_job}: the body: it is not JSON")),
+        (TestRequest::new("POST", JOBS, "secret-5"), format!("{of_job}: the body: not valid JSON")),
         (
             right().query("dry_run=secret-6"),
-            format!("{of_job}: the query: it has a parameter that the contract does not know"),
+            format!("{of_job}: the query: it has a parameter that is not in the contract"),
+        ),
+        (right().header("authorization", Some("Basic secret-7")), format!("{of_job}: Authorization: no bearer token")),
+        (right().header("accept", None), format!("{of_job}: Accept: not application/json")),
+        (right().header("content-type", Some("text/plain")), format!("{of_job}: Content-Type: not application/json")),
+        (right().header("user-agent", None), format!("{of_job}: User-Agent: missing")),
+        (
+            TestRequest::new("GET", "identities", "").query("page_size=200"),
+            "ListIdentities, request: query parameter filter: missing".to_owned(),
         ),
         (
-            right().header("authorization", Some("Basic secret-7")),
-            format!("{of_job}: Authorization: it holds no bearer token"),
-        ),
-        (right().header("accept", None), format!("{of_job}: Accept: it is not application/json")),
-        (
-            right().header("content-type", Some("text/plain")),
-            format!("{of_job}: Content-Type: it is not application/json"),
-        ),
-        (right().header("user-agent", None), format!("{of_job}: User-Agent: it is missing")),
-        (
-            Asked::new("GET", "identities", "").query("page_size=200"),
-            "ListIdentities, request: query parameter filter: it is missing".to_owned(),
-        ),
-        (
-            Asked::new("GET", "authenticator-configs", "").query("page_size=200"),
+            TestRequest::new("GET", "authenticator-configs", "").query("page_size=200"),
             "ListAuthenticatorConfigs, request: query parameter page_size: value is greater than the maximum of 100"
                 .to_owned(),
         ),
         (
-            Asked::new("GET", JOBS, "").query("page_token=secret+8"),
-            "ListCredentialBindingJobs, request: query parameter page_token: its value is not percent-encoded"
-                .to_owned(),
+            TestRequest::new("GET", JOBS, "").query("page_token=secret+8"),
+            "ListCredentialBindingJobs, request: query parameter page_token: value is not percent-encoded".to_owned(),
         ),
         (
-            Asked::new("GET", JOBS, "").query("page_size=1&page_size=1"),
-            "ListCredentialBindingJobs, request: query parameter page_size: it is there twice".to_owned(),
+            TestRequest::new("GET", JOBS, "").query("page_size=1&page_size=1"),
+            "ListCredentialBindingJobs, request: query parameter page_size: given twice".to_owned(),
         ),
         (
-            Asked::new("GET", "identities/jane", "secret-9"),
-            "GetIdentity, request: the body: there must be none".to_owned(),
+            TestRequest::new("GET", "identities/jane", "secret-9"),
+            "GetIdentity, request: the body: must be empty".to_owned(),
         ),
         (
-            Asked::new("GET", "identities/jane@secret", ""),
-            "GetIdentity, request: path parameter identity_id: its value is not percent-encoded".to_owned(),
+            TestRequest::new("GET", "identities/jane@secret", ""),
+            "GetIdentity, request: path parameter identity_id: value is not percent-encoded".to_owned(),
         ),
     ] {
         assert_eq!(request.breaches(), [breach]);
@@ -134,36 +127,36 @@ fn requests_that_break_it_are_told_where_and_how_and_nothing_of_them_is_repeated
 }
 
 #[test]
-fn answers_that_break_it_are_told_where_and_how_and_nothing_of_them_is_repeated() {
+fn invalid_answers_are_reported_without_their_values() {
     const ONE: &str = "identities/jane/credential-binding-jobs/one";
-    let told = |method: &str, path: &str, status: u16, content_type: &str, body: &str| {
+    let violations = |method: &str, path: &str, status: u16, content_type: &str, body: &str| {
         let answer = Answer { status, content_type: Some(content_type), body: body.as_bytes() };
         let breaches = contract().check_answer(method, &format!("/v1/tenants/t/realms/r/{path}"), &answer);
         breaches.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let json = "application/json";
     let error = json!({"code": "conflict", "message": "secret"}).to_string();
-    assert_eq!(told("GET", ONE, 200, json, &job().to_string()), [""; 0]);
-    assert_eq!(told("DELETE", "authenticator-configs/a", 200, json, ""), [""; 0]);
+    assert_eq!(violations("GET", ONE, 200, json, &job().to_string()), [""; 0]);
+    assert_eq!(violations("DELETE", "authenticator-configs/a", 200, json, ""), [""; 0]);
     let nameless =
         json!({"identities": [without(with(identity(), "display_name", json!("secret/")), "id")], "total_size": 1});
-    // All fields are missing, and one is too many.
+    // All fields are missing, and there is an unknown one.
     let enveloped = json!({"credential_binding_job": job()}).to_string();
-    assert_eq!(told("GET", ONE, 200, json, &enveloped).len(), 11);
-    assert_eq!(told("GET", ONE, 200, "text/html", "<p>").len(), 2);
+    assert_eq!(violations("GET", ONE, 200, json, &enveloped).len(), 11);
+    assert_eq!(violations("GET", ONE, 200, "text/html", "<p>").len(), 2);
     assert_eq!(
-        told("GET", "identities", 200, json, &nameless.to_string()),
+        violations("GET", "identities", 200, json, &nameless.to_string()),
         [
             "ListIdentities, answer 200: /identities/0: \"id\" is a required property",
             "ListIdentities, answer 200: /identities/0/display_name: value does not match \"^[^{}\\[\\]<>;:?\\\\/|*^%$#=~`!]*$\"",
         ]
     );
     assert_eq!(
-        told("GET", ONE, 409, json, &error),
-        ["GetCredentialBindingJob, answer 409: the status: it is none that the contract knows of this operation"]
+        violations("GET", ONE, 409, json, &error),
+        ["GetCredentialBindingJob, answer 409: the status: not in the contract of this operation"]
     );
     assert_eq!(
-        told("DELETE", "authenticator-configs/a", 200, json, &error),
-        ["DeleteAuthenticatorConfig, answer 200: the body: there must be none"]
+        violations("DELETE", "authenticator-configs/a", 200, json, &error),
+        ["DeleteAuthenticatorConfig, answer 200: the body: must be empty"]
     );
 }

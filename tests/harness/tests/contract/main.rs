@@ -1,4 +1,4 @@
-//! The contract with the service: it is what it says it is, each of its schemas refuses something, and whatever breaks it is found.
+//! The API contract: the document is valid, each schema rejects something, and violations are found.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
@@ -10,7 +10,7 @@ use harness::contract::{Contract, DOCUMENT, document};
 use serde_json::{Value, json};
 
 #[test]
-fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
+fn document_is_valid_openapi_3_1() {
     let document = document().unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
     oas3::from_json(document.to_string()).unwrap();
@@ -22,7 +22,7 @@ fn the_document_is_openapi_3_1_and_its_schemas_are_schemas() {
 }
 
 #[test]
-fn a_reference_that_leads_nowhere_is_found() {
+fn broken_reference_is_an_error() {
     let broken = DOCUMENT.replace("'#/components/schemas/Traits'", "'#/components/schemas/Tratis'");
     let broken: Value = serde_saphyr::from_str(&broken).unwrap();
     assert!(Contract::read(&broken).is_err());

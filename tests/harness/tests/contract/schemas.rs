@@ -1,4 +1,4 @@
-//! Each schema takes something and refuses something.
+//! Valid and invalid examples of each schema.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ fn page(key: &str, item: Value) -> Value {
     json!({key: [item], "total_size": 201, "next_page_token": "200+&="})
 }
 
-/// Of each schema what it takes, and what it refuses.
+/// The valid and the invalid examples of each schema.
 fn table() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
     let idp = json!({"verification_method": {"type": "idp", "idp_id": "73731b7f-eb76-4143-9b4b-81a720385f5a"}});
     let roaming = json!({"enabled": true, "allow_unknown_user": false, "allowed_source_ips": ["192.0.2.0/24"]});
@@ -213,17 +213,17 @@ fn table() -> Vec<(&'static str, Vec<Value>, Vec<Value>)> {
 }
 
 #[test]
-fn each_schema_takes_what_is_right_and_refuses_what_is_wrong() {
+fn each_schema_accepts_valid_and_rejects_invalid_examples() {
     let document = document().unwrap();
-    for (name, right, wrong) in table() {
+    for (name, valid, invalid) in table() {
         let schema = json!({"$ref": format!("#/components/schemas/{name}"), "components": document["components"]});
         let schema = jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap();
-        for body in right {
+        for body in valid {
             let errors: Vec<String> = schema.iter_errors(&body).map(|error| error.to_string()).collect();
-            assert!(errors.is_empty(), "{name} refuses {body}: {errors:?}");
+            assert!(errors.is_empty(), "{name} rejects {body}: {errors:?}");
         }
-        for body in wrong {
-            assert!(!schema.is_valid(&body), "{name} takes {body}");
+        for body in invalid {
+            assert!(!schema.is_valid(&body), "{name} accepts {body}");
         }
     }
     let tried: BTreeSet<_> = table().into_iter().map(|(name, ..)| name.to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Who may ask, and what is recorded of whoever asked.
+//! Authorization, and the record of requests.
 
 use harness::simulator::{Operation, Outcome};
 use reqwest::Method;
@@ -7,19 +7,19 @@ use serde_json::{Value, json};
 use crate::{Api, JANE, SIMULATOR, jobs_of, parts};
 
 #[tokio::test]
-async fn a_missing_and_an_unknown_token_are_unauthorized() {
+async fn missing_and_unknown_tokens_are_unauthorized() {
     let api = Api::new();
     let url = format!("{}/v1/tenants/tenant/realms/{}/authenticator-configs", SIMULATOR.url(), api.realm.realm());
     let expected = (401, json!({"code": "unauthorized", "message": "unauthorized"}));
     assert_eq!(parts(api.client.get(&url).send().await.unwrap()).await, expected);
-    let unknown = api.client.get(&url).bearer_auth("nobody's");
+    let unknown = api.client.get(&url).bearer_auth("unknown");
     assert_eq!(parts(unknown.send().await.unwrap()).await, expected);
     let basic = api.client.get(&url).basic_auth("tenant", Some(&api.token));
     assert_eq!(parts(basic.send().await.unwrap()).await, expected);
 }
 
 #[tokio::test]
-async fn a_token_of_another_realm_is_forbidden() {
+async fn token_of_another_realm_is_forbidden() {
     let (api, mut other) = (Api::new(), Api::new());
     other.token.clone_from(&api.token);
     let expected = (403, json!({"code": "forbidden", "message": "forbidden"}));
@@ -29,7 +29,7 @@ async fn a_token_of_another_realm_is_forbidden() {
 }
 
 #[tokio::test]
-async fn a_realm_that_the_tenant_does_not_have_is_not_found() {
+async fn unknown_realm_of_the_tenant_is_not_found() {
     let api = Api::new();
     let missing = json!({
         "code": "not_found",
@@ -57,7 +57,7 @@ async fn a_realm_that_the_tenant_does_not_have_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_replaced_is_unknown() {
+async fn replaced_token_is_unauthorized() {
     let mut api = Api::new();
     api.realm.set_token("the next token");
     assert_eq!(api.get("authenticator-configs").await.0, 401);
@@ -66,7 +66,7 @@ async fn a_token_that_was_replaced_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_operation_is_not_found() {
     let api = Api::new();
     for (method, path) in [(Method::GET, "groups"), (Method::PUT, "authenticator-configs"), (Method::GET, "")] {
         let (status, body) = api.call(method, path, None).await;
@@ -75,7 +75,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn requests_are_recorded_as_they_came() {
+async fn requests_are_recorded_as_received() {
     let api = Api::new();
     let body = json!({"authenticator_config": {"config": {"type": "hosted_web"}}, "unknown": 1});
     api.post("authenticator-configs", body.clone()).await;

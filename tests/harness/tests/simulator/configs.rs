@@ -8,14 +8,14 @@ use crate::{Api, field_error, text};
 
 const PATH: &str = "authenticator-configs";
 
-fn asked(config: Value) -> Value {
+fn body(config: Value) -> Value {
     json!({"authenticator_config": {"config": config}})
 }
 
 #[tokio::test]
-async fn the_how_tos_first_step() {
+async fn config_with_only_a_type_is_created() {
     let api = Api::new();
-    let (status, created) = api.post(PATH, asked(json!({"type": "hosted_web"}))).await;
+    let (status, created) = api.post(PATH, body(json!({"type": "hosted_web"}))).await;
     assert_eq!(status, 200);
     let id = text(&created["id"]);
     assert_eq!((id.len(), id.matches('-').count(), id.as_bytes()[14]), (36, 4, b'4'), "{id}");
@@ -30,21 +30,21 @@ async fn the_how_tos_first_step() {
 }
 
 #[tokio::test]
-async fn a_strict_realm_wants_all_that_is_required() {
+async fn strict_realm_requires_all_fields() {
     let api = Api::new();
     api.realm.set_strict_config(true);
     let methods = json!([{"type": "webauthn_passkey"}]);
-    let some = json!({"type": "hosted_web", "authentication_methods": methods});
+    let partial = json!({"type": "hosted_web", "authentication_methods": methods});
     let refusal = field_error("authenticator_config.config.trusted_origins", "missing");
-    assert_eq!(api.post(PATH, asked(some)).await, (400, refusal));
-    let all =
+    assert_eq!(api.post(PATH, body(partial)).await, (400, refusal));
+    let complete =
         json!({"type": "hosted_web", "authentication_methods": methods, "trusted_origins": ["https://a.example"]});
-    let (status, created) = api.post(PATH, asked(all.clone())).await;
-    assert_eq!((status, &created["config"]), (200, &all));
+    let (status, created) = api.post(PATH, body(complete.clone())).await;
+    assert_eq!((status, &created["config"]), (200, &complete));
 }
 
 #[tokio::test]
-async fn each_type_has_fields_of_its_own() {
+async fn each_type_has_its_own_fields() {
     let api = Api::new();
     let field = |name: &str| format!("authenticator_config.config.{name}");
     let origins = json!(["https://a.example"]);
@@ -77,7 +77,7 @@ async fn each_type_has_fields_of_its_own() {
             "not an array of strings",
         ),
     ] {
-        let answer = api.post(PATH, asked(config.clone())).await;
+        let answer = api.post(PATH, body(config.clone())).await;
         assert_eq!(answer, (400, field_error(&field(wrong), why)), "{config}");
     }
     assert_eq!(api.realm.configs(), []);
@@ -86,19 +86,19 @@ async fn each_type_has_fields_of_its_own() {
         json!({"type": "console", "onboarding_configuration": {"verification_method": {"type": "none"}}}),
         json!({"type": "platform", "roaming_auth_config": {"enabled": true, "allow_unknown_user": false}}),
     ] {
-        let (status, created) = api.post(PATH, asked(config.clone())).await;
+        let (status, created) = api.post(PATH, body(config.clone())).await;
         assert_eq!((status, &created["config"]), (200, &config));
     }
     let embedded =
         json!({"type": "embedded", "invoke_url": "https://a.example", "trusted_origins": origins, "idp_id": 1});
-    let (_, created) = api.post(PATH, asked(embedded)).await;
+    let (_, created) = api.post(PATH, body(embedded)).await;
     assert_eq!(created["config"]["invocation_type"], "automatic");
     assert_eq!(created["config"]["authentication_methods"].as_array().unwrap().len(), 3);
-    assert_eq!(created["config"].get("idp_id"), None, "what does not belong to a type is ignored");
+    assert_eq!(created["config"].get("idp_id"), None, "fields of other types are ignored");
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_request_are_refused() {
+async fn malformed_bodies_are_rejected() {
     let api = Api::new();
     let malformed = json!({"code": "bad_request", "message": "invalid request"});
     assert_eq!(api.post(PATH, json!([])).await, (400, malformed.clone()));
@@ -111,7 +111,7 @@ async fn bodies_that_are_no_request_are_refused() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names() {
+async fn patch_changes_only_the_given_fields() {
     let api = Api::new();
     let config = json!({
         "display_name": "Before",
@@ -138,7 +138,7 @@ async fn a_patch_changes_what_it_names() {
 }
 
 #[tokio::test]
-async fn a_delete_is_answered_with_nothing() {
+async fn delete_has_an_empty_answer() {
     let api = Api::new();
     let config = Config::of_type("hosted_web");
     api.realm.add_config(config.clone());
@@ -146,18 +146,18 @@ async fn a_delete_is_answered_with_nothing() {
     let response = api.send(Method::DELETE, &one, None).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.text().await.unwrap(), "");
-    let gone = json!({"code": "not_found", "message": "The requested resource was not found."});
+    let not_found = json!({"code": "not_found", "message": "The requested resource was not found."});
     for method in [Method::GET, Method::DELETE] {
-        assert_eq!(api.call(method, &one, None).await, (404, gone.clone()));
+        assert_eq!(api.call(method, &one, None).await, (404, not_found.clone()));
     }
-    let patch = api.call(Method::PATCH, &one, Some(asked(json!({"type": "hosted_web"})))).await;
-    assert_eq!(patch, (404, gone));
+    let patch = api.call(Method::PATCH, &one, Some(body(json!({"type": "hosted_web"})))).await;
+    assert_eq!(patch, (404, not_found));
 }
 
 #[tokio::test]
-async fn somebody_elses_hand() {
+async fn config_can_be_changed_and_removed_by_a_test() {
     let api = Api::new();
-    let (_, created) = api.post(PATH, asked(json!({"type": "hosted_web"}))).await;
+    let (_, created) = api.post(PATH, body(json!({"type": "hosted_web"}))).await;
     let id = text(&created["id"]);
     api.realm.edit_config(&id, |config| config.display_name = Some("Bent".to_owned()));
     assert_eq!(api.get(&format!("{PATH}/{id}")).await.1["display_name"], "Bent");

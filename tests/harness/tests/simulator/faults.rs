@@ -1,4 +1,4 @@
-//! Faults: what still happens, and what the caller gets to see.
+//! Faults: whether the request is carried out, and what the client receives.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::{Api, JANE, jobs_of, start};
 
-/// Long enough for a busy machine to look before it is over.
+/// Long enough that a busy machine polls before it has passed.
 const SOON: Duration = Duration::from_secs(2);
 
-async fn eventually(what: impl Fn() -> bool) {
+async fn eventually(condition: impl Fn() -> bool) {
     timeout(Duration::from_secs(20), async {
-        while !what() {
+        while !condition() {
             sleep(Duration::from_millis(10)).await;
         }
     })
@@ -26,18 +26,18 @@ async fn enrol(api: &Api) -> reqwest::Result<reqwest::Response> {
     api.send(Method::POST, &jobs_of(JANE), Some(api.enrolment())).await
 }
 
-/// The caller has no status, knows that it was sent, and does not take it for a connection that was never made.
+/// Checks for an error after sending: no status, and not a connection error.
 #[track_caller]
 fn assert_no_answer(result: reqwest::Result<reqwest::Response>) {
-    let error = result.expect_err("there was an answer");
+    let error = result.expect_err("an answer was received");
     assert!(error.status().is_none() && error.is_request() && !error.is_connect(), "{error:?}");
 }
 
 #[tokio::test]
-async fn an_answer_is_lost_after_the_effect() {
+async fn lost_answer_comes_after_the_effect() {
     let api = Api::new();
     let rule = api.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
-    // A connection that is in use already makes no difference.
+    // Also with a connection that is already open.
     assert_eq!(api.get(&jobs_of(JANE)).await.0, 200);
     assert_no_answer(enrol(&api).await);
     assert_eq!((api.realm.outbox().len(), api.realm.jobs().len(), api.realm.fired(rule)), (1, 1, 1));
@@ -47,7 +47,7 @@ async fn an_answer_is_lost_after_the_effect() {
 }
 
 #[tokio::test]
-async fn not_a_byte_of_a_lost_answer_is_on_the_wire() {
+async fn lost_answer_sends_no_byte() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let api = Api::new();
     api.realm.fault(Rule::new(Effect::LoseAnswer));
@@ -64,7 +64,7 @@ async fn not_a_byte_of_a_lost_answer_is_on_the_wire() {
 }
 
 #[tokio::test]
-async fn an_answer_breaks_off_after_the_effect() {
+async fn truncated_answer_comes_after_the_effect() {
     let api = Api::new();
     api.realm.fault(Rule::new(Effect::CutAnswer).on(Operation::CreateJob).times(20));
     for emails in 1..=20 {
@@ -90,7 +90,7 @@ async fn an_answer_breaks_off_after_the_effect() {
 }
 
 #[tokio::test]
-async fn a_request_is_lost_before_the_effect() {
+async fn lost_request_has_no_effect() {
     let api = Api::new();
     api.realm.fault(Rule::new(Effect::LoseRequest).once());
     assert_no_answer(enrol(&api).await);
@@ -98,13 +98,13 @@ async fn a_request_is_lost_before_the_effect() {
 }
 
 #[tokio::test]
-async fn down_and_back() {
+async fn paused_realm_drops_requests_until_resumed() {
     let (api, other) = (Api::new(), Api::new());
     api.realm.pause();
     for _ in 0..3 {
         assert_no_answer(enrol(&api).await);
     }
-    assert_eq!(other.get("authenticator-configs").await.0, 200, "another realm is not down");
+    assert_eq!(other.get("authenticator-configs").await.0, 200, "another realm still answers");
     api.realm.resume();
     assert_eq!(enrol(&api).await.unwrap().status(), 200);
     assert_eq!(api.realm.outbox().len(), 1);
@@ -112,7 +112,7 @@ async fn down_and_back() {
 }
 
 #[tokio::test]
-async fn unavailable_before_and_failing_after_the_effect() {
+async fn error_comes_before_or_after_the_effect() {
     let api = Api::new();
     api.realm.fault(Rule::new(Effect::unavailable()).once());
     let (status, body) = crate::parts(enrol(&api).await.unwrap()).await;
@@ -125,7 +125,7 @@ async fn unavailable_before_and_failing_after_the_effect() {
 }
 
 #[tokio::test]
-async fn any_answer_can_be_given() {
+async fn any_answer_is_possible() {
     let api = Api::new();
     let odd = Reply::json(201, &json!({"id": "x"})).header("date", "yesterday");
     for (reply, status, header, body) in [
@@ -151,13 +151,13 @@ async fn any_answer_can_be_given() {
 }
 
 #[tokio::test]
-async fn an_effect_comes_after_the_caller_gave_up() {
+async fn delayed_effect_outlives_the_client() {
     let api = Api::new();
     let emails = || api.realm.outbox().len();
     let outcome = || api.realm.requests()[0].outcome;
     let rule = api.realm.fault(Rule::new(Effect::Delay(SOON)));
     tokio::select! {
-        answer = enrol(&api) => panic!("it was answered: {answer:?}"),
+        answer = enrol(&api) => panic!("unexpected answer: {answer:?}"),
         () = eventually(|| !api.realm.requests().is_empty()) => {}
     }
     assert_eq!((emails(), outcome()), (0, Outcome::Pending));
@@ -170,19 +170,19 @@ async fn an_effect_comes_after_the_caller_gave_up() {
     eventually(|| emails() == 2).await;
 
     api.realm.fault(Rule::new(Effect::DelayAnswer(SOON)).once());
-    let begun = Instant::now();
+    let started = Instant::now();
     let (response, ()) = tokio::join!(enrol(&api), async {
         eventually(|| emails() == 3).await;
-        assert!(begun.elapsed() < SOON);
+        assert!(started.elapsed() < SOON);
     });
-    assert!(response.is_ok() && begun.elapsed() >= SOON);
+    assert!(response.is_ok() && started.elapsed() >= SOON);
 }
 
 #[tokio::test]
-async fn rules_are_narrowed_down() {
+async fn rules_match_by_operation_method_and_id() {
     let api = Api::new();
-    let lost = || Effect::Answer(Reply::empty(599));
-    let third = api.realm.fault(Rule::new(lost()).on(Operation::ListConfigs).skip(2).times(2));
+    let effect = || Effect::Answer(Reply::empty(599));
+    let third = api.realm.fault(Rule::new(effect()).on(Operation::ListConfigs).skip(2).times(2));
     let mut statuses = Vec::new();
     for _ in 0..6 {
         statuses.push(api.get("authenticator-configs").await.0);
@@ -190,18 +190,18 @@ async fn rules_are_narrowed_down() {
     assert_eq!(statuses, [200, 200, 599, 599, 200, 200]);
     assert_eq!(api.realm.fired(third), 2);
 
-    api.realm.fault(Rule::new(lost()).method("POST"));
+    api.realm.fault(Rule::new(effect()).method("POST"));
     assert_eq!(api.post("authenticator-configs", json!({})).await.0, 599);
     assert_eq!(api.get("authenticator-configs").await.0, 200);
-    api.realm.fault(Rule::new(lost()).about(JANE));
+    api.realm.fault(Rule::new(effect()).about(JANE));
     assert_eq!(api.get(&jobs_of(JANE)).await.0, 599);
-    assert_eq!(api.get(&jobs_of("somebody")).await.0, 200);
+    assert_eq!(api.get(&jobs_of("joe")).await.0, 200);
     api.realm.clear_faults();
     assert_eq!(api.get(&jobs_of(JANE)).await.0, 200);
 }
 
 #[tokio::test]
-async fn lists_lag_are_short_and_shift() {
+async fn lists_lag_shorten_and_shift_pages() {
     let api = Api::new();
     for _ in 0..10 {
         api.realm.add_job(Job::email(JANE, "config"));
@@ -221,7 +221,7 @@ async fn lists_lag_are_short_and_shift() {
     assert_eq!(shifted.len(), 10);
     shifted.sort();
     shifted.dedup();
-    assert_eq!(shifted.len(), 9, "one is missing, and one is there twice");
+    assert_eq!(shifted.len(), 9, "one item is missing, and one is there twice");
     api.realm.clear_faults();
 
     let late = Instant::now();
@@ -229,14 +229,14 @@ async fn lists_lag_are_short_and_shift() {
     let newest = Job::email(JANE, "config");
     api.realm.add_job(newest.clone());
     while !api.pages(&path, "credential_binding_jobs").await.contains(&newest.id) {
-        assert_eq!(api.get(&format!("{}/{}", jobs_of(JANE), newest.id)).await.0, 200, "a read does not lag");
+        assert_eq!(api.get(&format!("{}/{}", jobs_of(JANE), newest.id)).await.0, 200, "a GET does not lag");
         sleep(Duration::from_millis(20)).await;
     }
     assert!(late.elapsed() >= SOON);
 }
 
 #[tokio::test]
-async fn dropping_it_closes_everything() {
+async fn drop_closes_the_listener() {
     let simulator = start(0).unwrap();
     let url = simulator.url();
     assert_eq!(reqwest::get(&url).await.unwrap().status(), 401);

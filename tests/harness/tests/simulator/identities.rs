@@ -1,4 +1,4 @@
-//! The list of identities, whole and narrowed down to a username.
+//! The list of identities, with and without a filter.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_username_finds_one_without_regard_to_case() {
+async fn username_filter_is_case_insensitive() {
     let api = Api::new();
     api.realm.add_identity(Identity::active("1", "a@example.com").username("Ärla \"A\" @Example.com"));
     api.realm.add_identity(Identity::active("2", "b@example.com").username("arla"));
@@ -37,14 +37,14 @@ async fn a_username_finds_one_without_regard_to_case() {
     });
     assert_eq!(found, json!({"identities": [expected], "total_size": 1}));
     assert_eq!(ids(&api.get(&filtered(r#"Traits.Username EQ "arla""#)).await.1), ["2"]);
-    let nobody = json!({"identities": [], "total_size": 0});
-    assert_eq!(api.get(&filtered(r#"traits.username eq "arl""#)).await, (200, nobody));
+    let empty = json!({"identities": [], "total_size": 0});
+    assert_eq!(api.get(&filtered(r#"traits.username eq "arl""#)).await, (200, empty));
     let recorded = api.realm.requests_of(Operation::ListIdentities);
     assert_eq!(recorded.len(), 3);
 }
 
 #[tokio::test]
-async fn another_filter_is_not_understood() {
+async fn unsupported_filter_is_rejected() {
     let api = Api::new();
     for filter in [
         "traits.username",
@@ -62,21 +62,21 @@ async fn another_filter_is_not_understood() {
 }
 
 #[tokio::test]
-async fn a_list_of_identities_has_pages_and_no_order() {
+async fn identity_list_has_pages_and_no_order() {
     let api = Api::new();
-    let mut made = vec![JANE.to_owned()];
+    let mut created = vec![JANE.to_owned()];
     for number in 0..24 {
         let id = format!("identity-{number:02}");
-        api.realm.add_identity(Identity::active(&id, "somebody@example.com"));
-        made.push(id);
+        api.realm.add_identity(Identity::active(&id, "joe@example.com"));
+        created.push(id);
     }
     let (_, first) = api.get("identities").await;
     assert_eq!((ids(&first).len(), &first["total_size"]), (20, &json!(25)));
     let mut listed = api.pages("identities?page_size=7", "identities").await;
     assert!(!listed.is_sorted() && !listed.iter().rev().is_sorted());
     listed.sort();
-    made.sort();
-    assert_eq!(listed, made);
+    created.sort();
+    assert_eq!(listed, created);
 
     api.realm.edit_identity(JANE, |jane| jane.username = Some("other".to_owned()));
     api.realm.remove_identity("identity-00");
@@ -84,9 +84,9 @@ async fn a_list_of_identities_has_pages_and_no_order() {
 }
 
 #[tokio::test]
-async fn a_page_token_keeps_the_filter() {
+async fn page_token_keeps_the_filter() {
     let api = Api::new();
-    // The service would not let two have one username; a simulated one does, or no filter had a second page.
+    // Usernames are unique in the service. The simulator allows duplicates, so that a filtered list has pages.
     for id in ["1", "2", "3"] {
         api.realm.add_identity(Identity::active(id, "twin@example.com").username("twin + twin"));
     }
@@ -94,20 +94,20 @@ async fn a_page_token_keeps_the_filter() {
     let path = format!("{}&page_size=1", filtered(filter));
     let mut listed = api.pages(&path, "identities").await;
     listed.sort();
-    assert_eq!(listed, ["1", "2", "3"], "the filter with the token");
+    assert_eq!(listed, ["1", "2", "3"], "with the filter");
 
     let (_, first) = api.get(&path).await;
     let token = encoded(&text(&first["next_page_token"]));
     let next = format!("identities?page_token={token}");
     let (status, second) = api.get(&next).await;
-    assert_eq!((status, ids(&second).len(), &second["total_size"]), (200, 1, &json!(3)), "without it");
+    assert_eq!((status, ids(&second).len(), &second["total_size"]), (200, 1, &json!(3)), "without the filter");
     assert_ne!(ids(&first), ids(&second));
     let other = format!("{next}&filter={}", encoded(r#"traits.username eq "9ca7716e846cfa97""#));
     assert_eq!(api.get(&other).await, (400, field_error("filter", "does not match the page token")));
 }
 
 #[tokio::test]
-async fn faults_reach_the_list() {
+async fn faults_apply_to_the_list() {
     let api = Api::new();
     api.realm.add_identity(Identity::active("2", "b@example.com"));
     let on = |effect: Effect| Rule::new(effect).on(Operation::ListIdentities);

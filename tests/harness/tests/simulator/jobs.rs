@@ -13,10 +13,10 @@ fn resource_error(code: &str, message: &str, kind: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_how_tos_second_step_sends_one_email() {
+async fn creating_a_job_sends_one_email() {
     let api = Api::new();
-    let asked = api.enrolment();
-    let response = api.send(Method::POST, &jobs_of(JANE), Some(asked.clone())).await.unwrap();
+    let body = api.enrolment();
+    let response = api.send(Method::POST, &jobs_of(JANE), Some(body.clone())).await.unwrap();
     assert!(response.headers().contains_key("date"));
     let (status, created) = crate::parts(response).await;
     assert_eq!(status, 200);
@@ -29,7 +29,7 @@ async fn the_how_tos_second_step_sends_one_email() {
         "tenant_id": "tenant",
         "delivery_method": "EMAIL",
         "state": "LINK_SENT",
-        "authenticator_config_id": asked["job"]["authenticator_config_id"],
+        "authenticator_config_id": body["job"]["authenticator_config_id"],
         "create_time": job["create_time"],
         "update_time": job["create_time"],
         "expire_time": job["expire_time"],
@@ -42,7 +42,7 @@ async fn the_how_tos_second_step_sends_one_email() {
     let [create, expire]: [Timestamp; 2] = [create, expire].map(|time| time.parse().unwrap());
     assert_eq!(expire.duration_since(create).as_hours(), 7 * 24);
 
-    assert_eq!(api.get(&format!("{}/{id}", jobs_of(JANE))).await, (200, expected.clone()), "a read is bare");
+    assert_eq!(api.get(&format!("{}/{id}", jobs_of(JANE))).await, (200, expected.clone()), "a GET has no envelope");
     let list = json!({"credential_binding_jobs": [expected], "total_size": 1});
     assert_eq!(api.get(&jobs_of(JANE)).await, (200, list));
 
@@ -53,12 +53,12 @@ async fn the_how_tos_second_step_sends_one_email() {
 }
 
 #[tokio::test]
-async fn a_returned_link_is_not_mailed() {
+async fn return_delivery_sends_no_email() {
     let api = Api::new();
-    let mut asked = api.enrolment();
-    asked["job"]["delivery_method"] = json!("RETURN");
-    asked["job"]["post_binding_redirect_uri"] = json!("https://a.example/done");
-    let (status, created) = api.post(&jobs_of(JANE), asked).await;
+    let mut body = api.enrolment();
+    body["job"]["delivery_method"] = json!("RETURN");
+    body["job"]["post_binding_redirect_uri"] = json!("https://a.example/done");
+    let (status, created) = api.post(&jobs_of(JANE), body).await;
     assert_eq!(status, 200);
     assert!(text(&created["credential_binding_link"]).ends_with(":invokeAuthenticator"));
     assert_eq!(created["credential_binding_job"]["post_binding_redirect_uri"], "https://a.example/done");
@@ -66,26 +66,26 @@ async fn a_returned_link_is_not_mailed() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_enrolled() {
+async fn job_requires_an_active_identity_with_an_email() {
     let api = Api::new();
-    let asked = api.enrolment();
+    let body = api.enrolment();
     api.realm.add_identity(Identity::active("suspended", "s@example.com").status(Some("suspended")));
     api.realm.add_identity(Identity::active("no-email", "").without_email());
     api.realm.add_identity(Identity::active("no-status", "n@example.com").status(None));
 
     let missing = resource_error("not_found", "identity not found", "Identity", "nobody");
-    assert_eq!(api.post(&jobs_of("nobody"), asked.clone()).await, (404, missing.clone()));
+    assert_eq!(api.post(&jobs_of("nobody"), body.clone()).await, (404, missing.clone()));
     assert_eq!(api.get("identities/nobody").await, (404, missing));
-    let (status, body) = api.post(&jobs_of("suspended"), asked.clone()).await;
-    assert_eq!((status, &body["code"]), (400, &json!("bad_request")));
+    let (status, error) = api.post(&jobs_of("suspended"), body.clone()).await;
+    assert_eq!((status, &error["code"]), (400, &json!("bad_request")));
     let no_email = resource_error("unprocessable_entity", "Identity missing email address", "Identity", "no-email");
-    assert_eq!(api.post(&jobs_of("no-email"), asked.clone()).await, (422, no_email));
+    assert_eq!(api.post(&jobs_of("no-email"), body.clone()).await, (422, no_email));
     assert_eq!(api.realm.jobs(), []);
     assert_eq!(api.realm.outbox(), []);
 
-    assert_eq!(api.post(&jobs_of("no-status"), asked.clone()).await.0, 200);
+    assert_eq!(api.post(&jobs_of("no-status"), body.clone()).await.0, 200);
     api.realm.set_identity_status("suspended", "active");
-    assert_eq!(api.post(&jobs_of("suspended"), asked.clone()).await.0, 200);
+    assert_eq!(api.post(&jobs_of("suspended"), body.clone()).await.0, 200);
     api.realm.set_identity_status("suspended", None);
     assert_eq!(api.get("identities/suspended").await.1.get("status"), None);
     api.realm.remove_identity("suspended");
@@ -93,23 +93,23 @@ async fn who_cannot_be_enrolled() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_for() {
+async fn invalid_fields_of_a_job_are_rejected() {
     let api = Api::new();
     let good = api.enrolment();
     let with = |name: &str, value: Value| {
-        let mut asked = good.clone();
-        asked["job"][name] = value;
-        asked
+        let mut body = good.clone();
+        body["job"][name] = value;
+        body
     };
-    for (asked, field, why) in [
+    for (body, field, why) in [
         (json!({}), "job", "missing"),
         (with("delivery_method", Value::Null), "job.delivery_method", "missing"),
         (with("delivery_method", json!("SMS")), "job.delivery_method", "invalid value"),
         (with("authenticator_config_id", json!("")), "job.authenticator_config_id", "empty string"),
-        (with("authenticator_config_id", json!("gone")), "job.authenticator_config_id", "not found"),
+        (with("authenticator_config_id", json!("unknown")), "job.authenticator_config_id", "not found"),
         (with("post_binding_redirect_uri", json!(1)), "job.post_binding_redirect_uri", "not a string"),
     ] {
-        assert_eq!(api.post(&jobs_of(JANE), asked).await, (400, field_error(field, why)));
+        assert_eq!(api.post(&jobs_of(JANE), body).await, (400, field_error(field, why)));
     }
     assert_eq!(api.realm.outbox(), []);
     let ignored = with("state", json!("COMPLETE"));
@@ -119,7 +119,7 @@ async fn what_cannot_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_job_moves_on() {
+async fn job_state_changes_the_identity() {
     let api = Api::new();
     assert_eq!(api.get(&format!("identities/{JANE}")).await.1["enrollment_status"], "UNENROLLED");
     let (_, created) = api.post(&jobs_of(JANE), api.enrolment()).await;

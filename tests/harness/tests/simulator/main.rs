@@ -1,6 +1,6 @@
 //! The API simulator over real HTTP: what the tests of the operator rely on.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "the helpers of tests fail as tests do")]
-#![allow(clippy::disallowed_methods, reason = "only the operator has to be given its time")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "also in helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "only the operator takes the time from its environment")]
 
 mod access;
 mod configs;
@@ -21,24 +21,24 @@ use harness::simulator::{Config, Identity, RealmHandle, Simulator};
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 
-/// One for all tests, each of which has a runtime and a realm of its own.
+/// The simulator of all tests. Each test has its own runtime and its own realm.
 static SIMULATOR: LazyLock<Simulator> = LazyLock::new(|| start(0).unwrap());
 
 fn start(port: u16) -> std::io::Result<Simulator> {
     let simulator = Simulator::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
-    // They try wrong ones, too.
+    // The tests also send invalid requests.
     simulator.allow_any_request();
     Ok(simulator)
 }
 
-/// A realm, and a client that holds its token and never tries anything twice.
+/// A realm, and a client with its token that never retries.
 struct Api {
     realm: RealmHandle,
     client: Client,
     token: String,
 }
 
-/// An identity that is always there.
+/// The identity that each realm has.
 const JANE: &str = "9ca7716e846cfa97";
 
 impl Api {
@@ -75,14 +75,14 @@ impl Api {
         self.call(Method::POST, path, Some(body)).await
     }
 
-    /// Enrols Jane under a configuration that is made for it.
+    /// The body that enrols Jane, with a new configuration.
     fn enrolment(&self) -> Value {
         let config = Config::of_type("hosted_web");
         self.realm.add_config(config.clone());
         json!({"job": {"delivery_method": "EMAIL", "authenticator_config_id": config.id}})
     }
 
-    /// Reads all pages, and gives the ids as they came.
+    /// Reads all pages, and returns the ids in order.
     async fn pages(&self, path: &str, key: &str) -> Vec<String> {
         let mut ids = Vec::new();
         let mut token = String::new();

@@ -8,7 +8,7 @@ use crate::{Api, JANE, encoded, field_error, jobs_of, text};
 const CONFIGS: &str = "authenticator-configs";
 
 #[tokio::test]
-async fn a_list_of_configurations_has_pages_of_at_most_a_hundred() {
+async fn config_list_has_at_most_100_items_per_page() {
     let api = Api::new();
     for _ in 0..103 {
         api.realm.add_config(Config::of_type("hosted_web"));
@@ -19,24 +19,24 @@ async fn a_list_of_configurations_has_pages_of_at_most_a_hundred() {
         assert_eq!(first["total_size"], 103);
     }
     let mut listed = api.pages(&format!("{CONFIGS}?page_size=10"), "authenticator_configs").await;
-    let made: Vec<String> = api.realm.configs().into_iter().map(|config| config.id).collect();
-    assert_ne!(listed, made, "the order must not be one to rely on");
+    let created: Vec<String> = api.realm.configs().into_iter().map(|config| config.id).collect();
+    assert_ne!(listed, created, "the list must not be in the order of creation");
     assert_eq!(listed, api.pages(&format!("{CONFIGS}?page_size=10"), "authenticator_configs").await);
-    let mut made = made;
+    let mut created = created;
     listed.sort();
-    made.sort();
-    assert_eq!(listed, made);
+    created.sort();
+    assert_eq!(listed, created);
 }
 
 #[tokio::test]
-async fn a_list_of_jobs_has_pages_and_no_order_and_knows_the_wildcard() {
+async fn job_list_has_pages_no_order_and_a_wildcard() {
     let api = Api::new();
     let config = Config::of_type("hosted_web");
     for number in 0..45 {
         api.realm.add_job(Job { id: format!("job-{number:02}"), ..Job::email(JANE, &config.id) });
     }
-    api.realm.add_job(Job { id: "other".to_owned(), ..Job::email("somebody", &config.id) });
-    assert_eq!(api.realm.outbox(), [], "made by another hand");
+    api.realm.add_job(Job { id: "other".to_owned(), ..Job::email("joe", &config.id) });
+    assert_eq!(api.realm.outbox(), [], "not created by the API");
 
     let (_, first) = api.get(&jobs_of(JANE)).await;
     assert_eq!(first["credential_binding_jobs"].as_array().unwrap().len(), 20);
@@ -47,17 +47,17 @@ async fn a_list_of_jobs_has_pages_and_no_order_and_knows_the_wildcard() {
     let mut listed = api.pages(&format!("{}?page_size=7", jobs_of(JANE)), "credential_binding_jobs").await;
     assert!(!listed.is_sorted() && !listed.iter().rev().is_sorted());
     listed.sort();
-    let made: Vec<String> = (0..45).map(|number| format!("job-{number:02}")).collect();
-    assert_eq!(listed, made);
+    let created: Vec<String> = (0..45).map(|number| format!("job-{number:02}")).collect();
+    assert_eq!(listed, created);
 
     let (_, skipped) = api.get(&format!("{}?skip=40", jobs_of(JANE))).await;
     assert_eq!(skipped["credential_binding_jobs"].as_array().unwrap().len(), 5);
-    let everybodys = api.pages(&format!("{}?page_size=7", jobs_of("-")), "credential_binding_jobs").await;
-    assert_eq!((everybodys.len(), everybodys.contains(&"other".to_owned())), (46, true));
+    let all = api.pages(&format!("{}?page_size=7", jobs_of("-")), "credential_binding_jobs").await;
+    assert_eq!((all.len(), all.contains(&"other".to_owned())), (46, true));
     assert_eq!(api.get(&jobs_of("-")).await.1["total_size"], 46);
-    let nobody = json!({"credential_binding_jobs": [], "total_size": 0});
-    assert_eq!(api.get(&jobs_of("nobody")).await, (200, nobody), "a list knows no 404");
-    assert_eq!(api.get(&format!("{}/other", jobs_of(JANE))).await.0, 404, "it is somebody else's");
+    let empty = json!({"credential_binding_jobs": [], "total_size": 0});
+    assert_eq!(api.get(&jobs_of("nobody")).await, (200, empty), "the list of an unknown identity is empty");
+    assert_eq!(api.get(&format!("{}/other", jobs_of(JANE))).await.0, 404, "a job of another identity is not found");
 
     let bad = field_error("page_token", "invalid page token");
     assert_eq!(api.get(&format!("{}?page_token=x", jobs_of(JANE))).await, (400, bad.clone()));
@@ -68,7 +68,7 @@ async fn a_list_of_jobs_has_pages_and_no_order_and_knows_the_wildcard() {
 }
 
 #[tokio::test]
-async fn a_page_token_keeps_the_size_but_not_the_skip() {
+async fn page_token_keeps_the_size_but_not_the_skip() {
     let api = Api::new();
     for _ in 0..10 {
         api.realm.add_job(Job::email(JANE, "config"));

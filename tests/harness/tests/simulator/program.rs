@@ -1,4 +1,4 @@
-//! The simulator as a program, and the port that is taken.
+//! The simulator as a program, and a port that is in use.
 
 use std::process::{Command, Output, Stdio};
 
@@ -11,9 +11,9 @@ fn program(arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_port_that_is_taken_is_one_sentence() {
-    let taken = start(0).unwrap();
-    let port = taken.url().rsplit(':').next().unwrap().to_owned();
+fn port_in_use_is_one_sentence() {
+    let used = start(0).unwrap();
+    let port = used.url().rsplit(':').next().unwrap().to_owned();
     let error = start(port.parse().unwrap()).unwrap_err();
     assert!(error.to_string().starts_with(&format!("cannot listen on 127.0.0.1:{port}: ")), "{error}");
 
@@ -24,7 +24,7 @@ fn a_port_that_is_taken_is_one_sentence() {
 }
 
 #[tokio::test]
-async fn it_prints_its_address_and_knows_its_identities() {
+async fn url_is_printed_and_identities_exist() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let command = program(&["--tenant", "t", "--realm", "r", "--identity", "jane=jane@example.com"]);
     let mut child = tokio::process::Command::from(command).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -36,7 +36,7 @@ async fn it_prints_its_address_and_knows_its_identities() {
 }
 
 #[test]
-fn a_wrong_identity_is_explained() {
+fn error_names_the_form_of_an_identity() {
     let Output { status, stderr, .. } = program(&["--identity", "jane"]).output().unwrap();
     assert_eq!(status.code(), Some(2));
     assert!(String::from_utf8(stderr).unwrap().contains("ID=EMAIL"));

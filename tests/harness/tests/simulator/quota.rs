@@ -1,4 +1,4 @@
-//! A quota of calls: for a tenant with all its realms, and how a 429 says how long to wait.
+//! A quota of calls of a tenant, for all its realms, and the headers of a 429.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{Api, JANE, SIMULATOR, jobs_of};
 const WINDOW: Duration = Duration::from_secs(3600);
 
 impl Api {
-    /// Of a tenant of its own.
+    /// A realm of another tenant.
     fn of_tenant(tenant: &str) -> Self {
         let api = Self::new();
         let realm = SIMULATOR.realm(tenant, api.realm.realm(), &api.token);
@@ -30,20 +30,20 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn a_tenant_has_one_quota_for_all_its_realms_and_another_tenant_has_its_own() {
+async fn quota_applies_to_all_realms_of_one_tenant() {
     let (one, other, elsewhere) = (Api::of_tenant("quota"), Api::of_tenant("quota"), Api::of_tenant("no quota"));
     one.realm.set_quota(Quota { calls: 2, window: WINDOW, tells: Tells::Nothing });
     assert_eq!((one.answer().await.0, other.answer().await.0), (200, 200));
     assert_eq!((one.answer().await.0, other.answer().await.0, elsewhere.answer().await.0), (429, 429, 200));
-    let enrolled = one.post(&jobs_of(JANE), one.enrolment()).await;
-    assert_eq!((enrolled.0, one.realm.jobs().len()), (429, 0), "nothing happens");
+    let created = one.post(&jobs_of(JANE), one.enrolment()).await;
+    assert_eq!((created.0, one.realm.jobs().len()), (429, 0), "no job is created");
     assert_eq!(one.realm.requests_of_tenant().len(), 5);
     one.realm.set_quota(None);
     assert_eq!(other.answer().await.0, 200);
 }
 
 #[tokio::test]
-async fn a_call_too_many_is_told_how_long_to_wait_in_four_ways() {
+async fn call_beyond_the_quota_reports_the_time_to_wait() {
     for tells in [Tells::Seconds, Tells::Date, Tells::Reset, Tells::Nothing] {
         let api = Api::of_tenant(&format!("{tells:?}"));
         api.realm.set_quota(Quota { calls: 0, window: WINDOW, tells });

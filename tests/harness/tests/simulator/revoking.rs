@@ -1,4 +1,4 @@
-//! Revoking a job, and what stands in its way.
+//! Revoking a job, and the cases in which it is refused.
 
 use harness::simulator::{Effect, Job, Operation, Outcome, Rule};
 use reqwest::Method;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{Api, JANE, jobs_of};
 
-/// A job of Jane's in that state, and the path that revokes it.
+/// Adds a job of Jane in this state. Returns its id, and the path that revokes it.
 fn job(api: &Api, state: Option<&str>) -> (String, String) {
     let job = Job { state: state.map(str::to_owned), ..Job::email(JANE, "config") };
     let path = format!("{}/{}:revoke", jobs_of(JANE), job.id);
@@ -21,15 +21,15 @@ fn job_error(code: &str, message: &str, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_outstanding_job_is_revoked_once() {
+async fn outstanding_job_is_revoked_once() {
     let api = Api::new();
     for state in [Some("LINK_SENT"), Some("LINK_OPENED"), Some("REQUEST_DELIVERED"), Some("TELEPORTED"), None] {
         let (id, path) = job(&api, state);
-        let made = api.realm.job(&id).unwrap();
+        let before = api.realm.job(&id).unwrap();
         let (status, revoked) = api.post(&path, json!({})).await;
         assert_eq!((status, &revoked["id"], &revoked["state"]), (200, &json!(id), &json!("REVOKED")), "{state:?}");
         assert_eq!(api.get(&format!("{}/{id}", jobs_of(JANE))).await, (200, revoked));
-        assert!(api.realm.job(&id).unwrap().update_time > made.update_time);
+        assert!(api.realm.job(&id).unwrap().update_time > before.update_time);
         let conflict = job_error("conflict", "credential binding job is not outstanding", &id);
         assert_eq!(api.post(&path, json!({})).await, (409, conflict));
     }
@@ -37,7 +37,7 @@ async fn an_outstanding_job_is_revoked_once() {
 }
 
 #[tokio::test]
-async fn what_is_over_cannot_be_revoked() {
+async fn finished_job_cannot_be_revoked() {
     let api = Api::new();
     for state in ["COMPLETE", "EXPIRED", "FAILED_TO_SEND", "REVOKED"] {
         let (id, path) = job(&api, Some(state));
@@ -49,13 +49,13 @@ async fn what_is_over_cannot_be_revoked() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_cannot_be_revoked() {
+async fn unknown_job_cannot_be_revoked() {
     let api = Api::new();
     let (id, path) = job(&api, Some("LINK_SENT"));
     let missing = |id: &str| (404, job_error("not_found", "credential binding job not found", id));
-    assert_eq!(api.post(&format!("{}/gone:revoke", jobs_of(JANE)), json!({})).await, missing("gone"));
-    assert_eq!(api.post(&format!("{}/{id}:revoke", jobs_of("somebody")), json!({})).await, missing(&id));
-    // Encoded, the verb is a part of an id, and there is nothing to post to.
+    assert_eq!(api.post(&format!("{}/unknown:revoke", jobs_of(JANE)), json!({})).await, missing("unknown"));
+    assert_eq!(api.post(&format!("{}/{id}:revoke", jobs_of("joe")), json!({})).await, missing(&id));
+    // An encoded verb belongs to the id, and a POST to a job is unknown.
     assert_eq!(api.post(&path.replace(':', "%3A"), json!({})).await.0, 404);
     assert_eq!(api.get(&path).await.0, 404);
     let last = api.realm.requests().pop().unwrap();
@@ -64,7 +64,7 @@ async fn what_is_not_there_cannot_be_revoked() {
 }
 
 #[tokio::test]
-async fn the_body_is_an_empty_object_or_nothing() {
+async fn body_is_an_empty_object_or_absent() {
     let api = Api::new();
     for body in [json!([]), json!("{}"), json!(null)] {
         let (_, path) = job(&api, Some("LINK_SENT"));
@@ -74,20 +74,20 @@ async fn the_body_is_an_empty_object_or_nothing() {
 }
 
 #[tokio::test]
-async fn a_realm_may_refuse_it() {
+async fn realm_may_refuse_to_revoke() {
     let api = Api::new();
     let (id, path) = job(&api, Some("LINK_SENT"));
     api.realm.refuse_revoke(401);
     assert_eq!(api.post(&path, json!({})).await, (401, json!({"code": "unauthorized", "message": "unauthorized"})));
     api.realm.refuse_revoke(403);
     assert_eq!(api.post(&path, json!({})).await, (403, job_error("forbidden", "forbidden", &id)));
-    assert_eq!(api.get(&format!("{}/{id}", jobs_of(JANE))).await.1["state"], "LINK_SENT", "a read is not refused");
+    assert_eq!(api.get(&format!("{}/{id}", jobs_of(JANE))).await.1["state"], "LINK_SENT", "a GET is not refused");
     api.realm.refuse_revoke(None);
     assert_eq!(api.post(&path, json!({})).await.0, 200);
 }
 
 #[tokio::test]
-async fn faults_reach_it() {
+async fn faults_apply_to_revoke() {
     let api = Api::new();
     let (id, path) = job(&api, Some("LINK_SENT"));
     let state = || api.realm.job(&id).unwrap().state.unwrap();

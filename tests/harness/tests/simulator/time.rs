@@ -1,4 +1,4 @@
-//! Time: links that run out, and a service whose clock is wrong.
+//! Time: expired links, and a wrong clock of the service.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn in_state(state: Option<&str>, expire_time: &str) -> Job {
 }
 
 #[tokio::test]
-async fn a_link_lives_as_long_as_the_realm_says() {
+async fn link_expires_after_its_lifetime() {
     let api = Api::new();
     api.realm.set_link_life(SignedDuration::from_millis(1500));
     let (_, created) = api.post(&jobs_of(JANE), api.enrolment()).await;
@@ -35,7 +35,7 @@ async fn a_link_lives_as_long_as_the_realm_says() {
 }
 
 #[tokio::test]
-async fn a_job_whose_link_has_run_out_may_stay_as_it_was_and_can_be_revoked() {
+async fn kept_state_of_an_expired_link_can_be_revoked() {
     let api = Api::new();
     api.realm.leave_expired();
     let job = in_state(Some("LINK_SENT"), PAST);
@@ -49,17 +49,17 @@ async fn a_job_whose_link_has_run_out_may_stay_as_it_was_and_can_be_revoked() {
 }
 
 #[tokio::test]
-async fn a_link_that_has_run_out_is_expired_for_whoever_looks() {
+async fn expired_link_is_expired_in_every_read() {
     let api = Api::new();
     let states = |body: Value| -> Vec<String> {
         body["credential_binding_jobs"].as_array().unwrap().iter().map(|job| text(&job["state"])).collect()
     };
     for state in ["LINK_SENT", "LINK_OPENED"] {
-        for look in 0..5 {
+        for read in 0..5 {
             let job = in_state(Some(state), PAST);
             let one = format!("{}/{}", jobs_of(JANE), job.id);
             api.realm.add_job(job.clone());
-            match look {
+            match read {
                 0 => assert_eq!(api.get(&one).await.1["state"], "EXPIRED"),
                 1 => assert_eq!(states(api.get(&jobs_of(JANE)).await.1), ["EXPIRED"]),
                 2 => assert_eq!(states(api.get(&jobs_of("-")).await.1), ["EXPIRED"]),
@@ -73,7 +73,7 @@ async fn a_link_that_has_run_out_is_expired_for_whoever_looks() {
 }
 
 #[tokio::test]
-async fn what_is_over_or_further_on_or_without_a_time_stays() {
+async fn other_states_and_invalid_times_do_not_expire() {
     let api = Api::new();
     api.realm.allow_any_answer();
     for state in ["REQUEST_DELIVERED", "COMPLETE", "FAILED_TO_SEND", "REVOKED", "TELEPORTED"] {
@@ -89,7 +89,7 @@ async fn what_is_over_or_further_on_or_without_a_time_stays() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_wrong_is_in_every_time() {
+async fn clock_skew_applies_to_every_time() {
     let api = Api::new();
     for hours in [-2, 3, 0] {
         let skew = SignedDuration::from_hours(hours);
@@ -105,15 +105,15 @@ async fn a_clock_that_is_wrong_is_in_every_time() {
             assert!(off < SignedDuration::from_mins(1), "{hours}: {time}");
         }
     }
-    // One link has an hour to live by the clock of this machine, and none by that of the realm.
+    // The link expires in an hour by the clock of this machine, and has expired by that of the realm.
     let soon = Timestamp::now() + SignedDuration::from_hours(1);
     api.realm.set_clock_skew(SignedDuration::from_hours(2));
     let job = in_state(Some("LINK_SENT"), &soon.to_string());
     api.realm.add_job(job.clone());
     assert_eq!(api.get(&format!("{}/{}", jobs_of(JANE), job.id)).await.1["state"], "EXPIRED");
 
-    let own = Reply::empty(200).header("Date", "yesterday");
-    api.realm.fault(Rule::new(Effect::Answer(own)).on(Operation::GetIdentity));
+    let dated = Reply::empty(200).header("Date", "yesterday");
+    api.realm.fault(Rule::new(Effect::Answer(dated)).on(Operation::GetIdentity));
     let response = api.send(Method::GET, &format!("identities/{JANE}"), None).await.unwrap();
     let dates: Vec<_> = response.headers().get_all("date").iter().collect();
     assert_eq!(dates, ["yesterday"]);

@@ -1,4 +1,4 @@
-//! Which settings belong to each type of authenticator configuration, and what they may be.
+//! The settings of each type of authenticator configuration, and their validation.
 
 use serde_json::{Map, Value, json};
 
@@ -11,8 +11,8 @@ struct Fields {
     required: &'static [&'static str],
 }
 
-/// The settings as they are kept: without what does not belong to their type, and with the defaults.
-pub(super) fn settled(settings: &Map<String, Value>, strict: bool) -> Result<Map<String, Value>, Vec<Violation>> {
+/// The settings to store: without fields of other types, and with defaults.
+pub(super) fn normalized(settings: &Map<String, Value>, strict: bool) -> Result<Map<String, Value>, Vec<Violation>> {
     let kind = match settings.get("type") {
         None | Some(Value::Null) => return Err(vec![missing(&at("type"))]),
         Some(Value::String(kind)) => kind.as_str(),
@@ -59,32 +59,32 @@ fn fields(kind: &str, strict: bool) -> Option<Fields> {
 }
 
 fn problem(name: &str, value: &Value) -> Option<Violation> {
-    let wrong = |below: &str, text: &str| Some(violation(&at(&format!("{name}{below}")), text));
+    let invalid = |below: &str, text: &str| Some(violation(&at(&format!("{name}{below}")), text));
     match name {
-        "invoke_url" if !value.is_string() => wrong("", "not a string"),
-        "invocation_type" if !one_of(value, &["automatic", "manual"]) => wrong("", "unknown value"),
+        "invoke_url" if !value.is_string() => invalid("", "not a string"),
+        "invocation_type" if !one_of(value, &["automatic", "manual"]) => invalid("", "unknown value"),
         "trusted_origins" if !all(value, |origin| origin.as_str().is_some_and(is_origin)) => {
-            wrong("", "invalid origin")
+            invalid("", "invalid origin")
         }
         "authentication_methods" if !all(value, |method| one_of(&method["type"], &METHODS)) => {
-            wrong("", "unknown authentication method")
+            invalid("", "unknown authentication method")
         }
         "onboarding_configuration" => {
             let method = &value["verification_method"];
             match method["type"].as_str() {
                 Some("none") => None,
                 Some("idp") if method["idp_id"].is_string() => None,
-                Some("idp") => wrong(".verification_method.idp_id", "missing"),
-                _ => wrong(".verification_method.type", "unknown value"),
+                Some("idp") => invalid(".verification_method.idp_id", "missing"),
+                _ => invalid(".verification_method.type", "unknown value"),
             }
         }
-        "roaming_auth_config" if !value["enabled"].is_boolean() => wrong(".enabled", "missing"),
-        "roaming_auth_config" if !value["allow_unknown_user"].is_boolean() => wrong(".allow_unknown_user", "missing"),
+        "roaming_auth_config" if !value["enabled"].is_boolean() => invalid(".enabled", "missing"),
+        "roaming_auth_config" if !value["allow_unknown_user"].is_boolean() => invalid(".allow_unknown_user", "missing"),
         "roaming_auth_config" => {
             let lists = ["allowed_source_ips", "allowed_user_group_ids", "allowed_user_ids"];
-            let wrong_one =
+            let invalid_list =
                 lists.iter().find(|list| !value[**list].is_null() && !all(&value[**list], Value::is_string));
-            wrong_one.and_then(|list| wrong(&format!(".{list}"), "not an array of strings"))
+            invalid_list.and_then(|list| invalid(&format!(".{list}"), "not an array of strings"))
         }
         _ => None,
     }
@@ -99,8 +99,8 @@ fn one_of(value: &Value, known: &[&str]) -> bool {
     value.as_str().is_some_and(|value| known.contains(&value))
 }
 
-fn all(value: &Value, fits: impl Fn(&Value) -> bool) -> bool {
-    value.as_array().is_some_and(|items| items.iter().all(fits))
+fn all(value: &Value, matches: impl Fn(&Value) -> bool) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(matches))
 }
 
 fn at(name: &str) -> String {

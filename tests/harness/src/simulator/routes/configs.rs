@@ -7,17 +7,18 @@ use super::super::model::{Config, long_id};
 use super::super::paging::{Sizes, View, page};
 use super::super::reply::{Reply, Violation};
 use super::super::state::Realm;
-use super::config_rules::settled;
+use super::config_rules::normalized;
 use super::{NOT_FOUND, envelope, missing, shown, violation};
 
 const PAGES: Sizes = Sizes { default: 100, max: 100 };
 const KEY: &str = "authenticator_config";
 
 pub(super) fn create(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
-    let asked = envelope(call, KEY)?;
-    let display_name = display_name(&asked).map_err(invalid)?;
-    let settings = settings(&asked).map_err(invalid)?.ok_or_else(|| invalid(missing("authenticator_config.config")))?;
-    let config = settled(&settings, realm.strict_config).map_err(|violations| Reply::invalid(&violations))?;
+    let requested = envelope(call, KEY)?;
+    let display_name = display_name(&requested).map_err(invalid)?;
+    let settings =
+        settings(&requested).map_err(invalid)?.ok_or_else(|| invalid(missing("authenticator_config.config")))?;
+    let config = normalized(&settings, realm.strict_config).map_err(|violations| Reply::invalid(&violations))?;
     let config = Config { id: long_id(), display_name, config };
     let reply = Reply::json(200, &shown(realm, &config));
     realm.configs.put(&config.id.clone(), config);
@@ -34,15 +35,14 @@ pub(super) fn get(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     Ok(Reply::json(200, &shown(realm, config)))
 }
 
-/// What is left out stays as it is, at the top and in the settings. The type may not change, and has to be there all the same
-/// where there are settings.
+/// Missing fields stay as they are, at the top level and in the settings. Settings must contain the type, which is immutable.
 pub(super) fn update(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     let mut updated = realm.configs.get(call.id(0)).ok_or_else(not_found)?.clone();
-    let asked = envelope(call, KEY)?;
-    if let Some(name) = display_name(&asked).map_err(invalid)? {
+    let requested = envelope(call, KEY)?;
+    if let Some(name) = display_name(&requested).map_err(invalid)? {
         updated.display_name = Some(name);
     }
-    if let Some(settings) = settings(&asked).map_err(invalid)? {
+    if let Some(settings) = settings(&requested).map_err(invalid)? {
         const TYPE: &str = "authenticator_config.config.type";
         match settings.get("type") {
             None | Some(Value::Null) => return Err(invalid(missing(TYPE))),
@@ -53,7 +53,7 @@ pub(super) fn update(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
         }
         updated.config.extend(settings.into_iter().filter(|(_, value)| !value.is_null()));
         let strict = realm.strict_config;
-        updated.config = settled(&updated.config, strict).map_err(|violations| Reply::invalid(&violations))?;
+        updated.config = normalized(&updated.config, strict).map_err(|violations| Reply::invalid(&violations))?;
     }
     let reply = Reply::json(200, &shown(realm, &updated));
     if let Some(config) = realm.configs.get_mut(call.id(0)) {
@@ -67,10 +67,10 @@ pub(super) fn delete(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     Ok(Reply::empty(200))
 }
 
-/// The vendor documents no limits for this name; these are the ones of every other display name in its API.
-fn display_name(asked: &Map<String, Value>) -> Result<Option<String>, Violation> {
+/// The API reference has no limits for this name. These are the limits of all other display names in the API.
+fn display_name(requested: &Map<String, Value>) -> Result<Option<String>, Violation> {
     const FIELD: &str = "authenticator_config.display_name";
-    match asked.get("display_name") {
+    match requested.get("display_name") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(name)) if name.chars().count() > 64 => Err(violation(FIELD, "longer than 64 characters")),
         Some(Value::String(name)) if name.contains(|c| r"{}[]<>;:?\/|*^%$#=~`!".contains(c)) => {
@@ -81,8 +81,8 @@ fn display_name(asked: &Map<String, Value>) -> Result<Option<String>, Violation>
     }
 }
 
-fn settings(asked: &Map<String, Value>) -> Result<Option<Map<String, Value>>, Violation> {
-    match asked.get("config") {
+fn settings(requested: &Map<String, Value>) -> Result<Option<Map<String, Value>>, Violation> {
+    match requested.get("config") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(settings)) => Ok(Some(settings.clone())),
         Some(_) => Err(violation("authenticator_config.config", "not an object")),

@@ -1,4 +1,4 @@
-//! Identities: reading one, and finding one by its username.
+//! Identities: get by id, and list by username.
 
 use serde_json::{Map, Value, json};
 
@@ -14,24 +14,24 @@ const PAGES: Sizes = Sizes { default: 20, max: 200 };
 pub(super) fn get(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     let id = call.id(0);
     let identity = realm.identities.get(id).ok_or_else(|| not_found(id))?;
-    Ok(Reply::json(200, &shown(realm, &on_the_wire(identity))))
+    Ok(Reply::json(200, &shown(realm, &api_object(identity))))
 }
 
 pub(super) fn list(realm: &Realm, call: &Call, view: View) -> Result<Reply, Reply> {
     let unknown = || Reply::invalid(&[violation("filter", "invalid filter")]);
     let username = filter(&call.query)?.map(|filter| username(&filter).ok_or_else(unknown)).transpose()?;
-    let fits = |identity: &Identity| {
-        username.as_ref().is_none_or(|asked| {
-            identity.username.as_ref().is_some_and(|username| username.to_lowercase() == asked.to_lowercase())
+    let matches = |identity: &Identity| {
+        username.as_ref().is_none_or(|filter| {
+            identity.username.as_ref().is_some_and(|username| username.to_lowercase() == filter.to_lowercase())
         })
     };
-    let found = realm.identities.listed(view.lag, fits);
-    let found = found.into_iter().map(|identity| shown(realm, &on_the_wire(identity))).collect();
+    let found = realm.identities.listed(view.lag, matches);
+    let found = found.into_iter().map(|identity| shown(realm, &api_object(identity))).collect();
     Ok(page("identities", found, &call.query, PAGES, view))
 }
 
-/// The username of `traits.username eq "USERNAME"`, the one filter that there is. Names and operators are not told apart by
-/// case, and the value is a JSON string, as in SCIM.
+/// The username of `traits.username eq "USERNAME"`, the only supported filter. Names and operators are case-insensitive, and
+/// the value is a JSON string, as in SCIM.
 fn username(filter: &str) -> Option<String> {
     let (attribute, rest) = filter.trim().split_once(' ')?;
     let (operator, value) = rest.trim_start().split_once(' ')?;
@@ -43,7 +43,7 @@ pub(super) fn not_found(id: &str) -> Reply {
     Reply::resource_error(404, "not_found", "identity not found", "Identity", id)
 }
 
-fn on_the_wire(identity: &Identity) -> Value {
+fn api_object(identity: &Identity) -> Value {
     let Identity { id, status, email, username, enrollment_status } = identity;
     let mut traits = Map::from_iter([("type".to_owned(), json!("traits_v0"))]);
     set(&mut traits, "username", username.as_deref());

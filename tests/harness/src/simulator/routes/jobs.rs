@@ -1,4 +1,4 @@
-//! Credential binding jobs: making one sends an email, revoking it makes its link useless.
+//! Credential binding jobs: create with an email, get, list, and revoke.
 
 use serde_json::{Map, Value, json};
 
@@ -14,10 +14,10 @@ const KIND: &str = "CredentialBindingJob";
 const PAGES: Sizes = Sizes { default: 20, max: 200 };
 
 pub(super) fn create(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
-    let asked = envelope(call, "job")?;
+    let requested = envelope(call, "job")?;
     let id = call.id(0);
     let identity = realm.identities.get(id).ok_or_else(|| identities::not_found(id))?;
-    let job = read(realm, id, &asked).map_err(|violations| Reply::invalid(&violations))?;
+    let job = read(realm, id, &requested).map_err(|violations| Reply::invalid(&violations))?;
     if identity.status.as_deref().is_some_and(|status| status != "active") {
         return Err(Reply::error(400, "bad_request", "identity is not active"));
     }
@@ -34,7 +34,7 @@ pub(super) fn create(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     Ok(Reply::json(200, &body))
 }
 
-/// There is no 404 here: an identity that does not exist has no jobs.
+/// There is no 404: the list of an unknown identity is empty.
 pub(super) fn list(realm: &mut Realm, call: &Call, view: View) -> Reply {
     let identity = call.id(0);
     let of_identity = |job: &Job| identity == "-" || job.identity_id == identity;
@@ -48,7 +48,7 @@ pub(super) fn get(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     Ok(Reply::json(200, &shown(realm, &job)))
 }
 
-/// A state that nobody knows, or none, may still be going on, and can be revoked.
+/// A job with an unknown state, or none, may be outstanding, so it can be revoked.
 pub(super) fn revoke(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     let id = call.id(1);
     match realm.refuse_revoke {
@@ -56,8 +56,8 @@ pub(super) fn revoke(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
         Some(401) => return Err(Reply::error(401, "unauthorized", "unauthorized")),
         Some(status) => return Err(Reply::resource_error(status, "forbidden", "forbidden", KIND, id)),
     }
-    let asked: Option<Map<String, Value>> = serde_json::from_slice(&call.body).ok();
-    if !call.body.is_empty() && (asked.is_none() || !call.is_json) {
+    let requested: Option<Map<String, Value>> = serde_json::from_slice(&call.body).ok();
+    if !call.body.is_empty() && (requested.is_none() || !call.is_json) {
         return Err(Reply::error(400, "bad_request", "invalid request"));
     }
     if let Some("COMPLETE" | "EXPIRED" | "FAILED_TO_SEND" | "REVOKED") = find(realm, call)?.state.as_deref() {
@@ -74,9 +74,9 @@ fn find<'r>(realm: &'r mut Realm, call: &Call) -> Result<&'r Job, Reply> {
     realm.job(id).filter(|job| job.identity_id == identity).ok_or_else(missing)
 }
 
-fn read(realm: &Realm, identity: &str, asked: &Map<String, Value>) -> Result<Job, Vec<Violation>> {
+fn read(realm: &Realm, identity: &str, requested: &Map<String, Value>) -> Result<Job, Vec<Violation>> {
     let mut violations = Vec::new();
-    let delivery_method = match text(asked, "delivery_method", &mut violations) {
+    let delivery_method = match text(requested, "delivery_method", &mut violations) {
         Some(method @ ("EMAIL" | "RETURN")) => method,
         Some(_) => {
             violations.push(violation("job.delivery_method", "invalid value"));
@@ -87,13 +87,13 @@ fn read(realm: &Realm, identity: &str, asked: &Map<String, Value>) -> Result<Job
             ""
         }
     };
-    let config = text(asked, "authenticator_config_id", &mut violations).unwrap_or_default();
+    let config = text(requested, "authenticator_config_id", &mut violations).unwrap_or_default();
     if config.is_empty() {
         violations.push(violation("job.authenticator_config_id", "empty string"));
     } else if realm.configs.get(config).is_none() {
         violations.push(violation("job.authenticator_config_id", "not found"));
     }
-    let redirect = text(asked, "post_binding_redirect_uri", &mut violations).map(str::to_owned);
+    let redirect = text(requested, "post_binding_redirect_uri", &mut violations).map(str::to_owned);
     if redirect.as_ref().is_some_and(|uri| !uri.contains("://")) {
         violations.push(violation("job.post_binding_redirect_uri", "invalid URI"));
     }
@@ -107,8 +107,8 @@ fn read(realm: &Realm, identity: &str, asked: &Map<String, Value>) -> Result<Job
     })
 }
 
-fn text<'a>(asked: &'a Map<String, Value>, name: &str, violations: &mut Vec<Violation>) -> Option<&'a str> {
-    match asked.get(name) {
+fn text<'a>(requested: &'a Map<String, Value>, name: &str, violations: &mut Vec<Violation>) -> Option<&'a str> {
+    match requested.get(name) {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text),
         Some(_) => {

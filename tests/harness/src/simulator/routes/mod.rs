@@ -1,4 +1,4 @@
-//! What each operation does: first who may ask, then what happens.
+//! The operations: authorization first, then the effect.
 
 mod config_rules;
 mod configs;
@@ -12,9 +12,9 @@ use super::paging::View;
 use super::reply::{Reply, Violation};
 use super::state::{Realm, World};
 
-/// Does what was asked for, and says what the service answers.
-pub(super) fn act(world: &mut World, call: &Call, view: View) -> Reply {
-    let realm = match enter(world, call) {
+/// Carries out a request, and returns the answer of the service.
+pub(super) fn carry_out(world: &mut World, call: &Call, view: View) -> Reply {
+    let realm = match authorize(world, call) {
         Ok(realm) => realm,
         Err(reply) => return reply,
     };
@@ -32,19 +32,18 @@ pub(super) fn act(world: &mut World, call: &Call, view: View) -> Reply {
         Operation::RevokeJob => jobs::revoke(realm, call),
         Operation::Unknown => Err(Reply::error(404, "not_found", NOT_FOUND)),
     };
-    answer.unwrap_or_else(|refusal| refusal)
+    answer.unwrap_or_else(|error| error)
 }
 
 const NOT_FOUND: &str = "The requested resource was not found.";
 
-/// A token that nobody has is answered differently from one that belongs elsewhere, and a realm that its tenant does not have
-/// from one that the token is not for.
-fn enter<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Reply> {
-    let mut theirs = world.realms.values().filter(|realm| call.token() == Some(&realm.token)).peekable();
-    if theirs.peek().is_none() {
+/// An unknown token is 401. A token of another realm is 403. A realm that does not exist in the token's tenant is 404.
+fn authorize<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Reply> {
+    let mut with_token = world.realms.values().filter(|realm| call.token() == Some(&realm.token)).peekable();
+    if with_token.peek().is_none() {
         return Err(Reply::error(401, "unauthorized", "unauthorized"));
     }
-    let is_in_own_tenant = theirs.any(|realm| realm.tenant == call.tenant);
+    let is_in_own_tenant = with_token.any(|realm| realm.tenant == call.tenant);
     match world.realms.get_mut(&(call.tenant.clone(), call.realm.clone())) {
         Some(realm) if call.token() == Some(&realm.token) => Ok(realm),
         None if is_in_own_tenant => Err(no_such_realm(call)),
@@ -52,7 +51,7 @@ fn enter<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Reply> 
     }
 }
 
-/// The vendor's examples name the realm in the answers about identities, and nothing in those about configurations.
+/// In the vendor's examples, the 404 names the realm for identities, and has no details for configurations.
 fn no_such_realm(call: &Call) -> Reply {
     match call.operation {
         Operation::CreateConfig
@@ -70,7 +69,7 @@ fn no_such_realm(call: &Call) -> Reply {
     }
 }
 
-/// The object that a body holds under its one key. Keys that the API does not know are not looked at.
+/// The object under the key of a body. Other keys are ignored.
 fn envelope(call: &Call, key: &str) -> Result<Map<String, Value>, Reply> {
     let malformed = || Reply::error(400, "bad_request", "invalid request");
     let body = call.is_json.then(|| serde_json::from_slice(&call.body).ok()).flatten();
@@ -84,7 +83,7 @@ fn envelope(call: &Call, key: &str) -> Result<Map<String, Value>, Reply> {
     }
 }
 
-/// An object as the service shows it: with its tenant and realm.
+/// An object as the API returns it: with its tenant and realm.
 fn shown(realm: &Realm, object: &impl serde::Serialize) -> Value {
     let mut shown = serde_json::to_value(object).unwrap_or_default();
     if let Value::Object(fields) = &mut shown {
