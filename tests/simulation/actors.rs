@@ -1,4 +1,4 @@
-//! What people do: they create, edit and delete, click links, and lay hands on what the operator keeps.
+//! The actions of users and administrators: they edit objects, use links, and change what the operator stores.
 
 mod apply;
 mod interventions;
@@ -18,14 +18,14 @@ use crate::world::{State, World};
 use apply::apply;
 use possible::possible;
 
-/// Whom a request names, and how.
+/// The identity of a request, and how the request selects it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Who {
-    pub person: String,
+pub struct Selector {
+    pub identity: String,
     pub by_username: bool,
 }
 
-/// An object that an annotation can be put on.
+/// An object that can be annotated.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Object {
     Request(Key),
@@ -35,65 +35,65 @@ pub enum Object {
 /// How a configuration is deleted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recreation {
-    /// With all that refers to it.
-    WithUsers,
-    /// Although something may refer to it: it has to wait.
+    /// With all requests that refer to it.
+    WithReferrers,
+    /// Although requests may refer to it. The deletion must wait.
     Alone,
-    /// So that what it stands for stays.
+    /// With the remote configuration retained.
     Orphan,
 }
 
-/// Something that a person will do, at some moment at which it can be done.
+/// A planned action. It is applied when it is possible.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Act {
+pub enum Action {
     CreateRequest {
         key: Key,
-        who: Who,
+        selector: Selector,
     },
-    /// Corrects whom a request is for, as long as the schema allows it.
+    /// Corrects the identity of a request, as long as the schema allows it.
     CorrectRequest {
         key: Key,
-        who: Who,
+        selector: Selector,
     },
     DeleteRequest(Key),
     RecreateRequest {
         key: Key,
-        who: Who,
+        selector: Selector,
     },
-    /// Takes the finalizer off a request in whose name nothing is in doubt.
-    FreeRequest(Key),
-    /// Takes everything out of the status of a request in whose name nothing is in doubt.
-    StripRequest(Key),
-    /// Deletes a request whose email has just gone out, and makes it again in the moment in which it is gone.
+    /// Removes the finalizer of a request without a call in doubt.
+    RemoveFinalizers(Key),
+    /// Clears the status of a request without a call in doubt.
+    ClearStatus(Key),
+    /// Deletes a request just after its email was sent, and creates it again as soon as it is deleted.
     ReplaceRequest {
         key: Key,
-        who: Who,
+        selector: Selector,
     },
     RaiseAttempt(Key),
-    /// Takes that back.
+    /// Lowers the attempt again.
     LowerAttempt(Key),
     SetRevoked {
         key: Key,
         revoked: bool,
     },
-    /// Asks by an annotation for another email, as the status stands now. It may be too early, or the second click.
+    /// Requests another email by an annotation, for the current job and state. It may be too early, or a repetition.
     Resend(Key),
-    /// Asks for it as it will be only when the link has expired.
+    /// Requests another email for the state EXPIRED, before the link has expired.
     ResendEarly(Key),
-    /// Asks by an annotation for the end of the link that is out now.
-    RevokeByName(Key),
-    /// Takes such annotations off, as a tool does that knows nothing of them.
-    StripAnnotations(Key),
-    /// Lets a link stay when its request is deleted.
+    /// Requests the revocation of the current job by an annotation.
+    RevokeByAnnotation(Key),
+    /// Removes these annotations, as a tool does that does not know them.
+    RemoveAnnotations(Key),
+    /// Sets the deletion policy Orphan.
     Orphan(Key),
-    /// Two people exchange their usernames.
-    Rename(String, String),
+    /// Swaps the usernames of two identities.
+    SwapUsernames(String, String),
     CreateConfig(Key),
     EditConfig {
         key: Key,
         origin: String,
     },
-    /// Deletes a configuration and makes it again.
+    /// Deletes a configuration and creates it again.
     RecreateConfig {
         key: Key,
         how: Recreation,
@@ -102,121 +102,123 @@ pub enum Act {
     RemoveRemote(Key),
     /// Changes a configuration in the service.
     EditRemote(Key),
-    /// All of a namespace is lost, and made again from Git.
+    /// Deletes all objects of a namespace, and creates them again from Git.
     Rebuild(String),
-    /// Moves the job of a request on.
-    Move {
+    /// Sets the state of a request's job.
+    SetJobState {
         key: Key,
         state: JobState,
     },
-    /// Stops all work on a request, or on a configuration.
+    /// Pauses an object.
     Pause(Object),
-    /// Has it go on.
+    /// Resumes a paused object.
     Resume(Object),
-    /// Asks for a look now.
-    AskForALook(Object),
-    /// The time of a request's link is over, and the service goes on to show its job as if it were not.
-    RunOut(Key),
-    /// The provider config leads to another service for a while.
-    LeadElsewhere,
-    LeadBack,
-    /// What answers is another service for a while, which knows nobody.
-    Misdirect,
-    Redirect,
-    /// The CustomResourceDefinitions of an older version are installed for a while, which know no write-ahead records.
+    /// Requests a reconcile by an annotation.
+    RequestReconcile(Object),
+    /// Moves the expire time of a request's job to the past. The service keeps the state of the job.
+    PassExpireTime(Key),
+    /// Changes the provider config to another endpoint for a while.
+    SwitchEndpoint,
+    RestoreEndpoint,
+    /// Routes calls to another service for a while, which has no identities.
+    Misroute,
+    RestoreRouting,
+    /// Installs CustomResourceDefinitions of an older version for a while, without the write-ahead records.
     InstallOldSchema,
     InstallSchema,
-    /// An admission policy refuses every status that the operator writes.
+    /// Installs an admission policy that refuses every status of the operator.
     RefuseStatuses,
     AllowStatuses,
-    /// The clocks of the machines that processes run on jump by an hour.
-    ClocksJump {
+    /// Moves the wall clocks of the processes by an hour.
+    JumpClocks {
         back: bool,
     },
-    /// The Secret with the token is deleted.
+    /// Deletes the Secret with the token.
     DeleteSecret,
-    /// It is made again.
+    /// Creates the Secret again.
     CreateSecret,
-    /// Makes a job for a person whose request is concluded.
-    SendByHand(Key),
+    /// Creates a job for an identity whose request is concluded.
+    CreateJobManually(Key),
     Suspend(String),
     Activate(String),
 }
 
-/// What people will do, and what they have begun.
+/// The planned actions, and those in progress.
 #[derive(Debug, Default)]
 pub struct Plans {
-    /// What they will do, at any moment.
-    pub acts: Vec<Act>,
-    /// The requests that are made again as soon as they are gone, and for whom.
-    pub again: BTreeMap<Key, Who>,
-    /// The objects that they have paused, and since when.
+    /// The planned actions, in no order.
+    pub actions: Vec<Action>,
+    /// The requests to create again as soon as they are deleted.
+    pub recreate: BTreeMap<Key, Selector>,
+    /// The paused objects, with the time of the pause.
     pub paused: BTreeMap<(Port, Key), Instant>,
 }
 
-/// Does one of the things that people will do, if there is one that can be done now.
-pub fn act(world: &World) -> bool {
+/// Applies one of the planned actions that are possible now. Returns false if there is none.
+pub fn apply_one(world: &World) -> bool {
     let chosen = {
         let mut state = world.lock();
-        let count = state.plans.acts.len();
+        let count = state.plans.actions.len();
         let first = usize::try_from(state.chance.below(count as u64)).unwrap_or(0);
         let mut order = (first..count).chain(0..first);
-        order.find(|index| possible(&state, &state.plans.acts[*index])).map(|index| state.plans.acts.remove(index))
+        order
+            .find(|index| possible(&state, &state.plans.actions[*index]))
+            .map(|index| state.plans.actions.remove(index))
     };
-    let Some(act) = chosen else { return false };
-    world.say(format_args!("somebody: {act:?}"));
-    apply(world, act);
+    let Some(action) = chosen else { return false };
+    world.log(format_args!("action: {action:?}"));
+    apply(world, action);
     true
 }
 
-/// Somebody who waits for the email of this object to go out replaces it in the moment in which its status says so.
+/// Applies a planned `ReplaceRequest` of this object as soon as its status shows that the email was sent.
 pub fn replace<K: Kind>(state: &mut State, object: &K, wall: Timestamp) {
     let object = key(object);
     let sent = state.cluster.requests.objects.get(&object).and_then(|request| request.status.clone());
     if !sent.is_some_and(|status| status.attempt.is_some() && status.send.is_none()) {
         return;
     }
-    let is_its = |act: &Act| matches!(act, Act::ReplaceRequest { key, .. } if *key == object);
-    if let Some(place) = state.plans.acts.iter().position(is_its)
-        && let Act::ReplaceRequest { key, who } = state.plans.acts.remove(place)
+    let is_its = |action: &Action| matches!(action, Action::ReplaceRequest { key, .. } if *key == object);
+    if let Some(place) = state.plans.actions.iter().position(is_its)
+        && let Action::ReplaceRequest { key, selector } = state.plans.actions.remove(place)
     {
-        state.add(|| format!("somebody replaces {key:?}"));
+        state.log_detail(|| format!("action: {key:?} is replaced"));
         state.delete::<EnrollmentRequest>(&key, wall);
-        state.plans.again.insert(key, who);
+        state.plans.recreate.insert(key, selector);
     }
 }
 
-/// Does a certain thing, now.
-pub fn now(world: &World, act: Act) {
-    apply(world, act);
+/// Applies an action.
+pub fn apply_now(world: &World, action: Action) {
+    apply(world, action);
 }
 
-/// Does all that was begun and has to be ended, so that everything can be settled.
-pub fn tidy(world: &World) {
-    let left: Vec<Act> = {
+/// Reverts every disturbance and completes the planned creations, so that all objects can settle.
+pub fn revert_disturbances(world: &World) {
+    let remaining: Vec<Action> = {
         let mut state = world.lock();
-        let stuck = |config: &&Arc<AuthenticatorConfig>| config.metadata.deletion_timestamp.is_some();
-        let stuck: Vec<Key> =
-            state.cluster.configs.objects.values().filter(stuck).map(|config| key(config.as_ref())).collect();
-        stuck.iter().for_each(|key| state.orphan_config(key));
+        let deleting = |config: &&Arc<AuthenticatorConfig>| config.metadata.deletion_timestamp.is_some();
+        let deleting: Vec<Key> =
+            state.cluster.configs.objects.values().filter(deleting).map(|config| key(config.as_ref())).collect();
+        deleting.iter().for_each(|key| state.orphan_config(key));
         resume_all::<EnrollmentRequest>(&mut state);
         resume_all::<AuthenticatorConfig>(&mut state);
-        state.remote.service.people.values_mut().for_each(|person| person.active = true);
-        if state.remote.secretless || state.remote.elsewhere {
-            state.change_provider(|remote| (remote.secretless, remote.elsewhere) = (false, false));
+        state.remote.service.identities.values_mut().for_each(|identity| identity.active = true);
+        if state.remote.secret_deleted || state.remote.other_endpoint {
+            state.change_provider(|remote| (remote.secret_deleted, remote.other_endpoint) = (false, false));
         }
-        state.remote.misdirected = false;
+        state.remote.misrouted = false;
         state.cluster.old_schema = false;
         state.cluster.policy_since = None;
-        let begun = |act: &Act| matches!(act, Act::CreateRequest { .. } | Act::CreateConfig(_));
-        state.plans.acts.retain(begun);
-        state.plans.acts.clone()
+        let creates = |action: &Action| matches!(action, Action::CreateRequest { .. } | Action::CreateConfig(_));
+        state.plans.actions.retain(creates);
+        state.plans.actions.clone()
     };
-    for act in left {
-        if possible(&world.lock(), &act) {
-            world.say(format_args!("somebody: {act:?}"));
-            world.lock().plans.acts.retain(|other| *other != act);
-            apply(world, act);
+    for action in remaining {
+        if possible(&world.lock(), &action) {
+            world.log(format_args!("action: {action:?}"));
+            world.lock().plans.actions.retain(|other| *other != action);
+            apply(world, action);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The calls to the service, over the world.
+//! The simulated calls to the service.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use crate::injected_failure::InjectedFailure;
 use crate::invariants;
 use crate::reconciles::SERVICE;
 use crate::service::Moment;
-use crate::turns::Turn;
+use crate::turns::CallPermit;
 use crate::world::State;
 
-/// The way to a service.
+/// The client of a service.
 pub struct SimRemote {
-    pub turn: Turn,
-    /// Whether it is the other one.
-    pub elsewhere: bool,
-    /// Whether it is for a configuration: then another service that is met in its place answers as no API does.
+    pub permit: CallPermit,
+    /// Whether it calls the service at the other endpoint.
+    pub other_endpoint: bool,
+    /// Whether it is for a configuration. Then a misrouted call gets an answer that is not in the form of the API.
     pub of_configs: bool,
 }
 
@@ -37,12 +37,12 @@ fn destination(endpoint: &str) -> Destination {
 }
 
 impl SimRemote {
-    /// Calls the service; for a while, what answers is one that knows nobody, and says so with `nobody`.
+    /// Calls the service. While calls are misrouted, the answer is `misrouted`, from a service without any identity.
     async fn call<T, F>(
         &self,
         port: Port,
         limit: Duration,
-        nobody: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        misrouted: impl FnOnce() -> Result<T, Error> + Send + 'static,
         effect: F,
     ) -> Result<T, Error>
     where
@@ -50,79 +50,80 @@ impl SimRemote {
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
     {
         if port.is_remote_write() {
-            invariants::before_a_remote_write(&self.turn.seat.0, port);
+            invariants::before_a_remote_write(&self.permit.site.0, port);
         }
         let answer = move |state: &mut State, now, wall| {
-            if state.remote.misdirected { nobody() } else { effect(state, now, wall) }
+            if state.remote.misrouted { misrouted() } else { effect(state, now, wall) }
         };
-        self.turn.call(port, limit, answer).await
+        self.permit.call(port, limit, answer).await
     }
 
-    /// Makes a job, as the ticket for this record allows once.
+    /// Creates a job, as the ticket of this record allows once.
     pub async fn post(&self, record: &SendRecord, timeout: Duration) -> Result<Answer<CredentialBindingJob>, Error> {
-        let (send, elsewhere) = (record.clone(), self.elsewhere);
+        let (send, other_endpoint) = (record.clone(), self.other_endpoint);
         let post = move |state: &mut State, now, wall| {
-            state.send(elsewhere, &send, now, wall).map(|item| Answer { item, server_time: None })
+            state.send(other_endpoint, &send, now, wall).map(|item| Answer { item, server_time: None })
         };
-        self.call(Port::CreateJob, timeout, unknown, post).await
+        self.call(Port::CreateJob, timeout, not_found, post).await
     }
 
-    /// No call may start, or last, beyond the time that its record gives it.
+    /// Checks that the call starts and ends within the time of its record.
     fn check_deadline(&self, record: &impl Record, timeout: Duration) {
-        let mut state = self.turn.seat.0.world.lock();
+        let mut state = self.permit.site.0.world.lock();
         let Some(announcement) = state.record.announced.get(record.id()) else { return };
-        let deadline = announcement.begun + record.timeout();
+        let deadline = announcement.started + record.timeout();
         if Instant::now() >= deadline || Instant::now() + timeout > deadline {
             let id = record.id();
-            state.violate(format!("a call under the record {id} was begun, or may last, beyond its time"));
+            state.violate(format!("a call of the record {id} starts or may end after its deadline"));
         }
     }
 }
 
-fn unknown<T>() -> Result<T, Error> {
-    Err(Error::NotFound { message: "another service knows nothing of this".to_owned() })
+fn not_found<T>() -> Result<T, Error> {
+    Err(Error::NotFound { message: "not found by another service".to_owned() })
 }
 
 impl Remote for SimRemote {
     fn destination(&self) -> Destination {
-        destination(if self.elsewhere { "https://other" } else { "https://service" })
+        destination(if self.other_endpoint { "https://other" } else { "https://service" })
     }
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
-        let (id, elsewhere) = (id.to_owned(), self.elsewhere);
-        self.call(Port::Identity, SERVICE, unknown, move |state, _, _| state.remote.at(elsewhere).identity(&id)).await
+        let (id, other_endpoint) = (id.to_owned(), self.other_endpoint);
+        self.call(Port::Identity, SERVICE, not_found, move |state, _, _| state.remote.at(other_endpoint).identity(&id))
+            .await
     }
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
-        let (id, elsewhere) = (identity_id.to_owned(), self.elsewhere);
+        let (id, other_endpoint) = (identity_id.to_owned(), self.other_endpoint);
         let list = move |state: &mut State, now, wall| {
             let State { remote, chance, .. } = state;
-            let service = remote.at(elsewhere);
+            let service = remote.at(other_endpoint);
             service.list_jobs(&id, &mut Moment { now, wall, chance })
         };
-        let nobody = || Ok(Listing { items: Vec::new(), server_time: None });
-        self.call(Port::ListJobs, SERVICE, nobody, list).await
+        let empty = || Ok(Listing { items: Vec::new(), server_time: None });
+        self.call(Port::ListJobs, SERVICE, empty, list).await
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
-        let (identity, id, elsewhere) = (identity_id.to_owned(), job_id.to_owned(), self.elsewhere);
+        let (identity, id, other_endpoint) = (identity_id.to_owned(), job_id.to_owned(), self.other_endpoint);
         let read = move |state: &mut State, now: Instant, wall| {
-            let server_time = Some(Moment { now, wall, chance: &mut state.chance }.told());
-            state.read_job(elsewhere, &identity, &id).map(|item| Answer { item, server_time })
+            let server_time = Some(Moment { now, wall, chance: &mut state.chance }.server_time());
+            state.read_job(other_endpoint, &identity, &id).map(|item| Answer { item, server_time })
         };
-        self.call(Port::Job, SERVICE, unknown, read).await
+        self.call(Port::Job, SERVICE, not_found, read).await
     }
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
-        let (username, elsewhere) = (username.to_owned(), self.elsewhere);
-        let find = move |state: &mut State, _, _| state.remote.at(elsewhere).identities(&username);
+        let (username, other_endpoint) = (username.to_owned(), self.other_endpoint);
+        let find = move |state: &mut State, _, _| state.remote.at(other_endpoint).identities_by_username(&username);
         self.call(Port::Identities, SERVICE, || Ok(Vec::new()), find).await
     }
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
-        let (identity, id, elsewhere) = (identity_id.to_owned(), job_id.to_owned(), self.elsewhere);
-        let revoke = move |state: &mut State, now, _| state.remote.at(elsewhere).revoke(&identity, &id, now);
-        self.call(Port::RevokeJob, SERVICE, unknown, revoke).await
+        let (identity, id, other_endpoint) = (identity_id.to_owned(), job_id.to_owned(), self.other_endpoint);
+        let revoke = move |state: &mut State, now, _| state.remote.at(other_endpoint).revoke(&identity, &id, now);
+        self.call(Port::RevokeJob, SERVICE, not_found, revoke).await
     }
 
     async fn create_job(
@@ -135,18 +136,18 @@ impl Remote for SimRemote {
     }
 
     async fn configs(&self) -> Result<Listing<RemoteConfig>, Error> {
-        let (elsewhere, of_configs) = (self.elsewhere, self.of_configs);
+        let (other_endpoint, of_configs) = (self.other_endpoint, self.of_configs);
         let list = move |state: &mut State, now, wall| {
             let State { remote, chance, .. } = state;
-            remote.at(elsewhere).list_configs(&mut Moment { now, wall, chance })
+            remote.at(other_endpoint).list_configs(&mut Moment { now, wall, chance })
         };
         let empty = || Ok(Listing { items: Vec::new(), server_time: None });
-        self.call(Port::ListConfigs, SERVICE, move || if of_configs { foreign() } else { empty() }, list).await
+        self.call(Port::ListConfigs, SERVICE, move || if of_configs { foreign_answer() } else { empty() }, list).await
     }
 
     async fn config(&self, id: &str) -> Result<RemoteConfig, Error> {
         let id = id.to_owned();
-        self.call(Port::Config, SERVICE, foreign, move |state, _, _| state.remote.service.config(&id)).await
+        self.call(Port::Config, SERVICE, foreign_answer, move |state, _, _| state.remote.service.config(&id)).await
     }
 
     async fn create_config(
@@ -158,23 +159,23 @@ impl Remote for SimRemote {
         let (record, config) = (ticket.record().clone(), config.clone());
         self.check_deadline(&record, timeout);
         let post = move |state: &mut State, now, wall| state.create_config(&record, &config, now, wall);
-        self.call(Port::CreateConfig, timeout, foreign, post).await
+        self.call(Port::CreateConfig, timeout, foreign_answer, post).await
     }
 
     async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
         let (id, patch) = (id.to_owned(), patch.clone());
         let change = move |state: &mut State, now, _: Timestamp| state.remote.service.patch_config(&id, &patch, now);
-        self.call(Port::PatchConfig, SERVICE, foreign, change).await
+        self.call(Port::PatchConfig, SERVICE, foreign_answer, change).await
     }
 
     async fn delete_config(&self, id: &str) -> Result<(), Error> {
         let id = id.to_owned();
         let delete = move |state: &mut State, now, wall| state.delete_config(&id, now, wall);
-        self.call(Port::DeleteConfig, SERVICE, foreign, delete).await
+        self.call(Port::DeleteConfig, SERVICE, foreign_answer, delete).await
     }
 }
 
-/// What another service says to calls about configurations: not in the form of the API.
-fn foreign<T>() -> Result<T, Error> {
+/// The answer of another service to calls about configurations, which is not in the form of the API.
+fn foreign_answer<T>() -> Result<T, Error> {
     Err(InjectedFailure::Foreign.into())
 }

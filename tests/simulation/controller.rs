@@ -1,4 +1,4 @@
-//! One reconcile at a time for each object, after a change or after its own delay, in the order of the operator's own queue.
+//! Runs reconciles with the operator's own queue: one at a time for each object, after a change or a delay.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::kubernetes::{Key, Kind};
 use crate::process::Process;
 
-/// A reconcile of an object. It returns the delay after which it is due again.
+/// A reconcile of an object. It returns the delay of the next one.
 pub type Reconciling = Pin<Box<dyn Future<Output = Option<Duration>> + Send>>;
 
 /// Starts a reconcile.
@@ -26,7 +26,7 @@ pub type Reconcile<K> = Arc<dyn Fn(K) -> Reconciling + Send + Sync>;
 /// Classifies an object, as the operator does.
 pub type Classify<K> = fn(&Process, &K, Cause) -> Class;
 
-/// The queue of one kind, and what runs the reconciles.
+/// The queue of one kind, and the tasks that run its reconciles.
 pub struct Controller<K> {
     process: Arc<Process>,
     reconcile: Reconcile<K>,
@@ -37,7 +37,7 @@ pub struct Controller<K> {
 }
 
 impl<K: Kind> Controller<K> {
-    /// With bounds that the seed decides, so small that objects wait for each other.
+    /// Starts a controller. The seed decides its bounds, which are so small that objects wait for each other.
     pub fn new(process: &Arc<Process>, reconcile: Reconcile<K>, classify: Classify<K>) -> Arc<Self> {
         let bounds = {
             let chance = &mut process.world.lock().chance;
@@ -56,7 +56,7 @@ impl<K: Kind> Controller<K> {
         controller
     }
 
-    /// Enqueues an object that the cache has.
+    /// Enqueues an object of the cache.
     pub fn enqueue(&self, key: &Key) {
         if let Some(class) = self.class(key, Cause::Change) {
             self.queue.lock().enqueue(key.clone(), class);
@@ -70,11 +70,11 @@ impl<K: Kind> Controller<K> {
         Some((self.classify)(&self.process, &object, cause))
     }
 
-    /// Starts reconciles as long as the process lives.
+    /// Starts reconciles until the process is killed.
     async fn work(self: Arc<Self>) {
         self.process.work_begins().await;
         loop {
-            self.process.awake().await;
+            self.process.wait_while_suspended().await;
             let due = self.begin();
             let timer = async {
                 match due {
@@ -90,7 +90,7 @@ impl<K: Kind> Controller<K> {
         }
     }
 
-    /// Starts the reconciles whose turn it is. Returns when more may be due.
+    /// Starts the reconciles that are due. Returns when more may be due.
     fn begin(self: &Arc<Self>) -> Option<Instant> {
         let mut queue = self.queue.lock();
         queue.promote(Instant::now(), |key| self.class(key, Cause::Requeue));
@@ -102,12 +102,12 @@ impl<K: Kind> Controller<K> {
     }
 
     async fn reconcile_one(self: Arc<Self>, key: Key) {
-        self.process.awake().await;
+        self.process.wait_while_suspended().await;
         let object = K::cache(&self.process).lock().get(&key).cloned();
-        let mut again = None;
+        let mut requeue_at = None;
         if let Some(object) = object {
             match self.process.spawn((self.reconcile)(Arc::unwrap_or_clone(object))).await {
-                Ok(after) => again = after.map(|after| Instant::now() + after),
+                Ok(after) => requeue_at = after.map(|after| Instant::now() + after),
                 Err(error) if error.is_panic() => {
                     let message = error.into_panic();
                     let text = message.downcast_ref::<String>().cloned().unwrap_or_default();
@@ -117,7 +117,7 @@ impl<K: Kind> Controller<K> {
                 Err(_) => return,
             }
         }
-        self.queue.lock().done(&key, again);
+        self.queue.lock().done(&key, requeue_at);
         self.changed.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, at which point of which call, and how often it did.
+//! The faults that are possible at each point of each call, and how often each occurred.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub enum Port {
     ReadConfig,
     WriteConfig,
     FinalizeConfig,
-    OpenRealm,
+    ResolveRealm,
     Identity,
     Identities,
     ListJobs,
@@ -41,7 +41,7 @@ impl Port {
         Self::ReadConfig,
         Self::WriteConfig,
         Self::FinalizeConfig,
-        Self::OpenRealm,
+        Self::ResolveRealm,
         Self::Identity,
         Self::Identities,
         Self::ListJobs,
@@ -55,10 +55,10 @@ impl Port {
         Self::DeleteConfig,
     ];
 
-    /// Whether it writes to the Kubernetes API, to the service, or not at all.
+    /// Whether it reads or writes, and whether it calls the Kubernetes API or the service.
     fn class(self) -> Class {
         match self {
-            Self::ListRequests | Self::ListReferrers | Self::ReadRequest | Self::ReadConfig | Self::OpenRealm => {
+            Self::ListRequests | Self::ListReferrers | Self::ReadRequest | Self::ReadConfig | Self::ResolveRealm => {
                 Class::KubernetesRead
             }
             Self::WriteRequest | Self::FinalizeRequest | Self::WriteConfig | Self::FinalizeConfig => {
@@ -73,16 +73,16 @@ impl Port {
         }
     }
 
-    /// Whether it changes something at the service.
+    /// Whether it writes to the service.
     pub fn is_remote_write(self) -> bool {
         self.class() == Class::ServiceWrite
     }
 
-    /// How late the effect of a call can come that was given up.
-    pub fn late(self) -> Duration {
+    /// The maximum delay of the effect of a failed call.
+    pub fn max_delay(self) -> Duration {
         match self.class() {
             Class::KubernetesRead | Class::KubernetesWrite => Duration::from_secs(50),
-            Class::ServiceRead | Class::ServiceWrite => crate::service::LATE,
+            Class::ServiceRead | Class::ServiceWrite => crate::service::MAX_DELAY,
         }
     }
 }
@@ -95,49 +95,49 @@ enum Class {
     ServiceWrite,
 }
 
-/// Where in a call.
+/// A point of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
     /// Before the effect.
     Before,
-    /// After the effect, at the other side.
+    /// After the effect, on the remote side.
     After,
-    /// Before the process has the answer.
+    /// Before the process receives the answer.
     Answer,
 }
 
-/// What can happen at a point.
+/// A fault at a point of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// The process is killed.
     Crash,
-    /// The process is killed while the call is on its way: it takes effect later.
+    /// The process is killed during the call, which takes effect later.
     CrashInFlight,
     /// The process is suspended for a while.
     Pause,
-    /// It takes long.
+    /// The call is delayed.
     Delay,
-    /// A person acts.
-    Act,
+    /// An action is applied.
+    Action,
     /// The call fails.
     Fail(InjectedFailure),
-    /// The call fails, and takes effect later all the same.
+    /// The call fails, but takes effect later.
     Late(InjectedFailure),
-    /// The call fails, and the next nine like it.
+    /// The call and the next nine status writes fail.
     Burst,
 }
 
-/// What can happen at a point of a call.
+/// The faults that are possible at a point of a call.
 pub fn possible(port: Port, point: Point) -> Vec<Fault> {
     use InjectedFailure::{
-        Broken, Conflict, Forbidden, Foreign, Garbage, HeldBack, Impossible, Invalid, NoAnswer, NoConnection, Odd,
-        Redirect, Refused, Server, Timeout, TooMany, Unauthorized,
+        BadRequest, Conflict, ConnectionLost, Forbidden, Foreign, NoAnswer, NoConnection, RateLimited, Redirect,
+        Refused, ServerError, Timeout, TooManyRequests, Unauthorized, UnexpectedStatus, Unprocessable, UnusableBody,
     };
     let class = port.class();
     let writes = matches!(class, Class::KubernetesWrite | Class::ServiceWrite);
     let posts = matches!(port, Port::CreateJob | Port::CreateConfig);
-    let mut faults = vec![Fault::Crash, Fault::Act];
-    // A process suspended between the check of the deadline and the POST is beyond what is promised.
+    let mut faults = vec![Fault::Crash, Fault::Action];
+    // The promise does not cover a process that is suspended between the check of the deadline and the POST.
     if point != Point::Before || !posts {
         faults.push(Fault::Pause);
     }
@@ -148,36 +148,51 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
         (Point::Answer, _) => &[],
         (Point::Before, Class::KubernetesWrite) => &[Conflict, Refused, NoAnswer],
         (Point::After, Class::KubernetesWrite) => &[NoAnswer],
-        (Point::Before, Class::KubernetesRead) if port == Port::OpenRealm => &[NoAnswer, HeldBack],
+        (Point::Before, Class::KubernetesRead) if port == Port::ResolveRealm => &[NoAnswer, RateLimited],
         (_, Class::KubernetesRead) => &[NoAnswer],
-        (Point::Before, Class::ServiceRead) => {
-            &[NoConnection, Timeout, Broken, Server, TooMany, HeldBack, Unauthorized, Foreign, Garbage]
+        (Point::Before, Class::ServiceRead) => &[
+            NoConnection,
+            Timeout,
+            ConnectionLost,
+            ServerError,
+            TooManyRequests,
+            RateLimited,
+            Unauthorized,
+            Foreign,
+            UnusableBody,
+        ],
+        (_, Class::ServiceRead) => {
+            &[NoConnection, Timeout, ConnectionLost, ServerError, TooManyRequests, Unauthorized, Foreign, UnusableBody]
         }
-        (_, Class::ServiceRead) => &[NoConnection, Timeout, Broken, Server, TooMany, Unauthorized, Foreign, Garbage],
         (Point::Before, Class::ServiceWrite) => &[
             NoConnection,
             Timeout,
-            Broken,
-            Server,
-            TooMany,
-            HeldBack,
+            ConnectionLost,
+            ServerError,
+            TooManyRequests,
+            RateLimited,
             Unauthorized,
             Forbidden,
-            Invalid,
-            Impossible,
-            Odd,
+            BadRequest,
+            Unprocessable,
+            UnexpectedStatus,
             Foreign,
             Redirect,
-            Garbage,
+            UnusableBody,
         ],
-        (Point::After, Class::ServiceWrite) => &[Timeout, Broken, Server, Odd, Foreign, Redirect, Garbage],
+        (Point::After, Class::ServiceWrite) => {
+            &[Timeout, ConnectionLost, ServerError, UnexpectedStatus, Foreign, Redirect, UnusableBody]
+        }
     };
     faults.extend(fails.iter().map(|failure| Fault::Fail(*failure)));
     if point == Point::Before && writes {
         faults.push(Fault::CrashInFlight);
-        let lates: &[InjectedFailure] =
-            if class == Class::KubernetesWrite { &[NoAnswer] } else { &[Timeout, Broken, Server, Odd] };
-        faults.extend(lates.iter().map(|failure| Fault::Late(*failure)));
+        let late_failures: &[InjectedFailure] = if class == Class::KubernetesWrite {
+            &[NoAnswer]
+        } else {
+            &[Timeout, ConnectionLost, ServerError, UnexpectedStatus]
+        };
+        faults.extend(late_failures.iter().map(|failure| Fault::Late(*failure)));
     }
     if point == Point::Before && matches!(port, Port::WriteRequest | Port::WriteConfig) {
         faults.push(Fault::Burst);
@@ -185,48 +200,48 @@ pub fn possible(port: Port, point: Point) -> Vec<Fault> {
     faults
 }
 
-/// Everything that can happen at a point of a call.
+/// All faults at all points of all calls.
 pub fn all() -> Vec<(Port, Point, Fault)> {
     let points =
         Port::ALL.into_iter().flat_map(|port| [Point::Before, Point::After, Point::Answer].map(|at| (port, at)));
     points.flat_map(|(port, at)| possible(port, at).into_iter().map(move |fault| (port, at, fault))).collect()
 }
 
-/// How often each fault happened at each point.
+/// How often each fault occurred at each point.
 pub type Hits = BTreeMap<(Port, Point, Fault), u64>;
 
-/// What goes wrong in one run, and how often it did.
+/// The faults of one run.
 #[derive(Debug)]
 pub struct Faults {
-    /// How often something goes wrong at a point.
+    /// The probability of a fault at a point.
     rate: f64,
-    /// The call at which much goes wrong.
+    /// The call with a higher probability of faults.
     focus: Option<Port>,
-    /// How much of each kind.
+    /// The weight of each kind of fault.
     weights: [u64; 6],
-    /// What happens again and again; each seed has its turn with each.
+    /// The fault that occurs most often. Seeds take all faults in turn.
     pub aim: (Port, Point, Fault),
-    /// Whether nothing goes wrong any more.
-    pub over: bool,
+    /// Whether the faults have ended.
+    pub ended: bool,
     pub hits: Hits,
     pub calls: u64,
 }
 
 impl Faults {
-    /// What goes wrong in the run of a seed.
+    /// Draws the faults of the run of a seed.
     pub fn draw(seed: u64, chance: &mut Chance) -> Self {
         let rate = chance.pick(&[0.0, 0.0, 0.02, 0.05, 0.1, 0.2]);
         let focus = chance.happens(0.3).then(|| chance.pick(&Port::ALL));
         let all = all();
         let aim = all[usize::try_from(seed % all.len() as u64).unwrap_or(0)];
         let weights = std::array::from_fn(|_| chance.pick(&[0, 1, 1, 4]));
-        Self { rate, focus, weights, aim, over: false, hits: Hits::new(), calls: 0 }
+        Self { rate, focus, weights, aim, ended: false, hits: Hits::new(), calls: 0 }
     }
 
-    /// What happens at a point, if anything.
+    /// Draws the fault at a point, if any.
     pub fn at(&self, chance: &mut Chance, port: Port, point: Point) -> Option<Fault> {
         let rate = if self.focus == Some(port) { 0.4 } else { self.rate };
-        if self.over {
+        if self.ended {
             return None;
         }
         if (self.aim.0, self.aim.1) == (port, point) && chance.happens(0.6) {
@@ -259,7 +274,7 @@ impl Fault {
             Self::Crash | Self::CrashInFlight => 0,
             Self::Pause => 1,
             Self::Delay => 2,
-            Self::Act => 3,
+            Self::Action => 3,
             Self::Fail(_) | Self::Burst => 4,
             Self::Late(_) => 5,
         }

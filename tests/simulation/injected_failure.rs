@@ -1,4 +1,4 @@
-//! How a call can fail, and what its caller sees of it.
+//! Injected failures of calls, and the errors that the caller receives.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use beyond_identity_operator::reconcile::{Failure, WriteError};
 pub enum InjectedFailure {
     NoConnection,
     Timeout,
-    Broken,
-    Server,
-    TooMany,
-    /// The service asked to be left alone before, so nothing is sent.
-    HeldBack,
+    ConnectionLost,
+    ServerError,
+    TooManyRequests,
+    /// An earlier 429 is still in effect, so nothing is sent.
+    RateLimited,
     Unauthorized,
     Forbidden,
-    Invalid,
-    Impossible,
-    Odd,
-    /// A proxy answers that there is no such thing.
+    BadRequest,
+    Unprocessable,
+    UnexpectedStatus,
+    /// A proxy answers with 404.
     Foreign,
     Redirect,
-    Garbage,
+    UnusableBody,
     Conflict,
     Refused,
     NoAnswer,
 }
 
-/// As the client sorts what it sees.
+/// As the client classifies it.
 impl From<InjectedFailure> for Error {
     fn from(failure: InjectedFailure) -> Self {
         let message = format!("simulated: {failure:?}");
@@ -38,20 +38,20 @@ impl From<InjectedFailure> for Error {
         let refused = |cause| Self::Refused { cause, message: message.clone() };
         match failure {
             InjectedFailure::NoConnection => Self::Retry { cause: NotSent::NoConnection, after: None, message },
-            InjectedFailure::TooMany | InjectedFailure::HeldBack => {
+            InjectedFailure::TooManyRequests | InjectedFailure::RateLimited => {
                 Self::Retry { cause: NotSent::TooManyCalls, after: Some(Duration::from_secs(7)), message }
             }
             InjectedFailure::Unauthorized => refused(Refusal::Unauthorized),
             InjectedFailure::Forbidden => refused(Refusal::Forbidden),
-            InjectedFailure::Invalid => refused(Refusal::BadRequest),
-            InjectedFailure::Impossible => refused(Refusal::Unprocessable),
+            InjectedFailure::BadRequest => refused(Refusal::BadRequest),
+            InjectedFailure::Unprocessable => refused(Refusal::Unprocessable),
             InjectedFailure::Timeout | InjectedFailure::NoAnswer => doubt(Doubt::Timeout, None),
-            InjectedFailure::Broken => doubt(Doubt::Connection, None),
-            InjectedFailure::Server | InjectedFailure::Refused => doubt(Doubt::Server, Some(503)),
-            InjectedFailure::Odd | InjectedFailure::Conflict => doubt(Doubt::Status, Some(409)),
-            InjectedFailure::Foreign => doubt(Doubt::NotFromTheApi, Some(404)),
+            InjectedFailure::ConnectionLost => doubt(Doubt::Connection, None),
+            InjectedFailure::ServerError | InjectedFailure::Refused => doubt(Doubt::Server, Some(503)),
+            InjectedFailure::UnexpectedStatus | InjectedFailure::Conflict => doubt(Doubt::Status, Some(409)),
+            InjectedFailure::Foreign => doubt(Doubt::Foreign, Some(404)),
             InjectedFailure::Redirect => doubt(Doubt::Redirect, Some(302)),
-            InjectedFailure::Garbage => doubt(Doubt::Unusable, Some(200)),
+            InjectedFailure::UnusableBody => doubt(Doubt::Unusable, Some(200)),
         }
     }
 }
@@ -70,7 +70,7 @@ impl From<InjectedFailure> for WriteError {
 impl From<InjectedFailure> for Failure {
     fn from(failure: InjectedFailure) -> Self {
         match failure {
-            InjectedFailure::HeldBack => Self::not_its_turn(Duration::from_secs(7)),
+            InjectedFailure::RateLimited => Self::not_its_turn(Duration::from_secs(7)),
             _ => Self::transient(Reason::KubernetesUnavailable, format!("simulated: {failure:?}")),
         }
     }

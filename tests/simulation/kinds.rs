@@ -1,4 +1,4 @@
-//! What the world has to know of each kind.
+//! The trait `Kind` for each kind.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -33,7 +33,7 @@ impl Kind for EnrollmentRequest {
         Some(Announced { id: send.id.clone(), attempt: send.attempt, resend_of: send.resend_of.clone() })
     }
 
-    fn forget_record(&mut self) {
+    fn remove_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.send = None);
     }
 
@@ -41,7 +41,7 @@ impl Kind for EnrollmentRequest {
         invariants::after_a_status(state, self);
     }
 
-    fn brief(&self) -> String {
+    fn summary(&self) -> String {
         let status = self.status.clone().unwrap_or_default();
         let send = status
             .send
@@ -80,13 +80,13 @@ impl Kind for AuthenticatorConfig {
         Some(Announced { id: create.id.clone(), attempt: 1, resend_of: None })
     }
 
-    fn forget_record(&mut self) {
+    fn remove_record(&mut self) {
         self.status.iter_mut().for_each(|status| status.create = None);
     }
 
     fn check(&self, _state: &mut State) {}
 
-    fn brief(&self) -> String {
+    fn summary(&self) -> String {
         let status = self.status.clone().unwrap_or_default();
         let create = status.create.map(|create| create.id);
         let uid = self.uid().unwrap_or_default();
@@ -95,6 +95,6 @@ impl Kind for AuthenticatorConfig {
 }
 
 fn reasons(conditions: &[Condition]) -> String {
-    let said: Vec<_> = conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
-    said.join(", ")
+    let reasons: Vec<_> = conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+    reasons.join(", ")
 }

@@ -1,5 +1,5 @@
-//! The API server: objects under a resourceVersion, status as a subresource, finalizers, and a log of changes
-//! that watches follow.
+//! A model of the API server: objects with a resourceVersion, status as a subresource, finalizers, and a log of changes
+//! for watches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::world::State;
 /// Namespace and name.
 pub type Key = (String, String);
 
-/// Objects as a watch keeps them.
+/// Objects by key.
 pub type Objects<K> = BTreeMap<Key, Arc<K>>;
 
-/// A kind that the operator works on.
+/// A kind that the operator reconciles.
 pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     const READ: Port;
     const WRITE: Port;
@@ -32,39 +32,39 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
 
     fn table(state: &mut State) -> &mut Table<Self>;
     fn cache(process: &Process) -> &parking_lot::Mutex<Objects<Self>>;
-    /// A new object's status: what the schema gives as default.
+    /// Sets the default status of the schema, as for a new object.
     fn reset_status(&mut self);
-    /// The id of the record that announces a call.
+    /// The call that its status announces, if any.
     fn announced(&self) -> Option<Announced>;
-    /// Takes the record out.
-    fn forget_record(&mut self);
-    /// Looks whether its status, which was just written, keeps the promises.
+    /// Removes the write-ahead record.
+    fn remove_record(&mut self);
+    /// Checks the invariants after a write of its status.
     fn check(&self, state: &mut State);
-    /// What the status says, in a few words.
-    fn brief(&self) -> String;
+    /// A summary of the status.
+    fn summary(&self) -> String;
 }
 
-/// What a status says of a call that is about to be made.
+/// A call that a status announces.
 #[derive(Clone, Debug)]
 pub struct Announced {
     pub id: String,
     pub attempt: i64,
-    /// The job that is sent again for.
+    /// The job that a resend follows.
     pub resend_of: Option<String>,
 }
 
-/// The cluster: its objects, and what else the API server goes by.
+/// The cluster: its objects, and the settings of the API server.
 #[derive(Debug, Default)]
 pub struct Cluster {
     pub requests: Table<EnrollmentRequest>,
     pub configs: Table<AuthenticatorConfig>,
-    /// Whether the schema that the API server serves has no write-ahead records.
+    /// Whether the installed schema lacks the write-ahead records.
     pub old_schema: bool,
     /// Since when an admission policy refuses every status that the operator writes.
     pub policy_since: Option<Instant>,
-    /// The lease by which one of several processes is elected.
+    /// The Lease of the leader election.
     pub lease: Lease,
-    /// Tells watches of changes.
+    /// Notifies watches of changes.
     pub changes: Arc<Notify>,
 }
 
@@ -81,25 +81,25 @@ pub struct Table<K> {
 pub struct Change<K> {
     pub at: Instant,
     pub key: Key,
-    /// The object; as it was last, where it is gone.
+    /// The object. For a deletion, its last version.
     pub object: Arc<K>,
-    pub gone: bool,
+    pub deleted: bool,
 }
 
 impl<K> Clone for Change<K> {
     fn clone(&self) -> Self {
-        Self { at: self.at, key: self.key.clone(), object: self.object.clone(), gone: self.gone }
+        Self { at: self.at, key: self.key.clone(), object: self.object.clone(), deleted: self.deleted }
     }
 }
 
 impl<K> Table<K> {
-    /// The objects as they were at a moment, and how many changes had been made until then.
+    /// The objects at a past moment, and the number of changes until then.
     pub fn as_of(&self, moment: Instant) -> (Objects<K>, usize) {
         let before = self.log.iter().take_while(|change| change.at <= moment);
         let (mut objects, mut count) = (Objects::new(), 0);
-        for Change { key, object, gone, .. } in before {
+        for Change { key, object, deleted, .. } in before {
             count += 1;
-            if *gone {
+            if *deleted {
                 objects.remove(key);
             } else {
                 objects.insert(key.clone(), object.clone());
@@ -120,7 +120,7 @@ pub fn key<K: Resource>(object: &K) -> Key {
 }
 
 impl State {
-    /// Creates an object, as a person does.
+    /// Creates an object, as a user does.
     pub fn create<K: Kind>(&mut self, mut object: K, now: Timestamp) {
         let uid = self.number();
         object.meta_mut().uid = Some(format!("uid-{uid}"));
@@ -130,7 +130,7 @@ impl State {
         self.store(object);
     }
 
-    /// Deletes an object, as a person does. It stays as long as it has finalizers.
+    /// Deletes an object, as a user does. It stays as long as it has finalizers.
     pub fn delete<K: Kind>(&mut self, key: &Key, now: Timestamp) {
         let Some(object) = K::table(self).objects.get(key).cloned() else { return };
         if object.meta().deletion_timestamp.is_some() {
@@ -142,7 +142,7 @@ impl State {
         self.store(object);
     }
 
-    /// Changes an object's spec, as a person does; whether the schema allows it is for the caller to know.
+    /// Changes an object's spec, as a user does. The caller ensures that the schema allows the change.
     pub fn edit<K: Kind>(&mut self, key: &Key, change: impl FnOnce(&mut K)) {
         let Some(object) = K::table(self).objects.get(key).cloned() else { return };
         let mut object = Arc::unwrap_or_clone(object);
@@ -151,7 +151,7 @@ impl State {
         self.store(object);
     }
 
-    /// Annotates an object, as a person does.
+    /// Annotates an object, as a user does.
     pub fn annotate<K: Kind>(&mut self, key: &Key, annotation: &str, value: &str) {
         let Some(object) = K::table(self).objects.get(key).cloned() else { return };
         let mut object = Arc::unwrap_or_clone(object);
@@ -159,7 +159,7 @@ impl State {
         self.store(object);
     }
 
-    /// Stops all work on an object, as a person does.
+    /// Pauses an object, as a user does.
     pub fn pause<K: Kind>(&mut self, key: &Key) {
         self.annotate::<K>(key, PAUSED, "true");
         let in_doubt = K::table(self).objects.get(key).is_some_and(|object| object.announced().is_some());
@@ -167,20 +167,20 @@ impl State {
         self.plans.paused.entry((K::READ, key.clone())).or_insert_with(Instant::now);
     }
 
-    /// Has work on it go on.
+    /// Resumes an object.
     pub fn resume<K: Kind>(&mut self, key: &Key) {
         self.annotate::<K>(key, PAUSED, "false");
         self.plans.paused.remove(&(K::READ, key.clone()));
     }
 
-    /// Since when the object is paused.
+    /// When the object was paused.
     pub fn paused_since<K: Kind>(&mut self, key: &Key) -> Option<Instant> {
         let since = self.plans.paused.get(&(K::READ, key.clone())).copied();
-        // The one of that name may be a new one.
+        // An object of that name may have been created again.
         since.filter(|_| K::table(self).objects.get(key).is_some_and(|object| is_paused(object.as_ref())))
     }
 
-    /// Changes the annotations of a request, as a person does.
+    /// Changes the annotations of a request, as a user does.
     pub fn annotate_request(&mut self, key: &Key, change: impl FnOnce(&mut BTreeMap<String, String>)) {
         let Some(request) = self.cluster.requests.objects.get(key).cloned() else { return };
         let mut request = Arc::unwrap_or_clone(request);
@@ -188,38 +188,38 @@ impl State {
         self.store(request);
     }
 
-    /// Takes all finalizers off, as a person does.
-    pub fn free<K: Kind>(&mut self, key: &Key) {
+    /// Removes all finalizers, as a user does.
+    pub fn remove_finalizers<K: Kind>(&mut self, key: &Key) {
         let Some(object) = K::table(self).objects.get(key).cloned() else { return };
         let mut object = Arc::unwrap_or_clone(object);
         object.meta_mut().finalizers = None;
         self.store(object);
     }
 
-    /// PUT of a status, under uid and resourceVersion unless `anyhow`.
-    pub fn write_status<K: Kind>(&mut self, object: &K, anyhow: bool) -> Result<K, WriteError> {
-        let current = self.current(object, anyhow)?;
+    /// PUT of a status, with uid and resourceVersion as preconditions unless `force`.
+    pub fn write_status<K: Kind>(&mut self, object: &K, force: bool) -> Result<K, WriteError> {
+        let current = self.current(object, force)?;
         if current.same_status(object) {
             return Ok(current);
         }
         let announces = |object: &K| object.announced().map(|announced| announced.id);
         if announces(object).is_some() && announces(object) != announces(&current) && is_paused(&current) {
-            self.violate(format!("a call was announced for {:?}, which is paused", key(object)));
+            self.violate(format!("a call was announced for the paused object {:?}", key(object)));
         }
         let mut written = current;
         written.take_status(object);
         if self.cluster.old_schema {
-            // What the schema does not have is dropped without a word.
-            written.forget_record();
+            // The API server silently drops fields that are not in the schema.
+            written.remove_record();
         }
         Ok(self.store(written))
     }
 
-    /// PATCH of the finalizer, under uid and resourceVersion.
+    /// PATCH of the finalizer, with uid and resourceVersion as preconditions.
     pub fn set_finalizer<K: Kind>(&mut self, object: &K, present: bool) -> Result<K, WriteError> {
         let current = self.current(object, false)?;
-        let stands = current.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-        if stands == present {
+        let has_finalizer = current.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+        if has_finalizer == present {
             return Ok(current);
         }
         if present && current.meta().deletion_timestamp.is_some() {
@@ -232,13 +232,13 @@ impl State {
         Ok(self.store(patched))
     }
 
-    fn current<K: Kind>(&mut self, object: &K, anyhow: bool) -> Result<K, WriteError> {
+    fn current<K: Kind>(&mut self, object: &K, force: bool) -> Result<K, WriteError> {
         let current = K::table(self).objects.get(&key(object)).ok_or(WriteError::NotFound)?;
         let same = current.uid() == object.uid() && current.resource_version() == object.resource_version();
-        if same || anyhow { Ok((**current).clone()) } else { Err(WriteError::Conflict) }
+        if same || force { Ok((**current).clone()) } else { Err(WriteError::Conflict) }
     }
 
-    /// Stores a new version, or removes the object if nothing keeps it any more.
+    /// Stores a new version, or removes an object that is deleted and has no finalizers.
     fn store<K: Kind>(&mut self, mut object: K) -> K {
         let version = self.number();
         object.meta_mut().resource_version = Some(version.to_string());
@@ -250,7 +250,7 @@ impl State {
         } else {
             table.objects.remove(&key);
         }
-        table.log.push(Change { at: Instant::now(), key, object: shared, gone: !kept });
+        table.log.push(Change { at: Instant::now(), key, object: shared, deleted: !kept });
         self.cluster.changes.notify_waiters();
         object
     }

@@ -1,4 +1,4 @@
-//! The lease by which one of several processes leads, and a process's part in its election, as the operator plays it.
+//! The Lease of the leader election, and a candidate that uses the operator's own decisions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use crate::kubernetes::Cluster;
 use crate::process::Process;
 use crate::world::{State, World};
 
-/// How often a call about the lease gets no answer.
+/// The probability that a call about the Lease gets no answer.
 const UNANSWERED: f64 = 0.1;
-/// How long it takes at most until a process that leads no more has heard of it everywhere.
-const HEARD: Duration = Duration::from_secs(1);
+/// The maximum time from the loss of the Lease to the end of the process.
+const MAX_END_DELAY: Duration = Duration::from_secs(1);
 
-/// The lease in the Kubernetes API.
+/// The Lease in the Kubernetes API.
 #[derive(Debug, Default)]
 pub struct Lease {
     record: Option<LeaseSpec>,
@@ -26,14 +26,14 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The process whose it is by the record.
-    pub fn object_uid(&self) -> Option<&str> {
+    /// The process that holds the Lease.
+    pub fn holder(&self) -> Option<&str> {
         self.record.as_ref()?.holder_identity.as_deref()
     }
 
-    /// Makes it nobody's, where it is this process's.
+    /// Releases the Lease if this process holds it.
     pub fn release(&mut self, name: &str) {
-        if self.object_uid() == Some(name) {
+        if self.holder() == Some(name) {
             self.record = self.record.as_ref().map(free);
             self.version += 1;
         }
@@ -44,15 +44,15 @@ impl Lease {
 pub struct Candidate {
     world: Arc<World>,
     name: String,
-    /// The record as it was last read, and when it was first read like that.
+    /// The last observed record, and when this version was first observed.
     observed: Option<(Option<LeaseSpec>, Instant)>,
 }
 
-/// How the lease stands after a look at it.
+/// The result of one round.
 enum RoundResult {
-    /// It is this process's, until then.
-    Ours(Instant),
-    Left(Decision),
+    /// The process holds the Lease until this time.
+    Acquired(Instant),
+    NotAcquired(Decision),
     NoAnswer,
 }
 
@@ -61,40 +61,40 @@ impl Candidate {
         Self { world: world.clone(), name: name.to_owned(), observed: None }
     }
 
-    /// Waits for the lease, and says until when the process may act by it.
+    /// Waits for the Lease. Returns until when the process may act as leader.
     pub async fn campaign(&mut self) -> Instant {
         loop {
-            let pause = match self.round(|decision| !matches!(decision, Decision::Wait { .. })).await {
-                RoundResult::Ours(until) => return until,
-                RoundResult::Left(Decision::Wait { left, .. }) => left.min(RETRY),
-                RoundResult::Left(_) | RoundResult::NoAnswer => RETRY,
+            let delay = match self.round(|decision| !matches!(decision, Decision::Wait { .. })).await {
+                RoundResult::Acquired(until) => return until,
+                RoundResult::NotAcquired(Decision::Wait { left, .. }) => left.min(RETRY),
+                RoundResult::NotAcquired(_) | RoundResult::NoAnswer => RETRY,
             };
-            sleep(pause).await;
+            sleep(delay).await;
         }
     }
 
-    /// Renews the lease of a process, and ends it some time after the lease is lost.
-    pub async fn hold(mut self, process: Arc<Process>, mut until: Instant) {
+    /// Renews the Lease of a process. Kills the process some time after the Lease is lost.
+    pub async fn renew_until_lost(mut self, process: Arc<Process>, mut until: Instant) {
         loop {
-            process.lead_until(until);
+            process.extend_leadership(until);
             sleep_until(until.min(Instant::now() + RETRY)).await;
-            process.awake().await;
+            process.wait_while_suspended().await;
             let round = timeout_at(until, self.round(|decision| *decision == Decision::Renew)).await;
-            process.awake().await;
+            process.wait_while_suspended().await;
             match round {
-                Ok(RoundResult::Ours(renewed)) if Instant::now() < until => until = renewed,
-                Ok(RoundResult::Left(_)) => break,
-                Ok(RoundResult::Ours(_) | RoundResult::NoAnswer) | Err(_) if Instant::now() >= until => break,
-                Ok(RoundResult::Ours(_) | RoundResult::NoAnswer) | Err(_) => {}
+                Ok(RoundResult::Acquired(renewed)) if Instant::now() < until => until = renewed,
+                Ok(RoundResult::NotAcquired(_)) => break,
+                Ok(RoundResult::Acquired(_) | RoundResult::NoAnswer) | Err(_) if Instant::now() >= until => break,
+                Ok(RoundResult::Acquired(_) | RoundResult::NoAnswer) | Err(_) => {}
             }
         }
-        let heard = self.world.lock().chance.within(HEARD);
-        sleep(heard).await;
-        self.world.say(format_args!("{} has lost the lease", self.name));
+        let delay = self.world.lock().chance.within(MAX_END_DELAY);
+        sleep(delay).await;
+        self.world.log(format_args!("{} has lost the Lease", self.name));
         process.kill();
     }
 
-    /// Looks at the lease once, and makes it this process's where that is `wanted`.
+    /// Reads the Lease once, and acquires it if the decision is `wanted`.
     async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> RoundResult {
         let Some((record, version)) = self.call(|lease| (lease.record.clone(), lease.version)).await else {
             return RoundResult::NoAnswer;
@@ -105,35 +105,35 @@ impl Candidate {
             _ => now,
         };
         let decision = decide(record.as_ref(), observed_at, now, &self.name);
-        let ours = held(record.as_ref(), &self.name, self.world.wall());
+        let acquired = held(record.as_ref(), &self.name, self.world.wall());
         self.observed = Some((record, observed_at));
         if !wanted(&decision) {
-            return RoundResult::Left(decision);
+            return RoundResult::NotAcquired(decision);
         }
         let write = |lease: &mut Lease| {
             let same = lease.version == version;
             if same {
-                *lease = Lease { record: Some(ours), version: version + 1 };
+                *lease = Lease { record: Some(acquired), version: version + 1 };
             }
             same
         };
         match self.call(write).await {
-            Some(true) => RoundResult::Ours(now + RENEW_DEADLINE),
+            Some(true) => RoundResult::Acquired(now + RENEW_DEADLINE),
             Some(false) | None => RoundResult::NoAnswer,
         }
     }
 
-    /// Makes a call about the lease; `None`: nobody knows whether it has come through.
+    /// Makes a call about the Lease. `None` means that its outcome is unknown.
     async fn call<T>(&self, call: impl FnOnce(&mut Lease) -> T) -> Option<T> {
-        let hop = || self.world.lock().chance.within(Duration::from_millis(20));
-        sleep(hop()).await;
+        let network_delay = || self.world.lock().chance.within(Duration::from_millis(20));
+        sleep(network_delay()).await;
         let answer = {
             let State { cluster: Cluster { lease, .. }, chance, faults, .. } = &mut *self.world.lock();
-            let lost = !faults.over && chance.happens(UNANSWERED);
+            let lost = !faults.ended && chance.happens(UNANSWERED);
             let arrives = !lost || chance.happens(0.5);
             arrives.then(|| call(lease)).filter(|_| !lost)
         };
-        sleep(hop()).await;
+        sleep(network_delay()).await;
         answer
     }
 }

@@ -1,5 +1,5 @@
-//! Drives the operator's own planners and executors through seeded schedules on a virtual clock, over a model of
-//! the API server and of the service, and looks for one in which a promise is broken.
+//! Runs the operator's planners and reconcilers through seeded schedules on a virtual clock, with models of the API
+//! server and of the service. It searches for a schedule that breaks a promise.
 //!
 //! `SEED=n cargo test --test simulation the_promise_holds` replays one seed; `SEEDS=n` runs that many.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
@@ -33,20 +33,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use faults::{Hits, all};
 use parking_lot::Mutex;
 
-/// How many seeds a plain run takes.
+/// The number of seeds of a run without variables.
 const SEEDS: u64 = 2_000;
 
-/// What all runs together came to.
+/// The sum over all runs.
 #[derive(Default)]
 struct Total {
     hits: Hits,
     calls: u64,
     emails: u64,
-    /// How often an object was paused in doubt.
+    /// The number of pauses of an object with a call in doubt.
     paused_in_doubt: u64,
-    /// How often something was revoked or deleted by a token that was gone.
-    by_the_last_token: u64,
-    /// The first seed that failed.
+    /// The number of revocations and deletions with the last known token.
+    with_last_token: u64,
+    /// The lowest seed that failed.
     failed: Option<(u64, schedule::Outcome)>,
 }
 
@@ -60,7 +60,7 @@ fn the_promise_holds_in_every_schedule() {
     let seeds = only.map_or(0..number_in("SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
     let next = AtomicU64::new(seeds.start);
     let total: Mutex<Total> = Mutex::default();
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +74,7 @@ fn the_promise_holds_in_every_schedule() {
             total.calls += outcome.calls;
             total.emails += outcome.emails;
             total.paused_in_doubt += outcome.paused_in_doubt;
-            total.by_the_last_token += outcome.by_the_last_token;
+            total.with_last_token += outcome.with_last_token;
             let first = total.failed.as_ref().is_none_or(|(first, _)| seed < *first);
             if first && (outcome.violation.is_some() || only.is_some()) {
                 total.failed = Some((seed, outcome));
@@ -86,26 +86,26 @@ fn the_promise_holds_in_every_schedule() {
         scope.spawn(work);
     });
     let total = total.into_inner();
-    let Total { hits, calls, emails, paused_in_doubt, by_the_last_token, failed } = total;
+    let Total { hits, calls, emails, paused_in_doubt, with_last_token, failed } = total;
     if let Some((seed, schedule::Outcome { violation, trace, .. })) = failed {
         println!("{}", trace.join("\n"));
         assert!(violation.is_none(), "SEED={seed}: {}", violation.unwrap_or_default());
         return;
     }
     println!(
-        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {by_the_last_token} looks by a token that was gone, in {:?}",
+        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {with_last_token} reconciles with the last known token, in {:?}",
         seeds.end,
-        begun.elapsed()
+        started.elapsed()
     );
     if seeds.end >= SEEDS {
-        assert!(paused_in_doubt > 0, "nothing was paused in doubt");
-        assert!(by_the_last_token > 0, "nothing was revoked or deleted by a token that was gone");
-        every_fault_was_met(hits);
+        assert!(paused_in_doubt > 0, "no object was paused in doubt");
+        assert!(with_last_token > 0, "nothing was revoked or deleted with the last known token");
+        assert_all_faults_occurred(hits);
     }
 }
 
-/// Each fault that is possible at a point of a call happened there; those that are rare get more seeds, aimed at them.
-fn every_fault_was_met(mut hits: Hits) {
+/// Asserts that each possible fault occurred at each point of a call. Rare faults get more seeds that aim at them.
+fn assert_all_faults_occurred(mut hits: Hits) {
     let all = all();
     for (number, hit) in all.iter().enumerate() {
         let aimed = (SEEDS..).filter(|seed| *seed % all.len() as u64 == number as u64);
@@ -120,17 +120,17 @@ fn every_fault_was_met(mut hits: Hits) {
     }
     let never: Vec<_> = all.iter().filter(|hit| !hits.contains_key(hit)).collect();
     println!("{} faults at points of calls, {} in all", all.len(), hits.values().sum::<u64>());
-    assert!(never.is_empty(), "these never happened: {never:?}");
+    assert!(never.is_empty(), "faults that never occurred: {never:?}");
 }
 
-/// A seed gives the same run every time, or nothing could be replayed.
+/// A seed gives the same run each time, so that it can be replayed.
 #[test]
-fn a_seed_is_a_schedule() {
+fn seed_determines_the_schedule() {
     for seed in 0..60 {
         let (first, second) = (schedule::run_once(seed, None, true).trace, schedule::run_once(seed, None, true).trace);
         if let Some((a, b)) = first.iter().zip(&second).find(|(a, b)| a != b) {
-            panic!("seed {seed} was played in two ways:\n{a}\n{b}");
+            panic!("seed {seed} gave two schedules:\n{a}\n{b}");
         }
-        assert_eq!(first.len(), second.len(), "seed {seed} was played in two ways");
+        assert_eq!(first.len(), second.len(), "seed {seed} gave two schedules");
     }
 }

@@ -1,4 +1,4 @@
-//! How a call goes: it passes three points, and at each of them anything that is possible there may happen.
+//! The course of a call: it passes three points, and at each of them a fault may occur.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use crate::injected_failure::InjectedFailure;
 use crate::process::Process;
 use crate::world::State;
 
-/// Where a process makes its calls.
+/// The process that makes a call.
 #[derive(Clone)]
 pub struct CallSite(pub Arc<Process>);
 
-/// How a call goes on after a point.
+/// How a call continues after a point.
 enum Next {
-    Go,
+    Continue,
     /// The call fails.
     Fail(InjectedFailure),
-    /// The call fails, and takes effect this long after.
+    /// The call fails, and takes effect after this time.
     Late(InjectedFailure, Duration),
-    /// The process is dead, and the call takes effect after this time.
+    /// The process is killed, and the call takes effect after this time.
     InFlight(Duration),
 }
 
 impl State {
-    /// How far a watch is behind at a change.
+    /// How late a watch receives a change.
     pub fn watch_lag(&mut self) -> Duration {
-        let most = if self.faults.over || self.chance.happens(0.8) { 100 } else { 20_000 };
+        let most = if self.faults.ended || self.chance.happens(0.8) { 100 } else { 20_000 };
         self.chance.within(Duration::from_millis(most))
     }
 
-    /// Whether a watch breaks off, and starts anew.
-    pub fn watch_starts_anew(&mut self) -> bool {
-        !self.faults.over && self.chance.happens(0.02)
+    /// Whether a watch restarts with a list.
+    pub fn watch_restarts(&mut self) -> bool {
+        !self.faults.ended && self.chance.happens(0.02)
     }
 }
 
@@ -51,36 +51,36 @@ impl CallSite {
         let Self(process) = self;
         process.world.lock().faults.calls += 1;
         let end = Instant::now() + limit;
-        self.hop().await;
-        match self.pass(port, Point::Before, limit).await {
-            Next::Go => {}
+        self.network_delay().await;
+        match self.pass_point(port, Point::Before, limit).await {
+            Next::Continue => {}
             Next::Fail(failure) => return self.fail(port, failure, end).await,
             Next::Late(failure, after) => {
                 let failing = self.time_to_fail(failure, end);
-                self.later(port, failing + after, effect);
+                self.apply_later(port, failing + after, effect);
                 sleep(failing).await;
-                process.awake().await;
+                process.wait_while_suspended().await;
                 return Err(failure.into());
             }
             Next::InFlight(after) => {
-                self.later(port, after, effect);
+                self.apply_later(port, after, effect);
                 return std::future::pending().await;
             }
         }
-        process.world.say(format_args!("{}: {port:?}", process.name));
+        process.world.log(format_args!("{}: {port:?}", process.name));
         let answer = effect(&mut process.world.lock(), Instant::now(), process.world.wall());
-        match self.pass(port, Point::After, limit).await {
+        match self.pass_point(port, Point::After, limit).await {
             Next::Fail(failure) => return self.fail(port, failure, end).await,
-            Next::Go | Next::Late(..) | Next::InFlight(_) => {}
+            Next::Continue | Next::Late(..) | Next::InFlight(_) => {}
         }
-        self.pass(port, Point::Answer, limit).await;
-        self.hop().await;
-        process.awake().await;
+        self.pass_point(port, Point::Answer, limit).await;
+        self.network_delay().await;
+        process.wait_while_suspended().await;
         answer
     }
 
-    /// The time of an undisturbed way, one way.
-    async fn hop(&self) {
+    /// Waits for a normal network delay, in one direction.
+    async fn network_delay(&self) {
         let time = self.0.world.lock().chance.within(Duration::from_millis(20));
         sleep(time).await;
     }
@@ -91,16 +91,16 @@ impl CallSite {
         failure: InjectedFailure,
         end: Instant,
     ) -> Result<T, E> {
-        self.0.world.say(format_args!("{}: {port:?} fails: {failure:?}", self.0.name));
+        self.0.world.log(format_args!("{}: {port:?} fails: {failure:?}", self.0.name));
         if failure == InjectedFailure::Refused {
             self.0.world.lock().record.refused_at = Some(Instant::now());
         }
         sleep(self.time_to_fail(failure, end)).await;
-        self.0.awake().await;
+        self.0.wait_while_suspended().await;
         Err(failure.into())
     }
 
-    /// How long a caller waits for a failure; for a timeout, until the end of its call.
+    /// How long the caller waits for a failure. A timeout lasts until the end of the call.
     fn time_to_fail(&self, failure: InjectedFailure, end: Instant) -> Duration {
         match failure {
             InjectedFailure::Timeout | InjectedFailure::NoAnswer => end.saturating_duration_since(Instant::now()),
@@ -108,27 +108,27 @@ impl CallSite {
         }
     }
 
-    /// Has the effect come about after this time, whatever becomes of the process.
-    fn later<T, E, F>(&self, port: Port, after: Duration, effect: F)
+    /// Applies the effect after this time, even if the process is killed.
+    fn apply_later<T, E, F>(&self, port: Port, after: Duration, effect: F)
     where
         T: Send + 'static,
         E: Send + 'static,
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, E> + Send + 'static,
     {
         let (world, name) = (self.0.world.clone(), self.0.name.clone());
-        world.say(format_args!("{name}: {port:?} is given up, and takes effect after {after:?}"));
-        world.lock().late += 1;
+        world.log(format_args!("{name}: {port:?} fails, and takes effect after {after:?}"));
+        world.lock().pending_effects += 1;
         tokio::spawn(async move {
             sleep(after).await;
-            world.say(format_args!("{name}: {port:?}, late"));
+            world.log(format_args!("{name}: {port:?} takes effect late"));
             let mut state = world.lock();
-            state.late -= 1;
+            state.pending_effects -= 1;
             let _ = effect(&mut state, Instant::now(), world.wall());
         });
     }
 
-    /// Passes a point.
-    async fn pass(&self, port: Port, point: Point, limit: Duration) -> Next {
+    /// Passes a point, where a fault may occur.
+    async fn pass_point(&self, port: Port, point: Point, limit: Duration) -> Next {
         let Self(process) = self;
         if point == Point::Before && self.still_failing(port) {
             return Next::Fail(InjectedFailure::NoAnswer);
@@ -138,48 +138,48 @@ impl CallSite {
             let State { faults, chance, .. } = &mut *state;
             faults.at(chance, port, point)
         };
-        let Some(fault) = fault else { return Next::Go };
-        if fault == Fault::Act {
-            if !actors::act(&process.world) {
-                return Next::Go;
+        let Some(fault) = fault else { return Next::Continue };
+        if fault == Fault::Action {
+            if !actors::apply_one(&process.world) {
+                return Next::Continue;
             }
         } else {
-            process.world.say(format_args!("{}: {port:?}, {point:?}: {fault:?}", process.name));
+            process.world.log(format_args!("{}: {port:?}, {point:?}: {fault:?}", process.name));
         }
         *process.world.lock().faults.hits.entry((port, point, fault)).or_default() += 1;
         let within = |most: Duration| process.world.lock().chance.within(most);
         match fault {
-            Fault::Act => {}
+            Fault::Action => {}
             Fault::Crash => {
                 process.kill();
                 std::future::pending::<()>().await;
             }
             Fault::CrashInFlight => {
                 process.kill();
-                return Next::InFlight(within(port.late()));
+                return Next::InFlight(within(port.max_delay()));
             }
             Fault::Pause => {
                 let pause = within(Duration::from_secs(240));
                 process.suspend(pause);
-                process.awake().await;
+                process.wait_while_suspended().await;
             }
             Fault::Delay => sleep(within(limit / 3)).await,
             Fault::Fail(failure) => return Next::Fail(failure),
-            Fault::Late(failure) => return Next::Late(failure, within(port.late())),
+            Fault::Late(failure) => return Next::Late(failure, within(port.max_delay())),
             Fault::Burst => {
                 *process.failing_writes.lock() = 9;
                 return Next::Fail(InjectedFailure::NoAnswer);
             }
         }
-        Next::Go
+        Next::Continue
     }
 
-    /// Whether a row of failing writes goes on.
+    /// Whether this write belongs to a burst of failing writes.
     fn still_failing(&self, port: Port) -> bool {
         let writes = matches!(port, Port::WriteRequest | Port::WriteConfig);
-        let mut left = self.0.failing_writes.lock();
-        if writes && *left > 0 {
-            *left -= 1;
+        let mut remaining = self.0.failing_writes.lock();
+        if writes && *remaining > 0 {
+            *remaining -= 1;
             return true;
         }
         false

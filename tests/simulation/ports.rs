@@ -1,4 +1,4 @@
-//! The operator's ports, over the world.
+//! The simulated ports of the operator.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::runtime::events::EventType;
 use tokio::time::Instant;
 
-use crate::actors::{self, Act};
+use crate::actors::{self, Action};
 use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Kind, Objects as Known, key};
@@ -21,10 +21,10 @@ use crate::reconciles::KUBERNETES;
 use crate::specs;
 use crate::world::State;
 
-/// For how long a process that deletes an object goes by it that a status was refused; it can be suspended meanwhile.
+/// How long a process that deletes an object remembers a refused status. It can be suspended meanwhile.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
-/// The way of a process to the world outside.
+/// The backend of a process.
 pub struct SimBackend(pub CallSite);
 
 impl<K: Kind> Objects<K> for SimBackend {
@@ -51,7 +51,7 @@ impl<K: Kind> Objects<K> for SimBackend {
             if let Ok(written) = &written {
                 written.check(state);
                 actors::replace(state, written, wall);
-                state.add(|| format!("{name}: status of {:?} is {}", key(written), written.brief()));
+                state.log_detail(|| format!("{name}: status of {:?} is {}", key(written), written.summary()));
             }
             written
         };
@@ -64,19 +64,23 @@ impl<K: Kind> Objects<K> for SimBackend {
         let patch = move |state: &mut State, _, wall: Timestamp| {
             let patched = state.set_finalizer(&object, present)?;
             let key = key(&patched);
-            let is_gone = K::READ == Port::ReadRequest && !state.cluster.requests.objects.contains_key(&key);
-            if let Some(who) = state.plans.again.remove(&key).filter(|_| is_gone) {
-                state.plans.acts.retain(|act| !matches!(act, Act::CreateRequest { key: other, .. } if *other == key));
-                let again = specs::request(&key, &specs::identity(state, &who));
-                state.create(again, wall);
+            let is_deleted = K::READ == Port::ReadRequest && !state.cluster.requests.objects.contains_key(&key);
+            if let Some(selector) = state.plans.recreate.remove(&key).filter(|_| is_deleted) {
+                state
+                    .plans
+                    .actions
+                    .retain(|action| !matches!(action, Action::CreateRequest { key: other, .. } if *other == key));
+                let recreated = specs::request(&key, &specs::identity(state, &selector));
+                state.create(recreated, wall);
             }
-            // Who has never seen a token cannot look for what may have come of it, and lets it go after the grace period. What
-            // only another one can tell is told first; and what came of it may be known, and not written down.
-            let blind = state.remote.secretless && !saw_token;
-            let told = patched.uid().is_some_and(|uid| state.record.touched.contains(&uid));
+            // Without a token, a process cannot search for the result of a call in doubt, so the grace period ends it.
+            // An event reports a result that only another endpoint has. With refused statuses, the result may be known
+            // but not stored.
+            let blind = state.remote.secret_deleted && !saw_token;
+            let reported = patched.uid().is_some_and(|uid| state.record.tampered.contains(&uid));
             let unwritable = state.record.refused_at.is_some_and(|at| at.elapsed() < REMEMBERED);
-            if !present && patched.announced().is_some() && !blind && !told && !unwritable {
-                state.violate(format!("{key:?} was let go in doubt"));
+            if !present && patched.announced().is_some() && !blind && !reported && !unwritable {
+                state.violate(format!("the finalizer of {key:?} was removed with a call in doubt"));
             }
             Ok(patched)
         };
@@ -89,16 +93,16 @@ impl<K: Kind> Objects<K> for SimBackend {
             self.0.0.world.lock().violate(format!("{:?}: {note}", key(object)));
         }
         if reason == Reason::RemoteResourceRetained {
-            invariants::told(&mut self.0.0.world.lock(), object, &note);
+            invariants::after_retained_event(&mut self.0.0.world.lock(), object, &note);
             if type_ == EventType::Warning {
-                invariants::left_behind(&self.0.0.world, object, &note);
+                invariants::after_retained_warning(&self.0.0.world, object, &note);
             }
         }
-        self.0.0.world.say(format_args!("{}: event for {:?}: {reason}: {note}", self.0.0.name, key(object)));
+        self.0.0.world.log(format_args!("{}: event for {:?}: {reason}: {note}", self.0.0.name, key(object)));
     }
 }
 
-/// Who refers to a configuration: as the cache has it, and where it has nobody, as the API server does.
+/// The referrers of a configuration: from the cache, or from the API server if the cache has none.
 impl Referrers for SimBackend {
     async fn referrers_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
         let cached = referrers(&self.0.0.requests.lock(), namespace, name);
@@ -124,7 +128,7 @@ pub struct SimEnvironment(pub Arc<Process>);
 
 impl Environment for SimEnvironment {
     fn now(&self) -> Timestamp {
-        let jumped = self.0.world.lock().clocks - self.0.clocks;
+        let jumped = self.0.world.lock().clock_jumps - self.0.clock_jumps;
         self.0.world.wall().checked_add(self.0.skew + jumped).expect("within the calendar")
     }
 
@@ -133,8 +137,8 @@ impl Environment for SimEnvironment {
     }
 
     fn monotonic_time(&self) -> Timestamp {
-        let (wall, began) = self.0.began;
-        wall.checked_add(began.elapsed()).expect("within the calendar")
+        let (wall, started_at) = self.0.started_at;
+        wall.checked_add(started_at.elapsed()).expect("within the calendar")
     }
 
     fn nonce(&self) -> String {
@@ -146,6 +150,6 @@ impl Environment for SimEnvironment {
     }
 
     fn may_write(&self) -> bool {
-        !self.0.ending.load(Ordering::SeqCst) && self.0.leads()
+        !self.0.ending.load(Ordering::SeqCst) && self.0.is_leader()
     }
 }

@@ -1,5 +1,5 @@
-//! A process of the operator: its watch caches, its memory, its loops. It can be
-//! suspended and killed between any two calls.
+//! A process of the operator: its watch caches, its reservations and its controllers. It can be suspended and killed
+//! between any two calls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -29,47 +29,47 @@ pub struct Process {
     pub name: String,
     pub requests: Mutex<Objects<EnrollmentRequest>>,
     pub configs: Mutex<Objects<AuthenticatorConfig>>,
-    /// How far its wall clock is from the true time, when the clocks have not jumped since it was started.
+    /// The error of its wall clock, without the jumps since its start.
     pub skew: SignedDuration,
-    /// How far they had jumped then.
-    pub clocks: SignedDuration,
-    /// When it was started, by its own wall clock and by the monotonic one.
-    pub began: (Timestamp, Instant),
-    /// Until when it leads, where one of several is elected.
-    leads_until: Option<Mutex<Instant>>,
-    /// Whether it starts no remote writes any more.
+    /// The sum of the clock jumps at its start.
+    pub clock_jumps: SignedDuration,
+    /// When it was started, by its wall clock and by the monotonic clock.
+    pub started_at: (Timestamp, Instant),
+    /// Until when it is the leader, if the processes elect one.
+    leader_until: Option<Mutex<Instant>>,
+    /// Whether it is shutting down, and starts no remote writes.
     pub ending: AtomicBool,
-    /// Whether it is the successor of one that was killed.
+    /// Whether it is a restart of an earlier process.
     pub restarted: bool,
-    /// How many changes of each kind its caches have.
-    seen: (usize, usize),
-    /// What its triggers go by.
+    /// The number of changes of each kind in its initial caches.
+    observed: (usize, usize),
+    /// The options of its triggers.
     options: Options,
-    /// Which person belongs to which request.
+    /// The reservations of identities by requests.
     pub reservations: Arc<Reservations>,
-    /// Wakes the loops.
+    /// The controllers, once they are started.
     controllers: OnceLock<Controllers>,
-    /// Whether the reservations are filled, and it works.
-    filled: AtomicBool,
-    at_work: Notify,
+    /// Whether the reservations are seeded, so that it reconciles.
+    seeded: AtomicBool,
+    seeded_notify: Notify,
     /// Whether it has seen the token.
     pub saw_token: AtomicBool,
-    /// Status writes that are still to fail.
+    /// The number of status writes that still fail.
     pub failing_writes: Mutex<u32>,
-    dead: AtomicBool,
+    killed: AtomicBool,
     suspended: Mutex<Option<Instant>>,
-    died: Notify,
+    killed_notify: Notify,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
-/// What wakes the loop of each kind.
+/// The controller of each kind.
 struct Controllers {
     configs: Arc<Controller<AuthenticatorConfig>>,
     requests: Arc<Controller<EnrollmentRequest>>,
 }
 
 impl Process {
-    /// Starts a process; where one of several is elected, one that leads until then.
+    /// Starts a process. With leader election, it is the leader until the given time.
     pub fn start(
         world: &Arc<World>,
         name: String,
@@ -78,9 +78,9 @@ impl Process {
     ) -> Arc<Self> {
         let process = Arc::new_cyclic(|this: &Weak<Self>| {
             let mut state = world.lock();
-            // Its watches may have lagged while it waited for its turn.
+            // Its watches may have lagged while it waited for the Lease.
             let lag = state.watch_lag();
-            let moment = Instant::now().checked_sub(lag).expect("there is a time before the beginning");
+            let moment = Instant::now().checked_sub(lag).expect("a time before the start");
             let ((requests, seen_requests), (configs, seen_configs)) =
                 (state.cluster.requests.as_of(moment), state.cluster.configs.as_of(moment));
             let this = this.clone();
@@ -95,40 +95,40 @@ impl Process {
                 name,
                 requests: Mutex::new(requests),
                 configs: Mutex::new(configs),
-                seen: (seen_requests, seen_configs),
+                observed: (seen_requests, seen_configs),
                 skew,
-                clocks: state.clocks,
-                began: (wall, Instant::now()),
-                leads_until: elected.as_ref().map(|(_, until)| Mutex::new(*until)),
+                clock_jumps: state.clock_jumps,
+                started_at: (wall, Instant::now()),
+                leader_until: elected.as_ref().map(|(_, until)| Mutex::new(*until)),
                 ending: AtomicBool::new(false),
                 restarted,
                 options: reconciles::options(reconciles::SETTLE),
                 reservations: Arc::new(Reservations::new(freed)),
                 controllers: OnceLock::new(),
-                filled: AtomicBool::new(false),
-                at_work: Notify::new(),
+                seeded: AtomicBool::new(false),
+                seeded_notify: Notify::new(),
                 saw_token: AtomicBool::new(false),
                 failing_writes: Mutex::new(0),
-                dead: AtomicBool::new(false),
+                killed: AtomicBool::new(false),
                 suspended: Mutex::new(None),
-                died: Notify::new(),
+                killed_notify: Notify::new(),
                 tasks: Mutex::default(),
             }
         });
-        world.say(format_args!("{} starts", process.name));
+        world.log(format_args!("{} starts", process.name));
         let configs = Controller::new(&process, reconciles::config_reconciles(&process), controller::class_of_config);
         let requests =
             Controller::new(&process, reconciles::request_reconciles(&process), controller::class_of_request);
         _ = process.controllers.set(Controllers { configs, requests });
         process.watch(
-            process.seen.1,
+            process.observed.1,
             |process, before, config| triggers::config_applied(before, config, false, process),
             |process, config: &AuthenticatorConfig| {
                 triggers::config_deleted(config.metadata.namespace.as_deref(), &config.name_any(), process)
             },
         );
         process.watch(
-            process.seen.0,
+            process.observed.0,
             |process, before, request| triggers::request_applied(before, request, false, process),
             |process, request: &EnrollmentRequest| {
                 process.reservations.release(&ObjectUid::of(request));
@@ -137,84 +137,84 @@ impl Process {
         );
         process.watch_provider();
         if let Some((candidate, until)) = elected {
-            process.spawn(candidate.hold(process.clone(), until));
+            process.spawn(candidate.renew_until_lost(process.clone(), until));
         }
-        let filling = process.clone();
+        let seeding = process.clone();
         process.spawn(async move {
-            filling.reservations.seed(&reconciles::all_requests(&filling).await);
-            filling.filled.store(true, Ordering::SeqCst);
-            filling.at_work.notify_waiters();
+            seeding.reservations.seed(&reconciles::all_requests(&seeding).await);
+            seeding.seeded.store(true, Ordering::SeqCst);
+            seeding.seeded_notify.notify_waiters();
         });
         process
     }
 
-    /// Wakes the loop for a request that the cache has.
-    pub fn wake_request(&self, key: &Key) {
+    /// Enqueues a request of the cache.
+    pub fn enqueue_request(&self, key: &Key) {
         self.controllers.get().iter().for_each(|controllers| controllers.requests.enqueue(key));
     }
 
-    /// Wakes the loop for a configuration that the cache has.
-    pub fn wake_config(&self, key: &Key) {
+    /// Enqueues a configuration of the cache.
+    pub fn enqueue_config(&self, key: &Key) {
         self.controllers.get().iter().for_each(|controllers| controllers.configs.enqueue(key));
     }
 
-    /// Wakes the loops for what a change enqueues.
+    /// Enqueues the objects that a change triggers.
     fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
         let Some(controllers) = self.controllers.get() else { return };
         configs.into_iter().for_each(|it| controllers.configs.enqueue(&(it.namespace.unwrap_or_default(), it.name)));
         requests.into_iter().for_each(|it| controllers.requests.enqueue(&(it.namespace.unwrap_or_default(), it.name)));
     }
 
-    /// Whether it leads now, by its own clock; always, where none is elected.
-    pub fn leads(&self) -> bool {
-        self.leads_until.as_ref().is_none_or(|until| Instant::now() < *until.lock())
+    /// Whether it is the leader now, by its own clock. Always true without leader election.
+    pub fn is_leader(&self) -> bool {
+        self.leader_until.as_ref().is_none_or(|until| Instant::now() < *until.lock())
     }
 
-    /// It leads until then.
-    pub fn lead_until(&self, until: Instant) {
-        self.leads_until.iter().for_each(|leads_until| *leads_until.lock() = until);
+    /// Extends its leadership until this time.
+    pub fn extend_leadership(&self, until: Instant) {
+        self.leader_until.iter().for_each(|leader_until| *leader_until.lock() = until);
     }
 
-    /// Whether one of several is elected.
+    /// Whether the processes elect a leader.
     pub fn is_elected(&self) -> bool {
-        self.leads_until.is_some()
+        self.leader_until.is_some()
     }
 
-    /// Waits until it may work.
-    pub async fn work_begins(&self) {
+    /// Waits until the reservations are seeded.
+    pub async fn wait_until_seeded(&self) {
         loop {
-            let begins = self.at_work.notified();
-            if self.filled.load(Ordering::SeqCst) {
+            let notified = self.seeded_notify.notified();
+            if self.seeded.load(Ordering::SeqCst) {
                 return;
             }
-            begins.await;
+            notified.await;
         }
     }
 
     /// Kills it.
     pub fn kill(&self) {
-        if !self.dead.swap(true, Ordering::SeqCst) {
-            self.world.say(format_args!("{} is killed", self.name));
-            self.died.notify_one();
+        if !self.killed.swap(true, Ordering::SeqCst) {
+            self.world.log(format_args!("{} is killed", self.name));
+            self.killed_notify.notify_one();
             self.tasks.lock().drain(..).for_each(|task| task.abort());
         }
     }
 
-    /// Waits until it is dead.
-    pub async fn death(&self) {
-        self.died.notified().await;
+    /// Waits until it is killed.
+    pub async fn wait_until_killed(&self) {
+        self.killed_notify.notified().await;
     }
 
     /// Suspends it.
     pub fn suspend(&self, pause: Duration) {
-        self.world.say(format_args!("{} is suspended for {pause:?}", self.name));
+        self.world.log(format_args!("{} is suspended for {pause:?}", self.name));
         *self.suspended.lock() = Some(Instant::now() + pause);
     }
 
-    /// Waits while the process is suspended, and for ever once it is dead.
-    pub async fn awake(&self) {
+    /// Waits while the process is suspended, and forever once it is killed.
+    pub async fn wait_while_suspended(&self) {
         loop {
-            if self.dead.load(Ordering::SeqCst) {
+            if self.killed.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
             let until = self.suspended.lock().filter(|until| *until > Instant::now());
@@ -231,12 +231,12 @@ impl Process {
         handle
     }
 
-    /// Follows the changes of one kind from the change `next` on, some way behind, and wakes the loops.
+    /// Watches one kind from the change `next` on, with a lag, and enqueues objects.
     fn watch<K: Kind>(
         self: &Arc<Self>,
         mut next: usize,
         applied: fn(&Self, Option<Fingerprint>, &K) -> Enqueue,
-        gone: fn(&Self, &K) -> Enqueue,
+        on_deleted: fn(&Self, &K) -> Enqueue,
     ) {
         let process = self.clone();
         let changes = self.world.lock().cluster.changes.clone();
@@ -244,41 +244,45 @@ impl Process {
         objects.values().for_each(|object| self.enqueue(applied(self, None, object)));
         self.spawn(async move {
             loop {
-                // Hears of every change from here on.
+                // Subscribed before the log is read, so that no change is missed.
                 let changed = changes.notified();
-                let (change, behind) = {
+                let (change, lag) = {
                     let mut state = process.world.lock();
                     let change = K::table(&mut state).log.get(next).cloned();
                     (change, state.watch_lag())
                 };
-                let Some(Change { key, object, gone: is_gone, .. }) = change else {
+                let Some(Change { key, object, deleted: is_deleted, .. }) = change else {
                     changed.await;
                     continue;
                 };
-                sleep(behind).await;
-                process.awake().await;
-                if process.world.lock().watch_starts_anew() {
+                sleep(lag).await;
+                process.wait_while_suspended().await;
+                if process.world.lock().watch_restarts() {
                     next = process.relist(applied);
                     continue;
                 }
                 next += 1;
                 let mut cache = K::cache(&process).lock();
-                let before = if is_gone { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
+                let before = if is_deleted { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
                 drop(cache);
                 let before = before.map(|before| Fingerprint::of(&*before));
-                process.enqueue(if is_gone { gone(&process, &object) } else { applied(&process, before, &object) });
+                process.enqueue(if is_deleted {
+                    on_deleted(&process, &object)
+                } else {
+                    applied(&process, before, &object)
+                });
             }
         });
     }
 
-    /// Puts what there is now in the place of a cache, as a watch does that starts anew: nobody hears of what is gone.
+    /// Replaces a cache with the current objects, as a restarted watch does. Deletions trigger nothing.
     fn relist<K: Kind>(&self, applied: fn(&Self, Option<Fingerprint>, &K) -> Enqueue) -> usize {
         let (objects, next) = {
             let mut state = self.world.lock();
             let table = K::table(&mut state);
             (table.objects.clone(), table.log.len())
         };
-        self.world.say(format_args!("{}: a watch of {} starts anew", self.name, K::kind(&())));
+        self.world.log(format_args!("{}: the watch of {} restarts", self.name, K::kind(&())));
         let before = std::mem::replace(&mut *K::cache(self).lock(), objects.clone());
         for (key, object) in objects {
             let before = before.get(&key).map(|before| Fingerprint::of(&**before));
@@ -287,7 +291,7 @@ impl Process {
         next
     }
 
-    /// Hears of the changes of the provider config and its Secret, some time later.
+    /// Watches the provider config and its Secret, with a lag.
     fn watch_provider(self: &Arc<Self>) {
         let process = self.clone();
         let (changes, mut known) = {
@@ -298,18 +302,18 @@ impl Process {
         self.spawn(async move {
             loop {
                 let changed = changes.notified();
-                let behind = {
+                let lag = {
                     let mut state = process.world.lock();
-                    let is_news =
+                    let has_changed =
                         std::mem::replace(&mut known, state.remote.provider_changes) != state.remote.provider_changes;
-                    is_news.then(|| state.watch_lag())
+                    has_changed.then(|| state.watch_lag())
                 };
-                let Some(behind) = behind else {
+                let Some(lag) = lag else {
                     changed.await;
                     continue;
                 };
-                sleep(behind).await;
-                process.awake().await;
+                sleep(lag).await;
+                process.wait_while_suspended().await;
                 process.enqueue(triggers::provider_config_changed(&provider, &*process));
             }
         });

@@ -1,4 +1,4 @@
-//! What is noted of a run, so that invariants can tell whether a promise is broken.
+//! The record of a run, from which the invariants are checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,67 +6,67 @@ use tokio::time::Instant;
 
 use crate::kubernetes::{Announced, Key, Kind};
 
-/// What is noted.
+/// The record of a run.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// Who announced a call, by the id of its record.
+    /// The announced calls, by the id of the write-ahead record.
     pub announced: BTreeMap<String, Announcement>,
-    /// When the last email of an object went out.
+    /// The time of the last email of each object.
     pub emails: BTreeMap<String, Instant>,
-    /// The object that named a job first, by the job.
-    pub namers: BTreeMap<String, String>,
-    /// The records of resends that were written once. From then on the annotation may go.
+    /// The object that first had each job in its status.
+    pub claimed_by: BTreeMap<String, String>,
+    /// The records of resends that were written. From then on, the annotation may be removed.
     pub resends: BTreeSet<String>,
-    /// The jobs that were read by their ids, in a state in which they can be adopted.
+    /// The jobs that were read by id in an adoptable state.
     pub read: BTreeSet<String>,
     /// The jobs that were adopted.
     pub adopted: BTreeSet<String>,
-    /// The jobs of which was told that they are left.
-    pub left: BTreeSet<String>,
-    /// The objects whose memory or whose end somebody laid hands on: their links may be left.
-    pub touched: BTreeSet<String>,
-    /// When an object's last way to the service began without a Secret, where there is one process at a time.
-    pub opened_without: BTreeMap<Key, Instant>,
-    /// When an admission policy, or a fault, refused a status last.
+    /// The jobs that an event reported as retained.
+    pub retained: BTreeSet<String>,
+    /// The objects with an intervention on their status or deletion. Their links may remain.
+    pub tampered: BTreeSet<String>,
+    /// When an object's realm was last resolved without the Secret. Recorded only with a single process.
+    pub resolved_without_secret: BTreeMap<Key, Instant>,
+    /// When an admission policy or a fault last refused a status.
     pub refused_at: Option<Instant>,
-    /// How often people paused an object while a call was in doubt.
+    /// The number of pauses of an object with a call in doubt.
     pub paused_in_doubt: u64,
-    /// How often something was revoked or deleted by the token that was seen last.
-    pub by_the_last_token: u64,
-    /// Whether a rule was taken out, so that what is promised has to show it.
+    /// The number of revocations and deletions with the last known token.
+    pub with_last_token: u64,
+    /// Whether a mutant is active. Then only the promises themselves count as violated.
     pub mutated: bool,
-    /// What must not happen, and did.
+    /// The first violation.
     pub violation: Option<String>,
 }
 
-/// Who announced a call, and when the writing of its record began.
+/// An announced call.
 #[derive(Clone, Debug)]
 pub struct Announcement {
     pub uid: String,
     pub record: Announced,
-    pub begun: Instant,
-    /// The jobs that the service made for it.
+    pub started: Instant,
+    /// The jobs that the service created for it.
     pub jobs: Vec<String>,
-    /// Whether its object was made to forget it since.
-    pub stripped: bool,
+    /// Whether the status of its object was cleared since.
+    pub status_cleared: bool,
 }
 
 impl Record {
-    /// The writing of a status begins: from here on its record, if it has a new one, may come to stand.
+    /// Records the write-ahead record of a status, before its write starts.
     pub fn announce<K: Kind>(&mut self, object: &K) {
         let Some(record) = object.announced() else { return };
-        let (uid, begun) = (object.meta().uid.clone().unwrap_or_default(), Instant::now());
-        let new = Announcement { uid, record: record.clone(), begun, jobs: Vec::new(), stripped: false };
+        let (uid, started) = (object.meta().uid.clone().unwrap_or_default(), Instant::now());
+        let new = Announcement { uid, record: record.clone(), started, jobs: Vec::new(), status_cleared: false };
         self.announced.entry(record.id).or_insert(new);
     }
 
-    /// How many emails went out for what `record` announces: an attempt of an object, or a resend of one job. One whose job
-    /// another request for the same person took for its own counts for that one.
-    pub fn done_for(&self, uid: &str, Announced { attempt, resend_of, .. }: &Announced) -> usize {
+    /// The number of emails for an attempt of an object, or for a resend of one job. An email whose job another request
+    /// has adopted counts for that request.
+    pub fn emails_for(&self, uid: &str, Announced { attempt, resend_of, .. }: &Announced) -> usize {
         let same = |it: &&Announcement| {
-            it.uid == uid && (it.record.attempt, &it.record.resend_of) == (*attempt, resend_of) && !it.stripped
+            it.uid == uid && (it.record.attempt, &it.record.resend_of) == (*attempt, resend_of) && !it.status_cleared
         };
-        let is_its = |job: &&String| self.namers.get(*job).is_none_or(|namer| namer == uid);
+        let is_its = |job: &&String| self.claimed_by.get(*job).is_none_or(|claimant| claimant == uid);
         self.announced.values().filter(same).flat_map(|it| &it.jobs).filter(is_its).count()
     }
 }

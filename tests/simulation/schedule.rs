@@ -1,4 +1,4 @@
-//! One run: what there is at its beginning, who acts, and how it ends. A seed decides all of it.
+//! One run: its initial state, its processes and actions, and its end. The seed decides all of it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,40 +13,40 @@ use crate::process::Process;
 use crate::world::World;
 use crate::{actors, invariants, start};
 
-/// How long everything may take to be settled once nothing goes wrong any more.
+/// The maximum time until all objects are settled after the last fault.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
 
-/// How long what is paused stays so when nothing goes wrong any more, and how long a policy goes on to refuse statuses.
+/// How long pauses and the admission policy last after the last fault.
 const PAUSED: Duration = Duration::from_secs(1800);
 
-/// How a run went.
+/// The result of a run.
 pub struct Outcome {
     pub violation: Option<String>,
     pub trace: Vec<String>,
     pub hits: Hits,
     pub calls: u64,
     pub emails: u64,
-    /// How often an object was paused in doubt.
+    /// The number of pauses of an object with a call in doubt.
     pub paused_in_doubt: u64,
-    /// How often something was revoked or deleted by a token that was gone.
-    pub by_the_last_token: u64,
+    /// The number of revocations and deletions with the last known token.
+    pub with_last_token: u64,
 }
 
-/// Runs one schedule; where it breaks a promise, it is run once more to tell how it went.
+/// Runs one schedule. If it breaks a promise, runs it again with a trace.
 pub fn run(seed: u64, mutant: Option<Mutant>) -> Outcome {
     let outcome = run_once(seed, mutant, false);
     if outcome.violation.is_some() { run_once(seed, mutant, true) } else { outcome }
 }
 
-/// Runs one schedule, and tells how it went where `traced`.
+/// Runs one schedule, with a trace if `traced`.
 pub fn run_once(seed: u64, mutant: Option<Mutant>, traced: bool) -> Outcome {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
-        // So that there is a time before the beginning.
+        // So that times before the start of the run exist.
         sleep(Duration::from_secs(24 * 3600)).await;
         let world = World::new(seed, mutant, traced);
-        play(&world).await;
+        simulate(&world).await;
         let mut state = world.lock();
         Outcome {
             violation: state.record.violation.take(),
@@ -54,85 +54,85 @@ pub fn run_once(seed: u64, mutant: Option<Mutant>, traced: bool) -> Outcome {
             hits: std::mem::take(&mut state.faults.hits),
             calls: state.faults.calls,
             paused_in_doubt: state.record.paused_in_doubt,
-            by_the_last_token: state.record.by_the_last_token,
+            with_last_token: state.record.with_last_token,
             emails: state.record.announced.values().map(|it| it.jobs.len() as u64).sum(),
         }
     })
 }
 
-async fn play(world: &Arc<World>) {
-    let (processes, storm) = {
+async fn simulate(world: &Arc<World>) {
+    let (processes, fault_duration) = {
         let mut state = world.lock();
         let minutes = state.chance.between(Duration::from_secs(120), Duration::from_secs(900));
         let processes = state.chance.pick(&[1, 1, 2]);
-        state.alone = processes == 1;
-        // Of two, one leads; or both act for a while, and nothing rests on it that one leads.
-        state.elects = processes > 1 && state.chance.happens(0.5);
+        state.single_process = processes == 1;
+        // Two processes elect a leader, or both act, since safety must not depend on the election.
+        state.elects_leader = processes > 1 && state.chance.happens(0.5);
         (processes, minutes)
     };
     start::prepare(world, processes == 1);
     for number in 0..processes {
-        tokio::spawn(slot(world.clone(), number));
+        tokio::spawn(replica(world.clone(), number));
     }
-    let end = Instant::now() + storm;
+    let end = Instant::now() + fault_duration;
     while Instant::now() < end {
-        let pause = world.lock().chance.within(storm / 10);
-        sleep(pause).await;
-        actors::act(world);
+        let delay = world.lock().chance.within(fault_duration / 10);
+        sleep(delay).await;
+        actors::apply_one(world);
         if world.lock().record.violation.is_some() {
             return;
         }
     }
-    world.say("from here on nothing goes wrong any more");
-    world.lock().faults.over = true;
-    world.lock().over_since = Some(Instant::now());
+    world.log("faults end");
+    world.lock().faults.ended = true;
+    world.lock().faults_ended = Some(Instant::now());
     if processes > 1 {
-        // Two at once are for a while only; and what an older one wrote last may be news to nobody.
+        // Two processes are temporary. The last write of an ended one may trigger nothing, so one process restarts.
         world.election.notify_waiters();
     }
     let paused = !world.lock().plans.paused.is_empty();
     let refuses = world.lock().cluster.policy_since.is_some();
     if paused || refuses {
-        // Long enough to see whether somebody works on what is paused, and whether a deletion goes on without a status.
+        // Long enough to detect work on paused objects, and deletions that wait for a status.
         sleep(PAUSED).await;
     }
     if refuses {
-        invariants::deletions_went_on(world);
+        invariants::check_deletions(world);
     }
-    // What is let go after a while is so later by a clock that is behind.
-    let behind = world.lock().clocks.unsigned_abs();
-    let (end, mut quiet) = (Instant::now() + TO_SETTLE + behind, 0);
-    while quiet < 12 {
-        actors::tidy(world);
+    // A clock that is behind delays the end of grace periods.
+    let clock_delay = world.lock().clock_jumps.unsigned_abs();
+    let (end, mut settled_polls) = (Instant::now() + TO_SETTLE + clock_delay, 0);
+    while settled_polls < 12 {
+        actors::revert_disturbances(world);
         sleep(Duration::from_secs(20)).await;
         let mut state = world.lock();
         let unsettled = invariants::unsettled(&state);
-        quiet = if unsettled.is_none() { quiet + 1 } else { 0 };
+        settled_polls = if unsettled.is_none() { settled_polls + 1 } else { 0 };
         if let Some(what) = unsettled.filter(|_| Instant::now() > end) {
-            state.violate(format!("two hours after the last fault {what}"));
+            state.violate(format!("two hours after the last fault: {what}"));
         }
         if state.record.violation.is_some() {
             return;
         }
     }
-    invariants::at_the_end(&mut world.lock());
+    invariants::check_final_state(&mut world.lock());
 }
 
-/// A place where a process runs, and the next one after it.
-async fn slot(world: Arc<World>, number: u32) {
-    for life in 0.. {
-        let name = format!("process {number}.{life}");
+/// A replica: runs a process, and restarts it after its end.
+async fn replica(world: Arc<World>, number: u32) {
+    for generation in 0.. {
+        let name = format!("process {number}.{generation}");
         let mut elected = None;
-        if world.lock().elects {
+        if world.lock().elects_leader {
             let mut candidate = Candidate::new(&world, &name);
             let until = candidate.campaign().await;
             elected = Some((candidate, until));
         }
-        if number > 0 && world.lock().faults.over {
+        if number > 0 && world.lock().faults.ended {
             world.lock().cluster.lease.release(&name);
             return;
         }
-        let process = Process::start(&world, name, life > 0, elected);
+        let process = Process::start(&world, name, generation > 0, elected);
         let (lifetime, graceful) = {
             let mut state = world.lock();
             let long = state.chance.happens(0.6);
@@ -141,14 +141,14 @@ async fn slot(world: Arc<World>, number: u32) {
         };
         tokio::select! {
             biased;
-            () = process.death() => {}
+            () = process.wait_until_killed() => {}
             () = world.election.notified() => process.kill(),
             () = sleep(lifetime) => {
-                if world.lock().faults.over {
+                if world.lock().faults.ended {
                     std::future::pending::<()>().await;
                 }
                 if let Some(grace) = graceful {
-                    world.say(format_args!("{} is asked to end", process.name));
+                    world.log(format_args!("{} gets TERM", process.name));
                     process.ending.store(true, Ordering::SeqCst);
                     sleep(grace).await;
                     process.kill();
@@ -157,7 +157,7 @@ async fn slot(world: Arc<World>, number: u32) {
                 process.kill();
             }
         }
-        let pause = world.lock().chance.within(Duration::from_secs(40));
-        sleep(pause).await;
+        let delay = world.lock().chance.within(Duration::from_secs(40));
+        sleep(delay).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The service: identities, jobs and the emails that they send, authenticator configurations. Its lists lag.
+//! A model of the service: identities, jobs with their emails, and authenticator configurations. Its lists lag.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use tokio::time::Instant;
 
 use crate::chance::Chance;
 
-/// How late the effect of a call can come that was given up. With [`LAG`] it stays below the settling time.
-pub const LATE: Duration = Duration::from_secs(25);
-/// How far a list can lag.
-pub const LAG: Duration = Duration::from_secs(30);
-/// How far the clocks of the service's machines are from the true time, in seconds.
+/// The maximum delay of the effect of a failed call. The sum with [`MAX_LAG`] is below the settle time.
+pub const MAX_DELAY: Duration = Duration::from_secs(25);
+/// The maximum lag of a list.
+pub const MAX_LAG: Duration = Duration::from_secs(30);
+/// The maximum clock error of the service's machines, in seconds.
 const SKEW: i64 = 14;
 
-/// What was so since when, the newest last.
+/// The values over time, the newest last.
 type History<T> = Vec<(Instant, T)>;
 
-/// Who can be enrolled.
+/// An identity.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct SimIdentity {
     pub active: bool,
     pub username: String,
 }
@@ -36,8 +36,8 @@ pub struct Person {
 #[derive(Debug)]
 pub struct Job {
     pub history: History<CredentialBindingJob>,
-    /// The id of the record under which it was made; `None`: by a person, or before all time.
-    pub created_by: Option<String>,
+    /// The id of the write-ahead record for which it was created. `None` if another client created it.
+    pub created_for: Option<String>,
 }
 
 impl Job {
@@ -49,22 +49,23 @@ impl Job {
 /// The service.
 #[derive(Debug, Default)]
 pub struct Service {
-    pub people: BTreeMap<String, Person>,
+    pub identities: BTreeMap<String, SimIdentity>,
     pub jobs: BTreeMap<String, Job>,
     pub configs: BTreeMap<String, History<Option<AuthenticatorConfig>>>,
-    /// Whether its answers have hardly more than they must.
-    pub terse: bool,
-    /// Whether it lets nobody revoke a job.
-    pub keeps_links: bool,
+    /// Whether its answers have only the required fields.
+    pub minimal_answers: bool,
+    /// Whether it refuses all revocations.
+    pub refuses_revocation: bool,
     /// Whether some of the jobs that it makes cannot be revoked.
-    pub has_stuck_jobs: bool,
-    /// The jobs that cannot be revoked, and whether the service says so, or accepts it and does nothing.
-    pub stuck: BTreeMap<String, bool>,
-    /// Whether it writes the delivery method in a way that nobody knows.
-    pub odd_method: bool,
+    pub creates_irrevocable_jobs: bool,
+    /// The jobs that cannot be revoked. True if the service reports that, false if it accepts the call without an
+    /// effect.
+    pub irrevocable: BTreeMap<String, bool>,
+    /// Whether its jobs have an unknown delivery method.
+    pub unknown_method: bool,
 }
 
-/// When a call is carried out, and by which clock.
+/// The time of a call, by the virtual and the wall clock.
 pub struct Moment<'a> {
     pub now: Instant,
     pub wall: Timestamp,
@@ -73,7 +74,7 @@ pub struct Moment<'a> {
 
 impl Moment<'_> {
     /// The time by the clock of one of the service's machines.
-    pub fn told(&mut self) -> Timestamp {
+    pub fn server_time(&mut self) -> Timestamp {
         let skew = self.chance.skew(SKEW);
         self.wall.checked_add(skew).expect("within the calendar")
     }
@@ -82,20 +83,20 @@ impl Moment<'_> {
         format!("{:08x}", self.chance.below(1 << 32))
     }
 
-    /// The moment that a list shows.
+    /// The moment that a list reflects.
     fn shown(&mut self) -> Option<Instant> {
-        let lag = if self.chance.happens(0.6) { Duration::ZERO } else { self.chance.within(LAG) };
+        let lag = if self.chance.happens(0.6) { Duration::ZERO } else { self.chance.within(MAX_LAG) };
         self.now.checked_sub(lag)
     }
 }
 
-/// An identity of which nothing is known but its id.
-pub fn anybody(id: &str) -> Identity {
+/// An identity with only an id.
+pub fn minimal_identity(id: &str) -> Identity {
     serde_json::from_value(json!({ "id": id })).expect("an identity")
 }
 
-fn gone(what: &str) -> Error {
-    Error::NotFound { message: format!("there is no such {what}") }
+fn not_found(what: &str) -> Error {
+    Error::NotFound { message: format!("no such {what}") }
 }
 
 fn as_of<T>(history: &History<T>, shown: Option<Instant>) -> Option<&T> {
@@ -104,23 +105,23 @@ fn as_of<T>(history: &History<T>, shown: Option<Instant>) -> Option<&T> {
 
 impl Service {
     pub fn identity(&self, id: &str) -> Result<Identity, Error> {
-        let person = self.people.get(id).ok_or_else(|| gone("identity"))?;
-        let status = if person.active { "active" } else { "suspended" };
+        let identity = self.identities.get(id).ok_or_else(|| not_found("identity"))?;
+        let status = if identity.active { "active" } else { "suspended" };
         let complete =
             |job: &Job| job.now().identity_id.as_deref() == Some(id) && job.now().state == Some(JobState::Complete);
         let enrolled = self.jobs.values().any(complete).then_some("ENROLLED");
-        let traits = json!({ "username": person.username, "primary_email_address": "jane@example.com" });
+        let traits = json!({ "username": identity.username, "primary_email_address": "jane@example.com" });
         let json = json!({ "id": id, "status": status, "enrollment_status": enrolled, "traits": traits });
         Ok(serde_json::from_value(json).expect("an identity"))
     }
 
-    pub fn identities(&self, username: &str) -> Result<Vec<Identity>, Error> {
-        let ids = self.people.iter().filter(|(_, person)| person.username.eq_ignore_ascii_case(username));
+    pub fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
+        let ids = self.identities.iter().filter(|(_, identity)| identity.username.eq_ignore_ascii_case(username));
         ids.map(|(id, _)| self.identity(id)).collect()
     }
 
     pub fn list_jobs(&self, identity: &str, moment: &mut Moment<'_>) -> Result<Listing<CredentialBindingJob>, Error> {
-        let server_time = (!moment.chance.happens(0.1)).then(|| moment.told());
+        let server_time = (!moment.chance.happens(0.1)).then(|| moment.server_time());
         let shown = moment.shown();
         let jobs = self.jobs.values().filter_map(|job| as_of(&job.history, shown));
         let items = jobs.filter(|job| job.identity_id.as_deref() == Some(identity)).map(|job| self.answer(job));
@@ -129,17 +130,17 @@ impl Service {
 
     pub fn job(&self, identity: &str, id: &str) -> Result<CredentialBindingJob, Error> {
         let job = self.jobs.get(id).map(Job::now).filter(|job| job.identity_id.as_deref() == Some(identity));
-        job.map(|job| self.answer(job)).ok_or_else(|| gone("job"))
+        job.map(|job| self.answer(job)).ok_or_else(|| not_found("job"))
     }
 
-    /// Makes a job, and sends its email.
+    /// Creates a job, and sends its email.
     pub fn send(&mut self, send: &SendRecord, moment: &mut Moment<'_>) -> Result<CredentialBindingJob, Error> {
-        let person = self.people.get(&send.identity_id).ok_or_else(|| gone("identity"))?;
+        let identity = self.identities.get(&send.identity_id).ok_or_else(|| not_found("identity"))?;
         let refused = |cause| Error::Refused { cause, message: "impossible".to_owned() };
-        if !person.active {
+        if !identity.active {
             return Err(refused(Refusal::Unprocessable));
         }
-        if !matches!(self.configs.get(&send.authenticator_config_id), Some(history) if live(history).is_some()) {
+        if !matches!(self.configs.get(&send.authenticator_config_id), Some(history) if latest(history).is_some()) {
             return Err(refused(Refusal::BadRequest));
         }
         let id = self.add_job(
@@ -152,16 +153,16 @@ impl Service {
         Ok(self.answer(self.jobs[&id].now()))
     }
 
-    /// Adds a job that is `age` old.
+    /// Adds a job of this age.
     pub fn add_job(
         &mut self,
         identity: &str,
         config: &str,
-        created_by: Option<String>,
+        created_for: Option<String>,
         age: Duration,
         moment: &mut Moment<'_>,
     ) -> String {
-        let created = moment.told().checked_sub(age).expect("within the calendar");
+        let created = moment.server_time().checked_sub(age).expect("within the calendar");
         let expires = created.checked_add(SignedDuration::from_hours(168)).expect("within the calendar");
         let job = CredentialBindingJob {
             id: moment.id(),
@@ -174,21 +175,21 @@ impl Service {
             ..CredentialBindingJob::default()
         };
         let (id, since) = (job.id.clone(), moment.now.checked_sub(age).unwrap_or(moment.now));
-        if self.has_stuck_jobs && moment.chance.happens(0.5) {
-            self.stuck.insert(id.clone(), moment.chance.happens(0.5));
+        if self.creates_irrevocable_jobs && moment.chance.happens(0.5) {
+            self.irrevocable.insert(id.clone(), moment.chance.happens(0.5));
         }
-        self.jobs.insert(id.clone(), Job { history: vec![(since, job)], created_by });
+        self.jobs.insert(id.clone(), Job { history: vec![(since, job)], created_for });
         id
     }
 
     /// Revokes a job.
     pub fn revoke(&mut self, identity: &str, id: &str, now: Instant) -> Result<(), Error> {
-        if self.keeps_links {
+        if self.refuses_revocation {
             let message = "not allowed".to_owned();
             return Err(Error::Refused { cause: Refusal::Forbidden, message });
         }
-        let is_live = is_live(&self.job(identity, id)?);
-        match self.stuck.get(id).filter(|_| is_live) {
+        let is_active = is_active(&self.job(identity, id)?);
+        match self.irrevocable.get(id).filter(|_| is_active) {
             Some(true) => {
                 let message = "not now".to_owned();
                 return Err(Error::InDoubt { cause: Doubt::Status, status: Some(409), after: None, message });
@@ -196,14 +197,14 @@ impl Service {
             Some(false) => return Ok(()),
             None => {}
         }
-        if !is_live {
+        if !is_active {
             return Err(Error::Refused { cause: Refusal::BadRequest, message: "not outstanding".to_owned() });
         }
         self.set_state(id, JobState::Revoked, now);
         Ok(())
     }
 
-    /// Moves a job on.
+    /// Sets the state of a job.
     pub fn set_state(&mut self, id: &str, state: JobState, now: Instant) {
         if let Some(job) = self.jobs.get_mut(id) {
             let moved = CredentialBindingJob { state: Some(state), ..job.now().clone() };
@@ -214,11 +215,11 @@ impl Service {
     pub fn list_configs(&self, moment: &mut Moment<'_>) -> Result<Listing<AuthenticatorConfig>, Error> {
         let shown = moment.shown();
         let items = self.configs.values().filter_map(|history| as_of(history, shown)?.clone()).collect();
-        Ok(Listing { items, server_time: Some(moment.told()) })
+        Ok(Listing { items, server_time: Some(moment.server_time()) })
     }
 
     pub fn config(&self, id: &str) -> Result<AuthenticatorConfig, Error> {
-        self.configs.get(id).and_then(live).cloned().ok_or_else(|| gone("configuration"))
+        self.configs.get(id).and_then(latest).cloned().ok_or_else(|| not_found("configuration"))
     }
 
     pub fn create_config(
@@ -252,34 +253,34 @@ impl Service {
         Ok(())
     }
 
-    /// The time of a job's link is over, and nobody moves it on.
-    pub fn run_out(&mut self, id: &str, now: Instant, wall: Timestamp) {
+    /// Moves the expire time of a job to the past, without a change of its state.
+    pub fn pass_expire_time(&mut self, id: &str, now: Instant, wall: Timestamp) {
         if let Some(job) = self.jobs.get_mut(id) {
-            let over = wall.checked_sub(SignedDuration::from_hours(1)).expect("within the calendar");
-            let moved = CredentialBindingJob { expire_time: Some(over.to_string()), ..job.now().clone() };
+            let expired = wall.checked_sub(SignedDuration::from_hours(1)).expect("within the calendar");
+            let moved = CredentialBindingJob { expire_time: Some(expired.to_string()), ..job.now().clone() };
             job.history.push((now, moved));
         }
     }
 
-    /// A service that knows the same people and configurations, and has none of the jobs.
-    pub fn twin(&self) -> Self {
-        Self { people: self.people.clone(), configs: self.configs.clone(), ..Self::default() }
+    /// A copy with the same identities and configurations, but without jobs.
+    pub fn copy_without_jobs(&self) -> Self {
+        Self { identities: self.identities.clone(), configs: self.configs.clone(), ..Self::default() }
     }
 
-    /// The configurations that there are.
-    pub fn live_configs(&self) -> impl Iterator<Item = &AuthenticatorConfig> {
-        self.configs.values().filter_map(live)
+    /// The existing configurations.
+    pub fn existing_configs(&self) -> impl Iterator<Item = &AuthenticatorConfig> {
+        self.configs.values().filter_map(latest)
     }
 
     fn answer(&self, job: &CredentialBindingJob) -> CredentialBindingJob {
-        if self.terse {
+        if self.minimal_answers {
             CredentialBindingJob {
                 id: job.id.clone(),
                 authenticator_config_id: job.authenticator_config_id.clone(),
                 state: job.state.clone(),
                 ..CredentialBindingJob::default()
             }
-        } else if self.odd_method {
+        } else if self.unknown_method {
             CredentialBindingJob { delivery_method: Some(DeliveryMethod::from("by mail")), ..job.clone() }
         } else {
             job.clone()
@@ -287,17 +288,17 @@ impl Service {
     }
 }
 
-/// Whether the time of the job's link is over, by a margin for the service's clocks.
-pub fn is_over(job: &CredentialBindingJob, wall: Timestamp) -> bool {
+/// Whether the expire time of a job has passed, with a margin for the service's clocks.
+pub fn has_expired(job: &CredentialBindingJob, wall: Timestamp) -> bool {
     let expires = job.expire_time.as_deref().and_then(|at| at.parse::<Timestamp>().ok());
     expires.is_some_and(|at| at + SignedDuration::from_secs(SKEW) < wall)
 }
 
 /// Whether the job's link can be used.
-pub fn is_live(job: &CredentialBindingJob) -> bool {
+pub fn is_active(job: &CredentialBindingJob) -> bool {
     !matches!(job.state, Some(JobState::Complete | JobState::Expired | JobState::FailedToSend | JobState::Revoked))
 }
 
-fn live(history: &History<Option<AuthenticatorConfig>>) -> Option<&AuthenticatorConfig> {
+fn latest(history: &History<Option<AuthenticatorConfig>>) -> Option<&AuthenticatorConfig> {
     history.last()?.1.as_ref()
 }

@@ -1,30 +1,30 @@
-//! What people write: the objects, and whom they name.
+//! The objects that users create.
 
 use beyond_identity_operator::api::enrollment_request::IdentityRef;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use serde_json::{Value, json};
 
-use crate::actors::Who;
+use crate::actors::Selector;
 use crate::kubernetes::Key;
 use crate::world::State;
 
-/// Whom a request names, and how.
-pub fn who(state: &State, request: &EnrollmentRequest) -> Who {
+/// The identity of a request, and how the request selects it.
+pub fn selector(state: &State, request: &EnrollmentRequest) -> Selector {
     let IdentityRef { id, username } = request.spec.identity.clone();
     let by_username = username.is_some();
     let named = |name: &str| {
-        let people = state.remote.service.people.iter();
-        people.filter(|(_, person)| person.username.eq_ignore_ascii_case(name)).map(|(id, _)| id.clone()).next()
+        let identities = state.remote.service.identities.iter();
+        identities.filter(|(_, identity)| identity.username.eq_ignore_ascii_case(name)).map(|(id, _)| id.clone()).next()
     };
-    let person = id.or_else(|| named(&username?)).unwrap_or_default();
-    Who { person, by_username }
+    let identity = id.or_else(|| named(&username?)).unwrap_or_default();
+    Selector { identity, by_username }
 }
 
-/// How a request names somebody.
-pub fn identity(state: &State, who: &Who) -> Value {
-    match state.remote.service.people.get(&who.person) {
-        Some(person) if who.by_username => json!({ "username": person.username.to_uppercase() }),
-        _ => json!({ "id": who.person }),
+/// The field `identity` of a request.
+pub fn identity(state: &State, selector: &Selector) -> Value {
+    match state.remote.service.identities.get(&selector.identity) {
+        Some(identity) if selector.by_username => json!({ "username": identity.username.to_uppercase() }),
+        _ => json!({ "id": selector.identity }),
     }
 }
 
@@ -37,7 +37,7 @@ fn object(kind: &str, (namespace, name): &Key, spec: Value) -> Value {
     })
 }
 
-/// A request for a person.
+/// A request for an identity.
 pub fn request(key: &Key, identity: &Value) -> EnrollmentRequest {
     let spec = json!({ "authenticatorConfigRef": { "name": "hosted-web" }, "identity": identity });
     serde_json::from_value(object("EnrollmentRequest", key, spec)).expect("a request")

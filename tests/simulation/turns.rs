@@ -1,4 +1,4 @@
-//! Whose turn it is to call the service: who is held back is woken some time later.
+//! Resolution of realms, and the rate limit of calls to the service: a limited object is enqueued again later.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,78 +18,81 @@ use crate::process::Process;
 use crate::reconciles::KUBERNETES;
 use crate::world::State;
 
-/// For how long an object can have been paused before everybody knows it: watches lag, and a process can be suspended
-/// between two calls.
-const KNOWN: Duration = Duration::from_secs(600);
+/// The maximum time until all processes observe a pause: watches lag, and a process can be suspended between two calls.
+const PROPAGATION: Duration = Duration::from_secs(600);
 
 impl Realms for SimBackend {
     type Remote = SimRemote;
 
     async fn resolve(&self, caller: Caller, _reference: &ProviderConfigRef) -> Result<Resolved<SimRemote>, Failure> {
-        let Self(seat) = self;
+        let Self(site) = self;
         let of_configs = caller.object.kind == KindName::AuthenticatorConfig;
         let key = (caller.object.namespace.clone(), caller.object.name.clone());
-        let turn = Turn { seat: seat.clone(), key, of_configs };
+        let permit = CallPermit { site: site.clone(), key, of_configs };
         {
-            let mut state = seat.0.world.lock();
+            let mut state = site.0.world.lock();
             let paused_since = if of_configs {
-                state.paused_since::<AuthenticatorConfig>(&turn.key)
+                state.paused_since::<AuthenticatorConfig>(&permit.key)
             } else {
-                state.paused_since::<EnrollmentRequest>(&turn.key)
+                state.paused_since::<EnrollmentRequest>(&permit.key)
             };
-            if let Some(since) = paused_since.filter(|since| since.elapsed() > KNOWN) {
-                state.violate(format!("there is work on {:?}, paused for {:?}", turn.key, since.elapsed()));
+            if let Some(since) = paused_since.filter(|since| since.elapsed() > PROPAGATION) {
+                state.violate(format!(
+                    "{:?} is reconciled, although it has been paused for {:?}",
+                    permit.key,
+                    since.elapsed()
+                ));
             }
         }
-        let opened: Result<(), Failure> = seat.call(Port::OpenRealm, KUBERNETES, |_, _, _| Ok(())).await;
-        opened.inspect_err(|failure| turn.wait_for_another(failure.kind == FailureKind::RateLimited))?;
-        let not_allowed = without_a_token(&seat.0, &turn.key, caller.is_removing)?;
-        let elsewhere = !of_configs && seat.0.world.lock().remote.elsewhere;
-        Ok(Resolved { remote: SimRemote { turn, elsewhere, of_configs }, not_allowed, no_resource_ids: None })
+        let resolved: Result<(), Failure> = site.call(Port::ResolveRealm, KUBERNETES, |_, _, _| Ok(())).await;
+        resolved.inspect_err(|failure| permit.enqueue_later(failure.kind == FailureKind::RateLimited))?;
+        let not_allowed = check_token(&site.0, &permit.key, caller.is_removing)?;
+        let other_endpoint = !of_configs && site.0.world.lock().remote.other_endpoint;
+        Ok(Resolved { remote: SimRemote { permit, other_endpoint, of_configs }, not_allowed, no_resource_ids: None })
     }
 }
 
-/// What may not be done by the token that was seen last, where the Secret is gone: nothing at all, unless something is to
-/// be revoked or deleted, and this process has seen one.
-fn without_a_token(process: &Process, key: &Key, is_removing: bool) -> Result<Option<Failure>, Failure> {
+/// Whether calls are allowed without the Secret: with the last known token, only revocations and deletions are. A
+/// process that never read a token may do nothing.
+fn check_token(process: &Process, key: &Key, is_removing: bool) -> Result<Option<Failure>, Failure> {
     let mut state = process.world.lock();
-    state.record.opened_without.remove(key);
-    if !state.remote.secretless {
+    state.record.resolved_without_secret.remove(key);
+    if !state.remote.secret_deleted {
         process.saw_token.store(true, Ordering::SeqCst);
         return Ok(None);
     }
-    if state.alone {
-        state.record.opened_without.insert(key.clone(), Instant::now());
+    if state.single_process {
+        state.record.resolved_without_secret.insert(key.clone(), Instant::now());
     }
-    let gone = Failure::blocked(Reason::SecretNotFound, "the Secret is gone");
+    let deleted = Failure::blocked(Reason::SecretNotFound, "the Secret is deleted");
     if is_removing && process.saw_token.load(Ordering::SeqCst) {
-        state.record.by_the_last_token += 1;
-        return Ok(Some(gone));
+        state.record.with_last_token += 1;
+        return Ok(Some(deleted));
     }
-    Err(gone)
+    Err(deleted)
 }
 
-/// An object's turn to call the service.
-pub struct Turn {
-    pub seat: CallSite,
+/// The permit of an object to call the service.
+pub struct CallPermit {
+    pub site: CallSite,
     key: Key,
     of_configs: bool,
 }
 
-impl Turn {
-    /// Wakes the object some time later, where it is held back; nearly always, since a wake can be lost.
-    fn wait_for_another(&self, held_back: bool) {
-        let Self { seat: CallSite(process), key, of_configs } = self;
+impl CallPermit {
+    /// Enqueues a rate-limited object later. Rarely, that is lost.
+    fn enqueue_later(&self, rate_limited: bool) {
+        let Self { site: CallSite(process), key, of_configs } = self;
         let (pause, lost) = {
             let State { chance, faults, .. } = &mut *process.world.lock();
             let most = chance.pick(&[0, 0, 60]);
-            (chance.within(Duration::from_secs(most)), !faults.over && chance.happens(0.02))
+            (chance.within(Duration::from_secs(most)), !faults.ended && chance.happens(0.02))
         };
-        if held_back && !lost {
-            let (waking, key, of_configs) = (process.clone(), key.clone(), *of_configs);
+        if rate_limited && !lost {
+            let (target, key, of_configs) = (process.clone(), key.clone(), *of_configs);
             process.spawn(async move {
                 sleep(pause).await;
-                if of_configs { waking.wake_config(&key) } else { waking.wake_request(&key) }
+                if of_configs { target.enqueue_config(&key) } else { target.enqueue_request(&key) }
             });
         }
     }
@@ -100,9 +103,9 @@ impl Turn {
         T: Send + 'static,
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
     {
-        let answer = self.seat.call(port, limit, effect).await;
-        let held_back = matches!(answer, Err(Error::Retry { cause: NotSent::TooManyCalls, .. }));
-        self.wait_for_another(held_back);
+        let answer = self.site.call(port, limit, effect).await;
+        let rate_limited = matches!(answer, Err(Error::Retry { cause: NotSent::TooManyCalls, .. }));
+        self.enqueue_later(rate_limited);
         answer
     }
 }

@@ -1,4 +1,4 @@
-//! The world that the processes live in: what there is, what is to happen, and a record of what did.
+//! The environment of the processes: its state, the planned actions, and a record of the run.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::mutants::{self, Mutant};
 use crate::record::Record;
 use crate::remote::Remote;
 
-/// When every run begins, by the wall clock.
+/// The start of every run, by the wall clock.
 const EPOCH: &str = "2026-01-01T12:00:00Z";
 
-/// A world.
+/// The environment of one run.
 pub struct World {
     state: Mutex<State>,
     pub started: Instant,
     epoch: Timestamp,
     pub mutant: Option<Mutant>,
-    /// One process is elected, and starts anew; all others end.
+    /// Restarts one process, and ends all others.
     pub election: Notify,
 }
 
-/// All that there is.
+/// The state of the environment.
 pub struct State {
     pub chance: Chance,
     pub faults: Faults,
@@ -37,48 +37,48 @@ pub struct State {
     pub plans: Plans,
     pub record: Record,
     pub trace: Trace,
-    /// Since when nothing goes wrong any more.
-    pub over_since: Option<Instant>,
-    /// How far the clocks of the machines that processes run on have jumped.
-    pub clocks: SignedDuration,
-    /// Whether there is one process at a time.
-    pub alone: bool,
-    /// Whether one of several is elected to act.
-    pub elects: bool,
-    /// Effects that are still to come.
-    pub late: u32,
+    /// When the faults ended.
+    pub faults_ended: Option<Instant>,
+    /// The sum of the jumps of the processes' wall clocks.
+    pub clock_jumps: SignedDuration,
+    /// Whether only one process runs at a time.
+    pub single_process: bool,
+    /// Whether the processes elect a leader.
+    pub elects_leader: bool,
+    /// The number of delayed effects that are still pending.
+    pub pending_effects: u32,
     counter: u64,
 }
 
-/// What happened, in words, where anybody wants to know.
+/// The log of a run, if enabled.
 #[derive(Debug, Default)]
 pub struct Trace {
     pub lines: Vec<String>,
-    wanted: bool,
+    enabled: bool,
 }
 
 impl State {
-    /// A number that was not given out before.
+    /// A new unique number.
     pub fn number(&mut self) -> u64 {
         self.counter += 1;
         self.counter
     }
 
-    /// Adds to what happened last.
-    pub fn add(&mut self, what: impl FnOnce() -> String) {
-        if self.trace.wanted {
+    /// Logs a detail of the last line.
+    pub fn log_detail(&mut self, what: impl FnOnce() -> String) {
+        if self.trace.enabled {
             self.trace.lines.push(format!("          {}", what()));
         }
     }
 
-    /// Changes the provider config, or its Secret.
+    /// Changes the provider config or its Secret.
     pub fn change_provider(&mut self, change: impl FnOnce(&mut Remote)) {
         change(&mut self.remote);
         self.remote.provider_changes += 1;
         self.cluster.changes.notify_waiters();
     }
 
-    /// Something happened that must not.
+    /// Records a violation, unless there is one already.
     pub fn violate(&mut self, what: String) {
         self.record.violation.get_or_insert(what);
     }
@@ -95,12 +95,12 @@ impl World {
             remote: Remote::default(),
             plans: Plans::default(),
             record: Record { mutated: mutant.is_some(), ..Record::default() },
-            trace: Trace { wanted: traced, ..Trace::default() },
-            over_since: None,
-            clocks: SignedDuration::ZERO,
-            alone: true,
-            elects: false,
-            late: 0,
+            trace: Trace { enabled: traced, ..Trace::default() },
+            faults_ended: None,
+            clock_jumps: SignedDuration::ZERO,
+            single_process: true,
+            elects_leader: false,
+            pending_effects: 0,
             counter: 0,
         };
         if let Some(mutant) = mutant {
@@ -119,10 +119,10 @@ impl World {
         self.epoch.checked_add(self.started.elapsed()).expect("within the calendar")
     }
 
-    /// Notes what happened.
-    pub fn say(&self, what: impl std::fmt::Display) {
+    /// Logs a line with the time.
+    pub fn log(&self, what: impl std::fmt::Display) {
         let mut state = self.lock();
-        if state.trace.wanted {
+        if state.trace.enabled {
             let at = self.started.elapsed().as_secs_f64();
             state.trace.lines.push(format!("{at:9.3} {what}"));
         }

@@ -1,4 +1,4 @@
-//! What becomes of the world when somebody does something.
+//! The effects of actions.
 
 use std::sync::Arc;
 
@@ -10,201 +10,204 @@ use jiff::SignedDuration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{Act, Object, Recreation};
+use super::{Action, Object, Recreation};
 use crate::kubernetes::{Key, Kind};
 use crate::remote::Remote;
-use crate::service::{LAG, is_live};
-use crate::specs::{config, identity, request, who};
+use crate::service::{MAX_LAG, is_active};
+use crate::specs::{config, identity, request, selector};
 use crate::world::{State, World};
 
-/// Does it, now.
-pub fn apply(world: &World, act: Act) {
+/// Applies an action.
+pub fn apply(world: &World, action: Action) {
     let (now, wall) = (Instant::now(), world.wall());
     let mut state = world.lock();
-    match act {
-        Act::CreateRequest { key, who } => {
-            let new = request(&key, &identity(&state, &who));
+    match action {
+        Action::CreateRequest { key, selector } => {
+            let new = request(&key, &identity(&state, &selector));
             state.create(new, wall);
         }
-        Act::CorrectRequest { key, who } => {
-            let corrected = request(&key, &identity(&state, &who)).spec.identity;
+        Action::CorrectRequest { key, selector } => {
+            let corrected = request(&key, &identity(&state, &selector)).spec.identity;
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.identity = corrected);
         }
-        Act::DeleteRequest(key) => state.delete::<EnrollmentRequest>(&key, wall),
-        Act::RecreateRequest { key, who } => {
+        Action::DeleteRequest(key) => state.delete::<EnrollmentRequest>(&key, wall),
+        Action::RecreateRequest { key, selector } => {
             state.delete::<EnrollmentRequest>(&key, wall);
-            state.plans.acts.push(Act::CreateRequest { key, who });
+            state.plans.actions.push(Action::CreateRequest { key, selector });
         }
-        Act::ReplaceRequest { key, who } => {
+        Action::ReplaceRequest { key, selector } => {
             state.delete::<EnrollmentRequest>(&key, wall);
-            state.plans.again.insert(key, who);
+            state.plans.recreate.insert(key, selector);
         }
-        Act::FreeRequest(key) => {
-            state.touch(&key);
-            state.free::<EnrollmentRequest>(&key);
+        Action::RemoveFinalizers(key) => {
+            state.record_intervention(&key);
+            state.remove_finalizers::<EnrollmentRequest>(&key);
         }
-        Act::StripRequest(key) => {
-            state.touch(&key);
-            state.strip(&key);
+        Action::ClearStatus(key) => {
+            state.record_intervention(&key);
+            state.clear_status(&key);
         }
-        Act::RaiseAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt += 1),
-        Act::LowerAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt -= 1),
-        Act::RunOut(key) => {
+        Action::RaiseAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt += 1),
+        Action::LowerAttempt(key) => state.edit(&key, |request: &mut EnrollmentRequest| request.spec.attempt -= 1),
+        Action::PassExpireTime(key) => {
             let (job, _) = job_of(&state, &key);
-            state.remote.service.run_out(&job, now, wall);
+            state.remote.service.pass_expire_time(&job, now, wall);
         }
-        Act::LeadElsewhere => {
-            let twin = state.remote.service.twin();
-            (state.remote.other.people, state.remote.other.configs) = (twin.people, twin.configs);
-            state.change_provider(|remote| remote.elsewhere = true);
-            state.plans.acts.push(Act::LeadBack);
+        Action::SwitchEndpoint => {
+            let copy = state.remote.service.copy_without_jobs();
+            (state.remote.other.identities, state.remote.other.configs) = (copy.identities, copy.configs);
+            state.change_provider(|remote| remote.other_endpoint = true);
+            state.plans.actions.push(Action::RestoreEndpoint);
         }
-        Act::LeadBack => state.change_provider(|remote| remote.elsewhere = false),
-        Act::Misdirect => {
-            state.remote.misdirected = true;
-            state.plans.acts.push(Act::Redirect);
+        Action::RestoreEndpoint => state.change_provider(|remote| remote.other_endpoint = false),
+        Action::Misroute => {
+            state.remote.misrouted = true;
+            state.plans.actions.push(Action::RestoreRouting);
             delete_some(&mut state);
         }
-        Act::Redirect => state.remote.misdirected = false,
-        Act::InstallOldSchema => {
+        Action::RestoreRouting => state.remote.misrouted = false,
+        Action::InstallOldSchema => {
             state.cluster.old_schema = true;
-            state.plans.acts.push(Act::InstallSchema);
+            state.plans.actions.push(Action::InstallSchema);
         }
-        Act::InstallSchema => state.cluster.old_schema = false,
-        Act::RefuseStatuses => {
+        Action::InstallSchema => state.cluster.old_schema = false,
+        Action::RefuseStatuses => {
             state.cluster.policy_since = Some(now);
             if state.chance.happens(0.5) {
-                state.plans.acts.push(Act::AllowStatuses);
+                state.plans.actions.push(Action::AllowStatuses);
             }
             delete_some(&mut state);
         }
-        Act::AllowStatuses => state.cluster.policy_since = None,
-        Act::SetRevoked { key, revoked } => {
+        Action::AllowStatuses => state.cluster.policy_since = None,
+        Action::SetRevoked { key, revoked } => {
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.revoked = revoked);
         }
-        Act::Resend(key) => {
+        Action::Resend(key) => {
             let (job, now) = job_of(&state, &key);
             state.annotate_request(&key, |all| _ = all.insert(RESEND.to_owned(), format!("{job}/{now}")));
         }
-        Act::ResendEarly(key) => {
+        Action::ResendEarly(key) => {
             let (job, _) = job_of(&state, &key);
             state.annotate_request(&key, |all| _ = all.insert(RESEND.to_owned(), format!("{job}/EXPIRED")));
         }
-        Act::RevokeByName(key) => {
+        Action::RevokeByAnnotation(key) => {
             let (job, _) = job_of(&state, &key);
             state.annotate_request(&key, |all| _ = all.insert(REVOKE.to_owned(), job));
         }
-        Act::StripAnnotations(key) => {
+        Action::RemoveAnnotations(key) => {
             state.annotate_request(&key, |all| all.retain(|name, _| name != RESEND && name != REVOKE))
         }
-        Act::Orphan(key) => {
-            state.touch(&key);
+        Action::Orphan(key) => {
+            state.record_intervention(&key);
             let orphan = DeletionPolicy::Orphan;
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.deletion_policy = orphan);
         }
-        Act::Rename(one, other) => {
-            let people = &mut state.remote.service.people;
-            let (a, b) = (people[&one].username.clone(), people[&other].username.clone());
-            people.get_mut(&one).expect("there").username = b;
-            people.get_mut(&other).expect("there").username = a;
+        Action::SwapUsernames(one, other) => {
+            let identities = &mut state.remote.service.identities;
+            let (a, b) = (identities[&one].username.clone(), identities[&other].username.clone());
+            identities.get_mut(&one).expect("there").username = b;
+            identities.get_mut(&other).expect("there").username = a;
         }
-        Act::CreateConfig(key) => state.create(config(&key), wall),
-        Act::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
+        Action::CreateConfig(key) => state.create(config(&key), wall),
+        Action::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
             config.spec.config.trusted_origins = Some(vec![origin]);
         }),
-        Act::RecreateConfig { key, how } => {
+        Action::RecreateConfig { key, how } => {
             if how == Recreation::Orphan {
                 state.orphan_config(&key);
             }
-            if how == Recreation::WithUsers {
-                let refers = |(user, request): &(&Key, &Arc<EnrollmentRequest>)| {
-                    user.0 == key.0 && request.metadata.deletion_timestamp.is_none()
+            if how == Recreation::WithReferrers {
+                let refers = |(other, request): &(&Key, &Arc<EnrollmentRequest>)| {
+                    other.0 == key.0 && request.metadata.deletion_timestamp.is_none()
                 };
                 let referrers = state.cluster.requests.objects.iter().filter(refers);
-                let referrers: Vec<_> = referrers.map(|(key, user)| (key.clone(), who(&state, user))).collect();
-                for (key, who) in referrers {
+                let referrers: Vec<_> =
+                    referrers.map(|(key, request)| (key.clone(), selector(&state, request))).collect();
+                for (key, selector) in referrers {
                     state.delete::<EnrollmentRequest>(&key, wall);
-                    state.plans.acts.push(Act::CreateRequest { key, who });
+                    state.plans.actions.push(Action::CreateRequest { key, selector });
                 }
             }
             state.delete::<AuthenticatorConfig>(&key, wall);
-            state.plans.acts.push(Act::CreateConfig(key));
+            state.plans.actions.push(Action::CreateConfig(key));
         }
-        Act::RemoveRemote(key) => {
+        Action::RemoveRemote(key) => {
             let id = state.remote_of(&key).unwrap_or_default();
             _ = state.remote.service.delete_config(&id, now);
         }
-        Act::EditRemote(key) => {
+        Action::EditRemote(key) => {
             let id = state.remote_of(&key).unwrap_or_default();
-            let origins = json!({ "trusted_origins": ["https://somebody.example.com"] });
+            let origins = json!({ "trusted_origins": ["https://other.example.com"] });
             let config = origins.as_object().cloned();
             _ = state.remote.service.patch_config(&id, &AuthenticatorConfigPatch { display_name: None, config }, now);
         }
-        Act::Rebuild(namespace) => {
+        Action::Rebuild(namespace) => {
             state.rebuild::<EnrollmentRequest>(&namespace, wall);
             state.rebuild::<AuthenticatorConfig>(&namespace, wall);
         }
-        Act::Move { key, state: to } => {
+        Action::SetJobState { key, state: to } => {
             let request = EnrollmentRequest::table(&mut state).objects.get(&key).cloned();
             let job = request.and_then(|request| request.status.as_ref()?.job_id.clone()).unwrap_or_default();
-            // What is dead stays dead.
-            if state.remote.service.jobs.get(&job).is_some_and(|job| is_live(job.now())) {
+            // A job that is not active does not change.
+            if state.remote.service.jobs.get(&job).is_some_and(|job| is_active(job.now())) {
                 state.remote.service.set_state(&job, to, now);
             }
         }
-        Act::SendByHand(key) => {
+        Action::CreateJobManually(key) => {
             let status = state.cluster.requests.objects.get(&key).and_then(|request| request.status.clone());
             let status = status.unwrap_or_default();
-            let (person, config) = (status.identity_id.unwrap_or_default(), status.authenticator_config_id);
+            let (identity, config) = (status.identity_id.unwrap_or_default(), status.authenticator_config_id);
             let State { remote: Remote { service, .. }, chance, .. } = &mut *state;
             let mut moment = crate::service::Moment { now, wall, chance };
             let job =
-                service.add_job(&person, &config.unwrap_or_default(), None, std::time::Duration::ZERO, &mut moment);
-            // Every list shows it from the beginning.
-            service.jobs.get_mut(&job).expect("just made").history[0].0 = now.checked_sub(LAG).expect("a time");
+                service.add_job(&identity, &config.unwrap_or_default(), None, std::time::Duration::ZERO, &mut moment);
+            // Lists show it at once.
+            service.jobs.get_mut(&job).expect("just created").history[0].0 = now.checked_sub(MAX_LAG).expect("a time");
         }
-        Act::Pause(Object::Request(key)) => {
+        Action::Pause(Object::Request(key)) => {
             state.pause::<EnrollmentRequest>(&key);
-            state.plans.acts.push(Act::Resume(Object::Request(key)));
+            state.plans.actions.push(Action::Resume(Object::Request(key)));
         }
-        Act::Pause(Object::Config(key)) => {
+        Action::Pause(Object::Config(key)) => {
             state.pause::<AuthenticatorConfig>(&key);
-            state.plans.acts.push(Act::Resume(Object::Config(key)));
+            state.plans.actions.push(Action::Resume(Object::Config(key)));
         }
-        Act::Resume(Object::Request(key)) => state.resume::<EnrollmentRequest>(&key),
-        Act::Resume(Object::Config(key)) => state.resume::<AuthenticatorConfig>(&key),
-        Act::AskForALook(object) => {
+        Action::Resume(Object::Request(key)) => state.resume::<EnrollmentRequest>(&key),
+        Action::Resume(Object::Config(key)) => state.resume::<AuthenticatorConfig>(&key),
+        Action::RequestReconcile(object) => {
             let value = state.number().to_string();
             match object {
                 Object::Request(key) => state.annotate::<EnrollmentRequest>(&key, RECONCILE_REQUESTED_AT, &value),
                 Object::Config(key) => state.annotate::<AuthenticatorConfig>(&key, RECONCILE_REQUESTED_AT, &value),
             }
         }
-        Act::DeleteSecret => {
-            state.change_provider(|remote| remote.secretless = true);
-            state.plans.acts.push(Act::CreateSecret);
+        Action::DeleteSecret => {
+            state.change_provider(|remote| remote.secret_deleted = true);
+            state.plans.actions.push(Action::CreateSecret);
         }
-        Act::CreateSecret => state.change_provider(|remote| remote.secretless = false),
-        Act::ClocksJump { back } => state.clocks += SignedDuration::from_hours(if back { -1 } else { 1 }),
-        Act::Suspend(person) => {
-            state.remote.service.people.get_mut(&person).expect("possible").active = false;
-            state.plans.acts.push(Act::Activate(person));
+        Action::CreateSecret => state.change_provider(|remote| remote.secret_deleted = false),
+        Action::JumpClocks { back } => state.clock_jumps += SignedDuration::from_hours(if back { -1 } else { 1 }),
+        Action::Suspend(identity) => {
+            state.remote.service.identities.get_mut(&identity).expect("possible").active = false;
+            state.plans.actions.push(Action::Activate(identity));
         }
-        Act::Activate(person) => state.remote.service.people.get_mut(&person).expect("possible").active = true,
+        Action::Activate(identity) => {
+            state.remote.service.identities.get_mut(&identity).expect("possible").active = true
+        }
     }
 }
 
-/// Somebody will delete some of the requests, while there is something in the way.
+/// Plans the deletion of some requests during a disturbance.
 fn delete_some(state: &mut State) {
     let keys: Vec<Key> = state.cluster.requests.objects.keys().cloned().collect();
     for key in keys {
         if state.chance.happens(0.5) {
-            state.plans.acts.push(Act::DeleteRequest(key));
+            state.plans.actions.push(Action::DeleteRequest(key));
         }
     }
 }
 
-/// The job that a request names, and its state there.
+/// The job in the status of a request, and its state.
 fn job_of(state: &State, key: &Key) -> (String, String) {
     let status = state.cluster.requests.objects.get(key).and_then(|request| request.status.clone()).unwrap_or_default();
     (status.job_id.unwrap_or_default(), status.state.unwrap_or_default())

@@ -1,25 +1,25 @@
-//! Which things can be done as the world is now, so that what comes of them is what is promised.
+//! Whether an action is possible now, so that the promise covers its outcome.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::enrollment_request::annotation_actions::{RESEND, REVOKE};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::{Act, Object};
+use super::{Action, Object};
 use crate::kubernetes::{Key, Kind};
-use crate::service::{LAG, LATE};
+use crate::service::{MAX_DELAY, MAX_LAG};
 use crate::world::State;
 
-/// For how long after a call a list may not show its effect: nobody lays hands on its object so soon.
+/// Whether lists may not yet show the last call of an object. Interventions on it are not possible then.
 fn is_fresh(state: &State, object: &impl ResourceExt) -> bool {
     let uid = object.uid().unwrap_or_default();
-    let recent = |at: &Instant| at.elapsed() < LATE + LAG;
-    state.record.announced.values().any(|it| it.uid == uid && recent(&it.begun))
+    let recent = |at: &Instant| at.elapsed() < MAX_DELAY + MAX_LAG;
+    state.record.announced.values().any(|it| it.uid == uid && recent(&it.started))
         || state.record.emails.get(&uid).is_some_and(recent)
 }
 
-/// Whether it can be done now.
-pub fn possible(state: &State, act: &Act) -> bool {
+/// Whether an action is possible now.
+pub fn possible(state: &State, action: &Action) -> bool {
     let request = |key: &Key| state.cluster.requests.objects.get(key);
     let status = |key: &Key| request(key).and_then(|request| request.status.clone());
     let is_there = |key: &Key| request(key).is_some_and(|request| request.metadata.deletion_timestamp.is_none());
@@ -27,34 +27,36 @@ pub fn possible(state: &State, act: &Act) -> bool {
         request(key).is_some_and(|request| !is_fresh(state, request.as_ref()))
             && status(key).is_some_and(|status| status.send.is_none())
     };
-    match act {
-        Act::CreateRequest { key, .. } => request(key).is_none(),
-        Act::CorrectRequest { key, .. } => {
+    match action {
+        Action::CreateRequest { key, .. } => request(key).is_none(),
+        Action::CorrectRequest { key, .. } => {
             status(key).is_some_and(|status| status.send.is_none() && status.attempt.is_none())
         }
-        Act::DeleteRequest(key)
-        | Act::RecreateRequest { key, .. }
-        | Act::RaiseAttempt(key)
-        | Act::RunOut(key)
-        | Act::SetRevoked { key, .. }
-        | Act::Orphan(key) => is_there(key),
-        Act::Resend(key) | Act::ResendEarly(key) | Act::RevokeByName(key) => {
+        Action::DeleteRequest(key)
+        | Action::RecreateRequest { key, .. }
+        | Action::RaiseAttempt(key)
+        | Action::PassExpireTime(key)
+        | Action::SetRevoked { key, .. }
+        | Action::Orphan(key) => is_there(key),
+        Action::Resend(key) | Action::ResendEarly(key) | Action::RevokeByAnnotation(key) => {
             is_there(key) && status(key).is_some_and(|status| status.job_id.is_some())
         }
-        Act::StripAnnotations(key) => {
+        Action::RemoveAnnotations(key) => {
             is_there(key)
                 && request(key).is_some_and(|it| [RESEND, REVOKE].iter().any(|a| it.annotations().contains_key(*a)))
         }
-        Act::FreeRequest(key) => is_calm(key) && request(key).is_some_and(|request| !request.finalizers().is_empty()),
-        Act::StripRequest(key) => is_calm(key) && is_there(key),
-        Act::CreateConfig(key) => !state.cluster.configs.objects.contains_key(key),
-        Act::EditConfig { key, .. } | Act::RecreateConfig { key, .. } => {
+        Action::RemoveFinalizers(key) => {
+            is_calm(key) && request(key).is_some_and(|request| !request.finalizers().is_empty())
+        }
+        Action::ClearStatus(key) => is_calm(key) && is_there(key),
+        Action::CreateConfig(key) => !state.cluster.configs.objects.contains_key(key),
+        Action::EditConfig { key, .. } | Action::RecreateConfig { key, .. } => {
             state.cluster.configs.objects.get(key).is_some_and(|config| config.metadata.deletion_timestamp.is_none())
         }
-        Act::RemoveRemote(key) | Act::EditRemote(key) => {
+        Action::RemoveRemote(key) | Action::EditRemote(key) => {
             state.remote_of(key).is_some_and(|id| state.remote.service.config(&id).is_ok())
         }
-        Act::Rebuild(namespace) => {
+        Action::Rebuild(namespace) => {
             let here = |key: &&Key| key.0 == *namespace;
             let whole = |config: &AuthenticatorConfig| {
                 let status = config.status.clone().unwrap_or_default();
@@ -65,9 +67,9 @@ pub fn possible(state: &State, act: &Act) -> bool {
                 && state.cluster.configs.objects.iter().filter(|(key, _)| here(key)).all(|(_, config)| whole(config))
                 && state.cluster.requests.objects.keys().filter(here).all(|key| is_calm(key) && is_there(key))
         }
-        Act::Move { key, .. } => status(key).is_some_and(|status| status.job_id.is_some()),
-        // Not in the same seconds as an email of the operator's.
-        Act::SendByHand(key) => {
+        Action::SetJobState { key, .. } => status(key).is_some_and(|status| status.job_id.is_some()),
+        // Not at about the same time as an email of the operator.
+        Action::CreateJobManually(key) => {
             is_there(key)
                 && state
                     .cluster
@@ -82,35 +84,43 @@ pub fn possible(state: &State, act: &Act) -> bool {
                             && status.attempt >= Some(other.spec.attempt)
                     })
         }
-        Act::ReplaceRequest { key, .. } => {
+        Action::ReplaceRequest { key, .. } => {
             is_there(key)
                 && status(key).is_some_and(|status| status.send.is_none())
                 && request(key).is_some_and(|request| is_fresh(state, request.as_ref()))
         }
-        Act::LowerAttempt(key) => is_there(key) && request(key).is_some_and(|request| request.spec.attempt > 1),
-        Act::DeleteSecret => !state.remote.secretless,
-        Act::CreateSecret => state.remote.secretless,
-        Act::LeadElsewhere => !state.remote.elsewhere && !state.remote.misdirected,
-        Act::LeadBack => state.remote.elsewhere,
-        Act::Misdirect => !state.remote.misdirected && !state.remote.elsewhere,
-        Act::Redirect => state.remote.misdirected,
-        // Not while a call is in doubt: a record that is there goes with the next write, as if somebody had wiped it.
-        Act::InstallOldSchema => {
+        Action::LowerAttempt(key) => is_there(key) && request(key).is_some_and(|request| request.spec.attempt > 1),
+        Action::DeleteSecret => !state.remote.secret_deleted,
+        Action::CreateSecret => state.remote.secret_deleted,
+        Action::SwitchEndpoint => !state.remote.other_endpoint && !state.remote.misrouted,
+        Action::RestoreEndpoint => state.remote.other_endpoint,
+        Action::Misroute => !state.remote.misrouted && !state.remote.other_endpoint,
+        Action::RestoreRouting => state.remote.misrouted,
+        // Not while a call is in doubt: the next write would drop the record.
+        Action::InstallOldSchema => {
             let requests = state.cluster.requests.objects.values().any(|request| request.announced().is_some());
             let configs = state.cluster.configs.objects.values().any(|config| config.announced().is_some());
             !state.cluster.old_schema && !requests && !configs
         }
-        Act::InstallSchema => state.cluster.old_schema,
-        Act::RefuseStatuses => state.cluster.policy_since.is_none(),
-        Act::AllowStatuses => state.cluster.policy_since.is_some(),
-        Act::Suspend(person) => state.remote.service.people.get(person).is_some_and(|person| person.active),
-        Act::Activate(person) => state.remote.service.people.get(person).is_some_and(|person| !person.active),
-        Act::Pause(Object::Request(key)) | Act::AskForALook(Object::Request(key)) => request(key).is_some(),
-        Act::Pause(Object::Config(key)) | Act::AskForALook(Object::Config(key)) => {
+        Action::InstallSchema => state.cluster.old_schema,
+        Action::RefuseStatuses => state.cluster.policy_since.is_none(),
+        Action::AllowStatuses => state.cluster.policy_since.is_some(),
+        Action::Suspend(identity) => {
+            state.remote.service.identities.get(identity).is_some_and(|identity| identity.active)
+        }
+        Action::Activate(identity) => {
+            state.remote.service.identities.get(identity).is_some_and(|identity| !identity.active)
+        }
+        Action::Pause(Object::Request(key)) | Action::RequestReconcile(Object::Request(key)) => request(key).is_some(),
+        Action::Pause(Object::Config(key)) | Action::RequestReconcile(Object::Config(key)) => {
             state.cluster.configs.objects.contains_key(key)
         }
-        Act::Resume(Object::Request(key)) => state.plans.paused.contains_key(&(EnrollmentRequest::READ, key.clone())),
-        Act::Resume(Object::Config(key)) => state.plans.paused.contains_key(&(AuthenticatorConfig::READ, key.clone())),
-        Act::Rename(..) | Act::ClocksJump { .. } => true,
+        Action::Resume(Object::Request(key)) => {
+            state.plans.paused.contains_key(&(EnrollmentRequest::READ, key.clone()))
+        }
+        Action::Resume(Object::Config(key)) => {
+            state.plans.paused.contains_key(&(AuthenticatorConfig::READ, key.clone()))
+        }
+        Action::SwapUsernames(..) | Action::JumpClocks { .. } => true,
     }
 }

@@ -1,28 +1,27 @@
-//! What has to be so from the beginning, or to go wrong again and again, for a mutant to show in a few seeds: without it, it
-//! takes thousands.
+//! Initial states and frequent faults that let a few seeds catch a mutant. Without them, it takes thousands of seeds.
 
 use super::Mutant;
 use crate::faults::{Fault, Point, Port};
 use crate::injected_failure::InjectedFailure;
 use crate::world::State;
 
-/// Aims what the world has drawn at a mutant.
+/// Aims the drawn state of a run at a mutant.
 pub fn aim(mutant: Mutant, state: &mut State) {
     match mutant {
-        // The next request of the same name sends in vain, and a list shows it the job of the one before.
-        Mutant::HoldsForNoSettleTime => {
-            state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(InjectedFailure::Broken));
+        // The send of the next request of the same name fails, and a list shows it the job of the previous request.
+        Mutant::FinalizesBeforeSettleTime => {
+            state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(InjectedFailure::ConnectionLost));
         }
-        // One call that is held back is not enough: the email has to be sent for again before a list shows its job.
-        Mutant::SendsWhatIsHeldBack => {
-            state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(InjectedFailure::HeldBack));
+        // One rate-limited call is not enough: the send must be repeated before a list shows the job.
+        Mutant::SendsWhileRateLimited => {
+            state.faults.aim = (Port::CreateJob, Point::Before, Fault::Fail(InjectedFailure::RateLimited));
         }
-        // A configuration was made before the cluster was lost, and only a list shows it.
+        // The configuration is from before a loss of the cluster, and only a list shows it.
         Mutant::UnusableListIsEmpty => {
-            state.faults.aim = (Port::ListConfigs, Point::Before, Fault::Fail(InjectedFailure::Garbage));
+            state.faults.aim = (Port::ListConfigs, Point::Before, Fault::Fail(InjectedFailure::UnusableBody));
         }
-        // That the schema comes at the right moment takes thousands of seeds.
-        Mutant::TrustsUnstored => state.cluster.old_schema = true,
+        // The action alone installs the old schema too rarely at the right moment.
+        Mutant::TrustsUnstoredStatus => state.cluster.old_schema = true,
         _ => {}
     }
 }

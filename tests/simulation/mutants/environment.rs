@@ -1,4 +1,4 @@
-//! Around time, chance, and whether the process may act.
+//! Mutants of the environment: time, randomness, and the permission to write.
 
 use std::sync::atomic::Ordering;
 
@@ -26,8 +26,8 @@ impl<E: Environment> Environment for Mutated<E> {
         if !self.mutation.is(Mutant::SlowClock) {
             return self.port.monotonic_time();
         }
-        let (wall, began) = self.mutation.process.began;
-        let elapsed = (self.port.monotonic() - began) / 20;
+        let (wall, started_at) = self.mutation.process.started_at;
+        let elapsed = (self.port.monotonic() - started_at) / 20;
         wall.checked_add(elapsed).expect("within the calendar")
     }
 
@@ -42,7 +42,7 @@ impl<E: Environment> Environment for Mutated<E> {
     fn may_write(&self) -> bool {
         match self.mutation.mutant {
             Some(Mutant::MayWriteIgnored) => true,
-            // The deadline is all that tells a process that was suspended, before it hears that it leads no more.
+            // Without the deadline, a suspended process does not notice that it has lost the Lease.
             Some(Mutant::LeaseDeadlineIgnored) => !self.mutation.process.ending.load(Ordering::SeqCst),
             _ => self.port.may_write(),
         }

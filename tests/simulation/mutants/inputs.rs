@@ -1,5 +1,4 @@
-//! What a process goes by that no port carries: its times, its memory, whom it knows to be enrolled, and the objects that
-//! its looks begin with.
+//! Mutants of the inputs that no port carries: times, local states, reservations, and the objects to reconcile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,61 +13,61 @@ use super::kinds::Mutable;
 use super::{Mutant, Mutation};
 
 impl Mutation {
-    /// How long an effect or a list may be late.
+    /// The settle time.
     pub fn settle(&self, settle: Duration) -> Duration {
         match self.mutant {
-            Some(Mutant::NoSettling) => Duration::ZERO,
-            Some(Mutant::SettledByRestart) if self.process.restarted => Duration::ZERO,
+            Some(Mutant::NoSettleTime) => Duration::ZERO,
+            Some(Mutant::NoSettleTimeAfterRestart) if self.process.restarted => Duration::ZERO,
             _ => settle,
         }
     }
 
-    /// The requests that the reservations are filled from.
-    pub fn filled(&self, requests: Vec<EnrollmentRequest>) -> Vec<EnrollmentRequest> {
-        if self.is(Mutant::NoReservationsAtTheStart) { Vec::new() } else { requests }
+    /// The requests that seed the reservations.
+    pub fn seed(&self, requests: Vec<EnrollmentRequest>) -> Vec<EnrollmentRequest> {
+        if self.is(Mutant::NoSeeding) { Vec::new() } else { requests }
     }
 
-    /// The reservations: those that all requests share, or as if each request were alone.
+    /// The reservations: shared by all requests, or separate ones.
     pub fn reservations(&self, shared: &Arc<Reservations>) -> Vec<Arc<Reservations>> {
-        let alone = || {
+        let separate = || {
             let none = Reservations::new(|_| {});
             none.seed(&[]);
             Arc::new(none)
         };
-        if self.is(Mutant::NoReservations) { vec![alone(), alone()] } else { vec![shared.clone()] }
+        if self.is(Mutant::NoReservations) { vec![separate(), separate()] } else { vec![shared.clone()] }
     }
 
-    /// Which of these a request goes by.
+    /// The index of the reservations of a request.
     pub fn share_of(&self, request: &EnrollmentRequest) -> usize {
         usize::from(self.is(Mutant::NoReservations) && request.name_any() != "r0")
     }
 
-    /// An object, as a look begins with it.
-    pub fn looked_at<K: Mutable>(&self, object: K) -> K {
-        let mut object = self.seen(object);
-        object.wish(self.mutant);
+    /// An object at the start of a reconcile.
+    pub fn reconciled<K: Mutable>(&self, object: K) -> K {
+        let mut object = self.observed(object);
+        object.change_annotations(self.mutant);
         object
     }
 
-    /// An object, as it is seen anywhere.
-    pub(super) fn seen<K: Mutable>(&self, mut object: K) -> K {
+    /// An object as the process observes it.
+    pub(super) fn observed<K: Mutable>(&self, mut object: K) -> K {
         if self.is(Mutant::IgnoresPauses) {
             object.meta_mut().annotations.iter_mut().for_each(|annotations| _ = annotations.remove(PAUSED));
         }
         object
     }
 
-    /// What is remembered of a request, before it is looked at.
-    pub fn remember(&self, local_states: &LocalStates<EnrollmentRequest>, request: &EnrollmentRequest) {
+    /// Changes the local state of a request before its reconcile.
+    pub fn change_local_state(&self, local_states: &LocalStates<EnrollmentRequest>, request: &EnrollmentRequest) {
         let uid = request.uid().unwrap_or_default();
         let mut local_state = local_states.get(&uid);
         match self.mutant {
             Some(Mutant::SharesRefusals) => {
                 let status = request.status.clone().unwrap_or_default();
                 let refused = local_state.own.revocations.refused_within(Duration::from_secs(3600), Instant::now());
-                if let Some(said) = refused.values().next() {
+                if let Some(reason) = refused.values().next() {
                     let named = status.job_id.into_iter().chain(status.previous_jobs.into_iter().map(|job| job.id));
-                    named.for_each(|id| _ = local_state.own.revocations.refuse(&id, Instant::now(), said));
+                    named.for_each(|id| _ = local_state.own.revocations.refuse(&id, Instant::now(), reason));
                 }
             }
             Some(Mutant::ForgetsRefusedWrites) => local_state.write_stored(),

@@ -1,4 +1,4 @@
-//! What a mutant makes of an object of each kind.
+//! The changes of a mutant to objects of each kind.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::kubernetes::Kind;
 
 /// A kind whose objects a mutant can change.
 pub trait Mutable: Kind {
-    /// Changes the record in the status, as it is written.
+    /// Changes the write-ahead record before its write.
     fn rewrite(&mut self, mutant: Option<Mutant>);
-    /// Has its annotations ask for something else.
-    fn wish(&mut self, mutant: Option<Mutant>);
+    /// Changes its annotations.
+    fn change_annotations(&mut self, mutant: Option<Mutant>);
 }
 
 impl Mutable for EnrollmentRequest {
@@ -30,15 +30,15 @@ impl Mutable for EnrollmentRequest {
         }
     }
 
-    fn wish(&mut self, mutant: Option<Mutant>) {
+    fn change_annotations(&mut self, mutant: Option<Mutant>) {
         let status = self.status.clone().unwrap_or_default();
         let (id, state) = (status.job_id.unwrap_or_default(), status.state.unwrap_or_default());
-        if let Some(asked) = self.annotations_mut().get_mut(RESEND)
-            && let Some((job, then)) = asked.rsplit_once('/')
+        if let Some(annotation) = self.annotations_mut().get_mut(RESEND)
+            && let Some((job, requested_state)) = annotation.rsplit_once('/')
         {
-            *asked = match mutant {
+            *annotation = match mutant {
                 Some(Mutant::ResendsInAnyState) => format!("{job}/{state}"),
-                Some(Mutant::ResendsForAnyJob) => format!("{id}/{then}"),
+                Some(Mutant::ResendsForAnyJob) => format!("{id}/{requested_state}"),
                 _ => return,
             };
         }
@@ -48,7 +48,7 @@ impl Mutable for EnrollmentRequest {
 impl Mutable for AuthenticatorConfig {
     fn rewrite(&mut self, _mutant: Option<Mutant>) {}
 
-    fn wish(&mut self, _mutant: Option<Mutant>) {}
+    fn change_annotations(&mut self, _mutant: Option<Mutant>) {}
 }
 
 fn delay(send: &mut SendRecord, by: Duration) {

@@ -1,7 +1,8 @@
-//! Proof that the simulation can fail: each mutant takes one rule out of the protocol, around a port or at an input
-//! that no port carries, and must be caught. The simulated ports and the world know nothing of it.
+//! Proof that the simulation can fail: each mutant removes one rule of the protocol, and must be caught. The simulated
+//! ports and the model do not know the mutants.
 //!
-//! A port of its own file each: a decorator, which calls the port and changes what goes in or what comes out.
+//! Each port has a file with a decorator that changes its inputs or outputs. `inputs.rs` changes inputs that no port
+//! carries.
 
 mod aims;
 mod environment;
@@ -18,98 +19,98 @@ use crate::process::Process;
 
 pub use aims::aim;
 
-/// A rule taken out.
+/// A mutant: the rule that it removes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
-    /// The write-ahead record is reported as written, and is not.
+    /// The write-ahead record is reported as written, but is not.
     NoWriteAhead,
-    /// A status is written whatever stands there.
+    /// A status is written without preconditions.
     NoPrecondition,
-    /// A POST that timed out is made again.
+    /// A POST that timed out is repeated.
     PostsAgain,
-    /// A POST answered with 5xx counts as not carried out.
-    ServerErrorIsNo,
-    /// A connection that broke counts as not carried out.
-    BrokenIsNo,
-    /// The record does not name the jobs that were there already.
+    /// A POST with a 5xx answer counts as not sent.
+    ServerErrorIsNotSent,
+    /// A POST with a lost connection counts as not sent.
+    ConnectionLostIsNotSent,
+    /// The record does not list the existing jobs.
     NoExistingJobs,
-    /// The record does not say from when on a job can be its own.
+    /// The record has no earliest time of its job.
     NoNotBefore,
-    /// Nothing shows late.
-    NoSettling,
-    /// A process that was started again takes the settling time for over.
-    SettledByRestart,
-    /// A list that cannot be read is an empty one.
+    /// The settle time is zero.
+    NoSettleTime,
+    /// After a restart, the settle time is zero.
+    NoSettleTimeAfterRestart,
+    /// An unusable list counts as empty.
     UnusableListIsEmpty,
-    /// The record says too late a time.
+    /// The earliest time in the record is too late.
     LateNotBefore,
-    /// The statuses are not read before the work begins.
-    NoReservationsAtTheStart,
-    /// No request knows of another.
+    /// The reservations are not seeded from the statuses.
+    NoSeeding,
+    /// Requests do not share their reservations.
     NoReservations,
-    /// What a list said is taken for what a job is now.
-    AdoptsByTheList,
-    /// A link that has expired can be adopted.
+    /// A job is adopted from a list, without a read by id.
+    AdoptsFromList,
+    /// An expired link can be adopted.
     AdoptsExpired,
-    /// A process that was started again does not see the records.
+    /// After a restart, the write-ahead records are ignored.
     ForgetsDoubt,
-    /// What concludes a send is written whatever stands there.
-    ConcludesAnyhow,
-    /// A finalizer is set whatever object stands there.
-    FinalizesAnyhow,
-    /// What is held back is sent all the same.
-    SendsWhatIsHeldBack,
+    /// The result of a send is written without preconditions.
+    ConcludesWithoutPrecondition,
+    /// A finalizer is changed without preconditions.
+    FinalizesWithoutPrecondition,
+    /// A rate-limited call is sent.
+    SendsWhileRateLimited,
     /// A resend is not compared with the state in status.
     ResendsInAnyState,
     /// A resend is not compared with the job in status.
     ResendsForAnyJob,
     /// The monotonic clock runs slowly, so that a deadline comes late.
     SlowClock,
-    /// Nobody sees that an object is paused.
+    /// The annotation for a pause is ignored.
     IgnoresPauses,
-    /// The token that was seen last is as good as one that is there.
-    SendsByTheLastToken,
-    /// Whatever the API server stored, a status counts as stored as it was written.
-    TrustsUnstored,
-    /// A job that cannot be revoked speaks against revoking any other.
+    /// The last known token allows every call.
+    SendsWithLastToken,
+    /// A status counts as stored, even if the API server dropped fields.
+    TrustsUnstoredStatus,
+    /// A refused revocation of one job blocks that of all other jobs.
     SharesRefusals,
-    /// All endpoints are one.
+    /// All endpoints count as the same.
     AnyEndpoint,
-    /// Whatever answers knows the identity.
+    /// An identity that is not found counts as found.
     RecognizesAnyService,
-    /// A request that is deleted is let go as if its job were old.
-    HoldsForNoSettleTime,
-    /// No link is ever over.
+    /// The finalizer of a request with a new job is removed at once.
+    FinalizesBeforeSettleTime,
+    /// Expire times are ignored.
     IgnoresExpireTimes,
-    /// What was refused by the API server is forgotten.
+    /// Statuses that the API server refused are forgotten.
     ForgetsRefusedWrites,
-    /// Nobody asks whether a remote write may be started.
+    /// Remote writes are always allowed.
     MayWriteIgnored,
-    /// A process takes itself for the leader until somebody tells it otherwise.
+    /// The deadline of the Lease is ignored.
     LeaseDeadlineIgnored,
 }
 
-/// The rule that is taken out of one process, if any.
+/// The mutant of one process, if any.
 #[derive(Clone)]
 pub struct Mutation {
     process: Arc<Process>,
     mutant: Option<Mutant>,
 }
 
-/// A port of that process, with the rule taken out.
+/// A port of that process with the mutant.
 pub struct Mutated<P> {
     port: P,
     mutation: Mutation,
 }
 
 impl Mutation {
-    /// That of a process.
+    /// The mutation of a process.
     pub fn of(process: &Arc<Process>) -> Self {
         Self { process: process.clone(), mutant: process.world.mutant }
     }
 
-    /// Takes the rule out of a port.
-    pub fn around<P>(&self, port: P) -> Mutated<P> {
+    /// Applies the mutant to a port.
+    pub fn wrap<P>(&self, port: P) -> Mutated<P> {
         Mutated { port, mutation: self.clone() }
     }
 

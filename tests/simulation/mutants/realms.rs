@@ -1,4 +1,4 @@
-//! Around the way to a realm, and around who refers to what.
+//! Mutants of the resolution of realms, and of the referrers of a configuration.
 
 use beyond_identity_operator::api::ProviderConfigRef;
 use beyond_identity_operator::reconcile::{Caller, Failure, Realms, Referrers, Resolved};
@@ -11,11 +11,11 @@ impl Realms for Mutated<SimBackend> {
     type Remote = Mutated<SimRemote>;
 
     async fn resolve(&self, caller: Caller, reference: &ProviderConfigRef) -> Result<Resolved<Self::Remote>, Failure> {
-        let last_token = self.mutation.is(Mutant::SendsByTheLastToken);
+        let last_token = self.mutation.is(Mutant::SendsWithLastToken);
         let caller = Caller { is_removing: caller.is_removing || last_token, ..caller };
         let Resolved { remote, not_allowed, no_resource_ids } = self.port.resolve(caller, reference).await?;
         let not_allowed = not_allowed.filter(|_| !last_token);
-        Ok(Resolved { remote: self.mutation.around(remote), not_allowed, no_resource_ids })
+        Ok(Resolved { remote: self.mutation.wrap(remote), not_allowed, no_resource_ids })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Around the calls to the service.
+//! Mutants of the calls to the service.
 
 use std::time::Duration;
 
@@ -27,25 +27,27 @@ impl Remote for Mutated<SimRemote> {
 
     async fn identity(&self, id: &str) -> Result<Identity, Error> {
         match self.port.identity(id).await {
-            Err(Error::NotFound { .. }) if self.mutation.is(Mutant::RecognizesAnyService) => Ok(service::anybody(id)),
+            Err(Error::NotFound { .. }) if self.mutation.is(Mutant::RecognizesAnyService) => {
+                Ok(service::minimal_identity(id))
+            }
             identity => identity,
         }
     }
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         let Listing { items, server_time } = self.mutation.list(self.port.jobs(identity_id).await)?;
-        let items = items.into_iter().map(|job| self.mutation.any_job(job)).collect();
+        let items = items.into_iter().map(|job| self.mutation.observed_job(job)).collect();
         Ok(Listing { items, server_time })
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
         let Answer { mut item, server_time } = self.port.job(identity_id, job_id).await?;
-        if self.mutation.is(Mutant::AdoptsByTheList)
+        if self.mutation.is(Mutant::AdoptsFromList)
             && let Ok(list) = self.port.jobs(identity_id).await
         {
             item = list.items.into_iter().find(|job| job.id == job_id).unwrap_or(item);
         }
-        Ok(Answer { item: self.mutation.any_job(self.mutation.read_job(item)), server_time })
+        Ok(Answer { item: self.mutation.observed_job(self.mutation.read_job(item)), server_time })
     }
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
@@ -66,10 +68,10 @@ impl Remote for Mutated<SimRemote> {
         if self.mutation.posts_again(&answer) {
             answer = self.port.post(&record, timeout).await;
         }
-        if self.mutation.sends_anyhow(&answer) {
+        if self.mutation.sends_while_rate_limited(&answer) {
             _ = self.port.post(&record, timeout).await;
         }
-        self.mutation.sorted(answer)
+        self.mutation.classified(answer)
     }
 
     async fn configs(&self) -> Result<Listing<AuthenticatorConfig>, Error> {
@@ -86,7 +88,7 @@ impl Remote for Mutated<SimRemote> {
         config: &NewAuthenticatorConfig,
         timeout: Duration,
     ) -> Result<AuthenticatorConfig, Error> {
-        self.mutation.sorted(self.port.create_config(ticket, config, timeout).await)
+        self.mutation.classified(self.port.create_config(ticket, config, timeout).await)
     }
 
     async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
@@ -99,7 +101,7 @@ impl Remote for Mutated<SimRemote> {
 }
 
 impl Mutation {
-    /// A list, as it is read.
+    /// A list as the process receives it.
     fn list<T>(&self, list: Result<Listing<T>, Error>) -> Result<Listing<T>, Error> {
         match list {
             Err(Error::InDoubt { cause: Doubt::Unusable, .. }) if self.is(Mutant::UnusableListIsEmpty) => {
@@ -109,47 +111,51 @@ impl Mutation {
         }
     }
 
-    /// A job, as it is told of.
-    fn any_job(&self, mut job: CredentialBindingJob) -> CredentialBindingJob {
+    /// A job as the process receives it.
+    fn observed_job(&self, mut job: CredentialBindingJob) -> CredentialBindingJob {
         if self.is(Mutant::IgnoresExpireTimes) {
             job.expire_time = None;
         }
         job
     }
 
-    /// A job, as it is read by its id.
+    /// A job from a read by id.
     fn read_job(&self, mut job: CredentialBindingJob) -> CredentialBindingJob {
         if self.is(Mutant::AdoptsExpired) && job.state == Some(JobState::Expired) {
             job.state = Some(JobState::LinkSent);
         }
-        if self.is(Mutant::HoldsForNoSettleTime)
+        if self.is(Mutant::FinalizesBeforeSettleTime)
             && let Some(created) = job.create_time.as_mut()
             && let Ok(time) = created.parse::<Timestamp>()
         {
-            // As if it were old: only a deletion goes by that.
+            // As if it were old. Only a deletion uses this time.
             *created = (time - Duration::from_secs(3600)).to_string();
         }
         job
     }
 
-    /// Whether the POST is made again.
+    /// Whether the POST is repeated.
     fn posts_again<T>(&self, answer: &Result<T, Error>) -> bool {
         self.is(Mutant::PostsAgain) && matches!(answer, Err(Error::InDoubt { cause: Doubt::Timeout, .. }))
     }
 
-    /// Whether a call that is held back is sent all the same.
-    fn sends_anyhow<T>(&self, answer: &Result<T, Error>) -> bool {
-        let held_back = Error::from(InjectedFailure::HeldBack).to_string();
-        let is_held_back = answer.as_ref().is_err_and(|error| error.to_string() == held_back);
-        self.is(Mutant::SendsWhatIsHeldBack) && is_held_back
+    /// Whether a rate-limited call is sent.
+    fn sends_while_rate_limited<T>(&self, answer: &Result<T, Error>) -> bool {
+        let rate_limited = Error::from(InjectedFailure::RateLimited).to_string();
+        let is_rate_limited = answer.as_ref().is_err_and(|error| error.to_string() == rate_limited);
+        self.is(Mutant::SendsWhileRateLimited) && is_rate_limited
     }
 
-    /// The answer to a POST, as it is sorted.
-    fn sorted<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
-        let no = |message| Err(Error::Retry { cause: NotSent::NoConnection, after: None, message });
+    /// The answer to a POST as it is classified.
+    fn classified<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        let not_sent = |message| Err(Error::Retry { cause: NotSent::NoConnection, after: None, message });
         match (self.mutant, answer) {
-            (Some(Mutant::ServerErrorIsNo), Err(Error::InDoubt { cause: Doubt::Server, message, .. })) => no(message),
-            (Some(Mutant::BrokenIsNo), Err(Error::InDoubt { cause: Doubt::Connection, message, .. })) => no(message),
+            (Some(Mutant::ServerErrorIsNotSent), Err(Error::InDoubt { cause: Doubt::Server, message, .. })) => {
+                not_sent(message)
+            }
+            (Some(Mutant::ConnectionLostIsNotSent), Err(Error::InDoubt { cause: Doubt::Connection, message, .. })) => {
+                not_sent(message)
+            }
             (_, answer) => answer,
         }
     }

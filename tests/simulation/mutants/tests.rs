@@ -3,7 +3,7 @@
 use super::Mutant;
 use crate::{SEEDS, schedule};
 
-fn caught(mutant: Mutant) {
+fn assert_caught(mutant: Mutant) {
     let caught = (0..SEEDS).find_map(|seed| {
         let outcome = schedule::run(seed, Some(mutant));
         Some((seed, outcome.violation?, outcome.trace))
@@ -19,43 +19,43 @@ macro_rules! mutants {
     ($($name:ident: $mutant:ident,)*) => {
         $(#[test]
         fn $name() {
-            caught(Mutant::$mutant);
+            assert_caught(Mutant::$mutant);
         })*
     };
 }
 
 mutants! {
-    without_the_write_ahead: NoWriteAhead,
-    without_the_precondition: NoPrecondition,
-    posting_again: PostsAgain,
-    taking_a_server_error_for_a_no: ServerErrorIsNo,
-    taking_a_broken_connection_for_a_no: BrokenIsNo,
-    without_the_existing_jobs: NoExistingJobs,
-    without_the_earliest_time: NoNotBefore,
-    without_the_settling_time: NoSettling,
-    settled_by_a_restart: SettledByRestart,
-    taking_a_broken_list_for_an_empty_one: UnusableListIsEmpty,
-    with_too_late_a_time: LateNotBefore,
+    without_write_ahead: NoWriteAhead,
+    without_preconditions: NoPrecondition,
+    repeated_post: PostsAgain,
+    server_error_counts_as_not_sent: ServerErrorIsNotSent,
+    lost_connection_counts_as_not_sent: ConnectionLostIsNotSent,
+    without_existing_jobs_in_the_record: NoExistingJobs,
+    without_earliest_time_in_the_record: NoNotBefore,
+    without_settle_time: NoSettleTime,
+    without_settle_time_after_restart: NoSettleTimeAfterRestart,
+    unusable_list_counts_as_empty: UnusableListIsEmpty,
+    late_earliest_time_in_the_record: LateNotBefore,
     without_reservations: NoReservations,
-    adopting_by_the_list: AdoptsByTheList,
-    adopting_what_has_expired: AdoptsExpired,
-    forgetting_what_is_in_doubt: ForgetsDoubt,
-    concluding_whatever_stands_there: ConcludesAnyhow,
-    finalizing_whatever_stands_there: FinalizesAnyhow,
-    without_reservations_at_the_start: NoReservationsAtTheStart,
-    sending_what_is_held_back: SendsWhatIsHeldBack,
-    resending_in_any_state: ResendsInAnyState,
-    resending_for_any_job: ResendsForAnyJob,
-    with_a_slow_clock: SlowClock,
-    ignoring_pauses: IgnoresPauses,
-    sending_by_the_last_token: SendsByTheLastToken,
-    trusting_what_was_not_stored: TrustsUnstored,
-    sharing_refusals: SharesRefusals,
-    settling_at_any_endpoint: AnyEndpoint,
-    recognizing_any_service: RecognizesAnyService,
-    letting_go_at_once: HoldsForNoSettleTime,
-    ignoring_expire_times: IgnoresExpireTimes,
-    forgetting_refused_writes: ForgetsRefusedWrites,
-    writing_without_leave: MayWriteIgnored,
-    leading_beyond_the_lease: LeaseDeadlineIgnored,
+    adoption_from_the_list: AdoptsFromList,
+    adoption_of_expired_jobs: AdoptsExpired,
+    records_ignored_after_restart: ForgetsDoubt,
+    results_without_preconditions: ConcludesWithoutPrecondition,
+    finalizers_without_preconditions: FinalizesWithoutPrecondition,
+    without_seeding: NoSeeding,
+    sends_while_rate_limited: SendsWhileRateLimited,
+    resend_in_any_state: ResendsInAnyState,
+    resend_for_any_job: ResendsForAnyJob,
+    slow_monotonic_clock: SlowClock,
+    pauses_ignored: IgnoresPauses,
+    sends_with_last_token: SendsWithLastToken,
+    unstored_status_counts_as_stored: TrustsUnstoredStatus,
+    refused_revocation_blocks_all_jobs: SharesRefusals,
+    endpoints_count_as_the_same: AnyEndpoint,
+    unknown_identity_counts_as_found: RecognizesAnyService,
+    finalizer_removed_before_settle_time: FinalizesBeforeSettleTime,
+    expire_times_ignored: IgnoresExpireTimes,
+    refused_statuses_forgotten: ForgetsRefusedWrites,
+    writes_always_allowed: MayWriteIgnored,
+    lease_deadline_ignored: LeaseDeadlineIgnored,
 }
