@@ -1,4 +1,4 @@
-# Everyday commands. Each is one call of Cargo or of a script, so that nobody needs `just`.
+# Everyday commands. Each one is a single call of Cargo or of a script, so `just` is optional.
 
 # List the commands.
 default:
@@ -24,7 +24,7 @@ cluster *filter:
 chart *filter:
     cargo test --test chart {{filter}}
 
-# Play this many seeds of the simulation.
+# Run this many seeds of the simulation.
 seeds count="2000":
     SEEDS={{count}} cargo test --test simulation the_promise
 
@@ -44,10 +44,10 @@ format:
 lint:
     cargo clippy --all-targets -- -D warnings
 
-# Measure what this many enrolments cost.
+# Measure the cost of this many enrolments.
 load requests="1000":
     cargo load --requests {{requests}}
 
-# Run everything that CI runs.
+# Run what CI runs.
 ci:
     .ci/run

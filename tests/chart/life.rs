@@ -34,7 +34,8 @@ fn second_apply_changes_nothing() {
     }
 }
 
-/// Controllers write the status of objects with a generation, which changes the resourceVersion. They write nothing else.
+/// Controllers write the status of objects with a generation, which changes the resourceVersion. They write nothing
+/// else.
 fn remove_fields_of_controllers(object: &mut Value) {
     object.as_object_mut().unwrap().remove("status");
     let metadata = object["metadata"].as_object_mut().unwrap();

@@ -1,5 +1,5 @@
-//! The Helm chart, with the real helm on the real API server: rendering, rejected values, permissions, and the life cycle of
-//! a release.
+//! The Helm chart, with the real helm on the real API server: rendering, rejected values, permissions, and the life
+//! cycle of a release.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // in helpers of tests too
 

@@ -1,5 +1,5 @@
-//! The program as a process: the command line, errors at startup, and shutdown. And the files of the repository: generated
-//! files are up to date, and links are not broken.
+//! The program as a process: the command line, errors at startup, and shutdown. And the files of the repository:
+//! generated files are up to date, and links are not broken.
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 

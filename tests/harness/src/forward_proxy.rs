@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 
 use crate::background::Background;
 
-/// A proxy on a port of 127.0.0.1. It connects to one address, whatever the target of a request. It ends when it is dropped.
+/// A proxy on a port of 127.0.0.1. It connects to one address, whatever the target of a request. It ends when it is
+/// dropped.
 #[derive(Debug)]
 pub struct ForwardProxy {
     address: SocketAddr,

@@ -35,7 +35,8 @@ fn second_double_dash_is_ignored() {
     assert!(error.contains("--tenant"), "{error}");
 }
 
-/// After `cargo test`, `cargo demo` recompiles no dependency: no dev-dependency turns on a feature of a shared dependency.
+/// After `cargo test`, `cargo demo` recompiles no dependency: no dev-dependency turns on a feature of a shared
+/// dependency.
 #[test]
 fn demo_and_tests_share_all_features() {
     let (demo, tests) = (packages("normal,build"), packages("normal,build,dev"));

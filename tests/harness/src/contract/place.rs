@@ -22,8 +22,8 @@ impl Template {
         Self(path.split('/').map(segment).collect())
     }
 
-    /// The names and the raw values of the parameters, if the path matches. An encoded suffix does not match: it belongs to
-    /// the value.
+    /// The names and the raw values of the parameters, if the path matches. An encoded suffix does not match: it
+    /// belongs to the value.
     pub fn matches<'a, 'b>(&'a self, path: &'b str) -> Option<Vec<(&'a str, &'b str)>> {
         let mut parameters = Vec::new();
         let mut given = path.split('/');

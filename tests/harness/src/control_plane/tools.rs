@@ -48,7 +48,8 @@ pub static HELM_DOCS: Tool = Tool {
     ldflags: "-s -w",
 };
 
-/// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no version.
+/// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no
+/// version.
 const KUBE_LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.2 \
     -X k8s.io/component-base/version.gitMajor=1 \

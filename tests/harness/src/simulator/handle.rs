@@ -66,8 +66,8 @@ impl RealmHandle {
         self.with(|realm| realm.strict_config = strict);
     }
 
-    /// Refuses every `:revoke` with 401 or 403, whatever the token. `None` ends that. The API reference does not say which
-    /// credentials the call requires.
+    /// Refuses every `:revoke` with 401 or 403, whatever the token. `None` ends that. The API reference does not say
+    /// which credentials the call requires.
     #[track_caller]
     pub fn refuse_revoke(&self, status: impl Into<Option<u16>>) {
         let status = status.into();
@@ -75,8 +75,8 @@ impl RealmHandle {
         self.with(|realm| realm.refuse_revoke = status);
     }
 
-    /// Sets the lifetime of the links of new jobs, instead of seven days. A job in state `LINK_SENT` or `LINK_OPENED` becomes
-    /// `EXPIRED` at the first read after its expire time.
+    /// Sets the lifetime of the links of new jobs, instead of seven days. A job in state `LINK_SENT` or `LINK_OPENED`
+    /// becomes `EXPIRED` at the first read after its expire time.
     pub fn set_link_life(&self, lifetime: SignedDuration) {
         self.with(|realm| realm.link_lifetime = Some(lifetime));
     }
@@ -86,8 +86,8 @@ impl RealmHandle {
         self.with(|realm| realm.keeps_expired = true);
     }
 
-    /// Sets the difference of the realm's clock from the clock of this machine. It applies to `Date` headers and to the times
-    /// of jobs. The outbox and the recorded requests have the time of this machine.
+    /// Sets the difference of the realm's clock from the clock of this machine. It applies to `Date` headers and to the
+    /// times of jobs. The outbox and the recorded requests have the time of this machine.
     pub fn set_clock_skew(&self, skew: SignedDuration) {
         self.with(|realm| realm.clock_skew = skew);
     }

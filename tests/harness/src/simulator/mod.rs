@@ -1,7 +1,7 @@
 //! A simulator of the Beyond Identity API, with the state of the service. It uses real HTTP, and records the emails.
 //!
-//! All tests of a binary can share one simulator: it serves many tenants and realms, each with its own token. It has its own
-//! thread and runtime. So a test can pause the clock of its runtime, or shut the runtime down.
+//! All tests of a binary can share one simulator: it serves many tenants and realms, each with its own token. It has
+//! its own thread and runtime. So a test can pause the clock of its runtime, or shut the runtime down.
 
 mod breaches;
 mod call;

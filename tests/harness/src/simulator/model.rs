@@ -20,8 +20,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// Its username, which is unique in the realm.
     pub username: Option<String>,
-    /// `UNENROLLED`, `PENDING`, `INVITE_FAILED`, `ENROLLED`, or absent. Unless it is absent, a new job sets it to `PENDING`,
-    /// and a completed job to `ENROLLED`.
+    /// `UNENROLLED`, `PENDING`, `INVITE_FAILED`, `ENROLLED`, or absent. Unless it is absent, a new job sets it to
+    /// `PENDING`, and a completed job to `ENROLLED`.
     pub enrollment_status: Option<String>,
 }
 
@@ -67,8 +67,8 @@ impl Identity {
     }
 }
 
-/// A credential binding job, as the API returns it. The simulator adds tenant and realm. Times are text, so that a test can
-/// compare them, or set an invalid one.
+/// A credential binding job, as the API returns it. The simulator adds tenant and realm. Times are text, so that a test
+/// can compare them, or set an invalid one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are those of the API")]
@@ -113,7 +113,8 @@ impl Job {
         }
     }
 
-    /// Sets `EXPIRED` if the expire time has passed. A job whose request was delivered to the authenticator does not expire.
+    /// Sets `EXPIRED` if the expire time has passed. A job whose request was delivered to the authenticator does not
+    /// expire.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let can_expire = matches!(self.state.as_deref(), Some("LINK_SENT" | "LINK_OPENED"));
         let expires = || self.expire_time.as_ref()?.parse::<Timestamp>().ok();

@@ -82,8 +82,8 @@ fn page_token(query: &HashMap<String, String>) -> Result<Option<Token>, Reply> {
     given.map(|token| Token::parse(token).ok_or_else(|| invalid("page_token", "invalid page token"))).transpose()
 }
 
-/// The start of the next page, the page size, and the filter. It contains reserved characters, so that a client that does
-/// not encode it fails.
+/// The start of the next page, the page size, and the filter. It contains reserved characters, so that a client that
+/// does not encode it fails.
 struct Token {
     offset: usize,
     size: usize,

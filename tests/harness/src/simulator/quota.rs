@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reply::Reply;
 
-/// A number of calls in each time window. Further calls are answered with 429. A window starts with its first call. The first
-/// window starts with the first call beyond the quota, so that a test does not depend on the speed of the machine.
+/// A number of calls in each time window. Further calls are answered with 429. A window starts with its first call. The
+/// first window starts with the first call beyond the quota, so that a test does not depend on the speed of the
+/// machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Quota {
     /// The number of calls.

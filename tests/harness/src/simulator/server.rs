@@ -25,8 +25,8 @@ use super::state::{Realm, World};
 
 /// The connection is closed without any byte of an answer.
 ///
-/// hyper serves the connections, since its service may fail. That closes the connection before the status line. A handler of
-/// a web framework always answers, and a body can fail only after the status line.
+/// hyper serves the connections, since its service may fail. That closes the connection before the status line. A
+/// handler of a web framework always answers, and a body can fail only after the status line.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer")]
 pub(super) struct NoAnswer;

@@ -53,8 +53,8 @@ impl<T> Shelf<T> {
         items.into_iter().map(|item| &item.value).collect()
     }
 
-    /// The matching objects of at least this age, in list order. The service defines no order. So this one reverses the bits
-    /// of the insertion number: it is stable, but neither oldest nor newest first.
+    /// The matching objects of at least this age, in list order. The service defines no order. So this one reverses the
+    /// bits of the insertion number: it is stable, but neither oldest nor newest first.
     pub fn listed(&self, age: Duration, matches: impl Fn(&T) -> bool) -> Vec<&T> {
         let shown = |item: &&Item<T>| item.inserted.elapsed() >= age && matches(&item.value);
         let mut items: Vec<&Item<T>> = self.items.values().filter(shown).collect();

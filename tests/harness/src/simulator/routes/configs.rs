@@ -35,7 +35,8 @@ pub(super) fn get(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     Ok(Reply::json(200, &shown(realm, config)))
 }
 
-/// Missing fields stay as they are, at the top level and in the settings. Settings must contain the type, which is immutable.
+/// Missing fields stay as they are, at the top level and in the settings. Settings must contain the type, which is
+/// immutable.
 pub(super) fn update(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     let mut updated = realm.configs.get(call.id(0)).ok_or_else(not_found)?.clone();
     let requested = envelope(call, KEY)?;

@@ -30,8 +30,8 @@ pub(super) fn list(realm: &Realm, call: &Call, view: View) -> Result<Reply, Repl
     Ok(page("identities", found, &call.query, PAGES, view))
 }
 
-/// The username of `traits.username eq "USERNAME"`, the only supported filter. Names and operators are case-insensitive, and
-/// the value is a JSON string, as in SCIM.
+/// The username of `traits.username eq "USERNAME"`, the only supported filter. Names and operators are
+/// case-insensitive, and the value is a JSON string, as in SCIM.
 fn username(filter: &str) -> Option<String> {
     let (attribute, rest) = filter.trim().split_once(' ')?;
     let (operator, value) = rest.trim_start().split_once(' ')?;
