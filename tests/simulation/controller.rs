@@ -72,7 +72,7 @@ impl<K: Kind> Controller<K> {
 
     /// Starts reconciles until the process is killed.
     async fn work(self: Arc<Self>) {
-        self.process.work_begins().await;
+        self.process.wait_until_seeded().await;
         loop {
             self.process.wait_while_suspended().await;
             let due = self.begin();
