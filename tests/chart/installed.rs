@@ -132,6 +132,6 @@ fn second_pod_takes_over_when_the_first_one_ends() {
         cluster.kubectl(&["delete", "authenticatorconfig", "hosted-web", "--namespace", team, "--timeout=60s"]);
         cluster.kubectl(&["delete", "namespace", team]);
     }
-    let denied: Vec<String> = [second.said("not allowed to"), second.said("lacks permission")].concat();
+    let denied: Vec<String> = [second.logged("not allowed to"), second.logged("lacks permission")].concat();
     assert_eq!(denied, [""; 0]);
 }

@@ -49,7 +49,7 @@ impl From<InjectedFailure> for Error {
             InjectedFailure::ConnectionLost => doubt(Doubt::Connection, None),
             InjectedFailure::ServerError | InjectedFailure::Refused => doubt(Doubt::Server, Some(503)),
             InjectedFailure::UnexpectedStatus | InjectedFailure::Conflict => doubt(Doubt::Status, Some(409)),
-            InjectedFailure::Foreign => doubt(Doubt::Foreign, Some(404)),
+            InjectedFailure::Foreign => doubt(Doubt::NotFromTheApi, Some(404)),
             InjectedFailure::Redirect => doubt(Doubt::Redirect, Some(302)),
             InjectedFailure::UnusableBody => doubt(Doubt::Unusable, Some(200)),
         }

@@ -146,7 +146,7 @@ impl Load {
         let mut command = program::command(program, home.path(), &all);
         command.env("KUBECONFIG", file);
         let operator = Running::start(command, home.path());
-        wait(TIMEOUT.1, "the controllers are started", || Ok(!operator.said("Controllers started").is_empty()))?;
+        wait(TIMEOUT.1, "the controllers are started", || Ok(!operator.logged("Controllers started").is_empty()))?;
         Ok(operator)
     }
 
