@@ -97,17 +97,19 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     };
     let ending = CancellationToken::new();
     let mut controllers = JoinSet::new();
-    let ended = tokio::select! {
+    let ended: Result<(), RunError> = tokio::select! {
         biased;
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
         error = broken(&mut watches) => Err(error),
         error = lead(&context, &leadership, &ending, &mut controllers) => Err(error),
     };
-    end(&context, &ending, controllers).await;
+    let reason = ended.as_ref().map_or_else(ToString::to_string, |()| "the process was asked to end".to_owned());
+    end(&context, &ending, controllers, &reason).await;
     if let Some(election) = election {
         election.leave().await;
     }
+    tracing::info!("Stopped");
     ended
 }
 
@@ -156,8 +158,8 @@ async fn run_controllers(controllers: &mut JoinSet<()>, start: impl FnOnce(&mut 
 }
 
 /// Drains in-flight reconciles, and starts no new ones.
-async fn end(context: &OperatorContext, ending: &CancellationToken, mut controllers: JoinSet<()>) {
-    tracing::info!("Shutting down: draining in-flight reconciles");
+async fn end(context: &OperatorContext, ending: &CancellationToken, mut controllers: JoinSet<()>, reason: &str) {
+    tracing::info!(reason, "Shutting down: draining in-flight reconciles");
     context.environment.end();
     context.metrics.set_leader(false);
     ending.cancel();

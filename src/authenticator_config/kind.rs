@@ -10,7 +10,7 @@ use super::plan::input::{Input, Step};
 use super::plan::{self, doubt, finalize};
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
-use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase};
+use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::write_ahead::{Record, seconds};
 use crate::reconcile::{Kind, KindName, Lifecycle, ObjectState, Options, RealmIds, Rules, Sent, View, WritesAhead};
@@ -47,6 +47,8 @@ impl Kind for AuthenticatorConfig {
 }
 
 impl Rules for AuthenticatorConfig {
+    const IN_DOUBT: (Reason, &'static str) = doubt::IN_DOUBT;
+
     fn object_state(observed: &Observed) -> &ObjectState<Self> {
         &observed.object
     }

@@ -12,9 +12,12 @@ use crate::api::enrollment_request::{PreviousJob, SendRecord, Skipped};
 use crate::api::{EnrollmentRequestStatus, Phase, ProviderConfigRef, text};
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
 
-/// The number of jobs of earlier attempts that status keeps. A job with an active link is kept beyond this number. If
-/// a send would lead to more such jobs than this number, nothing is sent.
-pub const PREVIOUS_JOBS: usize = 16;
+/// The number of jobs of earlier attempts that status keeps. A job with an active link is kept beyond this number, and
+/// [`MAX_ACTIVE_LINKS`] bounds these.
+const PREVIOUS_JOBS: usize = 16;
+/// The most active links of earlier attempts with which another email is sent. Together with [`PREVIOUS_JOBS`] it keeps
+/// the list in status below the 64 jobs of the schema.
+pub const MAX_ACTIVE_LINKS: usize = 16;
 
 /// A change to status.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,7 +174,9 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
         status.previous_jobs.insert(0, PreviousJob { id, identity_id, endpoint, state, expired, delivery_method });
         let mut place = 0..;
         status.previous_jobs.retain(|previous| {
-            place.next().is_some_and(|place| place < PREVIOUS_JOBS) || is_outstanding(previous.state.as_deref())
+            // An expired link opens nothing, whatever its state. Such links would otherwise grow without a bound.
+            let is_active = is_outstanding(previous.state.as_deref()) && previous.expired != Some(true);
+            place.next().is_some_and(|place| place < PREVIOUS_JOBS) || is_active
         });
     }
     status.attempt = Some(attempt);

@@ -54,6 +54,8 @@ impl Kind for EnrollmentRequest {
 }
 
 impl Rules for EnrollmentRequest {
+    const IN_DOUBT: (Reason, &'static str) = doubt::IN_DOUBT;
+
     fn object_state(observed: &Observed) -> &ObjectState<Self> {
         &observed.object
     }

@@ -133,8 +133,20 @@ pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> 
 pub(super) enum CallError {
     #[error("no response from the Kubernetes API within {} s", TIMEOUT.as_secs())]
     Late,
-    #[error("{0}")]
+    #[error("{}", with_causes(.0))]
     Kube(kube::Error),
+}
+
+/// The message of an error with its causes. Of a request without a response, kube's message names no cause.
+fn with_causes(error: &kube::Error) -> String {
+    let kube::Error::Service(cause) = error else { return error.to_string() };
+    let mut message = format!("the Kubernetes API did not respond: {cause}");
+    let mut next = cause.source();
+    while let Some(cause) = next {
+        message = format!("{message}: {cause}");
+        next = cause.source();
+    }
+    message
 }
 
 fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {

@@ -18,7 +18,7 @@ pub fn delay_deletion_by<K: Rules>(input: &PlanInput<'_, K>, step: Step<K>, what
     let (blocked, remaining) = (phase.needs_user_action(), input.object().grace_remaining);
     let Why { reason, message } = phase.why().clone();
     if blocked && remaining.is_zero() {
-        let left = Leftover::NotRemoved(format!("Finalizer removed after the grace period, but {what}: {message}"));
+        let left = Leftover::NotRemoved(format!("Finalizer removed after the grace period, but {what}. {message}"));
         return Step::RemoveFinalizer { leftover: Some(left) };
     }
     let reason = if blocked { Reason::DeletionBlocked } else { reason };

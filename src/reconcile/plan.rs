@@ -6,13 +6,14 @@
 //! not part of the input.
 
 use super::end::{End, Requeue};
-use super::failure::Failure;
+use super::failure::{Failure, FailureKind};
 use super::outcome::Outcome;
 use super::rules::{PlanInput, Rules};
 use super::state::Sent;
 use super::step::Step;
 use super::write_ahead::Record;
-use crate::api::Reason;
+use crate::api::phase::why;
+use crate::api::{Phase, Reason};
 
 /// How many lists must miss a remote resource before it counts as absent. One list can miss an existing object, for
 /// example while its pages shift.
@@ -78,13 +79,24 @@ fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let object = input.object();
     let step = if object.fresh { K::settle_doubt(input, record).unwrap_or_else(|step| step) } else { Step::Refresh };
     if !input.is_deleting() {
-        return Some(step);
+        return Some(still_in_doubt(step));
     }
     if object.unwritable.is_some() && matches!(step, Step::Record(_) | Step::Withdraw { .. }) {
         // The outcome is known but cannot be recorded. The remote resource is revoked or deleted all the same.
         return None;
     }
     Some(K::delay_deletion(input, step))
+}
+
+/// An outage does not hide the doubt: the conditions still report that the call may have been made.
+fn still_in_doubt<K: Rules>(step: Step<K>) -> Step<K> {
+    let Step::End(end @ End { failure: Some(FailureKind::Transient | FailureKind::RateLimited), .. }) = step else {
+        return step;
+    };
+    let (reason, message) = K::IN_DOUBT;
+    let cause = end.phase.as_ref().map_or("the service limits the request rate", |phase| &phase.why().message);
+    let phase = Phase::InDoubt(why(reason, format!("{message}: {cause}")));
+    Step::End(End { phase: Some(phase), ..end })
 }
 
 /// Deletes or revokes the remote resources of an object that is being deleted. An object that only foreign finalizers

@@ -355,6 +355,11 @@ where
     ) -> Outcome<T> {
         let (record_id, generation) = (record.id().to_owned(), K::lifecycle(&self.desired).generation);
         let message = result.as_ref().err().and_then(refusal);
+        if let Err(error @ Error::InDoubt { .. }) = &result {
+            let object = self.handle.object();
+            let (kind, namespace, name) = (K::kind(&()), object.namespace(), object.name_any());
+            tracing::warn!(%kind, namespace, name, %error, "Call in doubt: it may have been carried out");
+        }
         self.local_state.refusal = message.map(|message| Refusal { record_id, generation, message });
         Outcome::of(result, provider)
     }

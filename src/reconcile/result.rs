@@ -13,14 +13,14 @@ use super::times::{FIRST_CONFLICT, LONGEST_CONFLICT, RETRY_CONDITIONS};
 pub struct ReconcileResult {
     /// The classified end.
     pub ended: Ended,
-    /// The delay requeue the next reconcile; `None`: on a change.
+    /// The delay until the next reconcile; `None`: on a change.
     pub requeue_after: Option<Duration>,
 }
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Nothing to do requeue a change.
+    /// Nothing to do until a change.
     Done,
     /// The object is reconciled again after a delay.
     RequeueAfter,
@@ -51,7 +51,10 @@ impl ReconcileResult {
             Err(Interrupted::ConditionsRefused { requeue, .. }) => requeue.or_sooner(Requeue::After(RETRY_CONDITIONS)),
             Err(Interrupted::Refused(_) | Interrupted::NotStored(_)) => Requeue::Backoff(None),
             Err(Interrupted::Failed(why)) => {
-                tracing::warn!(kind = %K::kind(&()), namespace, name, error = %why, "Reconcile failed; retrying");
+                // Each retry of an outage would repeat the line.
+                if local_state.failures == 0 {
+                    tracing::warn!(kind = %K::kind(&()), namespace, name, error = %why, "Reconcile failed; retrying");
+                }
                 Requeue::Backoff(None)
             }
         };

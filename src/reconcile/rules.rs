@@ -66,6 +66,8 @@ pub trait Rules: Kind {
 
     /// The status change that records a call which created `created`.
     fn conclude(sent: &Sent<Self>, created: &Self::Created) -> Self::Change;
+    /// The reason and the message while a call is in doubt.
+    const IN_DOUBT: (Reason, &'static str);
     /// The step that finds the remote resource that the call of `record` created. `Err` carries a step too, so that rules
     /// can return early with `?`.
     fn settle_doubt(input: &PlanInput<'_, Self>, record: &Self::Record) -> Result<Step<Self>, Step<Self>>;

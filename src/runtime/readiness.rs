@@ -96,7 +96,7 @@ impl Report {
         });
         drop(parts);
         if let Some(Problem { what, .. }) = solved {
-            tracing::info!(error = what, "Kubernetes API request succeeds again");
+            tracing::info!(previous_error = what, "Kubernetes API request succeeds again");
         }
     }
 

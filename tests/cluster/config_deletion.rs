@@ -37,7 +37,10 @@ async fn blocked_then_retained(fixture: &Fixture, history: &History<Authenticato
     let cause = message(&config).strip_prefix("Deletion is waiting because ").unwrap().strip_prefix(&what).unwrap();
     wait_until_config_deleted(fixture).await;
     let event = fixture.wait_for_config_event("Warning RemoteResourceRetained").await;
-    assert_eq!(event.note, format!("Finalizer removed after the grace period, but {what}{cause}"));
+    assert_eq!(
+        event.note,
+        format!("Finalizer removed after the grace period, but {}. {cause}", what.trim_end_matches(": "))
+    );
     assert_eq!(remote(fixture), id);
     assert!(log_about(&event.note).iter().any(|line| line.contains(&format!("namespace=\"{}\"", fixture.namespace))));
     cause.to_owned()
@@ -218,7 +221,7 @@ async fn create_in_doubt_blocks_deletion_for_the_grace_period_only() {
     wait_until_config_deleted(&fixture).await;
     let event = fixture.wait_for_config_event("Warning RemoteResourceRetained").await;
     let sentence = "Finalizer removed after the grace period, but it is not known whether the authenticator \
-                    configuration was created: ";
+                    configuration was created. ";
     assert!(event.note.starts_with(sentence), "{event:?}");
     assert_eq!(fixture.realm.configs().len(), 1);
 }

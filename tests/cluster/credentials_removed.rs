@@ -214,7 +214,7 @@ async fn namespace_deletion_completes_with_or_without_credentials() {
     assert_eq!(states(2), ["LINK_SENT"; 3]);
     for job in &jobs[2] {
         let sentence = format!(
-            "Finalizer removed after the grace period, but the link of credential binding job {job} is not revoked: \
+            "Finalizer removed after the grace period, but the link of credential binding job {job} is not revoked. \
              ClusterProviderConfig {} does not exist",
             first.provider
         );

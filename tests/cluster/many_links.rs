@@ -11,8 +11,8 @@ use crate::fixture::{
     Fixture, History, REQUEST, conditions, job_of, message, message_of, wait_for, wait_until_deleted,
 };
 
-/// The most jobs of earlier attempts that a status can list.
-const MAX_PREVIOUS_JOBS: i64 = 16;
+/// The most active links of earlier attempts with which another email is sent.
+const MAX_ACTIVE_LINKS: i64 = 16;
 
 #[tokio::test]
 async fn too_many_active_links_block_sends_but_not_deletion() {
@@ -20,7 +20,7 @@ async fn too_many_active_links_block_sends_but_not_deletion() {
     fixture.realm.refuse_revoke(403);
     fixture.create_request().await;
     let mut jobs = Vec::new();
-    for attempt in 1..=MAX_PREVIOUS_JOBS + 1 {
+    for attempt in 1..=MAX_ACTIVE_LINKS + 1 {
         fixture.change_request(json!({"attempt": attempt})).await.unwrap();
         let concluded = move |request: &EnrollmentRequest| {
             request.status.as_ref().is_some_and(|status| status.attempt == Some(attempt) && status.send.is_none())
@@ -31,13 +31,13 @@ async fn too_many_active_links_block_sends_but_not_deletion() {
     assert_eq!(fixture.mailed(), jobs);
 
     let history = History::of(&fixture.requests(), REQUEST).await;
-    fixture.change_request(json!({"attempt": MAX_PREVIOUS_JOBS + 2})).await.unwrap();
+    fixture.change_request(json!({"attempt": MAX_ACTIVE_LINKS + 2})).await.unwrap();
     let request = history.first_with_reason("TooManyActiveLinks").await;
     assert_eq!(conditions(&request), "Reconciling=True Ready=False RevokeRefused=True");
     let expected = "17 links of earlier attempts are still active and cannot be revoked, so no further email is sent";
     assert!(message(&request).starts_with(expected), "{}", message(&request));
     let status = request.status.as_ref().unwrap();
-    assert_eq!((status.attempt, status.previous_jobs.len()), (Some(MAX_PREVIOUS_JOBS + 1), 16));
+    assert_eq!((status.attempt, status.previous_jobs.len()), (Some(MAX_ACTIVE_LINKS + 1), 16));
     let stalled = history.first("stalled", |request| conditions(request).starts_with("Stalled=True")).await;
     let refused = message_of(&stalled, REVOKE_REFUSED);
     assert!(jobs.iter().any(|job| refused.contains(job)), "{refused}");
@@ -55,7 +55,7 @@ async fn expired_link_allows_the_next_send() {
     let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = Duration::from_secs(1)).await;
     fixture.realm.refuse_revoke(403);
     fixture.create_request().await;
-    for attempt in 1..=MAX_PREVIOUS_JOBS + 1 {
+    for attempt in 1..=MAX_ACTIVE_LINKS + 1 {
         fixture.change_request(json!({"attempt": attempt})).await.unwrap();
         wait_for(
             fixture.requests(),
@@ -67,11 +67,11 @@ async fn expired_link_allows_the_next_send() {
         )
         .await;
     }
-    fixture.change_request(json!({"attempt": MAX_PREVIOUS_JOBS + 2})).await.unwrap();
+    fixture.change_request(json!({"attempt": MAX_ACTIVE_LINKS + 2})).await.unwrap();
     let request = fixture.wait_for_request("TooManyActiveLinks").await;
     fixture.realm.set_job_state(&request.status.unwrap().previous_jobs[3].id, "EXPIRED");
     let request = fixture.wait_for_request("LinkSent").await;
-    assert_eq!(request.status.as_ref().unwrap().attempt, Some(MAX_PREVIOUS_JOBS + 2));
+    assert_eq!(request.status.as_ref().unwrap().attempt, Some(MAX_ACTIVE_LINKS + 2));
     let mailed = fixture.mailed();
     assert_eq!((mailed.len(), mailed.last()), (18, Some(&job_of(&request))));
 }

@@ -85,6 +85,7 @@ async fn startup_waits_for_crds_and_skips_undecodable_objects() {
     for sentence in &all {
         assert_eq!(process.logged(sentence).len(), 1, "{sentence}");
     }
+    assert_eq!(process.logged("Kubernetes API request succeeds again").len(), all.len());
 
     // It does not block the next process either, which receives it in its first list.
     assert_eq!(process.stop().0, Some(0));
@@ -175,7 +176,7 @@ async fn startup_names_each_missing_permission_and_its_role() {
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
     grant(&fixture, namespace, "list", vec![rule("beyondidentity.dev", &kinds, &["list"])]).await;
     let lease = format!(
-        "the Lease {operator_namespace}/beyond-identity-operator cannot be acquired: grant the operator get and update \
+        "the Lease {operator_namespace}/beyond-identity-operator cannot be read or written: grant the operator get and update \
          on Lease beyond-identity-operator and create on leases in a Role of namespace {operator_namespace}"
     );
     let [watch_configs, watch_requests] = kinds.map(|kind| in_namespace("watch", kind));

@@ -12,6 +12,13 @@ use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{Destination, End, RealmIds, Requeue};
 
+/// The reason and the message of a create in doubt.
+pub(in crate::authenticator_config) const IN_DOUBT: (Reason, &str) = (
+    Reason::CreateInDoubt,
+    "The service did not clearly confirm or refuse the create, so the configuration may exist; it is being looked up \
+     by its ownership mark, and none is created meanwhile",
+);
+
 /// Looks up the configuration of a create in doubt.
 pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
     let recorded = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
@@ -25,14 +32,9 @@ pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &Create
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, record.timeout(), input.times.settle) {
-        Absent::ListAgainIn(pause) => Step::End(End::with_phase(
-            Phase::InDoubt(why(
-                Reason::CreateInDoubt,
-                "The service did not clearly confirm or refuse the create, so the configuration may exist; it is \
-                 being looked up by its ownership mark, and none is created meanwhile",
-            )),
-            Requeue::After(pause),
-        )),
+        Absent::ListAgainIn(pause) => {
+            Step::End(End::with_phase(Phase::InDoubt(why(IN_DOUBT.0, IN_DOUBT.1)), Requeue::After(pause)))
+        }
         // A list can miss an existing configuration, for example while its pages shift. Two lists do not miss the
         // same one.
         Absent::Never if listed.lists < LISTS => Step::Fetch(Query::Configs),

@@ -17,6 +17,13 @@ use crate::reconcile::plan::{LISTS, refused};
 use crate::reconcile::write_ahead::Record;
 use crate::reconcile::{End, Fact, RealmIds, Requeue};
 
+/// The reason and the message of a send in doubt.
+pub(in crate::enrollment_request) const IN_DOUBT: (Reason, &str) = (
+    Reason::SendInDoubt,
+    "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is being looked \
+     up, and nothing is sent meanwhile",
+);
+
 /// Looks up the job of a send in doubt.
 pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
     if let Some(field) = nonsense(send) {
@@ -37,14 +44,9 @@ pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord
         return Ok(Step::Record(change));
     }
     Ok(match absent(listed.age, send.timeout(), input.times.settle) {
-        Absent::ListAgainIn(pause) => Step::End(End::with_phase(
-            Phase::InDoubt(why(
-                Reason::SendInDoubt,
-                "The service did not clearly confirm or refuse the send, so the email may have been sent; its job is \
-                 being looked up, and nothing is sent meanwhile",
-            )),
-            Requeue::After(pause),
-        )),
+        Absent::ListAgainIn(pause) => {
+            Step::End(End::with_phase(Phase::InDoubt(why(IN_DOUBT.0, IN_DOUBT.1)), Requeue::After(pause)))
+        }
         Absent::Never => {
             // The service is recognized before the last list, so that the list comes from a recognized service.
             recognize::service(input, reference, &send.identity_id, &send.authenticator_config_id)?;

@@ -9,7 +9,7 @@ use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
 use crate::beyond_identity::types::{Identity, IdentityStatus};
-use crate::enrollment_request::change::PREVIOUS_JOBS;
+use crate::enrollment_request::change::MAX_ACTIVE_LINKS;
 use crate::enrollment_request::desired::IdentitySelector;
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
@@ -56,12 +56,12 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     write_ahead(input, reference, destination, key, listed)
 }
 
-/// The current active link becomes a link of an earlier attempt. If status already holds the maximum number of links
-/// that cannot be revoked, no further link is created. Its result could not be recorded.
+/// The next send makes the current job one of an earlier attempt. If more than [`MAX_ACTIVE_LINKS`] links would then be
+/// active that cannot be revoked, nothing is sent: the status could not name them all.
 fn room_for_another_link(input: &Input<'_>) -> Result<(), Step> {
     let status = input.status;
     let active = revoke::earlier(status).chain(revoke::current(status)).filter(|job| !job.expired).count();
-    if active <= PREVIOUS_JOBS {
+    if active <= MAX_ACTIVE_LINKS {
         return Ok(());
     }
     Err(input.blocked(

@@ -151,7 +151,7 @@ impl Gate for Permit {
                     tracing::warn!(
                         endpoint,
                         tenant_id,
-                        calls_per_second = turns.rate.calls_per_second(),
+                        calls_per_second = turns.rate.calls_per_second().map(|rate| (rate * 100.0).round() / 100.0),
                         pause_seconds = turns.rate.quiet_for(now).as_secs_f64(),
                         "Rate limited by the Beyond Identity API (429); slowing down"
                     );

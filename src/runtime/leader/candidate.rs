@@ -34,7 +34,7 @@ impl Candidate {
         let until = self.campaign().await;
         tracing::info!(
             lease = %self.lease,
-            identity = self.lease.holder,
+            holder = self.lease.holder,
             acquired_at = %(self.lease.clock)(),
             "Became the leader"
         );
@@ -92,7 +92,7 @@ impl Candidate {
     /// Reads the lease, and acquires or renews it if the decision is `wanted`.
     async fn round(&mut self, wanted: impl Fn(&Decision) -> bool) -> Result<RoundResult, LeaseError> {
         let result = self.read_and_write(wanted).await;
-        let untaken = format!("the {} cannot be acquired", self.lease);
+        let untaken = format!("the {} cannot be read or written", self.lease);
         match &result {
             Ok(_) => self.report.ready(),
             // The next read shows who wrote it.

@@ -54,7 +54,8 @@ fn failed_list_or_read_settles_no_doubt() {
     let mut unread = in_doubt(&[ours("a")], 500);
     unread.read.insert("a".to_owned(), Fact::Failed(down()));
     for observed in [unlisted, unread] {
-        assert_eq!(end_of(&next(&observed)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
+        assert_eq!(end_of(&next(&observed)), (Reason::CreateInDoubt, Requeue::Backoff(None)));
+        assert!(phase_of(&next(&observed)).why().message.ends_with(": down"), "the doubt is shown with its cause");
     }
 }
 

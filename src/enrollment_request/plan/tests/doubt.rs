@@ -67,7 +67,7 @@ fn record_is_withdrawn_after_two_empty_lists_of_a_recognized_service() {
         observed.recognized.insert("9ca7716e846cfa97".to_owned(), recognized);
     };
     recognize(&mut observed, Fact::Failed(failure()));
-    assert_eq!(reason(&next(&desired(), &observed)), Reason::ServiceUnavailable);
+    assert_eq!(reason(&next(&desired(), &observed)), Reason::SendInDoubt);
     recognize(&mut observed, Fact::Known(Recognized { identity: false, config: false }));
     assert_eq!(reason(&next(&desired(), &observed)), Reason::UnrecognizedService);
     for (identity, config) in [(true, false), (false, true)] {
@@ -99,7 +99,9 @@ fn doubt_is_settled_only_at_its_endpoint() {
 #[test]
 fn failed_list_settles_no_doubt() {
     let step = next(&desired(), &in_doubt(vec![], 500).with(|it| it.jobs = Fact::Failed(failure())));
-    assert_eq!((reason(&step), requeue_of(&step)), (Reason::ServiceUnavailable, Requeue::Backoff(None)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::SendInDoubt, Requeue::Backoff(None)));
+    let message = phase_of(&step).why().message.clone();
+    assert!(message.ends_with(&format!(": {}", failure().why.message)), "the doubt is shown with its cause: {message}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn blocked_deletion_reports_the_leftover_after_grace_period() {
     let Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(left)) } = next(&deleting(), &observed) else {
         panic!()
     };
-    assert!(left.contains("the link of credential binding job job is not revoked: job: 403"), "{left}");
+    assert!(left.contains("the link of credential binding job job is not revoked. job: 403"), "{left}");
 }
 
 /// A request with a revoked job, created at 11:00 server time and known to this process for ten seconds.

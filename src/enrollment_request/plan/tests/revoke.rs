@@ -256,6 +256,23 @@ fn unneeded_send_slot_is_released_by_a_refresh() {
     assert!(!matches!(next(&desired(), &cached.with(|it| it.object.fresh = true)), Step::Refresh));
 }
 
+/// The API server refuses a status with more than 64 previous jobs, and the outcome of a send would be lost.
+#[test]
+fn previous_jobs_stay_within_the_schema_when_expired_links_cannot_be_revoked() {
+    let mut status = concluded();
+    for attempt in 0..80 {
+        status.expired = Some(true);
+        status.send = Some(send());
+        let (send_id, job) = ("nonce".to_owned(), Box::new(job(&attempt.to_string())));
+        assert!(Change::Conclude { send_id, job, answered: true, others: vec![] }.apply(&mut status));
+        assert!(status.previous_jobs.len() <= 16, "{attempt}: {}", status.previous_jobs.len());
+    }
+    assert!(
+        status.previous_jobs.iter().all(|job| job.state.as_deref() == Some("LINK_SENT")),
+        "no service revoked them"
+    );
+}
+
 #[test]
 fn previous_jobs_are_bounded_but_keep_active_links() {
     let mut status = concluded();
