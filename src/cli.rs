@@ -151,7 +151,8 @@ pub enum Error {
 impl Cli {
     /// Executes the command.
     ///
-    /// # Errors With a message for the user.
+    /// # Errors
+    /// With a message for the user.
     pub async fn execute(self) -> Result<(), Error> {
         match self.command {
             Command::Run(args) => run(*args).await,

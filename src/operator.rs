@@ -50,7 +50,8 @@ pub enum RunError {
 /// Runs on the cluster of `config` until `shutdown` completes, then drains in-flight work. Draining is bounded in time:
 /// no new call to the service starts, and each call in flight has its timeout.
 ///
-/// # Errors When it cannot start, when it loses its Lease, or when a watch, a controller or a server ends.
+/// # Errors
+/// When it cannot start, when it loses its Lease, or when a watch, a controller or a server ends.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
     let health = listen(settings.health_address, "--health-address", "health probes").await?;
     let metrics_listener = listen(settings.metrics_address, "--metrics-address", "metrics").await?;

@@ -65,7 +65,7 @@ open_enum! {
     }
 }
 
-/// PersonalData data, such as an email address. `Debug` hides it, and it cannot be serialized.
+/// Personal data, such as an email address. `Debug` hides it, and it cannot be serialized.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PersonalData(String);
 
