@@ -4,7 +4,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::config_spec::ConfigType;
 use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
+
+/// A scheme, and a host with an optional port where the scheme needs one. Nothing in which URL parsers could differ.
+const ORIGIN_PATTERN: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*$";
 
 /// Connection to a Beyond Identity realm: tenant, API, credentials, and the namespaces that may use it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -50,6 +54,28 @@ pub struct ClusterProviderConfigSpec {
     /// it.
     #[serde(rename = "allowResourceIDs", default)]
     pub allow_resource_ids: bool,
+    /// Types of the configurations that these namespaces may create or change. If unset, only `hosted_web`. The emailed
+    /// link of an `embedded` configuration leads to its `invokeURL`, with the enrolment token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 4), extend("x-kubernetes-list-type" = "set"))]
+    pub allowed_config_types: Option<Vec<ConfigType>>,
+    /// Addresses that `config.invokeURL` may have: scheme, host and optional port (`https://app.example.com`), or the
+    /// scheme of a native app (`myapp://`). If unset or empty, none.
+    #[serde(rename = "allowedInvokeURLs", default)]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 4, max = 512), regex(pattern = ORIGIN_PATTERN)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub allowed_invoke_urls: Vec<String>,
+    /// Origins that `config.trustedOrigins` may contain: scheme, host and optional port. If unset, any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 4, max = 512), regex(pattern = ORIGIN_PATTERN)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub allowed_trusted_origins: Option<Vec<String>>,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
     #[serde(skip)]
     pub undecodable: Option<Undecodable>,

@@ -5,6 +5,7 @@
 pub mod authenticator_config;
 pub mod cluster_provider_config;
 pub mod conditions;
+pub mod config_policy;
 pub mod config_spec;
 pub mod crds;
 pub mod enrollment_request;

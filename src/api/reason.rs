@@ -144,6 +144,8 @@ reasons! {
             "If that object no longer exists, remove the mark from the display name in Beyond Identity.";
         ResourceIDNotAllowed [Waiting] "The provider config does not allow adopting a configuration by its id."
             "Set `spec.managementPolicy: Observe`, or `spec.allowResourceIDs: true` in the provider config.";
+        ConfigNotAllowed [Waiting] "The provider config does not allow this type of configuration, or an address in it. Nothing is created, changed or sent through it. Existing links are still polled and revoked."
+            "Correct the field that the message names, or ask the cluster's admins to allow it in the provider config.";
         DuplicateConfiguration [Event] "Several configurations have the ownership mark of this object. `status.id` names the one that is used. The others are left alone."
             "In Beyond Identity, delete those that `status.id` does not name.";
         OwnershipMarkNotStored [Event] "The service did not store the ownership mark in the display name, so a rebuilt cluster would create another configuration."

@@ -29,6 +29,8 @@ pub struct Desired {
     pub type_: &'static str,
     /// The settings to send, including `type`; only those that the spec sets.
     pub fields: Fields,
+    /// The settings of the spec, as the provider config may allow them.
+    pub config: ConfigSpec,
     /// The id of an existing configuration, which is to be adopted or observed.
     pub resource_id: Option<String>,
     /// Whether the operator must not write to the Beyond Identity API.
@@ -52,6 +54,7 @@ impl Desired {
             mark,
             type_: spec.config.type_.as_str(),
             fields: fields(&spec.config),
+            config: spec.config.clone(),
             resource_id: spec.resource_id.clone(),
             observe: spec.management_policy == ManagementPolicy::Observe,
             lifecycle: Lifecycle::of(

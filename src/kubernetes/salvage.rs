@@ -82,6 +82,9 @@ impl Salvage for ClusterProviderConfig {
             credentials: Credentials { api_token: ApiTokenCredentials { secret_ref } },
             allowed_namespaces: AllowedNamespaces::default(),
             allow_resource_ids: false,
+            allowed_config_types: None,
+            allowed_invoke_urls: Vec::new(),
+            allowed_trusted_origins: None,
             undecodable: Some(undecodable),
         };
         Self { metadata, spec }

@@ -53,6 +53,7 @@ mod tests {
     use super::*;
     use crate::api::ProviderConfigKind;
     use crate::api::cluster_provider_config::{EndpointSpec, Region};
+    use crate::api::config_policy::ConfigPolicy;
 
     fn key(namespace: Option<&str>) -> ProviderConfigKey {
         ProviderConfigKey {
@@ -73,6 +74,7 @@ mod tests {
             secret_key: "token".to_owned(),
             allowed_namespaces: Vec::new(),
             allow_resource_ids: false,
+            config_policy: ConfigPolicy::default(),
         }
     }
 

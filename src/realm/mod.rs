@@ -69,6 +69,7 @@ impl Realms for KubeRealms {
             remote,
             not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),
             no_resource_ids: no_resource_ids(&provider),
+            config_policy: provider.config_policy.clone(),
         })
     }
 }

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::cluster_provider_config::{EndpointSpec, Region, SecretKeyRef};
+use crate::api::config_policy::ConfigPolicy;
 use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
 use crate::kubernetes::lenient::Salvage;
 
@@ -31,6 +32,8 @@ pub(super) struct ProviderConfig {
     pub(super) allowed_namespaces: Vec<String>,
     /// Whether these namespaces may adopt any configuration of the realm by its id.
     pub(super) allow_resource_ids: bool,
+    /// Which configurations these namespaces may create or change.
+    pub(super) config_policy: ConfigPolicy,
 }
 
 impl ProviderConfig {
@@ -72,6 +75,11 @@ impl ProviderConfigResource for ClusterProviderConfig {
             secret_key: key.clone(),
             allowed_namespaces: spec.allowed_namespaces.names.clone(),
             allow_resource_ids: spec.allow_resource_ids,
+            config_policy: ConfigPolicy {
+                types: spec.allowed_config_types.clone(),
+                invoke_urls: spec.allowed_invoke_urls.clone(),
+                trusted_origins: spec.allowed_trusted_origins.clone(),
+            },
         })
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use super::kind::ObjectKey;
 use super::remote::Remote;
+use crate::api::config_policy::ConfigPolicy;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 
 /// The objects of one kind, in the Kubernetes API.
@@ -102,6 +103,8 @@ pub struct Resolved<R> {
     pub not_allowed: Option<Failure>,
     /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,
+    /// Which configurations may be created or changed there.
+    pub config_policy: ConfigPolicy,
 }
 
 /// All ports but time and randomness.

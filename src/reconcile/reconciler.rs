@@ -307,9 +307,9 @@ where
             is_removing: K::is_removing(&input),
         };
         let resolved = self.context.backend.resolve(caller, &reference).await;
-        let session = resolved.map(|Resolved { remote, not_allowed, no_resource_ids }| {
+        let session = resolved.map(|Resolved { remote, not_allowed, no_resource_ids, config_policy }| {
             let destination = remote.destination();
-            Session { remote, facts: ResolvedRealm { destination, not_allowed, no_resource_ids } }
+            Session { remote, facts: ResolvedRealm { destination, not_allowed, no_resource_ids, config_policy } }
         });
         self.sessions.insert(reference, session);
     }

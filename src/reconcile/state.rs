@@ -9,6 +9,7 @@ use super::kind::Kind;
 use super::outcome::Outcome;
 use super::unwritable::Unwritable;
 use crate::api::ProviderConfigRef;
+use crate::api::config_policy::ConfigPolicy;
 
 /// The observed state that objects of every kind have.
 #[derive(Debug)]
@@ -75,6 +76,8 @@ pub struct ResolvedRealm {
     pub not_allowed: Option<Failure>,
     /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,
+    /// Which configurations may be created or changed there.
+    pub config_policy: ConfigPolicy,
 }
 
 /// The outcome of the call of a write-ahead record.

@@ -12,6 +12,7 @@ use super::{
     Destination, End, Fact, Failure, ObjectState, Options, PlanInput, RealmIds, Requeue, ResolvedRealm, Rules, Step,
     Times,
 };
+use crate::api::config_policy::ConfigPolicy;
 use crate::api::{Phase, ProviderConfigRef};
 
 /// The times of all plans.
@@ -95,7 +96,12 @@ pub(crate) fn realm_ids() -> RealmIds {
 
 /// The resolved realms, for this result of resolving the provider config.
 pub(crate) fn resolved_realms(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
-    let resolved = |destination| ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
+    let resolved = |destination| ResolvedRealm {
+        destination,
+        not_allowed: None,
+        no_resource_ids: None,
+        config_policy: ConfigPolicy::default(),
+    };
     match found {
         Fact::Unknown => BTreeMap::new(),
         Fact::Failed(failure) => [(provider_ref(), Err(failure))].into(),

@@ -148,6 +148,11 @@ async fn each_type_is_created_updated_and_deleted() {
     futures::future::join_all(cases.map(|((config, change), changed)| async move {
         let fixture = Fixture::new().await;
         fixture.realm.set_strict_config(true);
+        let allowed = json!({
+            "allowedConfigTypes": ["hosted_web", "embedded", "console", "platform"],
+            "allowedInvokeURLs": ["https://app.example.com", "https://other.example.com"],
+        });
+        patch(&fixture.providers(), &fixture.provider, json!({"spec": allowed})).await.unwrap();
         let _operator = fixture.start().await;
         fixture.create_config_with(spec(config)).await;
         let config = fixture.wait_for_config("Available").await;

@@ -12,6 +12,7 @@ mod another_send;
 mod answers;
 mod attempts;
 mod config_deletion;
+mod config_policy;
 mod config_types;
 mod configuration;
 mod credentials;

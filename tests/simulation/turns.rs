@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use beyond_identity_operator::api::config_policy::ConfigPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 use beyond_identity_operator::beyond_identity::{Error, NotSent};
 use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, KindName, Realms, Resolved};
@@ -48,7 +49,12 @@ impl Realms for SimBackend {
         resolved.inspect_err(|failure| permit.enqueue_later(failure.kind == FailureKind::RateLimited))?;
         let not_allowed = check_token(&site.0, &permit.key, caller.is_removing)?;
         let other_endpoint = !of_configs && site.0.world.lock().remote.other_endpoint;
-        Ok(Resolved { remote: SimRemote { permit, other_endpoint, of_configs }, not_allowed, no_resource_ids: None })
+        Ok(Resolved {
+            remote: SimRemote { permit, other_endpoint, of_configs },
+            not_allowed,
+            no_resource_ids: None,
+            config_policy: ConfigPolicy::default(),
+        })
     }
 }
 

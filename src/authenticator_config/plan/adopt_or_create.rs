@@ -21,6 +21,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     }
     let Destination { realm, endpoint } = input.destination(input.recorded_realm().as_ref())?;
     input.allowed(&input.desired.provider_config_ref)?;
+    input.settings_allowed()?;
     let found = match &input.desired.resource_id {
         Some(id) => Some(named(input, id)?),
         None => input.ours(input.listed()?)?,

@@ -1,5 +1,6 @@
 //! The input of an AuthenticatorConfig's rules, and the steps that the rules share. Pure.
 
+use crate::api::config_policy::NotAllowed;
 use crate::api::{AuthenticatorConfig, Reason};
 use crate::authenticator_config::observed::Listed;
 use crate::authenticator_config::step::Query;
@@ -33,6 +34,25 @@ impl<'a> Input<'a> {
             Some(failure) if self.desired.resource_id.is_some() && !self.desired.observe => Err(self.failed(failure)),
             _ => Ok(()),
         }
+    }
+
+    /// Checks that the provider config allows the settings of the spec, before a configuration is adopted, created or
+    /// changed, and while it is used. An unresolved provider config is resolved first. One that cannot be resolved
+    /// allows nothing new anyway.
+    pub(super) fn settings_allowed(&self) -> Result<(), Step> {
+        let provider = &self.desired.provider_config_ref;
+        let realm = match self.object().realms.get(provider) {
+            None => return Err(Step::Resolve(provider.clone())),
+            Some(realm) => realm.as_ref().ok(),
+        };
+        let refusal = realm.and_then(|realm| realm.config_policy.refusal(&self.desired.config));
+        let Some(NotAllowed { field, allowed_by }) = refusal.filter(|_| !self.desired.observe) else { return Ok(()) };
+        Err(self.blocked(
+            Reason::ConfigNotAllowed,
+            format!(
+                "{provider} does not allow {field}; correct it, or ask the cluster's admins for {allowed_by} there"
+            ),
+        ))
     }
 
     /// Checks that a configuration has no other object's mark and no other type. Otherwise it is neither adopted nor

@@ -15,6 +15,10 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 
 fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     let recorded = input.recorded_realm();
+    if let Err(step) = input.settings_allowed() {
+        // It is no longer Available, so nothing is sent through it.
+        return Ok(step);
+    }
     if let (Some(left), Some(recorded)) = (input.observed.compared, &recorded) {
         return Ok(Step::End(End::with_phase(available(recorded), Requeue::After(left))));
     }

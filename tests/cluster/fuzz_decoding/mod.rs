@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use beyond_identity_operator::api::conditions::conditions;
+use beyond_identity_operator::api::config_policy::ConfigPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, Phase, ProviderConfigRef};
 use beyond_identity_operator::authenticator_config::observed as config_facts;
 use beyond_identity_operator::beyond_identity::types::CredentialBindingJob;
@@ -135,7 +136,8 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
 
 /// An object just read from the API server, with its finalizer and a provider config for this destination.
 fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
-    let realm = ResolvedRealm { destination, not_allowed: None, no_resource_ids: None };
+    let realm =
+        ResolvedRealm { destination, not_allowed: None, no_resource_ids: None, config_policy: ConfigPolicy::default() };
     ObjectState {
         fresh: true,
         finalizer: true,

@@ -12,11 +12,16 @@ fn next_of_generation_2(observed: &Known) -> Step {
 #[test]
 fn compared_generation_makes_no_call() {
     let left = Duration::from_secs(7);
-    let step = next(&existing(None).with(|it| {
+    let compared = existing(None).with(|it| {
+        it.compared = Some(left);
+        it.object.fresh = false;
+    });
+    let unresolved = existing(None).with(|it| {
         it.compared = Some(left);
         it.object.realms = resolved_realms(Fact::Unknown);
-        it.object.fresh = false;
-    }));
+    });
+    assert_eq!(next(&unresolved), resolve_realm(), "only whether its settings are allowed is checked");
+    let step = next(&compared);
     assert_eq!(end_of(&step), (Reason::Available, Requeue::After(left)), "until the next comparison");
 }
 
