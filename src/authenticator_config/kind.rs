@@ -84,8 +84,8 @@ impl Rules for AuthenticatorConfig {
         }
     }
 
-    fn settle_doubt(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
-        doubt::settle(input, record)
+    fn resolve_doubt(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
+        doubt::resolve(input, record)
     }
 
     fn delay_deletion(input: &Input<'_>, step: Step) -> Step {

@@ -36,7 +36,7 @@ pub enum Change {
         others: Vec<String>,
     },
     /// Concludes the attempt without a send: nothing was sent before, and nothing needs to be sent.
-    Settle {
+    ConcludeWithoutSend {
         /// The attempt.
         attempt: i64,
         /// The provider config that the attempt used.
@@ -46,10 +46,10 @@ pub enum Change {
         /// The enrolment key of the attempt.
         key: EnrollmentKey,
         /// What concludes the attempt.
-        by: SettledBy,
+        by: NoSendBecause,
     },
     /// Updates status from a job of the request that was read.
-    Follow(Box<ReadJob>),
+    UpdateFrom(Box<ReadJob>),
     /// Records the endpoint at which the current job was found.
     FoundAt {
         /// The job.
@@ -66,7 +66,7 @@ pub enum Change {
 
 /// What concludes an attempt without a send.
 #[derive(Clone, Debug, PartialEq)]
-pub enum SettledBy {
+pub enum NoSendBecause {
     /// A job that already existed.
     Adopted(Box<ReadJob>),
     /// The reason why there is nothing to do.
@@ -78,8 +78,8 @@ impl Change {
     /// is being deleted.
     pub fn phase(&self, input: &Input<'_>) -> Option<Phase> {
         let says = match self {
-            Self::Conclude { .. } | Self::Settle { .. } => true,
-            Self::Follow(read) => input.status.job_id.as_ref() == Some(&read.item.id),
+            Self::Conclude { .. } | Self::ConcludeWithoutSend { .. } => true,
+            Self::UpdateFrom(read) => input.status.job_id.as_ref() == Some(&read.item.id),
             Self::Forget { .. } | Self::FoundAt { .. } => false,
         };
         (says && !input.is_deleting()).then(|| phase::of_request(input))
@@ -100,24 +100,24 @@ impl Change {
                 status.delivery_method = unknown_method(job).filter(|_| !answered);
                 true
             }
-            Self::Settle { attempt, provider_config_ref, endpoint, key, by } => {
+            Self::ConcludeWithoutSend { attempt, provider_config_ref, endpoint, key, by } => {
                 if status.attempt.is_some() || status.send.is_some() {
                     return false;
                 }
                 status.attempt = Some(*attempt);
                 about(status, provider_config_ref.clone(), Some(endpoint.clone()), key.clone());
                 match by {
-                    SettledBy::Adopted(read) => {
+                    NoSendBecause::Adopted(read) => {
                         status.job_id = Some(read.item.id.clone());
                         status.adopted = Some(true);
                         status.delivery_method = unknown_method(&read.item);
                         mirror(status, &read.item, read.server_time);
                     }
-                    SettledBy::Skipped(why) => status.skipped = Some(*why),
+                    NoSendBecause::Skipped(why) => status.skipped = Some(*why),
                 }
                 true
             }
-            Self::Follow(read) => {
+            Self::UpdateFrom(read) => {
                 let job = &read.item;
                 if status.job_id.as_deref() == Some(job.id.as_str()) {
                     mirror(status, job, read.server_time);

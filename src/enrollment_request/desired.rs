@@ -43,7 +43,7 @@ pub enum IdentitySelector {
 
 impl Desired {
     /// Whether the link of the job in `status` must be revoked.
-    pub fn wants_link_dead(&self, status: &EnrollmentRequestStatus) -> bool {
+    pub fn wants_revocation(&self, status: &EnrollmentRequestStatus) -> bool {
         self.revoked || self.annotation_actions.revoke(status)
     }
 

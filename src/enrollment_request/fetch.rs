@@ -6,7 +6,7 @@ use super::desired::IdentitySelector;
 use super::job_state::is_outstanding;
 use super::observed::{Config, Listed, Recognized};
 use super::reconciler::Request;
-use super::step::{JobRef, Known, Query};
+use super::step::{JobRef, Query, RecognizableIds};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
 use crate::beyond_identity::Listing;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
@@ -120,7 +120,11 @@ async fn identity(
 
 /// The evidence that the service behind `provider` is the expected one. If the identity is unknown, it is fetched
 /// again after the list has shown the configuration. Another service may have responded before.
-async fn recognized(realm: &impl Remote, known: &Known, provider: &ProviderConfigRef) -> Result<Recognized, Failure> {
+async fn recognized(
+    realm: &impl Remote,
+    known: &RecognizableIds,
+    provider: &ProviderConfigRef,
+) -> Result<Recognized, Failure> {
     let knows_identity = async || {
         let found = found(realm.identity(&known.identity_id).await, provider)?;
         Ok::<_, Failure>(found.is_some())

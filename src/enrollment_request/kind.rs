@@ -98,8 +98,8 @@ impl Rules for EnrollmentRequest {
         Change::Conclude { send_id, job, answered: true, others: Vec::new() }
     }
 
-    fn settle_doubt(input: &Input<'_>, record: &SendRecord) -> Result<Step, Step> {
-        doubt::settle(input, record)
+    fn resolve_doubt(input: &Input<'_>, record: &SendRecord) -> Result<Step, Step> {
+        doubt::resolve(input, record)
     }
 
     fn delay_deletion(input: &Input<'_>, step: Step) -> Step {

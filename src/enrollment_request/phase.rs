@@ -18,7 +18,7 @@ pub fn of_request(input: &Input<'_>) -> Phase {
     let PlanInput { desired, status, .. } = input;
     let Desired { attempt, revoked, annotation_actions, .. } = desired;
     let is_out = status.job_id.is_some() && is_outstanding(status.state.as_deref());
-    if is_out && desired.wants_link_dead(status) {
+    if is_out && desired.wants_revocation(status) {
         Phase::Progressing(why(Reason::Revoking, "The link is being revoked"))
     } else if *revoked {
         of_status(input)

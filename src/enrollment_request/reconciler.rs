@@ -70,9 +70,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
                     request.warn_of_duplicates(others);
                 }
             }
-            Change::Settle { by: change::SettledBy::Adopted(read), .. } => request.polled(Some(&read.item)),
-            Change::Settle { by: change::SettledBy::Skipped(_), .. }
-            | Change::Follow(_)
+            Change::ConcludeWithoutSend { by: change::NoSendBecause::Adopted(read), .. } => {
+                request.polled(Some(&read.item))
+            }
+            Change::ConcludeWithoutSend { by: change::NoSendBecause::Skipped(_), .. }
+            | Change::UpdateFrom(_)
             | Change::FoundAt { .. }
             | Change::Forget { .. } => {}
         }
@@ -103,7 +105,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         if request.handle.is_deleted() {
             request.context.shared.release(&request.object_uid());
         } else if request.is_settled() {
-            request.context.shared.settled(&request.object_uid());
+            request.context.shared.doubt_resolved(&request.object_uid());
         }
     }
 }

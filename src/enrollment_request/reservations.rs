@@ -123,7 +123,7 @@ impl Reservations {
     }
 
     /// Releases the request's send slot: nothing of it is in flight or in doubt any more.
-    pub fn settled(&self, holder: &ObjectUid) {
+    pub fn doubt_resolved(&self, holder: &ObjectUid) {
         let freed = self.lock().end_sending(&holder.uid);
         freed.iter().for_each(|waiting| (self.enqueue)(waiting));
     }

@@ -19,7 +19,7 @@ pub enum Query {
     /// Whether a list of its identity's jobs still shows this job.
     IsListed(ProviderConfigRef, JobRef),
     /// Whether the service behind this provider config is the service that keeps the request's job.
-    Recognize(ProviderConfigRef, Known),
+    Recognize(ProviderConfigRef, RecognizableIds),
 }
 
 /// An action that only requests have.
@@ -35,7 +35,7 @@ pub enum Action {
 
 /// Ids that the service that keeps a request's job also knows. Either of them identifies that service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct RecognizableIds {
     /// The id of the identity.
     pub identity_id: String,
     /// The id of the authenticator configuration.

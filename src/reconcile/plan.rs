@@ -77,7 +77,7 @@ pub fn refused(refusal: &str) -> Failure {
 fn doubt<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     let record = K::record(input.status)?;
     let object = input.object();
-    let step = if object.fresh { K::settle_doubt(input, record).unwrap_or_else(|step| step) } else { Step::Refresh };
+    let step = if object.fresh { K::resolve_doubt(input, record).unwrap_or_else(|step| step) } else { Step::Refresh };
     if !input.is_deleting() {
         return Some(still_in_doubt(step));
     }

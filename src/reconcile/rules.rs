@@ -70,7 +70,7 @@ pub trait Rules: Kind {
     const IN_DOUBT: (Reason, &'static str);
     /// The step that finds the remote resource that the call of `record` created. `Err` carries a step too, so that rules
     /// can return early with `?`.
-    fn settle_doubt(input: &PlanInput<'_, Self>, record: &Self::Record) -> Result<Step<Self>, Step<Self>>;
+    fn resolve_doubt(input: &PlanInput<'_, Self>, record: &Self::Record) -> Result<Step<Self>, Step<Self>>;
     /// How a step that settles a doubt affects the deletion of the object.
     fn delay_deletion(input: &PlanInput<'_, Self>, step: Step<Self>) -> Step<Self>;
     /// The next step of a deletion.

@@ -20,7 +20,7 @@ pub(in crate::authenticator_config) const IN_DOUBT: (Reason, &str) = (
 );
 
 /// Looks up the configuration of a create in doubt.
-pub(in crate::authenticator_config) fn settle(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
+pub(in crate::authenticator_config) fn resolve(input: &Input<'_>, record: &CreateRecord) -> Result<Step, Step> {
     let recorded = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
     let Destination { realm, endpoint } = input.destination_at(Some(&recorded), record.endpoint.as_deref())?;
     let listed = input.listed()?;

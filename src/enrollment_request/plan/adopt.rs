@@ -8,7 +8,7 @@ use crate::api::enrollment_request::Skipped;
 use crate::api::phase::why;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{EnrollmentStatus, Identity};
-use crate::enrollment_request::change::{Change, SettledBy};
+use crate::enrollment_request::change::{Change, NoSendBecause};
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Listed, ReadJob};
@@ -41,7 +41,7 @@ pub(super) fn instead_of_sending(
         }
         match observed.read.get(&job.id) {
             Some(Some(read)) if is_adoptable(read, listed, key, delivery_method) => {
-                return Some(settle(input, way, key, SettledBy::Adopted(Box::new(read.clone()))));
+                return Some(settle(input, way, key, NoSendBecause::Adopted(Box::new(read.clone()))));
             }
             Some(Some(_)) => {}
             // Whichever of the two answers is wrong, a sent email cannot be recalled.
@@ -50,9 +50,9 @@ pub(super) fn instead_of_sending(
         }
     }
     if input.desired.revoked {
-        Some(settle(input, way, key, SettledBy::Skipped(Skipped::Revoked)))
+        Some(settle(input, way, key, NoSendBecause::Skipped(Skipped::Revoked)))
     } else if identity.enrollment_status == Some(EnrollmentStatus::Enrolled) {
-        Some(settle(input, way, key, SettledBy::Skipped(Skipped::AlreadyEnrolled)))
+        Some(settle(input, way, key, NoSendBecause::Skipped(Skipped::AlreadyEnrolled)))
     } else {
         None
     }
@@ -84,9 +84,9 @@ fn settle(
     input: &Input<'_>,
     (reference, destination): (&ProviderConfigRef, &Destination),
     key: &EnrollmentKey,
-    by: SettledBy,
+    by: NoSendBecause,
 ) -> Step {
-    Step::Record(Change::Settle {
+    Step::Record(Change::ConcludeWithoutSend {
         attempt: input.desired.attempt,
         provider_config_ref: reference.clone(),
         endpoint: destination.endpoint.clone(),

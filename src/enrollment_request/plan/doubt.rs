@@ -25,7 +25,7 @@ pub(in crate::enrollment_request) const IN_DOUBT: (Reason, &str) = (
 );
 
 /// Looks up the job of a send in doubt.
-pub(in crate::enrollment_request) fn settle(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
+pub(in crate::enrollment_request) fn resolve(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
     if let Some(field) = nonsense(send) {
         let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
         return Ok(Step::End(End::with_phase(phase, Requeue::After(input.times.resync))));

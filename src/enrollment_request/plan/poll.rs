@@ -52,7 +52,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
             if let Some(endpoint) = input.moved(reference) {
                 return Ok(Step::Record(Change::FoundAt { job_id: job.job_id, endpoint }));
             }
-            let change = Change::Follow(Box::new(read.clone()));
+            let change = Change::UpdateFrom(Box::new(read.clone()));
             // A write without a change would be planned again without end.
             if change.changes(status) {
                 Step::Record(change)

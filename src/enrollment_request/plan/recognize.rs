@@ -5,7 +5,7 @@
 use super::input::{Input, Step};
 use crate::api::{ProviderConfigRef, Reason};
 use crate::enrollment_request::observed::Recognized;
-use crate::enrollment_request::step::{Known, Query};
+use crate::enrollment_request::step::{Query, RecognizableIds};
 use crate::reconcile::Fact;
 
 /// What the service behind `reference` knows: this identity, this configuration, or both. Otherwise the service is
@@ -18,7 +18,8 @@ pub(super) fn service(
 ) -> Result<Recognized, Step> {
     match input.observed.recognized.get(identity_id).unwrap_or(&Fact::Unknown) {
         Fact::Unknown => {
-            let known = Known { identity_id: identity_id.to_owned(), authenticator_config_id: config_id.to_owned() };
+            let known =
+                RecognizableIds { identity_id: identity_id.to_owned(), authenticator_config_id: config_id.to_owned() };
             Err(Step::Fetch(Query::Recognize(reference.clone(), known)))
         }
         Fact::Failed(failure) => Err(input.failed(failure)),

@@ -39,7 +39,7 @@ pub(super) fn current(status: &EnrollmentRequestStatus) -> Option<JobRef> {
 
 /// The job in status, if its link is active and the spec or an annotation requests its revocation.
 fn unwanted(input: &Input<'_>) -> Option<JobRef> {
-    current(input.status).filter(|_| input.desired.wants_link_dead(input.status))
+    current(input.status).filter(|_| input.desired.wants_revocation(input.status))
 }
 
 /// The jobs with active links that must be revoked.
@@ -55,8 +55,8 @@ pub fn to_revoke(input: &Input<'_>) -> Vec<JobRef> {
 pub(super) fn rule(input: &Input<'_>) -> Result<Requeue, Step> {
     let (mut again, mut refused) = (Requeue::OnChange, false);
     for job in earlier(input.status) {
-        match until_dead(input, job.clone()) {
-            Ok(RevokeOutcome::Ended) => {}
+        match revoke_job(input, job.clone()) {
+            Ok(RevokeOutcome::Inactive) => {}
             Ok(RevokeOutcome::Refused(_)) => refused = true,
             Err(Step::End(End { phase: Some(phase), .. })) if phase.needs_user_action() => {
                 // The other conditions of the request stay unchanged. A separate condition reports that an unwanted
@@ -89,8 +89,8 @@ pub(super) fn every(
 ) -> Result<(Vec<End>, Vec<String>), Step> {
     let (mut ends, mut refused) = (Vec::new(), Vec::new());
     for job in jobs {
-        match until_dead(input, job) {
-            Ok(RevokeOutcome::Ended) => {}
+        match revoke_job(input, job) {
+            Ok(RevokeOutcome::Inactive) => {}
             Ok(RevokeOutcome::Refused(message)) => refused.push(message),
             Err(Step::End(end)) => ends.push(end),
             Err(step) => return Err(step),
@@ -102,20 +102,20 @@ pub(super) fn every(
 /// The result for a job that needs no further step.
 enum RevokeOutcome {
     /// Its link no longer works, or belongs to another request.
-    Ended,
+    Inactive,
     /// The job was recently found not to be revocable.
     Refused(String),
 }
 
 /// The next step until the link of `job` no longer works: revoke the job, and then read it.
-fn until_dead(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
+fn revoke_job(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
     let observed = input.observed;
     if let Some(message) = observed.revoke_refused.get(&job.job_id) {
         // Revocation was tried. A link that has expired by the service's own clock no longer works.
-        return Ok(if job.expired { RevokeOutcome::Ended } else { RevokeOutcome::Refused(message.clone()) });
+        return Ok(if job.expired { RevokeOutcome::Inactive } else { RevokeOutcome::Refused(message.clone()) });
     }
     if observed.shared.contains(&job.job_id) {
-        return Ok(RevokeOutcome::Ended);
+        return Ok(RevokeOutcome::Inactive);
     }
     if let Some(failure) = observed.job_failures.get(&job.job_id) {
         return Err(input.failed(failure));
@@ -140,7 +140,7 @@ fn until_dead(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
 
 /// The result for a job that was read after its revocation.
 fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<RevokeOutcome, Step> {
-    let change = Change::Follow(Box::new(read.clone()));
+    let change = Change::UpdateFrom(Box::new(read.clone()));
     let is_out = is_outstanding(read.item.state.as_ref().map(JobState::as_str));
     if !goes_unwritten(input) && change.changes(input.status) {
         Err(Step::Record(change))
@@ -149,7 +149,7 @@ fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<RevokeOutcome, Step> {
         Err(being_revoked())
     } else {
         // The result can no longer be recorded.
-        Ok(RevokeOutcome::Ended)
+        Ok(RevokeOutcome::Inactive)
     }
 }
 
@@ -163,7 +163,7 @@ fn gone(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
     confirm_not_found(input, &job)?;
     let is_current = input.status.job_id.as_ref() == Some(&job.job_id);
     if is_current || goes_unwritten(input) {
-        return Ok(RevokeOutcome::Ended);
+        return Ok(RevokeOutcome::Inactive);
     }
     Err(Step::Record(Change::Forget { job_id: job.job_id }))
 }

@@ -76,7 +76,7 @@ fn identity_has_one_send_at_a_time_across_configurations() {
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Err(ReserveError::Busy(object_uid("1"))));
-    reservations.settled(&object_uid("1"));
+    reservations.doubt_resolved(&object_uid("1"));
     assert_eq!(*enqueued.lock(), ["2"]);
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Ok(()));
     assert_eq!(

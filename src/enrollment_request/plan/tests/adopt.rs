@@ -3,7 +3,7 @@
 use super::*;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::Skipped;
-use crate::enrollment_request::change::{Change, SettledBy};
+use crate::enrollment_request::change::{Change, NoSendBecause};
 use crate::enrollment_request::step::{JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job};
 
@@ -29,12 +29,16 @@ fn fetched(step: &Step) -> &str {
 }
 
 fn adopted(step: &Step) -> &str {
-    let Step::Record(Change::Settle { by: SettledBy::Adopted(job), .. }) = step else { panic!("{step:?}") };
+    let Step::Record(Change::ConcludeWithoutSend { by: NoSendBecause::Adopted(job), .. }) = step else {
+        panic!("{step:?}")
+    };
     &job.item.id
 }
 
 fn skipped(step: &Step) -> Skipped {
-    let Step::Record(Change::Settle { by: SettledBy::Skipped(why), .. }) = step else { panic!("{step:?}") };
+    let Step::Record(Change::ConcludeWithoutSend { by: NoSendBecause::Skipped(why), .. }) = step else {
+        panic!("{step:?}")
+    };
     *why
 }
 

@@ -33,7 +33,7 @@ fn read(job: Option<CredentialBindingJob>) -> BTreeMap<String, Option<ReadJob>> 
 
 /// The change that records this poll of the job.
 fn follow(job: &CredentialBindingJob) -> Change {
-    Change::Follow(Box::new(ReadJob { item: job.clone(), server_time: None }))
+    Change::UpdateFrom(Box::new(ReadJob { item: job.clone(), server_time: None }))
 }
 
 fn in_state(state: &str) -> EnrollmentRequestStatus {
@@ -62,7 +62,7 @@ fn job_is_read_by_the_ids_in_status() {
 fn only_a_changed_job_is_recorded() {
     let opened = CredentialBindingJob { state: Some(JobState::LinkOpened), ..job("job") };
     let step = next(&desired(), &outstanding().with(|it| it.read = read(Some(opened))));
-    assert!(matches!(&step, Step::Record(Change::Follow(job)) if job.item.state == Some(JobState::LinkOpened)));
+    assert!(matches!(&step, Step::Record(Change::UpdateFrom(job)) if job.item.state == Some(JobState::LinkOpened)));
     let step = next(
         &desired(),
         &outstanding().with(|it| {
@@ -308,12 +308,12 @@ fn link_expired_by_server_clock_can_be_resent() {
     assert_eq!(to_revoke(&deleting(), &observed.status).len(), 1);
 
     // Without a server time the expiry is unknown.
-    assert!(!Change::Follow(Box::new(read_at(None))).changes(&observed.status));
+    assert!(!Change::UpdateFrom(Box::new(read_at(None))).changes(&observed.status));
     let mut unknown = concluded();
-    assert!(Change::Follow(Box::new(read_at(None))).apply(&mut unknown));
+    assert!(Change::UpdateFrom(Box::new(read_at(None))).apply(&mut unknown));
     assert_eq!(unknown.expired, None, "the link counts as active");
     let expired = CredentialBindingJob { state: Some(JobState::Expired), ..stale.clone() };
-    assert!(Change::Follow(Box::new(ReadJob { item: expired, server_time: None })).apply(&mut observed.status));
+    assert!(Change::UpdateFrom(Box::new(ReadJob { item: expired, server_time: None })).apply(&mut observed.status));
     assert_eq!(observed.status.expired, None, "the state is EXPIRED now");
 }
 
