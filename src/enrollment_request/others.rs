@@ -35,7 +35,7 @@ impl<B: Backend> Request<'_, B> {
                     Reason::DuplicateRequest,
                     format!(
                         "The same identity and authenticator configuration belong to {other}, so nothing is sent; \
-                         delete this one, and raise spec.attempt of the other one to send again"
+                         delete this one; to send another email, raise spec.attempt of the other one"
                     ),
                 ))
             }

@@ -314,9 +314,10 @@ where
     fn log(&self, type_: EventType, why: &Why) {
         let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
         let (reason, trace_id) = (why.reason, TraceId::current().map(display));
+        let stalled = is_stalled(self.object.conditions()).then_some(true);
         match type_ {
-            EventType::Normal => tracing::info!(%kind, namespace, name, %reason, trace_id, "{}", why.message),
-            EventType::Warning => tracing::warn!(%kind, namespace, name, %reason, trace_id, "{}", why.message),
+            EventType::Normal => tracing::info!(%kind, namespace, name, %reason, stalled, trace_id, "{}", why.message),
+            EventType::Warning => tracing::warn!(%kind, namespace, name, %reason, stalled, trace_id, "{}", why.message),
         }
     }
 

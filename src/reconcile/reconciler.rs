@@ -190,6 +190,7 @@ where
             Step::Withdraw { record_id, phase } => {
                 let phase = self.handle.planned(phase);
                 self.handle.update_status(phase, |object| object.withdraw(&record_id)).await?;
+                self.log_withdrawal();
                 K::withdrawn(self);
             }
             Step::Record(change) => {
@@ -221,6 +222,13 @@ where
             }
         }
         Ok(None)
+    }
+
+    /// The next attempt of the call logs the same line as the first one, so this line separates them.
+    fn log_withdrawal(&self) {
+        let object = self.handle.object();
+        let (kind, namespace, name) = (K::kind(&()), object.namespace(), object.name_any());
+        tracing::info!(%kind, namespace, name, "Call was not carried out; its write-ahead record is removed");
     }
 
     /// A reconcile that a user requests by annotation is not delayed.

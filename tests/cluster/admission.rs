@@ -45,7 +45,7 @@ async fn refused_status_writes_stop_sends_but_not_deletions() {
     fixture.create_request_of(DOUBT, DOUBT).await;
     fixture.wait_for_request_named(DOUBT, "SendInDoubt").await;
     fixture.create_request_of(LOST, LOST).await;
-    fixture.wait_for_request_named(LOST, "ServiceUnavailable").await;
+    fixture.wait_for_request_named(LOST, "SendInDoubt").await;
     let [_, in_doubt] = &fixture.mailed()[..] else { panic!("expected two emails") };
 
     let policy = fixture.refuse(Refused::Statuses).await;

@@ -66,7 +66,8 @@ async fn request_waiting_for_a_send_in_doubt_in_an_outage_is_not_stalled() {
     let (fixture, _operator, hidden) = in_doubt().await;
     fixture.realm.remove_fault(hidden);
     let outage = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs));
-    fixture.wait_for_request("ServiceUnavailable").await;
+    let in_outage = |request: &EnrollmentRequest| message(request).contains("nothing is sent meanwhile: GET ");
+    wait_for(fixture.requests(), REQUEST, "is in doubt in an outage", in_outage).await;
     let history = History::of(&fixture.requests(), SECOND).await;
     create_second(&fixture).await;
     history.first_with_reason("WaitingForAnotherSend").await;

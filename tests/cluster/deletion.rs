@@ -157,7 +157,7 @@ async fn send_in_doubt_blocks_deletion_for_the_grace_period_only() {
             && message(request).contains("Secret beyond-identity does not exist")
     };
     let request = history.first("a blocked deletion", blocked).await;
-    let sentence = "Deletion is waiting because it is not known whether the email was sent. ";
+    let sentence = "Deletion is waiting because it is not known whether the email was sent: ";
     assert!(message(&request).starts_with(sentence), "{}", message(&request));
     wait_until_deleted(fixture.requests(), REQUEST).await;
     let event = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await;

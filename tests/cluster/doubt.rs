@@ -8,7 +8,7 @@ use harness::simulator::{Effect, Job, Operation, Reply, Rule};
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short_delays,
+    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short_delays, wait_for,
     wait_until_deleted,
 };
 
@@ -123,9 +123,10 @@ async fn failed_job_lists_block_another_send() {
     // The first list precedes the send.
     let rule = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).skip(1));
     fixture.create_request().await;
-    let request = fixture.wait_for_request("ServiceUnavailable").await;
-    assert_eq!(conditions(&request), "Reconciling=True Ready=False");
-    assert_eq!(message(&request), "GET credential-binding-jobs failed with a server error (503): service unavailable");
+    let cause = ": GET credential-binding-jobs failed with a server error (503): service unavailable";
+    let in_outage = move |request: &EnrollmentRequest| message(request).ends_with(cause);
+    let request = wait_for(fixture.requests(), REQUEST, "reports the outage", in_outage).await;
+    assert_eq!((reason(&request), conditions(&request).as_str()), ("SendInDoubt", "Reconciling=True Ready=Unknown"));
     eventually("the jobs are listed three times", || fixture.realm.fired(rule) >= 3).await;
     fixture.realm.remove_fault(rule);
     assert_one_email(&fixture, &history, 1).await;

@@ -15,7 +15,7 @@ const SECOND: &str = "second";
 fn sentence(other: &str) -> String {
     format!(
         "The same identity and authenticator configuration belong to {other}, so nothing is \
-         sent; delete this one, and raise spec.attempt of the other one to send again"
+         sent; delete this one; to send another email, raise spec.attempt of the other one"
     )
 }
 

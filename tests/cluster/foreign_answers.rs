@@ -40,8 +40,8 @@ async fn send_answered_by_proxy_is_in_doubt_then_repeated() {
         let send = fixture.realm.fault(Rule::new(effect.clone()).on(Operation::CreateJob));
         fixture.realm.fault(Rule::new(effect.clone()).on(Operation::ListJobs).skip(1));
         fixture.create_request().await;
-        let in_doubt = history.first_with_reason("ServiceUnavailable").await;
-        assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=False");
+        let in_doubt = history.first_with_reason("SendInDoubt").await;
+        assert_eq!(conditions(&in_doubt), "Reconciling=True Ready=Unknown");
         assert!(in_doubt.status.unwrap().send.is_some(), "status.send is retained");
         let listed = fixture.calls(Operation::ListJobs);
         eventually("jobs are listed twice more", || fixture.calls(Operation::ListJobs) >= listed + 2).await;

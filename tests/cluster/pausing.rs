@@ -106,10 +106,10 @@ async fn pause_keeps_a_send_in_doubt_across_a_restart() {
         // The first list is read before the send.
         let hidden = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).about(JANE).skip(1));
         fixture.create_request().await;
-        fixture.wait_for_request("ServiceUnavailable").await;
+        fixture.wait_for_request("SendInDoubt").await;
         annotate(&fixture.requests(), REQUEST, PAUSED, "true").await;
         let paused = wait_for(fixture.requests(), REQUEST, "is paused", is_paused).await;
-        assert_eq!(conditions(&paused), "Reconciling=True Ready=False Paused=True");
+        assert_eq!(conditions(&paused), "Reconciling=True Ready=Unknown Paused=True");
         fixture.realm.remove_fault(hidden);
         if restart {
             operator.kill().await;

@@ -25,7 +25,7 @@ async fn in_doubt(fixture: &Fixture, effect: Effect) -> RuleId {
     let down = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).skip(1));
     fixture.create_request().await;
     let in_doubt = |request: &EnrollmentRequest| {
-        request.status.as_ref().is_some_and(|status| status.send.is_some()) && reason(request) == "ServiceUnavailable"
+        request.status.as_ref().is_some_and(|status| status.send.is_some()) && reason(request) == "SendInDoubt"
     };
     wait_for(fixture.requests(), REQUEST, "is in doubt", in_doubt).await;
     down

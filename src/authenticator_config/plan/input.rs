@@ -75,8 +75,8 @@ impl<'a> Input<'a> {
                 Reason::ConfigurationInUse,
                 format!(
                     "Authenticator configuration {id} has the ownership mark {stranger} of another object, so it is \
-                     neither changed nor deleted; if that object no longer exists, remove the mark from the display \
-                     name in Beyond Identity"
+                     neither changed nor deleted; set spec.managementPolicy to Observe to use it, or, only if that \
+                     object no longer exists, remove the mark from the display name in Beyond Identity"
                 ),
             )),
         }
