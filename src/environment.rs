@@ -56,7 +56,7 @@ impl Environment for SystemEnvironment {
         rand::rng().random()
     }
 
-    fn may_write(&self) -> bool {
+    fn may_call_service(&self) -> bool {
         !self.ending.load(Ordering::Acquire) && self.leadership.is_held()
     }
 

@@ -162,7 +162,7 @@ impl Watches {
                     Ok(Err(error)) => cause(&error),
                     Err(_) => format!("no response within {} s", LIST.as_secs()),
                 };
-                tracing::warn!(error = why, "Cannot list EnrollmentRequests; nothing is sent until this succeeds");
+                tracing::warn!(error = why, "Cannot list EnrollmentRequests; no controller starts until this succeeds");
                 tokio::time::sleep(RETRY).await;
             }
         }

@@ -46,7 +46,7 @@ impl<'a> From<&'a Phase> for ConditionInput<'a> {
     }
 }
 
-/// Returns the conditions for `say`, about a spec of generation `generation`. `previous` provides the transition times,
+/// Returns the conditions for `input`, about a spec of generation `generation`. `previous` provides the transition times,
 /// and the conditions that a phase keeps.
 pub fn conditions<'a>(
     input: impl Into<ConditionInput<'a>>,

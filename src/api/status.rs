@@ -99,7 +99,7 @@ pub trait HasStatus: Clone + object::HasStatus<Status: CommonStatus> {
     }
 
     /// A hash of the status, for comparison. Of the informational fields, only whether there are conditions counts.
-    fn remembered(&self) -> u64 {
+    fn status_hash(&self) -> u64 {
         let mut status = self.status().cloned().unwrap_or_default();
         let common = status.common_mut();
         let speaks = !mem::take(common.conditions).is_empty();

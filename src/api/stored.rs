@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// Fields that only inform people. The operator does not rely on them, so a difference is ignored. (The API server cuts
 /// times to the second.)
-const SAID: [&str; 2] = ["conditions", "observedGeneration"];
+const INFORMATIONAL: [&str; 2] = ["conditions", "observedGeneration"];
 
 /// The names of the fields that differ between the `written` and the `stored` status, such as `status.send` or
 /// `status.send.endpoint`. They are two levels deep, sorted, and contain no values. Informational fields are ignored.
@@ -19,7 +19,7 @@ pub fn differing<T: Serialize>(written: &T, stored: &T) -> Vec<String> {
     for field in all_names(&written, &stored) {
         let (written, stored) = (written.get(&field), stored.get(&field));
         match (written, stored) {
-            _ if SAID.contains(&field.as_str()) || written == stored => {}
+            _ if INFORMATIONAL.contains(&field.as_str()) || written == stored => {}
             (Some(Value::Object(written)), Some(Value::Object(stored))) => {
                 let inner = all_names(written, stored).into_iter().filter(|name| written.get(name) != stored.get(name));
                 names.extend(inner.map(|name| format!("status.{field}.{name}")));

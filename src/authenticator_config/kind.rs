@@ -57,7 +57,7 @@ impl Rules for AuthenticatorConfig {
         Observed::from(before, view)
     }
 
-    fn unfetched(_: Observed) -> Observed {
+    fn reset_fetched(_: Observed) -> Observed {
         Observed::default()
     }
 

@@ -84,7 +84,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
         config.forget_lists();
     }
 
-    fn concluded(config: &mut Config<'_, B>, phase: Option<&Phase>) {
+    fn reconcile_ended(config: &mut Config<'_, B>, phase: Option<&Phase>) {
         if matches!(phase, Some(Phase::Available(_))) && config.observed.compared.is_none() {
             config.compared();
         }

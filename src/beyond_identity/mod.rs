@@ -36,6 +36,7 @@ pub use error::{Doubt, Error, NotSent, Refusal};
 pub use gate::Gate;
 pub use listing::Listing;
 pub use operation::{CREATE_JOB, Operation};
+pub use outcome::MAY_HAVE_TAKEN_EFFECT;
 pub use requests::{Answer, RealmClient};
 pub use token::{ApiToken, TokenError};
 pub use trace::TraceId;

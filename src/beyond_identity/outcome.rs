@@ -8,6 +8,9 @@ use super::error_body::ErrorBody;
 use super::operation::Operation;
 use super::redaction::redact;
 
+/// In the message of a change in doubt.
+pub const MAY_HAVE_TAKEN_EFFECT: &str = "; the request may have taken effect";
+
 /// The error for a response that is not a success. A refusal or a 404 is only trusted if its body has the form of the
 /// API. A proxy, a load balancer or a wrong endpoint may respond with the same statuses.
 pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>, body: &ErrorBody) -> Error {
@@ -19,7 +22,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
         Error::Refused { cause, message: format!("{message}{remedy}") }
     };
     let doubt = |cause, answer: String| {
-        let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
+        let doubt = if operation.is_read() { "" } else { MAY_HAVE_TAKEN_EFFECT };
         Error::InDoubt { cause, status: Some(status), after, message: format!("{operation} {answer}{doubt}{message}") }
     };
     match status {
@@ -29,7 +32,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
             message: sentence("was rate limited (429) and can be retried later"),
         },
         400..500 if !body.is_from_api() => {
-            let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
+            let doubt = if operation.is_read() { "" } else { MAY_HAVE_TAKEN_EFFECT };
             let message = body.detail.as_ref().map(|text| format!("; the response says: {text}")).unwrap_or_default();
             let message = format!(
                 "{operation} returned {status}, but not in the form of the Beyond Identity API; check the endpoint, \
@@ -117,7 +120,7 @@ pub(super) fn held_back(operation: Operation, after: Duration) -> Error {
 
 /// The error for a call whose outcome is unknown.
 pub(super) fn in_doubt(operation: Operation, cause: Doubt, status: Option<u16>, what: &str) -> Error {
-    let doubt = if operation.is_read() { "" } else { "; the request may have taken effect" };
+    let doubt = if operation.is_read() { "" } else { MAY_HAVE_TAKEN_EFFECT };
     Error::InDoubt { cause, status, after: None, message: format!("{operation} {what}{doubt}") }
 }
 

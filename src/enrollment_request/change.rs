@@ -77,12 +77,12 @@ impl Change {
     /// The phase of a request after this change. `None` if the change does not affect the phase, or while the request
     /// is being deleted.
     pub fn phase(&self, input: &Input<'_>) -> Option<Phase> {
-        let says = match self {
+        let affects_phase = match self {
             Self::Conclude { .. } | Self::ConcludeWithoutSend { .. } => true,
             Self::UpdateFrom(read) => input.status.job_id.as_ref() == Some(&read.item.id),
             Self::Forget { .. } | Self::FoundAt { .. } => false,
         };
-        (says && !input.is_deleting()).then(|| phase::of_request(input))
+        (affects_phase && !input.is_deleting()).then(|| phase::of_request(input))
     }
 
     /// Whether applying the change would modify this status.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
 
 /// Whether a job in this state need not be read again.
-pub fn is_final(state: Option<&str>) -> bool {
+pub fn is_complete(state: Option<&str>) -> bool {
     state == Some(JobState::Complete.as_str())
 }
 

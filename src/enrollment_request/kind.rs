@@ -64,7 +64,7 @@ impl Rules for EnrollmentRequest {
         Observed::from(before, view)
     }
 
-    fn unfetched(before: Observed) -> Observed {
+    fn reset_fetched(before: Observed) -> Observed {
         // These jobs do not depend on the desired state.
         Observed { read_before: before.read_before, ..Observed::default() }
     }
@@ -81,7 +81,7 @@ impl Rules for EnrollmentRequest {
         input.is_deleting() || !plan::to_revoke(input).is_empty()
     }
 
-    fn asks_beside_the_spec(input: &Input<'_>) -> bool {
+    fn has_annotation_request(input: &Input<'_>) -> bool {
         pending::asks_by_annotation(input)
     }
 

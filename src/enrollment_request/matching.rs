@@ -92,7 +92,7 @@ pub fn is_adoptable(
     agrees(&job.identity_id, &key.identity_id)
         && agrees(&job.authenticator_config_id, &key.authenticator_config_id)
         && delivered_by(job, delivery_method)
-        && (job_state::is_final(state)
+        && (job_state::is_complete(state)
             || (job_state::is_outstanding(state) && !job_state::is_expired(job, server_time)))
 }
 

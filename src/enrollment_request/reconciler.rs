@@ -132,7 +132,7 @@ impl<B: Backend> Request<'_, B> {
             return self.refuse_revoke(job, &message);
         }
         let Some(realm) = self.remote(reference) else { return };
-        if !self.context.environment.may_write() {
+        if !self.context.environment.may_call_service() {
             // The process has lost the lease, or is shutting down, since the revocation was planned. Other requests
             // were read in between.
             return;
@@ -146,7 +146,11 @@ impl<B: Backend> Request<'_, B> {
                 self.local_state.own.revocations.clear_refusal(job_id);
                 None
             }
-            Ok(()) => Some("the API accepted the revocation, but the link is still active".to_owned()),
+            Ok(()) => Some(
+                "the API accepted the revocation, but the link is still active; if this lasts, revoke the job in \
+                 Beyond Identity"
+                    .to_owned(),
+            ),
             Err(
                 error @ (Error::Retry { .. }
                 | Error::InDoubt {

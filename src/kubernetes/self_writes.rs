@@ -31,13 +31,13 @@ impl SelfWriteFilter {
         if written.len() == WRITES {
             written.remove(0);
         }
-        written.push(object.remembered());
+        written.push(object.status_hash());
     }
 
     /// Records that the watch delivered `object`. Returns whether another writer wrote its status. This is unknown at
     /// the first delivery, and false is returned.
     pub fn delivered<K: ResourceExt + HasStatus>(&self, object: &K) -> bool {
-        let now = object.remembered();
+        let now = object.status_hash();
         let mut all = self.0.lock();
         let Known { seen, written } = all.entry(object.uid().unwrap_or_default()).or_default();
         let before = seen.replace(now);
@@ -54,7 +54,7 @@ impl SelfWriteFilter {
         let uid = object.uid().unwrap_or_default();
         let mut all = self.0.lock();
         let Some(Known { seen, written }) = all.get_mut(&uid) else { return };
-        if let Some(last) = written.iter().rposition(|own| *own == object.remembered()) {
+        if let Some(last) = written.iter().rposition(|own| *own == object.status_hash()) {
             written.remove(last);
         }
         // The object was deleted meanwhile, and the watch has already delivered that.

@@ -27,7 +27,7 @@ pub enum Priority {
     /// A poll or a resync.
     Routine,
     /// The first reconcile of an object by this process, or a retry.
-    First,
+    Default,
     /// An email to send, or a configuration to create or to update.
     Pending,
     /// A requested revocation or deletion.
@@ -36,7 +36,7 @@ pub enum Priority {
 
 impl Priority {
     /// All priorities, the most urgent one first.
-    pub const ALL: [Self; 4] = [Self::Removal, Self::Pending, Self::First, Self::Routine];
+    pub const ALL: [Self; 4] = [Self::Removal, Self::Pending, Self::Default, Self::Routine];
 
     /// The value of the metric label `priority`. As in controller-runtime it is a number, and more urgent work has a
     /// higher one. Value 0 is an ordinary event, and -100 is controller-runtime's `LowPriority`, for objects that are
@@ -44,7 +44,7 @@ impl Priority {
     pub fn label(self) -> &'static str {
         match self {
             Self::Routine => "-100",
-            Self::First => "0",
+            Self::Default => "0",
             Self::Pending => "100",
             Self::Removal => "200",
         }
@@ -81,11 +81,11 @@ impl Work {
         let priority = match (self, cause) {
             (Self { removal: true, .. }, _) => Priority::Removal,
             (Self { pending: true, .. }, _) => Priority::Pending,
-            (_, Cause::First) => Priority::First,
+            (_, Cause::First) => Priority::Default,
             (_, Cause::Turn) => Priority::Pending,
             (_, Cause::Change | Cause::Requeue) => Priority::Routine,
         };
-        if cause == Cause::Requeue { min(priority, Priority::First) } else { priority }
+        if cause == Cause::Requeue { min(priority, Priority::Default) } else { priority }
     }
 }
 

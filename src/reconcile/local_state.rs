@@ -124,7 +124,7 @@ impl<K: Kind> LocalState<K> {
 
     /// Applies the reconcile request with this annotation value: clears the state that would delay a reconcile. Each
     /// value counts once: where the status cannot be written, the same value is still present at every reconcile.
-    pub fn poll_now(&mut self, asked: &str) {
+    pub fn apply_reconcile_request(&mut self, asked: &str) {
         if self.last_request.as_deref() == Some(asked) {
             return;
         }
@@ -279,13 +279,13 @@ mod tests {
         assert!(local_state.poll_of(Some("another")).is_none() && local_state.poll_of(None).is_none());
         local_state.own.revocations.refuse("job", start, "403");
         local_state.write_refused("a policy", false, start);
-        local_state.poll_now("at noon");
+        local_state.apply_reconcile_request("at noon");
         assert!(local_state.poll_of(Some("one")).is_none() && local_state.refused_for(start).is_none());
         assert!(local_state.own.revocations.refused_within(Duration::MAX, start).is_empty());
         local_state.write_refused("a policy", false, start);
-        local_state.poll_now("at noon");
+        local_state.apply_reconcile_request("at noon");
         assert!(local_state.refused_for(start).is_some(), "the request is handled once, even if it cannot be recorded");
-        local_state.poll_now("at one");
+        local_state.apply_reconcile_request("at one");
         assert!(local_state.refused_for(start).is_none());
         assert_eq!(local_state.record_known_for("a", start + Duration::from_secs(5)), Duration::from_secs(5));
     }

@@ -55,7 +55,7 @@ pub enum Interrupted {
     Refused(String),
     /// The API server accepted a status but did not store all of it. The message names the fields and the remedy.
     NotStored(String),
-    /// The API server refused the conditions at the end of a reconcile, which repeats as `until` requires.
+    /// The API server refused the conditions at the end of a reconcile, which repeats as `requeue` requires.
     ConditionsRefused {
         /// The reason.
         why: String,
@@ -199,7 +199,8 @@ where
                 Err(error) => error,
             };
             let (kind, namespace, name) = (K::kind(&()), object.namespace(), object.name_any());
-            tracing::warn!(%kind, namespace, name, %error, "Restoring the previous status failed, after the API server stored a write only in part");
+            tracing::warn!(%kind, namespace, name, %error, "Restoring the previous status failed, after the API server stored a write only in part; if this lasts, \
+                 compare the status with Beyond Identity");
             let again = matches!(error, WriteError::Conflict | WriteError::NoAnswer(_))
                 && self.refresh().await.is_ok()
                 && !self.deleted;
@@ -215,7 +216,7 @@ where
     /// wait without a phase leaves the conditions as they are, and only updates the observed generation. Conditions
     /// planned for an older version are not set on a newer one: after a conflict the object is read again. `false` then
     /// means that the reconcile must continue.
-    pub async fn conclude(&mut self, end: &End) -> Result<bool, Interrupted> {
+    pub async fn end_reconcile(&mut self, end: &End) -> Result<bool, Interrupted> {
         let mut updated = self.object.clone();
         let phase = end.phase.as_ref();
         match phase {

@@ -28,7 +28,7 @@ impl<T> Outcome<T> {
     /// A call that was not made, because its time was over or the process is shutting down. `reason` names the
     /// in-flight work.
     pub fn not_made(reason: Reason) -> Self {
-        Self::NotDone(Failure::transient(reason, "The request was not sent yet; it is retried"))
+        Self::NotDone(Failure::transient(reason, "The call was not made yet; it is retried"))
     }
 }
 

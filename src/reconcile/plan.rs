@@ -14,6 +14,7 @@ use super::step::Step;
 use super::write_ahead::Record;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
+use crate::beyond_identity::MAY_HAVE_TAKEN_EFFECT;
 
 /// How many lists must miss a remote resource before it counts as absent. One list can miss an existing object, for
 /// example while its pages shift.
@@ -24,8 +25,10 @@ pub fn plan<K: Rules>(input: &PlanInput<'_, K>) -> Step<K> {
     if let Some(step) = paused(input).or_else(|| undecodable(input)).or_else(|| sent(input)) {
         return step;
     }
-    let step =
-        doubt(input).or_else(|| deletion(input)).or_else(|| unprotected(input)).unwrap_or_else(|| K::proceed(input));
+    let step = doubt(input)
+        .or_else(|| deletion(input))
+        .or_else(|| ensure_finalizer(input))
+        .unwrap_or_else(|| K::proceed(input));
     unless_unwritable(input, step)
 }
 
@@ -70,7 +73,7 @@ fn sent<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
 
 /// The failure of a call in doubt that turned out to be refused.
 pub fn refused(refusal: &str) -> Failure {
-    Failure::refused(Reason::Refused, refusal)
+    Failure::refused(Reason::Refused, refusal.replace(MAY_HAVE_TAKEN_EFFECT, "; it had no effect"))
 }
 
 /// A write-ahead record means that the call may have been made: find the remote resource it created, and never repeat it.
@@ -113,7 +116,7 @@ fn deletion<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
 }
 
 /// Nothing is created or sent for an object without a finalizer, since it could be deleted unnoticed.
-fn unprotected<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
+fn ensure_finalizer<K: Rules>(input: &PlanInput<'_, K>) -> Option<Step<K>> {
     (!input.object().finalizer).then_some(Step::AddFinalizer)
 }
 

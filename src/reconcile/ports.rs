@@ -137,7 +137,7 @@ pub trait Environment: Send + Sync {
     fn chance(&self) -> f64;
 
     /// Whether a remote write may start now: not during shutdown, and not unless this process is the leader.
-    fn may_write(&self) -> bool;
+    fn may_call_service(&self) -> bool;
 
     /// Counts an email that was sent and whose job is recorded.
     fn email_sent(&self) {}

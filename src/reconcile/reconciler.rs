@@ -51,7 +51,7 @@ pub trait Reconciler<B: Backend + Objects<Self>>: Rules {
     fn withdrawn(reconcile: &mut Reconcile<'_, Self, B>);
 
     /// Runs after conditions were set and the reconcile ends.
-    fn concluded(_: &mut Reconcile<'_, Self, B>, _: Option<&Phase>) {}
+    fn reconcile_ended(_: &mut Reconcile<'_, Self, B>, _: Option<&Phase>) {}
 
     /// Publishes this object's status to the shared state of the kind, and returns what the shared state reports for
     /// this object.
@@ -209,13 +209,13 @@ where
                 return Ok(Some(Requeue::OnChange));
             }
             Step::End(end) => {
-                if self.handle.conclude(&end).await? {
+                if self.handle.end_reconcile(&end).await? {
                     if K::record(&self.status).is_none() {
                         // The condition is set, and the next reconcile retries.
                         self.local_state.refusal = None;
                     }
                     if !self.handle.is_deleted() {
-                        K::concluded(self, end.phase.as_ref());
+                        K::reconcile_ended(self, end.phase.as_ref());
                     }
                     return Ok(Some(end.requeue));
                 }
@@ -234,7 +234,7 @@ where
     /// A reconcile that a user requests by annotation is not delayed.
     fn apply_reconcile_request(&mut self) {
         if let Some(requested) = &K::lifecycle(&self.desired).reconcile_requested {
-            self.local_state.poll_now(requested);
+            self.local_state.apply_reconcile_request(requested);
         }
     }
 
@@ -276,7 +276,7 @@ where
         ObjectState {
             fresh: self.handle.fresh(),
             finalizer: self.handle.has_finalizer(),
-            may_write: environment.may_write(),
+            may_call_service: environment.may_call_service(),
             grace_remaining: self.handle.grace_remaining(lifecycle.deleted_at, refused_for),
             unwritable,
             ticket: self.ticket.is_some(),
@@ -298,7 +298,7 @@ where
     /// Resets all fetched facts to unknown, except the outcome of a call.
     pub fn forget_fetched(&mut self) {
         self.sessions.clear();
-        self.observed = K::unfetched(std::mem::take(&mut self.observed));
+        self.observed = K::reset_fetched(std::mem::take(&mut self.observed));
     }
 
     /// The client for calls through this provider config, once it is resolved.
@@ -350,7 +350,7 @@ where
     /// call must not be made.
     pub fn time_to_call(&self, ticket: &Ticket<K::Record>) -> Option<Duration> {
         let environment = &self.context.environment;
-        let left = ticket.time_left(environment.monotonic()).filter(|_| environment.may_write())?;
+        let left = ticket.time_left(environment.monotonic()).filter(|_| environment.may_call_service())?;
         Some(left.min(self.context.options.times.request_timeout))
     }
 

@@ -47,7 +47,7 @@ pub trait Rules: Kind {
     /// local state and the clocks.
     fn observe(before: Self::Observed, view: View<'_, Self>) -> Self::Observed;
     /// The part of the observation that stays valid when the desired state changes.
-    fn unfetched(before: Self::Observed) -> Self::Observed;
+    fn reset_fetched(before: Self::Observed) -> Self::Observed;
 
     /// Whether work other than a poll is pending.
     fn is_pending(input: &PlanInput<'_, Self>) -> bool;
@@ -56,7 +56,7 @@ pub trait Rules: Kind {
     /// Whether there is something to revoke or to delete.
     fn is_removing(input: &PlanInput<'_, Self>) -> bool;
     /// Whether the object requests something that its generation does not cover.
-    fn asks_beside_the_spec(_: &PlanInput<'_, Self>) -> bool {
+    fn has_annotation_request(_: &PlanInput<'_, Self>) -> bool {
         false
     }
     /// The reason of the condition `RevokeRefused`, which is set beside any phase.
@@ -149,7 +149,8 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// Whether the conditions cover everything that is requested now: this generation, and requests beside the spec.
     pub fn is_seen(&self) -> bool {
-        *self.status.common().observed_generation == Some(self.lifecycle().generation) && !K::asks_beside_the_spec(self)
+        *self.status.common().observed_generation == Some(self.lifecycle().generation)
+            && !K::has_annotation_request(self)
     }
 
     /// Whether the grace period of a recoverable problem is over.

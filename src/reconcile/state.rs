@@ -19,7 +19,7 @@ pub struct ObjectState<K: Kind> {
     /// Whether the object has the operator's finalizer.
     pub finalizer: bool,
     /// Whether a remote write may start.
-    pub may_write: bool,
+    pub may_call_service: bool,
     /// The rest of the grace period of a recoverable problem; zero when it is over.
     pub grace_remaining: Duration,
     /// Why the API server recently did not store a write of the operator. Until the retry nothing is sent, and a
@@ -42,7 +42,7 @@ impl<K: Kind> Default for ObjectState<K> {
         Self {
             fresh: false,
             finalizer: false,
-            may_write: false,
+            may_call_service: false,
             grace_remaining: Duration::ZERO,
             unwritable: None,
             ticket: false,

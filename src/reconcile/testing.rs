@@ -112,7 +112,14 @@ pub(crate) fn resolved_realms(found: Fact<Destination>) -> BTreeMap<ProviderConf
 /// The state of an object with its finalizer, as read from the API server.
 pub(crate) fn fresh_object<K: Rules>() -> ObjectState<K> {
     let (nonce, grace_remaining) = ("nonce".to_owned(), TIMES.grace);
-    ObjectState { fresh: true, finalizer: true, may_write: true, nonce, grace_remaining, ..ObjectState::default() }
+    ObjectState {
+        fresh: true,
+        finalizer: true,
+        may_call_service: true,
+        nonce,
+        grace_remaining,
+        ..ObjectState::default()
+    }
 }
 
 /// A status that cannot be written.

@@ -50,7 +50,10 @@ async fn orphaned_link_is_in_lists_before_finalizer_removal() {
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.delete_request(REQUEST).await;
     let request = history.first_with_reason("Deleting").await;
-    assert_eq!(message(&request), "Waiting until every list of jobs shows the last one, which takes at most 4 s");
+    assert_eq!(
+        message(&request),
+        "Keeping the finalizer for at most 4 s, so that the next request of this name finds this job in the list"
+    );
     assert_eq!(conditions(&request), "Succeeded=Unknown Ready=True");
     wait_until_deleted(fixture.requests(), REQUEST).await;
     fixture.create_request().await;

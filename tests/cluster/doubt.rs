@@ -159,7 +159,7 @@ async fn ambiguous_refusal_is_reported_once_settled() {
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(
         message(&request),
-        "POST credential-binding-jobs returned 409; the request may have taken effect: a job is under way already"
+        "POST credential-binding-jobs returned 409; it had no effect: a job is under way already"
     );
     // The send is retried at the resync interval.
     assert_one_email(&fixture, &history, 2).await;

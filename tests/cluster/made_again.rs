@@ -53,7 +53,10 @@ async fn deletion_wait_ends_by_the_service_clock_after_restart() {
     // By the service's clock the job is too recent, and this process has just started.
     fixture.delete_request(REQUEST).await;
     let request = fixture.wait_for_request("Deleting").await;
-    assert_eq!(message(&request), "Waiting until every list of jobs shows the last one, which takes at most 600 s");
+    assert_eq!(
+        message(&request),
+        "Keeping the finalizer for at most 600 s, so that the next request of this name finds this job in the list"
+    );
     assert_eq!(fixture.remote_state(&job), "REVOKED");
     fixture.realm.set_clock_skew(SignedDuration::from_secs(600 + 60));
     // The annotation enqueues the request. By the local clock it would wait for the settle time.

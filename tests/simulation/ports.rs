@@ -149,7 +149,7 @@ impl Environment for SimEnvironment {
         self.0.world.lock().chance.part()
     }
 
-    fn may_write(&self) -> bool {
+    fn may_call_service(&self) -> bool {
         !self.0.ending.load(Ordering::SeqCst) && self.0.is_leader()
     }
 }

@@ -34,7 +34,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     if input.desired.resource_id.is_none() && input.listed()?.lists < LISTS {
         return Ok(Step::Fetch(Query::Configs));
     }
-    if !input.object().may_write {
+    if !input.object().may_call_service {
         return Ok(input.shutting_down(Reason::Creating));
     }
     // A configuration is not created if its record cannot be stored.

@@ -71,7 +71,7 @@ fn finish(input: &Input<'_>) -> Result<Step, Step> {
         // The watch may be behind: the object may be paused by now, or its configuration may have to stay.
         return Ok(Step::Refresh);
     }
-    if !input.object().may_write {
+    if !input.object().may_call_service {
         return Err(input.shutting_down(Reason::Deleting));
     }
     Ok(Step::Act(Action::Delete(id.clone())))
@@ -79,7 +79,8 @@ fn finish(input: &Input<'_>) -> Result<Step, Step> {
 
 fn still_there(input: &Input<'_>, id: &str) -> Step {
     let message = format!(
-        "The API accepted the deletion of authenticator configuration {id}, but the configuration still exists"
+        "The API accepted the deletion of authenticator configuration {id}, but the configuration still exists; if this \
+         lasts, delete it in Beyond Identity"
     );
     input.blocked(Reason::InconsistentAnswers, message)
 }

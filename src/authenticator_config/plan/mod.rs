@@ -1,5 +1,5 @@
-//! The rules of an AuthenticatorConfig, one file each, in the order in which the planner applies them
-//! (`reconcile/plan.rs`). Pure: the same input gives the same step, and conditions are not part of the input.
+//! The rules of an AuthenticatorConfig, one file each: doubt, finalize, update, adopt_or_create. The planner applies them
+//! in this order (`reconcile/plan.rs`). Pure: the same input gives the same step, and conditions are not part of the input.
 
 mod adopt_or_create;
 pub(super) mod doubt;

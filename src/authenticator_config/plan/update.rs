@@ -48,7 +48,7 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         // The watch may be behind: the object may be paused by now, or its spec may have changed.
         return Ok(Step::Refresh);
     }
-    if !input.object().may_write {
+    if !input.object().may_call_service {
         return Ok(input.shutting_down(Reason::Updating));
     }
     Ok(Step::Act(Action::Patch(id.to_owned(), Box::new(patch))))

@@ -26,7 +26,7 @@ pub(in crate::enrollment_request) const IN_DOUBT: (Reason, &str) = (
 
 /// Looks up the job of a send in doubt.
 pub(in crate::enrollment_request) fn resolve(input: &Input<'_>, send: &SendRecord) -> Result<Step, Step> {
-    if let Some(field) = nonsense(send) {
+    if let Some(field) = invalid_field(send) {
         let phase = if input.lifecycle().undecodable.is_some() { unreadable(field) } else { edited(field) };
         return Ok(Step::End(End::with_phase(phase, Requeue::After(input.times.resync))));
     }
@@ -71,7 +71,7 @@ pub(super) fn made<'a>(input: &Input<'a>, send: &SendRecord) -> Vec<&'a Credenti
 
 /// The field of a record whose value the operator never writes. Such a record shows neither which job is its own nor
 /// that no job is, so neither is concluded from it.
-fn nonsense(send: &SendRecord) -> Option<&'static str> {
+fn invalid_field(send: &SendRecord) -> Option<&'static str> {
     let SendRecord { id, tenant_id, realm_id, identity_id, authenticator_config_id, .. } = send;
     let ids = [
         ("id", id),

@@ -133,7 +133,9 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
 
 fn wait_for_lists(left: Duration, settle: Duration) -> Step {
     let seconds = settle.as_secs();
-    let message = format!("Waiting until every list of jobs shows the last one, which takes at most {seconds} s");
+    let message = format!(
+        "Keeping the finalizer for at most {seconds} s, so that the next request of this name finds this job in the list"
+    );
     let phase = Phase::Deleting { why: why(Reason::Deleting, message), blocked: false };
     Step::End(End::with_phase(phase, Requeue::After(left)))
 }

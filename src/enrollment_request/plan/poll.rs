@@ -23,9 +23,9 @@ pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
 }
 
 fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, Step> {
-    let is_final = job_state::is_final(status.state.as_deref());
+    let is_complete = job_state::is_complete(status.state.as_deref());
     // A job in a final state is read once more on an explicit reconcile request.
-    if status.skipped.is_some() || (is_final && input.lifecycle().reconcile_requested.is_none()) {
+    if status.skipped.is_some() || (is_complete && input.lifecycle().reconcile_requested.is_none()) {
         return Ok(Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)));
     }
     let Some(job) = revoke::named(status) else {
@@ -42,7 +42,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
     Ok(match input.observed.read.get(&job.job_id) {
         None => Step::Fetch(Query::Job(reference.clone(), job)),
         // A bound passkey remains, even if the service no longer has the job.
-        Some(None) if is_final => Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)),
+        Some(None) if is_complete => Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange)),
         Some(None) => {
             // Another endpoint may belong to another service, which never had the job.
             input.same_realm(reference, None, status.endpoint.as_deref())?;

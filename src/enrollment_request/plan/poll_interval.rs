@@ -16,7 +16,7 @@ use crate::reconcile::PlanInput;
 pub fn interval(input: &Input<'_>, job: Option<&CredentialBindingJob>, known: Duration) -> Option<Duration> {
     let PlanInput { times, now, .. } = *input;
     let Some(job) = job else { return Some(times.resync) };
-    if job_state::is_final(job.state.as_ref().map(JobState::as_str)) {
+    if job_state::is_complete(job.state.as_ref().map(JobState::as_str)) {
         return None;
     }
     let time = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<Timestamp>().ok());

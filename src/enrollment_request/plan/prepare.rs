@@ -45,7 +45,7 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     if let Some(step) = adopt::instead_of_sending(input, (reference, destination), &key, identity, listed) {
         return Ok(step);
     }
-    if !input.object().may_write {
+    if !input.object().may_call_service {
         return Ok(input.shutting_down(Reason::Sending));
     }
     room_for_another_link(input)?;

@@ -131,7 +131,7 @@ fn revoke_job(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
         return Err(Step::Fetch(Query::Job(reference, job)));
     }
     // The watch may be behind: the job may be revoked by now, or its revocation may no longer be requested.
-    Err(match (input.object().fresh, input.object().may_write) {
+    Err(match (input.object().fresh, input.object().may_call_service) {
         (false, _) => Step::Refresh,
         (true, true) => Step::Act(Action::Revoke(reference, job)),
         (true, false) => being_revoked(),
@@ -142,7 +142,7 @@ fn revoke_job(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
 fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<RevokeOutcome, Step> {
     let change = Change::UpdateFrom(Box::new(read.clone()));
     let is_out = is_outstanding(read.item.state.as_ref().map(JobState::as_str));
-    if !goes_unwritten(input) && change.changes(input.status) {
+    if !skips_status(input) && change.changes(input.status) {
         Err(Step::Record(change))
     } else if is_out {
         // The service may accept a revocation before the job shows it.
@@ -154,7 +154,7 @@ fn as_read(input: &Input<'_>, read: &ReadJob) -> Result<RevokeOutcome, Step> {
 }
 
 /// Whether a deletion continues without recording its results, because they are not stored.
-fn goes_unwritten(input: &Input<'_>) -> bool {
+fn skips_status(input: &Input<'_>) -> bool {
     input.is_deleting() && input.object().unwritable.is_some()
 }
 
@@ -162,7 +162,7 @@ fn goes_unwritten(input: &Input<'_>) -> bool {
 fn gone(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
     confirm_not_found(input, &job)?;
     let is_current = input.status.job_id.as_ref() == Some(&job.job_id);
-    if is_current || goes_unwritten(input) {
+    if is_current || skips_status(input) {
         return Ok(RevokeOutcome::Inactive);
     }
     Err(Step::Record(Change::Forget { job_id: job.job_id }))

@@ -34,7 +34,7 @@ fn of_config_with(status: AuthenticatorConfigStatus) -> [Priority; 3] {
 
 #[test]
 fn pending_changes_precede_retries_and_routine_work() {
-    let pending = [Priority::Pending, Priority::Pending, Priority::First];
+    let pending = [Priority::Pending, Priority::Pending, Priority::Default];
     assert_eq!(priorities(&request("uid", EnrollmentRequestStatus::default())), pending);
     let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..EnrollmentRequestStatus::default() };
     assert_eq!(priorities(&request("uid", in_doubt)), pending);
@@ -42,12 +42,12 @@ fn pending_changes_precede_retries_and_routine_work() {
     again.spec.attempt = 7;
     assert_eq!(priorities(&again), pending);
     let settled = request("uid", concluded());
-    assert_eq!(priorities(&settled), [Priority::First, Priority::Routine, Priority::Routine]);
+    assert_eq!(priorities(&settled), [Priority::Default, Priority::Routine, Priority::Routine]);
 }
 
 #[test]
 fn deletion_and_revocation_have_the_highest_priority() {
-    let removal = [Priority::Removal, Priority::Removal, Priority::First];
+    let removal = [Priority::Removal, Priority::Removal, Priority::Default];
     let mut deleted = request("uid", concluded());
     deleted.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(priorities(&deleted), removal);
@@ -64,15 +64,15 @@ fn refused_revocation_has_routine_priority() {
         conditions(&Phase::Outstanding(why(Reason::LinkSent, "text")), 1, &[], jiff::Timestamp::UNIX_EPOCH);
     refused[0].type_ = REVOKE_REFUSED.to_owned();
     revoked.set_conditions(refused, Some(1));
-    assert_eq!(priorities(&revoked), [Priority::First, Priority::Routine, Priority::Routine]);
+    assert_eq!(priorities(&revoked), [Priority::Default, Priority::Routine, Priority::Routine]);
     revoked.spec.attempt = 7;
     assert_eq!(
         priorities(&revoked),
-        [Priority::First, Priority::Routine, Priority::Routine],
+        [Priority::Default, Priority::Routine, Priority::Routine],
         "a revoked request sends nothing"
     );
     revoked.spec.revoked = false;
-    assert_eq!(priorities(&revoked), [Priority::Pending, Priority::Pending, Priority::First], "an email is pending");
+    assert_eq!(priorities(&revoked), [Priority::Pending, Priority::Pending, Priority::Default], "an email is pending");
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn provider_config_comes_from_status_record_or_config() {
 
 #[test]
 fn configuration_is_pending_until_created_and_observed() {
-    let pending = [Priority::Pending, Priority::Pending, Priority::First];
+    let pending = [Priority::Pending, Priority::Pending, Priority::Default];
     let settled = AuthenticatorConfigStatus {
         id: Some("id".to_owned()),
         observed_generation: Some(1),
@@ -115,7 +115,7 @@ fn configuration_is_pending_until_created_and_observed() {
     assert_eq!(CAUSES.map(|cause| of_config(&object(), cause, &options(), Timestamp::UNIX_EPOCH).priority), pending);
     assert_eq!(of_config_with(AuthenticatorConfigStatus { id: None, ..settled.clone() }), pending);
     assert_eq!(of_config_with(AuthenticatorConfigStatus { observed_generation: Some(0), ..settled.clone() }), pending);
-    assert_eq!(of_config_with(settled), [Priority::First, Priority::Routine, Priority::Routine]);
+    assert_eq!(of_config_with(settled), [Priority::Default, Priority::Routine, Priority::Routine]);
     let mut deleted = object();
     deleted.metadata.deletion_timestamp = Some(Time(jiff::Timestamp::UNIX_EPOCH));
     assert_eq!(of_config(&deleted, Cause::Change, &options(), Timestamp::UNIX_EPOCH).priority, Priority::Removal);

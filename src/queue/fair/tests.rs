@@ -37,7 +37,7 @@ fn higher_priority_runs_first_then_first_in_first_out() {
     let mut queue = FairQueue::new(AMPLE);
     for (key, priority) in [
         ("poll", Priority::Routine),
-        ("new", Priority::First),
+        ("new", Priority::Default),
         ("email", Priority::Pending),
         ("later email", Priority::Pending),
         ("revocation", Priority::Removal),
@@ -96,7 +96,7 @@ fn earliest_delay_wins_and_enqueue_overrides_it() {
     queue.enqueue_at("a", at(11));
     assert_eq!((all(&mut queue), queue.next_due()), (vec!["a"], None), "a ready key is not delayed");
     queue.done(&"a", Some(at(40)));
-    queue.enqueue("a", of(Priority::First));
+    queue.enqueue("a", of(Priority::Default));
     assert_eq!((all(&mut queue), queue.next_due()), (vec!["a"], None));
     queue.enqueue_at("a", at(50));
     queue.done(&"a", Some(at(60)));
@@ -131,7 +131,7 @@ fn least_recently_served_lane_is_next_across_priorities() {
 fn every_eighth_pick_is_the_longest_waiting() {
     let mut queue = FairQueue::new(AMPLE);
     queue.enqueue(0, of(Priority::Routine));
-    queue.enqueue(1, of(Priority::First));
+    queue.enqueue(1, of(Priority::Default));
     for email in 2..=20 {
         queue.enqueue(email, of(Priority::Pending));
     }

@@ -47,7 +47,7 @@ where
         } else {
             Phase::Refused(why.clone())
         };
-        let said = self.conclude(&End::with_phase(phase, Requeue::OnChange)).await;
+        let said = self.end_reconcile(&End::with_phase(phase, Requeue::OnChange)).await;
         if !matches!(said, Ok(true)) && is_news {
             self.emit_event(EventType::Warning, &why);
         }
@@ -56,6 +56,6 @@ where
     /// Sets the condition for a reconcile that does not terminate, which is a bug in the operator.
     pub async fn set_internal_error(&mut self, what: &str) -> Result<(), Interrupted> {
         let phase = Phase::Refused(why(Reason::InternalError, what));
-        self.conclude(&End::with_phase(phase, Requeue::OnChange)).await.map(|_| ())
+        self.end_reconcile(&End::with_phase(phase, Requeue::OnChange)).await.map(|_| ())
     }
 }

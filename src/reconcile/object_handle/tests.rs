@@ -66,10 +66,10 @@ async fn conditions_planned_for_an_older_version_are_not_written() {
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let available = End::with_phase(Phase::Available(why(Reason::Available, "text")), Requeue::OnChange);
-    assert_eq!(handle.conclude(&available).await, Ok(false), "the reconcile must plan again");
+    assert_eq!(handle.end_reconcile(&available).await, Ok(false), "the reconcile must plan again");
     assert!(handle.fresh());
     assert!(handle.object().conditions().is_empty());
-    assert_eq!(handle.conclude(&available).await, Ok(true));
+    assert_eq!(handle.end_reconcile(&available).await, Ok(true));
     assert_eq!(handle.object().status.as_ref().and_then(|status| status.observed_generation), Some(2));
 }
 
@@ -87,11 +87,11 @@ async fn observed_generation_is_set_with_conditions_or_at_the_end() {
     };
     assert_eq!(handle.update_status(|_| None, id).await, Ok(true));
     assert_eq!(seen(&handle), None, "a change alone does not set the generation");
-    handle.conclude(&End::keeping_conditions(Requeue::OnChange)).await.unwrap();
+    handle.end_reconcile(&End::keeping_conditions(Requeue::OnChange)).await.unwrap();
     assert_eq!(seen(&handle), Some(1));
     assert!(handle.object().conditions().is_empty());
     let available = Phase::Available(why(Reason::Available, "text"));
-    handle.conclude(&End::with_phase(available, Requeue::OnChange)).await.unwrap();
+    handle.end_reconcile(&End::with_phase(available, Requeue::OnChange)).await.unwrap();
     assert_eq!(visible_state(handle.object()), Some(("True".to_owned(), "Available".to_owned(), false)));
 }
 

@@ -141,7 +141,7 @@ fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
     ObjectState {
         fresh: true,
         finalizer: true,
-        may_write: true,
+        may_call_service: true,
         realms: BTreeMap::from([(ProviderConfigRef::default(), Ok(realm))]),
         nonce: "nonce".to_owned(),
         ..ObjectState::default()

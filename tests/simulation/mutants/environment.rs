@@ -39,12 +39,12 @@ impl<E: Environment> Environment for Mutated<E> {
         self.port.chance()
     }
 
-    fn may_write(&self) -> bool {
+    fn may_call_service(&self) -> bool {
         match self.mutation.mutant {
             Some(Mutant::MayWriteIgnored) => true,
             // Without the deadline, a suspended process does not notice that it has lost the Lease.
             Some(Mutant::LeaseDeadlineIgnored) => !self.mutation.process.ending.load(Ordering::SeqCst),
-            _ => self.port.may_write(),
+            _ => self.port.may_call_service(),
         }
     }
 

@@ -87,9 +87,9 @@ fn failed_fact_is_reported_and_nothing_is_created() {
 
 #[test]
 fn shutdown_prevents_create_but_not_adoption() {
-    let step = next(&listed(&[]).with(|it| it.object.may_write = false));
+    let step = next(&listed(&[]).with(|it| it.object.may_call_service = false));
     assert_eq!(end_of(&step), (Reason::Creating, Requeue::Backoff(None)));
-    let step = next(&listed(&[ours("a")]).reading("a", Some(ours("a"))).with(|it| it.object.may_write = false));
+    let step = next(&listed(&[ours("a")]).reading("a", Some(ours("a"))).with(|it| it.object.may_call_service = false));
     assert_eq!(recorded(step).0, take("a", None));
 }
 

@@ -69,7 +69,7 @@ fn other_realm_than_recorded_is_not_searched() {
 fn doubt_is_settled_without_finalizer_and_during_shutdown() {
     let observed = in_doubt(&[], 91).with(|it| {
         it.object.finalizer = false;
-        it.object.may_write = false;
+        it.object.may_call_service = false;
     });
     assert_eq!(withdrawn(&next(&observed)), None);
 }

@@ -8,7 +8,7 @@ fn finalizer_is_removed_if_nothing_was_created() {
     assert_eq!(
         next_in_deletion(&fresh().with(|it| {
             it.object.fresh = false;
-            it.object.may_write = false;
+            it.object.may_call_service = false;
         })),
         REMOVE_FINALIZER
     );
@@ -80,7 +80,7 @@ fn blocked_deletion_reports_its_cause_only() {
             backoff,
         ),
         (existing().with(|it| it.object.realms = resolved_realms(at(other_realm()))), Reason::DeletionBlocked, RESYNC),
-        (existing().with(|it| it.object.may_write = false), Reason::Deleting, backoff),
+        (existing().with(|it| it.object.may_call_service = false), Reason::Deleting, backoff),
         (in_doubt(&[], 0), Reason::CreateInDoubt, Requeue::After(Duration::from_secs(31))),
         (in_doubt(&[], 0).with(|it| it.listed = Fact::Failed(down())), Reason::ServiceUnavailable, backoff),
         (
@@ -183,7 +183,7 @@ fn orphan_and_observe_ignore_referrers() {
         existing(None).with(|it| {
             it.referrers = Fact::Unknown;
             it.object.realms = resolved_realms(Fact::Unknown);
-            it.object.may_write = false;
+            it.object.may_call_service = false;
         })
     };
     let kept = next_of(&deleting().with(|it| it.lifecycle.orphan = true), &used());

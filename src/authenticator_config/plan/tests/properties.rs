@@ -34,7 +34,8 @@ fn all() -> Vec<(Desired, Known)> {
                             let bit = |n: u32| bits & (1 << n) != 0;
                             let observed = fresh().with(|it| {
                                 it.status = status.clone();
-                                (it.object.fresh, it.object.finalizer, it.object.may_write) = (bit(0), bit(1), bit(2));
+                                (it.object.fresh, it.object.finalizer, it.object.may_call_service) =
+                                    (bit(0), bit(1), bit(2));
                                 it.compared = (bit(3) && status.id.is_some()).then_some(TIMES.resync);
                                 // Reuses bit 0: freshness and referrers are independent.
                                 it.referrers = Fact::Known(if bit(0) { vec!["jane".to_owned()] } else { Vec::new() });
@@ -75,7 +76,7 @@ fn shutdown_starts_no_remote_write() {
     for (_, observed, step) in steps(|step| {
         matches!(step, Step::WriteAhead(..) | Step::Act(Action::Patch(..)) | Step::Act(Action::Delete(_)) | Step::Send)
     }) {
-        assert!(observed.object.may_write, "{step:?} for {observed:?}");
+        assert!(observed.object.may_call_service, "{step:?} for {observed:?}");
     }
 }
 

@@ -71,7 +71,7 @@ fn failed_patch_is_reported() {
 
 #[test]
 fn shutdown_prevents_patch() {
-    let step = next(&existing(Some(changed("4e129fc8"))).with(|it| it.object.may_write = false));
+    let step = next(&existing(Some(changed("4e129fc8"))).with(|it| it.object.may_call_service = false));
     assert_eq!(end_of(&step), (Reason::Updating, Requeue::Backoff(None)));
 }
 

@@ -29,7 +29,7 @@ fn all() -> Vec<(Desired, Known)> {
                         it.jobs = jobs.map_or(Fact::Unknown, Fact::Known);
                         it.object.fresh = bit(1);
                         it.object.finalizer = bit(2);
-                        it.object.may_write = bit(3);
+                        it.object.may_call_service = bit(3);
                     });
                     let actions = if bit(7) { actions(RESEND, "job/EXPIRED") } else { AnnotationActions::default() };
                     let attempt = 1 + i64::from(bit(6));
@@ -56,7 +56,10 @@ fn send_record_requires_all_preconditions() {
             written += 1;
             let context = format!("{observed:?}");
             assert!(!desired.lifecycle.is_deleting(), "not in deletion: {context}");
-            assert!(observed.object.finalizer && observed.object.fresh && observed.object.may_write, "{context}");
+            assert!(
+                observed.object.finalizer && observed.object.fresh && observed.object.may_call_service,
+                "{context}"
+            );
             assert_eq!(observed.status.send, None, "not while a send is in doubt: {context}");
             let again = desired.annotation_actions.resend_of(&observed.status).is_some();
             let raised = observed.status.attempt < Some(desired.attempt);

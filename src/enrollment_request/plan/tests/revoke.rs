@@ -141,7 +141,7 @@ fn refused_revocation_is_retried_at_resync_interval() {
 fn outage_delays_revocation_and_shutdown_prevents_it() {
     let step = next(&deleting(), &settled().with(|it| it.job_failures = [("job".to_owned(), failure())].into()));
     assert!(matches!(phase_of(&step), Phase::Deleting { blocked: false, .. }));
-    assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_write = false)), Step::End(_)));
+    assert!(matches!(next(&revoked(), &settled().with(|it| it.object.may_call_service = false)), Step::End(_)));
 }
 
 /// A request with an active link and two active links of earlier attempts.
