@@ -68,7 +68,7 @@ async fn orphaning_needs_no_token_and_settles_doubt_first() {
     fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
     let hidden = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).about("joe").skip(1));
     fixture.create_request_of("joe", "joe").await;
-    fixture.wait_for_request_named("joe", "ServiceUnavailable").await;
+    fixture.wait_for_request_named("joe", "SendInDoubt").await;
     fixture.delete_request("joe").await;
     let message = "Deletion is waiting because it is not known whether the email was sent";
     crate::fixture::wait_for(fixture.requests(), "joe", "is waiting for the send in doubt", |request| {
