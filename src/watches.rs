@@ -138,7 +138,7 @@ impl Watches {
             },
             move |request| {
                 forget(request);
-                reservations.release(&request);
+                reservations.release(request);
                 went.enqueue(triggers::request_deleted(Some(&request.namespace), &went));
             },
         )
