@@ -73,7 +73,7 @@ struct RunArgs {
     /// PEM file with certificate authorities to trust for the Beyond Identity API in addition to the system's.
     #[arg(long, value_name = "FILE", env = "BEYOND_IDENTITY_OPERATOR_CA_BUNDLE")]
     ca_bundle: Option<PathBuf>,
-    /// How long after a call in doubt a list may still miss its effect, from 1s to 1h.
+    /// How long a list may lag behind a create, and so how long a call in doubt is waited for, from 1s to 1h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_SETTLE_TIME", default_value = "60s", value_parser = duration::settle_time)]
     settle_time: Duration,
     /// How long a recoverable problem is reported as Reconciling before it becomes Stalled; at most 168h.
@@ -82,10 +82,10 @@ struct RunArgs {
     /// Timeout of one call to the Beyond Identity API, from 1s to 30m.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_REQUEST_TIMEOUT", default_value = "30s", value_parser = duration::request_timeout)]
     request_timeout: Duration,
-    /// Minimum poll interval of a job that is not COMPLETE (otherwise 10% of its age), from 1s to 24h.
+    /// Lower bound of the poll interval of a job, which is 10% of its age, from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MIN", default_value = "5s", value_parser = duration::interval)]
     job_poll_min: Duration,
-    /// Maximum poll interval of a job that is not COMPLETE (otherwise 10% of its age), from 1s to 24h.
+    /// Upper bound of the poll interval of a job, which is 10% of its age, from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = duration::interval)]
     job_poll_max: Duration,
     /// Interval for drift detection, and for retrying problems that need manual action, from 1s to 24h.

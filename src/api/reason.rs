@@ -165,7 +165,7 @@ reasons! {
         StatusNotStored [Stalled, Deleting, Event] "The API server refused a write of the operator, or dropped a part of it. Nothing is sent or created that cannot be recorded. As an event: not even a condition can be written."
             "Install the CustomResourceDefinitions of this version, and check for an admission policy or a missing permission that refuses or changes the operator's writes.";
         EndpointChanged [Stalled] "The provider config points to another endpoint than the one that received a call in doubt, or that has a job which is no longer found. Only that endpoint knows the outcome."
-            "Point the provider config back until the outcome is known, which takes about a minute and a half.";
+            "Point the provider config back. A call in doubt is resolved in about a minute and a half. A job that is no longer found is known only there, so keep that endpoint.";
         InternalError [Stalled] "The reconcile of this object does not terminate, which is an operator bug."
             "Report it with the operator's log. It is retried every minute.";
         RealmNotFound [Waiting] "The service does not know the realm or the tenant of the provider config. Resources created there are not treated as deleted."

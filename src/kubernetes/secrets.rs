@@ -131,7 +131,8 @@ async fn follow(
             }
             Err(error) => {
                 if !std::mem::replace(&mut disturbed, true) {
-                    tracing::warn!(%secret, error = cause(&error), "Watching a Secret failed; retrying");
+                    let (namespace, name) = (secret.namespace.as_deref(), &secret.name);
+                    tracing::warn!(kind = "Secret", namespace, name, error = cause(&error), "Watch failed; retrying");
                 }
                 if is_forbidden(&error) { ObservedSecret::Forbidden } else { ObservedSecret::Unknown(cause(&error)) }
             }
