@@ -59,13 +59,17 @@ impl Reservations {
         Self { state: Mutex::default(), enqueue: Box::new(enqueue) }
     }
 
-    /// Seeds the reservations from all statuses. If two requests have the same key, the request in doubt gets it,
-    /// then the older object, then the lower uid.
+    /// Seeds the reservations from all statuses. If two requests have the same key, the request with an attempt concluded
+    /// under it gets it, then the older object, then the lower uid. The record of a send in doubt can appear late, when
+    /// another request has already sent under the key. If that doubt turns out to be nothing, its request must not send.
     pub fn seed(&self, requests: &[EnrollmentRequest]) {
         let mut requests: Vec<_> = requests.iter().collect();
         requests.sort_by_key(|request| {
-            let in_doubt = request.status.as_ref().is_some_and(|status| status.send.is_some());
-            (!in_doubt, request.metadata.creation_timestamp.clone(), request.uid())
+            (
+                !request.status.as_ref().is_some_and(has_concluded_under_its_key),
+                request.metadata.creation_timestamp.clone(),
+                request.uid(),
+            )
         });
         let mut state = self.lock();
         for request in requests {
@@ -267,12 +271,22 @@ fn key_of(status: &EnrollmentRequestStatus) -> Option<EnrollmentKey> {
             authenticator_config_id: send.authenticator_config_id.clone(),
         });
     }
+    concluded_key(status)
+}
+
+/// The enrolment key of the last concluded attempt.
+fn concluded_key(status: &EnrollmentRequestStatus) -> Option<EnrollmentKey> {
     Some(EnrollmentKey {
         tenant_id: status.tenant_id.clone()?,
         realm_id: status.realm_id.clone()?,
         identity_id: status.identity_id.clone()?,
         authenticator_config_id: status.authenticator_config_id.clone()?,
     })
+}
+
+/// Whether an attempt was concluded under the enrolment key of this status.
+fn has_concluded_under_its_key(status: &EnrollmentRequestStatus) -> bool {
+    concluded_key(status).is_some_and(|concluded| key_of(status) == Some(concluded))
 }
 
 /// The jobs that a status names.

@@ -50,7 +50,7 @@ fn reserving_another_identity_releases_the_first() {
 }
 
 #[test]
-fn seeding_prefers_in_doubt_then_older_then_lower_uid() {
+fn seeding_prefers_concluded_then_older_then_lower_uid() {
     let at = |uid: &str, second: i64, status: &EnrollmentRequestStatus| {
         let mut request = request(uid, status.clone());
         let time = jiff::Timestamp::from_second(second).unwrap();
@@ -65,7 +65,12 @@ fn seeding_prefers_in_doubt_then_older_then_lower_uid() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(reserved_by(&[at("1", 1, &concluded()), at("2", 2, &in_doubt)]), "2");
+    assert_eq!(reserved_by(&[at("1", 2, &concluded()), at("2", 1, &in_doubt)]), "1", "2 must not send after its doubt");
+    assert_eq!(reserved_by(&[at("1", 2, &in_doubt), at("2", 1, &in_doubt)]), "2");
+    let again = EnrollmentRequestStatus { send: Some(send()), ..concluded() };
+    assert_eq!(reserved_by(&[at("1", 1, &in_doubt), at("2", 2, &again)]), "2", "another attempt of 2 is in doubt");
+    let elsewhere = EnrollmentRequestStatus { authenticator_config_id: Some("earlier".to_owned()), ..again };
+    assert_eq!(reserved_by(&[at("1", 1, &in_doubt), at("2", 2, &elsewhere)]), "1", "2 concluded under another key");
     assert_eq!(reserved_by(&[at("1", 2, &concluded()), at("2", 1, &concluded())]), "2");
     assert_eq!(reserved_by(&[at("2", 1, &concluded()), at("1", 1, &concluded())]), "1");
 }
