@@ -22,6 +22,10 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         }
         // The action alone installs the old schema too rarely at the right moment.
         Mutant::TrustsUnstoredStatus => state.cluster.old_schema = true,
+        // A record that takes effect after the process has ended, when another request has reserved its key.
+        Mutant::SeedsDoubtFirst => {
+            state.faults.aim = (Port::WriteRequest, Point::Before, Fault::CrashInFlight);
+        }
         _ => {}
     }
 }

@@ -24,7 +24,22 @@ impl Mutation {
 
     /// The requests that seed the reservations.
     pub fn seed(&self, requests: Vec<EnrollmentRequest>) -> Vec<EnrollmentRequest> {
-        if self.is(Mutant::NoSeeding) { Vec::new() } else { requests }
+        if self.is(Mutant::NoSeeding) {
+            return Vec::new();
+        }
+        if !self.is(Mutant::SeedsDoubtFirst) {
+            return requests;
+        }
+        let in_doubt: Vec<_> = requests.iter().filter_map(|request| request.status.as_ref()?.send.clone()).collect();
+        let is_in_doubt_elsewhere = |request: &EnrollmentRequest| {
+            let status = request.status.clone().unwrap_or_default();
+            let concluded = status.identity_id.zip(status.authenticator_config_id);
+            status.send.is_none()
+                && in_doubt.iter().any(|send| {
+                    concluded.as_ref() == Some(&(send.identity_id.clone(), send.authenticator_config_id.clone()))
+                })
+        };
+        requests.into_iter().filter(|request| !is_in_doubt_elsewhere(request)).collect()
     }
 
     /// The reservations: shared by all requests, or separate ones.

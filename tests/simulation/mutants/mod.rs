@@ -46,6 +46,8 @@ pub enum Mutant {
     LateNotBefore,
     /// The reservations are not seeded from the statuses.
     NoSeeding,
+    /// A send in doubt precedes a concluded attempt when the reservations are seeded.
+    SeedsDoubtFirst,
     /// Requests do not share their reservations.
     NoReservations,
     /// A job is adopted from a list, without a read by id.

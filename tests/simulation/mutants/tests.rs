@@ -43,6 +43,7 @@ mutants! {
     results_without_preconditions: ConcludesWithoutPrecondition,
     finalizers_without_preconditions: FinalizesWithoutPrecondition,
     without_seeding: NoSeeding,
+    doubt_precedes_concluded_attempts: SeedsDoubtFirst,
     sends_while_rate_limited: SendsWhileRateLimited,
     resend_in_any_state: ResendsInAnyState,
     resend_for_any_job: ResendsForAnyJob,
