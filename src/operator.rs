@@ -61,24 +61,24 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
     let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
     // Dropping it at the end of this function ends these tasks.
-    let mut watches = JoinSet::new();
-    watches.spawn(health::serve(health, readiness.clone()));
-    watches.spawn(metrics::serve(metrics_listener, metrics.clone()));
-    let watched = Watches::start(&settings, &server, &readiness, &mut watches);
-    let requests = watched.requests.stores.clone();
+    let mut background = JoinSet::new();
+    background.spawn(health::serve(health, readiness.clone()));
+    background.spawn(metrics::serve(metrics_listener, metrics.clone()));
+    let watches = Watches::start(&settings, &server, &readiness, &mut background);
+    let requests = watches.requests.stores.clone();
     metrics.count_requests(move || requests.state());
-    let providers = watched.providers.clone();
+    let providers = watches.providers.clone();
     metrics.observe_token_expirations(move || providers.token_expirations());
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
-    watches.spawn(async move { turns.grant_turns().await });
+    background.spawn(async move { turns.grant_turns().await });
     let lease = settings.lease_holder.as_ref().map(|holder| (lease(&settings, &server, holder), readiness.part(false)));
     tracing::info!(server = server.url, "Waiting for the Kubernetes API");
     let mut shutdown = pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => return Ok(()),
-        error = broken(&mut watches) => return Err(error),
-        () = watched.synced() => {}
+        error = broken(&mut background) => return Err(error),
+        () = watches.synced() => {}
     }
 
     tracing::info!("Caches synced");
@@ -92,7 +92,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone())),
         limiters,
         metrics,
-        watches: watched,
+        watches,
         client: server.client,
         settings,
     };
@@ -102,7 +102,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         biased;
         () = shutdown => Ok(()),
         why = leadership.lost() => Err(RunError::LostLease(why)),
-        error = broken(&mut watches) => Err(error),
+        error = broken(&mut background) => Err(error),
         error = lead(&context, &leadership, &ending, &mut controllers) => Err(error),
     };
     let reason = ended.as_ref().map_or_else(ToString::to_string, |()| "the process was asked to end".to_owned());

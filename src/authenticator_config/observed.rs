@@ -23,7 +23,7 @@ pub struct Observed {
     /// The EnrollmentRequests that refer to the object and are not being deleted.
     pub referrers: Fact<Vec<String>>,
     /// The realm's configurations.
-    pub listed: Fact<Listed>,
+    pub listed: Fact<ConfigList>,
     /// The configuration that the realm has under an id, for each id that was read; `None` if there is none.
     pub read: BTreeMap<String, Fact<Option<RemoteConfig>>>,
     /// The result of the PATCH. Whatever the PATCH did, the next reconcile reads the current state.
@@ -50,7 +50,7 @@ impl Observed {
 
 /// A list of the realm's configurations.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct ConfigList {
     /// The configurations.
     pub configs: Vec<RemoteConfig>,
     /// How long the write-ahead record had been known when the list was requested; zero without a record.
@@ -59,7 +59,7 @@ pub struct Listed {
     pub lists: u32,
 }
 
-impl Listed {
+impl ConfigList {
     /// These configurations, and those that only the list `before` shows.
     pub fn after(before: Fact<Self>, configs: Vec<RemoteConfig>, age: Duration) -> Self {
         let Fact::Known(before) = before else { return Self { configs, age, lists: 1 } };

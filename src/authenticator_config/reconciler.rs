@@ -8,7 +8,7 @@ use kube::runtime::events::EventType;
 use super::change::Change;
 use super::desired::changed_fields;
 use super::kind::CreatedConfig;
-use super::observed::Listed;
+use super::observed::ConfigList;
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
@@ -19,10 +19,10 @@ use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Failure, Reconcile, Reconciler, Remote, Ticket};
 
 /// A reconcile of an AuthenticatorConfig.
-type Config<'a, B> = Reconcile<'a, AuthenticatorConfig, B>;
+type ConfigReconcile<'a, B> = Reconcile<'a, AuthenticatorConfig, B>;
 
 impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
-    async fn fetch(config: &mut Config<'_, B>, query: Query) {
+    async fn fetch(config: &mut ConfigReconcile<'_, B>, query: Query) {
         match query {
             Query::Referrers => config.fetch_referrers().await,
             Query::Configs => config.list().await,
@@ -35,14 +35,14 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
         }
     }
 
-    async fn act(config: &mut Config<'_, B>, action: Action) {
+    async fn act(config: &mut ConfigReconcile<'_, B>, action: Action) {
         match action {
             Action::Patch(id, patch) => config.patch(id, &patch).await,
             Action::Delete(id) => config.delete(id).await,
         }
     }
 
-    async fn send(config: &mut Config<'_, B>, ticket: Ticket<CreateRecord>) {
+    async fn send(config: &mut ConfigReconcile<'_, B>, ticket: Ticket<CreateRecord>) {
         let record = ticket.record().clone();
         let provider = config.desired.provider_config_ref.clone();
         let generation = config.desired.lifecycle.generation;
@@ -62,7 +62,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
         config.observed.listed = Fact::Unknown;
     }
 
-    fn recorded(config: &mut Config<'_, B>, change: &Change, applied: bool) {
+    fn recorded(config: &mut ConfigReconcile<'_, B>, change: &Change, applied: bool) {
         match change {
             // A created configuration matches the spec. An adopted configuration is not compared yet.
             Change::Adopt { id, created_generation: Some(_), .. } => config.made(id),
@@ -80,22 +80,22 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
         }
     }
 
-    fn withdrawn(config: &mut Config<'_, B>) {
+    fn withdrawn(config: &mut ConfigReconcile<'_, B>) {
         config.forget_lists();
     }
 
-    fn reconcile_ended(config: &mut Config<'_, B>, phase: Option<&Phase>) {
+    fn reconcile_ended(config: &mut ConfigReconcile<'_, B>, phase: Option<&Phase>) {
         if matches!(phase, Some(Phase::Available(_))) && config.observed.compared.is_none() {
             config.compared();
         }
     }
 
-    fn publish(_: &Config<'_, B>) {}
+    fn publish(_: &ConfigReconcile<'_, B>) {}
 
-    fn finish(_: &mut Config<'_, B>) {}
+    fn finish(_: &mut ConfigReconcile<'_, B>) {}
 }
 
-impl<B: Backend> Config<'_, B> {
+impl<B: Backend> ConfigReconcile<'_, B> {
     async fn fetch_referrers(&mut self) {
         let referrers = self.context.backend.referrers_of(&self.desired.namespace, &self.desired.name).await;
         self.observed.referrers =
@@ -113,7 +113,7 @@ impl<B: Backend> Config<'_, B> {
         };
         let listed = realm.configs().await.map_err(|error| outcome::failure(&error, provider));
         let before = std::mem::take(&mut self.observed.listed);
-        self.observed.listed = listed.map(|listing| Listed::after(before, listing.items, age)).into();
+        self.observed.listed = listed.map(|listing| ConfigList::after(before, listing.items, age)).into();
     }
 
     async fn patch(&mut self, id: String, patch: &AuthenticatorConfigPatch) {
@@ -137,6 +137,7 @@ impl<B: Backend> Config<'_, B> {
         let Some(realm) = self.remote(provider) else { return };
         match outcome::found(realm.delete_config(&id).await, provider) {
             Ok(Some(())) => {
+                self.log("Deletion accepted", Some(&id));
                 // A success response is not proof: only a read by id confirms the deletion.
                 self.observed.read.remove(&id);
                 self.observed.deleted = Some(Ok(()));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::desired::IdentitySelector;
 use super::job_state::is_outstanding;
-use super::observed::{Config, Listed, Recognized};
-use super::reconciler::Request;
+use super::observed::{Config, JobList, Recognized};
+use super::reconciler::RequestReconcile;
 use super::step::{JobRef, Query, RecognizableIds};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
 use crate::beyond_identity::Listing;
@@ -13,7 +13,7 @@ use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
 use crate::reconcile::outcome::{failure, found};
 use crate::reconcile::{Backend, Fact, Failure, Objects, Remote};
 
-impl<B: Backend> Request<'_, B> {
+impl<B: Backend> RequestReconcile<'_, B> {
     /// Fetches the result of a query into the observed facts.
     pub(super) async fn fetch_query(&mut self, query: Query) {
         match query {
@@ -69,7 +69,7 @@ impl<B: Backend> Request<'_, B> {
             (server_time, lists) = (before.server_time, before.lists + 1);
         }
         let named_elsewhere = self.not_ours(&jobs).await;
-        self.observed.jobs = Fact::Known(Listed { jobs, named_elsewhere, server_time, age, lists });
+        self.observed.jobs = Fact::Known(JobList { jobs, named_elsewhere, server_time, age, lists });
     }
 
     async fn read_job(&mut self, reference: &ProviderConfigRef, job: JobRef) {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::enrollment_key::EnrollmentKey;
 use super::job_state;
-use super::observed::Listed;
+use super::observed::JobList;
 use crate::api::EnrollmentRequestStatus;
 use crate::api::enrollment_request::SendRecord;
 use crate::beyond_identity::types::{CredentialBindingJob, DeliveryMethod, JobState};
@@ -49,7 +49,7 @@ pub fn existing<'a>(
 /// The listed jobs that the call of `send` may have created, oldest first. Excluded are the jobs that its record
 /// names, the jobs of earlier attempts in status, and the jobs of other requests.
 pub fn created_by<'a>(
-    listed: &'a Listed,
+    listed: &'a JobList,
     send: &SendRecord,
     status: &EnrollmentRequestStatus,
 ) -> Vec<&'a CredentialBindingJob> {
@@ -69,7 +69,7 @@ pub fn created_by<'a>(
 /// The listed jobs that a request may adopt without a send: the identity of `key` already has a link or a passkey
 /// through them. Newest first; jobs without a create time are last.
 pub fn adoptable<'a>(
-    listed: &'a Listed,
+    listed: &'a JobList,
     key: &EnrollmentKey,
     delivery_method: &str,
 ) -> impl Iterator<Item = &'a CredentialBindingJob> {
@@ -113,7 +113,7 @@ mod tests {
 
     /// The ids of the jobs that `send` may have created.
     fn matching_ids(jobs: &[CredentialBindingJob], send: &SendRecord) -> Vec<String> {
-        let listed = Listed {
+        let listed = JobList {
             jobs: jobs.to_vec(),
             named_elsewhere: [].into(),
             server_time: None,

@@ -25,7 +25,7 @@ pub struct Observed {
     /// The enrolment key that is reserved for this request.
     pub reservation: Fact<EnrollmentKey>,
     /// All jobs of the identity.
-    pub jobs: Fact<Listed>,
+    pub jobs: Fact<JobList>,
     /// The jobs that were read by id in this reconcile; `None` for a job that the service does not know.
     pub read: BTreeMap<String, Option<ReadJob>>,
     /// Why a job could not be read or revoked in this reconcile, by job id.
@@ -116,7 +116,7 @@ pub type ReadJob = Answer<CredentialBindingJob>;
 
 /// A list of an identity's jobs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct JobList {
     /// The jobs.
     pub jobs: Vec<CredentialBindingJob>,
     /// The ids of the jobs that another request's status names, or that are left to that request.

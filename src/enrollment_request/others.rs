@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 
 use super::enrollment_key::EnrollmentKey;
-use super::reconciler::Request;
+use super::reconciler::RequestReconcile;
 use super::reservations::ReserveError;
 use crate::api::conditions::{PAUSED, STALLED};
 use crate::api::{EnrollmentRequest, HasStatus, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::reconcile::{Backend, Fact, Failure, ObjectUid, Objects};
 
-impl<B: Backend> Request<'_, B> {
+impl<B: Backend> RequestReconcile<'_, B> {
     /// Reserves the key, unless another request holds it.
     pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
         let reservations = self.context.shared.clone();

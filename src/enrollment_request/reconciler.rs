@@ -20,14 +20,14 @@ use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Kind, Reconcile, Reconciler, Remote, Ticket};
 
 /// A reconcile of a request.
-pub(super) type Request<'a, B> = Reconcile<'a, EnrollmentRequest, B>;
+pub(super) type RequestReconcile<'a, B> = Reconcile<'a, EnrollmentRequest, B>;
 
 impl<B: Backend> Reconciler<B> for EnrollmentRequest {
-    async fn fetch(request: &mut Request<'_, B>, query: Query) {
+    async fn fetch(request: &mut RequestReconcile<'_, B>, query: Query) {
         request.fetch_query(query).await;
     }
 
-    async fn act(request: &mut Request<'_, B>, action: Action) {
+    async fn act(request: &mut RequestReconcile<'_, B>, action: Action) {
         match action {
             Action::Reserve(key) => request.reserve(key).await,
             Action::Revoke(reference, job) => request.revoke(&reference, &job).await,
@@ -35,7 +35,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         }
     }
 
-    async fn send(request: &mut Request<'_, B>, ticket: Ticket<SendRecord>) {
+    async fn send(request: &mut RequestReconcile<'_, B>, ticket: Ticket<SendRecord>) {
         let record = ticket.record().clone();
         let provider = &record.provider_config_ref;
         let outcome = match (request.time_to_call(&ticket), request.remote(provider)) {
@@ -55,7 +55,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         request.observed.jobs = Fact::Unknown;
     }
 
-    fn recorded(request: &mut Request<'_, B>, change: &Change, applied: bool) {
+    fn recorded(request: &mut RequestReconcile<'_, B>, change: &Change, applied: bool) {
         match change {
             Change::Conclude { job, others, .. } => {
                 request.polled(Some(job));
@@ -80,12 +80,12 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         }
     }
 
-    fn withdrawn(request: &mut Request<'_, B>) {
+    fn withdrawn(request: &mut RequestReconcile<'_, B>) {
         // Pending work is planned again, from the current spec.
         request.forget_fetched();
     }
 
-    fn publish(request: &Request<'_, B>) -> SendSlot {
+    fn publish(request: &RequestReconcile<'_, B>) -> SendSlot {
         let (reservations, holder) = (&request.context.shared, request.object_uid());
         if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
             // Only finalizers of other controllers remain, so the next request may take its jobs.
@@ -96,7 +96,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         SendSlot(reservations.holds_send_slot(&holder))
     }
 
-    fn finish(request: &mut Request<'_, B>) {
+    fn finish(request: &mut RequestReconcile<'_, B>) {
         let delivery_method = request.desired.delivery_method.as_str();
         // The current status may be newer than the status that was planned for.
         let status = request.handle.object().status.clone().unwrap_or_default();
@@ -110,7 +110,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     }
 }
 
-impl<B: Backend> Request<'_, B> {
+impl<B: Backend> RequestReconcile<'_, B> {
     /// The request as a holder of an enrolment key.
     pub(super) fn object_uid(&self) -> ObjectUid {
         ObjectUid::of(self.handle.object())
@@ -164,6 +164,9 @@ impl<B: Backend> Request<'_, B> {
             // This includes a token that may not revoke: the link may have ended by itself.
             Err(error) => Some(error.to_string()),
         };
+        if message.is_none() {
+            self.log("Revocation accepted", Some(job_id));
+        }
         self.observed.read.remove(job_id);
         self.observed.revoked.insert(job_id.clone());
         self.observed.revoke_messages.extend(message.map(|message| (job_id.clone(), message)));

@@ -298,16 +298,16 @@ where
 
     fn emit_phase_event(&self, phase: &Phase) {
         let type_ = if phase.is_warning() { EventType::Warning } else { EventType::Normal };
-        self.publish(type_, phase.why());
+        self.log_and_emit(type_, phase.why());
     }
 
     /// Writes a log line and emits an event.
     pub fn emit_event(&self, type_: EventType, why: &Why) {
         debug_assert!(why.reason.shows(Shown::Event), "the registry of reasons knows no event {}", why.reason);
-        self.publish(type_, why);
+        self.log_and_emit(type_, why);
     }
 
-    fn publish(&self, type_: EventType, why: &Why) {
+    fn log_and_emit(&self, type_: EventType, why: &Why) {
         self.log(type_, why);
         self.objects.emit_event(&self.object, EventToEmit { type_, reason: why.reason, note: why.message.clone() });
     }

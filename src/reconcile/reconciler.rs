@@ -10,6 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use kube::ResourceExt;
+use tracing::field::display;
 
 use super::context::Context;
 use super::kind::{Kind, ObjectKey};
@@ -27,7 +28,7 @@ use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
 use super::{Failure, LocalState, ObjectHandle, Requeue, Ticket};
 use crate::api::{Phase, ProviderConfigRef, Reason};
-use crate::beyond_identity::Error;
+use crate::beyond_identity::{Error, TraceId};
 
 /// More steps than any reconcile needs: a guard against a plan that never terminates. The longest reconcile revokes all
 /// jobs that a status can hold, in three steps each.
@@ -190,7 +191,8 @@ where
             Step::Withdraw { record_id, phase } => {
                 let phase = self.handle.planned(phase);
                 self.handle.update_status(phase, |object| object.withdraw(&record_id)).await?;
-                self.log_withdrawal();
+                // The next attempt of the call logs the same line as the first one, so this line separates them.
+                self.log("Call was not carried out; its write-ahead record is removed", None);
                 K::withdrawn(self);
             }
             Step::Record(change) => {
@@ -224,11 +226,12 @@ where
         Ok(None)
     }
 
-    /// The next attempt of the call logs the same line as the first one, so this line separates them.
-    fn log_withdrawal(&self) {
+    /// Logs a line about this object that no condition or event has. `resource` is the id of a remote resource.
+    pub fn log(&self, message: &'static str, resource: Option<&str>) {
         let object = self.handle.object();
         let (kind, namespace, name) = (K::kind(&()), object.namespace(), object.name_any());
-        tracing::info!(%kind, namespace, name, "Call was not carried out; its write-ahead record is removed");
+        let trace_id = TraceId::current().map(display);
+        tracing::info!(%kind, namespace, name, resource, trace_id, "{message}");
     }
 
     /// A reconcile that a user requests by annotation is not delayed.

@@ -2,7 +2,7 @@
 
 use crate::api::config_policy::NotAllowed;
 use crate::api::{AuthenticatorConfig, Reason};
-use crate::authenticator_config::observed::Listed;
+use crate::authenticator_config::observed::ConfigList;
 use crate::authenticator_config::step::Query;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::{self, Destination, Fact, PlanInput, RealmIds};
@@ -82,7 +82,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    pub(super) fn listed(&self) -> Result<&'a Listed, Step> {
+    pub(super) fn listed(&self) -> Result<&'a ConfigList, Step> {
         match &self.observed.listed {
             Fact::Unknown => Err(Step::Fetch(Query::Configs)),
             Fact::Failed(failure) => Err(self.failed(failure)),
@@ -119,7 +119,7 @@ impl<'a> Input<'a> {
     /// The listed configuration that has this object's mark. It must still have the mark when it is read by id,
     /// because lists lag. Of several, a configuration that matches every desired field comes first, then the one with
     /// the lowest id.
-    pub(super) fn ours(&self, listed: &'a Listed) -> Result<Option<&'a RemoteConfig>, Step> {
+    pub(super) fn ours(&self, listed: &'a ConfigList) -> Result<Option<&'a RemoteConfig>, Step> {
         let mut ours: Vec<_> = listed.configs.iter().filter(|config| self.desired.is_ours(config)).collect();
         ours.sort_by_key(|config| (self.desired.patch(config).is_some(), &config.id));
         for config in ours {

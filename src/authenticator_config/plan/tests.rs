@@ -18,7 +18,7 @@ use crate::authenticator_config::change::Change;
 use crate::authenticator_config::desired::Desired;
 use crate::authenticator_config::kind::CreatedConfig;
 use crate::authenticator_config::mark::OwnershipMark;
-use crate::authenticator_config::observed::Listed;
+use crate::authenticator_config::observed::ConfigList;
 use crate::authenticator_config::step::{Action, Query};
 use crate::authenticator_config::testing::{desired, remote};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
@@ -150,8 +150,8 @@ fn created(outcome: Outcome<RemoteConfig>) -> Option<Sent<AuthenticatorConfig>> 
     Some(Sent { record: record("nonce"), outcome })
 }
 
-fn list(configs: &[RemoteConfig], age: u64) -> Fact<Listed> {
-    Fact::Known(Listed { configs: configs.to_vec(), age: Duration::from_secs(age), lists: 2 })
+fn list(configs: &[RemoteConfig], age: u64) -> Fact<ConfigList> {
+    Fact::Known(ConfigList { configs: configs.to_vec(), age: Duration::from_secs(age), lists: 2 })
 }
 
 /// A configuration with this id that equals the spec.

@@ -11,7 +11,7 @@ use crate::beyond_identity::types::{EnrollmentStatus, Identity};
 use crate::enrollment_request::change::{Change, NoSendBecause};
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
-use crate::enrollment_request::observed::{Listed, ReadJob};
+use crate::enrollment_request::observed::{JobList, ReadJob};
 use crate::enrollment_request::step::{JobRef, Query};
 use crate::reconcile::{Destination, End, Requeue};
 
@@ -26,7 +26,7 @@ pub(super) fn instead_of_sending(
     way: (&ProviderConfigRef, &Destination),
     key: &EnrollmentKey,
     identity: &Identity,
-    listed: &Listed,
+    listed: &JobList,
 ) -> Option<Step> {
     let observed = input.observed;
     if input.status.attempt.is_some() {
@@ -76,7 +76,7 @@ fn read(input: &Input<'_>, reference: &ProviderConfigRef, key: &EnrollmentKey, j
     Step::Fetch(Query::Job(reference.clone(), job))
 }
 
-fn is_adoptable(read: &ReadJob, listed: &Listed, key: &EnrollmentKey, delivery_method: &str) -> bool {
+fn is_adoptable(read: &ReadJob, listed: &JobList, key: &EnrollmentKey, delivery_method: &str) -> bool {
     matching::is_adoptable(&read.item, key, delivery_method, read.server_time.or(listed.server_time))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::{EnrollmentRequest, ProviderConfigRef, Reason};
-use crate::enrollment_request::observed::Listed;
+use crate::enrollment_request::observed::JobList;
 use crate::enrollment_request::step::Query;
 use crate::reconcile::{self, Fact, PlanInput};
 
@@ -43,7 +43,7 @@ impl Input<'_> {
     }
 
     /// The identity's jobs, as listed in this reconcile.
-    pub(super) fn jobs(&self, reference: &ProviderConfigRef, identity_id: &str) -> Result<&Listed, Step> {
+    pub(super) fn jobs(&self, reference: &ProviderConfigRef, identity_id: &str) -> Result<&JobList, Step> {
         match &self.observed.jobs {
             Fact::Unknown => Err(Step::Fetch(Query::Jobs(reference.clone(), identity_id.to_owned()))),
             Fact::Failed(failure) => Err(self.failed(failure)),

@@ -13,7 +13,7 @@ use crate::enrollment_request::change::MAX_ACTIVE_LINKS;
 use crate::enrollment_request::desired::IdentitySelector;
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
-use crate::enrollment_request::observed::{Config, Listed, ReadyConfig};
+use crate::enrollment_request::observed::{Config, JobList, ReadyConfig};
 use crate::enrollment_request::step::{Action, Query};
 use crate::reconcile::{Destination, End, Fact, Requeue};
 
@@ -164,7 +164,7 @@ fn write_ahead(
     reference: &ProviderConfigRef,
     destination: &Destination,
     key: EnrollmentKey,
-    listed: &Listed,
+    listed: &JobList,
 ) -> Result<Step, Step> {
     let EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id } = key;
     // A raised attempt includes a requested resend. A resend alone does not change the attempt.
@@ -204,7 +204,7 @@ fn write_ahead(
 /// The earliest create time of this send's own job. This machine's clock is not used: if it were an hour ahead, the
 /// job would not be recognized. The email would then be sent again. If a response had no usable `Date`, only the
 /// listed jobs are known not to belong to the send.
-fn not_before(listed: &Listed) -> Timestamp {
+fn not_before(listed: &JobList) -> Timestamp {
     let at = listed.server_time.and_then(|at| at.checked_sub(SERVICE_CLOCK_MARGIN).ok());
     at.unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -23,7 +23,7 @@ use crate::beyond_identity::types::{CredentialBindingJob, Identity};
 use crate::enrollment_request::annotation_actions::AnnotationActions;
 use crate::enrollment_request::desired::{Desired, IdentitySelector};
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
-use crate::enrollment_request::observed::{Config, Listed, Observed, ReadJob, ReadyConfig};
+use crate::enrollment_request::observed::{Config, JobList, Observed, ReadJob, ReadyConfig};
 use crate::enrollment_request::step::{Action, JobRef};
 use crate::enrollment_request::testing::{ENDPOINT, send as record};
 use crate::reconcile::testing::{
@@ -110,9 +110,9 @@ fn key() -> EnrollmentKey {
 }
 
 /// A list of 12:00:00 server time, when the record was `age` seconds old in this process.
-fn listed(jobs: Vec<CredentialBindingJob>, age: u64) -> Listed {
+fn listed(jobs: Vec<CredentialBindingJob>, age: u64) -> JobList {
     let age = Duration::from_secs(age);
-    Listed { jobs, named_elsewhere: BTreeSet::new(), server_time: Some(at("12:00:00")), age, lists: 1 }
+    JobList { jobs, named_elsewhere: BTreeSet::new(), server_time: Some(at("12:00:00")), age, lists: 1 }
 }
 
 fn identity(traits: &str, status: &str) -> Identity {

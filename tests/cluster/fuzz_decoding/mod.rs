@@ -17,7 +17,7 @@ use beyond_identity_operator::beyond_identity::{
     Answer, ApiToken, CaBundle, Endpoint, Error, HttpClient, Listing, RealmClient,
 };
 use beyond_identity_operator::enrollment_request::enrollment_key::EnrollmentKey;
-use beyond_identity_operator::enrollment_request::observed::{Config, Listed, Observed, ReadyConfig};
+use beyond_identity_operator::enrollment_request::observed::{Config, JobList, Observed, ReadyConfig};
 use beyond_identity_operator::enrollment_request::step::Query;
 use beyond_identity_operator::reconcile::outcome::failure;
 use beyond_identity_operator::reconcile::plan::plan;
@@ -116,7 +116,7 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
         identity_id: JANE.to_owned(),
         authenticator_config_id: "configuration".to_owned(),
     };
-    let jobs = Listed {
+    let jobs = JobList {
         jobs: listed.items.clone(),
         named_elsewhere: Default::default(),
         server_time: listed.server_time,

@@ -114,7 +114,7 @@ fn without_server_time_all_listed_jobs_are_recorded() {
     let mut old = job("old");
     old.create_time = Some("2020-01-01T00:00:00Z".to_owned());
     old.state = Some(JobState::Expired);
-    let jobs = Fact::Known(Listed { server_time: None, ..listed(vec![old], 0) });
+    let jobs = Fact::Known(JobList { server_time: None, ..listed(vec![old], 0) });
     let Step::WriteAhead(record, _) = next(&desired(), &prepared().with(|it| it.jobs = jobs)) else { panic!() };
     assert_eq!(
         (record.not_before.as_str(), &record.existing_job_ids[..]),

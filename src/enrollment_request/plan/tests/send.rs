@@ -59,7 +59,7 @@ fn send_in_doubt_is_looked_up_and_not_repeated() {
 
 #[test]
 fn refusal_is_reported_after_doubt_is_settled() {
-    let jobs = Fact::Known(Listed { lists: 2, ..listed(Vec::new(), 91) });
+    let jobs = Fact::Known(JobList { lists: 2, ..listed(Vec::new(), 91) });
     let recognized = Fact::Known(Recognized { identity: true, config: false });
     let recognized = [("9ca7716e846cfa97".to_owned(), recognized)].into();
     let observed = written().with(|it| {
