@@ -52,7 +52,7 @@ impl Environment for SystemEnvironment {
         nonce()
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         rand::rng().random()
     }
 

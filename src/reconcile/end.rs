@@ -95,23 +95,23 @@ impl End {
     }
 }
 
-/// The delay until the next reconcile, after `failures` consecutive failures; `None`: on a change. Jitter from `chance`
+/// The delay until the next reconcile, after `failures` consecutive failures; `None`: on a change. Jitter from `random`
 /// (0 to 1) spreads objects that failed together.
-pub fn requeue_delay(requeue: Requeue, failures: u32, chance: f64) -> Option<Duration> {
+pub fn requeue_delay(requeue: Requeue, failures: u32, random: f64) -> Option<Duration> {
     match requeue {
         Requeue::OnChange => None,
-        Requeue::After(delay) | Requeue::AtTurn(delay) => Some(spread(delay, chance)),
+        Requeue::After(delay) | Requeue::AtTurn(delay) => Some(spread(delay, random)),
         Requeue::Backoff(at_least) => {
             let step =
                 FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LONGEST_BACKOFF);
-            Some(spread(step.max(at_least.unwrap_or_default()), chance))
+            Some(spread(step.max(at_least.unwrap_or_default()), random))
         }
     }
 }
 
 /// `delay`, plus up to a fifth of it.
-fn spread(delay: Duration, chance: f64) -> Duration {
-    delay.mul_f64(1.0 + chance.clamp(0.0, 1.0) / 5.0)
+fn spread(delay: Duration, random: f64) -> Duration {
+    delay.mul_f64(1.0 + random.clamp(0.0, 1.0) / 5.0)
 }
 
 #[cfg(test)]
@@ -130,9 +130,9 @@ mod tests {
 
     #[test]
     fn requeue_is_never_before_the_requested_delay() {
-        for chance in [0.0, 0.5, 0.999] {
-            assert!(spread(seconds(30), chance) >= seconds(30));
-            assert!(spread(seconds(30), chance) <= seconds(36));
+        for random in [0.0, 0.5, 0.999] {
+            assert!(spread(seconds(30), random) >= seconds(30));
+            assert!(spread(seconds(30), random) <= seconds(36));
         }
         assert_eq!(requeue_delay(Requeue::Backoff(Some(seconds(30))), 1, 0.0), Some(seconds(30)));
         assert_eq!(requeue_delay(Requeue::After(seconds(5)), 9, 0.0), Some(seconds(5)));

@@ -134,7 +134,7 @@ pub trait Environment: Send + Sync {
     fn nonce(&self) -> String;
 
     /// A random number of at least 0 and below 1.
-    fn chance(&self) -> f64;
+    fn random(&self) -> f64;
 
     /// Whether a remote write may start now: not during shutdown, and not unless this process is the leader.
     fn may_call_service(&self) -> bool;

@@ -32,11 +32,11 @@ pub enum Ended {
 
 impl ReconcileResult {
     /// The result from the end of the reconcile of the object `name` in `namespace`. Counts failures and conflicts in `local_state`.
-    /// Jitter from `chance` (0 to 1) spreads objects that failed together.
+    /// Jitter from `random` (0 to 1) spreads objects that failed together.
     pub fn of<K: Kind>(
         ended: Result<Requeue, Interrupted>,
         local_state: &mut LocalState<K>,
-        chance: f64,
+        random: f64,
         namespace: &str,
         name: &str,
     ) -> Self {
@@ -45,7 +45,7 @@ impl ReconcileResult {
             Err(Interrupted::Conflict) => {
                 local_state.conflicts = local_state.conflicts.saturating_add(1);
                 let doubled = FIRST_CONFLICT.saturating_mul(2_u32.saturating_pow(local_state.conflicts - 1));
-                let requeue_after = requeue_delay(Requeue::After(doubled.min(LONGEST_CONFLICT)), 0, chance);
+                let requeue_after = requeue_delay(Requeue::After(doubled.min(LONGEST_CONFLICT)), 0, random);
                 return Self { ended: Ended::Conflict, requeue_after };
             }
             Err(Interrupted::ConditionsRefused { requeue, .. }) => requeue.or_sooner(Requeue::After(RETRY_CONDITIONS)),
@@ -68,6 +68,6 @@ impl ReconcileResult {
             Requeue::After(_) | Requeue::AtTurn(_) => Ended::RequeueAfter,
             Requeue::Backoff(_) => Ended::Failed,
         };
-        Self { ended, requeue_after: requeue_delay(requeue, local_state.failures, chance) }
+        Self { ended, requeue_after: requeue_delay(requeue, local_state.failures, random) }
     }
 }

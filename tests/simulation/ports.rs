@@ -145,7 +145,7 @@ impl Environment for SimEnvironment {
         format!("nonce-{}", self.0.world.lock().number())
     }
 
-    fn chance(&self) -> f64 {
+    fn random(&self) -> f64 {
         self.0.world.lock().chance.part()
     }
 

@@ -35,8 +35,8 @@ impl<E: Environment> Environment for Mutated<E> {
         self.port.nonce()
     }
 
-    fn chance(&self) -> f64 {
-        self.port.chance()
+    fn random(&self) -> f64 {
+        self.port.random()
     }
 
     fn may_call_service(&self) -> bool {
