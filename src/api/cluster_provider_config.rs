@@ -93,7 +93,9 @@ pub enum Region {
 }
 
 /// Endpoint of the API.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
+#[x_kube(validation = Rule::new(r"!has(self.api) || self.api.matches('^[hH][tT][tT][pP][sS]?://[A-Za-z0-9._:\\[\\]-]+/?$')")
+    .message("api must be https://HOST or https://HOST:PORT, without a user, path, query or fragment"))]
 pub struct EndpointSpec {
     /// Base URL of the API: https, a host and an optional port, without a path.
     #[schemars(length(min = 1, max = 512))]

@@ -96,7 +96,8 @@ async fn configuration_of_another_owner_is_adopted_after_mark_removal() {
         message(&in_use),
         format!(
             "Authenticator configuration {} has the ownership mark {} of another object, so it is neither changed \
-             nor deleted; if that object no longer exists, remove the mark from the display name in Beyond Identity",
+             nor deleted; set spec.managementPolicy to Observe to use it, or, only if that object no longer exists, \
+             remove the mark from the display name in Beyond Identity",
             first.id,
             mark(&fixture, CONFIG)
         )

@@ -104,6 +104,25 @@ async fn provider_config_requires_exactly_one_of_region_and_endpoint() {
 }
 
 #[tokio::test]
+async fn provider_config_endpoint_is_scheme_host_and_port() {
+    const SENTENCE: &str = "api must be https://HOST or https://HOST:PORT, without a user, path, query or fragment";
+    for wrong in [
+        "https://user@api.example.com",
+        "https://api.example.com/v1",
+        "https://api.example.com?a=b",
+        "https://api.example.com#a",
+        "https://api.example.com\\@other.example.com",
+        "https://api.example.com%2f",
+        "https:api.example.com",
+        "ftp://api.example.com",
+        "api.example.com",
+    ] {
+        let message = refusal_of_provider(|spec| spec["endpoint"]["api"] = json!(wrong)).await;
+        assert!(message.contains(SENTENCE), "{wrong}: {message}");
+    }
+}
+
+#[tokio::test]
 async fn provider_config_realm_is_immutable() {
     let fixture = Fixture::new().await;
     for change in [json!({"spec": {"tenantID": "another"}}), json!({"spec": {"realmID": "another"}})] {

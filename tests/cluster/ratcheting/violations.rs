@@ -92,6 +92,9 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "AuthenticatorConfig" if starts("idpID is required for the type idp") => {
             stored(config(json!({"type": "console", "onboardingConfiguration": onboarding("idp")})))
         }
+        "ClusterProviderConfig" if starts("api must be https") => {
+            stored(json!({"spec": {"endpoint": {"api": "https://api.example.com/path"}}}))
+        }
         "ClusterProviderConfig" if starts("exactly one of region and endpoint must be set") => {
             stored(json!({"spec": {"region": "EU"}}))
         }
