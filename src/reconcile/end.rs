@@ -47,12 +47,12 @@ impl Requeue {
 }
 
 impl End {
-    /// Sets conditions from `phase` and waits until `requeue`.
+    /// Sets conditions from `phase`, and reconciles again at `requeue`.
     pub fn with_phase(phase: Phase, requeue: Requeue) -> Self {
         Self { phase: Some(phase), requeue, failure: None }
     }
 
-    /// Leaves the conditions as they are, and waits until `requeue`.
+    /// Leaves the conditions as they are, and reconciles again at `requeue`.
     pub fn keeping_conditions(requeue: Requeue) -> Self {
         Self { phase: None, requeue, failure: None }
     }

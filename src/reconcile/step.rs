@@ -43,7 +43,7 @@ pub enum Step<K: Kind> {
 }
 
 impl<K: Kind> Step<K> {
-    /// The same step; a wait ends at `requeue` if that comes first.
+    /// The same step. An end reconciles again at `requeue` if that comes first.
     pub fn or_sooner(self, requeue: Requeue) -> Self {
         match self {
             Self::End(end) => Self::End(End { requeue: end.requeue.or_sooner(requeue), ..end }),
