@@ -1,7 +1,7 @@
 //! Which configurations a provider config lets its namespaces create. Pure.
 //!
-//! The emailed link of an `embedded` configuration leads to its `invokeURL`, with the enrolment token. Whoever chooses
-//! that address can bind a passkey for somebody else's identity (vendor's documentation of the embedded flow).
+//! The emailed link of an `embedded` configuration leads to its `invokeURL`, with the enrolment token. A user who chooses
+//! that address can bind a passkey for another identity (vendor's documentation of the embedded flow).
 
 use super::config_spec::{ConfigSpec, ConfigType};
 
@@ -19,7 +19,7 @@ pub struct ConfigPolicy {
 /// A field of an AuthenticatorConfig that the provider config does not allow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAllowed {
-    /// The field, with its value where that identifies nobody.
+    /// The field, with its value if that is not personal data.
     pub field: String,
     /// The field of the provider config that would allow it.
     pub allowed_by: &'static str,

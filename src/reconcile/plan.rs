@@ -97,7 +97,9 @@ fn still_in_doubt<K: Rules>(step: Step<K>) -> Step<K> {
         return step;
     };
     let (reason, message) = K::IN_DOUBT;
-    let cause = end.phase.as_ref().map_or("the service limits the request rate", |phase| &phase.why().message);
+    // The same text with and without a phase, or it would be written twice.
+    let phase = end.phase.as_ref().filter(|_| end.failure == Some(FailureKind::Transient));
+    let cause = phase.map_or("the service limits the request rate", |phase| &phase.why().message);
     let phase = Phase::InDoubt(why(reason, format!("{message}: {cause}")));
     Step::End(End { phase: Some(phase), ..end })
 }

@@ -194,5 +194,7 @@ fn rate_limited_request_keeps_conditions_unless_new() {
         matches!(phase_of(&step), Phase::InDoubt(why) if why.reason == Reason::SendInDoubt),
         "a doubt is not hidden"
     );
+    let unseen = waiting.with(|it| it.status.observed_generation = None);
+    assert_eq!(next(&desired(), &unseen), step, "the same text, so that the status is written once");
     assert_eq!(requeue_of(&step), late);
 }
