@@ -14,7 +14,7 @@ use crate::api::cluster_provider_config::Region as RegionSpec;
 use crate::api::{ProviderConfigRef, Reason};
 use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
 use crate::metrics::Metrics;
-use crate::reconcile::{Caller, Failure, Realms, Resolved};
+use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
 use last_seen::Credentials;
 use limiter::{EnqueueFn, Limiters};
 use metered::Metered;
@@ -67,9 +67,11 @@ impl Realms for KubeRealms {
         let remote = remote.behind(Arc::new(Metered { gate: permit, metrics: self.metrics.clone() }));
         Ok(Resolved {
             remote,
-            not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),
-            no_resource_ids: no_resource_ids(&provider),
-            config_policy: provider.config_policy.clone(),
+            permissions: Permissions {
+                not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),
+                no_resource_ids: no_resource_ids(&provider),
+                config_policy: provider.config_policy.clone(),
+            },
         })
     }
 }

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::kind::ObjectKey;
+use super::permissions::Permissions;
 use super::remote::Remote;
-use crate::api::config_policy::ConfigPolicy;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 
 /// The objects of one kind, in the Kubernetes API.
@@ -98,13 +98,8 @@ pub struct Caller {
 pub struct Resolved<R> {
     /// The client of the realm.
     pub remote: R,
-    /// Why this namespace may not create or send anything there: it is not allowed, or the provider config or its
-    /// Secret is deleted. Existing remote resources are still polled, revoked and deleted.
-    pub not_allowed: Option<Failure>,
-    /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
-    pub no_resource_ids: Option<Failure>,
-    /// Which configurations may be created or changed there.
-    pub config_policy: ConfigPolicy,
+    /// What the provider config permits the object to do there.
+    pub permissions: Permissions,
 }
 
 /// All ports but time and randomness.

@@ -318,9 +318,9 @@ where
             is_removing: K::is_removing(&input),
         };
         let resolved = self.context.backend.resolve(caller, &reference).await;
-        let session = resolved.map(|Resolved { remote, not_allowed, no_resource_ids, config_policy }| {
+        let session = resolved.map(|Resolved { remote, permissions }| {
             let destination = remote.destination();
-            Session { remote, facts: ResolvedRealm { destination, not_allowed, no_resource_ids, config_policy } }
+            Session { remote, facts: ResolvedRealm { destination, permissions } }
         });
         self.sessions.insert(reference, session);
     }

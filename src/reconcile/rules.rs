@@ -184,7 +184,7 @@ impl<'a, K: Rules> PlanInput<'a, K> {
 
     /// `Err` with a wait if the provider config does not allow the namespace to create, change or send anything.
     pub fn allowed(&self, reference: &ProviderConfigRef) -> Result<(), Step<K>> {
-        match self.resolved(reference).and_then(|realm| realm.not_allowed.as_ref()) {
+        match self.resolved(reference).and_then(|realm| realm.permissions.not_allowed.as_ref()) {
             None => Ok(()),
             Some(failure) => Err(self.failed(failure)),
         }

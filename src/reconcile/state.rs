@@ -7,9 +7,9 @@ use super::destination::Destination;
 use super::failure::Failure;
 use super::kind::Kind;
 use super::outcome::Outcome;
+use super::permissions::Permissions;
 use super::unwritable::Unwritable;
 use crate::api::ProviderConfigRef;
-use crate::api::config_policy::ConfigPolicy;
 
 /// The observed state that objects of every kind have.
 #[derive(Debug)]
@@ -72,12 +72,8 @@ impl<K: Kind> Clone for ObjectState<K> {
 pub struct ResolvedRealm {
     /// The destination of calls.
     pub destination: Destination,
-    /// Why this namespace may not create or send anything there; `None` if it may.
-    pub not_allowed: Option<Failure>,
-    /// Why no configuration there may be adopted by its id; `None` if adoption is allowed.
-    pub no_resource_ids: Option<Failure>,
-    /// Which configurations may be created or changed there.
-    pub config_policy: ConfigPolicy,
+    /// What it permits the object to do there.
+    pub permissions: Permissions,
 }
 
 /// The outcome of the call of a write-ahead record.

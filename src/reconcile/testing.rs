@@ -9,10 +9,9 @@ use jiff::Timestamp;
 use super::plan::plan;
 use super::unwritable::Unwritable;
 use super::{
-    Destination, End, Fact, Failure, ObjectState, Options, PlanInput, RealmIds, Requeue, ResolvedRealm, Rules, Step,
-    Times,
+    Destination, End, Fact, Failure, ObjectState, Options, Permissions, PlanInput, RealmIds, Requeue, ResolvedRealm,
+    Rules, Step, Times,
 };
-use crate::api::config_policy::ConfigPolicy;
 use crate::api::{Phase, ProviderConfigRef};
 
 /// The times of all plans.
@@ -96,12 +95,7 @@ pub(crate) fn realm_ids() -> RealmIds {
 
 /// The resolved realms, for this result of resolving the provider config.
 pub(crate) fn resolved_realms(found: Fact<Destination>) -> BTreeMap<ProviderConfigRef, Result<ResolvedRealm, Failure>> {
-    let resolved = |destination| ResolvedRealm {
-        destination,
-        not_allowed: None,
-        no_resource_ids: None,
-        config_policy: ConfigPolicy::default(),
-    };
+    let resolved = |destination| ResolvedRealm { destination, permissions: Permissions::default() };
     match found {
         Fact::Unknown => BTreeMap::new(),
         Fact::Failed(failure) => [(provider_ref(), Err(failure))].into(),

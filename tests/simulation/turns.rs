@@ -3,10 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use beyond_identity_operator::api::config_policy::ConfigPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
 use beyond_identity_operator::beyond_identity::{Error, NotSent};
-use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, KindName, Realms, Resolved};
+use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, KindName, Permissions, Realms, Resolved};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
@@ -51,9 +50,7 @@ impl Realms for SimBackend {
         let other_endpoint = !of_configs && site.0.world.lock().remote.other_endpoint;
         Ok(Resolved {
             remote: SimRemote { permit, other_endpoint, of_configs },
-            not_allowed,
-            no_resource_ids: None,
-            config_policy: ConfigPolicy::default(),
+            permissions: Permissions { not_allowed, ..Permissions::default() },
         })
     }
 }

@@ -30,7 +30,7 @@ impl<'a> Input<'a> {
     /// deleted.
     pub(super) fn resource_id_allowed(&self) -> Result<(), Step> {
         let realm = self.resolved(&self.desired.provider_config_ref);
-        match realm.and_then(|realm| realm.no_resource_ids.as_ref()) {
+        match realm.and_then(|realm| realm.permissions.no_resource_ids.as_ref()) {
             Some(failure) if self.desired.resource_id.is_some() && !self.desired.observe => Err(self.failed(failure)),
             _ => Ok(()),
         }
@@ -45,7 +45,7 @@ impl<'a> Input<'a> {
             None => return Err(Step::Resolve(provider.clone())),
             Some(realm) => realm.as_ref().ok(),
         };
-        let refusal = realm.and_then(|realm| realm.config_policy.refusal(&self.desired.config));
+        let refusal = realm.and_then(|realm| realm.permissions.config_policy.refusal(&self.desired.config));
         let Some(NotAllowed { field, allowed_by }) = refusal.filter(|_| !self.desired.observe) else { return Ok(()) };
         Err(self.blocked(
             Reason::ConfigNotAllowed,

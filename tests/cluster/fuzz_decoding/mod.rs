@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use beyond_identity_operator::api::conditions::conditions;
-use beyond_identity_operator::api::config_policy::ConfigPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, Phase, ProviderConfigRef};
 use beyond_identity_operator::authenticator_config::observed as config_facts;
 use beyond_identity_operator::beyond_identity::types::CredentialBindingJob;
@@ -23,7 +22,7 @@ use beyond_identity_operator::reconcile::outcome::failure;
 use beyond_identity_operator::reconcile::plan::plan;
 use beyond_identity_operator::reconcile::rules::judge;
 use beyond_identity_operator::reconcile::{
-    Destination, End, Fact, Kind, ObjectState, Options, PlanInput, RealmIds, ResolvedRealm, Step, Times,
+    Destination, End, Fact, Kind, ObjectState, Options, Permissions, PlanInput, RealmIds, ResolvedRealm, Step, Times,
 };
 use harness::simulator::{Effect, Operation, Reply, Rule};
 use jiff::Timestamp;
@@ -136,8 +135,7 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
 
 /// An object just read from the API server, with its finalizer and a provider config for this destination.
 fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
-    let realm =
-        ResolvedRealm { destination, not_allowed: None, no_resource_ids: None, config_policy: ConfigPolicy::default() };
+    let realm = ResolvedRealm { destination, permissions: Permissions::default() };
     ObjectState {
         fresh: true,
         finalizer: true,

@@ -13,10 +13,11 @@ impl Realms for Mutated<SimBackend> {
     async fn resolve(&self, caller: Caller, reference: &ProviderConfigRef) -> Result<Resolved<Self::Remote>, Failure> {
         let last_token = self.mutation.is(Mutant::SendsWithLastToken);
         let caller = Caller { is_removing: caller.is_removing || last_token, ..caller };
-        let Resolved { remote, not_allowed, no_resource_ids, config_policy } =
-            self.port.resolve(caller, reference).await?;
-        let not_allowed = not_allowed.filter(|_| !last_token);
-        Ok(Resolved { remote: self.mutation.wrap(remote), not_allowed, no_resource_ids, config_policy })
+        let Resolved { remote, mut permissions } = self.port.resolve(caller, reference).await?;
+        if last_token {
+            permissions.not_allowed = None;
+        }
+        Ok(Resolved { remote: self.mutation.wrap(remote), permissions })
     }
 }
 

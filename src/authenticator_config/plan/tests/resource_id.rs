@@ -89,13 +89,13 @@ fn configuration_of_another_type_is_refused() {
 fn disallowed_resource_id_blocks_every_managed_step() {
     let unread = fresh().with(|it| {
         it.object.realms = resolved_realms(at(realm_ids()));
-        it.realm().no_resource_ids = not_allowed();
+        it.realm().permissions.no_resource_ids = not_allowed();
     });
     assert_eq!(end_of(&next_of(&managed(), &unread)), (Reason::ResourceIDNotAllowed, Requeue::Backoff(None)));
     assert_eq!(next_of(&observing(), &unread), read(ID), "observing is allowed");
     assert_eq!(next(&unread), Step::Fetch(Query::Configs), "a spec without a resource id is not affected");
 
-    let taken = existing(Some(changed(ID))).with(|it| it.realm().no_resource_ids = not_allowed());
+    let taken = existing(Some(changed(ID))).with(|it| it.realm().permissions.no_resource_ids = not_allowed());
     let changed = managed().with(|it| it.lifecycle.generation = 2);
     assert_eq!(end_of(&next_of(&changed, &taken)).0, Reason::ResourceIDNotAllowed);
     assert_eq!(requeue_keeping_conditions(&next_of(&managed(), &taken)), RESYNC);
@@ -108,7 +108,7 @@ fn disallowed_resource_id_blocks_every_managed_step() {
 #[test]
 fn disallowed_namespace_adopts_nothing() {
     let not_allowed = Some(Failure::blocked(Reason::NamespaceNotAllowed, "no"));
-    let observed = named(Some(unmarked())).with(|it| it.realm().not_allowed = not_allowed);
+    let observed = named(Some(unmarked())).with(|it| it.realm().permissions.not_allowed = not_allowed);
     for desired in [managed(), observing()] {
         assert_eq!(end_of(&next_of(&desired, &observed)).0, Reason::NamespaceNotAllowed);
     }
@@ -120,18 +120,18 @@ fn settings_that_are_not_allowed_block_every_managed_step() {
         || ConfigPolicy { trusted_origins: Some(Vec::new()), types: Some(Vec::new()), ..ConfigPolicy::default() };
     let backoff = Requeue::Backoff(None);
     for observed in [listed(&[]), listed(&[ours("4e129fc8")]), existing(Some(changed("4e129fc8")))] {
-        let observed = observed.with(|it| it.realm().config_policy = policy());
+        let observed = observed.with(|it| it.realm().permissions.config_policy = policy());
         assert_eq!(end_of(&next(&observed)), (Reason::ConfigNotAllowed, backoff), "{observed:?}");
     }
     let compared = existing(None).with(|it| it.compared = Some(Duration::from_secs(9)));
     assert_eq!(end_of(&next(&compared)).0, Reason::Available);
-    let compared = compared.with(|it| it.realm().config_policy = policy());
+    let compared = compared.with(|it| it.realm().permissions.config_policy = policy());
     assert_eq!(end_of(&next(&compared)), (Reason::ConfigNotAllowed, backoff), "nothing is sent through it");
     let unresolved = compared.with(|it| it.object.realms = resolved_realms(Fact::Failed(down())));
     assert_eq!(end_of(&next(&unresolved)).0, Reason::Available, "a failure to resolve changes nothing");
 
-    let observed = named(Some(unmarked())).with(|it| it.realm().config_policy = policy());
+    let observed = named(Some(unmarked())).with(|it| it.realm().permissions.config_policy = policy());
     assert_eq!(recorded(next_of(&observing(), &observed)), (take(ID, None), None), "observing is allowed");
-    let deleted = existing(Some(ours("4e129fc8"))).with(|it| it.realm().config_policy = policy());
+    let deleted = existing(Some(ours("4e129fc8"))).with(|it| it.realm().permissions.config_policy = policy());
     assert!(!matches!(next_in_deletion(&deleted), Step::End(_)), "it is deleted all the same");
 }

@@ -123,9 +123,9 @@ fn blocked_update_backs_off_until_grace_period_then_resyncs() {
 #[test]
 fn disallowed_namespace_keeps_settled_conditions_and_patches_nothing() {
     let not_allowed = || Some(Failure::blocked(Reason::NamespaceNotAllowed, "no"));
-    let settled = existing(Some(ours("4e129fc8"))).with(|it| it.realm().not_allowed = not_allowed());
+    let settled = existing(Some(ours("4e129fc8"))).with(|it| it.realm().permissions.not_allowed = not_allowed());
     assert_eq!(end_of(&next(&settled)), (Reason::Available, RESYNC));
-    let drifted = existing(Some(changed("4e129fc8"))).with(|it| it.realm().not_allowed = not_allowed());
+    let drifted = existing(Some(changed("4e129fc8"))).with(|it| it.realm().permissions.not_allowed = not_allowed());
     assert_eq!(requeue_keeping_conditions(&next(&drifted)), RESYNC);
     assert_eq!(end_of(&next_of_generation_2(&drifted)).0, Reason::NamespaceNotAllowed);
 }

@@ -1,0 +1,16 @@
+//! What a provider config permits an object to do. Pure.
+
+use super::failure::Failure;
+use crate::api::config_policy::ConfigPolicy;
+
+/// What a provider config permits an object to do. The default permits what no rule restricts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Permissions {
+    /// Why nothing may be created or sent: the namespace is not allowed, or the provider config or its Secret is deleted.
+    /// Existing remote resources are still polled, revoked and deleted.
+    pub not_allowed: Option<Failure>,
+    /// Why no configuration may be adopted by its id; `None` if adoption is allowed.
+    pub no_resource_ids: Option<Failure>,
+    /// Which configurations may be created or changed.
+    pub config_policy: ConfigPolicy,
+}
