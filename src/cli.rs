@@ -11,10 +11,11 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::api::crds;
-use crate::beyond_identity::CaBundle;
+use crate::beyond_identity::{CaBundle, Endpoint, Region};
 use crate::environment;
 use crate::kubernetes::client::{self, ConnectError};
 use crate::operator::{self, RunError, Settings};
+use crate::realm::EndpointRules;
 use crate::runtime::shutdown;
 use crate::runtime::telemetry::{self, LogFormat};
 
@@ -103,6 +104,9 @@ struct RunArgs {
     /// Allow http:// and any port in spec.endpoint for loopback addresses: for tests and the demo.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ALLOW_LOOPBACK_ENDPOINTS")]
     allow_loopback_endpoints: bool,
+    /// Loopback URL that stands for a region, REGION=URL; repeat the flag: for tests and the demo.
+    #[arg(long, value_name = "REGION=URL", env = "BEYOND_IDENTITY_OPERATOR_LOOPBACK_REGION", value_delimiter = ',', value_parser = loopback_region)]
+    loopback_region: Vec<(Region, Endpoint)>,
     /// Log format [default: text on a terminal, json elsewhere].
     #[arg(long, value_enum, value_name = "FORMAT", env = "BEYOND_IDENTITY_OPERATOR_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -216,7 +220,10 @@ impl RunArgs {
             orphan_on_delete: self.orphan_on_delete,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             max_concurrent_reconciles_per_provider_config: per_provider_config,
-            allow_loopback_endpoints: self.allow_loopback_endpoints,
+            endpoints: EndpointRules {
+                allow_loopback: self.allow_loopback_endpoints,
+                loopback_regions: self.loopback_region.into_iter().collect(),
+            },
         })
     }
 }
@@ -248,6 +255,22 @@ fn lease_holder() -> String {
     let host =
         || hostname::get().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |host| host.to_string_lossy().into());
     format!("{}_{}", pod.unwrap_or_else(host), environment::nonce())
+}
+
+/// A region, and the loopback endpoint that stands for it.
+fn loopback_region(text: &str) -> Result<(Region, Endpoint), String> {
+    let (region, url) = text.split_once('=').ok_or("write it as REGION=URL, such as US=http://127.0.0.1:8080")?;
+    let region = match region {
+        "US" => Region::US,
+        "EU" => Region::EU,
+        "USFedRAMP" => Region::USFedRAMP,
+        _ => return Err("the region must be US, EU or USFedRAMP".to_owned()),
+    };
+    let endpoint = Endpoint::parse(url, true).map_err(|error| error.to_string())?;
+    if !endpoint.is_loopback() {
+        return Err("the host must be localhost or a loopback address".to_owned());
+    }
+    Ok((region, endpoint))
 }
 
 /// A DNS label (RFC 1123).

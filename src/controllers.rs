@@ -87,7 +87,7 @@ fn backend(context: &OperatorContext) -> KubeBackend {
             providers: watches.providers.clone(),
             http: http.clone(),
             request_timeout: settings.request_timeout,
-            allow_loopback: settings.allow_loopback_endpoints,
+            endpoints: settings.endpoints.clone(),
             limiters: limiters.clone(),
             metrics: metrics.clone(),
             enqueue: Arc::new(move |object| queues.turn_granted(object)),

@@ -16,6 +16,7 @@ use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
 use crate::kubernetes::schema;
 use crate::metrics::{self, Metrics};
+pub use crate::realm::EndpointRules;
 use crate::realm::limiter::Limiters;
 use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};

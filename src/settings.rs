@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::beyond_identity::CaBundle;
 use crate::queue::fair::Bounds;
+use crate::realm::EndpointRules;
 use crate::reconcile::{Options, Times};
 
 /// The settings of the operator.
@@ -43,8 +44,8 @@ pub struct Settings {
     pub max_concurrent_reconciles: u16,
     /// Maximum number of concurrent reconciles of one kind for each provider config.
     pub max_concurrent_reconciles_per_provider_config: u16,
-    /// Whether an endpoint may use http on a loopback address.
-    pub allow_loopback_endpoints: bool,
+    /// Which endpoints of the service may be called.
+    pub endpoints: EndpointRules,
 }
 
 impl Settings {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::ListParams;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client};
 use tokio::task::JoinSet;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
@@ -17,7 +16,7 @@ use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::self_writes::SelfWriteFilter;
 use crate::kubernetes::stores::Stores;
-use crate::kubernetes::watch::watch;
+use crate::kubernetes::watch::{scoped, watch};
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
 use crate::realm::Providers;
@@ -70,7 +69,7 @@ impl Watches {
         let reservations = Arc::new(Reservations::new(move |holder: &ObjectUid| freed.reservation_freed(holder)));
         let changed = queues.clone();
         let changed = move |provider: &ProviderConfigKey| changed.provider_config_changed(provider);
-        let providers = Providers::watch(server, readiness, &settings.operator_namespace, changed, watches);
+        let providers = Providers::watch(server, readiness, &scopes, &settings.operator_namespace, changed, watches);
         let this = Self {
             configs: Watched {
                 stores: config_stores,
@@ -90,9 +89,9 @@ impl Watches {
         };
         for ((scope, configs), requests) in this.scopes.iter().zip(config_writers).zip(request_writers) {
             let report = WatchReport::new::<AuthenticatorConfig>(readiness, &server.url, scope.as_deref());
-            watches.spawn(this.watch_configs(api(&server.client, scope), report, configs));
+            watches.spawn(this.watch_configs(scoped(&server.client, scope), report, configs));
             let report = WatchReport::new::<EnrollmentRequest>(readiness, &server.url, scope.as_deref());
-            watches.spawn(this.watch_requests(api(&server.client, scope), report, requests));
+            watches.spawn(this.watch_requests(scoped(&server.client, scope), report, requests));
         }
         this
     }
@@ -155,7 +154,7 @@ impl Watches {
     pub(crate) async fn all_requests(&self, client: &Client) -> Vec<EnrollmentRequest> {
         let mut requests = Vec::new();
         for scope in &self.scopes {
-            let api: Api<Lenient<EnrollmentRequest>> = api(client, scope);
+            let api: Api<Lenient<EnrollmentRequest>> = scoped(client, scope);
             loop {
                 let why = match tokio::time::timeout(LIST, api.list(&ListParams::default())).await {
                     Ok(Ok(listed)) => break requests.extend(listed.items.into_iter().map(|Lenient(request)| request)),
@@ -179,15 +178,5 @@ impl<K: Kind> Watched<K> {
             local_states.remove(&object.uid);
             queue.remove(&ObjectRef::new(&object.name).within(&object.namespace));
         }
-    }
-}
-
-fn api<K>(client: &Client, scope: &Option<String>) -> Api<Lenient<K>>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    match scope {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
     }
 }

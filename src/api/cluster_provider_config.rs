@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config_spec::ConfigType;
+use super::provider_config_status::ProviderConfigStatus;
 use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
 
 /// A scheme, and a host with an optional port where the scheme needs one. Nothing in which URL parsers could differ.
@@ -19,11 +20,20 @@ const ORIGIN_PATTERN: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*$"
     plural = "clusterproviderconfigs",
     shortname = "cpc",
     category = "beyondidentity",
+    status = "ProviderConfigStatus",
+    derive = "PartialEq",
     doc = "Connection to a Beyond Identity realm: tenant, API, credentials, and the namespaces that may use it.",
+    printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
     printcolumn(json_path = ".spec.tenantID", name = "Tenant", type_ = "string"),
     printcolumn(json_path = ".spec.realmID", name = "Realm", type_ = "string"),
     printcolumn(json_path = ".spec.region", name = "Region", type_ = "string"),
-    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date")
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        name = "Message",
+        type_ = "string",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -114,11 +124,12 @@ pub struct Credentials {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiTokenCredentials {
-    /// Secret in the operator's namespace that holds the token.
+    /// Secret that holds the token: in the operator's namespace for a ClusterProviderConfig, and in its own for a
+    /// ProviderConfig.
     pub secret_ref: SecretKeyRef,
 }
 
-/// A key of a Secret in the operator's namespace.
+/// A key of a Secret.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 pub struct SecretKeyRef {
     /// Name of the Secret.

@@ -10,6 +10,8 @@ pub mod config_spec;
 pub mod crds;
 pub mod enrollment_request;
 pub mod phase;
+pub mod provider_config;
+pub mod provider_config_status;
 pub mod reason;
 pub mod status;
 pub mod stored;
@@ -20,6 +22,8 @@ pub use authenticator_config::{AuthenticatorConfig, AuthenticatorConfigSpec, Aut
 pub use cluster_provider_config::{ClusterProviderConfig, ClusterProviderConfigSpec};
 pub use enrollment_request::{EnrollmentRequest, EnrollmentRequestSpec, EnrollmentRequestStatus};
 pub use phase::Phase;
+pub use provider_config::{ProviderConfig, ProviderConfigSpec};
+pub use provider_config_status::ProviderConfigStatus;
 pub use reason::Reason;
 pub use status::HasStatus;
 pub use undecodable::Undecodable;
@@ -63,9 +67,10 @@ pub struct ProviderConfigRef {
 
 impl ProviderConfigRef {
     /// The provider config that an object in `namespace` means by this.
-    pub fn resolve(&self, _namespace: &str) -> ProviderConfigKey {
+    pub fn resolve(&self, namespace: &str) -> ProviderConfigKey {
         let namespace = match self.kind {
             ProviderConfigKind::ClusterProviderConfig => None,
+            ProviderConfigKind::ProviderConfig => Some(namespace.to_owned()),
         };
         ProviderConfigKey { kind: self.kind, namespace, name: self.name.clone() }
     }
@@ -89,6 +94,8 @@ pub enum ProviderConfigKind {
     /// The cluster-scoped kind.
     #[default]
     ClusterProviderConfig,
+    /// The namespaced kind, in the namespace of the object that refers to it.
+    ProviderConfig,
 }
 
 impl Default for ProviderConfigRef {
@@ -108,6 +115,7 @@ impl ProviderConfigKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClusterProviderConfig => "ClusterProviderConfig",
+            Self::ProviderConfig => "ProviderConfig",
         }
     }
 }

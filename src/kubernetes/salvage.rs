@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::lenient::Salvage;
 use crate::api::authenticator_config::{self, ConfigSpec, ConfigType, ManagementPolicy};
-use crate::api::cluster_provider_config::{AllowedNamespaces, ApiTokenCredentials, Credentials, SecretKeyRef};
+use crate::api::cluster_provider_config::{AllowedNamespaces, ApiTokenCredentials, Credentials, Region, SecretKeyRef};
 use crate::api::enrollment_request::{self, AuthenticatorConfigRef, DeliveryMethod, IdentityRef};
 use crate::api::{
     AuthenticatorConfig, AuthenticatorConfigSpec, ClusterProviderConfig, ClusterProviderConfigSpec, EnrollmentRequest,
-    EnrollmentRequestSpec, ProviderConfigRef, Undecodable,
+    EnrollmentRequestSpec, ProviderConfig, ProviderConfigRef, ProviderConfigSpec, ProviderConfigStatus, Undecodable,
 };
 
 impl Salvage for EnrollmentRequest {
@@ -73,13 +73,13 @@ impl Salvage for ClusterProviderConfig {
 
     /// Salvages nothing of the spec, because a token must not be sent according to a guess.
     fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
-        let secret_ref = SecretKeyRef { name: String::new(), key: String::new() };
+        let status = provider_status(&undecodable);
         let spec = ClusterProviderConfigSpec {
             tenant_id: String::new(),
             realm_id: String::new(),
             region: None,
             endpoint: None,
-            credentials: Credentials { api_token: ApiTokenCredentials { secret_ref } },
+            credentials: no_credentials(),
             allowed_namespaces: AllowedNamespaces::default(),
             allow_resource_ids: false,
             allowed_config_types: None,
@@ -87,8 +87,39 @@ impl Salvage for ClusterProviderConfig {
             allowed_trusted_origins: None,
             undecodable: Some(undecodable),
         };
-        Self { metadata, spec }
+        Self { metadata, spec, status }
     }
+}
+
+impl Salvage for ProviderConfig {
+    fn undecodable(&self) -> Option<&Undecodable> {
+        self.spec.undecodable.as_ref()
+    }
+
+    /// Salvages nothing of the spec, as above.
+    fn salvage(metadata: ObjectMeta, undecodable: Undecodable) -> Self {
+        let status = provider_status(&undecodable);
+        let spec = ProviderConfigSpec {
+            tenant_id: String::new(),
+            realm_id: String::new(),
+            region: Region::US,
+            credentials: no_credentials(),
+            undecodable: Some(undecodable),
+        };
+        Self { metadata, spec, status }
+    }
+}
+
+/// Credentials that name no Secret.
+fn no_credentials() -> Credentials {
+    Credentials {
+        api_token: ApiTokenCredentials { secret_ref: SecretKeyRef { name: String::new(), key: String::new() } },
+    }
+}
+
+/// The status of a provider config. It has no write-ahead record.
+fn provider_status(undecodable: &Undecodable) -> Option<ProviderConfigStatus> {
+    status(&undecodable.raw, ("", |_, _| Value::Null))
 }
 
 /// Returns the value of this field: the default if it is absent, and `otherwise` if it cannot be decoded.

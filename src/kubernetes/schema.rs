@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn own_definitions_lack_nothing() {
-        assert_eq!(crds::schemas().len(), 3);
+        assert_eq!(crds::schemas().len(), 4);
         assert_eq!(without("EnrollmentRequest", |_| {}), [""; 0]);
         let more = |schema: &mut Value| schema["properties"]["spec"]["properties"]["newer"] = json!({"type": "string"});
         assert_eq!(without("EnrollmentRequest", more), [""; 0], "a newer definition");

@@ -7,12 +7,13 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt, future};
+use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource, ResourceExt};
 
 use super::client::WATCH;
 use super::lenient::{Lenient, Salvage};
@@ -38,6 +39,17 @@ pub async fn watch<K>(
         Err(error) => report.failed(error),
     });
     follow(events, writer, applied, gone).await;
+}
+
+/// The objects of a namespace, or of the whole cluster for `None`.
+pub fn scoped<K>(client: &Client, scope: &Option<String>) -> Api<Lenient<K>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    match scope {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
 }
 
 /// The delays after failures: short, because the failure may end at any time, and randomized, to spread the retries.

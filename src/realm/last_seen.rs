@@ -50,10 +50,10 @@ impl LastSeen {
 mod tests {
     use kube::runtime::reflector::ObjectRef;
 
+    use super::super::provider_config::Access;
     use super::*;
     use crate::api::ProviderConfigKind;
     use crate::api::cluster_provider_config::{EndpointSpec, Region};
-    use crate::api::config_policy::ConfigPolicy;
 
     fn key(namespace: Option<&str>) -> ProviderConfigKey {
         ProviderConfigKey {
@@ -72,9 +72,7 @@ mod tests {
             endpoint: None,
             secret: ObjectRef::new("beyond-identity").within("operator"),
             secret_key: "token".to_owned(),
-            allowed_namespaces: Vec::new(),
-            allow_resource_ids: false,
-            config_policy: ConfigPolicy::default(),
+            access: Some(Access::default()),
         }
     }
 
@@ -111,8 +109,8 @@ mod tests {
         ] {
             assert!(!last.provider.has_same_destination(&elsewhere), "{elsewhere:?}");
         }
-        let allowed = changed(|it| it.allowed_namespaces = vec!["identity".to_owned()]);
-        assert!(last.provider.has_same_destination(&allowed), "allowed namespaces do not affect the destination");
+        let allowed = changed(|it| it.access = None);
+        assert!(last.provider.has_same_destination(&allowed), "the access rules do not affect the destination");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Resolves a reference to a ready client: the provider config, the access check, and the credentials.
 
+mod endpoints;
 mod last_seen;
 pub mod limiter;
 mod metered;
@@ -10,9 +11,8 @@ mod secret;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::cluster_provider_config::Region as RegionSpec;
 use crate::api::{ProviderConfigRef, Reason};
-use crate::beyond_identity::{Endpoint, HttpClient, RealmClient, Region};
+use crate::beyond_identity::{HttpClient, RealmClient};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
 use last_seen::Credentials;
@@ -21,6 +21,7 @@ use metered::Metered;
 use provider_config::ProviderConfig;
 use providers::Missing;
 
+pub use endpoints::EndpointRules;
 pub use providers::Providers;
 
 /// Resolves the realms of this cluster's provider configs.
@@ -31,8 +32,8 @@ pub struct KubeRealms {
     pub http: HttpClient,
     /// The timeout of one request.
     pub request_timeout: Duration,
-    /// Whether an endpoint may be plain http on a loopback address.
-    pub allow_loopback: bool,
+    /// Which endpoints may be called.
+    pub endpoints: EndpointRules,
     /// The rate limiters of the tenants.
     pub limiters: Arc<Limiters>,
     /// Counts the requests.
@@ -58,7 +59,7 @@ impl Realms for KubeRealms {
                 None => return Err(why),
             },
         };
-        let endpoint = endpoint(&provider, self.allow_loopback)?;
+        let endpoint = self.endpoints.of(&provider)?;
         let tenant_id = &provider.tenant_id;
         let permit = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.enqueue.clone());
         let permit = permit.map_err(Failure::not_its_turn)?;
@@ -70,14 +71,15 @@ impl Realms for KubeRealms {
             permissions: Permissions {
                 not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),
                 no_resource_ids: no_resource_ids(&provider),
-                config_policy: provider.config_policy.clone(),
+                config_policy: provider.access.as_ref().map(|access| access.config_policy.clone()),
             },
         })
     }
 }
 
 fn not_allowed(provider: &ProviderConfig, namespace: &str) -> Option<Failure> {
-    if provider.allowed_namespaces.iter().any(|allowed| allowed == namespace) {
+    let access = provider.access.as_ref()?;
+    if access.allowed_namespaces.iter().any(|allowed| allowed == namespace) {
         return None;
     }
     let key = &provider.key;
@@ -88,9 +90,7 @@ fn not_allowed(provider: &ProviderConfig, namespace: &str) -> Option<Failure> {
 }
 
 fn no_resource_ids(provider: &ProviderConfig) -> Option<Failure> {
-    if provider.allow_resource_ids {
-        return None;
-    }
+    provider.access.as_ref().filter(|access| !access.allow_resource_ids)?;
     let key = &provider.key;
     Some(Failure::blocked(
         Reason::ResourceIDNotAllowed,
@@ -99,18 +99,4 @@ fn no_resource_ids(provider: &ProviderConfig) -> Option<Failure> {
              spec.managementPolicy to Observe here, or spec.allowResourceIDs to true there for all its namespaces"
         ),
     ))
-}
-
-fn endpoint(provider: &ProviderConfig, allow_loopback: bool) -> Result<Endpoint, Failure> {
-    let (key, invalid) = (&provider.key, |what: String| Failure::blocked(Reason::InvalidEndpoint, what));
-    match (provider.region, &provider.endpoint) {
-        (Some(RegionSpec::US), None) => Ok(Region::US.into()),
-        (Some(RegionSpec::EU), None) => Ok(Region::EU.into()),
-        (Some(RegionSpec::USFedRAMP), None) => Ok(Region::USFedRAMP.into()),
-        (None, Some(endpoint)) => Endpoint::parse(&endpoint.api, allow_loopback)
-            .map_err(|error| invalid(format!("{key} has an invalid spec.endpoint.api: {error}"))),
-        (Some(_), Some(_)) | (None, None) => {
-            Err(invalid(format!("{key} must set exactly one of spec.region and spec.endpoint")))
-        }
-    }
 }

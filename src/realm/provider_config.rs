@@ -8,7 +8,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use crate::api::cluster_provider_config::{EndpointSpec, Region, SecretKeyRef};
 use crate::api::config_policy::ConfigPolicy;
-use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
+use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
 use crate::kubernetes::lenient::Salvage;
 
 /// A provider config in the form that the operator uses.
@@ -28,6 +28,13 @@ pub(super) struct ProviderConfig {
     pub(super) secret: ObjectRef<Secret>,
     /// The key in that Secret.
     pub(super) secret_key: String,
+    /// The rules for the namespaces that use it; `None` for a namespaced kind, whose realm is that of its namespace.
+    pub(super) access: Option<Access>,
+}
+
+/// Which namespaces may use a cluster-scoped provider config, and for what.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Access {
     /// The namespaces that may use it.
     pub(super) allowed_namespaces: Vec<String>,
     /// Whether these namespaces may adopt any configuration of the realm by its id.
@@ -73,13 +80,43 @@ impl ProviderConfigResource for ClusterProviderConfig {
             endpoint: spec.endpoint.clone(),
             secret: ObjectRef::new(name).within(operator_namespace),
             secret_key: key.clone(),
-            allowed_namespaces: spec.allowed_namespaces.names.clone(),
-            allow_resource_ids: spec.allow_resource_ids,
-            config_policy: ConfigPolicy {
-                types: spec.allowed_config_types.clone(),
-                invoke_urls: spec.allowed_invoke_urls.clone(),
-                trusted_origins: spec.allowed_trusted_origins.clone(),
-            },
+            access: Some(Access {
+                allowed_namespaces: spec.allowed_namespaces.names.clone(),
+                allow_resource_ids: spec.allow_resource_ids,
+                config_policy: ConfigPolicy {
+                    types: spec.allowed_config_types.clone(),
+                    invoke_urls: spec.allowed_invoke_urls.clone(),
+                    trusted_origins: spec.allowed_trusted_origins.clone(),
+                },
+            }),
+        })
+    }
+}
+
+impl ProviderConfigResource for api::ProviderConfig {
+    fn key(&self) -> ProviderConfigKey {
+        ProviderConfigKey {
+            kind: ProviderConfigKind::ProviderConfig,
+            namespace: self.namespace(),
+            name: self.name_any(),
+        }
+    }
+
+    fn read(&self, _: &str) -> Result<ProviderConfig, &Undecodable> {
+        let spec = &self.spec;
+        if let Some(undecodable) = &spec.undecodable {
+            return Err(undecodable);
+        }
+        let SecretKeyRef { name, key } = &spec.credentials.api_token.secret_ref;
+        Ok(ProviderConfig {
+            key: self.key(),
+            tenant_id: spec.tenant_id.clone(),
+            realm_id: spec.realm_id.clone(),
+            region: Some(spec.region),
+            endpoint: None,
+            secret: ObjectRef::new(name).within(&self.namespace().unwrap_or_default()),
+            secret_key: key.clone(),
+            access: None,
         })
     }
 }

@@ -4,53 +4,60 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Api;
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef, Store};
 use tokio::task::JoinSet;
 
 use super::last_seen::{Credentials, LastSeen};
 use super::provider_config::{ProviderConfig, ProviderConfigResource};
 use super::secret;
-use crate::api::{ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Reason, Undecodable};
+use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Reason, Undecodable};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{ObservedSecret, Secrets};
-use crate::kubernetes::watch::{synced, watch};
+use crate::kubernetes::stores::Stores;
+use crate::kubernetes::watch::{scoped, watch};
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
 use crate::triggers::Fingerprint;
 
 /// The provider configs of this cluster.
 pub struct Providers {
-    stores: Stores,
+    stores: ProviderStores,
     secrets: Arc<Secrets>,
     /// Their last known credentials.
     last_seen: Arc<LastSeen>,
 }
 
-/// A store for each kind of provider config.
+/// The stores of each kind of provider config.
 #[derive(Clone)]
-struct Stores {
-    cluster: Store<ClusterProviderConfig>,
+struct ProviderStores {
+    cluster: Stores<ClusterProviderConfig>,
+    namespaced: Stores<api::ProviderConfig>,
     /// The namespace of the Secrets of cluster-scoped provider configs.
     operator_namespace: String,
 }
 
-impl Stores {
+impl ProviderStores {
     /// All provider configs that can be decoded.
     fn all(&self) -> Vec<ProviderConfig> {
-        let read = |provider: &Arc<ClusterProviderConfig>| provider.read(&self.operator_namespace).ok();
-        self.cluster.state().iter().filter_map(read).collect()
+        let (cluster, namespaced) = (self.cluster.state(), self.namespaced.state());
+        let cluster = cluster.iter().filter_map(|provider| provider.read(&self.operator_namespace).ok());
+        cluster.chain(namespaced.iter().filter_map(|provider| provider.read(&self.operator_namespace).ok())).collect()
     }
 
     /// The provider config with this key, if it exists, or why it cannot be decoded.
     fn find(
         &self,
-        ProviderConfigKey { kind, name, .. }: &ProviderConfigKey,
+        ProviderConfigKey { kind, namespace, name }: &ProviderConfigKey,
     ) -> Option<Result<ProviderConfig, Undecodable>> {
         match kind {
             ProviderConfigKind::ClusterProviderConfig => self.read(self.cluster.get(&ObjectRef::new(name)).as_deref()),
+            ProviderConfigKind::ProviderConfig => {
+                let namespace = namespace.as_deref().unwrap_or_default();
+                self.read(self.namespaced.get(&ObjectRef::new(name).within(namespace)).as_deref())
+            }
         }
     }
 
@@ -60,16 +67,19 @@ impl Stores {
 }
 
 impl Providers {
-    /// Starts the watches. `changed` is called when a provider config or its Secret changes.
+    /// Starts the watches: the namespaced kind in each of `scopes`, a namespace or `None` for the whole cluster. `changed`
+    /// is called when a provider config or its Secret changes.
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
+        scopes: &[Option<String>],
         operator_namespace: &str,
         changed: impl Fn(&ProviderConfigKey) + Clone + Send + Sync + 'static,
         watches: &mut JoinSet<()>,
     ) -> Self {
-        let (cluster, writer) = reflector::store();
-        let stores = Stores { cluster, operator_namespace: operator_namespace.to_owned() };
+        let (cluster, cluster_writers) = Stores::new(&[None]);
+        let (namespaced, writers) = Stores::new(scopes);
+        let stores = ProviderStores { cluster, namespaced, operator_namespace: operator_namespace.to_owned() };
         let last_seen = Arc::new(LastSeen::default());
         let (all, enqueue, kept) = (stores.clone(), changed.clone(), last_seen.clone());
         let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
@@ -80,8 +90,14 @@ impl Providers {
             }
         }));
         let providers = Self { stores, secrets, last_seen };
-        let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
-        providers.watch_kind(Api::all(server.client.clone()), report, writer, changed, watches);
+        for writer in cluster_writers {
+            let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
+            providers.watch_kind(Api::all(server.client.clone()), report, writer, changed.clone(), watches);
+        }
+        for (scope, writer) in scopes.iter().zip(writers) {
+            let report = WatchReport::new::<api::ProviderConfig>(readiness, &server.url, scope.as_deref());
+            providers.watch_kind(scoped(&server.client, scope), report, writer, changed.clone(), watches);
+        }
         providers
     }
 
@@ -130,7 +146,8 @@ impl Providers {
 
     /// Waits until all provider configs are synced.
     pub async fn synced(&self) {
-        synced(&self.stores.cluster).await;
+        self.stores.cluster.synced().await;
+        self.stores.namespaced.synced().await;
     }
 
     /// The expiration times of the tokens in use, with their provider configs. Tokens without one are omitted.

@@ -11,6 +11,6 @@ pub struct Permissions {
     pub not_allowed: Option<Failure>,
     /// Why no configuration may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,
-    /// Which configurations may be created or changed.
-    pub config_policy: ConfigPolicy,
+    /// Which configurations may be created or changed; `None`: all.
+    pub config_policy: Option<ConfigPolicy>,
 }

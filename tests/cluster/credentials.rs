@@ -229,7 +229,7 @@ async fn namespace_no_longer_allowed_sends_nothing_new() {
 #[tokio::test]
 async fn plain_http_needs_the_flag() {
     let fixture = Fixture::new().await;
-    let operator = fixture.start_with(|settings| settings.allow_loopback_endpoints = false).await;
+    let operator = fixture.start_with(|settings| settings.endpoints.allow_loopback = false).await;
     fixture.create_config().await;
     fixture.create_request().await;
     let config = fixture.wait_for_config("InvalidEndpoint").await;

@@ -61,7 +61,7 @@ async fn startup_waits_for_crds_and_skips_undecodable_objects() {
     let access = Access::to(&control_plane);
     let process = fixture.spawn(&access, &["--leader-elect"]).await;
     let missing = |plural: &str| format!("the CustomResourceDefinition {plural}.beyondidentity.dev is not installed");
-    let all = ["authenticatorconfigs", "clusterproviderconfigs", "enrollmentrequests"].map(missing);
+    let all = ["authenticatorconfigs", "clusterproviderconfigs", "enrollmentrequests", "providerconfigs"].map(missing);
     not_ready(&process, &all.each_ref().map(|sentence| &**sentence)).await;
 
     let mut definitions: Vec<Value> = serde_saphyr::from_multiple(&crds::yaml()).unwrap();
@@ -170,11 +170,16 @@ async fn startup_names_each_missing_permission_and_its_role() {
     let providers = "the operator is not allowed to list clusterproviderconfigs.beyondidentity.dev: grant it list and \
                      watch in its ClusterRole";
     let configs = in_namespace("list", "authenticatorconfigs");
-    not_ready(&process, &[&configs, providers, &in_namespace("list", "enrollmentrequests")]).await;
+    let listed = ["enrollmentrequests", "providerconfigs"].map(|kind| in_namespace("list", kind));
+    not_ready(&process, &[&configs, providers, &listed[0], &listed[1]]).await;
 
     grant_everywhere(&fixture, rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"])).await;
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
-    grant(&fixture, namespace, "list", vec![rule("beyondidentity.dev", &kinds, &["list"])]).await;
+    let listed = vec![
+        rule("beyondidentity.dev", &kinds, &["list"]),
+        rule("beyondidentity.dev", &["providerconfigs"], &["list", "watch"]),
+    ];
+    grant(&fixture, namespace, "list", listed).await;
     let lease = format!(
         "the Lease {operator_namespace}/beyond-identity-operator cannot be read or written: grant the operator get and update \
          on Lease beyond-identity-operator and create on leases in a Role of namespace {operator_namespace}"

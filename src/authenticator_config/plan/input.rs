@@ -45,7 +45,7 @@ impl<'a> Input<'a> {
             None => return Err(Step::Resolve(provider.clone())),
             Some(realm) => realm.as_ref().ok(),
         };
-        let refusal = realm.and_then(|realm| realm.permissions.config_policy.refusal(&self.desired.config));
+        let refusal = realm.and_then(|realm| realm.permissions.config_policy.as_ref()?.refusal(&self.desired.config));
         let Some(NotAllowed { field, allowed_by }) = refusal.filter(|_| !self.desired.observe) else { return Ok(()) };
         Err(self.blocked(
             Reason::ConfigNotAllowed,

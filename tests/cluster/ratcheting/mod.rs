@@ -199,6 +199,13 @@ fn valid(definition: &Value) -> Value {
             }),
             &[],
         ),
+        "ProviderConfig" => (
+            json!({
+                "tenantID": "tenant", "realmID": "realm", "region": "US",
+                "credentials": {"apiToken": {"secretRef": {"name": "beyond-identity", "key": "token"}}},
+            }),
+            &[],
+        ),
         other => panic!("no valid object of kind {other} is known: add one here"),
     };
     valid["spec"] = spec;

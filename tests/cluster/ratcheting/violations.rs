@@ -98,7 +98,7 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "ClusterProviderConfig" if starts("exactly one of region and endpoint must be set") => {
             stored(json!({"spec": {"region": "EU"}}))
         }
-        "ClusterProviderConfig" if starts("tenantID and realmID are immutable") => {
+        "ClusterProviderConfig" | "ProviderConfig" if starts("tenantID and realmID are immutable") => {
             Violation::Change(json!({"spec": {"realmID": "another"}}))
         }
         _ => panic!("no violating object of {kind} is known for the rule {message:?}: add one here"),

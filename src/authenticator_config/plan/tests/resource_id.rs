@@ -120,18 +120,18 @@ fn settings_that_are_not_allowed_block_every_managed_step() {
         || ConfigPolicy { trusted_origins: Some(Vec::new()), types: Some(Vec::new()), ..ConfigPolicy::default() };
     let backoff = Requeue::Backoff(None);
     for observed in [listed(&[]), listed(&[ours("4e129fc8")]), existing(Some(changed("4e129fc8")))] {
-        let observed = observed.with(|it| it.realm().permissions.config_policy = policy());
+        let observed = observed.with(|it| it.realm().permissions.config_policy = Some(policy()));
         assert_eq!(end_of(&next(&observed)), (Reason::ConfigNotAllowed, backoff), "{observed:?}");
     }
     let compared = existing(None).with(|it| it.compared = Some(Duration::from_secs(9)));
     assert_eq!(end_of(&next(&compared)).0, Reason::Available);
-    let compared = compared.with(|it| it.realm().permissions.config_policy = policy());
+    let compared = compared.with(|it| it.realm().permissions.config_policy = Some(policy()));
     assert_eq!(end_of(&next(&compared)), (Reason::ConfigNotAllowed, backoff), "nothing is sent through it");
     let unresolved = compared.with(|it| it.object.realms = resolved_realms(Fact::Failed(down())));
     assert_eq!(end_of(&next(&unresolved)).0, Reason::Available, "a failure to resolve changes nothing");
 
-    let observed = named(Some(unmarked())).with(|it| it.realm().permissions.config_policy = policy());
+    let observed = named(Some(unmarked())).with(|it| it.realm().permissions.config_policy = Some(policy()));
     assert_eq!(recorded(next_of(&observing(), &observed)), (take(ID, None), None), "observing is allowed");
-    let deleted = existing(Some(ours("4e129fc8"))).with(|it| it.realm().permissions.config_policy = policy());
+    let deleted = existing(Some(ours("4e129fc8"))).with(|it| it.realm().permissions.config_policy = Some(policy()));
     assert!(!matches!(next_in_deletion(&deleted), Step::End(_)), "it is deleted all the same");
 }

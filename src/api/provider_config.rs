@@ -1,0 +1,59 @@
+//! ProviderConfig: the tenant, the realm and the credentials of one namespace.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::cluster_provider_config::{Credentials, Region};
+use super::provider_config_status::ProviderConfigStatus;
+use super::{ID_PATTERN, Undecodable};
+
+/// Connection of a namespace to a Beyond Identity realm: tenant, region and credentials.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[kube(
+    group = "beyondidentity.dev",
+    version = "v1alpha1",
+    kind = "ProviderConfig",
+    plural = "providerconfigs",
+    shortname = "pc",
+    category = "beyondidentity",
+    namespaced,
+    status = "ProviderConfigStatus",
+    derive = "PartialEq",
+    doc = "Connection of a namespace to a Beyond Identity realm: tenant, region and credentials.",
+    printcolumn(json_path = r#".status.conditions[?(@.type=="Ready")].status"#, name = "Ready", type_ = "string"),
+    printcolumn(json_path = ".spec.tenantID", name = "Tenant", type_ = "string"),
+    printcolumn(json_path = ".spec.realmID", name = "Realm", type_ = "string"),
+    printcolumn(json_path = ".spec.region", name = "Region", type_ = "string"),
+    printcolumn(json_path = ".metadata.creationTimestamp", name = "Age", type_ = "date"),
+    printcolumn(
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        name = "Message",
+        type_ = "string",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(
+        "!has(oldSelf.tenantID) || !has(oldSelf.realmID) \
+         || (self.tenantID == oldSelf.tenantID && self.realmID == oldSelf.realmID)"
+    )
+        .message("tenantID and realmID are immutable: create another ProviderConfig for another realm")
+)]
+pub struct ProviderConfigSpec {
+    /// Id of the tenant, as shown in the Admin Console.
+    #[serde(rename = "tenantID")]
+    #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
+    pub tenant_id: String,
+    /// Id of the realm, as shown in the Admin Console.
+    #[serde(rename = "realmID")]
+    #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
+    pub realm_id: String,
+    /// Region that hosts the tenant.
+    pub region: Region,
+    /// Credentials of the operator. Their Secret is in the namespace of this object.
+    pub credentials: Credentials,
+    /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
+    #[serde(skip)]
+    pub undecodable: Option<Undecodable>,
+}
