@@ -19,7 +19,7 @@ pub(crate) struct KubeBackend {
     pub(crate) configs: KubeObjects<AuthenticatorConfig>,
     pub(crate) requests: KubeObjects<EnrollmentRequest>,
     pub(crate) referrers: KubeReferrers,
-    pub(crate) realms: KubeRealms,
+    pub(crate) realms: Arc<KubeRealms>,
 }
 
 /// Access to the objects of a kind.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use k8s_openapi::NamespaceResourceScope;
 use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Client, Resource};
+use kube::{Api, Client, Resource};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -16,11 +17,13 @@ use crate::kubernetes::KubeObjects;
 use crate::kubernetes::lenient::Salvage;
 use crate::kubernetes::objects::Events;
 use crate::kubernetes::referrers::KubeReferrers;
+use crate::kubernetes::stores::Stores;
 use crate::metrics::Metrics;
-use crate::queue::{self, Driver};
+use crate::provider_config::{ControlledProvider, ProviderController};
+use crate::queue::{self, Driver, ReconcileQueue};
 use crate::realm::KubeRealms;
 use crate::realm::limiter::Limiters;
-use crate::reconcile::{Context, Kind, Objects, Reconciler, reconcile};
+use crate::reconcile::{Context, Kind, Objects, ReconcileResult, Reconciler, reconcile};
 use crate::settings::Settings;
 use crate::watches::{Watched, Watches};
 
@@ -38,10 +41,78 @@ pub(crate) struct OperatorContext {
 
 /// Starts all controllers. After `ending` is cancelled, they end when their running reconciles have ended.
 pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, controllers: &mut JoinSet<()>) {
-    let Watches { configs, requests, reservations, .. } = &context.watches;
+    let Watches { configs, requests, reservations, providers, queues, .. } = &context.watches;
     let backend = Arc::new(backend(context));
     start(context, configs, &backend, Arc::new(()), ending, controllers);
     start(context, requests, &backend, reservations.clone(), ending, controllers);
+
+    let writes_cluster_scoped = context.settings.watch_namespaces.is_empty();
+    if !writes_cluster_scoped {
+        tracing::info!(
+            "The status of ClusterProviderConfigs is not written, because only some namespaces are watched; their health \
+             is reported in this log"
+        );
+    }
+    let stores = providers.stores();
+    let cluster = KubeObjects::new(
+        context.client.clone(),
+        |client, _| Api::all(client),
+        stores.cluster.clone(),
+        events(context),
+        context.watches.self_writes.clone(),
+    );
+    let controller = provider_controller(context, &backend, cluster, writes_cluster_scoped);
+    start_provider_controller(context, controller, &stores.cluster, &queues.cluster_providers, ending, controllers);
+    let namespaced = KubeObjects::new(
+        context.client.clone(),
+        Api::namespaced,
+        stores.namespaced.clone(),
+        events(context),
+        context.watches.self_writes.clone(),
+    );
+    let controller = provider_controller(context, &backend, namespaced, true);
+    start_provider_controller(context, controller, &stores.namespaced, &queues.providers, ending, controllers);
+}
+
+/// The controller of one kind of provider config.
+fn provider_controller<K: ControlledProvider>(
+    OperatorContext { settings, environment, watches, .. }: &OperatorContext,
+    backend: &KubeBackend,
+    objects: KubeObjects<K>,
+    writes: bool,
+) -> ProviderController<K> {
+    ProviderController {
+        objects,
+        environment: environment.clone(),
+        realms: backend.realms.clone(),
+        queues: watches.queues.clone(),
+        interval: settings.resync_interval,
+        grace: settings.grace_period,
+        writes,
+        memory: Mutex::default(),
+    }
+}
+
+/// Starts the controller of one kind of provider config.
+fn start_provider_controller<K: ControlledProvider>(
+    OperatorContext { settings, metrics, .. }: &OperatorContext,
+    controller: ProviderController<K>,
+    stores: &Stores<K>,
+    queue: &ReconcileQueue<K>,
+    ending: &CancellationToken,
+    controllers: &mut JoinSet<()>,
+) {
+    let controller = Arc::new(controller);
+    let reconcile = move |object: Arc<K>| {
+        let controller = controller.clone();
+        async move { controller.reconcile(Arc::unwrap_or_clone(object)).await }
+    };
+    drive(settings, metrics, K::KIND.controller(), (stores, queue), reconcile, ending, controllers);
+}
+
+/// Publishes and counts events.
+fn events(OperatorContext { recorder, metrics, .. }: &OperatorContext) -> Events {
+    Events { recorder: recorder.clone(), metrics: metrics.clone() }
 }
 
 /// Starts the controller of a kind.
@@ -63,15 +134,31 @@ fn start<K>(
         local_states: local_states.clone(),
         options: settings.options(),
     });
-    let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());
-    let depth = move || waiting.depth().into_iter().map(|(priority, depth)| (priority.label(), depth)).collect();
-    metrics.runs(K::NAME.controller(), settings.max_concurrent_reconciles, depth);
-    let get = move |object: &ObjectRef<K>| stores.get(object);
     let reconcile = move |object: Arc<K>| {
         let context = context.clone();
         async move { reconcile(&context, Arc::unwrap_or_clone(object)).await }
     };
-    let driver = Driver { controller: K::NAME.controller(), queue, get, reconcile, metrics: metrics.clone() };
+    drive(settings, metrics, K::NAME.controller(), (stores, queue), reconcile, ending, controllers);
+}
+
+/// Runs the reconciles of one kind.
+fn drive<K, F>(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    controller: &'static str,
+    (stores, queue): (&Stores<K>, &ReconcileQueue<K>),
+    reconcile: impl Fn(Arc<K>) -> F + Send + 'static,
+    ending: &CancellationToken,
+    controllers: &mut JoinSet<()>,
+) where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    F: Future<Output = ReconcileResult> + Send + 'static,
+{
+    let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());
+    let depth = move || waiting.depth().into_iter().map(|(priority, depth)| (priority.label(), depth)).collect();
+    metrics.runs(controller, settings.max_concurrent_reconciles, depth);
+    let get = move |object: &ObjectRef<K>| stores.get(object);
+    let driver = Driver { controller, queue, get, reconcile, metrics: metrics.clone() };
     controllers.spawn(queue::run(driver, ending.clone()));
 }
 
@@ -83,7 +170,7 @@ fn backend(context: &OperatorContext) -> KubeBackend {
         configs: objects(context, &watches.configs),
         requests: objects(context, &watches.requests),
         referrers: KubeReferrers { client: client.clone(), requests: watches.requests.stores.clone() },
-        realms: KubeRealms {
+        realms: Arc::new(KubeRealms {
             providers: watches.providers.clone(),
             http: http.clone(),
             request_timeout: settings.request_timeout,
@@ -91,7 +178,8 @@ fn backend(context: &OperatorContext) -> KubeBackend {
             limiters: limiters.clone(),
             metrics: metrics.clone(),
             enqueue: Arc::new(move |object| queues.turn_granted(object)),
-        },
+            healths: watches.healths.clone(),
+        }),
     }
 }
 
@@ -100,7 +188,7 @@ fn objects<K>(context: &OperatorContext, watched: &Watched<K>) -> KubeObjects<K>
 where
     K: Kind + Resource<Scope = NamespaceResourceScope> + Salvage,
 {
-    let OperatorContext { client, recorder, metrics, watches, .. } = context;
-    let events = Events { recorder: recorder.clone(), metrics: metrics.clone() };
-    KubeObjects::new(client.clone(), watched.stores.clone(), events, watches.self_writes.clone())
+    let OperatorContext { client, watches, .. } = context;
+    let self_writes = watches.self_writes.clone();
+    KubeObjects::new(client.clone(), Api::namespaced, watched.stores.clone(), events(context), self_writes)
 }

@@ -11,6 +11,7 @@ mod environment;
 mod kubernetes;
 mod metrics;
 pub mod operator;
+mod provider_config;
 pub mod queue;
 mod queues;
 mod realm;

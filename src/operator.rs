@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::NAME;
+use crate::api::ProviderConfigKey;
 use crate::beyond_identity::{BuildError, HttpClient};
 use crate::controllers::{self, OperatorContext};
 use crate::environment::{SystemEnvironment, wall_clock};
@@ -23,6 +24,7 @@ use crate::runtime::leader::{Election, Leadership, Lease};
 use crate::runtime::listen::{ListenError, listen};
 use crate::runtime::readiness::Readiness;
 pub use crate::settings::Settings;
+use crate::triggers;
 use crate::watches::Watches;
 
 /// Time to record the outcome of the last call during shutdown.
@@ -70,6 +72,13 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     metrics.count_requests(move || requests.state());
     let providers = watches.providers.clone();
     metrics.observe_token_expirations(move || providers.token_expirations());
+    let healths = watches.healths.clone();
+    metrics.observe_provider_configs(move || healths.ready());
+    let (providers, queues) = (watches.providers.clone(), watches.queues.clone());
+    metrics.observe_referrers(move || {
+        let count = |key: ProviderConfigKey| (key.clone(), triggers::referrers_of(&key, &queues).len());
+        providers.keys().into_iter().map(count).collect()
+    });
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
     background.spawn(async move { turns.grant_turns().await });

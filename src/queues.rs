@@ -1,24 +1,30 @@
-//! The queues of both kinds. Changes enqueue objects by the rules of `triggers.rs`.
+//! The queues of all kinds. Changes enqueue objects by the rules of `triggers.rs`.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
+use crate::api::{
+    AuthenticatorConfig, ClusterProviderConfig, EnrollmentRequest, ProviderConfig, ProviderConfigKey,
+    ProviderConfigKind,
+};
 use crate::environment::wall_clock;
 use crate::kubernetes::stores::Stores;
 use crate::queue::fair::Bounds;
 use crate::queue::{ReconcileQueue, class};
+use crate::realm::ProviderStores;
 use crate::reconcile::ObjectUid;
 use crate::reconcile::{KindName, ObjectKey, Options};
 use crate::triggers::{self, Cache, Enqueue};
 
-/// The queues of both kinds. Clones share the same queues.
+/// The queues of all kinds. Clones share the same queues.
 #[derive(Clone)]
 pub(crate) struct Queues {
     pub(crate) configs: ReconcileQueue<AuthenticatorConfig>,
     pub(crate) requests: ReconcileQueue<EnrollmentRequest>,
+    pub(crate) cluster_providers: ReconcileQueue<ClusterProviderConfig>,
+    pub(crate) providers: ReconcileQueue<ProviderConfig>,
     config_stores: Stores<AuthenticatorConfig>,
     request_stores: Stores<EnrollmentRequest>,
     options: Arc<Options>,
@@ -29,6 +35,7 @@ impl Queues {
     pub(crate) fn new(
         configs: &Stores<AuthenticatorConfig>,
         requests: &Stores<EnrollmentRequest>,
+        providers: &ProviderStores,
         bounds: Bounds,
         options: Options,
     ) -> Self {
@@ -45,9 +52,19 @@ impl Queues {
             let config = |name: &str| named.get(&ObjectRef::new(name).within(&namespace));
             Some(class::of_request(&request, config, cause, &by, wall_clock()))
         });
+        let stores = providers.cluster.clone();
+        let cluster_providers = ReconcileQueue::new(bounds, move |object, cause| {
+            Some(class::of_provider_config(&*stores.get(object)?, cause))
+        });
+        let stores = providers.namespaced.clone();
+        let providers = ReconcileQueue::new(bounds, move |object, cause| {
+            Some(class::of_provider_config(&*stores.get(object)?, cause))
+        });
         Self {
             configs: config_queue,
             requests: request_queue,
+            cluster_providers,
+            providers,
             config_stores: configs.clone(),
             request_stores: requests.clone(),
             options,
@@ -59,9 +76,35 @@ impl Queues {
         self.enqueue(triggers::reservation_freed(holder, self));
     }
 
-    /// Enqueues the objects of a provider config that has changed, or whose Secret has.
+    /// Enqueues a provider config that has changed, or whose Secret has, and its objects.
     pub(crate) fn provider_config_changed(&self, provider: &ProviderConfigKey) {
+        self.check(provider);
         self.enqueue(triggers::provider_config_changed(provider, self));
+    }
+
+    /// Enqueues the objects that waited for a provider config.
+    pub(crate) fn provider_config_ready(&self, provider: &ProviderConfigKey) {
+        self.enqueue(triggers::provider_config_ready(provider, self));
+    }
+
+    /// Enqueues a provider config.
+    pub(crate) fn check(&self, ProviderConfigKey { kind, namespace, name }: &ProviderConfigKey) {
+        match kind {
+            ProviderConfigKind::ClusterProviderConfig => self.cluster_providers.enqueue(ObjectRef::new(name)),
+            ProviderConfigKind::ProviderConfig => {
+                self.providers.enqueue(ObjectRef::new(name).within(namespace.as_deref().unwrap_or_default()));
+            }
+        }
+    }
+
+    /// Removes a deleted provider config.
+    pub(crate) fn remove_provider_config(&self, ProviderConfigKey { kind, namespace, name }: &ProviderConfigKey) {
+        match kind {
+            ProviderConfigKind::ClusterProviderConfig => self.cluster_providers.remove(&ObjectRef::new(name)),
+            ProviderConfigKind::ProviderConfig => {
+                self.providers.remove(&ObjectRef::new(name).within(namespace.as_deref().unwrap_or_default()));
+            }
+        }
     }
 
     /// Enqueues an object at its turn to call its tenant.

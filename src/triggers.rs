@@ -12,6 +12,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, FINALIZER, ProviderConfigKey, ProviderConfigRef};
+use crate::enrollment_request::job_state::is_complete;
 use crate::enrollment_request::plan::pending::is_pending;
 use crate::reconcile::ObjectUid;
 use crate::reconcile::Options;
@@ -121,23 +122,75 @@ pub fn request_deleted(namespace: Option<&str>, cache: &impl Cache) -> Enqueue {
 
 /// A provider config or its Secret has changed.
 pub fn provider_config_changed(provider: &ProviderConfigKey, cache: &impl Cache) -> Enqueue {
-    let refers = |reference: &ProviderConfigRef, namespace: Option<&str>| {
-        reference.name == provider.name && reference.resolve(namespace.unwrap_or_default()) == *provider
+    let configs = configs_of(provider, cache);
+    let requests = unsettled(cache, concerned_by(provider, &configs));
+    Enqueue { requests, configs }
+}
+
+/// A provider config is Ready again, after objects had to wait for it. Those that only poll have missed their polls.
+pub fn provider_config_ready(provider: &ProviderConfigKey, cache: &impl Cache) -> Enqueue {
+    let configs = configs_of(provider, cache);
+    let is_concerned = concerned_by(provider, &configs);
+    let is_polled = |request: &EnrollmentRequest| {
+        let status = request.status.as_ref();
+        status.is_none_or(|status| status.job_id.is_some() && !is_complete(status.state.as_deref()))
     };
-    let configs = cache.configs();
-    let configs =
-        configs.iter().filter(|config| refers(&config.spec.provider_config_ref, config.metadata.namespace.as_deref()));
-    let configs: Vec<_> = configs.map(|config| ObjectRef::from_obj(config.as_ref())).collect();
+    let (options, now) = (cache.options(), cache.now());
+    let requests = cache.requests();
+    let waiting = requests
+        .iter()
+        .filter(|request| is_concerned(request) && (is_polled(request) || !is_settled(request, options, now)));
+    let requests = waiting.map(|request| ObjectRef::from_obj(request.as_ref())).collect();
+    drop(is_concerned);
+    Enqueue { requests, configs }
+}
+
+/// The objects that refer to a provider config, such as `AuthenticatorConfig team/web`, in the order of their names.
+pub fn referrers_of(provider: &ProviderConfigKey, cache: &impl Cache) -> Vec<String> {
+    let name =
+        |kind: &str, namespace: Option<&str>, name: &str| format!("{kind} {}/{name}", namespace.unwrap_or_default());
+    let configs = configs_of(provider, cache);
+    let configs = configs.iter().map(|it| name("AuthenticatorConfig", it.namespace.as_deref(), &it.name));
+    let requests = cache.requests();
+    let requests = requests.iter().filter(|request| sent_through(provider, request));
+    let requests = requests.map(|it| name("EnrollmentRequest", it.metadata.namespace.as_deref(), &it.name_any()));
+    let mut referrers: Vec<_> = configs.chain(requests).collect();
+    referrers.sort();
+    referrers
+}
+
+/// The configurations that refer to a provider config.
+fn configs_of(provider: &ProviderConfigKey, cache: &impl Cache) -> Vec<ObjectRef<AuthenticatorConfig>> {
+    let refers = |config: &&Arc<AuthenticatorConfig>| {
+        refers_to(provider, &config.spec.provider_config_ref, config.metadata.namespace.as_deref())
+    };
+    cache.configs().iter().filter(refers).map(|config| ObjectRef::from_obj(config.as_ref())).collect()
+}
+
+/// Whether a request goes through a provider config to which `configs` refer: by its configuration, or by what it sent.
+fn concerned_by<'a>(
+    provider: &'a ProviderConfigKey,
+    configs: &'a [ObjectRef<AuthenticatorConfig>],
+) -> impl Fn(&EnrollmentRequest) -> bool + 'a {
     let referred: HashSet<_> =
         configs.iter().map(|config| (config.namespace.as_deref(), config.name.as_str())).collect();
-    let requests = unsettled(cache, |request| {
-        let (namespace, status) = (request.metadata.namespace.as_deref(), request.status.as_ref());
-        let concluded = status.and_then(|status| status.provider_config_ref.as_ref());
-        let in_doubt = status.and_then(|status| status.send.as_ref()).map(|send| &send.provider_config_ref);
-        concluded.into_iter().chain(in_doubt).any(|reference| refers(reference, namespace))
+    move |request| {
+        let namespace = request.metadata.namespace.as_deref();
+        sent_through(provider, request)
             || referred.contains(&(namespace, request.spec.authenticator_config_ref.name.as_str()))
-    });
-    Enqueue { requests, configs }
+    }
+}
+
+/// Whether a request has sent something through a provider config, or may have.
+fn sent_through(provider: &ProviderConfigKey, request: &EnrollmentRequest) -> bool {
+    let (namespace, status) = (request.metadata.namespace.as_deref(), request.status.as_ref());
+    let concluded = status.and_then(|status| status.provider_config_ref.as_ref());
+    let in_doubt = status.and_then(|status| status.send.as_ref()).map(|send| &send.provider_config_ref);
+    concluded.into_iter().chain(in_doubt).any(|reference| refers_to(provider, reference, namespace))
+}
+
+fn refers_to(provider: &ProviderConfigKey, reference: &ProviderConfigRef, namespace: Option<&str>) -> bool {
+    reference.name == provider.name && reference.resolve(namespace.unwrap_or_default()) == *provider
 }
 
 /// A request's reservation became free, or it may send to its identity now.

@@ -9,7 +9,7 @@ use kube::runtime::reflector::store::Writer;
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 
-use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
+use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::enrollment_request::reservations::Reservations;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
@@ -19,7 +19,8 @@ use crate::kubernetes::stores::Stores;
 use crate::kubernetes::watch::{scoped, watch};
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
-use crate::realm::Providers;
+use crate::realm::health::Healths;
+use crate::realm::{ProviderCallbacks, ProviderStores, Providers};
 use crate::reconcile::{Kind, LocalStates, ObjectUid};
 use crate::runtime::cause;
 use crate::runtime::readiness::Readiness;
@@ -35,6 +36,7 @@ pub(crate) struct Watches {
     pub(crate) configs: Watched<AuthenticatorConfig>,
     pub(crate) requests: Watched<EnrollmentRequest>,
     pub(crate) providers: Arc<Providers>,
+    pub(crate) healths: Arc<Healths>,
     pub(crate) reservations: Arc<Reservations>,
     pub(crate) self_writes: Arc<SelfWriteFilter>,
     pub(crate) queues: Queues,
@@ -64,12 +66,23 @@ impl Watches {
         let (config_stores, config_writers) = Stores::<AuthenticatorConfig>::new(&scopes);
         let (request_stores, request_writers) = Stores::<EnrollmentRequest>::new(&scopes);
 
-        let queues = Queues::new(&config_stores, &request_stores, settings.bounds(), settings.options());
+        let (provider_stores, provider_writers) = ProviderStores::new(&scopes, &settings.operator_namespace);
+        let queues =
+            Queues::new(&config_stores, &request_stores, &provider_stores, settings.bounds(), settings.options());
         let freed = queues.clone();
         let reservations = Arc::new(Reservations::new(move |holder: &ObjectUid| freed.reservation_freed(holder)));
-        let changed = queues.clone();
-        let changed = move |provider: &ProviderConfigKey| changed.provider_config_changed(provider);
-        let providers = Providers::watch(server, readiness, &scopes, &settings.operator_namespace, changed, watches);
+        let checks = queues.clone();
+        let healths = Healths::new(move |provider| checks.check(provider));
+        let (changed, deleted, forgotten) = (queues.clone(), queues.clone(), healths.clone());
+        let callbacks = ProviderCallbacks {
+            changed: Arc::new(move |provider| changed.provider_config_changed(provider)),
+            deleted: Arc::new(move |provider| {
+                forgotten.forget(provider);
+                deleted.remove_provider_config(provider);
+            }),
+        };
+        let stores = (provider_stores, provider_writers);
+        let providers = Providers::watch(server, readiness, &scopes, stores, callbacks, watches);
         let this = Self {
             configs: Watched {
                 stores: config_stores,
@@ -82,6 +95,7 @@ impl Watches {
                 local_states: LocalStates::default(),
             },
             providers: Arc::new(providers),
+            healths,
             reservations,
             self_writes: Arc::default(),
             queues,

@@ -92,7 +92,7 @@ pub struct ClusterProviderConfigSpec {
 }
 
 /// Region that hosts the tenant. Mutually exclusive with `endpoint`.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, Hash)]
 pub enum Region {
     /// United States.
     US,

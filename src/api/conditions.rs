@@ -26,6 +26,9 @@ const UNKNOWN: &str = "Unknown";
 /// The service does not let the operator revoke a link that must be revoked. Present only while True.
 pub const REVOKE_REFUSED: &str = "RevokeRefused";
 
+/// A provider config lacks something that only removals need. Present only while True.
+pub const DEGRADED: &str = "Degraded";
+
 /// An annotation has stopped all work on the object. Present only while True.
 pub const PAUSED: &str = "Paused";
 
@@ -36,13 +39,13 @@ pub struct ConditionInput<'a> {
     pub phase: &'a Phase,
     /// Whether a recoverable problem has lasted longer than the grace period.
     pub overdue: bool,
-    /// Why a link that must be revoked cannot be revoked.
-    pub revoke_refused: Option<&'a Why>,
+    /// The conditions beside any phase: the type of each, and why it is True.
+    pub beside: &'a [(&'static str, Why)],
 }
 
 impl<'a> From<&'a Phase> for ConditionInput<'a> {
     fn from(phase: &'a Phase) -> Self {
-        Self { phase, overdue: false, revoke_refused: None }
+        Self { phase, overdue: false, beside: &[] }
     }
 }
 
@@ -83,7 +86,7 @@ pub fn conditions<'a>(
     let mut conditions: Vec<_> = beside.map(|type_| make(type_, TRUE, why)).into_iter().collect();
     conditions.push(make(READY, ready, why));
     conditions.extend(succeeded.map(|status| make(SUCCEEDED, status, why)));
-    conditions.extend(input.revoke_refused.map(|why| make(REVOKE_REFUSED, TRUE, why)));
+    conditions.extend(input.beside.iter().map(|(type_, why)| make(type_, TRUE, why)));
     conditions
 }
 
@@ -193,7 +196,7 @@ mod tests {
     fn revoke_refused_is_set_beside_other_conditions() {
         let (complete, refused) = (Phase::Complete(some()), why(Reason::RevokeRefused, "403"));
         let beside = conditions(
-            ConditionInput { revoke_refused: Some(&refused), ..ConditionInput::from(&complete) },
+            ConditionInput { beside: &[(REVOKE_REFUSED, refused)], ..ConditionInput::from(&complete) },
             1,
             &[],
             at(0),

@@ -111,6 +111,14 @@ impl std::fmt::Display for ProviderConfigRef {
 }
 
 impl ProviderConfigKind {
+    /// The name of its controller, in metrics.
+    pub const fn controller(self) -> &'static str {
+        match self {
+            Self::ClusterProviderConfig => "clusterproviderconfig",
+            Self::ProviderConfig => "providerconfig",
+        }
+    }
+
     /// The kind as manifests name it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -151,13 +151,25 @@ reasons! {
         OwnershipMarkNotStored [Event] "The service did not store the ownership mark in the display name, so a rebuilt cluster would create another configuration."
             "Check whether something in Beyond Identity renames configurations.";
     }
-    "Both kinds" {
+    "ProviderConfig and ClusterProviderConfig" {
+        CredentialsAccepted [Ready] "The service accepts the credentials for everything that the operator needs." "";
+        TokenExpiring [Event] "The token expires within days. After that, nothing can be sent, polled or revoked through the provider config."
+            "Store a new token in its Secret.";
+    }
+    "Every kind" {
         Paused [OwnCondition, Event] "The annotation `beyondidentity.dev/paused` stops reconciliation of the object."
             "To resume, remove the annotation.";
         ProviderConfigNotFound [Waiting] "The provider config does not exist." "Create it, or correct `spec.providerConfigRef` of the AuthenticatorConfig.";
         NamespaceNotAllowed [Waiting] "The provider config does not allow this namespace."
             "Add it to `spec.allowedNamespaces` of the provider config.";
         InvalidEndpoint [Waiting] "The endpoint of the provider config is invalid." "Correct `spec.endpoint` of the provider config.";
+        ProviderConfigPaused [Waiting] "The annotation `beyondidentity.dev/paused` of the provider config stops everything new that goes through it. Existing links are still polled and revoked."
+            "To resume, remove the annotation from the provider config.";
+        MissingScopes [Waiting, OwnCondition] "The token of the provider config lacks a scope. As the condition `Degraded` of a provider config: only links cannot be revoked, or configurations cannot be deleted."
+            "Store a token with the scopes that [Install and upgrade](install.md#before-you-begin) lists.";
+        TokenExpired [Waiting] "The token of the provider config has expired." "Store a new token in its Secret.";
+        TenantMismatch [Waiting] "The token of the provider config belongs to another tenant than `spec.tenantID`."
+            "Store a token of that tenant. `tenantID` is immutable; if it is wrong, create another provider config.";
         SecretNotFound [Waiting] "The Secret of the provider config does not exist." "Create it.";
         SecretKeyNotFound [Waiting] "The Secret of the provider config has no such key." "Store the token under that key.";
         InvalidToken [Waiting] "The value in the Secret is not a valid token." "Store the token as the Admin Console shows it.";
@@ -189,7 +201,7 @@ reasons! {
     }
     "Deletion" {
         Deleting [Deleting, InProgress] "The remote resource in Beyond Identity is being revoked or deleted." "";
-        InUse [Deleting] "An EnrollmentRequest refers to the AuthenticatorConfig." "Delete it first, or set `spec.deletionPolicy: Orphan`.";
+        InUse [Deleting] "An EnrollmentRequest refers to the AuthenticatorConfig, or an object refers to the provider config." "Delete it first. For an AuthenticatorConfig, `spec.deletionPolicy: Orphan` also helps.";
         DeletionBlocked [Deleting] "The remote resource cannot be revoked or deleted. The finalizer is removed after the grace period."
             "Fix the cause that the message names, or set `spec.deletionPolicy: Orphan`.";
         RemoteResourceRetained [Event] "The object is deleted, but its remote resource stays in Beyond Identity. A Normal event: as requested. A Warning event: it could not be removed."

@@ -53,6 +53,8 @@ pub enum Error {
 pub enum NotSent {
     /// No connection was made, so nothing was sent.
     NoConnection,
+    /// It was held back before it was sent.
+    Stopped,
     /// Rate limited: the response was 429, or the call was not sent because of an earlier 429.
     TooManyCalls,
 }
@@ -98,7 +100,8 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Retry { cause: NotSent::NoConnection, .. } | Self::Refused { cause: Refusal::Local, .. } => None,
+            Self::Retry { cause: NotSent::NoConnection | NotSent::Stopped, .. }
+            | Self::Refused { cause: Refusal::Local, .. } => None,
             Self::Retry { cause: NotSent::TooManyCalls, .. } => Some(429),
             Self::Refused { cause: Refusal::BadRequest, .. } => Some(400),
             Self::Refused { cause: Refusal::Unauthorized, .. } => Some(401),

@@ -8,6 +8,7 @@
 //! strictly; responses are decoded leniently (see [`types`]).
 
 mod ca_bundle;
+mod check;
 mod client;
 mod decode;
 mod endpoint;
@@ -30,12 +31,13 @@ mod trace;
 pub mod types;
 
 pub use ca_bundle::{CaBundle, CaBundleError};
+pub use check::RealmCheck;
 pub use client::{BuildError, HttpClient};
 pub use endpoint::{Endpoint, EndpointError, Region, is_loopback};
 pub use error::{Doubt, Error, NotSent, Refusal};
-pub use gate::Gate;
+pub use gate::{Gate, Held};
 pub use listing::Listing;
-pub use operation::{CREATE_JOB, Operation};
+pub use operation::{CREATE_CONFIG, CREATE_JOB, Operation};
 pub use outcome::MAY_HAVE_TAKEN_EFFECT;
 pub use requests::{Answer, RealmClient};
 pub use token::{ApiToken, TokenError};

@@ -9,7 +9,7 @@ pub struct Operation {
     pub method: &'static str,
     /// The end of the path, without identifiers: a person's id must not appear in a log.
     pub path: &'static str,
-    /// The scope that a token needs for this operation.
+    /// See [`Operation::scope`].
     pub(super) scope: &'static str,
     /// Whether the request contains personal data. The service's error message is dropped then, because it may repeat
     /// that data in any form.
@@ -26,7 +26,8 @@ pub(super) const REVOKE_JOB: Operation =
     call("POST", "credential-binding-jobs/{id}:revoke", "credential-binding-jobs:revoke");
 pub(super) const LIST_CONFIGS: Operation = call("GET", "authenticator-configs", "authenticator-configs:read");
 pub(super) const GET_CONFIG: Operation = call("GET", "authenticator-configs/{id}", "authenticator-configs:read");
-pub(super) const CREATE_CONFIG: Operation = call("POST", "authenticator-configs", "authenticator-configs:create");
+/// Creates an authenticator configuration.
+pub const CREATE_CONFIG: Operation = call("POST", "authenticator-configs", "authenticator-configs:create");
 pub(super) const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/{id}", "authenticator-configs:update");
 pub(super) const DELETE_CONFIG: Operation =
     call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
@@ -54,6 +55,18 @@ const fn call(method: &'static str, path: &'static str, scope: &'static str) -> 
 impl Operation {
     const fn with_personal_data(self) -> Self {
         Self { personal: true, ..self }
+    }
+
+    /// The scope that a token needs for this operation.
+    #[must_use]
+    pub const fn scope(self) -> &'static str {
+        self.scope
+    }
+
+    /// The operation that needs this scope.
+    #[cfg(test)]
+    pub(crate) fn by_scope(scope: &str) -> Self {
+        ALL.into_iter().find(|operation| operation.scope == scope).unwrap()
     }
 
     /// Whether it changes nothing, so that only the response can be in doubt.

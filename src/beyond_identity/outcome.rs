@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::error::{Doubt, Error, NotSent, Refusal};
 use super::error_body::ErrorBody;
+use super::gate::Held;
 use super::operation::Operation;
 use super::redaction::redact;
 
@@ -112,10 +113,16 @@ pub(super) fn local(operation: Operation, why: &str) -> Error {
     Error::Refused { cause: Refusal::Local, message: format!("{operation} was not sent: {why}") }
 }
 
-/// The error for a request that was not sent because the service asked not to be called.
-pub(super) fn held_back(operation: Operation, after: Duration) -> Error {
-    let message = format!("{operation} was not sent because the rate limit of the service is still in effect");
-    Error::Retry { cause: NotSent::TooManyCalls, after: Some(after), message }
+/// The error for a request that was held back.
+pub(super) fn held_back(operation: Operation, held: Held) -> Error {
+    let (cause, after, why) = match held {
+        Held::RateLimited(after) => {
+            let why = "the rate limit of the service is still in effect".to_owned();
+            (NotSent::TooManyCalls, Some(after), why)
+        }
+        Held::Stopped(why) => (NotSent::Stopped, None, why),
+    };
+    Error::Retry { cause, after, message: format!("{operation} was not sent because {why}") }
 }
 
 /// The error for a call whose outcome is unknown.

@@ -213,6 +213,19 @@ impl RealmClient {
         self.send(operation::DELETE_CONFIG, url, None, self.inner.request_timeout, 0).await.map(drop)
     }
 
+    /// Reads one page of a list with at most one item, to see whether the service answers.
+    pub(super) async fn first_page<T: Listed>(
+        &self,
+        operation: Operation,
+        path: &[&str],
+        filter: Option<&str>,
+    ) -> Result<(), Error> {
+        let url = page_url(self.url(operation, path)?, 1, filter, None);
+        let success = self.send(operation, url, None, self.inner.request_timeout, PAGE_LIMIT).await?;
+        let page = decode::page_of::<T>(&success.body);
+        page.map(drop).map_err(|why| outcome::unusable(operation, success.status, why))
+    }
+
     async fn read<T: Object>(&self, operation: Operation, path: &[&str]) -> Result<Answer<T>, Error> {
         let url = self.url(operation, path)?;
         let success = self.send(operation, url, None, self.inner.request_timeout, OBJECT_LIMIT).await?;
@@ -241,15 +254,7 @@ impl RealmClient {
     ) -> Result<Listing<T>, Error> {
         let first = self.url(operation, path)?;
         let fetch = |page_token: Option<String>, timeout| {
-            let mut query = format!("page_size={}", T::PAGE_SIZE);
-            for (name, value) in [("filter", filter), ("page_token", page_token.as_deref())] {
-                if let Some(value) = value {
-                    // Writing to a String cannot fail.
-                    let _ = write!(query, "&{name}={}", utf8_percent_encode(value, SEGMENT));
-                }
-            }
-            let mut url = first.clone();
-            url.set_query(Some(&query));
+            let url = page_url(first.clone(), T::PAGE_SIZE, filter, page_token.as_deref());
             self.send(operation, url, None, timeout, PAGE_LIMIT)
         };
         listing::read_all(operation, self.inner.request_timeout, fetch).await
@@ -266,7 +271,7 @@ impl RealmClient {
         let Inner { http, endpoint, token, .. } = &*self.inner;
         let call = Call { operation, url, token, body, timeout, limit };
         let Some(gate) = &self.gate else { return http.send(endpoint, call).await };
-        gate.begin().map_err(|after| outcome::held_back(operation, after))?;
+        gate.begin(operation).map_err(|held| outcome::held_back(operation, held))?;
         let begun = Instant::now();
         let answer = http.send(endpoint, call).await;
         gate.end(operation, begun, answer.as_ref().err());
@@ -287,6 +292,19 @@ impl RealmClient {
         }
         Url::parse(&url).map_err(|_| outcome::local(operation, "the ids do not form a valid URL"))
     }
+}
+
+/// The URL of a page of the list at `url`.
+fn page_url(mut url: Url, page_size: u32, filter: Option<&str>, page_token: Option<&str>) -> Url {
+    let mut query = format!("page_size={page_size}");
+    for (name, value) in [("filter", filter), ("page_token", page_token)] {
+        if let Some(value) = value {
+            // Writing to a String cannot fail.
+            let _ = write!(query, "&{name}={}", utf8_percent_encode(value, SEGMENT));
+        }
+    }
+    url.set_query(Some(&query));
+    url
 }
 
 fn answer<T: Object>(operation: Operation, success: &Success) -> Result<Answer<T>, Error> {

@@ -1,5 +1,7 @@
 //! The API token: read from a file or a Secret, and never shown.
 
+use std::hash::{Hash, Hasher};
+
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
@@ -13,7 +15,8 @@ pub struct ApiToken(SecretString);
 /// The claims that are read from a JWT (RFC 7519).
 #[derive(Deserialize)]
 struct Claims {
-    exp: f64,
+    exp: Option<f64>,
+    bi_t: Option<String>,
 }
 
 /// Why the bytes are not a token. The message never quotes them.
@@ -58,9 +61,17 @@ impl ApiToken {
 
     /// The expiration time, if this is a JWT with one. It is not verified: it is for people only.
     pub fn expires_at(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.claims()?.exp? as i64).ok()
+    }
+
+    /// The tenant that the token belongs to, if it says so itself. It is not verified.
+    pub fn tenant_id(&self) -> Option<String> {
+        self.claims()?.bi_t
+    }
+
+    fn claims(&self) -> Option<Claims> {
         let claims = self.expose().split('.').nth(1)?;
-        let claims: Claims = serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?).ok()?;
-        Timestamp::from_second(claims.exp as i64).ok()
+        serde_json::from_slice(&BASE64URL_NOPAD.decode(claims.as_bytes()).ok()?).ok()
     }
 
     /// The value of the `Authorization` header, marked as sensitive, so that it is not printed or stored in HTTP/2
@@ -69,6 +80,11 @@ impl ApiToken {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.expose())).ok()?;
         value.set_sensitive(true);
         Some(value)
+    }
+
+    /// Adds the token to a hash, by which two tokens are told apart in memory.
+    pub fn hash_into(&self, hasher: &mut impl Hasher) {
+        self.expose().hash(hasher);
     }
 
     /// The token itself, to redact it from texts.

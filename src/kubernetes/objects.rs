@@ -4,7 +4,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::ObjectRef;
@@ -27,10 +26,15 @@ where
     K: Resource<DynamicType = ()> + 'static,
 {
     client: Client,
+    api: ApiFn<K>,
     stores: Stores<K>,
     events: Events,
     self_writes: Arc<SelfWriteFilter>,
 }
+
+/// The API of the objects in a namespace, or of a cluster-scoped kind. Lenient, because the client logs a response that does
+/// not decode in full, usernames included.
+pub type ApiFn<K> = fn(Client, &str) -> Api<Lenient<K>>;
 
 /// Publishes and counts events.
 #[derive(Clone)]
@@ -43,22 +47,27 @@ pub struct Events {
 
 impl<K> KubeObjects<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + 'static,
+    K: Salvage + Debug + Send + Sync + 'static,
 {
     /// Creates the port from `stores`. `self_writes` records each status write, so that the watches can recognize it.
-    pub fn new(client: Client, stores: Stores<K>, events: Events, self_writes: Arc<SelfWriteFilter>) -> Self {
-        Self { client, stores, events, self_writes }
+    pub fn new(
+        client: Client,
+        api: ApiFn<K>,
+        stores: Stores<K>,
+        events: Events,
+        self_writes: Arc<SelfWriteFilter>,
+    ) -> Self {
+        Self { client, api, stores, events, self_writes }
     }
 
-    /// Lenient, because the client logs a response that does not decode in full, usernames included.
     fn api(&self, namespace: &str) -> Api<Lenient<K>> {
-        Api::namespaced(self.client.clone(), namespace)
+        (self.api)(self.client.clone(), namespace)
     }
 }
 
 impl<K> Objects<K> for KubeObjects<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Salvage + Debug + Send + Sync + HasStatus + 'static,
+    K: Salvage + Debug + Send + Sync + HasStatus + 'static,
 {
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         self.stores.get(&ObjectRef::new(name).within(namespace))

@@ -49,6 +49,8 @@ pub struct Metrics {
     retained: Family<[(&'static str, String); 1], Counter>,
     requests: Requests,
     token_expiration: Computed,
+    provider_config_ready: Computed,
+    provider_config_referrers: Computed,
     calls: Family<Labels<3>, Counter>,
     call_time: Histograms<2>,
 }
@@ -102,6 +104,10 @@ impl Metrics {
         let requests = Requests::register(own);
         let help = "Expiration of a provider config's API token as Unix time, if the token states one";
         let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
+        let help = "Whether the service accepts the credentials of a provider config (1) or not (0)";
+        let provider_config_ready = Computed::register(own, "provider_config_ready", help, None);
+        let help = "Objects that refer to a provider config";
+        let provider_config_referrers = Computed::register(own, "provider_config_referrers", help, None);
         own.register(
             "api_requests",
             "Requests to the Beyond Identity API, by method, path and outcome",
@@ -127,6 +133,8 @@ impl Metrics {
             retained,
             requests,
             token_expiration,
+            provider_config_ready,
+            provider_config_referrers,
             calls,
             call_time,
         }
@@ -150,15 +158,22 @@ impl Metrics {
         self.requests.count(requests);
     }
 
-    /// Exports the expiration times that `tokens` returns, by provider config. The namespace of a cluster-scoped one is
-    /// empty.
+    /// Exports the expiration times that `tokens` returns, by provider config.
     pub fn observe_token_expirations(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
-        let labelled = |(ProviderConfigKey { kind, namespace, name }, at): (ProviderConfigKey, Timestamp)| {
-            let kind = kind.as_str().to_owned();
-            let labels = vec![("kind", kind), ("namespace", namespace.unwrap_or_default()), ("name", name)];
-            (labels, at.as_second())
-        };
+        let labelled = |(key, at): (ProviderConfigKey, Timestamp)| (labels_of(key), at.as_second());
         self.token_expiration.add(move || tokens().into_iter().map(labelled).collect());
+    }
+
+    /// Exports whether each provider config that `ready` returns is Ready.
+    pub fn observe_provider_configs(&self, ready: impl Fn() -> Vec<(ProviderConfigKey, bool)> + Send + 'static) {
+        let labelled = |(key, is_ready): (ProviderConfigKey, bool)| (labels_of(key), is_ready.into());
+        self.provider_config_ready.add(move || ready().into_iter().map(labelled).collect());
+    }
+
+    /// Exports how many objects refer to each provider config that `referrers` returns.
+    pub fn observe_referrers(&self, referrers: impl Fn() -> Vec<(ProviderConfigKey, usize)> + Send + 'static) {
+        let labelled = |(key, count)| (labels_of(key), i64::try_from(count).unwrap_or(i64::MAX));
+        self.provider_config_referrers.add(move || referrers().into_iter().map(labelled).collect());
     }
 
     /// Registers a controller with at most `workers` concurrent reconciles. `waiting` returns the queue depth by the
@@ -227,6 +242,7 @@ impl Metrics {
         let outcome = match error {
             None => "success",
             Some(Error::Retry { cause: NotSent::NoConnection, .. }) => "no_connection",
+            Some(Error::Retry { cause: NotSent::Stopped, .. }) => "stopped",
             Some(Error::Retry { cause: NotSent::TooManyCalls, .. }) => "too_many_requests",
             Some(Error::Refused { .. }) => "refused",
             Some(Error::NotFound { .. }) => "not_found",
@@ -236,6 +252,11 @@ impl Metrics {
         self.calls.get_or_create(&[("method", method), ("path", path), ("outcome", outcome)]).inc();
         self.call_time.get_or_create(&[("method", method), ("path", path)]).observe(took.as_secs_f64());
     }
+}
+
+/// The labels of a provider config. The namespace of a cluster-scoped one is empty.
+fn labels_of(ProviderConfigKey { kind, namespace, name }: ProviderConfigKey) -> Vec<(&'static str, String)> {
+    vec![("kind", kind.as_str().to_owned()), ("namespace", namespace.unwrap_or_default()), ("name", name)]
 }
 
 /// Serves `/metrics` forever.

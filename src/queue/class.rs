@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use crate::api::conditions::REVOKE_REFUSED;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey};
+use crate::realm::ProviderConfigResource;
 use crate::reconcile::rules::judge;
 use crate::reconcile::{Options, Rules};
 
@@ -121,6 +122,14 @@ where
             .map(|config| config.as_ref().spec.provider_config_ref.resolve(&namespace)),
     };
     Class { provider, namespace, priority: work_of(request, options, now).priority(cause) }
+}
+
+/// The class of a provider config. A change of it is checked before routine work.
+pub(crate) fn of_provider_config(config: &impl ProviderConfigResource, cause: Cause) -> Class {
+    let provider = config.key();
+    let work = Work { removal: false, pending: true };
+    let namespace = provider.namespace.clone().unwrap_or_default();
+    Class { provider: Some(provider), namespace, priority: work.priority(cause) }
 }
 
 /// The work to do for an object, by the rules of its kind.

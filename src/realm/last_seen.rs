@@ -72,6 +72,7 @@ mod tests {
             endpoint: None,
             secret: ObjectRef::new("beyond-identity").within("operator"),
             secret_key: "token".to_owned(),
+            is_paused: false,
             access: Some(Access::default()),
         }
     }

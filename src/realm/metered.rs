@@ -1,12 +1,23 @@
 //! A gate that counts and times the requests through another gate.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::beyond_identity::{Error, Gate, Operation};
+use crate::beyond_identity::{Error, Gate, Held, Operation};
 use crate::metrics::Metrics;
+
+/// A gate that admits every request.
+#[derive(Debug)]
+pub struct Open;
+
+impl Gate for Open {
+    fn begin(&self, _: Operation) -> Result<(), Held> {
+        Ok(())
+    }
+
+    fn end(&self, _: Operation, _: Instant, _: Option<&Error>) {}
+}
 
 /// Counts and times the requests through `gate`.
 #[derive(Debug)]
@@ -16,8 +27,8 @@ pub struct Metered<G> {
 }
 
 impl<G: Gate> Gate for Metered<G> {
-    fn begin(&self) -> Result<(), Duration> {
-        self.gate.begin()
+    fn begin(&self, operation: Operation) -> Result<(), Held> {
+        self.gate.begin(operation)
     }
 
     fn end(&self, operation: Operation, begun: Instant, error: Option<&Error>) {

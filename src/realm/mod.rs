@@ -1,6 +1,7 @@
 //! Resolves a reference to a ready client: the provider config, the access check, and the credentials.
 
 mod endpoints;
+pub mod health;
 mod last_seen;
 pub mod limiter;
 mod metered;
@@ -11,18 +12,20 @@ mod secret;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{ProviderConfigRef, Reason};
+use crate::api::{ProviderConfigKey, ProviderConfigRef, Reason};
 use crate::beyond_identity::{HttpClient, RealmClient};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
+use health::{HealthGate, Healths, Purpose, TokenClaims};
 use last_seen::Credentials;
 use limiter::{EnqueueFn, Limiters};
-use metered::Metered;
+use metered::{Metered, Open};
 use provider_config::ProviderConfig;
+pub(crate) use provider_config::ProviderConfigResource;
 use providers::Missing;
 
 pub use endpoints::EndpointRules;
-pub use providers::Providers;
+pub use providers::{ProviderCallbacks, ProviderStores, Providers};
 
 /// Resolves the realms of this cluster's provider configs.
 pub struct KubeRealms {
@@ -34,6 +37,8 @@ pub struct KubeRealms {
     pub request_timeout: Duration,
     /// Which endpoints may be called.
     pub endpoints: EndpointRules,
+    /// The health of the provider configs.
+    pub healths: Arc<Healths>,
     /// The rate limiters of the tenants.
     pub limiters: Arc<Limiters>,
     /// Counts the requests.
@@ -42,11 +47,37 @@ pub struct KubeRealms {
     pub enqueue: EnqueueFn,
 }
 
+/// A client for the checks of a provider config's credentials.
+pub struct CheckSession {
+    /// The client. Its calls wait for no turn, since they are few.
+    pub client: RealmClient,
+    /// The version of the spec and the credentials.
+    pub version: u64,
+    /// The tenant.
+    pub tenant_id: String,
+    /// What the token says about itself.
+    pub claims: TokenClaims,
+}
+
+impl KubeRealms {
+    /// A client for the checks of a provider config, or why there are no credentials to check.
+    pub(crate) async fn check_session(&self, key: &ProviderConfigKey) -> Result<CheckSession, Failure> {
+        let credentials = self.providers.credentials(key).await.map_err(|Missing { why, .. }| why)?;
+        let Credentials { provider, token } = credentials;
+        let endpoint = self.endpoints.of(&provider)?;
+        let (version, claims) = (provider.version(&token), TokenClaims::of(&token));
+        let ProviderConfig { tenant_id, realm_id, .. } = provider;
+        let client = RealmClient::new(self.http.clone(), endpoint, &tenant_id, realm_id, token, self.request_timeout);
+        let client = client.behind(Arc::new(Metered { gate: Open, metrics: self.metrics.clone() }));
+        Ok(CheckSession { client, version, tenant_id, claims })
+    }
+}
+
 impl Realms for KubeRealms {
     type Remote = RealmClient;
 
     async fn resolve(&self, caller: Caller, reference: &ProviderConfigRef) -> Result<Resolved<RealmClient>, Failure> {
-        let Caller { object, is_pending, is_removing } = caller;
+        let Caller { object, is_pending, is_new, is_removing } = caller;
         let namespace = object.namespace.clone();
         let key = reference.resolve(&namespace);
         let (Credentials { provider, token }, gone) = match self.providers.credentials(&key).await {
@@ -59,17 +90,34 @@ impl Realms for KubeRealms {
                 None => return Err(why),
             },
         };
+        let is_gone = gone.is_some();
+        let mut not_allowed = gone.or_else(|| not_allowed(&provider, &namespace));
+        let version = provider.version(&token);
+        if !is_gone {
+            let purpose = Purpose { kind: object.kind, is_new };
+            self.healths.admit(&key, version, purpose, not_allowed.is_none()).await?;
+        }
+        if provider.is_paused && not_allowed.is_none() {
+            self.healths.holds_back(&key);
+            not_allowed = Some(health::paused(&key));
+        }
         let endpoint = self.endpoints.of(&provider)?;
         let tenant_id = &provider.tenant_id;
         let permit = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.enqueue.clone());
         let permit = permit.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);
-        let remote = remote.behind(Arc::new(Metered { gate: permit, metrics: self.metrics.clone() }));
+        let gate = Metered { gate: permit, metrics: self.metrics.clone() };
+        // The last known credentials are not those that the health is about.
+        let remote = if is_gone {
+            remote.behind(Arc::new(gate))
+        } else {
+            remote.behind(Arc::new(HealthGate { gate, healths: self.healths.clone(), key, version }))
+        };
         Ok(Resolved {
             remote,
             permissions: Permissions {
-                not_allowed: gone.or_else(|| not_allowed(&provider, &namespace)),
+                not_allowed,
                 no_resource_ids: no_resource_ids(&provider),
                 config_policy: provider.access.as_ref().map(|access| access.config_policy.clone()),
             },

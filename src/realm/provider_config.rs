@@ -1,6 +1,7 @@
 //! A provider config of any kind: its realm and endpoint, its Secret, and the namespaces that may use it.
 
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -9,11 +10,13 @@ use kube::runtime::reflector::ObjectRef;
 use crate::api::cluster_provider_config::{EndpointSpec, Region, SecretKeyRef};
 use crate::api::config_policy::ConfigPolicy;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
+use crate::beyond_identity::ApiToken;
 use crate::kubernetes::lenient::Salvage;
+use crate::reconcile::annotations::is_paused;
 
 /// A provider config in the form that the operator uses.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct ProviderConfig {
+pub(crate) struct ProviderConfig {
     /// Its key.
     pub(super) key: ProviderConfigKey,
     /// The tenant.
@@ -28,6 +31,8 @@ pub(super) struct ProviderConfig {
     pub(super) secret: ObjectRef<Secret>,
     /// The key in that Secret.
     pub(super) secret_key: String,
+    /// Whether an annotation stops all sends through it.
+    pub(super) is_paused: bool,
     /// The rules for the namespaces that use it; `None` for a namespaced kind, whose realm is that of its namespace.
     pub(super) access: Option<Access>,
 }
@@ -44,6 +49,15 @@ pub(super) struct Access {
 }
 
 impl ProviderConfig {
+    /// A hash of everything that decides whether its calls succeed: where they go, and the token.
+    pub(super) fn version(&self, token: &ApiToken) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.region, self.endpoint.as_ref().map(|endpoint| &endpoint.api)).hash(&mut hasher);
+        (&self.tenant_id, &self.realm_id).hash(&mut hasher);
+        token.hash_into(&mut hasher);
+        hasher.finish()
+    }
+
     /// Whether both have the same region, endpoint, tenant and realm. Access rules are not compared.
     pub(super) fn has_same_destination(&self, other: &Self) -> bool {
         let place = |it: &Self| (it.region, it.endpoint.clone(), it.tenant_id.clone(), it.realm_id.clone());
@@ -52,9 +66,14 @@ impl ProviderConfig {
 }
 
 /// A kind of provider config.
-pub(super) trait ProviderConfigResource: Salvage + Debug + Send + Sync + 'static {
+pub(crate) trait ProviderConfigResource: Salvage + Debug + Send + Sync + 'static {
+    /// The name of the kind.
+    const KIND: ProviderConfigKind;
+
     /// The key of this object.
-    fn key(&self) -> ProviderConfigKey;
+    fn key(&self) -> ProviderConfigKey {
+        ProviderConfigKey { kind: Self::KIND, namespace: self.namespace(), name: self.name_any() }
+    }
 
     /// Reads the object, or returns why this version cannot decode it; it is not used then. The Secrets of
     /// cluster-scoped kinds are in `operator_namespace`.
@@ -62,9 +81,7 @@ pub(super) trait ProviderConfigResource: Salvage + Debug + Send + Sync + 'static
 }
 
 impl ProviderConfigResource for ClusterProviderConfig {
-    fn key(&self) -> ProviderConfigKey {
-        ProviderConfigKey { kind: ProviderConfigKind::ClusterProviderConfig, namespace: None, name: self.name_any() }
-    }
+    const KIND: ProviderConfigKind = ProviderConfigKind::ClusterProviderConfig;
 
     fn read(&self, operator_namespace: &str) -> Result<ProviderConfig, &Undecodable> {
         let spec = &self.spec;
@@ -80,6 +97,7 @@ impl ProviderConfigResource for ClusterProviderConfig {
             endpoint: spec.endpoint.clone(),
             secret: ObjectRef::new(name).within(operator_namespace),
             secret_key: key.clone(),
+            is_paused: is_paused(self),
             access: Some(Access {
                 allowed_namespaces: spec.allowed_namespaces.names.clone(),
                 allow_resource_ids: spec.allow_resource_ids,
@@ -94,13 +112,7 @@ impl ProviderConfigResource for ClusterProviderConfig {
 }
 
 impl ProviderConfigResource for api::ProviderConfig {
-    fn key(&self) -> ProviderConfigKey {
-        ProviderConfigKey {
-            kind: ProviderConfigKind::ProviderConfig,
-            namespace: self.namespace(),
-            name: self.name_any(),
-        }
-    }
+    const KIND: ProviderConfigKind = ProviderConfigKind::ProviderConfig;
 
     fn read(&self, _: &str) -> Result<ProviderConfig, &Undecodable> {
         let spec = &self.spec;
@@ -116,6 +128,7 @@ impl ProviderConfigResource for api::ProviderConfig {
             endpoint: None,
             secret: ObjectRef::new(name).within(&self.namespace().unwrap_or_default()),
             secret_key: key.clone(),
+            is_paused: is_paused(self),
             access: None,
         })
     }

@@ -30,16 +30,54 @@ pub struct Providers {
     last_seen: Arc<LastSeen>,
 }
 
+/// Called with a provider config.
+pub type ProviderFn = Arc<dyn Fn(&ProviderConfigKey) + Send + Sync>;
+
+/// What a watch of provider configs calls.
+#[derive(Clone)]
+pub struct ProviderCallbacks {
+    /// A provider config or its Secret has changed.
+    pub changed: ProviderFn,
+    /// A provider config is deleted.
+    pub deleted: ProviderFn,
+}
+
 /// The stores of each kind of provider config.
 #[derive(Clone)]
-struct ProviderStores {
-    cluster: Stores<ClusterProviderConfig>,
-    namespaced: Stores<api::ProviderConfig>,
+pub struct ProviderStores {
+    /// The cluster-scoped ones.
+    pub cluster: Stores<ClusterProviderConfig>,
+    /// The namespaced ones, in the watched namespaces.
+    pub namespaced: Stores<api::ProviderConfig>,
     /// The namespace of the Secrets of cluster-scoped provider configs.
     operator_namespace: String,
+    /// The watched namespaces; empty: all.
+    watched: Vec<String>,
+}
+
+/// The writers of these stores.
+pub struct ProviderWriters {
+    cluster: Vec<Writer<ClusterProviderConfig>>,
+    namespaced: Vec<Writer<api::ProviderConfig>>,
 }
 
 impl ProviderStores {
+    /// Empty stores. The namespaced kind is watched in each of `scopes`: a namespace, or `None` for the whole cluster.
+    pub fn new(scopes: &[Option<String>], operator_namespace: &str) -> (Self, ProviderWriters) {
+        let (cluster, cluster_writers) = Stores::new(&[None]);
+        let (namespaced, writers) = Stores::new(scopes);
+        let (operator_namespace, watched) = (operator_namespace.to_owned(), scopes.iter().flatten().cloned().collect());
+        let stores = Self { cluster, namespaced, operator_namespace, watched };
+        (stores, ProviderWriters { cluster: cluster_writers, namespaced: writers })
+    }
+
+    /// Whether this process serves objects that may use this provider config.
+    fn serves(&self, provider: &ProviderConfig) -> bool {
+        let watched = |namespace: &String| self.watched.contains(namespace);
+        self.watched.is_empty()
+            || provider.access.as_ref().is_none_or(|access| access.allowed_namespaces.iter().any(watched))
+    }
+
     /// All provider configs that can be decoded.
     fn all(&self) -> Vec<ProviderConfig> {
         let (cluster, namespaced) = (self.cluster.state(), self.namespaced.state());
@@ -67,19 +105,17 @@ impl ProviderStores {
 }
 
 impl Providers {
-    /// Starts the watches: the namespaced kind in each of `scopes`, a namespace or `None` for the whole cluster. `changed`
-    /// is called when a provider config or its Secret changes.
+    /// Starts the watches into `stores`: the namespaced kind in each of `scopes`. `changed` is called when a provider config
+    /// or its Secret changes, and `deleted` when a provider config is deleted.
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
         scopes: &[Option<String>],
-        operator_namespace: &str,
-        changed: impl Fn(&ProviderConfigKey) + Clone + Send + Sync + 'static,
+        (stores, writers): (ProviderStores, ProviderWriters),
+        callbacks: ProviderCallbacks,
         watches: &mut JoinSet<()>,
     ) -> Self {
-        let (cluster, cluster_writers) = Stores::new(&[None]);
-        let (namespaced, writers) = Stores::new(scopes);
-        let stores = ProviderStores { cluster, namespaced, operator_namespace: operator_namespace.to_owned() };
+        let changed = callbacks.changed.clone();
         let last_seen = Arc::new(LastSeen::default());
         let (all, enqueue, kept) = (stores.clone(), changed.clone(), last_seen.clone());
         let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
@@ -90,13 +126,13 @@ impl Providers {
             }
         }));
         let providers = Self { stores, secrets, last_seen };
-        for writer in cluster_writers {
+        for writer in writers.cluster {
             let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
-            providers.watch_kind(Api::all(server.client.clone()), report, writer, changed.clone(), watches);
+            providers.watch_kind(Api::all(server.client.clone()), report, writer, callbacks.clone(), watches);
         }
-        for (scope, writer) in scopes.iter().zip(writers) {
+        for (scope, writer) in scopes.iter().zip(writers.namespaced) {
             let report = WatchReport::new::<api::ProviderConfig>(readiness, &server.url, scope.as_deref());
-            providers.watch_kind(scoped(&server.client, scope), report, writer, changed.clone(), watches);
+            providers.watch_kind(scoped(&server.client, scope), report, writer, callbacks.clone(), watches);
         }
         providers
     }
@@ -107,7 +143,7 @@ impl Providers {
         api: Api<Lenient<K>>,
         report: WatchReport,
         writer: Writer<K>,
-        changed: impl Fn(&ProviderConfigKey) + Send + 'static,
+        ProviderCallbacks { changed, deleted }: ProviderCallbacks,
         watches: &mut JoinSet<()>,
     ) {
         let (named, all) = (self.secrets.clone(), self.stores.clone());
@@ -141,13 +177,33 @@ impl Providers {
                 changed(&provider.key());
             }
         };
-        watches.spawn(watch(api, report, writer, applied, move |_| gone()));
+        watches.spawn(watch(api, report, writer, applied, move |provider| {
+            gone();
+            let namespace = Some(&provider.namespace).filter(|namespace| !namespace.is_empty()).cloned();
+            let key = ProviderConfigKey { kind: K::KIND, namespace, name: provider.name.clone() };
+            deleted(&key);
+        }));
     }
 
     /// Waits until all provider configs are synced.
     pub async fn synced(&self) {
         self.stores.cluster.synced().await;
         self.stores.namespaced.synced().await;
+    }
+
+    /// The stores.
+    pub fn stores(&self) -> &ProviderStores {
+        &self.stores
+    }
+
+    /// Whether this process serves objects that may use this provider config.
+    pub fn serves(&self, key: &ProviderConfigKey) -> bool {
+        matches!(self.stores.find(key), Some(Ok(provider)) if self.stores.serves(&provider))
+    }
+
+    /// The keys of all provider configs that can be decoded.
+    pub fn keys(&self) -> Vec<ProviderConfigKey> {
+        self.stores.all().into_iter().map(|provider| provider.key).collect()
     }
 
     /// The expiration times of the tokens in use, with their provider configs. Tokens without one are omitted.

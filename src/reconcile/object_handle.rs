@@ -38,8 +38,8 @@ pub struct ObjectHandle<'a, K, O> {
     object: K,
     /// How long a recoverable problem is reported as Reconciling before it becomes Stalled.
     grace: Duration,
-    /// The condition `RevokeRefused`, which is set beside any phase: why a link cannot be revoked.
-    revoke_refused: Option<Why>,
+    /// The conditions that are set beside any phase, such as `RevokeRefused`: the type of each, and why it is True.
+    beside: Vec<(&'static str, Why)>,
     /// Whether the object was read from the API server in this reconcile, not from the watch cache.
     fresh: bool,
     /// Whether the object is deleted or its finalizer is removed, so no work is left.
@@ -73,12 +73,12 @@ where
 {
     /// A handle of an object from the watch cache.
     pub fn cached(objects: &'a O, environment: &'a dyn Environment, grace: Duration, object: K) -> Self {
-        Self { objects, environment, object, grace, revoke_refused: None, fresh: false, deleted: false }
+        Self { objects, environment, object, grace, beside: Vec::new(), fresh: false, deleted: false }
     }
 
-    /// Sets or clears the reason of the condition `RevokeRefused` for later writes.
-    pub fn set_revoke_refused(&mut self, why: Option<Why>) {
-        self.revoke_refused = why;
+    /// Sets the conditions that later writes set beside any phase: the type of each, and why it is True.
+    pub fn set_beside(&mut self, conditions: Vec<(&'static str, Why)>) {
+        self.beside = conditions;
     }
 
     /// The object.
@@ -217,7 +217,13 @@ where
     /// planned for an older version are not set on a newer one: after a conflict the object is read again. `false` then
     /// means that the reconcile must continue.
     pub async fn end_reconcile(&mut self, end: &End) -> Result<bool, Interrupted> {
+        self.end_reconcile_with(end, |_| {}).await
+    }
+
+    /// Like [`end_reconcile`](Self::end_reconcile), with `change` in the same write.
+    pub async fn end_reconcile_with(&mut self, end: &End, change: impl FnOnce(&mut K)) -> Result<bool, Interrupted> {
         let mut updated = self.object.clone();
+        change(&mut updated);
         let phase = end.phase.as_ref();
         match phase {
             Some(phase) => self.condition_writer().set(&mut updated, phase),
@@ -325,7 +331,7 @@ where
     /// The inputs for setting conditions at this moment.
     fn condition_writer(&self) -> ConditionWriter {
         let (now, steady) = (self.environment.now(), self.environment.monotonic_time());
-        ConditionWriter { grace: self.grace, revoke_refused: self.revoke_refused.clone(), now, steady }
+        ConditionWriter { grace: self.grace, beside: self.beside.clone(), now, steady }
     }
 
     fn hold(&mut self, object: K) {
@@ -372,7 +378,7 @@ where
 /// Sets conditions from a phase.
 struct ConditionWriter {
     grace: Duration,
-    revoke_refused: Option<Why>,
+    beside: Vec<(&'static str, Why)>,
     now: Timestamp,
     steady: Timestamp,
 }
@@ -385,7 +391,7 @@ impl ConditionWriter {
         let since = grace::failing_since(phase, object.failing_since(), self.steady);
         let overdue = grace::is_over(since.as_deref(), self.grace, self.steady);
         object.set_failing_since(since);
-        let input = ConditionInput { phase, overdue, revoke_refused: self.revoke_refused.as_ref() };
+        let input = ConditionInput { phase, overdue, beside: &self.beside };
         object.set_conditions(conditions_of(input, generation, object.conditions(), self.now), Some(generation));
     }
 }

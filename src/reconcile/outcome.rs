@@ -53,7 +53,7 @@ pub fn failure(error: &Error, provider: &ProviderConfigRef) -> Failure {
             Failure::new(FailureKind::RateLimited, Reason::RateLimited, message)
         }
         _ if refusal(error).is_some() => Failure::refused(Reason::Refused, message),
-        Error::Retry { cause: NotSent::NoConnection, .. } | Error::InDoubt { .. } => {
+        Error::Retry { cause: NotSent::NoConnection | NotSent::Stopped, .. } | Error::InDoubt { .. } => {
             Failure::transient(Reason::ServiceUnavailable, message)
         }
         Error::Refused { cause: Refusal::Unauthorized, .. } => {

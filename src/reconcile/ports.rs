@@ -88,6 +88,8 @@ pub struct Caller {
     pub object: ObjectKey,
     /// Whether work is pending for it. Otherwise it only polls existing remote resources.
     pub is_pending: bool,
+    /// Whether this work is new: nothing was called for it yet.
+    pub is_new: bool,
     /// Whether it has something to revoke or to delete. Once the credentials are deleted, the last known token serves
     /// these two purposes only.
     pub is_removing: bool,

@@ -27,6 +27,7 @@ use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
 use super::{Failure, LocalState, ObjectHandle, Requeue, Ticket};
+use crate::api::conditions::REVOKE_REFUSED;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Error, TraceId};
 
@@ -267,7 +268,7 @@ where
         };
         self.observed = K::observe(std::mem::take(&mut self.observed), view);
         let refused = K::revoke_refused(&self.input());
-        self.handle.set_revoke_refused(refused);
+        self.handle.set_beside(refused.map(|why| (REVOKE_REFUSED, why)).into_iter().collect());
     }
 
     fn object_state(&self) -> ObjectState<K> {
@@ -312,11 +313,9 @@ where
 
     async fn resolve(&mut self, reference: ProviderConfigRef) {
         let input = self.input();
-        let caller = Caller {
-            object: ObjectKey::of(self.handle.object()),
-            is_pending: K::is_pending(&input),
-            is_removing: K::is_removing(&input),
-        };
+        let (is_pending, is_removing) = (K::is_pending(&input), K::is_removing(&input));
+        let is_new = is_pending && !is_removing && K::record(&self.status).is_none();
+        let caller = Caller { object: ObjectKey::of(self.handle.object()), is_pending, is_new, is_removing };
         let resolved = self.context.backend.resolve(caller, &reference).await;
         let session = resolved.map(|Resolved { remote, permissions }| {
             let destination = remote.destination();

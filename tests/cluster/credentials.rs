@@ -141,9 +141,8 @@ async fn token_of_another_realm_is_reported() {
     assert_eq!(
         message(&config),
         format!(
-            "GET authenticator-configs was refused (403): forbidden; check that the token belongs to this tenant and realm \
-             and has the scope authenticator-configs:read; the token is in the Secret that spec.credentials of \
-             ClusterProviderConfig {} refers to",
+            "ClusterProviderConfig {} is not Ready: The service refuses every read (403): the token lacks all scopes, \
+             belongs to another tenant, or has expired; store a new token in its Secret",
             fixture.provider
         )
     );
@@ -263,11 +262,11 @@ async fn endpoint_without_listener_is_retried() {
     fixture.create_request().await;
     let config = fixture.wait_for_config("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
-    assert!(
-        message(&config).starts_with("GET authenticator-configs was not sent because no connection was made: "),
-        "{}",
-        message(&config)
+    let prefix = format!(
+        "ClusterProviderConfig {} is not Ready: GET authenticator-configs was not sent because no connection was made: ",
+        fixture.provider
     );
+    assert!(message(&config).starts_with(&prefix), "{}", message(&config));
     drop(reserved);
     let simulator = Simulator::start(address).unwrap();
     let realm = simulator.realm(fixture.realm.tenant(), fixture.realm.realm(), &fixture.token);

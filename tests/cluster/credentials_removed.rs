@@ -39,6 +39,11 @@ impl Removed {
     async fn delete(self, fixture: &Fixture) {
         if matches!(self, Self::Provider | Self::Both) {
             fixture.providers().delete(&fixture.provider, &DeleteParams::default()).await.unwrap();
+            // It is in use. An administrator, or an operator without rights on it, does not wait for that.
+            let forced = json!({"metadata": {"finalizers": null}});
+            if let Err(error) = patch(&fixture.providers(), &fixture.provider, forced).await {
+                assert!(matches!(&error, kube::Error::Api(status) if status.is_not_found()), "{error}");
+            }
             wait_until_deleted::<ClusterProviderConfig>(fixture.providers(), &fixture.provider).await;
         }
         if matches!(self, Self::Secret | Self::Both) {

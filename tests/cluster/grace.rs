@@ -144,7 +144,7 @@ async fn outage_never_stalls() {
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.create_request().await;
     fixture.wait_for_request("ServiceUnavailable").await;
-    eventually("the identity is read three times", || fixture.calls(Operation::GetIdentity) >= 3).await;
+    eventually("three checks fail", || fixture.calls(Operation::Check) >= 3 + 3).await;
     fixture.realm.resume();
     fixture.wait_for_request("LinkSent").await;
     let seen: Vec<_> = history.versions().iter().map(conditions).collect();
@@ -184,9 +184,9 @@ async fn failed_polls_of_settled_request_update_only_the_generation() {
     fixture.create_request().await;
     let sent = fixture.wait_for_request("LinkSent").await;
     fixture.realm.set_token("another");
-    let reads = || fixture.calls(Operation::GetJob);
-    let before = reads();
-    eventually("three polls of the job are refused", || reads() >= before + 3).await;
+    let checks = || fixture.calls(Operation::Check);
+    let before = checks();
+    eventually("three checks are refused", || checks() >= before + 3).await;
     let now = fixture.wait_for_request("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
 

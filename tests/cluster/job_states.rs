@@ -181,9 +181,10 @@ async fn failed_poll_writes_nothing() {
     let sent = fixture.wait_for_request("LinkSent").await;
     let history = History::of(&fixture.requests(), REQUEST).await;
     fixture.realm.set_token("another");
-    let reads = || fixture.calls(Operation::GetJob);
-    let before = reads();
-    eventually("two polls of the job are refused", || reads() >= before + 2).await;
+    let checks = || fixture.calls(Operation::Check);
+    let before = checks();
+    // The first poll that is refused stops the others, and checks follow.
+    eventually("two checks are refused", || checks() >= before + 2).await;
     fixture.realm.set_token(&fixture.token);
     fixture.realm.set_job_state(&job_of(&sent), "LINK_OPENED");
     fixture.wait_for_request("LinkOpened").await;

@@ -46,7 +46,11 @@ impl TlsRealm {
 
     /// Waits until the AuthenticatorConfig reports that no call was sent, and why.
     async fn reports_unreachable(&self, route: &str, why: &str) {
-        let prefix = format!("GET authenticator-configs was not sent because no connection was made{route}: ");
+        let provider = &self.fixture.provider;
+        let prefix = format!(
+            "ClusterProviderConfig {provider} is not Ready: GET authenticator-configs was not sent because no connection \
+             was made{route}: "
+        );
         let config = self.fixture.wait_for_config("ServiceUnavailable").await;
         let message = message(&config);
         assert!(message.starts_with(&prefix) && message.contains(why), "{message}");

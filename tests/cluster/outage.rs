@@ -16,7 +16,11 @@ async fn outage_at_startup_delays_both_kinds() {
     fixture.create_request().await;
     let config = fixture.wait_for_config("ServiceUnavailable").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
-    assert!(message(&config).starts_with("GET authenticator-configs lost the connection ("), "{}", message(&config));
+    let prefix = format!(
+        "ClusterProviderConfig {} is not Ready: GET authenticator-configs lost the connection (",
+        fixture.provider
+    );
+    assert!(message(&config).starts_with(&prefix), "{}", message(&config));
     fixture.wait_for_request("AuthenticatorConfigNotReady").await;
     fixture.realm.resume();
     fixture.wait_for_request("LinkSent").await;

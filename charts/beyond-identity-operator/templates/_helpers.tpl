@@ -44,14 +44,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "operator.rules" -}}
 # The patch is for the finalizer, and touches nothing else of an object.
 - apiGroups: [beyondidentity.dev]
-  resources: [authenticatorconfigs, enrollmentrequests]
+  resources: [authenticatorconfigs, enrollmentrequests, providerconfigs]
   verbs: [get, list, watch, patch]
 - apiGroups: [beyondidentity.dev]
-  resources: [authenticatorconfigs/status, enrollmentrequests/status]
+  resources: [authenticatorconfigs/status, enrollmentrequests/status, providerconfigs/status]
   verbs: [update]
-- apiGroups: [beyondidentity.dev]
-  resources: [providerconfigs]
-  verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

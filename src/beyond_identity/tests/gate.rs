@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, client, new_job};
-use crate::beyond_identity::{Error, Gate, NotSent, Operation};
+use crate::beyond_identity::{Error, Gate, Held, NotSent, Operation};
 
 const PAUSE: Duration = Duration::from_secs(7);
 
@@ -26,9 +26,9 @@ impl CountingGate {
 }
 
 impl Gate for CountingGate {
-    fn begin(&self) -> Result<(), Duration> {
+    fn begin(&self, _: Operation) -> Result<(), Held> {
         let mut remaining = self.remaining.lock();
-        *remaining = remaining.checked_sub(1).ok_or(PAUSE)?;
+        *remaining = remaining.checked_sub(1).ok_or(Held::RateLimited(PAUSE))?;
         Ok(())
     }
 

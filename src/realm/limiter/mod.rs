@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use turns::Turns;
 
-use crate::beyond_identity::{Error, Gate, NotSent, Operation, Refusal};
+use crate::beyond_identity::{Error, Gate, Held, NotSent, Operation, Refusal};
 use crate::reconcile::ObjectKey;
 
 /// Enqueues an object with the controller of its kind.
@@ -123,14 +123,14 @@ impl Limiter {
 }
 
 impl Gate for Permit {
-    fn begin(&self) -> Result<(), Duration> {
+    fn begin(&self, _: Operation) -> Result<(), Held> {
         let mut turns = self.limiter.turns();
         let now = Instant::now();
         let quiet_for = turns.rate.quiet_for(now);
         if !quiet_for.is_zero() {
             turns.wait(&self.waiter, self.is_pending, self.enqueue.clone());
             self.limiter.changed(&turns);
-            return Err(quiet_for);
+            return Err(Held::RateLimited(quiet_for));
         }
         if !self.prepaid.swap(false, Ordering::Relaxed) {
             turns.charge(&self.waiter.namespace, now);
@@ -157,7 +157,10 @@ impl Gate for Permit {
                     );
                 }
             }
-            Some(Error::Retry { cause: NotSent::NoConnection, .. } | Error::Refused { cause: Refusal::Local, .. }) => {}
+            Some(
+                Error::Retry { cause: NotSent::NoConnection | NotSent::Stopped, .. }
+                | Error::Refused { cause: Refusal::Local, .. },
+            ) => {}
             Some(Error::InDoubt { after, status, .. }) => {
                 if let Some(after) = after {
                     turns.rate.pause_for(*after, now);

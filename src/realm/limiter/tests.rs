@@ -1,7 +1,7 @@
 //! The limiter on a paused clock: which waiters are granted a turn, and which calls a gate admits.
 
 use super::*;
-use crate::beyond_identity::{CREATE_JOB, Doubt};
+use crate::beyond_identity::{CREATE_JOB, Doubt, Held};
 use crate::reconcile::{KindName, ObjectKey};
 
 /// The names of the granted waiters.
@@ -34,12 +34,16 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
     let (limiters, (granted, enqueue)) = (started(), recording());
     let admit = |endpoint, tenant, name| limiters.admit(endpoint, tenant, waiter(name), true, enqueue.clone());
     let (one, other) = (admit("https://a", "t", "one").unwrap(), admit("https://a", "t", "other").unwrap());
-    one.begin().unwrap();
+    one.begin(CREATE_JOB).unwrap();
     one.end(CREATE_JOB, Instant::now(), Some(&too_many(Some(30))));
-    assert_eq!(other.begin(), Err(Duration::from_secs(30)), "an admitted reconcile makes no call either");
+    assert_eq!(
+        other.begin(CREATE_JOB),
+        Err(Held::RateLimited(Duration::from_secs(30))),
+        "an admitted reconcile makes no call either"
+    );
     assert_eq!(admit("https://a", "t", "new").unwrap_err(), Duration::from_secs(30));
     for (endpoint, tenant) in [("https://b", "t"), ("https://a", "u")] {
-        admit(endpoint, tenant, "elsewhere").unwrap().begin().unwrap();
+        admit(endpoint, tenant, "elsewhere").unwrap().begin(CREATE_JOB).unwrap();
     }
     tokio::time::sleep(Duration::from_secs(29)).await;
     assert!(granted.lock().is_empty());
@@ -53,12 +57,12 @@ async fn retry_after_of_a_server_error_pauses_only() {
     let permit = limiters.admit("https://a", "t", waiter("one"), true, enqueue.clone()).unwrap();
     let error = |after| Error::InDoubt { cause: Doubt::Server, status: Some(503), after, message: "503".to_owned() };
     permit.end(CREATE_JOB, Instant::now(), Some(&error(None)));
-    permit.begin().unwrap();
+    permit.begin(CREATE_JOB).unwrap();
     permit.end(CREATE_JOB, Instant::now(), Some(&error(Some(Duration::from_secs(5)))));
-    assert_eq!(permit.begin(), Err(Duration::from_secs(5)));
+    assert_eq!(permit.begin(CREATE_JOB), Err(Held::RateLimited(Duration::from_secs(5))));
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(*granted.lock(), ["one"]);
-    (0..100).for_each(|_| permit.begin().unwrap());
+    (0..100).for_each(|_| permit.begin(CREATE_JOB).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,7 +76,7 @@ async fn reconcile_without_a_call_uses_no_turn() {
     drop(admit("first").unwrap());
     drop(admit("one").unwrap());
     let two = admit("two").unwrap();
-    two.begin().unwrap();
+    two.begin(CREATE_JOB).unwrap();
     drop(two);
     assert_eq!(admit("three").unwrap_err(), Duration::ZERO, "the call used the turn");
     tokio::time::sleep(Duration::from_secs(60)).await;

@@ -39,6 +39,8 @@ pub enum Operation {
     GetJob,
     /// `POST …/identities/ID/credential-binding-jobs/ID:revoke`
     RevokeJob,
+    /// A list with `page_size=1`: the operator checks whether its credentials are accepted.
+    Check,
     /// An operation that the simulator does not know.
     Unknown,
 }
@@ -47,6 +49,8 @@ pub enum Operation {
 #[derive(Debug)]
 pub(super) struct Call {
     pub operation: Operation,
+    /// What is carried out: for a check, the list.
+    pub carried_out: Operation,
     pub method: String,
     pub path: String,
     pub raw_query: Option<String>,
@@ -78,12 +82,17 @@ impl Call {
             ["v1", "tenants", tenant, "realms", realm, rest @ ..] => (*tenant, *realm, rest),
             _ => ("", "", [].as_slice()),
         };
-        let (operation, ids) = operation(&parts.method, rest, revoke);
+        let (carried_out, ids) = operation(&parts.method, rest, revoke);
+        let query: HashMap<String, String> =
+            Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
+        let lists = [Operation::ListConfigs, Operation::ListIdentities, Operation::ListJobs];
+        let is_check = lists.contains(&carried_out) && query.get("page_size").is_some_and(|size| size == "1");
         Ok(Self {
-            operation,
+            operation: if is_check { Operation::Check } else { carried_out },
+            carried_out,
             method: parts.method.to_string(),
             raw_query: parts.uri.query().map(str::to_owned),
-            query: Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default(),
+            query,
             body: body.to_vec(),
             is_json: text(&parts.headers, CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json")),
             authorization: text(&parts.headers, AUTHORIZATION),

@@ -250,21 +250,29 @@ impl RealmHandle {
         self.with(|realm| realm.outbox.clone())
     }
 
-    /// Every request to this realm, in the order of arrival, also those with a wrong token.
+    /// Every request to this realm but the checks of credentials, in the order of arrival, also those with a wrong token.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
-        self.check();
-        let (tenant, realm) = &self.key;
-        let here = |request: &&Recorded| request.tenant == *tenant && request.realm == *realm;
-        self.world.lock().requests.iter().filter(here).cloned().collect()
+        let mut requests = self.all_requests();
+        requests.retain(|request| request.operation != Operation::Check);
+        requests
     }
 
     /// The requests to this realm with this operation.
     #[must_use]
     pub fn requests_of(&self, operation: Operation) -> Vec<Recorded> {
-        let mut requests = self.requests();
+        let mut requests = self.all_requests();
         requests.retain(|request| request.operation == operation);
         requests
+    }
+
+    /// All requests to this realm, checks of credentials included.
+    #[must_use]
+    pub fn all_requests(&self) -> Vec<Recorded> {
+        self.check();
+        let (tenant, realm) = &self.key;
+        let here = |request: &&Recorded| request.tenant == *tenant && request.realm == *realm;
+        self.world.lock().requests.iter().filter(here).cloned().collect()
     }
 
     #[track_caller]

@@ -18,7 +18,7 @@ pub(super) fn carry_out(world: &mut World, call: &Call, view: View) -> Reply {
         Ok(realm) => realm,
         Err(reply) => return reply,
     };
-    let answer = match call.operation {
+    let answer = match call.carried_out {
         Operation::CreateConfig => configs::create(realm, call),
         Operation::ListConfigs => Ok(configs::list(realm, call, view)),
         Operation::GetConfig => configs::get(realm, call),
@@ -30,7 +30,7 @@ pub(super) fn carry_out(world: &mut World, call: &Call, view: View) -> Reply {
         Operation::ListJobs => Ok(jobs::list(realm, call, view)),
         Operation::GetJob => jobs::get(realm, call),
         Operation::RevokeJob => jobs::revoke(realm, call),
-        Operation::Unknown => Err(Reply::error(404, "not_found", NOT_FOUND)),
+        Operation::Check | Operation::Unknown => Err(Reply::error(404, "not_found", NOT_FOUND)),
     };
     answer.unwrap_or_else(|error| error)
 }
@@ -53,12 +53,13 @@ fn authorize<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Rep
 
 /// In the vendor's examples, the 404 names the realm for identities, and has no details for configurations.
 fn no_such_realm(call: &Call) -> Reply {
-    match call.operation {
+    match call.carried_out {
         Operation::CreateConfig
         | Operation::ListConfigs
         | Operation::GetConfig
         | Operation::UpdateConfig
         | Operation::DeleteConfig
+        | Operation::Check
         | Operation::Unknown => Reply::error(404, "not_found", NOT_FOUND),
         Operation::ListIdentities
         | Operation::GetIdentity
