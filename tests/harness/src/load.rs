@@ -1,5 +1,7 @@
 //! `cargo load`: the cost of many enrolments: while they are sent, at rest, and when the operator restarts.
 
+mod failures;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -40,6 +42,12 @@ pub struct Arguments {
     /// Duration of the measurement at rest, in seconds
     #[arg(long, default_value_t = 60)]
     rest: u64,
+    /// Duration of the measurement with a revoked token, in seconds; 0: none
+    #[arg(long, default_value_t = 0)]
+    revoked: u64,
+    /// Duration of the measurement in an outage of the service, in seconds; 0: none
+    #[arg(long, default_value_t = 0)]
+    outage: u64,
 }
 
 /// Runs the whole measurement, with a release build of the operator and the permissions of the chart.
@@ -56,6 +64,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let operator = load.start(&program)?;
     load.enrol()?;
     load.rest(Duration::from_secs(arguments.rest))?;
+    if arguments.revoked > 0 {
+        load.revoke_token(Duration::from_secs(arguments.revoked))?;
+    }
+    if arguments.outage > 0 {
+        load.fail(Duration::from_secs(arguments.outage))?;
+    }
     stop(operator)?;
     let operator = load.measure("At a restart", || {
         let started = Instant::now();
@@ -240,7 +254,7 @@ impl Load {
         let (leases, writes): (Vec<&Value>, Vec<&Value>) =
             writes.partition(|call| call["objectRef"]["resource"] == "leases");
         Ok(Counts {
-            calls: self.realm.requests().len(),
+            calls: self.realm.all_requests().len(),
             complete: reads.iter().filter(|call| about_complete(&call.path)).count(),
             writes: writes.len(),
             leases: leases.len(),
