@@ -85,9 +85,9 @@ async fn settled_request_keeps_its_conditions_through_an_outage() {
     fixture.create_request().await;
     let sent = fixture.wait_for_request("LinkSent").await;
     fixture.realm.pause();
-    let reads = || fixture.calls(Operation::GetJob);
-    let before = reads();
-    eventually("two polls fail", || reads() >= before + 2).await;
+    let checks = || fixture.calls(Operation::Check);
+    let before = checks();
+    eventually("a poll fails, and two checks", || checks() >= before + 2).await;
     let now = fixture.wait_for_request("LinkSent").await;
     assert_eq!(now.metadata.resource_version, sent.metadata.resource_version);
     fixture.realm.resume();

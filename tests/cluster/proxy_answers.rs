@@ -176,8 +176,8 @@ async fn deletion_waits_out_proxy_errors_then_revokes_the_link() {
         );
         let sentence = format!("returned {status}, but not in the form of the Beyond Identity API");
         assert!(message(&request).contains(&sentence), "{}", message(&request));
-        let revocations = fixture.revocations().len();
-        eventually("the revocation is tried twice more", || fixture.revocations().len() >= revocations + 2).await;
+        let checks = fixture.calls(Operation::Check);
+        eventually("two checks fail", || fixture.calls(Operation::Check) >= checks + 2).await;
         let request: EnrollmentRequest = fixture.requests().get(REQUEST).await.unwrap();
         assert!(!request.metadata.finalizers.unwrap_or_default().is_empty());
         assert_eq!(fixture.remote_state(&job), "LINK_SENT");

@@ -39,7 +39,7 @@ fn newer() -> &'static ControlPlane {
                     let config = &mut spec["config"]["properties"];
                     &mut config["authenticationMethods"]["items"]["properties"]["type"]
                 }
-                "ClusterProviderConfig" => &mut spec["region"],
+                "ClusterProviderConfig" | "ProviderConfig" => &mut spec["region"],
                 other => panic!("{other}"),
             };
             widen(values, NEW);
