@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Query;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, Method, Request};
+use data_encoding::BASE64;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 
@@ -41,6 +42,8 @@ pub enum Operation {
     RevokeJob,
     /// A list with `page_size=1`: the operator checks whether its credentials are accepted.
     Check,
+    /// `POST …/applications/ID/token`, an operation of the token endpoint. It belongs to the realm that the tokens are for.
+    RequestToken,
     /// An operation that the simulator does not know.
     Unknown,
 }
@@ -57,6 +60,7 @@ pub(super) struct Call {
     pub query: HashMap<String, String>,
     pub body: Vec<u8>,
     pub is_json: bool,
+    pub is_form: bool,
     pub authorization: Option<String>,
     pub user_agent: Option<String>,
     pub traceparent: Option<String>,
@@ -94,6 +98,7 @@ impl Call {
             raw_query: parts.uri.query().map(str::to_owned),
             query,
             body: body.to_vec(),
+            is_form: text(&parts.headers, CONTENT_TYPE).as_deref() == Some("application/x-www-form-urlencoded"),
             is_json: text(&parts.headers, CONTENT_TYPE).is_some_and(|kind| kind.starts_with("application/json")),
             authorization: text(&parts.headers, AUTHORIZATION),
             user_agent: text(&parts.headers, USER_AGENT),
@@ -110,6 +115,21 @@ impl Call {
     pub fn token(&self) -> Option<&str> {
         let (scheme, token) = self.authorization.as_deref()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    }
+
+    /// The credentials of `Authorization: Basic CREDENTIALS`.
+    pub fn basic(&self) -> Option<(String, String)> {
+        let (scheme, pair) = self.authorization.as_deref()?.split_once(' ')?;
+        let pair = String::from_utf8(BASE64.decode(pair.as_bytes()).ok()?).ok()?;
+        let (id, secret) = pair.split_once(':')?;
+        scheme.eq_ignore_ascii_case("basic").then(|| (decoded(id), decoded(secret)))
+    }
+
+    /// The fields of a form.
+    pub fn form(&self) -> HashMap<String, String> {
+        let text = String::from_utf8_lossy(&self.body);
+        let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (decoded(name), decoded(&value.replace('+', " ")))).collect()
     }
 
     /// The id at this index of the path. It is empty if the operation has fewer ids.
@@ -135,6 +155,7 @@ fn operation<'a>(method: &Method, rest: &[&'a str], revoke: bool) -> (Operation,
         ("POST", [IDENTITIES, id, JOBS]) => (Operation::CreateJob, vec![id]),
         ("GET", [IDENTITIES, id, JOBS]) => (Operation::ListJobs, vec![id]),
         ("GET", [IDENTITIES, id, JOBS, job]) => (Operation::GetJob, vec![id, job]),
+        ("POST", ["applications", id, "token"]) => (Operation::RequestToken, vec![id]),
         _ => (Operation::Unknown, vec![]),
     }
 }

@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 
 use super::call::Operation;
 use super::faults::{Rule, RuleId};
-use super::model::{Config, Email, Identity, Job, Recorded};
+use super::model::{Application, Config, Email, Identity, Job, Recorded};
 use super::quota::Quota;
-use super::state::{Key, Realm, World};
+use super::state::{Key, Realm, Registered, World};
 
 /// One realm of one tenant. Clones refer to the same realm.
 ///
@@ -58,6 +58,24 @@ impl RealmHandle {
     /// Replaces the accepted token.
     pub fn set_token(&self, token: &str) {
         self.with(|realm| token.clone_into(&mut realm.token));
+    }
+
+    /// Adds an application of the tenant that issues tokens for this realm, or replaces the one with its realm and id.
+    pub fn add_application(&self, application: Application) {
+        let id = (self.key.0.clone(), application.realm.clone(), application.id.clone());
+        let registered = Registered { application, managed: self.key.clone() };
+        self.world.lock().applications.insert(id, registered);
+    }
+
+    /// The tokens that applications issued for this realm, oldest first, except the revoked ones.
+    #[must_use]
+    pub fn issued_tokens(&self) -> Vec<String> {
+        self.with(|realm| realm.issued.iter().map(|issued| issued.token.clone()).collect())
+    }
+
+    /// Revokes all tokens that applications issued for this realm.
+    pub fn revoke_tokens(&self) {
+        self.with(|realm| realm.issued.clear());
     }
 
     /// Whether a `hosted_web` configuration requires `authentication_methods` and `trusted_origins`. The API reference

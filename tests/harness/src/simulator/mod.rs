@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 pub use call::Operation;
 pub use faults::{Effect, Rule, RuleId};
 pub use handle::RealmHandle;
-pub use model::{Config, Email, Identity, Job, Outcome, Recorded};
+pub use model::{Application, Config, Email, Identity, Job, Outcome, Recorded};
 pub use quota::{Quota, Tells};
 pub use reply::Reply;
 

@@ -157,6 +157,23 @@ pub struct Email {
     pub time: Timestamp,
 }
 
+/// An application that issues tokens for client credentials. Its realm may differ from the realm that the tokens are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Application {
+    /// Its realm.
+    pub realm: String,
+    /// Its id.
+    pub id: String,
+    /// The client id.
+    pub client_id: String,
+    /// The client secret.
+    pub client_secret: String,
+    /// The scopes that a request may name. Without any, a token has all of them.
+    pub scopes: Vec<String>,
+    /// The lifetime of a token, in seconds.
+    pub lifetime: u64,
+}
+
 /// A received request and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {

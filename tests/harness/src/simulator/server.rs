@@ -61,13 +61,14 @@ async fn connection(stream: TcpStream, world: Arc<Mutex<World>>) {
 }
 
 async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Body>, NoAnswer> {
-    let call = Call::read(request).await?;
-    let key = (call.tenant.clone(), call.realm.clone());
+    let mut call = Call::read(request).await?;
     let (id, effect) = {
         let mut world = world.lock();
+        world.attribute(&mut call);
         world.check_request(&call);
         world.record_request(&call)
     };
+    let key = (call.tenant.clone(), call.realm.clone());
     let answer = apply_effect(&world, call, effect).await;
     let date = {
         let mut world = world.lock();

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::Call;
+use super::call::{Call, Operation};
 use super::faults::{Effect, Faults};
-use super::model::{Config, Email, Identity, Job, LINK_LIFETIME, Outcome, Recorded, api_time, short_id};
+use super::model::{Application, Config, Email, Identity, Job, LINK_LIFETIME, Outcome, Recorded, api_time, short_id};
 use super::quota::Used;
 use super::reply::Reply;
 use super::shelf::Shelf;
@@ -19,6 +19,8 @@ pub(super) type Key = (String, String);
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub realms: HashMap<Key, Realm>,
+    /// The applications, by tenant, realm and id.
+    pub applications: HashMap<(String, String, String), Registered>,
     /// The quotas by tenant.
     pub quotas: HashMap<String, Used>,
     pub requests: Vec<Recorded>,
@@ -34,6 +36,8 @@ pub(super) struct Realm {
     pub tenant: String,
     pub id: String,
     pub token: String,
+    /// The tokens that applications issued for this realm, except the revoked ones.
+    pub issued: Vec<Issued>,
     /// Whether a `hosted_web` configuration needs all fields that the API reference requires.
     pub strict_config: bool,
     pub paused: bool,
@@ -54,11 +58,36 @@ pub(super) struct Realm {
     pub faults: Faults,
 }
 
+/// An application, and the realm that its tokens are for.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub application: Application,
+    pub managed: Key,
+}
+
+/// An issued token.
+#[derive(Debug)]
+pub(super) struct Issued {
+    pub token: String,
+    pub expires: Timestamp,
+}
+
 /// The index of a recorded request.
 #[derive(Debug)]
 pub(super) struct RequestId(usize);
 
 impl World {
+    /// Attributes a request for a token to the realm that the token is for, so that its faults apply.
+    pub fn attribute(&self, call: &mut Call) {
+        if call.operation == Operation::RequestToken {
+            let id = (call.tenant.clone(), call.realm.clone(), call.id(0).to_owned());
+            call.ids.push(call.realm.clone());
+            if let Some(registered) = self.applications.get(&id) {
+                (call.tenant, call.realm) = registered.managed.clone();
+            }
+        }
+    }
+
     /// Records a request, and returns the effect of a fault on it.
     pub fn record_request(&mut self, call: &Call) -> (RequestId, Option<Effect>) {
         self.requests.push(Recorded {
@@ -100,6 +129,17 @@ impl Realm {
     /// The time by its own clock.
     pub fn now(&self) -> Timestamp {
         Timestamp::now() + self.clock_skew
+    }
+
+    /// Whether this is a token of this realm, even if it has expired.
+    pub fn knows(&self, token: Option<&str>) -> bool {
+        token.is_some_and(|token| token == self.token || self.issued.iter().any(|issued| issued.token == token))
+    }
+
+    /// Whether it accepts this token.
+    pub fn accepts(&self, token: Option<&str>) -> bool {
+        let is_valid = |issued: &Issued| Some(issued.token.as_str()) == token && Timestamp::now() < issued.expires;
+        token == Some(self.token.as_str()) || self.issued.iter().any(is_valid)
     }
 
     /// A job that is sent now.

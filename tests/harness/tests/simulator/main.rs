@@ -12,6 +12,7 @@ mod program;
 mod quota;
 mod revoking;
 mod time;
+mod tokens;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;

@@ -4,6 +4,7 @@ mod config_rules;
 mod configs;
 mod identities;
 mod jobs;
+mod tokens;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +15,9 @@ use super::state::{Realm, World};
 
 /// Carries out a request, and returns the answer of the service.
 pub(super) fn carry_out(world: &mut World, call: &Call, view: View) -> Reply {
+    if call.operation == Operation::RequestToken {
+        return tokens::issue(world, call).unwrap_or_else(|error| error);
+    }
     let realm = match authorize(world, call) {
         Ok(realm) => realm,
         Err(reply) => return reply,
@@ -30,22 +34,24 @@ pub(super) fn carry_out(world: &mut World, call: &Call, view: View) -> Reply {
         Operation::ListJobs => Ok(jobs::list(realm, call, view)),
         Operation::GetJob => jobs::get(realm, call),
         Operation::RevokeJob => jobs::revoke(realm, call),
-        Operation::Check | Operation::Unknown => Err(Reply::error(404, "not_found", NOT_FOUND)),
+        Operation::Check | Operation::RequestToken | Operation::Unknown => {
+            Err(Reply::error(404, "not_found", NOT_FOUND))
+        }
     };
     answer.unwrap_or_else(|error| error)
 }
 
 const NOT_FOUND: &str = "The requested resource was not found.";
 
-/// An unknown token is 401. A token of another realm is 403. A realm that does not exist in the token's tenant is 404.
+/// An unknown or revoked token is 401. An expired token, or one of another realm, is 403. A realm that does not exist in the token's tenant is 404.
 fn authorize<'w>(world: &'w mut World, call: &Call) -> Result<&'w mut Realm, Reply> {
-    let mut with_token = world.realms.values().filter(|realm| call.token() == Some(&realm.token)).peekable();
+    let mut with_token = world.realms.values().filter(|realm| realm.knows(call.token())).peekable();
     if with_token.peek().is_none() {
         return Err(Reply::error(401, "unauthorized", "unauthorized"));
     }
     let is_in_own_tenant = with_token.any(|realm| realm.tenant == call.tenant);
     match world.realms.get_mut(&(call.tenant.clone(), call.realm.clone())) {
-        Some(realm) if call.token() == Some(&realm.token) => Ok(realm),
+        Some(realm) if realm.accepts(call.token()) => Ok(realm),
         None if is_in_own_tenant => Err(no_such_realm(call)),
         _ => Err(Reply::error(403, "forbidden", "forbidden")),
     }
@@ -60,6 +66,7 @@ fn no_such_realm(call: &Call) -> Reply {
         | Operation::UpdateConfig
         | Operation::DeleteConfig
         | Operation::Check
+        | Operation::RequestToken
         | Operation::Unknown => Reply::error(404, "not_found", NOT_FOUND),
         Operation::ListIdentities
         | Operation::GetIdentity
