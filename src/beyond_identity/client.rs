@@ -9,14 +9,13 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, Url};
 use tracing::debug;
 
+use super::authorization::Authorization;
 use super::ca_bundle::CaBundle;
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::error_body::ErrorBody;
 use super::headers;
 use super::operation::Operation;
 use super::outcome;
-use super::token::ApiToken;
 use super::trace::{self, TraceId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,7 +53,7 @@ pub struct BuildError(#[from] reqwest::Error);
 pub(super) struct Call<'a> {
     pub operation: Operation,
     pub url: Url,
-    pub token: &'a ApiToken,
+    pub authorization: Authorization<'a>,
     pub body: Option<Vec<u8>>,
     /// For the whole call, from connecting to the last byte of the response.
     pub timeout: Duration,
@@ -122,38 +121,36 @@ impl HttpClient {
     }
 
     async fn attempt(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
-        let Call { operation, url, token, body, timeout, limit } = call;
+        let Call { operation, url, authorization, body, timeout, limit } = call;
         let method = Method::from_bytes(operation.method.as_bytes())
             .map_err(|_| outcome::local(operation, "the method is not an HTTP method"))?;
-        let authorization =
-            token.header().ok_or_else(|| outcome::local(operation, "the token is not a valid header value"))?;
+        let credentials = authorization
+            .header()
+            .ok_or_else(|| outcome::local(operation, "the credentials are not a valid header value"))?;
         let client = if endpoint.is_loopback() { &self.loopback } else { &self.outward };
         let proxied = !endpoint.is_loopback() && self.is_proxied(&url);
         let mut request = client
             .request(method, url)
-            .header(AUTHORIZATION, authorization)
+            .header(AUTHORIZATION, credentials)
             .header(ACCEPT, "application/json")
             .timeout(timeout);
         if let Some(traceparent) = trace::header() {
             request = request.header("traceparent", traceparent);
         }
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            request = request.header(CONTENT_TYPE, authorization.content_type()).body(body);
         }
         let mut response = request
             .send()
             .await
-            .map_err(|error| outcome::unanswered(operation, &error, proxied, timeout, token.expose()))?;
+            .map_err(|error| outcome::unanswered(operation, &error, proxied, timeout, authorization.secret()))?;
 
         let status = response.status().as_u16();
         if !response.status().is_success() {
             let after = headers::wait(response.headers());
-            let body = match read(&mut response, ERROR_LIMIT).await {
-                Ok(body) => ErrorBody::parse(&body, token.expose()),
-                Err(_) => ErrorBody::default(),
-            };
-            let body = if operation.personal { body.without_detail() } else { body };
-            return Err(outcome::refused(operation, status, after, &body));
+            // An incomplete body is not from the service.
+            let body = read(&mut response, ERROR_LIMIT).await.unwrap_or_default();
+            return Err(authorization.refused(operation, status, after, &body));
         }
         let server_time = headers::server_time(response.headers());
         if limit == 0 {
@@ -165,7 +162,7 @@ impl HttpClient {
                 Err(outcome::unusable(operation, status, &format!("the body is larger than {limit} bytes")))
             }
             Err(BodyError::Broken(error)) => {
-                Err(outcome::broken(operation, Some(status), &error, timeout, token.expose()))
+                Err(outcome::broken(operation, Some(status), &error, timeout, authorization.secret()))
             }
         }
     }

@@ -1,18 +1,18 @@
-//! The base URL of the API: the fixed host of a region, or a configured URL.
+//! The base URLs of the API and of its token endpoint: the fixed hosts of a region, or configured URLs.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// A region of the service, each with its own fixed host.
+/// A region of the service, each with its own fixed hosts for the API and for tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Region {
-    /// `api-us.beyondidentity.com`
+    /// `api-us.beyondidentity.com`, `auth-us.beyondidentity.com`
     US,
-    /// `api-eu.beyondidentity.com`
+    /// `api-eu.beyondidentity.com`, `auth-eu.beyondidentity.com`
     EU,
-    /// `api.us1.beyondidentity-gov.com`
+    /// `api.us1.beyondidentity-gov.com`, `auth.us1.beyondidentity-gov.com`
     USFedRAMP,
 }
 
@@ -24,9 +24,17 @@ impl Region {
             Self::USFedRAMP => "https://api.us1.beyondidentity-gov.com",
         }
     }
+
+    const fn auth_base(self) -> &'static str {
+        match self {
+            Self::US => "https://auth-us.beyondidentity.com",
+            Self::EU => "https://auth-eu.beyondidentity.com",
+            Self::USFedRAMP => "https://auth.us1.beyondidentity-gov.com",
+        }
+    }
 }
 
-/// The base URL of the API: scheme, host and optional port, without a trailing slash.
+/// A base URL: scheme, host and optional port, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     base: String,
@@ -97,6 +105,12 @@ impl Endpoint {
         &self.base
     }
 
+    /// The base URL of the token endpoint of a region.
+    #[must_use]
+    pub fn of_tokens(region: Region) -> Self {
+        Self { base: region.auth_base().to_owned(), loopback: false }
+    }
+
     /// Whether this is the machine itself. Such requests bypass any proxy.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -132,6 +146,10 @@ mod tests {
         assert_eq!(host(Region::US), "https://api-us.beyondidentity.com");
         assert_eq!(host(Region::EU), "https://api-eu.beyondidentity.com");
         assert_eq!(host(Region::USFedRAMP), "https://api.us1.beyondidentity-gov.com");
+        let host = |region| Endpoint::of_tokens(region).to_string();
+        assert_eq!(host(Region::US), "https://auth-us.beyondidentity.com");
+        assert_eq!(host(Region::EU), "https://auth-eu.beyondidentity.com");
+        assert_eq!(host(Region::USFedRAMP), "https://auth.us1.beyondidentity-gov.com");
     }
 
     #[test]

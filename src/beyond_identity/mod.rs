@@ -7,9 +7,11 @@
 //! Paths, field names and error bodies are those of the vendor's OpenAPI document, version 1.7.0. Requests follow it
 //! strictly; responses are decoded leniently (see [`types`]).
 
+mod authorization;
 mod ca_bundle;
 mod check;
 mod client;
+mod client_credentials;
 mod decode;
 mod endpoint;
 mod error;
@@ -27,18 +29,23 @@ mod requests;
 #[cfg(test)]
 mod tests;
 mod token;
+mod token_answer;
+mod token_request;
 mod trace;
 pub mod types;
 
 pub use ca_bundle::{CaBundle, CaBundleError};
 pub use check::RealmCheck;
 pub use client::{BuildError, HttpClient};
+pub use client_credentials::ClientCredentials;
 pub use endpoint::{Endpoint, EndpointError, Region, is_loopback};
 pub use error::{Doubt, Error, NotSent, Refusal};
 pub use gate::{Gate, Held};
 pub use listing::Listing;
-pub use operation::{CREATE_CONFIG, CREATE_JOB, Operation};
+pub use operation::{CREATE_CONFIG, CREATE_JOB, Operation, REQUEST_TOKEN};
 pub use outcome::MAY_HAVE_TAKEN_EFFECT;
 pub use requests::{Answer, RealmClient};
 pub use token::{ApiToken, TokenError};
+pub use token_answer::IssuedToken;
+pub use token_request::TokenEndpoint;
 pub use trace::TraceId;

@@ -32,7 +32,10 @@ pub(super) const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/
 pub(super) const DELETE_CONFIG: Operation =
     call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
 
-/// All operations.
+/// Requests an access token for client credentials. It is an operation of the token endpoint, not of the API.
+pub const REQUEST_TOKEN: Operation = call("POST", "token", "");
+
+/// All operations of the API.
 #[cfg(test)]
 pub(super) const ALL: [Operation; 11] = [
     GET_IDENTITY,
@@ -71,7 +74,7 @@ impl Operation {
 
     /// Whether it changes nothing, so that only the response can be in doubt.
     pub(super) fn is_read(self) -> bool {
-        self.method == "GET"
+        self.method == "GET" || self == REQUEST_TOKEN
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::authorization::Authorization;
 use super::client::{Call, HttpClient, OBJECT_LIMIT, PAGE_LIMIT, Success};
 use super::decode::{self, Listed, Object};
 use super::endpoint::Endpoint;
@@ -26,7 +27,7 @@ use super::types::{
 };
 
 /// All characters except the unreserved ones of RFC 3986.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// A client for one realm with one token. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -269,7 +270,8 @@ impl RealmClient {
         limit: usize,
     ) -> Result<Success, Error> {
         let Inner { http, endpoint, token, .. } = &*self.inner;
-        let call = Call { operation, url, token, body, timeout, limit };
+        let authorization = Authorization::Token(token);
+        let call = Call { operation, url, authorization, body, timeout, limit };
         let Some(gate) = &self.gate else { return http.send(endpoint, call).await };
         gate.begin(operation).map_err(|held| outcome::held_back(operation, held))?;
         let begun = Instant::now();

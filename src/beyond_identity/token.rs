@@ -1,4 +1,4 @@
-//! The API token: read from a file or a Secret, and never shown.
+//! The API token: read from a file, a Secret or a response, and never shown.
 
 use std::hash::{Hash, Hasher};
 
@@ -19,20 +19,22 @@ struct Claims {
     bi_t: Option<String>,
 }
 
-/// Why the bytes are not a token. The message never quotes them.
+/// Why the bytes are not a token, a client id or a client secret. The message never quotes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Empty, or only newlines.
-    #[error("the API token is empty")]
+    #[error("it is empty")]
     Empty,
     /// A newline that is not at the end.
-    #[error("the API token contains a newline; store only the token, on one line")]
+    #[error("it contains a newline; store only the value itself, on one line")]
     Newline,
     /// A blank or a tab.
-    #[error("the API token contains whitespace; store only the token, without a `Bearer` prefix and without quotes")]
+    #[error(
+        "it contains whitespace; store only the value itself, without a prefix such as `Bearer` and without quotes"
+    )]
     Blank,
     /// A control character, or one outside ASCII.
-    #[error("the API token contains a control character or a character outside ASCII")]
+    #[error("it contains a control character or a character outside ASCII; store only the value itself")]
     Character,
 }
 
@@ -42,21 +44,7 @@ impl ApiToken {
     /// # Errors
     /// For anything that cannot be a token. The service would refuse it with a less helpful message.
     pub fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
-        let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-        let bytes = bytes.get(..end).unwrap_or_default();
-        if bytes.is_empty() {
-            return Err(TokenError::Empty);
-        }
-        for byte in bytes {
-            match byte {
-                b'\n' | b'\r' => return Err(TokenError::Newline),
-                b' ' | b'\t' => return Err(TokenError::Blank),
-                0x21..=0x7e => {}
-                _ => return Err(TokenError::Character),
-            }
-        }
-        let text = std::str::from_utf8(bytes).map_err(|_| TokenError::Character)?;
-        Ok(Self(SecretString::from(text)))
+        Ok(Self(SecretString::from(one_word(bytes)?)))
     }
 
     /// The expiration time, if this is a JWT with one. It is not verified: it is for people only.
@@ -91,6 +79,24 @@ impl ApiToken {
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
+}
+
+/// The one word of visible ASCII characters that the bytes consist of, without trailing newlines.
+pub(super) fn one_word(bytes: &[u8]) -> Result<&str, TokenError> {
+    let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+    let bytes = bytes.get(..end).unwrap_or_default();
+    if bytes.is_empty() {
+        return Err(TokenError::Empty);
+    }
+    for byte in bytes {
+        match byte {
+            b'\n' | b'\r' => return Err(TokenError::Newline),
+            b' ' | b'\t' => return Err(TokenError::Blank),
+            0x21..=0x7e => {}
+            _ => return Err(TokenError::Character),
+        }
+    }
+    std::str::from_utf8(bytes).map_err(|_| TokenError::Character)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Broken {
             ),
             Self::Newline => format!(
                 "The key token of Secret beyond-identity in namespace {operator_namespace} is not a valid token for \
-                 ClusterProviderConfig {provider}: the API token contains a newline; store only the token, on one line"
+                 ClusterProviderConfig {provider}: it contains a newline; store only the value itself, on one line"
             ),
         }
     }

@@ -8,13 +8,14 @@ mod revoking;
 mod secrecy;
 mod server;
 mod simulated;
+mod tokens;
 mod transport;
 mod usernames;
 
 use std::time::Duration;
 
 use super::types::{DeliveryMethod, NewJob};
-use super::{ApiToken, CaBundle, Endpoint, HttpClient, RealmClient};
+use super::{ApiToken, CaBundle, Endpoint, HttpClient, RealmClient, TokenEndpoint};
 
 const TOKEN: &str = "Seeded-Token-0123456789";
 
@@ -30,6 +31,17 @@ fn client_of(address: std::net::SocketAddr, realm: &str, timeout: Duration) -> R
     let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
     RealmClient::new(http, endpoint, "tenant", realm, ApiToken::parse(TOKEN.as_bytes()).unwrap(), timeout)
+}
+
+/// The token endpoint of an application at this address.
+fn token_endpoint(address: std::net::SocketAddr) -> TokenEndpoint {
+    TokenEndpoint {
+        auth: Endpoint::parse(&format!("http://{address}"), true).unwrap(),
+        tenant_id: "tenant".to_owned(),
+        realm_id: "admin".to_owned(),
+        application_id: "application".to_owned(),
+        scopes: Vec::new(),
+    }
 }
 
 fn new_job() -> NewJob {

@@ -55,7 +55,7 @@ impl Server {
         self.state.lock().requests.clone()
     }
 
-    /// The contract violations of all requests.
+    /// The contract violations of all requests to the API. Requests for a token go to another service.
     fn breaches(&self) -> Vec<String> {
         let breaches = self.requests().into_iter().flat_map(|request| {
             let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -65,6 +65,9 @@ impl Server {
             let pairs = lines.split("\r\n").map(|line| line.split_once(": ").unwrap());
             let headers = pairs.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
             let body = body.as_bytes();
+            if path.ends_with("/token") {
+                return Vec::new();
+            }
             contract().check_request(&Request { method, path, query, headers: &headers, body })
         });
         breaches.map(|breach| breach.to_string()).collect()
