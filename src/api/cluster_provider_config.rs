@@ -11,6 +11,9 @@ use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
 /// A scheme, and a host with an optional port where the scheme needs one. Nothing in which URL parsers could differ.
 const ORIGIN_PATTERN: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*$";
 
+/// A scope by RFC 6749, section 3.3.
+const SCOPE_PATTERN: &str = r"^[\x21\x23-\x5B\x5D-\x7E]+$";
+
 /// Connection to a Beyond Identity realm: tenant, API, credentials, and the namespaces that may use it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
 #[kube(
@@ -39,6 +42,10 @@ const ORIGIN_PATTERN: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*$"
 #[x_kube(
     validation = Rule::new("has(self.region) != has(self.endpoint)")
         .message("exactly one of region and endpoint must be set"),
+    validation = Rule::new(
+        "!has(self.endpoint) || has(self.endpoint.auth) || !has(self.credentials) || !has(self.credentials.clientCredentials)"
+    )
+    .message("endpoint.auth is required with credentials.clientCredentials: set it to the URL that issues tokens"),
     validation = Rule::new("self.tenantID == oldSelf.tenantID && self.realmID == oldSelf.realmID")
         .message("tenantID and realmID are immutable: create another ClusterProviderConfig for another realm")
 )]
@@ -53,7 +60,7 @@ pub struct ClusterProviderConfigSpec {
     pub realm_id: String,
     /// Region that hosts the tenant. Mutually exclusive with `endpoint`.
     pub region: Option<Region>,
-    /// Endpoint of the API. Mutually exclusive with `region`.
+    /// Endpoint of the API, and of tokens. Mutually exclusive with `region`.
     pub endpoint: Option<EndpointSpec>,
     /// Credentials of the operator.
     pub credentials: Credentials,
@@ -102,22 +109,35 @@ pub enum Region {
     USFedRAMP,
 }
 
-/// Endpoint of the API.
+/// Endpoint of the API, and of tokens.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
-#[x_kube(validation = Rule::new(r"!has(self.api) || self.api.matches('^[hH][tT][tT][pP][sS]?://[A-Za-z0-9._:\\[\\]-]+/?$')")
-    .message("api must be https://HOST or https://HOST:PORT, without a user, path, query or fragment"))]
+#[x_kube(
+    validation = Rule::new(r"!has(self.api) || self.api.matches('^[hH][tT][tT][pP][sS]?://[A-Za-z0-9._:\\[\\]-]+/?$')")
+        .message("api must be https://HOST or https://HOST:PORT, without a user, path, query or fragment"),
+    validation = Rule::new(r"!has(self.auth) || self.auth.matches('^[hH][tT][tT][pP][sS]?://[A-Za-z0-9._:\\[\\]-]+/?$')")
+        .message("auth must be https://HOST or https://HOST:PORT, without a user, path, query or fragment")
+)]
 pub struct EndpointSpec {
     /// Base URL of the API: https, a host and an optional port, without a path.
     #[schemars(length(min = 1, max = 512))]
     pub api: String,
+    /// Base URL of the token endpoint: https, a host and an optional port, without a path. Required with
+    /// `clientCredentials`.
+    #[schemars(length(min = 1, max = 512))]
+    pub auth: Option<String>,
 }
 
-/// Credentials of the operator.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+/// Credentials of the operator. Exactly one of the two must be set.
+#[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.apiToken) != has(self.clientCredentials)")
+    .message("exactly one of apiToken and clientCredentials must be set"))]
 pub struct Credentials {
-    /// An API token created in the Admin Console.
-    pub api_token: ApiTokenCredentials,
+    /// An API token created in the Admin Console. Mutually exclusive with `clientCredentials`.
+    pub api_token: Option<ApiTokenCredentials>,
+    /// OAuth2 client credentials of an application. The operator requests short-lived tokens with them. Mutually
+    /// exclusive with `apiToken`.
+    pub client_credentials: Option<ClientCredentials>,
 }
 
 /// An API token created in the Admin Console.
@@ -127,6 +147,40 @@ pub struct ApiTokenCredentials {
     /// Secret that holds the token: in the operator's namespace for a ClusterProviderConfig, and in its own for a
     /// ProviderConfig.
     pub secret_ref: SecretKeyRef,
+}
+
+/// OAuth2 client credentials of an application.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCredentials {
+    /// Id of the application, as shown in the Admin Console.
+    #[serde(rename = "applicationID")]
+    #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
+    pub application_id: String,
+    /// Id of the realm of the application. Defaults to the realm of the provider config. The application of the
+    /// Management API is in the admin realm.
+    #[serde(rename = "realmID")]
+    #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
+    pub realm_id: Option<String>,
+    /// Scopes to request. If unset or empty, the scopes of the application apply.
+    #[serde(default)]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 128), regex(pattern = SCOPE_PATTERN)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub scopes: Vec<String>,
+    /// Secret that holds the client id and the client secret, under the keys `clientID` and `clientSecret`: in the
+    /// operator's namespace for a ClusterProviderConfig, and in its own for a ProviderConfig.
+    pub secret_ref: SecretRef,
+}
+
+/// A Secret.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
+    pub name: String,
 }
 
 /// A key of a Secret.

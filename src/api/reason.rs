@@ -170,9 +170,12 @@ reasons! {
         TokenExpired [Waiting] "The token of the provider config has expired." "Store a new token in its Secret.";
         TenantMismatch [Waiting] "The token of the provider config belongs to another tenant than `spec.tenantID`."
             "Store a token of that tenant. `tenantID` is immutable; if it is wrong, create another provider config.";
+        InvalidCredentials [Waiting] "The provider config has both kinds of credentials, or none."
+            "Set exactly one of `spec.credentials.apiToken` and `spec.credentials.clientCredentials`.";
         SecretNotFound [Waiting] "The Secret of the provider config does not exist." "Create it.";
-        SecretKeyNotFound [Waiting] "The Secret of the provider config has no such key." "Store the token under that key.";
-        InvalidToken [Waiting] "The value in the Secret is not a valid token." "Store the token as the Admin Console shows it.";
+        SecretKeyNotFound [Waiting] "The Secret of the provider config has no such key." "Store the value that the message names under that key.";
+        InvalidToken [Waiting] "The value in the Secret is not a valid token, client id or client secret."
+            "Store the value as the Admin Console shows it.";
         Forbidden [Waiting] "The operator lacks a permission in this cluster." "Grant its Role the permission that the message names.";
         StatusNotStored [Stalled, Deleting, Event] "The API server refused a write of the operator, or dropped a part of it. Nothing is sent or created that cannot be recorded. As an event: not even a condition can be written."
             "Install the CustomResourceDefinitions of this version, and check for an admission policy or a missing permission that refuses or changes the operator's writes.";
@@ -190,7 +193,12 @@ reasons! {
             "Point the provider config back. An object that is recreated sends or creates again, and its previous remote resource stays where it is.";
     }
     "Responses of the service" {
-        Unauthorized [Waiting] "401: the service does not accept the token." "Store a new token in the Secret.";
+        Unauthorized [Waiting] "401: the service does not accept the token. With client credentials, a new token was requested already, or is requested within a minute."
+            "Store a new token in the Secret. With client credentials, check `spec.credentials.clientCredentials` and `spec.tenantID`.";
+        TokenRequestRefused [Waiting] "The token endpoint issues no token for the client credentials of the provider config."
+            "Correct the Secret, or the field of `spec.credentials.clientCredentials` that the message names.";
+        InvalidTokenResponse [Waiting] "The response of the token endpoint is not one with a usable token."
+            "Correct `spec.endpoint.auth` of the provider config, or the token lifetime of the application. If a proxy or a load balancer responds, fix it.";
         PermissionDenied [Waiting] "403: the token lacks a scope, or belongs to another tenant." "Create a token with the scopes that [Install and upgrade](install.md#before-you-begin) lists.";
         Refused [Stalled] "The service refused the request as invalid. It is retried at `--resync-interval`."
             "Correct the spec as the message says.";

@@ -1,6 +1,7 @@
 //! The client credentials of an application (RFC 6749, section 4.4): read from a Secret, and never shown.
 
 use std::fmt::Write as _;
+use std::hash::{Hash, Hasher};
 
 use data_encoding::BASE64;
 use reqwest::header::HeaderValue;
@@ -53,6 +54,11 @@ impl ClientCredentials {
     /// The client secret, to redact it from texts.
     pub(super) fn expose(&self) -> &str {
         self.secret.expose_secret()
+    }
+
+    /// Adds the credentials to a hash, by which two of them are told apart in memory.
+    pub fn hash_into(&self, hasher: &mut impl Hasher) {
+        (&self.id, self.expose()).hash(hasher);
     }
 
     /// Redacts these credentials from an external text. A secret that is too short to be found safely drops the text.

@@ -275,7 +275,7 @@ mod tests {
         let ClusterProviderConfig { spec, .. } = read(&provider);
         assert_eq!(spec.undecodable.unwrap().why, "spec.region: expected one of `US`, `EU`, `USFedRAMP`");
         assert!(spec.tenant_id.is_empty() && spec.allowed_namespaces.names.is_empty() && !spec.allow_resource_ids);
-        assert_eq!(spec.credentials.api_token.secret_ref.name, "");
+        assert_eq!(spec.credentials.api_token, None);
     }
 
     #[test]

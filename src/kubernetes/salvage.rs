@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::lenient::Salvage;
 use crate::api::authenticator_config::{self, ConfigSpec, ConfigType, ManagementPolicy};
-use crate::api::cluster_provider_config::{AllowedNamespaces, ApiTokenCredentials, Credentials, Region, SecretKeyRef};
+use crate::api::cluster_provider_config::{AllowedNamespaces, Credentials, Region};
 use crate::api::enrollment_request::{self, AuthenticatorConfigRef, DeliveryMethod, IdentityRef};
 use crate::api::{
     AuthenticatorConfig, AuthenticatorConfigSpec, ClusterProviderConfig, ClusterProviderConfigSpec, EnrollmentRequest,
@@ -112,9 +112,7 @@ impl Salvage for ProviderConfig {
 
 /// Credentials that name no Secret.
 fn no_credentials() -> Credentials {
-    Credentials {
-        api_token: ApiTokenCredentials { secret_ref: SecretKeyRef { name: String::new(), key: String::new() } },
-    }
+    Credentials { api_token: None, client_credentials: None }
 }
 
 /// The status of a provider config. It has no write-ahead record.

@@ -55,6 +55,17 @@ pub struct Metrics {
     call_time: Histograms<2>,
 }
 
+/// When a token of a provider config expires.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenExpiration {
+    /// The provider config.
+    pub provider: ProviderConfigKey,
+    /// The field of its credentials: `apiToken` or `clientCredentials`.
+    pub credentials: &'static str,
+    /// The time.
+    pub at: Timestamp,
+}
+
 impl Metrics {
     /// Creates all metrics, at zero.
     pub fn new() -> Self {
@@ -102,7 +113,7 @@ impl Metrics {
         let help = "Objects deleted although their remote resource could not be removed";
         own.register("retained_remote_resources", help, Family::clone(&retained));
         let requests = Requests::register(own);
-        let help = "Expiration of a provider config's API token as Unix time, if the token states one";
+        let help = "Expiration of a provider config's token as Unix time, if it is known";
         let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
         let help = "Whether the service accepts the credentials of a provider config (1) or not (0)";
         let provider_config_ready = Computed::register(own, "provider_config_ready", help, None);
@@ -159,8 +170,12 @@ impl Metrics {
     }
 
     /// Exports the expiration times that `tokens` returns, by provider config.
-    pub fn observe_token_expirations(&self, tokens: impl Fn() -> Vec<(ProviderConfigKey, Timestamp)> + Send + 'static) {
-        let labelled = |(key, at): (ProviderConfigKey, Timestamp)| (labels_of(key), at.as_second());
+    pub fn observe_token_expirations(&self, tokens: impl Fn() -> Vec<TokenExpiration> + Send + 'static) {
+        let labelled = |TokenExpiration { provider, credentials, at }: TokenExpiration| {
+            let mut labels = labels_of(provider);
+            labels.push(("credentials", credentials.to_owned()));
+            (labels, at.as_second())
+        };
         self.token_expiration.add(move || tokens().into_iter().map(labelled).collect());
     }
 
@@ -297,7 +312,7 @@ mod tests {
         let token = |namespace: Option<&str>, expires| {
             let (kind, name) = (ProviderConfigKind::ClusterProviderConfig, "default".to_owned());
             let key = ProviderConfigKey { kind, namespace: namespace.map(str::to_owned), name };
-            (key, Timestamp::from_second(expires).unwrap())
+            TokenExpiration { provider: key, credentials: "apiToken", at: Timestamp::from_second(expires).unwrap() }
         };
         let tokens = [(None, 1_800_000_000), (Some("a"), 1_900_000_000), (Some("b"), 1_950_000_000)];
         metrics
@@ -319,7 +334,7 @@ mod tests {
         let expires = |namespace: &str, at: i64| {
             format!(
                 "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",\
-                 namespace=\"{namespace}\",name=\"default\"}} {at}"
+                 namespace=\"{namespace}\",name=\"default\",credentials=\"apiToken\"}} {at}"
             )
         };
         for line in [

@@ -236,7 +236,7 @@ impl<K: ControlledProvider> ProviderController<K> {
                 let at = health.due_at(now).min(health.trial_at().unwrap_or(now + LONGEST));
                 at.saturating_duration_since(now)
             }
-            Err(_) => UNUSABLE,
+            Err(failure) => failure.after.unwrap_or(UNUSABLE).min(UNUSABLE),
         };
         due.min(in_use.unwrap_or(LONGEST))
     }

@@ -1,4 +1,4 @@
-//! The last known provider configs with their tokens. After either is deleted, the operator can still revoke and delete
+//! The last known provider configs with their credentials. After either is deleted, the operator can still revoke and delete
 //! remote resources until this process ends.
 
 use std::collections::HashMap;
@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 
 use super::provider_config::ProviderConfig;
+use super::secret::Credential;
 use crate::api::ProviderConfigKey;
-use crate::beyond_identity::ApiToken;
 
-/// A provider config with the token that was read for it. They stay together, so that a token is sent only to the
-/// endpoint, tenant and realm that it was read for.
+/// A provider config with the credentials that were read for it. They stay together, so that credentials are sent only
+/// to the endpoint, tenant and realm that they were read for.
 #[derive(Clone, Debug)]
 pub(super) struct Credentials {
     pub(super) provider: ProviderConfig,
-    pub(super) token: ApiToken,
+    pub(super) credential: Credential,
 }
 
 /// The last credentials of each provider config, and whether their use after the deletion was reported.
@@ -50,10 +50,11 @@ impl LastSeen {
 mod tests {
     use kube::runtime::reflector::ObjectRef;
 
-    use super::super::provider_config::Access;
+    use super::super::provider_config::{Access, CredentialsKind, CredentialsRef};
     use super::*;
     use crate::api::ProviderConfigKind;
     use crate::api::cluster_provider_config::{EndpointSpec, Region};
+    use crate::beyond_identity::ApiToken;
 
     fn key(namespace: Option<&str>) -> ProviderConfigKey {
         ProviderConfigKey {
@@ -70,15 +71,17 @@ mod tests {
             realm_id: "realm".to_owned(),
             region: Some(Region::US),
             endpoint: None,
-            secret: ObjectRef::new("beyond-identity").within("operator"),
-            secret_key: "token".to_owned(),
+            credentials: Some(CredentialsRef {
+                secret: ObjectRef::new("beyond-identity").within("operator"),
+                kind: CredentialsKind::ApiToken { key: "token".to_owned() },
+            }),
             is_paused: false,
             access: Some(Access::default()),
         }
     }
 
     fn credentials(provider: ProviderConfig, token: &str) -> Credentials {
-        Credentials { provider, token: ApiToken::parse(token.as_bytes()).unwrap() }
+        Credentials { provider, credential: Credential::Token(ApiToken::parse(token.as_bytes()).unwrap()) }
     }
 
     #[test]
@@ -105,7 +108,7 @@ mod tests {
             changed(|it| it.region = Some(Region::EU)),
             changed(|it| {
                 it.region = None;
-                it.endpoint = Some(EndpointSpec { api: "https://b.example.com".to_owned() });
+                it.endpoint = Some(EndpointSpec { api: "https://b.example.com".to_owned(), auth: None });
             }),
         ] {
             assert!(!last.provider.has_same_destination(&elsewhere), "{elsewhere:?}");

@@ -8,21 +8,26 @@ mod metered;
 mod provider_config;
 mod providers;
 mod secret;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::api::{ProviderConfigKey, ProviderConfigRef, Reason};
-use crate::beyond_identity::{HttpClient, RealmClient};
+use crate::beyond_identity::{ApiToken, HttpClient, REQUEST_TOKEN, RealmClient, TokenEndpoint};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
 use health::{HealthGate, Healths, Purpose, TokenClaims};
 use last_seen::Credentials;
 use limiter::{EnqueueFn, Limiters};
 use metered::{Metered, Open};
-use provider_config::ProviderConfig;
 pub(crate) use provider_config::ProviderConfigResource;
+use provider_config::{Application, ProviderConfig};
 use providers::Missing;
+use secret::Credential;
+use tokens::{Issuer, Renewed, UsedToken};
 
 pub use endpoints::EndpointRules;
 pub use providers::{ProviderCallbacks, ProviderStores, Providers};
@@ -63,12 +68,15 @@ impl KubeRealms {
     /// A client for the checks of a provider config, or why there are no credentials to check.
     pub(crate) async fn check_session(&self, key: &ProviderConfigKey) -> Result<CheckSession, Failure> {
         let credentials = self.providers.credentials(key).await.map_err(|Missing { why, .. }| why)?;
-        let Credentials { provider, token } = credentials;
+        let Credentials { provider, credential } = credentials;
         let endpoint = self.endpoints.of(&provider)?;
-        let (version, claims) = (provider.version(&token), TokenClaims::of(&token));
+        let version = provider.version(&credential);
+        let (token, renewable) = self.token(&provider, credential).await?;
+        let claims = if renewable.is_some() { TokenClaims::of_issued(&token) } else { TokenClaims::of(&token) };
         let ProviderConfig { tenant_id, realm_id, .. } = provider;
         let client = RealmClient::new(self.http.clone(), endpoint, &tenant_id, realm_id, token, self.request_timeout);
-        let client = client.behind(Arc::new(Metered { gate: Open, metrics: self.metrics.clone() }));
+        let gate = Metered { gate: Open, metrics: self.metrics.clone() };
+        let client = client.behind(Arc::new(Renewed { gate, token: renewable, retry: || {} }));
         Ok(CheckSession { client, version, tenant_id, claims })
     }
 }
@@ -80,7 +88,7 @@ impl Realms for KubeRealms {
         let Caller { object, is_pending, is_new, is_removing } = caller;
         let namespace = object.namespace.clone();
         let key = reference.resolve(&namespace);
-        let (Credentials { provider, token }, gone) = match self.providers.credentials(&key).await {
+        let (Credentials { provider, credential }, gone) = match self.providers.credentials(&key).await {
             Ok(credentials) => (credentials, None),
             Err(Missing { why, last }) => match last.filter(|_| is_removing) {
                 Some(last) => {
@@ -92,7 +100,10 @@ impl Realms for KubeRealms {
         };
         let is_gone = gone.is_some();
         let mut not_allowed = gone.or_else(|| not_allowed(&provider, &namespace));
-        let version = provider.version(&token);
+        let version = provider.version(&credential);
+        // While there is no token, its failure is reported, and no object waits for a check.
+        let token = self.token(&provider, credential).await;
+        let (token, renewable) = token.inspect_err(|_| self.healths.holds_back(&key))?;
         if !is_gone {
             let purpose = Purpose { kind: object.kind, is_new };
             self.healths.admit(&key, version, purpose, not_allowed.is_none()).await?;
@@ -103,16 +114,20 @@ impl Realms for KubeRealms {
         }
         let endpoint = self.endpoints.of(&provider)?;
         let tenant_id = &provider.tenant_id;
-        let permit = self.limiters.admit(endpoint.as_str(), tenant_id, object, is_pending, self.enqueue.clone());
+        let permit =
+            self.limiters.admit(endpoint.as_str(), tenant_id, object.clone(), is_pending, self.enqueue.clone());
         let permit = permit.map_err(Failure::not_its_turn)?;
         let http = self.http.clone();
         let remote = RealmClient::new(http, endpoint, tenant_id, &provider.realm_id, token, self.request_timeout);
         let gate = Metered { gate: permit, metrics: self.metrics.clone() };
+        let enqueue = self.enqueue.clone();
+        let retry = move || enqueue(&object);
         // The last known credentials are not those that the health is about.
         let remote = if is_gone {
-            remote.behind(Arc::new(gate))
+            remote.behind(Arc::new(Renewed { gate, token: renewable, retry }))
         } else {
-            remote.behind(Arc::new(HealthGate { gate, healths: self.healths.clone(), key, version }))
+            let gate = HealthGate { gate, healths: self.healths.clone(), key, version };
+            remote.behind(Arc::new(Renewed { gate, token: renewable, retry }))
         };
         Ok(Resolved {
             remote,
@@ -122,6 +137,36 @@ impl Realms for KubeRealms {
                 config_policy: provider.access.as_ref().map(|access| access.config_policy.clone()),
             },
         })
+    }
+}
+
+impl KubeRealms {
+    /// The token for calls with this credential of `provider`, and the same one again if it can be renewed.
+    async fn token(
+        &self,
+        provider: &ProviderConfig,
+        credential: Credential,
+    ) -> Result<(ApiToken, Option<UsedToken>), Failure> {
+        let (Application { id, realm_id, scopes }, client) = match credential {
+            Credential::Token(token) => return Ok((token, None)),
+            Credential::Client(application, client) => (application, client),
+        };
+        let endpoint = TokenEndpoint {
+            auth: self.endpoints.of_tokens(provider)?,
+            tenant_id: provider.tenant_id.clone(),
+            realm_id,
+            application_id: id,
+            scopes,
+        };
+        let issuer = Issuer { endpoint, client };
+        let request = async {
+            let begun = Instant::now();
+            let result = self.http.request_token(&issuer.endpoint, &issuer.client, self.request_timeout).await;
+            self.metrics.called(REQUEST_TOKEN, result.as_ref().err(), begun.elapsed());
+            result.map_err(|error| tokens::failure(&error, provider))
+        };
+        let used = self.providers.tokens.get(&provider.key, &issuer, request).await?;
+        Ok((used.issued().token.clone(), Some(used)))
     }
 }
 

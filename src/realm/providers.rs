@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -10,7 +9,8 @@ use tokio::task::JoinSet;
 
 use super::last_seen::{Credentials, LastSeen};
 use super::provider_config::{ProviderConfig, ProviderConfigResource};
-use super::secret;
+use super::secret::{self, Credential};
+use super::tokens::Tokens;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Reason, Undecodable};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
@@ -18,6 +18,7 @@ use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{ObservedSecret, Secrets};
 use crate::kubernetes::stores::Stores;
 use crate::kubernetes::watch::{scoped, watch};
+use crate::metrics::TokenExpiration;
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
 use crate::triggers::Fingerprint;
@@ -28,6 +29,8 @@ pub struct Providers {
     secrets: Arc<Secrets>,
     /// Their last known credentials.
     last_seen: Arc<LastSeen>,
+    /// Their access tokens, if they have client credentials.
+    pub(super) tokens: Tokens,
 }
 
 /// Called with a provider config.
@@ -119,13 +122,13 @@ impl Providers {
         let last_seen = Arc::new(LastSeen::default());
         let (all, enqueue, kept) = (stores.clone(), changed.clone(), last_seen.clone());
         let secrets = Arc::new(Secrets::new(server.client.clone(), move |secret, seen| {
-            for provider in all.all().into_iter().filter(|provider| provider.secret == *secret) {
+            for provider in all.all().into_iter().filter(|provider| provider.secret() == Some(secret)) {
                 let key = provider.key.clone();
                 keep(&kept, provider, seen.clone());
                 enqueue(&key);
             }
         }));
-        let providers = Self { stores, secrets, last_seen };
+        let providers = Self { stores, secrets, last_seen, tokens: Tokens::default() };
         for writer in writers.cluster {
             let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
             providers.watch_kind(Api::all(server.client.clone()), report, writer, callbacks.clone(), watches);
@@ -148,14 +151,14 @@ impl Providers {
     ) {
         let (named, all) = (self.secrets.clone(), self.stores.clone());
         let watch_named =
-            move || named.watch_only(all.all().into_iter().map(|ProviderConfig { secret, .. }| secret).collect());
+            move || named.watch_only(all.all().iter().filter_map(ProviderConfig::secret).cloned().collect());
         let gone = watch_named.clone();
         let (secrets, kept) = (self.secrets.clone(), self.last_seen.clone());
         let operator_namespace = self.stores.operator_namespace.clone();
         let applied = move |before: Option<Fingerprint>, provider: &K| {
             match provider.read(&operator_namespace) {
                 Ok(provider) => {
-                    if let Some(seen) = secrets.known(&provider.secret) {
+                    if let Some(seen) = provider.secret().and_then(|secret| secrets.known(secret)) {
                         keep(&kept, provider, seen);
                     }
                 }
@@ -207,10 +210,15 @@ impl Providers {
     }
 
     /// The expiration times of the tokens in use, with their provider configs. Tokens without one are omitted.
-    pub fn token_expirations(&self) -> Vec<(ProviderConfigKey, Timestamp)> {
+    pub fn token_expirations(&self) -> Vec<TokenExpiration> {
         let known = |provider: ProviderConfig| {
-            let token = secret::token(self.secrets.known(&provider.secret)?, &provider).ok()?;
-            Some((provider.key, token.expires_at()?))
+            let credentials = provider.credentials.as_ref()?;
+            let seen = self.secrets.known(&credentials.secret)?;
+            let at = match secret::read(seen, &provider.key, credentials).ok()? {
+                Credential::Token(token) => token.expires_at(),
+                Credential::Client(..) => self.tokens.expires_at(&provider.key),
+            };
+            Some(TokenExpiration { credentials: credentials.kind.field(), provider: provider.key, at: at? })
         };
         self.stores.all().into_iter().filter_map(known).collect()
     }
@@ -228,17 +236,20 @@ impl Providers {
         }
     }
 
-    /// The provider config of this key, with its token.
+    /// The provider config of this key, with its credentials.
     pub(super) async fn credentials(&self, key: &ProviderConfigKey) -> Result<Credentials, Missing> {
         let provider = match self.stores.find(key) {
             Some(Ok(provider)) => provider,
             Some(Err(what)) => return Err(Missing { why: not_decodable(key, &what.why), last: None }),
             None => return Err(Missing { why: not_found(key), last: self.last_seen.get(key) }),
         };
-        let seen = self.secrets.get(&provider.secret).await;
-        let is_gone = secret::is_gone(&seen, &provider.secret_key);
-        match secret::token(seen, &provider) {
-            Ok(token) => Ok(Credentials { provider, token }),
+        let Some(credentials) = &provider.credentials else {
+            return Err(Missing { why: not_one_kind(key), last: None });
+        };
+        let seen = self.secrets.get(&credentials.secret).await;
+        let is_gone = secret::is_gone(&seen, &credentials.kind);
+        match secret::read(seen, key, credentials) {
+            Ok(credential) => Ok(Credentials { provider, credential }),
             Err(why) => {
                 let last =
                     self.last_seen.get(key).filter(|last| is_gone && last.provider.has_same_destination(&provider));
@@ -263,6 +274,16 @@ fn not_found(provider: &ProviderConfigKey) -> Failure {
     )
 }
 
+fn not_one_kind(provider: &ProviderConfigKey) -> Failure {
+    Failure::blocked(
+        Reason::InvalidCredentials,
+        format!(
+            "{provider} must set exactly one of spec.credentials.apiToken and spec.credentials.clientCredentials; \
+             remove one, or set one"
+        ),
+    )
+}
+
 fn not_decodable(provider: &ProviderConfigKey, what: &str) -> Failure {
     Failure::blocked(
         Reason::NotDecodable,
@@ -273,9 +294,10 @@ fn not_decodable(provider: &ProviderConfigKey, what: &str) -> Failure {
     )
 }
 
-/// Stores the token of `provider`, if the observed Secret contains it.
+/// Stores the credentials of `provider`, if the observed Secret contains them.
 fn keep(last_seen: &LastSeen, provider: ProviderConfig, seen: ObservedSecret) {
-    if let Ok(token) = secret::token(seen, &provider) {
-        last_seen.keep(Credentials { provider, token });
+    let Some(credentials) = &provider.credentials else { return };
+    if let Ok(credential) = secret::read(seen, &provider.key, credentials) {
+        last_seen.keep(Credentials { provider, credential });
     }
 }

@@ -1,33 +1,64 @@
-//! Reads the token from its Secret.
+//! Reads the credentials from their Secret.
 
-use super::provider_config::ProviderConfig;
-use crate::api::Reason;
-use crate::beyond_identity::ApiToken;
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+
+use super::provider_config::{Application, CredentialsKind, CredentialsRef};
+use crate::api::{ProviderConfigKey, Reason};
+use crate::beyond_identity::{ApiToken, ClientCredentials, TokenError};
 use crate::kubernetes::secrets::ObservedSecret;
 use crate::reconcile::Failure;
 
-/// Whether the Secret or its `key` is deleted, according to `seen`.
-pub(super) fn is_gone(seen: &ObservedSecret, key: &str) -> bool {
+/// The key of the client id in a Secret with client credentials.
+const CLIENT_ID: &str = "clientID";
+/// The key of the client secret.
+const CLIENT_SECRET: &str = "clientSecret";
+
+/// Credentials as a Secret holds them.
+#[derive(Clone, Debug)]
+pub(super) enum Credential {
+    /// An API token.
+    Token(ApiToken),
+    /// OAuth2 client credentials of an application.
+    Client(Application, ClientCredentials),
+}
+
+/// The keys of a Secret with such credentials, and what each holds.
+fn keys(kind: &CredentialsKind) -> Vec<(&str, &'static str)> {
+    match kind {
+        CredentialsKind::ApiToken { key } => vec![(key, "token")],
+        CredentialsKind::Client(_) => vec![(CLIENT_ID, "client id"), (CLIENT_SECRET, "client secret")],
+    }
+}
+
+/// Whether the Secret or one of the keys is deleted, according to `seen`.
+pub(super) fn is_gone(seen: &ObservedSecret, kind: &CredentialsKind) -> bool {
     match seen {
-        ObservedSecret::Present(data) => !data.contains_key(key),
+        ObservedSecret::Present(data) => keys(kind).iter().any(|(key, _)| !data.contains_key(*key)),
         ObservedSecret::Absent => true,
         ObservedSecret::Forbidden | ObservedSecret::Unknown(_) => false,
     }
 }
 
-/// Returns the token of `provider` from the observed Secret.
-pub(super) fn token(seen: ObservedSecret, provider: &ProviderConfig) -> Result<ApiToken, Failure> {
-    let ProviderConfig { key: provider, secret, secret_key: key, .. } = provider;
+/// Returns the credentials of `provider` from the observed Secret.
+pub(super) fn read(
+    seen: ObservedSecret,
+    provider: &ProviderConfigKey,
+    credentials: &CredentialsRef,
+) -> Result<Credential, Failure> {
+    let CredentialsRef { secret, kind } = credentials;
     let (namespace, name) = (secret.namespace.as_deref().unwrap_or_default(), &secret.name);
-    let named = format!("spec.credentials.apiToken.secretRef of {provider}");
+    let named = format!("spec.credentials.{}.secretRef of {provider}", kind.field());
     let data = match seen {
         ObservedSecret::Present(data) => data,
         ObservedSecret::Absent => {
+            let keys: Vec<_> = keys(kind).iter().map(|(key, what)| format!("the {what} under the key {key}")).collect();
             return Err(Failure::blocked(
                 Reason::SecretNotFound,
                 format!(
-                    "Secret {name} does not exist in namespace {namespace}; create it with the token under the key \
-                     {key}, or correct {named}"
+                    "Secret {name} does not exist in namespace {namespace}; create it with {}, or correct {named}",
+                    keys.join(" and ")
                 ),
             ));
         }
@@ -47,21 +78,30 @@ pub(super) fn token(seen: ObservedSecret, provider: &ProviderConfig) -> Result<A
             ));
         }
     };
-    let Some(value) = data.get(key) else {
-        return Err(Failure::blocked(
-            Reason::SecretKeyNotFound,
-            format!(
-                "Secret {name} in namespace {namespace} has no key {key}; store the token under that key, or correct \
-                 {named}"
-            ),
-        ));
+    let missing = |key: &str, what: &str| {
+        let message = format!(
+            "Secret {name} in namespace {namespace} has no key {key}; store the {what} under that key, or correct {named}"
+        );
+        Failure::blocked(Reason::SecretKeyNotFound, message)
     };
-    ApiToken::parse(&value.0).map_err(|error| {
-        Failure::blocked(
-            Reason::InvalidToken,
-            format!(
-                "The key {key} of Secret {name} in namespace {namespace} is not a valid token for {provider}: {error}"
-            ),
-        )
-    })
+    let invalid = |key: &str, what: &str, error: TokenError| {
+        let message = format!(
+            "The key {key} of Secret {name} in namespace {namespace} is not a valid {what} for {provider}: {error}"
+        );
+        Failure::blocked(Reason::InvalidToken, message)
+    };
+    match kind {
+        CredentialsKind::ApiToken { key } => {
+            let value = data.get(key).ok_or_else(|| missing(key, "token"))?;
+            ApiToken::parse(&value.0).map(Credential::Token).map_err(|error| invalid(key, "token", error))
+        }
+        CredentialsKind::Client(application) => {
+            let word = |key, what| {
+                let value: &ByteString = BTreeMap::get(&data, key).ok_or_else(|| missing(key, what))?;
+                ClientCredentials::word(&value.0).map_err(|error| invalid(key, what, error))
+            };
+            let (id, secret) = (word(CLIENT_ID, "client id")?, word(CLIENT_SECRET, "client secret")?);
+            Ok(Credential::Client(application.clone(), ClientCredentials::new(id, secret)))
+        }
+    }
 }

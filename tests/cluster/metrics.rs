@@ -52,7 +52,7 @@ async fn metrics_show_token_expiry_and_no_private_data() {
     fixture.create_request().await;
     let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let expires = format!(
-        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\"}}",
+        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\",credentials=\"apiToken\"}}",
         fixture.provider
     );
     has_line(&process, &format!("{expires} 1800000000")).await;

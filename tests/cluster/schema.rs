@@ -123,6 +123,26 @@ async fn provider_config_endpoint_is_scheme_host_and_port() {
 }
 
 #[tokio::test]
+async fn provider_config_requires_exactly_one_kind_of_credentials() {
+    const SENTENCE: &str = "spec.credentials: Invalid value: exactly one of apiToken and clientCredentials must be set";
+    let client = json!({"applicationID": "application", "secretRef": {"name": "beyond-identity"}});
+    let both = refusal_of_provider(|spec| {
+        spec["endpoint"]["auth"] = json!("https://auth.example.com");
+        spec["credentials"]["clientCredentials"] = client.clone();
+    });
+    let none = refusal_of_provider(|spec| spec["credentials"] = json!({}));
+    for message in [both.await, none.await] {
+        assert!(message.contains(SENTENCE), "{message}");
+    }
+    let message = refusal_of_provider(|spec| spec["credentials"] = json!({"clientCredentials": client})).await;
+    assert!(message.contains("endpoint.auth is required with credentials.clientCredentials"), "{message}");
+    let message = refusal_of_provider(|spec| {
+        spec["endpoint"]["auth"] = json!("https://auth.example.com/token");
+    });
+    assert!(message.await.contains("auth must be https://HOST or https://HOST:PORT"));
+}
+
+#[tokio::test]
 async fn provider_config_realm_is_immutable() {
     let fixture = Fixture::new().await;
     for change in [json!({"spec": {"tenantID": "another"}}), json!({"spec": {"realmID": "another"}})] {

@@ -88,9 +88,9 @@ fn each_failure_of_a_check_has_its_reason() {
 
 #[test]
 fn token_claims_explain_a_refusal_but_cause_none() {
-    let expired = TokenClaims { expires_at: Some(at(99)), tenant_id: Some("another".to_owned()) };
-    let foreign = TokenClaims { expires_at: Some(at(101)), tenant_id: Some("another".to_owned()) };
-    let ours = TokenClaims { expires_at: Some(at(101)), tenant_id: Some("tenant".to_owned()) };
+    let expired = TokenClaims { expires_at: Some(at(99)), tenant_id: Some("another".to_owned()), is_issued: false };
+    let foreign = TokenClaims { expires_at: Some(at(101)), tenant_id: Some("another".to_owned()), is_issued: false };
+    let ours = TokenClaims { expires_at: Some(at(101)), tenant_id: Some("tenant".to_owned()), is_issued: false };
     let verdict = |error: Error, claims| of_error(&error, Subject { tenant_id: "tenant", claims }, at(100));
     for (claims, reason) in
         [(&expired, Reason::TokenExpired), (&foreign, Reason::TenantMismatch), (&ours, Reason::Unauthorized)]

@@ -22,12 +22,28 @@ pub struct TokenClaims {
     pub expires_at: Option<Timestamp>,
     /// The tenant it belongs to.
     pub tenant_id: Option<String>,
+    /// Whether it was issued for client credentials. The operator renews it, so its expiration is of no concern.
+    pub is_issued: bool,
 }
 
 impl TokenClaims {
     /// Reads the claims of `token`. An opaque token has none.
     pub fn of(token: &ApiToken) -> Self {
-        Self { expires_at: token.expires_at(), tenant_id: token.tenant_id() }
+        Self { expires_at: token.expires_at(), tenant_id: token.tenant_id(), is_issued: false }
+    }
+
+    /// Reads the claims of a token that was issued for client credentials.
+    pub fn of_issued(token: &ApiToken) -> Self {
+        Self { expires_at: None, tenant_id: token.tenant_id(), is_issued: true }
+    }
+
+    /// What to do if the service refuses the token.
+    fn remedy(&self) -> &'static str {
+        if self.is_issued {
+            "check the application in spec.credentials.clientCredentials"
+        } else {
+            "store a new token in its Secret"
+        }
     }
 }
 
@@ -44,9 +60,12 @@ pub struct Subject<'a> {
 pub fn of_check(check: &RealmCheck, subject: Subject<'_>, now: Timestamp) -> Option<Verdict> {
     Some(match &check.failure {
         None if check.is_forbidden() => {
-            let message = "The service refuses every read (403): the token lacks all scopes, belongs to another \
-                           tenant, or has expired; store a new token in its Secret";
-            Verdict::Refused(refused(Reason::PermissionDenied, message.to_owned(), subject, now))
+            let message = format!(
+                "The service refuses every read (403): the token lacks all scopes, belongs to another tenant, or has \
+                 expired; {}",
+                subject.claims.remedy()
+            );
+            Verdict::Refused(refused(Reason::PermissionDenied, message, subject, now))
         }
         None => Verdict::Accepted,
         Some(error) => return of_error(error, subject, now),
@@ -57,7 +76,7 @@ pub fn of_check(check: &RealmCheck, subject: Subject<'_>, now: Timestamp) -> Opt
 pub fn of_error(error: &Error, subject: Subject<'_>, now: Timestamp) -> Option<Verdict> {
     let failure = match error {
         Error::Refused { cause: Refusal::Unauthorized, .. } => {
-            let message = format!("{error}; store a new token in its Secret");
+            let message = format!("{error}; {}", subject.claims.remedy());
             refused(Reason::Unauthorized, message, subject, now)
         }
         Error::Refused { cause: Refusal::UnknownRealm, .. } => {
@@ -88,7 +107,12 @@ fn refused(reason: Reason, message: String, subject: Subject<'_>, now: Timestamp
         ),
         TokenClaims { tenant_id: Some(of), .. } if of != tenant_id => Failure::blocked(
             Reason::TenantMismatch,
-            "The token does not belong to the tenant in spec.tenantID; store a token of that tenant in its Secret",
+            if claims.is_issued {
+                "The token does not belong to the tenant in spec.tenantID; use an application of that tenant in \
+                 spec.credentials.clientCredentials"
+            } else {
+                "The token does not belong to the tenant in spec.tenantID; store a token of that tenant in its Secret"
+            },
         ),
         TokenClaims { .. } => Failure::blocked(reason, message),
     }

@@ -49,6 +49,11 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         merge(&mut object, change);
         Violation::Stored(object)
     };
+    let with_credentials = |credentials: Value| {
+        let mut object = valid.clone();
+        object["spec"]["credentials"] = credentials;
+        Violation::Stored(object)
+    };
     let starts = |prefix: &str| message.starts_with(prefix);
     match kind {
         "EnrollmentRequest" if starts("exactly one of id and username must be set") => {
@@ -94,6 +99,16 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         }
         "ClusterProviderConfig" if starts("api must be https") => {
             stored(json!({"spec": {"endpoint": {"api": "https://api.example.com/path"}}}))
+        }
+        "ClusterProviderConfig" if starts("auth must be https") => {
+            stored(json!({"spec": {"endpoint": {"auth": "https://auth.example.com/path"}}}))
+        }
+        "ClusterProviderConfig" if starts("endpoint.auth is required") => {
+            let client = json!({"applicationID": "application", "secretRef": {"name": "beyond-identity"}});
+            with_credentials(json!({"clientCredentials": client}))
+        }
+        "ClusterProviderConfig" | "ProviderConfig" if starts("exactly one of apiToken and clientCredentials") => {
+            with_credentials(json!({}))
         }
         "ClusterProviderConfig" if starts("exactly one of region and endpoint must be set") => {
             stored(json!({"spec": {"region": "EU"}}))
