@@ -1,7 +1,7 @@
 //! The health of one provider config: whether its calls can succeed, which scopes its token lacks, and when it is checked
 //! next. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -41,6 +41,8 @@ pub struct Purpose {
 pub struct Health {
     /// The last verdict; `None` before the first check.
     verdict: Option<Verdict>,
+    /// The scopes that the last check found.
+    granted: BTreeSet<&'static str>,
     /// The scopes that the token lacks.
     missing: BTreeMap<&'static str, Missing>,
     /// When the last check began.
@@ -166,7 +168,8 @@ impl Health {
             self.verdict = verdict;
         }
         if is_accepted {
-            self.missing.retain(|scope, _| check.granted.iter().all(|read| read.scope() != *scope));
+            self.granted = check.granted.iter().map(|read| read.scope()).collect();
+            self.missing.retain(|scope, _| !self.granted.contains(scope));
             self.missing.extend(check.forbidden.iter().map(|read| (read.scope(), Missing::Read)));
         }
     }
@@ -189,8 +192,12 @@ impl Health {
         self.due_at = Some(self.due_at(now).min(earliest.max(now)));
     }
 
-    /// A call of an object was refused because the token lacks `scope`.
+    /// A call of an object was refused because the token lacks `scope`. If the last check has contradicted that, the service
+    /// refuses this object only.
     pub fn lacks(&mut self, scope: &'static str, now: Instant) {
+        if self.streak > 0 && self.granted.contains(scope) {
+            return self.suspect(None, now);
+        }
         let pause = match self.missing.get(scope) {
             Some(Missing::Write { pause, .. }) => (*pause * 2).min(LONGEST_TRIAL),
             Some(Missing::Read) | None => FIRST_TRIAL,

@@ -213,6 +213,21 @@ fn missing_read_scope_is_decided_by_the_next_check() {
     assert!(health.release_waiting(now));
 }
 
+#[test]
+fn read_that_only_one_object_is_refused_stops_the_others_once() {
+    let mut now = Instant::now();
+    let mut health = checked(&passed(), now);
+    let scope = CREATE_JOB.scope();
+    health.lacks(scope, now);
+    assert!(health.admit(&key(), SEND, now).is_err(), "a check follows at once");
+    for _ in 0..3 {
+        now = health.due_at(now);
+        health.checked(Some(Verdict::Accepted), &passed(), now, INTERVAL);
+        health.lacks(scope, now);
+        assert!(health.admit(&key(), SEND, now).is_ok(), "the check has granted the scope");
+    }
+}
+
 /// A gate that admits everything.
 #[derive(Debug)]
 struct Always;
