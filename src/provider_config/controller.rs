@@ -233,7 +233,7 @@ impl<K: ControlledProvider> ProviderController<K> {
         let in_use = object.meta().deletion_timestamp.is_some().then_some(IN_USE);
         let due = match &credentials.health {
             Ok(health) => {
-                let at = health.due_at(now).min(health.trial_at().unwrap_or(now + LONGEST));
+                let at = health.due_at(now).min(health.next_trial(now).unwrap_or(now + LONGEST));
                 at.saturating_duration_since(now)
             }
             Err(failure) => failure.after.unwrap_or(UNUSABLE).min(UNUSABLE),

@@ -45,6 +45,7 @@ mod orphaning;
 mod outage;
 mod pausing;
 mod permissions;
+mod provider_configs;
 mod proxy_answers;
 mod ratcheting;
 mod rate_limits;

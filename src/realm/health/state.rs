@@ -63,7 +63,7 @@ enum Missing {
     /// A check found it, and the next one decides.
     Read,
     /// A call of an object found it. No check can, so one object may try again at this time.
-    Write { retry_at: Instant, pause: Duration },
+    Write { retry_at: Instant, pause: Duration, is_tried: bool },
 }
 
 impl Health {
@@ -105,7 +105,9 @@ impl Health {
         let needed = needed_scopes(purpose.kind).iter().filter(|_| purpose.is_new);
         for scope in needed {
             match self.missing.get_mut(scope) {
-                Some(Missing::Write { retry_at, .. }) if *retry_at <= now => *retry_at = now + TRIAL,
+                Some(Missing::Write { retry_at, is_tried, .. }) if *retry_at <= now => {
+                    (*retry_at, *is_tried) = (now + TRIAL, true);
+                }
                 Some(Missing::Write { .. } | Missing::Read) => {
                     self.has_waiting = true;
                     return Err(lacks(key, scope));
@@ -133,7 +135,7 @@ impl Health {
 
     /// Whether objects wait that would be admitted now. True once for each time that they were not.
     pub fn release_waiting(&mut self, now: Instant) -> bool {
-        let opens = self.missing.is_empty() || self.trial_at().is_some_and(|at| at <= now);
+        let opens = self.is_ready() || self.trials().any(|at| at <= now);
         self.is_accepted() && opens && std::mem::take(&mut self.has_waiting)
     }
 
@@ -142,13 +144,18 @@ impl Health {
         self.due_at.unwrap_or(now)
     }
 
-    /// When the next trial of a missing scope is due.
-    pub fn trial_at(&self) -> Option<Instant> {
-        let trials = self.missing.values().filter_map(|missing| match missing {
+    /// When the next trial of a missing scope will be due. One that is due is made by the next object that needs it.
+    pub fn next_trial(&self, now: Instant) -> Option<Instant> {
+        self.trials().filter(|at| *at > now).min()
+    }
+
+    /// When each missing scope may be tried. Objects try a removal at their own intervals.
+    fn trials(&self) -> impl Iterator<Item = Instant> {
+        let new = self.missing.iter().filter(|(scope, _)| !FOR_REMOVALS.contains(scope));
+        new.filter_map(|(_, missing)| match missing {
             Missing::Write { retry_at, .. } => Some(*retry_at),
             Missing::Read => None,
-        });
-        trials.min()
+        })
     }
 
     /// Records `check`, which began at `begun`. Without a verdict it decided nothing. `interval` is the pause between two
@@ -199,10 +206,12 @@ impl Health {
             return self.suspect(None, now);
         }
         let pause = match self.missing.get(scope) {
-            Some(Missing::Write { pause, .. }) => (*pause * 2).min(LONGEST_TRIAL),
+            // Its call began before the scope was known to be missing.
+            Some(Missing::Write { is_tried: false, .. }) => return,
+            Some(Missing::Write { pause, is_tried: true, .. }) => (*pause * 2).min(LONGEST_TRIAL),
             Some(Missing::Read) | None => FIRST_TRIAL,
         };
-        self.missing.insert(scope, Missing::Write { retry_at: now + pause, pause });
+        self.missing.insert(scope, Missing::Write { retry_at: now + pause, pause, is_tried: false });
         self.suspect(None, now);
     }
 

@@ -191,14 +191,26 @@ fn missing_write_scope_stops_new_work_of_its_kind_and_one_object_tries_again() {
     assert!(failure.why.message.contains("authenticator-configs:create"), "{failure:?}");
     let others = [SEND, POLL, Purpose { is_new: false, ..CREATE }];
     assert!(others.iter().all(|purpose| health.admit(&key(), *purpose, now).is_ok()));
-    assert_eq!(health.trial_at(), Some(after(5)));
+    health.lacks(scope, after(1));
+    assert_eq!(health.next_trial(now), Some(after(5)), "calls that had begun say nothing new");
     assert!(!health.release_waiting(after(4)) && health.release_waiting(after(5)));
     assert!(health.admit(&key(), CREATE, after(5)).is_ok(), "one object tries");
     assert!(health.admit(&key(), CREATE, after(5)).is_err(), "the others wait for it");
     health.lacks(scope, after(6));
-    assert_eq!(health.trial_at(), Some(after(16)), "the pause doubles");
+    assert_eq!(health.next_trial(now), Some(after(16)), "the pause doubles");
     assert!(health.has(scope));
     assert!(health.release_waiting(after(16)) && health.admit(&key(), CREATE, after(16)).is_ok());
+}
+
+#[test]
+fn missing_removal_scope_needs_no_trial_and_holds_nobody_back() {
+    let now = Instant::now();
+    let mut health = checked(&failed(refused(Refusal::Unauthorized)), now);
+    assert!(health.admit(&key(), SEND, now).is_err());
+    health.checked(Some(Verdict::Accepted), &passed(), now, INTERVAL);
+    health.lacks("credential-binding-jobs:revoke", now);
+    assert_eq!((health.next_trial(now), health.is_ready()), (None, true));
+    assert!(health.release_waiting(now));
 }
 
 #[test]
