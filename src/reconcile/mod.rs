@@ -29,6 +29,7 @@ pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod times;
+pub mod turn_queue;
 pub mod unwritable;
 pub mod write_ahead;
 

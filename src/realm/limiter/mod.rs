@@ -3,7 +3,6 @@
 //! for it.
 
 mod adaptive_rate;
-mod queue;
 mod turns;
 
 use std::collections::HashMap;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::adaptive_rate::AdaptiveRate;
-use super::queue::Queue;
 use crate::reconcile::ObjectKey;
+use crate::reconcile::turn_queue::TurnQueue;
 
 /// How long a turn is reserved for an object that was enqueued for it.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
@@ -18,14 +18,14 @@ const MOST_GRANTED: usize = 32;
 #[derive(Debug)]
 pub(super) struct Turns<W> {
     pub rate: AdaptiveRate,
-    queue: Queue<W>,
+    queue: TurnQueue<W>,
     /// The enqueued objects, and until when their turns are reserved.
     granted: BTreeMap<ObjectKey, Instant>,
 }
 
 impl<W> Default for Turns<W> {
     fn default() -> Self {
-        Self { rate: AdaptiveRate::default(), queue: Queue::default(), granted: BTreeMap::new() }
+        Self { rate: AdaptiveRate::default(), queue: TurnQueue::default(), granted: BTreeMap::new() }
     }
 }
 
@@ -84,7 +84,7 @@ impl<W> Turns<W> {
         let mut granted = Vec::new();
         while self.granted.len() < MOST_GRANTED
             && self.rate.wait(now).is_zero()
-            && let Some((waiter, with)) = self.queue.next()
+            && let Some((waiter, with)) = self.queue.pop()
         {
             self.charge(&waiter.namespace, now);
             self.granted.insert(waiter.clone(), now + RESERVED_FOR);

@@ -1,14 +1,14 @@
-//! The queue of waiting objects. Within a namespace, pending work comes before polls, and then first come, first
-//! served. Among namespaces, the one with the fewest requests while others waited is next. So one namespace gets at
-//! most half of the requests while another one waits. Pure.
+//! The queue of objects that wait for a turn: to call a tenant, or to send an email. Within a namespace, pending work
+//! comes before polls, and then first come, first served. Among namespaces, the one with the fewest requests while others
+//! waited is next. So one namespace gets at most half of the requests while another one waits. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::reconcile::ObjectKey;
+use super::kind::ObjectKey;
 
 /// The waiting objects, each with a `W`.
 #[derive(Debug)]
-pub(super) struct Queue<W> {
+pub struct TurnQueue<W> {
     lanes: BTreeMap<String, Lane<W>>,
     /// The waiting objects, and whether each has pending work.
     waiting: BTreeMap<ObjectKey, bool>,
@@ -26,15 +26,25 @@ struct Lane<W> {
     turn: u64,
 }
 
-impl<W> Default for Queue<W> {
+impl<W> Default for TurnQueue<W> {
     fn default() -> Self {
         Self { lanes: BTreeMap::new(), waiting: BTreeMap::new(), turn: 0 }
     }
 }
 
-impl<W> Queue<W> {
+impl<W> TurnQueue<W> {
+    /// Whether no object waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// About how many objects come before `waiter`, which has pending work. Of each other namespace, these are at most as
+    /// many as of its own.
+    pub fn ahead_of(&self, waiter: &ObjectKey) -> usize {
+        let Some(own) = self.lanes.get(&waiter.namespace) else { return 0 };
+        let before = own.pending.iter().take_while(|(other, _)| other != waiter).count();
+        let of_others = self.lanes.iter().filter(|(namespace, _)| **namespace != waiter.namespace);
+        before + of_others.map(|(_, lane)| lane.pending.len().min(before + 1)).sum::<usize>()
     }
 
     /// Adds `waiter`, with pending work (`is_pending`) or only to poll, to its namespace: at the back, or at the front if
@@ -62,7 +72,7 @@ impl<W> Queue<W> {
     }
 
     /// Removes and returns the next object.
-    pub fn next(&mut self) -> Option<(ObjectKey, W)> {
+    pub fn pop(&mut self) -> Option<(ObjectKey, W)> {
         let waiting = self.lanes.values_mut().filter(|lane| !lane.is_empty());
         let lane = waiting.min_by_key(|lane| (lane.calls, lane.turn))?;
         self.turn += 1;

@@ -9,8 +9,8 @@ fn waiter(namespace: &str, name: impl ToString) -> ObjectKey {
     ObjectKey { namespace: namespace.to_owned(), kind: KindName::EnrollmentRequest, name: name.to_string() }
 }
 
-fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
-    let mut queue = Queue::default();
+fn queue(namespaces: &[(&str, usize)]) -> TurnQueue<()> {
+    let mut queue = TurnQueue::default();
     for (namespace, objects) in namespaces {
         (0..*objects).for_each(|n| queue.join(waiter(namespace, n), (), true, false));
     }
@@ -18,9 +18,9 @@ fn queue(namespaces: &[(&str, usize)]) -> Queue<()> {
 }
 
 /// Takes turns of `calls(namespace)` calls each. Returns the waiters in order.
-fn take(queue: &mut Queue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<ObjectKey> {
-    let turn = |queue: &mut Queue<()>| {
-        let (next, ()) = queue.next()?;
+fn take(queue: &mut TurnQueue<()>, turns: usize, calls: impl Fn(&str) -> u32) -> Vec<ObjectKey> {
+    let turn = |queue: &mut TurnQueue<()>| {
+        let (next, ()) = queue.pop()?;
         (0..calls(&next.namespace)).for_each(|_| queue.charge(&next.namespace));
         Some(next)
     };
@@ -118,7 +118,7 @@ fn front_insert_is_next_and_removed_waiter_is_not_served() {
 
 #[test]
 fn pending_work_precedes_polls_within_the_same_share() {
-    let mut queue = Queue::default();
+    let mut queue = TurnQueue::default();
     (0..1000).for_each(|n| queue.join(waiter("crowd", n), (), false, false));
     queue.join(waiter("crowd", "pending"), (), true, false);
     queue.join(waiter("crowd", 500), (), true, false);
@@ -139,4 +139,13 @@ fn refunded_call_does_not_count() {
     }
     assert_eq!(queue.lanes["a"].calls, 0);
     assert_eq!(queue.lanes["b"].calls, 1);
+}
+
+#[test]
+fn objects_ahead_are_those_of_the_namespace_and_as_many_of_each_other_one() {
+    let queue = queue(&[("a", 5), ("b", 2), ("c", 1)]);
+    let ahead = |namespace: &str, n: usize| queue.ahead_of(&waiter(namespace, n));
+    assert_eq!([ahead("a", 0), ahead("a", 1), ahead("a", 4)], [2, 4, 7]);
+    assert_eq!([ahead("b", 0), ahead("b", 1), ahead("c", 0)], [2, 4, 2]);
+    assert_eq!(queue.ahead_of(&waiter("d", 0)), 0);
 }
