@@ -41,10 +41,10 @@ pub(crate) struct OperatorContext {
 
 /// Starts all controllers. After `ending` is cancelled, they end when their running reconciles have ended.
 pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, controllers: &mut JoinSet<()>) {
-    let Watches { configs, requests, reservations, providers, queues, .. } = &context.watches;
+    let Watches { configs, requests, shared, providers, queues, .. } = &context.watches;
     let backend = Arc::new(backend(context));
     start(context, configs, &backend, Arc::new(()), ending, controllers);
-    start(context, requests, &backend, reservations.clone(), ending, controllers);
+    start(context, requests, &backend, Arc::new(shared.clone()), ending, controllers);
 
     let writes_cluster_scoped = context.settings.watch_namespaces.is_empty();
     if !writes_cluster_scoped {

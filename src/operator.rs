@@ -7,6 +7,7 @@ use std::time::Duration;
 use kube::Config;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::NAME;
@@ -79,6 +80,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         let count = |key: ProviderConfigKey| (key.clone(), triggers::referrers_of(&key, &queues).len());
         providers.keys().into_iter().map(count).collect()
     });
+    let pacer = watches.shared.pacer.clone();
+    background.spawn(async move { pacer.grant_turns().await });
     let limiters = Arc::<Limiters>::default();
     let turns = limiters.clone();
     background.spawn(async move { turns.grant_turns().await });
@@ -155,8 +158,9 @@ async fn lead(
     context.metrics.set_leader(true);
     // Runs concurrently, since its findings are only warnings.
     tokio::spawn(schema::check(context.client.clone()));
+    context.watches.shared.pacer.start(Instant::now());
     // Seeded only now and not from the stores, so that the last writes of the previous leader are not missed.
-    context.watches.reservations.seed(&context.watches.all_requests(&context.client).await);
+    context.watches.shared.reservations.seed(&context.watches.all_requests(&context.client).await);
     run_controllers(controllers, |controllers| controllers::start_all(context, ending, controllers)).await
 }
 

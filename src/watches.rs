@@ -10,7 +10,9 @@ use kube::{Api, Client};
 use tokio::task::JoinSet;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
+use crate::enrollment_request::pacer::SendPacer;
 use crate::enrollment_request::reservations::Reservations;
+use crate::enrollment_request::shared::Shared;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::report::WatchReport;
@@ -37,7 +39,8 @@ pub(crate) struct Watches {
     pub(crate) requests: Watched<EnrollmentRequest>,
     pub(crate) providers: Arc<Providers>,
     pub(crate) healths: Arc<Healths>,
-    pub(crate) reservations: Arc<Reservations>,
+    /// What all requests share.
+    pub(crate) shared: Shared,
     pub(crate) self_writes: Arc<SelfWriteFilter>,
     pub(crate) queues: Queues,
     /// The watched namespaces, or `None` for the whole cluster.
@@ -70,7 +73,9 @@ impl Watches {
         let queues =
             Queues::new(&config_stores, &request_stores, &provider_stores, settings.bounds(), settings.options());
         let freed = queues.clone();
-        let reservations = Arc::new(Reservations::new(move |holder: &ObjectUid| freed.reservation_freed(holder)));
+        let reservations = Reservations::new(move |holder: &ObjectUid| freed.reservation_freed(holder));
+        let granted = queues.clone();
+        let pacer = SendPacer::new(move |request| granted.turn_granted(request));
         let checks = queues.clone();
         let healths = Healths::new(move |provider| checks.check(provider));
         let (changed, deleted, forgotten) = (queues.clone(), queues.clone(), healths.clone());
@@ -96,7 +101,7 @@ impl Watches {
             },
             providers: Arc::new(providers),
             healths,
-            reservations,
+            shared: Shared::new(reservations, pacer),
             self_writes: Arc::default(),
             queues,
             scopes,
@@ -140,7 +145,7 @@ impl Watches {
         writer: Writer<EnrollmentRequest>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (applied, went, self_writes) = (self.queues.clone(), self.queues.clone(), self.self_writes.clone());
-        let (forget, reservations) = (self.requests.forget(&self.self_writes), self.reservations.clone());
+        let (forget, shared) = (self.requests.forget(&self.self_writes), self.shared.clone());
         watch(
             api,
             report,
@@ -151,7 +156,7 @@ impl Watches {
             },
             move |request| {
                 forget(request);
-                reservations.release(request);
+                shared.released(request);
                 went.enqueue(triggers::request_deleted(Some(&request.namespace), &went));
             },
         )

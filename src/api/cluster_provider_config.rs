@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config_spec::ConfigType;
+use super::enrollment_limits::EnrollmentLimits;
 use super::provider_config_status::ProviderConfigStatus;
 use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
 
@@ -93,6 +94,9 @@ pub struct ClusterProviderConfigSpec {
         extend("x-kubernetes-list-type" = "set")
     )]
     pub allowed_trusted_origins: Option<Vec<String>>,
+    /// Limits on the enrolment emails that are sent through this provider config.
+    #[serde(default)]
+    pub enrollment: EnrollmentLimits,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
     #[serde(skip)]
     pub undecodable: Option<Undecodable>,

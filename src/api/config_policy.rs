@@ -50,7 +50,7 @@ impl ConfigPolicy {
 }
 
 /// Whether `url` is at the origin `allowed`. An allowed scheme without a host (`myapp://`) covers all its addresses.
-fn covers(allowed: &str, url: &str) -> bool {
+pub(super) fn covers(allowed: &str, url: &str) -> bool {
     let (Some((scheme, authority)), Some(url)) = (origin(allowed), origin(url)) else { return false };
     let any_host = authority.is_empty() && !is_web(&scheme);
     url.0 == scheme && (any_host || url.1 == authority)

@@ -8,6 +8,7 @@ pub mod conditions;
 pub mod config_policy;
 pub mod config_spec;
 pub mod crds;
+pub mod enrollment_limits;
 pub mod enrollment_request;
 pub mod phase;
 pub mod provider_config;

@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::cluster_provider_config::{Credentials, Region};
+use super::enrollment_limits::EnrollmentLimits;
 use super::provider_config_status::ProviderConfigStatus;
 use super::{ID_PATTERN, Undecodable};
 
@@ -53,6 +54,9 @@ pub struct ProviderConfigSpec {
     pub region: Region,
     /// Credentials of the operator. Their Secret is in the namespace of this object.
     pub credentials: Credentials,
+    /// Limits on the enrolment emails that are sent through this provider config.
+    #[serde(default)]
+    pub enrollment: EnrollmentLimits,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
     #[serde(skip)]
     pub undecodable: Option<Undecodable>,

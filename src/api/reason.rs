@@ -118,6 +118,10 @@ reasons! {
         IdentityAmbiguous [Waiting] "The username matches more than one identity." "Set `spec.identity.id` instead of the username.";
         IdentityNotActive [Waiting] "The identity is not active." "Activate it in Beyond Identity.";
         NoEmailAddress [Waiting] "The identity has no primary email address." "Add one in Beyond Identity.";
+        SendBudgetExceeded [InProgress] "A limit of the provider config on emails is reached: for the identity, or for all that it sends within an hour. The message names the limit and when the request is likely to go on. Nothing is lost, and no call is made meanwhile."
+            "None is needed. If it should go faster, raise the limit that the message names in `spec.enrollment` of the provider config.";
+        RedirectNotAllowed [Waiting] "The provider config does not allow the host in `spec.postBindingRedirectURI`. Nothing is sent."
+            "Correct that field, or add the host to `spec.enrollment.allowedRedirectHosts` of the provider config. For a ClusterProviderConfig, ask the cluster's admins.";
         WaitingForAnotherSend [InProgress, Waiting] "An email to the same identity, from another request for another configuration, is in flight or in doubt. Sends to one identity are made one at a time. If the other request is paused or stalled, this one is stalled after the grace period."
             "If the other request is paused or stalled, fix it as its conditions say, or delete it.";
         TooManyActiveLinks [Waiting] "Too many links of earlier attempts are still active and cannot be revoked, so no further email is sent."

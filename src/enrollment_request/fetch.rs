@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::desired::IdentitySelector;
 use super::job_state::is_outstanding;
 use super::observed::{Config, JobList, Recognized};
+use super::plan::budget::is_dated;
 use super::reconciler::RequestReconcile;
 use super::step::{JobRef, Query, RecognizableIds};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
@@ -61,6 +62,7 @@ impl<B: Backend> RequestReconcile<'_, B> {
                 return;
             }
         };
+        let in_realm = realm.destination().realm;
         let (mut jobs, mut server_time, mut lists) = (items, server_time, 1);
         if let Fact::Known(before) = std::mem::take(&mut self.observed.jobs) {
             let missed = |job: &CredentialBindingJob| jobs.iter().all(|other| other.id != job.id);
@@ -69,7 +71,10 @@ impl<B: Backend> RequestReconcile<'_, B> {
             (server_time, lists) = (before.server_time, before.lists + 1);
         }
         let named_elsewhere = self.not_ours(&jobs).await;
-        self.observed.jobs = Fact::Known(JobList { jobs, named_elsewhere, server_time, age, lists });
+        let undated = jobs.iter().filter(|job| !is_dated(job, server_time)).map(|job| job.id.as_str());
+        let (known, now) = (&self.context.shared.recent_jobs, self.context.environment.monotonic());
+        let ages = known.ages(&in_realm, identity_id, undated, now);
+        self.observed.jobs = Fact::Known(JobList { jobs, named_elsewhere, ages, server_time, age, lists });
     }
 
     async fn read_job(&mut self, reference: &ProviderConfigRef, job: JobRef) {

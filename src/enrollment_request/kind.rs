@@ -8,8 +8,8 @@ use super::desired::Desired;
 use super::observed::{Observed, ReadJob, SendSlot};
 use super::plan::input::{Input, Step};
 use super::plan::{self, doubt, finalize, pending};
-use super::reservations::Reservations;
 use super::revocations::Revocations;
+use super::shared::Shared;
 use super::step::{Action, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::{Why, why};
@@ -27,7 +27,7 @@ impl Kind for EnrollmentRequest {
     type Change = Change;
     type Action = Action;
     type Created = CredentialBindingJob;
-    type Shared = Reservations;
+    type Shared = Shared;
     type Published = SendSlot;
     type LocalState = RequestState;
 

@@ -96,7 +96,8 @@ pub fn is_adoptable(
             || (job_state::is_outstanding(state) && !job_state::is_expired(job, server_time)))
 }
 
-fn created(job: &CredentialBindingJob) -> Option<Timestamp> {
+/// When the service created `job`, if that is known.
+pub fn created(job: &CredentialBindingJob) -> Option<Timestamp> {
     job.create_time.as_deref()?.parse().ok()
 }
 
@@ -116,6 +117,7 @@ mod tests {
         let listed = JobList {
             jobs: jobs.to_vec(),
             named_elsewhere: [].into(),
+            ages: [].into(),
             server_time: None,
             age: Duration::ZERO,
             lists: 1,

@@ -23,6 +23,8 @@
 //!   (`reconcile/object_handle/finalize.rs`).
 //! - **The result of a send can always be recorded**: beyond a limit of active earlier links, nothing is sent
 //!   (`plan/prepare.rs`).
+//! - **A flood of requests sends no flood of emails.** Before each send, the jobs of the identity are counted
+//!   (`plan/budget.rs`, `recent_jobs.rs`), and sends through a provider config are spaced (`pacer.rs`).
 //! - **No request waits silently for another request.** A send slot that is not needed is released (`reservations.rs`,
 //!   `plan/poll.rs`). A request that waits for one without progress is Stalled (`others.rs`).
 
@@ -37,11 +39,14 @@ mod matching;
 mod observe;
 pub mod observed;
 mod others;
+pub mod pacer;
 mod phase;
 pub mod plan;
+pub mod recent_jobs;
 mod reconciler;
 pub mod reservations;
 pub mod revocations;
+pub mod shared;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::enrollment_key::EnrollmentKey;
+use super::pacer::SendWait;
 use crate::api::conditions::{is_ready, is_stalled};
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
 use crate::beyond_identity::Answer;
@@ -24,6 +25,8 @@ pub struct Observed {
     pub identity: Fact<Option<Identity>>,
     /// The enrolment key that is reserved for this request.
     pub reservation: Fact<EnrollmentKey>,
+    /// Whether it is this request's turn to send through its provider config, which limits emails.
+    pub send_turn: Fact<SendTurn>,
     /// All jobs of the identity.
     pub jobs: Fact<JobList>,
     /// The jobs that were read by id in this reconcile; `None` for a job that the service does not know.
@@ -121,12 +124,24 @@ pub struct JobList {
     pub jobs: Vec<CredentialBindingJob>,
     /// The ids of the jobs that another request's status names, or that are left to that request.
     pub named_elsewhere: BTreeSet<String>,
+    /// How long this process has known the jobs of its own sends within the last hour, which the list may not show yet, and
+    /// the listed jobs without a usable time. By job id.
+    pub ages: BTreeMap<String, Duration>,
     /// The service's own time, if it was readable.
     pub server_time: Option<Timestamp>,
     /// How long the write-ahead record had been known when the list was requested; zero without a record.
     pub age: Duration,
     /// The number of lists that this is the union of. `age` belongs to the last list, and `server_time` to the first.
     pub lists: u32,
+}
+
+/// Whether it is a request's turn to send through its provider config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendTurn {
+    /// It is its turn, until the end of the reconcile.
+    Granted,
+    /// It waits for its turn.
+    Waits(SendWait),
 }
 
 /// The last poll of the current job.

@@ -15,7 +15,7 @@ use crate::reconcile::{Backend, Fact, Failure, ObjectUid, Objects};
 impl<B: Backend> RequestReconcile<'_, B> {
     /// Reserves the key, unless another request holds it.
     pub(super) async fn reserve(&mut self, key: EnrollmentKey) {
-        let reservations = self.context.shared.clone();
+        let reservations = self.context.shared.reservations.clone();
         let mut taken = reservations.reserve(&key, &self.object_uid());
         if let Err(ReserveError::HeldBy(other) | ReserveError::Busy(other)) = &taken
             && !self.is_there(other).await
@@ -84,7 +84,7 @@ impl<B: Backend> RequestReconcile<'_, B> {
     /// The ids of those of `jobs` that a send in doubt must not take for its own. These are the jobs that another
     /// request names. If another request in doubt holds the same key, they are all jobs.
     pub(super) async fn not_ours(&self, jobs: &[CredentialBindingJob]) -> BTreeSet<String> {
-        if let Some(rival) = self.context.shared.rival_in_doubt(&self.object_uid(), &self.status)
+        if let Some(rival) = self.context.shared.reservations.rival_in_doubt(&self.object_uid(), &self.status)
             && self.is_there(&rival).await
         {
             return jobs.iter().map(|job| job.id.clone()).collect();
@@ -94,7 +94,7 @@ impl<B: Backend> RequestReconcile<'_, B> {
 
     /// The ids of those of `jobs` that another request names.
     pub(super) async fn named_elsewhere(&self, jobs: impl IntoIterator<Item = &str>) -> BTreeSet<String> {
-        let named = self.context.shared.named_elsewhere(&self.object_uid(), jobs.into_iter());
+        let named = self.context.shared.reservations.named_elsewhere(&self.object_uid(), jobs.into_iter());
         let mut elsewhere = BTreeSet::new();
         for (job, others) in named {
             for other in &others {
@@ -102,7 +102,7 @@ impl<B: Backend> RequestReconcile<'_, B> {
                     elsewhere.insert(job);
                     break;
                 }
-                self.context.shared.release(other);
+                self.context.shared.reservations.release(other);
             }
         }
         elsewhere

@@ -5,7 +5,7 @@ use kube::runtime::events::EventType;
 
 use super::change::{self, Change};
 use super::observe::names;
-use super::observed::{Observed, SendSlot};
+use super::observed::{Observed, SendSlot, SendTurn};
 use super::plan::input::SERVICE_CLOCK_MARGIN;
 use super::plan::poll_interval;
 use super::step::{Action, JobRef, Query};
@@ -14,10 +14,12 @@ use crate::api::phase::why;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::beyond_identity::{Answer, Doubt, Error};
-use crate::reconcile::ObjectUid;
 use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
-use crate::reconcile::{Backend, Fact, Kind, Reconcile, Reconciler, Remote, Ticket};
+use crate::reconcile::plan::plan;
+use crate::reconcile::{
+    Backend, End, Fact, FailureKind, Kind, ObjectKey, ObjectUid, Reconcile, Reconciler, Remote, Step, Ticket,
+};
 
 /// A reconcile of a request.
 pub(super) type RequestReconcile<'a, B> = Reconcile<'a, EnrollmentRequest, B>;
@@ -30,6 +32,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     async fn act(request: &mut RequestReconcile<'_, B>, action: Action) {
         match action {
             Action::Reserve(key) => request.reserve(key).await,
+            Action::TakeSendTurn(reference, per_hour) => request.take_send_turn(&reference, per_hour),
             Action::Revoke(reference, job) => request.revoke(&reference, &job).await,
             Action::CannotRevoke(job, why) => request.refuse_revoke(&job, &why),
         }
@@ -38,6 +41,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     async fn send(request: &mut RequestReconcile<'_, B>, ticket: Ticket<SendRecord>) {
         let record = ticket.record().clone();
         let provider = &record.provider_config_ref;
+        request.spend_send_turn(provider);
         let outcome = match (request.time_to_call(&ticket), request.remote(provider)) {
             (Some(timeout), Some(realm)) => {
                 let result = realm.create_job(ticket, timeout).await;
@@ -59,6 +63,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         match change {
             Change::Conclude { job, others, .. } => {
                 request.polled(Some(job));
+                request.created(job);
                 if applied {
                     request.context.environment.email_sent();
                 }
@@ -86,7 +91,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     }
 
     fn publish(request: &RequestReconcile<'_, B>) -> SendSlot {
-        let (reservations, holder) = (&request.context.shared, request.object_uid());
+        let (reservations, holder) = (&request.context.shared.reservations, request.object_uid());
         if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
             // Only finalizers of other controllers remain, so the next request may take its jobs.
             reservations.release(&holder);
@@ -103,10 +108,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         request.local_state.own.revocations.retain(|job_id| names(&status, job_id));
         request.local_state.own.read_before = request.observed.cannot_be_adopted(&status, delivery_method);
         if request.handle.is_deleted() {
-            request.context.shared.release(&request.object_uid());
+            request.context.shared.reservations.release(&request.object_uid());
         } else if request.is_settled() {
-            request.context.shared.doubt_resolved(&request.object_uid());
+            request.context.shared.reservations.doubt_resolved(&request.object_uid());
         }
+        request.end_send_turn();
     }
 }
 
@@ -114,6 +120,60 @@ impl<B: Backend> RequestReconcile<'_, B> {
     /// The request as a holder of an enrolment key.
     pub(super) fn object_uid(&self) -> ObjectUid {
         ObjectUid::of(self.handle.object())
+    }
+
+    /// Takes the turn to send through a provider config with a limit.
+    fn take_send_turn(&mut self, reference: &ProviderConfigRef, per_hour: i32) {
+        let (waiter, environment) = (ObjectKey::of(self.handle.object()), &self.context.environment);
+        let (provider, now) = (reference.resolve(&waiter.namespace), (environment.monotonic(), environment.now()));
+        let taken = self.context.shared.pacer.take(&provider, &waiter, per_hour, now);
+        self.observed.send_turn = Fact::Known(taken.map_or_else(SendTurn::Waits, |()| SendTurn::Granted));
+    }
+
+    /// The email may be sent from now on. Only a stored record reaches this, so a turn whose record could not be written is
+    /// used again.
+    fn spend_send_turn(&mut self, reference: &ProviderConfigRef) {
+        let waiter = ObjectKey::of(self.handle.object());
+        let (provider, now) = (reference.resolve(&waiter.namespace), self.context.environment.monotonic());
+        self.context.shared.pacer.spend(&provider, &waiter, now);
+        self.observed.send_turn = Fact::Unknown;
+    }
+
+    /// Releases the send turn, unless the request waits for it, or retries soon.
+    fn end_send_turn(&self) {
+        let (pacer, waiter) = (&self.context.shared.pacer, ObjectKey::of(self.handle.object()));
+        if self.handle.is_deleted() {
+            return pacer.leave(&waiter);
+        }
+        if matches!(self.observed.send_turn, Fact::Known(SendTurn::Waits(_))) {
+            return;
+        }
+        let retries_soon = match plan(&self.input()) {
+            Step::End(End { failure: Some(FailureKind::Transient | FailureKind::RateLimited), .. }) => {
+                // Another request's send in doubt may take longer.
+                !matches!(self.observed.reservation, Fact::Failed(_))
+            }
+            // A write met a conflict or failed, and the reconcile starts over.
+            Step::WriteAhead(..) | Step::Refresh | Step::Resolve(_) | Step::Fetch(_) | Step::Act(_) => true,
+            _ => false,
+        };
+        if retries_soon {
+            pacer.keep(&waiter, self.context.environment.monotonic());
+        } else {
+            pacer.leave(&waiter);
+        }
+    }
+
+    /// Records a job that was created for this request, which lists may not show yet.
+    fn created(&self, job: &CredentialBindingJob) {
+        let object = self.handle.object();
+        let status = object.status.as_ref();
+        let ids =
+            status.and_then(|status| Some((EnrollmentRequest::recorded_realm(status)?, status.identity_id.as_ref()?)));
+        if let Some((realm, identity_id)) = ids {
+            let now = self.context.environment.monotonic();
+            self.context.shared.recent_jobs.sent(&realm, identity_id, &job.id, now);
+        }
     }
 
     /// Asks the service to revoke a job. The job is read next, whatever the service responds. The exceptions: the job

@@ -27,6 +27,8 @@ pub enum Query {
 pub enum Action {
     /// Reserve this enrolment key, so that no other request can hold it.
     Reserve(EnrollmentKey),
+    /// Take the send turn of this provider config, which allows this number of emails an hour.
+    TakeSendTurn(ProviderConfigRef, i32),
     /// Revoke a job, through this provider config.
     Revoke(ProviderConfigRef, JobRef),
     /// Record that a job cannot be revoked, and why, and report it beside the other conditions.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::lenient::Salvage;
 use crate::api::authenticator_config::{self, ConfigSpec, ConfigType, ManagementPolicy};
 use crate::api::cluster_provider_config::{AllowedNamespaces, Credentials, Region};
+use crate::api::enrollment_limits::EnrollmentLimits;
 use crate::api::enrollment_request::{self, AuthenticatorConfigRef, DeliveryMethod, IdentityRef};
 use crate::api::{
     AuthenticatorConfig, AuthenticatorConfigSpec, ClusterProviderConfig, ClusterProviderConfigSpec, EnrollmentRequest,
@@ -85,6 +86,7 @@ impl Salvage for ClusterProviderConfig {
             allowed_config_types: None,
             allowed_invoke_urls: Vec::new(),
             allowed_trusted_origins: None,
+            enrollment: EnrollmentLimits::default(),
             undecodable: Some(undecodable),
         };
         Self { metadata, spec, status }
@@ -104,6 +106,7 @@ impl Salvage for ProviderConfig {
             realm_id: String::new(),
             region: Region::US,
             credentials: no_credentials(),
+            enrollment: EnrollmentLimits::default(),
             undecodable: Some(undecodable),
         };
         Self { metadata, spec, status }

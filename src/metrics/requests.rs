@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
-use super::computed::Computed;
-use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
+use super::computed::{Computed, LabelSet};
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, HasStatus, Reason};
 use crate::beyond_identity::types::JobState;
 
 /// The label value of a request without a job.
@@ -19,15 +19,18 @@ const UNKNOWN: &str = "unknown";
 pub(super) struct Requests {
     by_state: Computed,
     in_doubt: Computed,
+    over_budget: Computed,
 }
 
 impl Requests {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let by_state = "EnrollmentRequests, by state of their job";
         let in_doubt = "EnrollmentRequests with a send whose outcome is not yet known";
+        let over_budget = "EnrollmentRequests that wait because of a limit of their provider config on emails";
         Self {
             by_state: Computed::register(registry, "enrollment_requests", by_state, None),
             in_doubt: Computed::register(registry, "sends_in_doubt", in_doubt, None),
+            over_budget: Computed::register(registry, "sends_over_budget", over_budget, None),
         }
     }
 
@@ -42,13 +45,23 @@ impl Requests {
             }
             counts.into_iter().map(|(state, count)| (vec![("state", state.to_owned())], count)).collect()
         });
+        let of_all = requests.clone();
         self.in_doubt.add(move || {
             let is_in_doubt =
                 |request: &Arc<EnrollmentRequest>| request.status.as_ref().is_some_and(|status| status.send.is_some());
-            let count = requests().iter().filter(|request| is_in_doubt(request)).count();
-            vec![(Vec::new(), i64::try_from(count).unwrap_or(i64::MAX))]
+            counted(of_all().iter().filter(|request| is_in_doubt(request)).count())
+        });
+        self.over_budget.add(move || {
+            let reason = Reason::SendBudgetExceeded.to_string();
+            let waits = |request: &Arc<EnrollmentRequest>| request.conditions().iter().any(|it| it.reason == reason);
+            counted(requests().iter().filter(|request| waits(request)).count())
         });
     }
+}
+
+/// A gauge without labels.
+fn counted(count: usize) -> Vec<(LabelSet, i64)> {
+    vec![(Vec::new(), i64::try_from(count).unwrap_or(i64::MAX))]
 }
 
 fn state(status: &EnrollmentRequestStatus) -> &'static str {
@@ -67,11 +80,21 @@ mod tests {
     #[test]
     fn requests_are_counted_by_known_states() {
         let states = [None, Some("LINK_SENT"), Some("LINK_SENT"), Some("jane@example.com"), None];
-        let request = |state: Option<&str>| {
+        let conditions = |state: Option<&str>| {
+            let waits = state == Some("jane@example.com");
+            let reason = if waits { "SendBudgetExceeded" } else { "LinkSent" };
+            ["Reconciling", "Ready"].map(|type_| {
+                serde_json::json!({
+                    "type": type_, "status": "True", "reason": reason, "message": "",
+                    "lastTransitionTime": "2026-01-01T12:00:00Z",
+                })
+            })
+        };
+        let request = move |state: Option<&str>| {
             let request = serde_json::json!({
                 "metadata": {"name": "jane", "namespace": "identity"},
                 "spec": {"authenticatorConfigRef": {"name": "hosted-web"}, "identity": {"id": "jane"}},
-                "status": {"state": state},
+                "status": {"state": state, "conditions": conditions(state)},
             });
             Arc::new(serde_json::from_value(request).unwrap())
         };
@@ -90,6 +113,7 @@ mod tests {
             "enrollment_requests{state=\"LINK_SENT\"} 2",
             "enrollment_requests{state=\"unknown\"} 1",
             "sends_in_doubt 0",
+            "sends_over_budget 1",
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }

@@ -54,6 +54,7 @@ mod tests {
     use super::*;
     use crate::api::ProviderConfigKind;
     use crate::api::cluster_provider_config::{EndpointSpec, Region};
+    use crate::api::enrollment_limits::EnrollmentLimits;
     use crate::beyond_identity::ApiToken;
 
     fn key(namespace: Option<&str>) -> ProviderConfigKey {
@@ -77,6 +78,7 @@ mod tests {
             }),
             is_paused: false,
             access: Some(Access::default()),
+            enrollment: EnrollmentLimits::default(),
         }
     }
 

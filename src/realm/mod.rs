@@ -135,6 +135,7 @@ impl Realms for KubeRealms {
                 not_allowed,
                 no_resource_ids: no_resource_ids(&provider),
                 config_policy: provider.access.as_ref().map(|access| access.config_policy.clone()),
+                enrollment: provider.enrollment.clone(),
             },
         })
     }

@@ -10,6 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::secret::Credential;
 use crate::api::cluster_provider_config::{ClientCredentials, Credentials, EndpointSpec, Region};
 use crate::api::config_policy::ConfigPolicy;
+use crate::api::enrollment_limits::EnrollmentLimits;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
 use crate::kubernetes::lenient::Salvage;
 use crate::reconcile::annotations::is_paused;
@@ -33,6 +34,8 @@ pub(crate) struct ProviderConfig {
     pub(super) is_paused: bool,
     /// The rules for the namespaces that use it; `None` for a namespaced kind, whose realm is that of its namespace.
     pub(super) access: Option<Access>,
+    /// How many emails may be sent, and where they may lead.
+    pub(super) enrollment: EnrollmentLimits,
 }
 
 /// The credentials that a provider config refers to.
@@ -176,6 +179,7 @@ impl ProviderConfigResource for ClusterProviderConfig {
                     trusted_origins: spec.allowed_trusted_origins.clone(),
                 },
             }),
+            enrollment: spec.enrollment.clone(),
         })
     }
 }
@@ -197,6 +201,7 @@ impl ProviderConfigResource for api::ProviderConfig {
             credentials: CredentialsRef::of(&spec.credentials, &spec.realm_id, &self.namespace().unwrap_or_default()),
             is_paused: is_paused(self),
             access: None,
+            enrollment: spec.enrollment.clone(),
         })
     }
 }

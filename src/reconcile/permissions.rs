@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use crate::api::config_policy::ConfigPolicy;
+use crate::api::enrollment_limits::EnrollmentLimits;
 
 /// What a provider config permits an object to do. The default permits what no rule restricts.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,4 +14,6 @@ pub struct Permissions {
     pub no_resource_ids: Option<Failure>,
     /// Which configurations may be created or changed; `None`: all.
     pub config_policy: Option<ConfigPolicy>,
+    /// How many emails may be sent, and where they may lead.
+    pub enrollment: EnrollmentLimits,
 }

@@ -11,6 +11,7 @@ mod annotation_actions;
 mod another_send;
 mod answers;
 mod attempts;
+mod brakes;
 mod client_credentials;
 mod config_deletion;
 mod config_policy;

@@ -129,6 +129,8 @@ pub enum Action {
     /// Installs an admission policy that refuses every status of the operator.
     RefuseStatuses,
     AllowStatuses,
+    /// Changes the limit of the provider config on emails within an hour.
+    SetSendLimit(i32),
     /// Moves the wall clocks of the processes by an hour.
     JumpClocks {
         back: bool,

@@ -14,6 +14,7 @@ use beyond_identity_operator::reconcile::{Destination, RealmIds, Remote, Ticket}
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::budget;
 use crate::faults::Port;
 use crate::injected_failure::InjectedFailure;
 use crate::invariants;
@@ -96,8 +97,10 @@ impl Remote for SimRemote {
 
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         let (id, other_endpoint) = (identity_id.to_owned(), self.other_endpoint);
+        let lister = budget::lister(&self.permit.site.0.name, &self.permit.key);
         let list = move |state: &mut State, now, wall| {
-            let State { remote, chance, .. } = state;
+            let State { remote, chance, record, .. } = state;
+            record.listed.insert(lister, now);
             let service = remote.at(other_endpoint);
             service.list_jobs(&id, &mut Moment { now, wall, chance })
         };

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use crate::budget;
 use crate::faults::Port;
 use crate::kubernetes::{Kind, key};
 use crate::process::Process;
@@ -315,7 +316,8 @@ fn pending_work(state: &State, request: &EnrollmentRequest) -> Option<&'static s
             return None;
         }
         let duplicate = has("DuplicateRequest") && state.cluster.requests.objects.values().any(|other| competes(other));
-        return (!duplicate).then_some("is not concluded");
+        let waits = budget::is_full(state, request, identity.as_ref());
+        return (!duplicate && !waits).then_some("is not concluded");
     }
     let named = spec.revoked || actions.revoke(&status);
     let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| named));

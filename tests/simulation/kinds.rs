@@ -4,6 +4,7 @@ use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
+use crate::budget;
 use crate::faults::Port;
 use crate::invariants;
 use crate::kubernetes::{Announced, Kind, Objects, Table};
@@ -31,6 +32,10 @@ impl Kind for EnrollmentRequest {
     fn announced(&self) -> Option<Announced> {
         let send = self.status.as_ref()?.send.as_ref()?;
         Some(Announced { id: send.id.clone(), attempt: send.attempt, resend_of: send.resend_of.clone() })
+    }
+
+    fn named(&self) -> Vec<String> {
+        budget::named(self)
     }
 
     fn remove_record(&mut self) {
@@ -78,6 +83,10 @@ impl Kind for AuthenticatorConfig {
     fn announced(&self) -> Option<Announced> {
         let create = self.status.as_ref()?.create.as_ref()?;
         Some(Announced { id: create.id.clone(), attempt: 1, resend_of: None })
+    }
+
+    fn named(&self) -> Vec<String> {
+        Vec::new()
     }
 
     fn remove_record(&mut self) {

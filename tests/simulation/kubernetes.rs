@@ -36,6 +36,8 @@ pub trait Kind: Resource<DynamicType = ()> + HasStatus + Send + Sync + 'static {
     fn reset_status(&mut self);
     /// The call that its status announces, if any.
     fn announced(&self) -> Option<Announced>;
+    /// The remote jobs that its status names.
+    fn named(&self) -> Vec<String>;
     /// Removes the write-ahead record.
     fn remove_record(&mut self);
     /// Checks the invariants after a write of its status.

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod actors;
+mod budget;
 mod calls;
 mod chance;
 mod controller;

@@ -39,7 +39,7 @@ impl<K: Kind> Objects<K> for SimBackend {
     }
 
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
-        self.0.0.world.lock().record.announce(object);
+        self.0.0.world.lock().record.announce(&self.0.0.name, object);
         let (object, name) = (object.clone(), self.0.0.name.clone());
         let write = move |state: &mut State, _, wall: Timestamp| {
             let written = if state.cluster.policy_since.is_some() {

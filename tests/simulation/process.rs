@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
+use beyond_identity_operator::enrollment_request::pacer::SendPacer;
 use beyond_identity_operator::enrollment_request::reservations::Reservations;
-use beyond_identity_operator::reconcile::{ObjectUid, Options};
+use beyond_identity_operator::enrollment_request::shared::Shared;
+use beyond_identity_operator::reconcile::{ObjectKey, ObjectUid, Options};
 use beyond_identity_operator::triggers::{self, Cache, Enqueue, Fingerprint};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
@@ -20,6 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::controller::{self, Controller};
 use crate::kubernetes::{Change, Key, Kind, Objects};
 use crate::lease::Candidate;
+use crate::mutants::Mutation;
 use crate::reconciles;
 use crate::world::World;
 
@@ -45,8 +48,8 @@ pub struct Process {
     observed: (usize, usize),
     /// The options of its triggers.
     options: Options,
-    /// The reservations of identities by requests.
-    pub reservations: Arc<Reservations>,
+    /// What its requests share.
+    pub shared: Shared,
     /// The controllers, once they are started.
     controllers: OnceLock<Controllers>,
     /// Whether the reservations are seeded, so that it reconciles.
@@ -83,12 +86,16 @@ impl Process {
             let moment = Instant::now().checked_sub(lag).expect("a time before the start");
             let ((requests, seen_requests), (configs, seen_configs)) =
                 (state.cluster.requests.as_of(moment), state.cluster.configs.as_of(moment));
-            let this = this.clone();
+            let (this, of_pacer) = (this.clone(), this.clone());
             let skew = state.chance.skew(60);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
             let freed = move |holder: &ObjectUid| {
                 let process = this.upgrade();
                 process.iter().for_each(|it| it.enqueue(triggers::reservation_freed(holder, &**it)));
+            };
+            let granted = move |ObjectKey { namespace, name, .. }: &ObjectKey| {
+                let process = of_pacer.upgrade();
+                process.iter().for_each(|it| it.enqueue_request(&(namespace.clone(), name.clone())));
             };
             Self {
                 world: world.clone(),
@@ -103,7 +110,7 @@ impl Process {
                 ending: AtomicBool::new(false),
                 restarted,
                 options: reconciles::options(reconciles::SETTLE),
-                reservations: Arc::new(Reservations::new(freed)),
+                shared: Shared::new(Reservations::new(freed), SendPacer::new(granted)),
                 controllers: OnceLock::new(),
                 seeded: AtomicBool::new(false),
                 seeded_notify: Notify::new(),
@@ -131,7 +138,7 @@ impl Process {
             process.observed.0,
             |process, before, request| triggers::request_applied(before, request, false, process),
             |process, request: &EnrollmentRequest| {
-                process.reservations.release(&ObjectUid::of(request));
+                process.shared.released(&ObjectUid::of(request));
                 triggers::request_deleted(request.metadata.namespace.as_deref(), process)
             },
         );
@@ -139,9 +146,12 @@ impl Process {
         if let Some((candidate, until)) = elected {
             process.spawn(candidate.renew_until_lost(process.clone(), until));
         }
+        Mutation::of(&process).start(&process.shared.pacer);
+        let pacer = process.shared.pacer.clone();
+        process.spawn(async move { pacer.grant_turns().await });
         let seeding = process.clone();
         process.spawn(async move {
-            seeding.reservations.seed(&reconciles::all_requests(&seeding).await);
+            seeding.shared.reservations.seed(&reconciles::all_requests(&seeding).await);
             seeding.seeded.store(true, Ordering::SeqCst);
             seeding.seeded_notify.notify_waiters();
         });

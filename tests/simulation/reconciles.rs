@@ -32,8 +32,8 @@ pub const CLUSTER: &str = "simulation";
 /// The reconciler of requests.
 pub fn request_reconciles(process: &Arc<Process>) -> Reconcile<EnrollmentRequest> {
     let mutation = Mutation::of(process);
-    let shares = mutation.reservations(&process.reservations).into_iter();
-    let contexts: Vec<_> = shares.map(|reservations| Arc::new(context(process, reservations))).collect();
+    let shares = mutation.shares(&process.shared).into_iter();
+    let contexts: Vec<_> = shares.map(|shared| Arc::new(context(process, Arc::new(shared)))).collect();
     Arc::new(move |request| {
         let context = contexts[mutation.share_of(&request)].clone();
         let request = mutation.reconciled(request);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
+use crate::budget;
 use crate::kubernetes::{Announced, Key, Kind};
 
 /// The record of a run.
@@ -11,6 +12,8 @@ use crate::kubernetes::{Announced, Key, Kind};
 pub struct Record {
     /// The announced calls, by the id of the write-ahead record.
     pub announced: BTreeMap<String, Announcement>,
+    /// The time of the last list of jobs for each object, by process.
+    pub listed: BTreeMap<String, Instant>,
     /// The time of the last email of each object.
     pub emails: BTreeMap<String, Instant>,
     /// The object that first had each job in its status.
@@ -45,6 +48,10 @@ pub struct Announcement {
     pub uid: String,
     pub record: Announced,
     pub started: Instant,
+    /// The list of jobs before the record.
+    pub listed: Option<Instant>,
+    /// The jobs that the status named.
+    pub named: Vec<String>,
     /// The jobs that the service created for it.
     pub jobs: Vec<String>,
     /// Whether the status of its object was cleared since.
@@ -53,10 +60,19 @@ pub struct Announcement {
 
 impl Record {
     /// Records the write-ahead record of a status, before its write starts.
-    pub fn announce<K: Kind>(&mut self, object: &K) {
+    pub fn announce<K: Kind>(&mut self, process: &str, object: &K) {
         let Some(record) = object.announced() else { return };
         let (uid, started) = (object.meta().uid.clone().unwrap_or_default(), Instant::now());
-        let new = Announcement { uid, record: record.clone(), started, jobs: Vec::new(), status_cleared: false };
+        let (listed, named) = (self.listed.get(&budget::lister_of(process, object)).copied(), object.named());
+        let new = Announcement {
+            uid,
+            record: record.clone(),
+            started,
+            listed,
+            named,
+            jobs: Vec::new(),
+            status_cleared: false,
+        };
         self.announced.entry(record.id).or_insert(new);
     }
 

@@ -1,6 +1,7 @@
 //! The remote side: the service, another one at a second endpoint, and disturbances of the connection.
 
 use beyond_identity_operator::api::authenticator_config::CreateRecord;
+use beyond_identity_operator::api::enrollment_limits::EnrollmentLimits;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
 use beyond_identity_operator::beyond_identity::Error;
 use beyond_identity_operator::beyond_identity::types::{
@@ -9,6 +10,7 @@ use beyond_identity_operator::beyond_identity::types::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::budget;
 use crate::invariants;
 use crate::service::{Job, Moment, Service, is_active};
 use crate::world::State;
@@ -23,6 +25,8 @@ pub struct Remote {
     pub other_endpoint: bool,
     /// Whether calls reach a service without any identity.
     pub misrouted: bool,
+    /// The limits of the provider config on emails.
+    pub limits: EnrollmentLimits,
     /// Whether the Secret with the token is deleted.
     pub secret_deleted: bool,
     /// The number of changes of the provider config and its Secret.
@@ -75,6 +79,7 @@ impl State {
         let sent = remote.at(other_endpoint).send(send, &mut Moment { now, wall, chance })?;
         self.log_detail(|| format!("EMAIL to {} for {}: job {}", send.identity_id, send.id, sent.id));
         invariants::after_an_email(self, &send.id, &sent.id, (now, wall));
+        budget::after_an_email(self, &send.id, &sent.id);
         Ok(sent)
     }
 

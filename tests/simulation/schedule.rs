@@ -16,6 +16,9 @@ use crate::{actors, invariants, start};
 /// The maximum time until all objects are settled after the last fault.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
 
+/// The maximum time until the limits of the provider config permit the last email.
+const TO_SEND: Duration = Duration::from_secs(4 * 3600);
+
 /// How long pauses and the admission policy last after the last fault.
 const PAUSED: Duration = Duration::from_secs(1800);
 
@@ -101,7 +104,7 @@ async fn simulate(world: &Arc<World>) {
     }
     // A clock that is behind delays the end of grace periods.
     let clock_delay = world.lock().clock_jumps.unsigned_abs();
-    let (end, mut settled_polls) = (Instant::now() + TO_SETTLE + clock_delay, 0);
+    let (end, mut settled_polls) = (Instant::now() + TO_SETTLE + TO_SEND + clock_delay, 0);
     while settled_polls < 12 {
         actors::revert_disturbances(world);
         sleep(Duration::from_secs(20)).await;
@@ -109,7 +112,7 @@ async fn simulate(world: &Arc<World>) {
         let unsettled = invariants::unsettled(&state);
         settled_polls = if unsettled.is_none() { settled_polls + 1 } else { 0 };
         if let Some(what) = unsettled.filter(|_| Instant::now() > end) {
-            state.violate(format!("two hours after the last fault: {what}"));
+            state.violate(format!("six hours after the last fault: {what}"));
         }
         if state.record.violation.is_some() {
             return;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::actors::{self, Action, Object, Recreation, Selector};
+use crate::budget;
 use crate::faults::{Fault, Port};
 use crate::kubernetes::Key;
 use crate::reconciles::{SETTLE, options};
@@ -54,6 +55,7 @@ fn prepare_all(state: &mut State, duplicates: bool, now: Instant, wall: Timestam
             state.plans.actions.push(problem);
         }
     }
+    state.plans.actions.extend(budget::changes(&state.remote.limits));
     let (mut initial, mut later) = (Vec::new(), Vec::new());
     for action in std::mem::take(&mut state.plans.actions) {
         let creates = matches!(action, Action::CreateConfig(_) | Action::CreateRequest { .. });

@@ -47,10 +47,13 @@ impl Realms for SimBackend {
         let resolved: Result<(), Failure> = site.call(Port::ResolveRealm, KUBERNETES, |_, _, _| Ok(())).await;
         resolved.inspect_err(|failure| permit.enqueue_later(failure.kind == FailureKind::RateLimited))?;
         let not_allowed = check_token(&site.0, &permit.key, caller.is_removing)?;
-        let other_endpoint = !of_configs && site.0.world.lock().remote.other_endpoint;
+        let (other_endpoint, enrollment) = {
+            let remote = &site.0.world.lock().remote;
+            (!of_configs && remote.other_endpoint, remote.limits.clone())
+        };
         Ok(Resolved {
             remote: SimRemote { permit, other_endpoint, of_configs },
-            permissions: Permissions { not_allowed, ..Permissions::default() },
+            permissions: Permissions { not_allowed, enrollment, ..Permissions::default() },
         })
     }
 }
@@ -78,7 +81,7 @@ fn check_token(process: &Process, key: &Key, is_removing: bool) -> Result<Option
 /// The permit of an object to call the service.
 pub struct CallPermit {
     pub site: CallSite,
-    key: Key,
+    pub key: Key,
     of_configs: bool,
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::actors::Plans;
+use crate::budget;
 use crate::chance::Chance;
 use crate::faults::Faults;
 use crate::kubernetes::Cluster;
@@ -92,7 +93,7 @@ impl World {
             chance,
             faults,
             cluster: Cluster::default(),
-            remote: Remote::default(),
+            remote: Remote { limits: budget::draw(seed), ..Remote::default() },
             plans: Plans::default(),
             record: Record { mutated: mutant.is_some(), ..Record::default() },
             trace: Trace { enabled: traced, ..Trace::default() },

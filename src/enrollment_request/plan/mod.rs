@@ -1,7 +1,8 @@
-//! The rules of a request, one file each: doubt, finalize, revoke, poll, adopt, prepare. The planner applies them in this
+//! The rules of a request, one file each: doubt, finalize, revoke, poll, adopt, budget, prepare. The planner applies them in this
 //! order (`reconcile/plan.rs`). Pure: the same input gives the same step, and conditions are not part of the input.
 
 mod adopt;
+pub mod budget;
 pub(super) mod doubt;
 pub(super) mod finalize;
 pub mod input;

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::input::{Input, SERVICE_CLOCK_MARGIN, Step};
-use super::{adopt, revoke};
+use super::{adopt, budget, revoke};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{PAUSED, Phase, ProviderConfigRef, Reason, text};
@@ -33,6 +33,13 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     // After a send in one realm, no send in another realm follows.
     let destination = input.same_realm(reference, input.recorded_realm().as_ref(), None)?;
     input.allowed(reference)?;
+    budget::redirect(input, reference)?;
+    let sends_nothing = input.desired.revoked;
+    if input.status.failing_since.is_none() && !sends_nothing {
+        // The turn comes before all calls, since calls are scarce. A request with a known problem reports whether it is
+        // solved, rather than that it waits.
+        budget::of_provider_config(input, reference)?;
+    }
     let identity = checked_identity(input, reference)?;
     let key = EnrollmentKey {
         tenant_id: config.realm.tenant_id.clone(),
@@ -53,7 +60,10 @@ fn prepare(input: &Input<'_>) -> Result<Step, Step> {
     if let Some(unwritable) = &input.object().unwritable {
         return Ok(Step::End(End::unwritable(unwritable)));
     }
-    write_ahead(input, reference, destination, key, listed)
+    let send = write_ahead(input, reference, destination, key, listed)?;
+    budget::of_identity(input, reference, listed)?;
+    budget::of_provider_config(input, reference)?;
+    Ok(send)
 }
 
 /// The next send makes the current job one of an earlier attempt. If more than [`MAX_ACTIVE_LINKS`] links would then be

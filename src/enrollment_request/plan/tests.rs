@@ -1,6 +1,7 @@
 //! Tests of the planner, one module for each rule.
 
 mod adopt;
+mod budget;
 mod doubt;
 mod finalize;
 mod poll;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::input::Step;
+use crate::api::enrollment_limits::EnrollmentLimits;
 use crate::api::enrollment_request::DeliveryMethod;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
@@ -99,6 +101,21 @@ fn prepared() -> Known {
     })
 }
 
+/// `known`, under a provider config with these limits.
+fn limited(known: Known, change: impl FnOnce(&mut EnrollmentLimits)) -> Known {
+    known.with(|it| {
+        let Some(Ok(realm)) = it.object.realms.get_mut(&provider_ref()) else { panic!("not resolved") };
+        change(&mut realm.permissions.enrollment);
+    })
+}
+
+/// `known`, without a limit on emails to an identity.
+fn unlimited(known: Known) -> Known {
+    limited(known, |limits| {
+        (limits.max_outstanding_per_identity, limits.max_sends_per_hour_per_identity) = (i32::MAX, i32::MAX);
+    })
+}
+
 fn config(ready: Option<ReadyConfig>) -> Config {
     Config { provider_config_ref: ProviderConfigRef::default(), ready, leaving: false, stalled: false, paused: false }
 }
@@ -112,7 +129,8 @@ fn key() -> EnrollmentKey {
 /// A list of 12:00:00 server time, when the record was `age` seconds old in this process.
 fn listed(jobs: Vec<CredentialBindingJob>, age: u64) -> JobList {
     let age = Duration::from_secs(age);
-    JobList { jobs, named_elsewhere: BTreeSet::new(), server_time: Some(at("12:00:00")), age, lists: 1 }
+    let (named_elsewhere, ages) = (BTreeSet::new(), BTreeMap::new());
+    JobList { jobs, named_elsewhere, ages, server_time: Some(at("12:00:00")), age, lists: 1 }
 }
 
 fn identity(traits: &str, status: &str) -> Identity {

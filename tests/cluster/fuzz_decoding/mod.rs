@@ -118,6 +118,7 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
     let jobs = JobList {
         jobs: listed.items.clone(),
         named_elsewhere: Default::default(),
+        ages: Default::default(),
         server_time: listed.server_time,
         age: Duration::ZERO,
         lists: 1,

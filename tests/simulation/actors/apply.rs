@@ -185,6 +185,9 @@ pub fn apply(world: &World, action: Action) {
             state.change_provider(|remote| remote.secret_deleted = true);
             state.plans.actions.push(Action::CreateSecret);
         }
+        Action::SetSendLimit(limit) => {
+            state.change_provider(|remote| remote.limits.max_sends_per_hour = Some(limit));
+        }
         Action::CreateSecret => state.change_provider(|remote| remote.secret_deleted = false),
         Action::JumpClocks { back } => state.clock_jumps += SignedDuration::from_hours(if back { -1 } else { 1 }),
         Action::Suspend(identity) => {

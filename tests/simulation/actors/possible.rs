@@ -121,6 +121,6 @@ pub fn possible(state: &State, action: &Action) -> bool {
         Action::Resume(Object::Config(key)) => {
             state.plans.paused.contains_key(&(AuthenticatorConfig::READ, key.clone()))
         }
-        Action::SwapUsernames(..) | Action::JumpClocks { .. } => true,
+        Action::SwapUsernames(..) | Action::JumpClocks { .. } | Action::SetSendLimit(_) => true,
     }
 }

@@ -1,12 +1,17 @@
 //! Initial states and frequent faults that let a few seeds catch a mutant. Without them, it takes thousands of seeds.
 
+use beyond_identity_operator::api::enrollment_limits::EnrollmentLimits;
+
 use super::Mutant;
+use crate::budget;
 use crate::faults::{Fault, Point, Port};
 use crate::injected_failure::InjectedFailure;
 use crate::world::State;
 
 /// Aims the drawn state of a run at a mutant.
 pub fn aim(mutant: Mutant, state: &mut State) {
+    // Each email that does not wait is another chance to catch a mutant of another rule.
+    state.remote.limits = budget::none();
     match mutant {
         // The send of the next request of the same name fails, and a list shows it the job of the previous request.
         Mutant::FinalizesBeforeSettleTime => {
@@ -25,6 +30,14 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         // A record that takes effect after the process has ended, when another request has reserved its key.
         Mutant::SeedsDoubtFirst => {
             state.faults.aim = (Port::WriteRequest, Point::Before, Fault::CrashInFlight);
+        }
+        Mutant::NoLimitOfLinks
+        | Mutant::NoLimitOfIdentity
+        | Mutant::NoLimitOfProviderConfig
+        | Mutant::NoWaitAfterStart
+        | Mutant::TurnNeverReleased => {
+            let limits = budget::tight(&mut state.chance);
+            state.remote.limits = EnrollmentLimits { max_sends_per_hour: Some(15), ..limits };
         }
         _ => {}
     }

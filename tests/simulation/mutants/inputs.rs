@@ -1,11 +1,13 @@
-//! Mutants of the inputs that no port carries: times, local states, reservations, and the objects to reconcile.
+//! Mutants of the inputs that no port carries: times, local states, reservations, send turns, and the objects to reconcile.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use beyond_identity_operator::api::{EnrollmentRequest, PAUSED};
+use beyond_identity_operator::api::{EnrollmentRequest, PAUSED, ProviderConfigRef};
+use beyond_identity_operator::enrollment_request::pacer::SendPacer;
 use beyond_identity_operator::enrollment_request::reservations::Reservations;
-use beyond_identity_operator::reconcile::LocalStates;
+use beyond_identity_operator::enrollment_request::shared::Shared;
+use beyond_identity_operator::reconcile::{KindName, LocalStates, ObjectKey};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -42,14 +44,29 @@ impl Mutation {
         requests.into_iter().filter(|request| !is_in_doubt_elsewhere(request)).collect()
     }
 
-    /// The reservations: shared by all requests, or separate ones.
-    pub fn reservations(&self, shared: &Arc<Reservations>) -> Vec<Arc<Reservations>> {
+    /// What requests share: all of them, or some of them with separate reservations.
+    pub fn shares(&self, shared: &Shared) -> Vec<Shared> {
         let separate = || {
             let none = Reservations::new(|_| {});
             none.seed(&[]);
-            Arc::new(none)
+            Shared { reservations: Arc::new(none), ..shared.clone() }
         };
         if self.is(Mutant::NoReservations) { vec![separate(), separate()] } else { vec![shared.clone()] }
+    }
+
+    /// Starts the pacer of a process.
+    pub fn start(&self, pacer: &SendPacer) {
+        let (now, wall) = (Instant::now(), self.process.world.wall());
+        if self.is(Mutant::NoWaitAfterStart) {
+            return pacer.start(now.checked_sub(Duration::from_secs(3600)).expect("a time before the start"));
+        }
+        pacer.start(now);
+        if self.is(Mutant::TurnNeverReleased) {
+            let namespace = "a".to_owned();
+            let gone = ObjectKey { namespace, kind: KindName::EnrollmentRequest, name: "gone".to_owned() };
+            pacer.start(now.checked_sub(Duration::from_secs(3600)).expect("a time before the start"));
+            _ = pacer.take(&ProviderConfigRef::default().resolve(""), &gone, 60, (now, wall));
+        }
     }
 
     /// The index of the reservations of a request.

@@ -90,6 +90,16 @@ pub enum Mutant {
     MayWriteIgnored,
     /// The deadline of the Lease is ignored.
     LeaseDeadlineIgnored,
+    /// The limit on active links of an identity is ignored.
+    NoLimitOfLinks,
+    /// The limit on emails to an identity within an hour is ignored.
+    NoLimitOfIdentity,
+    /// The limit on emails through a provider config is ignored.
+    NoLimitOfProviderConfig,
+    /// The first email through a provider config does not wait after a start.
+    NoWaitAfterStart,
+    /// The turn to send of a request that does not exist is never released.
+    TurnNeverReleased,
 }
 
 /// The mutant of one process, if any.

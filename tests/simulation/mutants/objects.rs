@@ -26,7 +26,8 @@ impl<K: Mutable, O: Objects<K>> Objects<K> for Mutated<O> {
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
         let announces = object.announced().is_some();
         if self.mutation.is(Mutant::NoWriteAhead) && announces {
-            self.mutation.process.world.lock().record.announce(object);
+            let process = &self.mutation.process;
+            process.world.lock().record.announce(&process.name, object);
             return Ok(object.clone());
         }
         let mut written = object.clone();

@@ -17,6 +17,13 @@ impl Realms for Mutated<SimBackend> {
         if last_token {
             permissions.not_allowed = None;
         }
+        let enrollment = &mut permissions.enrollment;
+        match self.mutation.mutant {
+            Some(Mutant::NoLimitOfLinks) => enrollment.max_outstanding_per_identity = i32::MAX,
+            Some(Mutant::NoLimitOfIdentity) => enrollment.max_sends_per_hour_per_identity = i32::MAX,
+            Some(Mutant::NoLimitOfProviderConfig) => enrollment.max_sends_per_hour = None,
+            _ => {}
+        }
         Ok(Resolved { remote: self.mutation.wrap(remote), permissions })
     }
 }

@@ -59,4 +59,9 @@ mutants! {
     refused_statuses_forgotten: ForgetsRefusedWrites,
     writes_always_allowed: MayWriteIgnored,
     lease_deadline_ignored: LeaseDeadlineIgnored,
+    without_limit_of_links: NoLimitOfLinks,
+    without_limit_of_identity: NoLimitOfIdentity,
+    without_limit_of_provider_config: NoLimitOfProviderConfig,
+    without_wait_after_start: NoWaitAfterStart,
+    send_turn_never_released: TurnNeverReleased,
 }

@@ -148,7 +148,7 @@ fn expired_link_by_server_clock_is_not_adopted() {
 #[test]
 fn candidates_are_read_in_batches_and_never_twice() {
     let ids: Vec<String> = (0..100).map(|n| format!("{n:03}")).collect();
-    let mut observed = with(ids.iter().map(|id| job(id)).collect());
+    let mut observed = unlimited(with(ids.iter().map(|id| job(id)).collect()));
     let mut reconciles = 1;
     let step = loop {
         match next(&desired(), &observed) {

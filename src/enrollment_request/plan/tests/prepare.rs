@@ -132,7 +132,9 @@ fn only_ambiguous_jobs_are_recorded() {
     // Expired links are not adopted.
     jobs.iter_mut().for_each(|job| job.state = Some("EXPIRED".into()));
     let jobs = Fact::Known(listed(jobs, 0));
-    let Step::WriteAhead(record, _) = next(&desired(), &prepared().with(|it| it.jobs = jobs)) else { panic!() };
+    let Step::WriteAhead(record, _) = next(&desired(), &unlimited(prepared()).with(|it| it.jobs = jobs)) else {
+        panic!()
+    };
     assert_eq!(record.existing_job_ids, ["recent", "timeless"]);
 }
 
@@ -141,7 +143,7 @@ fn too_many_existing_jobs_are_refused() {
     let expired = |n: i32| CredentialBindingJob { state: Some("EXPIRED".into()), ..job(&n.to_string()) };
     let jobs = (0..1001).map(expired).collect();
     let jobs = Fact::Known(listed(jobs, 0));
-    let step = next(&desired(), &prepared().with(|it| it.jobs = jobs));
+    let step = next(&desired(), &unlimited(prepared()).with(|it| it.jobs = jobs));
     assert!(matches!(phase_of(&step), Phase::Refused(_)));
 }
 

@@ -1,0 +1,124 @@
+//! The ages of jobs that no list tells: those of this process's own sends, which a list may not show yet, and those
+//! without a usable time. They count for an hour from when this process first saw them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::plan::budget::HOUR;
+use crate::reconcile::RealmIds;
+
+/// An identity of a realm.
+type Identity = (String, String, String);
+/// When this process first saw each job.
+type FirstSeen = BTreeMap<String, Instant>;
+
+/// The jobs whose ages only this process knows.
+#[derive(Default)]
+pub struct RecentJobs {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sent: BTreeMap<Identity, FirstSeen>,
+    undated: BTreeMap<Identity, FirstSeen>,
+    /// The number of identities at which old sends are removed.
+    prune_at: usize,
+}
+
+/// The fewest identities at which old sends are removed.
+const PRUNE_AT: usize = 64;
+
+impl RecentJobs {
+    /// Records a job that this process created.
+    pub fn sent(&self, realm: &RealmIds, identity_id: &str, job_id: &str, now: Instant) {
+        let state = &mut *self.state.lock();
+        if state.sent.len() >= state.prune_at {
+            state.sent.retain(|_, jobs| jobs.values().any(|seen| is_recent(*seen, now)));
+            state.prune_at = PRUNE_AT.max(2 * state.sent.len());
+        }
+        state.sent.entry(key(realm, identity_id)).or_default().entry(job_id.to_owned()).or_insert(now);
+    }
+
+    /// The ages of the jobs that this process created for an identity within the last hour, and of those that a list shows
+    /// without a usable time. By job id.
+    pub fn ages<'a>(
+        &self,
+        realm: &RealmIds,
+        identity_id: &str,
+        undated: impl Iterator<Item = &'a str>,
+        now: Instant,
+    ) -> BTreeMap<String, Duration> {
+        let state = &mut *self.state.lock();
+        let key = key(realm, identity_id);
+        let mut before = state.undated.remove(&key).unwrap_or_default();
+        let undated: FirstSeen = undated.map(|id| (id.to_owned(), before.remove(id).unwrap_or(now))).collect();
+        let sent = state.sent.get(&key).into_iter().flatten().filter(|(_, seen)| is_recent(**seen, now));
+        let age = |(id, seen): (&String, &Instant)| (id.clone(), now.saturating_duration_since(*seen));
+        let ages = undated.iter().chain(sent).map(age).collect();
+        if !undated.is_empty() {
+            state.undated.insert(key, undated);
+        }
+        ages
+    }
+}
+
+fn key(RealmIds { tenant_id, realm_id }: &RealmIds, identity_id: &str) -> Identity {
+    (tenant_id.clone(), realm_id.clone(), identity_id.to_owned())
+}
+
+fn is_recent(seen: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(seen) < HOUR
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn realm() -> RealmIds {
+        RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() }
+    }
+
+    fn ids(ages: &BTreeMap<String, Duration>) -> Vec<(&str, u64)> {
+        ages.iter().map(|(id, age)| (id.as_str(), age.as_secs())).collect()
+    }
+
+    #[test]
+    fn own_sends_count_for_an_hour_without_a_list() {
+        let (jobs, start) = (RecentJobs::default(), Instant::now());
+        jobs.sent(&realm(), "jane", "a", start);
+        jobs.sent(&realm(), "joe", "b", start);
+        let ages = |after| jobs.ages(&realm(), "jane", [].into_iter(), start + after);
+        assert_eq!(ids(&ages(Duration::from_secs(5))), [("a", 5)]);
+        assert_eq!(ids(&ages(HOUR - Duration::from_secs(1))).len(), 1);
+        assert_eq!(ids(&ages(HOUR)), []);
+    }
+
+    #[test]
+    fn undated_jobs_age_from_the_first_list_that_shows_them() {
+        let (jobs, start) = (RecentJobs::default(), Instant::now());
+        let ages = |undated: &[&str], after| {
+            ids(&jobs.ages(&realm(), "jane", undated.iter().copied(), start + Duration::from_secs(after)))
+                .into_iter()
+                .map(|(id, age)| (id.to_owned(), age))
+                .collect::<Vec<_>>()
+        };
+        let aged = |all: &[(&str, u64)]| all.iter().map(|(id, age)| ((*id).to_owned(), *age)).collect::<Vec<_>>();
+        assert_eq!(ages(&["x"], 0), aged(&[("x", 0)]));
+        assert_eq!(ages(&["x", "y"], 10), aged(&[("x", 10), ("y", 0)]));
+        assert_eq!(ages(&["x"], 4000), aged(&[("x", 4000)]), "it is not new again after an hour");
+        assert_eq!(ages(&["y"], 4001), aged(&[("y", 0)]), "a job that was not listed is forgotten");
+    }
+
+    #[test]
+    fn old_sends_are_removed() {
+        let (jobs, start) = (RecentJobs::default(), Instant::now());
+        for number in 0..10_000_u64 {
+            jobs.sent(&realm(), &number.to_string(), "job", start + Duration::from_secs(60 * number));
+        }
+        assert!(jobs.state.lock().sent.len() <= 2 * PRUNE_AT);
+    }
+}

@@ -1,0 +1,34 @@
+//! What all requests share in a process.
+
+use std::sync::Arc;
+
+use super::pacer::SendPacer;
+use super::recent_jobs::RecentJobs;
+use super::reservations::Reservations;
+use crate::reconcile::{KindName, ObjectKey, ObjectUid};
+
+/// What all requests share in a process.
+#[derive(Clone)]
+pub struct Shared {
+    /// Which request may send to which identity.
+    pub reservations: Arc<Reservations>,
+    /// When a request may send through a provider config with a limit.
+    pub pacer: Arc<SendPacer>,
+    /// The jobs whose ages only this process knows.
+    pub recent_jobs: Arc<RecentJobs>,
+}
+
+impl Shared {
+    /// The state of a process that has sent nothing.
+    pub fn new(reservations: Reservations, pacer: SendPacer) -> Self {
+        let recent_jobs = Arc::default();
+        Self { reservations: Arc::new(reservations), pacer: Arc::new(pacer), recent_jobs }
+    }
+
+    /// Releases everything that a deleted request holds or waits for.
+    pub fn released(&self, request: &ObjectUid) {
+        self.reservations.release(request);
+        let ObjectUid { namespace, name, .. } = request.clone();
+        self.pacer.leave(&ObjectKey { namespace, kind: KindName::EnrollmentRequest, name });
+    }
+}
