@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::api::crds;
-use crate::beyond_identity::{CaBundle, Endpoint, Region};
+use crate::beyond_identity::{CaBundle, Endpoint, EndpointHost, Region};
 use crate::environment;
 use crate::kubernetes::client::{self, ConnectError};
 use crate::operator::{self, RunError, Settings};
@@ -101,6 +101,9 @@ struct RunArgs {
     /// Maximum number of these for each provider config, so that a slow one does not block others [default: 16, or all].
     #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES_PER_PROVIDER_CONFIG", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles_per_provider_config: Option<u16>,
+    /// Host that spec.endpoint may name, as HOST or HOST:PORT; repeat the flag, or separate hosts by commas [default: none].
+    #[arg(long, value_name = "HOST", env = "BEYOND_IDENTITY_OPERATOR_ALLOWED_ENDPOINT_HOSTS", value_delimiter = ',')]
+    allowed_endpoint_hosts: Vec<EndpointHost>,
     /// Allow http:// and any port in spec.endpoint for loopback addresses: for tests and the demo.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ALLOW_LOOPBACK_ENDPOINTS")]
     allow_loopback_endpoints: bool,
@@ -221,6 +224,7 @@ impl RunArgs {
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             max_concurrent_reconciles_per_provider_config: per_provider_config,
             endpoints: EndpointRules {
+                allowed_hosts: self.allowed_endpoint_hosts,
                 allow_loopback: self.allow_loopback_endpoints,
                 loopback_regions: self.loopback_region.into_iter().collect(),
             },

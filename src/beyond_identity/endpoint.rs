@@ -62,6 +62,12 @@ pub enum EndpointError {
          --allow-loopback-endpoints"
     )]
     LoopbackNotAllowed,
+    /// A host that the operator does not allow.
+    #[error(
+        "the operator does not allow this host; add it to --allowed-endpoint-hosts (allowedEndpointHosts in the chart), \
+         or set spec.region instead"
+    )]
+    HostNotAllowed,
 }
 
 impl Endpoint {

@@ -12,6 +12,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone)]
 pub struct ApiToken(SecretString);
 
+/// The longest token that is accepted, in bytes. A JWT is much shorter.
+const MAX_LENGTH: usize = 16 * 1024;
+
 /// The claims that are read from a JWT (RFC 7519).
 #[derive(Deserialize)]
 struct Claims {
@@ -25,6 +28,9 @@ pub enum TokenError {
     /// Empty, or only newlines.
     #[error("it is empty")]
     Empty,
+    /// Longer than any token.
+    #[error("it is longer than {MAX_LENGTH} bytes; store only the value itself")]
+    TooLong,
     /// A newline that is not at the end.
     #[error("it contains a newline; store only the value itself, on one line")]
     Newline,
@@ -88,6 +94,9 @@ pub(super) fn one_word(bytes: &[u8]) -> Result<&str, TokenError> {
     if bytes.is_empty() {
         return Err(TokenError::Empty);
     }
+    if bytes.len() > MAX_LENGTH {
+        return Err(TokenError::TooLong);
+    }
     for byte in bytes {
         match byte {
             b'\n' | b'\r' => return Err(TokenError::Newline),
@@ -131,6 +140,16 @@ mod tests {
             assert_eq!(refused, error, "{bytes:?}");
             assert!(!refused.to_string().contains("hunter"));
         }
+    }
+
+    #[test]
+    fn token_has_at_most_16_kib() {
+        let mut token = vec![b'a'; MAX_LENGTH];
+        token.push(b'\n');
+        assert_eq!(ApiToken::parse(&token).unwrap().expose().len(), MAX_LENGTH);
+        token.insert(0, b'a');
+        let refused = ApiToken::parse(&token).unwrap_err();
+        assert_eq!(refused.to_string(), "it is longer than 16384 bytes; store only the value itself");
     }
 
     #[test]

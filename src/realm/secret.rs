@@ -66,8 +66,8 @@ pub(super) fn read(
             return Err(Failure::blocked(
                 Reason::Forbidden,
                 format!(
-                    "The operator lacks permission to read Secret {name}, to which {provider} refers; grant it list \
-                     and watch on that Secret by a Role in namespace {namespace}"
+                    "The operator lacks permission to read Secret {name}, to which {provider} refers; add it to \
+                     rbac.secretNames of the chart, or grant list and watch on it by a Role in namespace {namespace}"
                 ),
             ));
         }

@@ -71,7 +71,7 @@ fn termination_grace_period_covers_one_call() {
 fn arguments_are_known_and_defaults_match_the_program() {
     let help = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator")).args(["run", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let every = json!({ "watchNamespaces": ["one"], "caBundle": { "configMap": "authorities" } });
+    let every = json!({ "watchNamespaces": ["one"], "caBundle": { "configMap": "authorities" }, "allowedEndpointHosts": ["a.example"] });
     let pod = pod(every);
     let args: Vec<&str> =
         pod["spec"]["containers"][0]["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
@@ -83,7 +83,7 @@ fn arguments_are_known_and_defaults_match_the_program() {
         if let Some((_, rest)) = section.split_once("[default: ")
             && let Some((default, _)) = rest.split_once(']')
             && !default.contains(' ')
-            && flag != "--watch-namespace"
+            && !["--watch-namespace", "--allowed-endpoint-hosts"].contains(&flag)
         {
             assert_eq!(value, default, "{flag}");
         }

@@ -54,6 +54,12 @@ fn invalid_values_are_rejected_by_name() {
             json!({ "maxConcurrentReconciles": 4 }),
             "maxConcurrentReconcilesPerProviderConfig is 16, but must not exceed maxConcurrentReconciles, which is 4",
         ),
+        (
+            json!({ "allowedEndpointHosts": ["https://api.example.com"] }),
+            "at '/allowedEndpointHosts/0': 'https://api.example.com' does not match pattern",
+        ),
+        (json!({ "rbac": { "secretNames": [""] } }), "at '/rbac/secretNames/0': '' does not match pattern"),
+        (json!({ "rbac": { "secretNames": ["*"] } }), "at '/rbac/secretNames/0': '*' does not match pattern"),
         (json!({ "log": { "format": "xml" } }), "at '/log/format': value must be one of 'json', 'text'"),
         (
             json!({ "image": { "digest": "latest" } }),

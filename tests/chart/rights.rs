@@ -66,7 +66,10 @@ fn check_watched_namespace(account: &Account, namespace: &str) {
 /// Checks the permissions in the cluster and in the operator's namespace, which no value changes.
 fn check_operator_namespace(account: &Account, operator: &str) {
     assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), ["list", "watch"]);
-    assert_eq!(account.verbs("secrets", operator), ["list", "watch"]);
+    assert_eq!(account.verbs("secrets beyond-identity", operator), ["list", "watch"]);
+    for other in ["secrets", "secrets another"] {
+        assert_eq!(account.verbs(other, operator), [""; 0], "{other}");
+    }
     assert_eq!(account.verbs("leases.coordination.k8s.io", operator), ["create"]);
     assert_eq!(
         account.verbs("leases.coordination.k8s.io beyond-identity-operator", operator),
@@ -82,6 +85,20 @@ fn without_a_list_every_namespace_is_allowed() {
     let account = Account::install("wide", "wide-operator", &[]);
     check_watched_namespace(&account, "anywhere");
     check_operator_namespace(&account, "wide-operator");
+}
+
+#[test]
+fn without_names_no_secret_is_allowed() {
+    let cluster = ControlPlane::shared().unwrap();
+    namespace(cluster, "nameless");
+    let values = json!({ "clusterName": "test", "crds": { "install": false }, "rbac": { "secretNames": [] } });
+    cluster.apply(&chart::render("nameless", "nameless", &values).unwrap()).unwrap();
+    let account =
+        Account { cluster, name: "system:serviceaccount:nameless:nameless-beyond-identity-operator".to_owned() };
+    assert_eq!(account.verbs("leases.coordination.k8s.io", "nameless"), ["create"]);
+    for secret in ["secrets", "secrets beyond-identity"] {
+        assert_eq!(account.verbs(secret, "nameless"), [""; 0]);
+    }
 }
 
 #[test]

@@ -34,6 +34,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             json!({ "maxConcurrentReconciles": 4, "maxConcurrentReconcilesPerProviderConfig": 3 }),
             &["--max-concurrent-reconciles=4", "--max-concurrent-reconciles-per-provider-config=3"],
         ),
+        (
+            json!({ "allowedEndpointHosts": ["api.example.com", "[2001:db8::1]:8443"] }),
+            &["\"--allowed-endpoint-hosts=api.example.com\"", "\"--allowed-endpoint-hosts=[2001:db8::1]:8443\""],
+        ),
         (json!({ "orphanOnDelete": true }), &["- --orphan-on-delete"]),
         (
             json!({ "log": { "format": "text", "level": "info,beyond_identity_operator=debug" } }),
@@ -49,6 +53,8 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         ),
         (json!({ "crds": { "install": false } }), &[]),
         (json!({ "rbac": { "aggregate": false } }), &[]),
+        (json!({ "rbac": { "secretNames": ["one", "1"] } }), &["resourceNames: [\"one\",\"1\"]"]),
+        (json!({ "rbac": { "secretNames": [] } }), &[]),
         (json!({ "rbac": { "tenantsMayEnroll": true } }), &["name: beyond-identity-operator-edit"]),
         (
             json!({ "serviceAccount": { "create": false, "name": "theirs" } }),

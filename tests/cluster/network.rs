@@ -35,9 +35,10 @@ impl TlsRealm {
         Self { fixture, front, folder }
     }
 
-    /// Starts an operator with this environment and these arguments.
+    /// Starts an operator that allows the endpoint, with this environment and these arguments.
     async fn spawn(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Process {
-        self.fixture.spawn_in(&Access::shared(), arguments, environment).await
+        let allowed = format!("--allowed-endpoint-hosts=api.example.com,{HOST}:{}", self.front.address().port());
+        self.fixture.spawn_in(&Access::shared(), &[&[&*allowed], arguments].concat(), environment).await
     }
 
     fn ca_bundle(&self) -> [String; 2] {
@@ -97,4 +98,24 @@ async fn unreachable_proxy_is_reported() {
     let [flag, file] = tls_realm.ca_bundle();
     let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &format!("http://{unused}"))], &[&flag, &file]).await;
     tls_realm.reports_unreachable(" through the proxy in HTTPS_PROXY", "Connection refused").await;
+}
+
+#[tokio::test]
+async fn endpoint_at_a_host_that_is_not_allowed_gets_no_call() {
+    let tls_realm = TlsRealm::start().await;
+    let [flag, file] = tls_realm.ca_bundle();
+    let operator = tls_realm.fixture.spawn(&Access::shared(), &[&flag, &file]).await;
+    let config = tls_realm.fixture.wait_for_config("InvalidEndpoint").await;
+    assert_eq!(
+        message(&config),
+        format!(
+            "ClusterProviderConfig {} has an invalid spec.endpoint.api: the operator does not allow this host; add it to \
+             --allowed-endpoint-hosts (allowedEndpointHosts in the chart), or set spec.region instead",
+            tls_realm.fixture.provider
+        )
+    );
+    operator.stop();
+    assert_eq!(tls_realm.fixture.realm.requests(), []);
+    let _operator = tls_realm.spawn(&[], &[&flag, &file]).await;
+    tls_realm.fixture.wait_for_config("Available").await;
 }

@@ -9,8 +9,8 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    CONFIG, Fixture, REQUEST, Right, audit_log, conditions, eventually, log_about, message, patch, right, rights,
-    wait_until_deleted,
+    CONFIG, Fixture, OTHER_SECRET, REQUEST, Right, audit_log, conditions, eventually, log_about, message, patch, right,
+    rights, wait_until_deleted,
 };
 
 /// Every ServiceAccount may read this, by the built-in ClusterRole `system:discovery`.
@@ -76,7 +76,7 @@ async fn missing_secret_permission_is_reported_until_granted() {
     let role = roles.get(&name).await.unwrap();
     roles.delete(&name, &DeleteParams::default()).await.unwrap();
     // Another Secret, which the operator does not watch yet.
-    let secret = json!({"spec": {"credentials": {"apiToken": {"secretRef": {"name": "another", "key": "token"}}}}});
+    let secret = json!({"spec": {"credentials": {"apiToken": {"secretRef": {"name": OTHER_SECRET, "key": "token"}}}}});
     patch(&fixture.providers(), &fixture.provider, secret).await.unwrap();
     // No identity has this id, so nothing is sent if the operator's watch is behind.
     fixture.create_request_of(REQUEST, "nobody").await;
@@ -85,14 +85,29 @@ async fn missing_secret_permission_is_reported_until_granted() {
     assert_eq!(
         message(&request),
         format!(
-            "The operator lacks permission to read Secret another, to which ClusterProviderConfig {} refers; grant it \
-             list and watch on that Secret by a Role in namespace {}",
+            "The operator lacks permission to read Secret another, to which ClusterProviderConfig {} refers; add it \
+             to rbac.secretNames of the chart, or grant list and watch on it by a Role in namespace {}",
             fixture.provider, fixture.operator_namespace
         )
     );
     apply_role(&roles, &role).await;
     fixture.wait_for_request("SecretNotFound").await;
     assert_eq!(fixture.realm.outbox(), []);
+}
+
+#[tokio::test]
+async fn secret_that_the_role_does_not_name_is_not_read() {
+    let (fixture, _operator) = Fixture::ready().await;
+    let calls = fixture.realm.requests().len();
+    fixture.create_secret_named("of-another-team", "a-token-of-another-team").await;
+    let secret = json!({"spec": {"credentials": {"apiToken": {"secretRef": {"name": "of-another-team"}}}}});
+    patch(&fixture.providers(), &fixture.provider, secret).await.unwrap();
+    // No identity has this id, so nothing is sent if the operator's watch is behind.
+    fixture.create_request_of(REQUEST, "nobody").await;
+    let request = fixture.wait_for_request("Forbidden").await;
+    assert!(message(&request).contains("permission to read Secret of-another-team"), "{}", message(&request));
+    let sent = &fixture.realm.requests()[calls..];
+    assert!(!format!("{sent:?}").contains("a-token-of-another-team"), "{sent:?}");
 }
 
 #[tokio::test]
