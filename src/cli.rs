@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::api::crds;
 use crate::beyond_identity::{CaBundle, Endpoint, EndpointHost, Region};
@@ -101,6 +101,9 @@ struct RunArgs {
     /// Maximum number of these for each provider config, so that a slow one does not block others [default: 16, or all].
     #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES_PER_PROVIDER_CONFIG", value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles_per_provider_config: Option<u16>,
+    /// Whether ClusterProviderConfigs are read; without them the operator needs no permission in the cluster as a whole.
+    #[arg(long, value_name = "BOOL", env = "BEYOND_IDENTITY_OPERATOR_CLUSTER_PROVIDER_CONFIGS", default_value_t = true, action = ArgAction::Set, value_parser = boolean)]
+    cluster_provider_configs: bool,
     /// Host that spec.endpoint may name, as HOST or HOST:PORT; repeat the flag, or separate hosts by commas [default: none].
     #[arg(long, value_name = "HOST", env = "BEYOND_IDENTITY_OPERATOR_ALLOWED_ENDPOINT_HOSTS", value_delimiter = ',')]
     allowed_endpoint_hosts: Vec<EndpointHost>,
@@ -223,6 +226,7 @@ impl RunArgs {
             orphan_on_delete: self.orphan_on_delete,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             max_concurrent_reconciles_per_provider_config: per_provider_config,
+            cluster_provider_configs: self.cluster_provider_configs,
             endpoints: EndpointRules {
                 allowed_hosts: self.allowed_endpoint_hosts,
                 allow_loopback: self.allow_loopback_endpoints,
@@ -275,6 +279,11 @@ fn loopback_region(text: &str) -> Result<(Region, Endpoint), String> {
         return Err("the host must be localhost or a loopback address".to_owned());
     }
     Ok((region, endpoint))
+}
+
+/// `true` or `false`.
+fn boolean(text: &str) -> Result<bool, &'static str> {
+    text.parse().map_err(|_| "must be true or false")
 }
 
 /// A DNS label (RFC 1123).

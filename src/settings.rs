@@ -44,6 +44,8 @@ pub struct Settings {
     pub max_concurrent_reconciles: u16,
     /// Maximum number of concurrent reconciles of one kind for each provider config.
     pub max_concurrent_reconciles_per_provider_config: u16,
+    /// Whether ClusterProviderConfigs are read.
+    pub cluster_provider_configs: bool,
     /// Which endpoints of the service may be called.
     pub endpoints: EndpointRules,
 }

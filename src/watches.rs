@@ -69,7 +69,7 @@ impl Watches {
         let (config_stores, config_writers) = Stores::<AuthenticatorConfig>::new(&scopes);
         let (request_stores, request_writers) = Stores::<EnrollmentRequest>::new(&scopes);
 
-        let (provider_stores, provider_writers) = ProviderStores::new(&scopes, &settings.operator_namespace);
+        let (provider_stores, provider_writers) = ProviderStores::new(&scopes, settings);
         let queues =
             Queues::new(&config_stores, &request_stores, &provider_stores, settings.bounds(), settings.options());
         let freed = queues.clone();

@@ -21,6 +21,7 @@ use crate::kubernetes::watch::{scoped, watch};
 use crate::metrics::TokenExpiration;
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
+use crate::settings::Settings;
 use crate::triggers::Fingerprint;
 
 /// The provider configs of this cluster.
@@ -52,6 +53,8 @@ pub struct ProviderStores {
     pub cluster: Stores<ClusterProviderConfig>,
     /// The namespaced ones, in the watched namespaces.
     pub namespaced: Stores<api::ProviderConfig>,
+    /// Whether the cluster-scoped ones are read.
+    reads_cluster: bool,
     /// The namespace of the Secrets of cluster-scoped provider configs.
     operator_namespace: String,
     /// The watched namespaces; empty: all.
@@ -66,11 +69,13 @@ pub struct ProviderWriters {
 
 impl ProviderStores {
     /// Empty stores. The namespaced kind is watched in each of `scopes`: a namespace, or `None` for the whole cluster.
-    pub fn new(scopes: &[Option<String>], operator_namespace: &str) -> (Self, ProviderWriters) {
-        let (cluster, cluster_writers) = Stores::new(&[None]);
+    pub fn new(scopes: &[Option<String>], settings: &Settings) -> (Self, ProviderWriters) {
+        let reads_cluster = settings.cluster_provider_configs;
+        let (cluster, cluster_writers) = Stores::new(if reads_cluster { &[None] } else { &[] });
         let (namespaced, writers) = Stores::new(scopes);
-        let (operator_namespace, watched) = (operator_namespace.to_owned(), scopes.iter().flatten().cloned().collect());
-        let stores = Self { cluster, namespaced, operator_namespace, watched };
+        let operator_namespace = settings.operator_namespace.clone();
+        let watched = settings.watch_namespaces.clone();
+        let stores = Self { cluster, namespaced, reads_cluster, operator_namespace, watched };
         (stores, ProviderWriters { cluster: cluster_writers, namespaced: writers })
     }
 
@@ -99,6 +104,13 @@ impl ProviderStores {
                 let namespace = namespace.as_deref().unwrap_or_default();
                 self.read(self.namespaced.get(&ObjectRef::new(name).within(namespace)).as_deref())
             }
+        }
+    }
+
+    fn reads(&self, kind: ProviderConfigKind) -> bool {
+        match kind {
+            ProviderConfigKind::ClusterProviderConfig => self.reads_cluster,
+            ProviderConfigKind::ProviderConfig => true,
         }
     }
 
@@ -241,6 +253,7 @@ impl Providers {
         let provider = match self.stores.find(key) {
             Some(Ok(provider)) => provider,
             Some(Err(what)) => return Err(Missing { why: not_decodable(key, &what.why), last: None }),
+            None if !self.stores.reads(key.kind) => return Err(Missing { why: not_read(key), last: None }),
             None => return Err(Missing { why: not_found(key), last: self.last_seen.get(key) }),
         };
         let Some(credentials) = &provider.credentials else {
@@ -280,6 +293,17 @@ fn not_one_kind(provider: &ProviderConfigKey) -> Failure {
         format!(
             "{provider} must set exactly one of spec.credentials.apiToken and spec.credentials.clientCredentials; \
              remove one, or set one"
+        ),
+    )
+}
+
+fn not_read(provider: &ProviderConfigKey) -> Failure {
+    Failure::blocked(
+        Reason::ProviderConfigNotFound,
+        format!(
+            "The operator does not read {provider}, because it runs with --cluster-provider-configs=false \
+             (rbac.clusterScoped: false in the chart); set spec.providerConfigRef of the AuthenticatorConfig to a \
+             ProviderConfig of its namespace"
         ),
     )
 }

@@ -23,7 +23,8 @@ impl Cluster {
         let cluster = CLUSTER.get_or_init(|| Mutex::new(ControlPlane::start_with_controllers().unwrap()));
         let cluster = Self(cluster.lock());
         let namespaced = "deployments,services,serviceaccounts,roles,rolebindings,pdb";
-        for kinds in [namespaced, "clusterroles,clusterrolebindings,crds"] {
+        cluster.kubectl(&["delete", "--ignore-not-found", "--timeout=300s", "--filename", &cluster_admin_file()]);
+        for kinds in [namespaced, "clusterroles,clusterrolebindings"] {
             let all = ["delete", kinds, "--all-namespaces", CHART_OBJECTS[0], CHART_OBJECTS[1], "--timeout=300s"];
             cluster.kubectl(&all);
         }
@@ -80,6 +81,11 @@ pub fn eventually(holds: impl Fn() -> bool) {
         assert!(started.elapsed() < Duration::from_secs(60), "the condition did not become true within 60 s");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// The path of the file with the CustomResourceDefinitions and the ClusterRoles that a cluster admin applies.
+pub fn cluster_admin_file() -> String {
+    chart::cluster_admin_file().to_str().unwrap().to_owned()
 }
 
 /// The path of the chart in this repository.

@@ -11,7 +11,7 @@ use crate::support::{NAMESPACE, RELEASE, namespace};
 
 /// Starts the container of the Deployment as a process, as the ServiceAccount of the Deployment. It listens on
 /// addresses of this machine.
-fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
+pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
     let get = ["get", "deployment", RELEASE, "--namespace", NAMESPACE, "--output", "json"];
     let deployment: Value = serde_json::from_str(&cluster.run_kubectl(get).unwrap()).unwrap();
     let spec = &deployment["spec"]["template"]["spec"];

@@ -8,6 +8,7 @@ mod generated;
 mod image;
 mod installed;
 mod lifecycle;
+mod namespace_admin;
 mod pods;
 mod readme;
 mod refusals;

@@ -68,6 +68,14 @@ fn invalid_values_are_rejected_by_name() {
         (json!({ "leaderElection": false }), "replicas is more than 1 and leaderElection is false"),
         (json!({ "serviceAccount": { "create": false } }), "serviceAccount.name is required if serviceAccount.create"),
         (
+            json!({ "rbac": { "clusterScoped": false } }),
+            "rbac.clusterScoped is false and watchNamespaces is empty, but all namespaces can be watched only with",
+        ),
+        (
+            json!({ "watchNamespaces": ["one"], "rbac": { "clusterScoped": false, "tenantsMayEnroll": true } }),
+            "rbac.tenantsMayEnroll has no effect if rbac.clusterScoped is false",
+        ),
+        (
             json!({ "rbac": { "aggregate": false, "tenantsMayEnroll": true } }),
             "rbac.tenantsMayEnroll has no effect if rbac.aggregate is false",
         ),

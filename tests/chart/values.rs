@@ -53,6 +53,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         ),
         (json!({ "crds": { "install": false } }), &[]),
         (json!({ "rbac": { "aggregate": false } }), &[]),
+        (
+            json!({ "watchNamespaces": ["one"], "rbac": { "clusterScoped": false } }),
+            &["--cluster-provider-configs=false", "kind: ClusterRole\n  name: beyond-identity-operator-namespace"],
+        ),
         (json!({ "rbac": { "secretNames": ["one", "1"] } }), &["resourceNames: [\"one\",\"1\"]"]),
         (json!({ "rbac": { "secretNames": [] } }), &[]),
         (json!({ "rbac": { "tenantsMayEnroll": true } }), &["name: beyond-identity-operator-edit"]),

@@ -69,6 +69,30 @@ async fn each_granted_permission_is_used_and_none_is_missing() {
 }
 
 #[tokio::test]
+async fn cluster_provider_configs_are_not_read_without_cluster_scoped_permissions() {
+    let fixture = Fixture::new().await;
+    let operator = fixture.start_with(|settings| settings.cluster_provider_configs = false).await;
+    fixture.create_config().await;
+    let config = fixture.wait_for_config("ProviderConfigNotFound").await;
+    assert_eq!(conditions(&config), "Reconciling=True Ready=False");
+    assert_eq!(
+        message(&config),
+        format!(
+            "The operator does not read ClusterProviderConfig {}, because it runs with --cluster-provider-configs=false \
+             (rbac.clusterScoped: false in the chart); set spec.providerConfigRef of the AuthenticatorConfig to a \
+             ProviderConfig of its namespace",
+            fixture.provider
+        )
+    );
+    let used = used_rights(&fixture);
+    assert!(used.iter().all(|(right, allowed)| *allowed && !right.contains("clusterproviderconfigs")), "{used:?}");
+    operator.stop().await;
+    // With the permissions of the other mode, the same object goes on.
+    let _operator = fixture.start().await;
+    fixture.wait_for_config("Available").await;
+}
+
+#[tokio::test]
 async fn missing_secret_permission_is_reported_until_granted() {
     let (fixture, _operator) = Fixture::ready().await;
     let roles: Api<Role> = Api::namespaced(fixture.client.clone(), &fixture.operator_namespace);

@@ -76,6 +76,7 @@ fn invalid_value_is_reported_with_its_flag() {
         ("--max-concurrent-reconciles-per-provider-config", "1001", "1001 is not in 1..=1000"),
         ("--allowed-endpoint-hosts", "a.example,*.b.example", "must be HOST or HOST:PORT, without a scheme"),
         ("--allowed-endpoint-hosts", "", "must be HOST or HOST:PORT, without a scheme"),
+        ("--cluster-provider-configs", "no", "must be true or false"),
         ("--log-level", "info=very=much", "error parsing level filter"),
     ] {
         let error = error_for(&[&COMPLETE[..], &[&format!("{flag}={value}")]].concat(), &[]);

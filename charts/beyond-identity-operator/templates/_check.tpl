@@ -45,6 +45,12 @@
 {{- if and (not .serviceAccount.create) (not .serviceAccount.name) }}
   {{- fail "serviceAccount.name is required if serviceAccount.create is false: otherwise every pod that uses the default ServiceAccount would get the operator's permissions" }}
 {{- end }}
+{{- if and (not .rbac.clusterScoped) (not .watchNamespaces) }}
+  {{- fail "rbac.clusterScoped is false and watchNamespaces is empty, but all namespaces can be watched only with permissions in the cluster as a whole: list the namespaces in watchNamespaces, or set rbac.clusterScoped to true" }}
+{{- end }}
+{{- if and .rbac.tenantsMayEnroll (not .rbac.clusterScoped) }}
+  {{- fail "rbac.tenantsMayEnroll has no effect if rbac.clusterScoped is false: set it to false, and bind the users of each namespace to a Role instead" }}
+{{- end }}
 {{- if and .rbac.tenantsMayEnroll (not .rbac.aggregate) }}
   {{- fail "rbac.tenantsMayEnroll has no effect if rbac.aggregate is false: set both to true, or rbac.tenantsMayEnroll to false" }}
 {{- end }}

@@ -40,6 +40,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- sub (mustDateModify . $start | unixEpoch) (unixEpoch $start) -}}
 {{- end -}}
 
+{{/* The ClusterRole of install/cluster-admin.yaml, which grants operator.rules. */}}
+{{- define "operator.namespaceRole" -}}
+beyond-identity-operator-namespace
+{{- end -}}
+
 {{/* What the operator does with the objects that it serves, in each namespace that it watches. */}}
 {{- define "operator.rules" -}}
 # The patch is for the finalizer, and touches nothing else of an object.

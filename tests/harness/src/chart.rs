@@ -17,6 +17,11 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts/beyond-identity-operator")
 }
 
+/// What a cluster admin applies before an installation without cluster-scoped objects.
+pub fn cluster_admin_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../install/cluster-admin.yaml")
+}
+
 /// Renders the chart with `helm template`: all its objects as one YAML stream. The values must contain `clusterName`.
 pub fn render(release: &str, namespace: &str, values: &serde_json::Value) -> anyhow::Result<String> {
     let arguments = ["template", release, "--namespace", namespace, "--values", "-"];

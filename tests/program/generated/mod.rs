@@ -1,5 +1,6 @@
 //! The files of the repository that are generated from the code, and what they must contain.
 
+mod cluster_admin;
 mod reasons;
 mod reference;
 
@@ -22,6 +23,7 @@ pub fn files() -> Vec<(PathBuf, String)> {
     let definitions = crds::files();
     let mut files = vec![
         (PathBuf::from("docs/reasons.md"), reasons::page()),
+        (PathBuf::from("install/cluster-admin.yaml"), cluster_admin::file()),
         (PathBuf::from("docs/reference.md"), reference::page(&definitions)),
     ];
     for folder in DEFINITIONS {
