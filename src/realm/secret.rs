@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 
 use super::provider_config::{Application, CredentialsKind, CredentialsRef};
-use crate::api::{ProviderConfigKey, Reason};
+use crate::api::{ProviderConfigKey, ProviderConfigKind, Reason};
 use crate::beyond_identity::{ApiToken, ClientCredentials, TokenError};
 use crate::kubernetes::secrets::ObservedSecret;
 use crate::reconcile::Failure;
@@ -63,11 +63,15 @@ pub(super) fn read(
             ));
         }
         ObservedSecret::Forbidden => {
+            let value = match provider.kind {
+                ProviderConfigKind::ClusterProviderConfig => "rbac.secretNames",
+                ProviderConfigKind::ProviderConfig => "rbac.tenantSecrets",
+            };
             return Err(Failure::blocked(
                 Reason::Forbidden,
                 format!(
                     "The operator lacks permission to read Secret {name}, to which {provider} refers; add it to \
-                     rbac.secretNames of the chart, or grant list and watch on it by a Role in namespace {namespace}"
+                     {value} of the chart, or grant list and watch on it by a Role in namespace {namespace}"
                 ),
             ));
         }

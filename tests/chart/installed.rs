@@ -10,8 +10,8 @@ use crate::cluster::{Cluster, current_chart, eventually};
 use crate::support::{NAMESPACE, RELEASE, namespace};
 
 /// Starts the container of the Deployment as a process, as the ServiceAccount of the Deployment. It listens on
-/// addresses of this machine.
-pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
+/// addresses of this machine, and `more` are further arguments.
+pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str, more: &[&str]) -> Running {
     let get = ["get", "deployment", RELEASE, "--namespace", NAMESPACE, "--output", "json"];
     let deployment: Value = serde_json::from_str(&cluster.run_kubectl(get).unwrap()).unwrap();
     let spec = &deployment["spec"]["template"]["spec"];
@@ -21,7 +21,7 @@ pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str) -> Running {
     let mut all: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !replaced.contains(argument)).collect();
     assert_eq!(all.len() + replaced.len(), arguments.len());
-    all.push("--allow-loopback-endpoints");
+    all.extend(more);
 
     let account = spec["serviceAccountName"].as_str().unwrap();
     let kubeconfig = json!({
@@ -81,9 +81,9 @@ fn second_pod_takes_over_when_the_first_one_ends() {
         realm.add_identity(Identity::active(identity, &format!("{identity}@example.com")));
     }
     let homes = [TempDir::new().unwrap(), TempDir::new().unwrap()];
-    let first = pod(&cluster.0, &homes[0], "first");
+    let first = pod(&cluster.0, &homes[0], "first", &["--allow-loopback-endpoints"]);
     eventually(|| first.get("/readyz").0 == 200);
-    let second = pod(&cluster.0, &homes[1], "second");
+    let second = pod(&cluster.0, &homes[1], "second", &["--allow-loopback-endpoints"]);
     eventually(|| second.get("/readyz").0 == 200);
 
     let token =

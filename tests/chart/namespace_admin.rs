@@ -1,5 +1,6 @@
 //! The installation by a user who is admin of some namespaces only, after a cluster admin applied one file.
 
+use harness::simulator::{Identity, Simulator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -11,6 +12,34 @@ use crate::support::{NAMESPACE, RELEASE, namespace, objects};
 const USER: &str = "ann";
 /// The namespaces that the operator watches.
 const TEAMS: [&str; 2] = ["team-a", "team-b"];
+
+/// A ProviderConfig, and the AuthenticatorConfig and the request that use it.
+fn objects_of(tenant: &str) -> [Value; 3] {
+    let object = |kind: &str, name: &str, spec: Value| {
+        json!({
+            "apiVersion": "beyondidentity.dev/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec,
+        })
+    };
+    let credentials = json!({ "apiToken": { "secretRef": { "name": "beyond-identity", "key": "token" } } });
+    let reference = json!({ "kind": "ProviderConfig", "name": "own" });
+    [
+        object(
+            "ProviderConfig",
+            "own",
+            json!({ "tenantID": tenant, "realmID": "realm", "region": "US", "credentials": credentials }),
+        ),
+        object(
+            "AuthenticatorConfig",
+            "hosted-web",
+            json!({ "providerConfigRef": reference, "config": { "type": "hosted_web" } }),
+        ),
+        object(
+            "EnrollmentRequest",
+            "jane",
+            json!({ "authenticatorConfigRef": { "name": "hosted-web" }, "identity": { "id": "jane" } }),
+        ),
+    ]
+}
 
 #[test]
 fn release_has_no_cluster_scoped_object() {
@@ -53,28 +82,42 @@ fn namespace_admin_installs_the_operator_after_the_cluster_admin() {
     let watched = format!("watchNamespaces={{{}}}", TEAMS.join(","));
     let whole = cluster.release("install", RELEASE, &current_chart(), &[as_user.as_str()]).unwrap_err();
     assert!(whole.contains(&format!("User \"{USER}\" cannot")), "{whole}");
-    let values = ["--install", "--set", "rbac.clusterScoped=false", "--set", &watched, &as_user];
+    let secrets = TEAMS.map(|team| format!("rbac.tenantSecrets.{team}={{beyond-identity}}"));
+    let own = ["--set", &watched, "--set", &secrets[0], "--set", &secrets[1]];
+    let values = [&["--install", "--set", "rbac.clusterScoped=false,settleTime=2s", &as_user], &own[..]].concat();
     for _ in 0..2 {
         let notes = cluster.release("upgrade", RELEASE, &current_chart(), &values).unwrap();
         assert!(notes.contains("kind: ProviderConfig") && !notes.contains("kind: ClusterProviderConfig"), "{notes}");
     }
 
+    let simulator = Simulator::start(([127, 0, 0, 1], 0).into()).unwrap();
+    let realms = TEAMS.map(|team| simulator.realm(&format!("tenant-of-{team}"), "realm", &format!("token-of-{team}")));
     let home = TempDir::new().unwrap();
-    let operator = pod(&cluster.0, &home, "only");
+    let operator = pod(&cluster.0, &home, "only", &["--loopback-region", &format!("US={}", simulator.url())]);
     eventually(|| operator.get("/readyz").0 == 200);
-    let config = json!({
-        "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig", "metadata": {"name": "hosted-web"},
-        "spec": {"config": {"type": "hosted_web"}},
-    });
+    for (team, realm) in TEAMS.iter().zip(&realms) {
+        realm.add_identity(Identity::active("jane", "jane@example.com"));
+        let token = format!("--from-literal=token=token-of-{team}");
+        cluster.kubectl(&["create", "secret", "generic", "beyond-identity", "--namespace", team, &token, &user]);
+        for object in objects_of(&format!("tenant-of-{team}")) {
+            cluster.apply(&object.to_string(), &["--namespace", team, &user]);
+        }
+        let wait = ["wait", "--for=condition=Ready", "enrollmentrequest/jane", "--namespace", team, "--timeout=60s"];
+        cluster.kubectl(&[&wait[..], &[&user]].concat());
+        assert_eq!(realm.outbox().len(), 1, "{team}");
+    }
     for team in TEAMS {
+        let mut config = objects_of("any")[1].clone();
+        config["metadata"]["name"] = "shared".into();
+        config["spec"]["providerConfigRef"] = json!({ "kind": "ClusterProviderConfig", "name": "default" });
         cluster.apply(&config.to_string(), &["--namespace", team, &user]);
-        let waiting = "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ProviderConfigNotFound";
-        cluster.kubectl(&["wait", waiting, "authenticatorconfig/hosted-web", "--namespace", team, "--timeout=60s"]);
+        let refused = "--for=jsonpath={.status.conditions[?(@.type==\"Ready\")].reason}=ProviderConfigNotFound";
+        cluster.kubectl(&["wait", refused, "authenticatorconfig/shared", "--namespace", team, "--timeout=60s"]);
+        for kind in ["enrollmentrequests", "authenticatorconfigs", "providerconfigs"] {
+            cluster.kubectl(&["delete", kind, "--all", "--namespace", team, "--timeout=60s", &user]);
+        }
     }
-    for team in TEAMS {
-        let delete = ["delete", "authenticatorconfig", "hosted-web", "--namespace", team, "--timeout=60s", &user];
-        cluster.kubectl(&delete);
-    }
+    assert!(realms.iter().all(|realm| realm.configs().is_empty()), "the configurations are deleted");
     let denied: Vec<String> = [operator.logged("not allowed to"), operator.logged("lacks permission")].concat();
     assert_eq!(denied, [""; 0]);
     cluster.helm(&["uninstall", RELEASE, "--wait", &as_user]).unwrap();

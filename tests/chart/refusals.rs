@@ -58,6 +58,15 @@ fn invalid_values_are_rejected_by_name() {
             json!({ "allowedEndpointHosts": ["https://api.example.com"] }),
             "at '/allowedEndpointHosts/0': 'https://api.example.com' does not match pattern",
         ),
+        (
+            json!({ "rbac": { "tenantSecrets": { "one": [] } } }),
+            "at '/rbac/tenantSecrets/one': minItems: got 0, want 1",
+        ),
+        (json!({ "rbac": { "tenantSecrets": { "A": ["a"] } } }), "invalid propertyName 'A'"),
+        (
+            json!({ "watchNamespaces": ["one"], "rbac": { "tenantSecrets": { "two": ["a"] } } }),
+            "rbac.tenantSecrets names namespace two, which the operator does not watch: add it to watchNamespaces",
+        ),
         (json!({ "rbac": { "secretNames": [""] } }), "at '/rbac/secretNames/0': '' does not match pattern"),
         (json!({ "rbac": { "secretNames": ["*"] } }), "at '/rbac/secretNames/0': '*' does not match pattern"),
         (json!({ "log": { "format": "xml" } }), "at '/log/format': value must be one of 'json', 'text'"),

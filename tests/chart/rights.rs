@@ -1,10 +1,13 @@
 //! The permissions of the operator's ServiceAccount: those that it needs, and no others.
 
+use std::fs;
+use std::path::Path;
+
 use harness::chart;
 use harness::control_plane::ControlPlane;
 use serde_json::json;
 
-use crate::support::namespace;
+use crate::support::{NAMESPACE, RELEASE, namespace};
 
 /// All verbs that a role can grant on a resource.
 const VERBS: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
@@ -55,17 +58,18 @@ const READ_AND_FINALIZE: [&str; 4] = ["get", "list", "watch", "patch"];
 
 /// Checks the permissions in a watched namespace.
 fn check_watched_namespace(account: &Account, namespace: &str) {
-    for kind in ["authenticatorconfigs", "enrollmentrequests"] {
+    for kind in ["authenticatorconfigs", "enrollmentrequests", "providerconfigs"] {
         assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), READ_AND_FINALIZE);
         assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev/status"), namespace), ["update"]);
     }
     assert_eq!(account.verbs("events.events.k8s.io", namespace), ["create", "patch"]);
-    assert_eq!(account.verbs("secrets", namespace), [""; 0]);
+    for secret in ["secrets", "secrets beyond-identity"] {
+        assert_eq!(account.verbs(secret, namespace), [""; 0], "{secret}");
+    }
 }
 
-/// Checks the permissions in the cluster and in the operator's namespace, which no value changes.
+/// Checks the permissions in the operator's namespace.
 fn check_operator_namespace(account: &Account, operator: &str) {
-    assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), ["list", "watch"]);
     assert_eq!(account.verbs("secrets beyond-identity", operator), ["list", "watch"]);
     for other in ["secrets", "secrets another"] {
         assert_eq!(account.verbs(other, operator), [""; 0], "{other}");
@@ -85,6 +89,8 @@ fn without_a_list_every_namespace_is_allowed() {
     let account = Account::install("wide", "wide-operator", &[]);
     check_watched_namespace(&account, "anywhere");
     check_operator_namespace(&account, "wide-operator");
+    assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), READ_AND_FINALIZE);
+    assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev/status", ""), ["update"]);
 }
 
 #[test]
@@ -107,11 +113,53 @@ fn with_a_list_only_listed_namespaces_are_allowed() {
     check_watched_namespace(&account, "listed-one");
     check_watched_namespace(&account, "listed-two");
     check_operator_namespace(&account, "listed-operator");
+    assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), ["list", "watch"]);
+    assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev/status", ""), [""; 0]);
     for namespace in ["anywhere", "listed-operator", ""] {
-        for kind in ["authenticatorconfigs", "enrollmentrequests"] {
+        for kind in ["authenticatorconfigs", "enrollmentrequests", "providerconfigs"] {
             assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), [""; 0]);
             assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev/status"), namespace), [""; 0]);
         }
         assert_eq!(account.verbs("events.events.k8s.io", namespace), [""; 0]);
+    }
+}
+
+#[test]
+fn secrets_of_a_tenant_are_allowed_by_name() {
+    let cluster = ControlPlane::shared().unwrap();
+    for name in ["tenant-operator", "tenant-one", "tenant-two"] {
+        namespace(cluster, name);
+    }
+    let values = json!({
+        "clusterName": "test", "crds": { "install": false }, "rbac": { "tenantSecrets": { "tenant-one": ["theirs"] } },
+    });
+    cluster.apply(&chart::render("tenant", "tenant-operator", &values).unwrap()).unwrap();
+    let name = "system:serviceaccount:tenant-operator:tenant-beyond-identity-operator".to_owned();
+    let account = Account { cluster, name };
+    assert_eq!(account.verbs("secrets theirs", "tenant-one"), ["get", "list", "watch"]);
+    for (secret, namespace) in
+        [("secrets", "tenant-one"), ("secrets beyond-identity", "tenant-one"), ("secrets theirs", "tenant-two")]
+    {
+        assert_eq!(account.verbs(secret, namespace), [""; 0], "{secret} {namespace}");
+    }
+    assert_eq!(account.verbs("secrets theirs", "tenant-operator"), [""; 0]);
+}
+
+#[test]
+fn documented_role_for_another_tenant_allows_its_secret_only() {
+    let cluster = ControlPlane::shared().unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("## Let a namespace bring its own tenant\n").unwrap();
+    let role = section.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    namespace(cluster, "team-c");
+    cluster.apply(role).unwrap();
+    let name = format!("system:serviceaccount:{NAMESPACE}:{RELEASE}");
+    let account = Account { cluster, name };
+    assert_eq!(account.verbs("secrets beyond-identity", "team-c"), ["get", "list", "watch"]);
+    for (secret, namespace) in
+        [("secrets", "team-c"), ("secrets other", "team-c"), ("secrets beyond-identity", "team-d")]
+    {
+        assert_eq!(account.verbs(secret, namespace), [""; 0], "{secret} {namespace}");
     }
 }

@@ -28,12 +28,13 @@ fn edit_role_may_enroll_only_if_tenants_may_enroll() {
     };
     let writes = ["create", "update", "patch", "delete", "deletecollection"];
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
+    let provider_configs = ["clusterproviderconfigs", "providerconfigs"];
 
     cluster.release("install", RELEASE, &current_chart(), &[]).unwrap();
     cluster.create_config();
     for role in ["view", "edit", "admin"] {
         eventually(|| may(role, "get", "enrollmentrequests"));
-        for kind in kinds {
+        for kind in [kinds, provider_configs].concat() {
             assert!(["get", "list", "watch"].iter().all(|verb| may(role, verb, kind)), "{role} {kind}");
             assert!(!writes.iter().any(|verb| may(role, verb, kind)), "{role} {kind}");
         }
@@ -46,7 +47,9 @@ fn edit_role_may_enroll_only_if_tenants_may_enroll() {
             assert!(writes.iter().all(|verb| may(role, verb, kind)), "{role} {kind}");
             assert!(!writes.iter().any(|verb| may(role, verb, &format!("{kind}/status"))), "{role} {kind}");
         }
-        assert!(!writes.iter().any(|verb| may(role, verb, "clusterproviderconfigs")), "{role}");
+        for kind in provider_configs {
+            assert!(!writes.iter().any(|verb| may(role, verb, kind)), "{role} {kind}");
+        }
     }
     assert!(!kinds.iter().any(|kind| writes.iter().any(|verb| may("view", verb, kind))));
 }

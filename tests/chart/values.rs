@@ -59,6 +59,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         ),
         (json!({ "rbac": { "secretNames": ["one", "1"] } }), &["resourceNames: [\"one\",\"1\"]"]),
         (json!({ "rbac": { "secretNames": [] } }), &[]),
+        (
+            json!({ "rbac": { "tenantSecrets": { "one": ["beyond-identity"], "2": ["3", "theirs"] } } }),
+            &["beyond-identity-operator-secrets\n  namespace: \"2\"", "resourceNames: [\"3\",\"theirs\"]"],
+        ),
         (json!({ "rbac": { "tenantsMayEnroll": true } }), &["name: beyond-identity-operator-edit"]),
         (
             json!({ "serviceAccount": { "create": false, "name": "theirs" } }),

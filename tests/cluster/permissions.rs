@@ -3,18 +3,23 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use beyond_identity_operator::api::ProviderConfig;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::Role;
 use kube::Api;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    CONFIG, Fixture, OTHER_SECRET, REQUEST, Right, audit_log, conditions, eventually, log_about, message, patch, right,
-    rights, wait_until_deleted,
+    CONFIG, Fixture, OTHER_SECRET, REQUEST, Right, audit_log, conditions, eventually, log_about, message, object,
+    patch, right, rights, wait_until_deleted,
 };
 
 /// Every ServiceAccount may read this, by the built-in ClusterRole `system:discovery`.
 const SCHEMA: &str = "get /openapi/v3/apis/beyondidentity.dev/v1alpha1";
+
+/// The Role for the Secret of a tenant grants this, as the one that tenants write by hand does.
+const NOT_USED: (&str, &str) = ("get", "secrets");
 
 /// The permissions that the operator of `fixture` has used so far, and whether they were allowed.
 fn used_rights(fixture: &Fixture) -> Vec<(Right, bool)> {
@@ -37,11 +42,40 @@ fn used_rights(fixture: &Fixture) -> Vec<(Right, bool)> {
     audit_log().into_iter().filter(ours).map(call).collect()
 }
 
+/// Creates and deletes a ProviderConfig with its Secret, and an AuthenticatorConfig that refers to it.
+async fn use_own_provider(fixture: &Fixture) {
+    let (client, namespace) = (fixture.client.clone(), &fixture.namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let secret = json!({"metadata": {"name": "beyond-identity"}, "stringData": {"token": fixture.token}});
+    secrets.create(&PostParams::default(), &object(secret)).await.unwrap();
+    let providers: Api<ProviderConfig> = Api::namespaced(client, namespace);
+    let provider = json!({
+        "apiVersion": "beyondidentity.dev/v1alpha1",
+        "kind": "ProviderConfig",
+        "metadata": {"name": "own"},
+        "spec": {
+            "tenantID": fixture.realm.tenant(),
+            "realmID": fixture.realm.realm(),
+            "region": "US",
+            "credentials": {"apiToken": {"secretRef": {"name": "beyond-identity", "key": "token"}}},
+        },
+    });
+    providers.create(&PostParams::default(), &object(provider)).await.unwrap();
+    let config = fixture.config_with("own", json!({"providerConfigRef": {"kind": "ProviderConfig", "name": "own"}}));
+    fixture.configs().create(&PostParams::default(), &config).await.unwrap();
+    fixture.wait_for_config_named("own", "Available").await;
+    fixture.configs().delete("own", &DeleteParams::default()).await.unwrap();
+    wait_until_deleted(fixture.configs(), "own").await;
+    providers.delete("own", &DeleteParams::default()).await.unwrap();
+    wait_until_deleted(providers, "own").await;
+}
+
 #[tokio::test]
 async fn each_granted_permission_is_used_and_none_is_missing() {
     let fixture = Fixture::new().await;
     let mut granted = rights(&fixture.settings());
     granted.insert(SCHEMA.to_owned());
+    assert!(granted.remove(&right(NOT_USED.0, NOT_USED.1, "")));
     let operator = fixture.start_with(|settings| settings.lease_holder = Some("the only one".to_owned())).await;
     fixture.create_config().await;
     fixture.create_request().await;
@@ -59,6 +93,7 @@ async fn each_granted_permission_is_used_and_none_is_missing() {
     wait_until_deleted(fixture.requests(), REQUEST).await;
     fixture.configs().delete(CONFIG, &DeleteParams::default()).await.unwrap();
     wait_until_deleted(fixture.configs(), CONFIG).await;
+    use_own_provider(&fixture).await;
 
     let used = || -> BTreeSet<Right> { used_rights(&fixture).into_iter().map(|(right, _)| right).collect() };
     eventually("all events are emitted, and the lease is renewed", || granted.is_subset(&used())).await;

@@ -48,6 +48,11 @@
 {{- if and (not .rbac.clusterScoped) (not .watchNamespaces) }}
   {{- fail "rbac.clusterScoped is false and watchNamespaces is empty, but all namespaces can be watched only with permissions in the cluster as a whole: list the namespaces in watchNamespaces, or set rbac.clusterScoped to true" }}
 {{- end }}
+{{- range $namespace, $_ := .rbac.tenantSecrets }}
+{{- if and $.Values.watchNamespaces (not (has $namespace $.Values.watchNamespaces)) }}
+  {{- fail (printf "rbac.tenantSecrets names namespace %s, which the operator does not watch: add it to watchNamespaces, or remove it from rbac.tenantSecrets" $namespace) }}
+{{- end }}
+{{- end }}
 {{- if and .rbac.tenantsMayEnroll (not .rbac.clusterScoped) }}
   {{- fail "rbac.tenantsMayEnroll has no effect if rbac.clusterScoped is false: set it to false, and bind the users of each namespace to a Role instead" }}
 {{- end }}
