@@ -132,6 +132,8 @@ fn second_pod_takes_over_when_the_first_one_ends() {
         cluster.kubectl(&["delete", "authenticatorconfig", "hosted-web", "--namespace", team, "--timeout=60s"]);
         cluster.kubectl(&["delete", "namespace", team]);
     }
+    // Its finalizer would block the deletion of the CustomResourceDefinitions by the next test.
+    cluster.kubectl(&["delete", "clusterproviderconfig", "default", "--timeout=60s"]);
     let denied: Vec<String> = [second.logged("not allowed to"), second.logged("lacks permission")].concat();
     assert_eq!(denied, [""; 0]);
 }

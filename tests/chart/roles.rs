@@ -30,7 +30,9 @@ fn edit_role_may_enroll_only_if_tenants_may_enroll() {
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
     let provider_configs = ["clusterproviderconfigs", "providerconfigs"];
 
-    cluster.release("install", RELEASE, &current_chart(), &[]).unwrap();
+    let warning = "have enrolment emails sent to every identity of its realm";
+    let notes = cluster.release("install", RELEASE, &current_chart(), &[]).unwrap();
+    assert!(!notes.contains(warning), "{notes}");
     cluster.create_config();
     for role in ["view", "edit", "admin"] {
         eventually(|| may(role, "get", "enrollmentrequests"));
@@ -40,7 +42,9 @@ fn edit_role_may_enroll_only_if_tenants_may_enroll() {
         }
     }
 
-    cluster.release("upgrade", RELEASE, &current_chart(), &["--set", "rbac.tenantsMayEnroll=true"]).unwrap();
+    let enroll = ["--set", "rbac.tenantsMayEnroll=true"];
+    let notes = cluster.release("upgrade", RELEASE, &current_chart(), &enroll).unwrap();
+    assert!(notes.contains(warning), "{notes}");
     for role in ["edit", "admin"] {
         eventually(|| may(role, "create", "enrollmentrequests"));
         for kind in kinds {
