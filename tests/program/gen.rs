@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used)] // a generator that cannot continue panics with the location
 
 mod generated;
+#[path = "../chart/permissions_page.rs"]
+mod permissions_page;
 
 use std::fs;
 use std::process::{Command, ExitCode};
 
 use generated::{DEFINITIONS, files, root};
-use harness::control_plane::{HELM_DOCS, locate};
+use harness::control_plane::{HELM, HELM_DOCS, locate};
 use harness::process::output_of;
 
 fn main() -> ExitCode {
@@ -27,21 +29,24 @@ fn main() -> ExitCode {
         fs::write(root().join(&path), content).unwrap();
         println!("{}", path.display());
     }
-    match chart_readme() {
+    match chart_files() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: all files but the chart's README were written: {error:#}");
+            eprintln!("error: all files but the chart's README and docs/permissions.md were written: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Generates the README of the chart with helm-docs. `tests/chart` checks it.
-fn chart_readme() -> Result<(), Box<dyn std::error::Error>> {
+/// Generates the README of the chart with helm-docs, and the page of permissions with helm. `tests/chart` checks both.
+fn chart_files() -> Result<(), Box<dyn std::error::Error>> {
     let [helm_docs] = locate([&HELM_DOCS])?;
     let mut command = Command::new(helm_docs);
     command.args(["--sort-values-order", "file", "--chart-search-root"]).arg(root().join("charts"));
     output_of(command, "")?;
     println!("charts/beyond-identity-operator/README.md");
+    locate([&HELM])?;
+    fs::write(root().join("docs/permissions.md"), permissions_page::page())?;
+    println!("docs/permissions.md");
     Ok(())
 }

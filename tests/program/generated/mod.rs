@@ -18,7 +18,8 @@ pub fn root() -> &'static Path {
 
 /// Each generated file, as a path from the top of the repository, with its content.
 ///
-/// The chart's README is not among them: helm-docs generates it, and `tests/chart` checks it.
+/// The chart's README and docs/permissions.md are not among them: helm-docs and helm generate them, and `tests/chart` checks
+/// them.
 pub fn files() -> Vec<(PathBuf, String)> {
     let definitions = crds::files();
     let mut files = vec![
