@@ -77,7 +77,7 @@ impl Watches {
         let granted = queues.clone();
         let pacer = SendPacer::new(move |request| granted.turn_granted(request));
         let checks = queues.clone();
-        let healths = Healths::new(move |provider| checks.check(provider));
+        let healths = Healths::new(&settings.cluster_name, move |provider| checks.check(provider));
         let (changed, deleted, forgotten) = (queues.clone(), queues.clone(), healths.clone());
         let callbacks = ProviderCallbacks {
             changed: Arc::new(move |provider| changed.provider_config_changed(provider)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::config_spec::ConfigType;
 use super::enrollment_limits::EnrollmentLimits;
 use super::provider_config_status::ProviderConfigStatus;
-use super::{ID_PATTERN, NAME_PATTERN, Undecodable};
+use super::{CLUSTER_PATTERN, ID_PATTERN, NAME_PATTERN, Undecodable};
 
 /// A scheme, and a host with an optional port where the scheme needs one. Nothing in which URL parsers could differ.
 const ORIGIN_PATTERN: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*$";
@@ -97,6 +97,19 @@ pub struct ClusterProviderConfigSpec {
     /// Limits on the enrolment emails that are sent through this provider config.
     #[serde(default)]
     pub enrollment: EnrollmentLimits,
+    /// Whether other clusters may have configurations in this realm. Otherwise nothing is created or sent there while a
+    /// configuration has the ownership mark of another cluster, because each of the two may email every identity.
+    #[serde(default)]
+    pub shared_realm: bool,
+    /// Names of clusters that this one replaces. Their ownership marks count as those of this cluster: an
+    /// AuthenticatorConfig adopts the configuration of the one with its namespace and name there, and marks it anew.
+    #[serde(default)]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 32), regex(pattern = CLUSTER_PATTERN)),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub former_cluster_names: Vec<String>,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
     #[serde(skip)]
     pub undecodable: Option<Undecodable>,

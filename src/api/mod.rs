@@ -50,6 +50,9 @@ pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 /// The name of a Kubernetes object (RFC 1123 subdomain).
 pub(crate) const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 
+/// The name of a cluster, as `--cluster-name` takes it (RFC 1123 label).
+pub(crate) const CLUSTER_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+
 /// Maximum length of a string from the Beyond Identity API in a status. Longer ones are cut (see [`text`]; the
 /// client takes no id that is longer), so that the API server never refuses to record what exists.
 pub(crate) const STATUS_TEXT: u32 = 1024;

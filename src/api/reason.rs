@@ -161,6 +161,8 @@ reasons! {
             "Store a new token in its Secret.";
     }
     "Every kind" {
+        RealmInUse [Waiting] "Configurations in the realm have the ownership mark of another cluster, which the message names. Nothing is created or sent there, because each of the two clusters may email every identity. Existing links are still polled and revoked."
+            "Use another realm. Or set `spec.sharedRealm` to true in the provider config, if both clusters are to use the realm. Or add the cluster to `spec.formerClusterNames` there, if this cluster replaces it. Or remove what is left of the other cluster in Beyond Identity, and request a reconcile of the provider config.";
         Paused [OwnCondition, Event] "The annotation `beyondidentity.dev/paused` stops reconciliation of the object."
             "To resume, remove the annotation.";
         ProviderConfigNotFound [Waiting] "The provider config does not exist." "Create it, or correct `spec.providerConfigRef` of the AuthenticatorConfig.";

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::desired::Desired;
+use super::mark::{OwnershipMark, without_mark};
 use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields};
 
 impl Desired {
@@ -26,19 +27,33 @@ impl Desired {
     }
 
     /// The desired display name, if `current` differs from it. It ends in the mark. If the spec sets no name, the
-    /// text before the mark stays unchanged.
+    /// text before the mark stays unchanged. A mark of a former cluster is replaced: the old cluster, if it still runs,
+    /// then changes and deletes nothing, and the configuration stays ours when the former cluster is no longer named.
     fn other_name(&self, current: Option<&str>) -> Option<String> {
         match current {
             // Without a returned name there is nothing to compare. An adopted configuration may not have had a name.
             None => self.resource_id.is_some().then(|| self.display_name.clone()),
             Some(name) if self.is_named => (name != self.display_name).then(|| self.display_name.clone()),
-            Some(name) => (!self.mark.is_in(name)).then(|| self.mark.behind(Some(name))),
+            Some(name) => (!self.mark.is_in(name)).then(|| self.mark.behind(Some(without_mark(name)))),
         }
     }
 
-    /// Whether `current` has this object's mark and its type.
-    pub fn is_ours(&self, current: &RemoteConfig) -> bool {
-        current.display_name.as_deref().is_some_and(|name| self.mark.is_in(name)) && self.other_type(current).is_none()
+    /// Whether `current` has this object's mark, or its mark in one of the clusters `former`, and its type.
+    pub fn is_ours(&self, current: &RemoteConfig, former: &[String]) -> bool {
+        self.other_type(current).is_none() && (self.is_marked(current) || self.has_former_mark(current, former))
+    }
+
+    /// Whether `current` has this object's mark.
+    pub fn is_marked(&self, current: &RemoteConfig) -> bool {
+        current.display_name.as_deref().is_some_and(|name| self.mark.is_in(name))
+    }
+
+    /// Whether `current` has the mark that this object had in one of the clusters `former`.
+    fn has_former_mark(&self, current: &RemoteConfig, former: &[String]) -> bool {
+        let is_in = |name: &str| {
+            former.iter().any(|cluster| OwnershipMark::of(cluster, &self.namespace, &self.name).is_in(name))
+        };
+        current.display_name.as_deref().is_some_and(is_in)
     }
 
     /// The type of `current`, if it differs from the desired type.
@@ -46,9 +61,11 @@ impl Desired {
         current.config_type().filter(|type_| *type_ != self.type_)
     }
 
-    /// The mark on `current`, if it is another object's mark.
-    pub fn foreign_mark_in<'a>(&self, current: &'a RemoteConfig) -> Option<&'a str> {
-        current.display_name.as_deref().and_then(|name| self.mark.foreign_mark_in(name))
+    /// The mark on `current`, if it is another object's mark. A mark of this object in one of the clusters `former` is its
+    /// own.
+    pub fn foreign_mark_in<'a>(&self, current: &'a RemoteConfig, former: &[String]) -> Option<&'a str> {
+        let mark = current.display_name.as_deref().and_then(|name| self.mark.foreign_mark_in(name))?;
+        (!self.has_former_mark(current, former)).then_some(mark)
     }
 }
 
@@ -71,7 +88,6 @@ fn same(wanted: &Value, have: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticator_config::mark::OwnershipMark;
     use crate::authenticator_config::testing::{desired, remote};
 
     /// The settings of the PATCH for a remote configuration with these settings.
@@ -150,12 +166,30 @@ mod tests {
     }
 
     #[test]
+    fn mark_of_a_former_cluster_is_ours_and_is_replaced() {
+        let former = ["west".to_owned(), "east".to_owned()];
+        let of = |cluster: &str, name: &str| {
+            let mark = OwnershipMark::of(cluster, "identity", name).behind(Some("Hosted web"));
+            RemoteConfig { display_name: Some(mark), ..remote() }
+        };
+        let (moved, another) = (of("east", "hosted-web"), of("east", "another"));
+        assert!(desired().is_ours(&moved, &former) && !desired().is_marked(&moved));
+        assert_eq!(desired().foreign_mark_in(&moved, &former), None);
+        assert!(!desired().is_ours(&moved, &[]) && desired().foreign_mark_in(&moved, &[]).is_some());
+        assert!(!desired().is_ours(&another, &former) && desired().foreign_mark_in(&another, &former).is_some());
+        for desired in [desired(), Desired { is_named: false, ..desired() }] {
+            let patch = desired.patch(&moved).unwrap();
+            assert_eq!((patch.display_name, patch.config), (remote().display_name, None));
+        }
+    }
+
+    #[test]
     fn configuration_is_ours_by_mark_and_type() {
-        assert!(desired().is_ours(&remote()));
-        assert!(!desired().is_ours(&RemoteConfig { display_name: None, ..remote() }));
+        assert!(desired().is_ours(&remote(), &[]));
+        assert!(!desired().is_ours(&RemoteConfig { display_name: None, ..remote() }, &[]));
         let mut other_type = remote();
         other_type.config.as_mut().unwrap().insert("type".to_owned(), json!("embedded"));
-        assert!(!desired().is_ours(&other_type));
+        assert!(!desired().is_ours(&other_type, &[]));
         assert_eq!((desired().other_type(&remote()), desired().other_type(&other_type)), (None, Some("embedded")));
     }
 }

@@ -41,6 +41,11 @@ impl OwnershipMark {
         }
     }
 
+    /// The cluster in this mark.
+    pub fn cluster(&self) -> &str {
+        cluster_in(&self.0).unwrap_or_default()
+    }
+
     /// Whether a remote display name ends in this mark.
     pub fn is_in(&self, display_name: &str) -> bool {
         written_on(display_name) == Some(&self.0)
@@ -56,6 +61,18 @@ impl fmt::Display for OwnershipMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The cluster in the mark at the end of a display name. Anybody who may edit display names can write a mark, so it is no
+/// proof that the cluster exists.
+pub fn cluster_in(display_name: &str) -> Option<&str> {
+    written_on(display_name)?.strip_prefix('(')?.split(' ').next()
+}
+
+/// A display name without the mark at its end.
+pub fn without_mark(display_name: &str) -> &str {
+    let mark = written_on(display_name).unwrap_or_default();
+    display_name.strip_suffix(mark).unwrap_or(display_name).trim_end()
 }
 
 /// The mark at the end of a display name, regardless of its owner.
@@ -101,6 +118,16 @@ mod tests {
     }
 
     #[test]
+    fn cluster_and_name_are_read_from_a_marked_name() {
+        assert_eq!(mark().cluster(), "demo");
+        let other = OwnershipMark::of("east-1", "identity", "hosted-web");
+        for (name, kept) in [(None, ""), (Some("Hosted web"), "Hosted web"), (Some("Two (names)"), "Two (names)")] {
+            let sent = other.behind(name);
+            assert_eq!((cluster_in(&sent), without_mark(&sent)), (Some("east-1"), kept), "{sent}");
+        }
+    }
+
+    #[test]
     fn own_mark_and_foreign_mark_are_recognized() {
         let sent = mark().behind(Some("Hosted web"));
         assert!(mark().is_in(&sent));
@@ -110,6 +137,7 @@ mod tests {
         assert!(!other.is_in(&sent));
         for none in ["", "Hosted web", "Hosted (web)", "(demo)", "x(demo abcdefghijkl)", "(Demo abcdefghijkl)", "(ä b"]
         {
+            assert_eq!((cluster_in(none), without_mark(none)), (None, none));
             assert_eq!(mark().foreign_mark_in(none), None, "{none}");
             assert!(!mark().is_in(none), "{none}");
         }

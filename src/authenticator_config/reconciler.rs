@@ -149,7 +149,7 @@ impl<B: Backend> ConfigReconcile<'_, B> {
 
     /// Emits a warning if the mark is not stored, because without it the configuration cannot be found again.
     fn check_mark(&self, config: &RemoteConfig) {
-        if !config.display_name.as_deref().is_some_and(|name| self.desired.mark.is_in(name)) {
+        if !self.desired.is_marked(config) {
             let note = format!(
                 "The service did not store the ownership mark in the display name of authenticator configuration {}; \
                  if status is lost, or the cluster is rebuilt from Git, another one is created",

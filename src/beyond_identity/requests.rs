@@ -169,6 +169,14 @@ impl RealmClient {
         self.list(operation::LIST_CONFIGS, &["authenticator-configs"], None).await
     }
 
+    /// The same in pages of another size.
+    pub(super) async fn list_authenticator_configs_by(
+        &self,
+        page_size: u32,
+    ) -> Result<Listing<AuthenticatorConfig>, Error> {
+        self.list_by(page_size, operation::LIST_CONFIGS, &["authenticator-configs"], None).await
+    }
+
     /// Reads one authenticator configuration.
     ///
     /// # Errors
@@ -253,9 +261,19 @@ impl RealmClient {
         path: &[&str],
         filter: Option<&str>,
     ) -> Result<Listing<T>, Error> {
+        self.list_by(T::PAGE_SIZE, operation, path, filter).await
+    }
+
+    async fn list_by<T: Listed>(
+        &self,
+        page_size: u32,
+        operation: Operation,
+        path: &[&str],
+        filter: Option<&str>,
+    ) -> Result<Listing<T>, Error> {
         let first = self.url(operation, path)?;
         let fetch = |page_token: Option<String>, timeout| {
-            let url = page_url(first.clone(), T::PAGE_SIZE, filter, page_token.as_deref());
+            let url = page_url(first.clone(), page_size, filter, page_token.as_deref());
             self.send(operation, url, None, timeout, PAGE_LIMIT)
         };
         listing::read_all(operation, self.inner.request_timeout, fetch).await

@@ -87,6 +87,8 @@ impl Salvage for ClusterProviderConfig {
             allowed_invoke_urls: Vec::new(),
             allowed_trusted_origins: None,
             enrollment: EnrollmentLimits::default(),
+            shared_realm: false,
+            former_cluster_names: Vec::new(),
             undecodable: Some(undecodable),
         };
         Self { metadata, spec, status }
@@ -107,6 +109,8 @@ impl Salvage for ProviderConfig {
             region: Region::US,
             credentials: no_credentials(),
             enrollment: EnrollmentLimits::default(),
+            shared_realm: false,
+            former_cluster_names: Vec::new(),
             undecodable: Some(undecodable),
         };
         Self { metadata, spec, status }

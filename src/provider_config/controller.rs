@@ -29,8 +29,8 @@ const RETRY_CONFLICT: Duration = Duration::from_millis(200);
 const IN_USE: Duration = Duration::from_secs(2);
 /// The longest wait for a change. A check or a trial is due earlier.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// How often a provider config without usable credentials is looked at, for the end of its grace period.
-const UNUSABLE: Duration = Duration::from_secs(60);
+/// How often a provider config that is not Ready is looked at, for the end of its grace period.
+const NOT_READY: Duration = Duration::from_secs(60);
 /// How long before the expiration of a token an event warns of it.
 const WARN_BEFORE: Duration = Duration::from_hours(7 * 24);
 /// Maximum number of times that a reconcile starts over after a conflict.
@@ -150,7 +150,7 @@ impl<K: ControlledProvider> ProviderController<K> {
             }
         };
         let (version, claims) = (session.version, session.claims);
-        let mut health = healths.begin(key, version, &session.tenant_id, &claims, is_paused(object));
+        let mut health = healths.begin(key, version, &session.tenant_id, &claims, session.restrictions);
         let begun = Instant::now();
         if health.due_at(begun) <= begun || annotations::reconcile_requested(object).is_some() {
             let check = session.client.check().await;
@@ -234,9 +234,9 @@ impl<K: ControlledProvider> ProviderController<K> {
         let due = match &credentials.health {
             Ok(health) => {
                 let at = health.due_at(now).min(health.next_trial(now).unwrap_or(now + LONGEST));
-                at.saturating_duration_since(now)
+                at.saturating_duration_since(now).min(if health.is_ready() { LONGEST } else { NOT_READY })
             }
-            Err(failure) => failure.after.unwrap_or(UNUSABLE).min(UNUSABLE),
+            Err(failure) => failure.after.unwrap_or(NOT_READY).min(NOT_READY),
         };
         due.min(in_use.unwrap_or(LONGEST))
     }

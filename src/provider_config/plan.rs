@@ -37,6 +37,8 @@ pub(super) fn phase(input: &Input<'_>) -> Phase {
     } else if !needed.is_empty() {
         let message = format!("The token lacks {}; store a token with all scopes in the Secret", scopes(&needed));
         Phase::Blocked(why(Reason::MissingScopes, message))
+    } else if let Some(failure) = health.realm_in_use() {
+        failure.phase()
     } else {
         Phase::Available(why(Reason::CredentialsAccepted, "The service accepts the credentials"))
     }
@@ -89,10 +91,12 @@ mod tests {
 
     use super::*;
     use crate::api::conditions::{ConditionInput, conditions};
+    use crate::api::{ProviderConfigKey, ProviderConfigKind};
+    use crate::authenticator_config::mark::OwnershipMark;
     use crate::beyond_identity::{Operation, RealmCheck};
     use crate::realm::health::Verdict;
-    use crate::reconcile::FailureKind;
     use crate::reconcile::testing::now;
+    use crate::reconcile::{FailureKind, RealmRules};
 
     fn health(verdict: Option<Verdict>, missing: &[&str]) -> Health {
         let (mut health, begun) = (Health::default(), Instant::now());
@@ -142,6 +146,25 @@ mod tests {
         let gone = Failure::blocked(Reason::SecretNotFound, "no Secret");
         let input = Input { health: Err(&gone), is_paused: true, in_use_by: None };
         assert_eq!(shown(&input).0, "Reconciling=True Ready=False Paused=True SecretNotFound");
+    }
+
+    #[test]
+    fn realm_in_use_is_not_ready_unless_the_credentials_are_refused() {
+        let (key, rules) = (key(), RealmRules::default());
+        let name = OwnershipMark::of("east", "identity", "hosted-web").to_string();
+        let check = RealmCheck { display_names: Some(vec![name]), ..RealmCheck::default() };
+        let refused = Verdict::Refused(Failure::blocked(Reason::Unauthorized, "because"));
+        for (verdict, expected) in [(Verdict::Accepted, "RealmInUse"), (refused, "Unauthorized")] {
+            let mut health = Health::default();
+            health.checked(Some(verdict), &check, Instant::now(), Duration::from_secs(600));
+            health.apply_realm_rules(&rules, &key, "demo");
+            assert_eq!(shown(&of_health(&health)).0, format!("Reconciling=True Ready=False {expected}"));
+        }
+    }
+
+    fn key() -> ProviderConfigKey {
+        let (kind, namespace) = (ProviderConfigKind::ProviderConfig, Some("team".to_owned()));
+        ProviderConfigKey { kind, namespace, name: "own".to_owned() }
     }
 
     #[test]

@@ -56,6 +56,7 @@ mod tests {
     use crate::api::cluster_provider_config::{EndpointSpec, Region};
     use crate::api::enrollment_limits::EnrollmentLimits;
     use crate::beyond_identity::ApiToken;
+    use crate::reconcile::RealmRules;
 
     fn key(namespace: Option<&str>) -> ProviderConfigKey {
         ProviderConfigKey {
@@ -79,6 +80,7 @@ mod tests {
             is_paused: false,
             access: Some(Access::default()),
             enrollment: EnrollmentLimits::default(),
+            realm_rules: RealmRules::default(),
         }
     }
 

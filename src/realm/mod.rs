@@ -19,7 +19,7 @@ use crate::api::{ProviderConfigKey, ProviderConfigRef, Reason};
 use crate::beyond_identity::{ApiToken, HttpClient, REQUEST_TOKEN, RealmClient, TokenEndpoint};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
-use health::{HealthGate, Healths, Purpose, TokenClaims};
+use health::{HealthGate, Healths, Purpose, Restrictions, TokenClaims};
 use last_seen::Credentials;
 use limiter::{EnqueueFn, Limiters};
 use metered::{Metered, Open};
@@ -62,6 +62,8 @@ pub struct CheckSession {
     pub tenant_id: String,
     /// What the token says about itself.
     pub claims: TokenClaims,
+    /// What the provider config stops, whatever its credentials are.
+    pub restrictions: Restrictions,
 }
 
 impl KubeRealms {
@@ -73,11 +75,11 @@ impl KubeRealms {
         let version = provider.version(&credential);
         let (token, renewable) = self.token(&provider, credential).await?;
         let claims = if renewable.is_some() { TokenClaims::of_issued(&token) } else { TokenClaims::of(&token) };
-        let ProviderConfig { tenant_id, realm_id, .. } = provider;
+        let ProviderConfig { tenant_id, realm_id, is_paused, realm_rules: realm, .. } = provider;
         let client = RealmClient::new(self.http.clone(), endpoint, &tenant_id, realm_id, token, self.request_timeout);
         let gate = Metered { gate: Open, metrics: self.metrics.clone() };
         let client = client.behind(Arc::new(Renewed { gate, token: renewable, retry: || {} }));
-        Ok(CheckSession { client, version, tenant_id, claims })
+        Ok(CheckSession { client, version, tenant_id, claims, restrictions: Restrictions { is_paused, realm } })
     }
 }
 
@@ -104,15 +106,16 @@ impl Realms for KubeRealms {
         // While there is no token, its failure is reported, and no object waits for a check.
         let token = self.token(&provider, credential).await;
         let (token, renewable) = token.inspect_err(|_| self.healths.holds_back(&key))?;
+        let endpoint = self.endpoints.of(&provider)?;
         if !is_gone {
             let purpose = Purpose { kind: object.kind, is_new };
             self.healths.admit(&key, version, purpose, not_allowed.is_none()).await?;
+            not_allowed = not_allowed.or_else(|| self.healths.realm_in_use(&key, version, &provider.realm_rules));
         }
         if provider.is_paused && not_allowed.is_none() {
             self.healths.holds_back(&key);
             not_allowed = Some(health::paused(&key));
         }
-        let endpoint = self.endpoints.of(&provider)?;
         let tenant_id = &provider.tenant_id;
         let permit =
             self.limiters.admit(endpoint.as_str(), tenant_id, object.clone(), is_pending, self.enqueue.clone());
@@ -136,6 +139,7 @@ impl Realms for KubeRealms {
                 no_resource_ids: no_resource_ids(&provider),
                 config_policy: provider.access.as_ref().map(|access| access.config_policy.clone()),
                 enrollment: provider.enrollment.clone(),
+                realm: provider.realm_rules.clone(),
             },
         })
     }

@@ -13,6 +13,7 @@ use crate::api::config_policy::ConfigPolicy;
 use crate::api::enrollment_limits::EnrollmentLimits;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
 use crate::kubernetes::lenient::Salvage;
+use crate::reconcile::RealmRules;
 use crate::reconcile::annotations::is_paused;
 
 /// A provider config in the form that the operator uses.
@@ -36,6 +37,8 @@ pub(crate) struct ProviderConfig {
     pub(super) access: Option<Access>,
     /// How many emails may be sent, and where they may lead.
     pub(super) enrollment: EnrollmentLimits,
+    /// Which clusters may use its realm.
+    pub(super) realm_rules: RealmRules,
 }
 
 /// The credentials that a provider config refers to.
@@ -180,6 +183,10 @@ impl ProviderConfigResource for ClusterProviderConfig {
                 },
             }),
             enrollment: spec.enrollment.clone(),
+            realm_rules: RealmRules {
+                is_shared: spec.shared_realm,
+                former_clusters: spec.former_cluster_names.clone(),
+            },
         })
     }
 }
@@ -202,6 +209,10 @@ impl ProviderConfigResource for api::ProviderConfig {
             is_paused: is_paused(self),
             access: None,
             enrollment: spec.enrollment.clone(),
+            realm_rules: RealmRules {
+                is_shared: spec.shared_realm,
+                former_clusters: spec.former_cluster_names.clone(),
+            },
         })
     }
 }

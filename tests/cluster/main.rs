@@ -50,6 +50,7 @@ mod provider_configs;
 mod proxy_answers;
 mod ratcheting;
 mod rate_limits;
+mod realm_rules;
 mod reconcile_annotation;
 mod recreated;
 mod refused_statuses;

@@ -133,6 +133,7 @@ async fn second_adopter_is_refused_and_can_be_deleted() {
 #[tokio::test]
 async fn observed_configuration_is_usable_and_never_written() {
     let fixture = Fixture::new().await;
+    patch(&fixture.providers(), &fixture.provider, json!({"spec": {"sharedRealm": true}})).await.unwrap();
     let display_name = format!("Theirs {}", OwnershipMark::of("elsewhere", "identity", "theirs"));
     let id = unmanaged_config(&fixture, Some(&display_name));
     let before = fixture.realm.configs();

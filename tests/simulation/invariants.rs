@@ -278,7 +278,7 @@ pub fn unsettled(state: &State) -> Option<String> {
         }
         let desired = Desired::of(config, &options(SETTLE));
         let remote = status.id.and_then(|id| state.remote.service.config(&id).ok());
-        if remote.is_none_or(|remote| !desired.is_ours(&remote) || desired.patch(&remote).is_some()) {
+        if remote.is_none_or(|remote| !desired.is_ours(&remote, &[]) || desired.patch(&remote).is_some()) {
             return Some(format!("the configuration {} differs from the spec", config.name_any()));
         }
     }

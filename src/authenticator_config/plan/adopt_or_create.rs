@@ -24,14 +24,16 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     input.settings_allowed()?;
     let found = match &input.desired.resource_id {
         Some(id) => Some(named(input, id)?),
-        None => input.ours(input.listed()?)?,
+        None => input.ours(input.listed()?, input.former_clusters())?,
     };
     if let Some(config) = found {
         // The next step corrects differences, before any condition is set.
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
         return Ok(Step::Record(Change::Adopt { create_id: None, id, realm, endpoint, created_generation: None }));
     }
-    if input.desired.resource_id.is_none() && input.listed()?.lists < LISTS {
+    let listed = input.listed()?;
+    input.realm_not_in_use(listed)?;
+    if listed.lists < LISTS {
         return Ok(Step::Fetch(Query::Configs));
     }
     if !input.object().may_call_service {

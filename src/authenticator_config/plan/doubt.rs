@@ -1,7 +1,7 @@
 //! Doubt: the write-ahead record exists, so the configuration may exist. This rule looks up the configuration by its
 //! mark, and never creates one.
 
-use super::input::{Input, Step};
+use super::input::{Input, NO_FORMER, Step};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{Phase, Reason};
@@ -24,7 +24,7 @@ pub(in crate::authenticator_config) fn resolve(input: &Input<'_>, record: &Creat
     let recorded = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
     let Destination { realm, endpoint } = input.destination_at(Some(&recorded), record.endpoint.as_deref())?;
     let listed = input.listed()?;
-    if let Some(config) = input.ours(listed)? {
+    if let Some(config) = input.ours(listed, NO_FORMER)? {
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
         let change =
             Change::Adopt { create_id: Some(record.id.clone()), id, realm, endpoint, created_generation: None };

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::input::{Input, Step};
+use super::input::{Input, NO_FORMER, Step};
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfigStatus, Phase, Reason};
 use crate::authenticator_config::step::{Action, Query};
@@ -63,7 +63,7 @@ fn finish(input: &Input<'_>) -> Result<Step, Step> {
         input.confirm_not_found(id)?;
         return Ok(REMOVE_FINALIZER);
     };
-    if input.desired.foreign_mark_in(current).is_some() {
+    if input.foreign_mark_in(current).is_some() {
         // Another object has adopted the configuration, so this object must not delete it.
         return Ok(REMOVE_FINALIZER);
     }
@@ -91,7 +91,7 @@ fn config_to_delete<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
     match (input.status, &input.observed.listed) {
         (AuthenticatorConfigStatus { id: Some(id), .. }, _) => Ok(Some(id)),
         (AuthenticatorConfigStatus { create: Some(_), .. }, Fact::Known(listed)) => {
-            Ok(input.ours(listed)?.map(|config| &config.id))
+            Ok(input.ours(listed, NO_FORMER)?.map(|config| &config.id))
         }
         _ => Ok(None),
     }

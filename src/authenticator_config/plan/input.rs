@@ -2,6 +2,7 @@
 
 use crate::api::config_policy::NotAllowed;
 use crate::api::{AuthenticatorConfig, Reason};
+use crate::authenticator_config::mark::cluster_in;
 use crate::authenticator_config::observed::ConfigList;
 use crate::authenticator_config::step::Query;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
@@ -11,6 +12,9 @@ use crate::reconcile::{self, Destination, Fact, PlanInput, RealmIds};
 pub type Input<'a> = PlanInput<'a, AuthenticatorConfig>;
 /// One step of an AuthenticatorConfig.
 pub type Step = reconcile::Step<AuthenticatorConfig>;
+
+/// What was created under a write-ahead record has the mark of this cluster, never that of a former one.
+pub(super) const NO_FORMER: &[String] = &[];
 
 impl<'a> Input<'a> {
     /// The destination of API calls. It must be in the realm `recorded`, if one is given.
@@ -69,7 +73,7 @@ impl<'a> Input<'a> {
                 ),
             ));
         }
-        match self.desired.foreign_mark_in(current).filter(|_| !self.desired.observe) {
+        match self.foreign_mark_in(current).filter(|_| !self.desired.observe) {
             None => Ok(()),
             Some(stranger) => Err(self.blocked(
                 Reason::ConfigurationInUse,
@@ -79,6 +83,29 @@ impl<'a> Input<'a> {
                      object no longer exists, remove the mark from the display name in Beyond Identity"
                 ),
             )),
+        }
+    }
+
+    /// The mark on a configuration, if it is another object's mark.
+    pub(super) fn foreign_mark_in<'b>(&self, current: &'b RemoteConfig) -> Option<&'b str> {
+        self.desired.foreign_mark_in(current, self.former_clusters())
+    }
+
+    /// The clusters whose marks count as those of this cluster.
+    pub(super) fn former_clusters(&self) -> &'a [String] {
+        let realm = self.resolved(&self.desired.provider_config_ref);
+        realm.map_or(&[], |realm| &realm.permissions.realm.former_clusters)
+    }
+
+    /// Checks that no other cluster has configurations in the realm, unless it may be shared. The check of the provider
+    /// config is older than these lists.
+    pub(super) fn realm_not_in_use(&self, listed: &ConfigList) -> Result<(), Step> {
+        let provider = &self.desired.provider_config_ref;
+        let Some(realm) = self.resolved(provider) else { return Ok(()) };
+        let clusters = listed.configs.iter().filter_map(|config| cluster_in(config.display_name.as_deref()?));
+        match realm.permissions.realm.refusal(provider, self.desired.mark.cluster(), clusters) {
+            None => Ok(()),
+            Some(failure) => Err(self.failed(&failure)),
         }
     }
 
@@ -116,14 +143,15 @@ impl<'a> Input<'a> {
         ))
     }
 
-    /// The listed configuration that has this object's mark. It must still have the mark when it is read by id,
-    /// because lists lag. Of several, a configuration that matches every desired field comes first, then the one with
-    /// the lowest id.
-    pub(super) fn ours(&self, listed: &'a ConfigList) -> Result<Option<&'a RemoteConfig>, Step> {
-        let mut ours: Vec<_> = listed.configs.iter().filter(|config| self.desired.is_ours(config)).collect();
-        ours.sort_by_key(|config| (self.desired.patch(config).is_some(), &config.id));
+    /// The listed configuration that has this object's mark, or its mark in one of the clusters `former`. It must still
+    /// have the mark when it is read by id, because lists lag. Of several, one with the mark of this cluster comes first,
+    /// then a configuration that matches every desired field, then the one with the lowest id.
+    pub(super) fn ours(&self, listed: &'a ConfigList, former: &[String]) -> Result<Option<&'a RemoteConfig>, Step> {
+        let is_ours = |config: &RemoteConfig| self.desired.is_ours(config, former);
+        let mut ours: Vec<_> = listed.configs.iter().filter(|config| is_ours(config)).collect();
+        ours.sort_by_key(|config| (!self.desired.is_marked(config), self.desired.patch(config).is_some(), &config.id));
         for config in ours {
-            if let Some(current) = self.current(&config.id)?.filter(|current| self.desired.is_ours(current)) {
+            if let Some(current) = self.current(&config.id)?.filter(|current| is_ours(current)) {
                 return Ok(Some(current));
             }
         }

@@ -5,6 +5,7 @@ mod create;
 mod doubt;
 mod finalize;
 mod properties;
+mod realm_rules;
 mod resource_id;
 mod undecodable;
 mod update;

@@ -25,7 +25,7 @@ pub use verdict::{Subject, TokenClaims, Verdict, of_check};
 use crate::api::{PAUSED, ProviderConfigKey, Reason};
 use crate::beyond_identity::{CREATE_CONFIG, CREATE_JOB, Error, Operation, RealmCheck, Refusal};
 use crate::environment::wall_clock;
-use crate::reconcile::Failure;
+use crate::reconcile::{Failure, RealmRules};
 
 /// How long the calls of an object wait for the first check of its provider config.
 const FIRST_CHECK: Duration = Duration::from_secs(10);
@@ -39,6 +39,8 @@ pub struct Healths {
     /// Notified when a provider config is checked for the first time.
     known: Notify,
     check: CheckFn,
+    /// The name of this cluster.
+    cluster: String,
 }
 
 /// What is known about one provider config.
@@ -50,17 +52,32 @@ struct Entry {
     /// The tenant that the spec names, and what the token says.
     tenant_id: String,
     claims: TokenClaims,
-    is_paused: bool,
+    restrictions: Restrictions,
+}
+
+/// What the spec and the annotations of a provider config stop, whatever its credentials are.
+#[derive(Clone, Debug, Default)]
+pub struct Restrictions {
+    /// Whether an annotation stops all sends through it.
+    pub is_paused: bool,
+    /// Which clusters may use its realm.
+    pub realm: RealmRules,
 }
 
 impl Healths {
-    /// Without any health yet. `check` enqueues a provider config with its controller.
-    pub fn new(check: impl Fn(&ProviderConfigKey) + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { all: Mutex::default(), known: Notify::new(), check: Box::new(check) })
+    /// Without any health yet, in the cluster of this name. `check` enqueues a provider config with its controller.
+    pub fn new(cluster: &str, check: impl Fn(&ProviderConfigKey) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            all: Mutex::default(),
+            known: Notify::new(),
+            check: Box::new(check),
+            cluster: cluster.to_owned(),
+        })
     }
 
     /// Whether an object may make calls through a provider config in this `version`. If this process serves it (`is_served`),
     /// it waits for its first check, but not for long: the gate stops the calls that meet a failure of the provider config.
+    /// Only the check shows whether another cluster uses the realm, so nothing new begins before it.
     pub async fn admit(
         &self,
         key: &ProviderConfigKey,
@@ -72,11 +89,26 @@ impl Healths {
             (self.check)(key);
             _ = timeout(FIRST_CHECK, self.wait_until_known(key, version)).await;
         }
+        let is_unknown = is_served && purpose.is_new && !self.is_known(key, version);
         let mut all = self.all.lock();
+        if is_unknown {
+            all.entry(key.clone()).or_default().health.holds_back();
+            return Err(not_checked(key));
+        }
         match all.get_mut(key).filter(|entry| entry.version == version) {
             Some(entry) => entry.health.admit(key, purpose, Instant::now()),
             None => Ok(()),
         }
+    }
+
+    /// Why nothing may be created or sent through a provider config in this `version` with these rules, because another
+    /// cluster uses its realm. The object waits then.
+    pub fn realm_in_use(&self, key: &ProviderConfigKey, version: u64, rules: &RealmRules) -> Option<Failure> {
+        let mut all = self.all.lock();
+        let entry = all.get_mut(key).filter(|entry| entry.version == version)?;
+        let failure = entry.health.realm_in_use_by(rules, key, &self.cluster)?;
+        entry.health.holds_back();
+        Some(failure)
     }
 
     async fn wait_until_known(&self, key: &ProviderConfigKey, version: u64) {
@@ -100,15 +132,17 @@ impl Healths {
         version: u64,
         tenant_id: &str,
         claims: &TokenClaims,
-        is_paused: bool,
+        restrictions: Restrictions,
     ) -> Health {
         let mut all = self.all.lock();
         let entry = all.entry(key.clone()).or_default();
         if entry.version != version {
             let health = entry.health.renewed();
-            *entry = Entry { health, version, tenant_id: tenant_id.to_owned(), claims: claims.clone(), is_paused };
+            let (tenant_id, claims, restrictions) = (tenant_id.to_owned(), claims.clone(), Restrictions::default());
+            *entry = Entry { health, version, tenant_id, claims, restrictions };
         }
-        entry.is_paused = is_paused;
+        entry.restrictions = restrictions;
+        entry.health.apply_realm_rules(&entry.restrictions.realm, key, &self.cluster);
         entry.health.clone()
     }
 
@@ -125,6 +159,7 @@ impl Healths {
         let entry = all.get_mut(key).filter(|entry| entry.version == version)?;
         let verdict = of_check(check, entry.subject(), wall_clock());
         entry.health.checked(verdict, check, begun, interval);
+        entry.health.apply_realm_rules(&entry.restrictions.realm, key, &self.cluster);
         let health = entry.health.clone();
         drop(all);
         self.known.notify_waiters();
@@ -149,10 +184,11 @@ impl Healths {
     /// Whether objects wait that may continue now. True once for each time that they had to wait.
     pub fn release_waiting(&self, key: &ProviderConfigKey) -> bool {
         let mut all = self.all.lock();
-        all.get_mut(key).is_some_and(|entry| !entry.is_paused && entry.health.release_waiting(Instant::now()))
+        all.get_mut(key)
+            .is_some_and(|entry| !entry.restrictions.is_paused && entry.health.release_waiting(Instant::now()))
     }
 
-    /// An object waits, because the provider config is paused.
+    /// An object waits for another reason than the health.
     pub fn holds_back(&self, key: &ProviderConfigKey) {
         if let Some(entry) = self.all.lock().get_mut(key) {
             entry.health.holds_back();
@@ -169,8 +205,11 @@ impl Healths {
     fn stopped(&self, key: &ProviderConfigKey, version: u64, operation: Operation) -> Option<String> {
         let mut all = self.all.lock();
         let entry = all.get_mut(key)?;
-        let why = if entry.is_paused && (operation == CREATE_JOB || operation == CREATE_CONFIG) {
+        let is_new = operation == CREATE_JOB || operation == CREATE_CONFIG;
+        let why = if entry.restrictions.is_paused && is_new {
             format!("{key} is paused by the annotation {PAUSED}")
+        } else if let Some(failure) = entry.health.realm_in_use().filter(|_| is_new) {
+            format!("{key} is not Ready ({})", failure.why.reason)
         } else {
             let refusal = entry.health.refusal().filter(|_| entry.version == version)?;
             format!("{key} is not Ready ({})", refusal.why.reason)
@@ -212,6 +251,16 @@ impl Entry {
     fn subject(&self) -> Subject<'_> {
         Subject { tenant_id: &self.tenant_id, claims: &self.claims }
     }
+}
+
+/// Why nothing may be created or sent through a provider config that is not checked yet.
+fn not_checked(key: &ProviderConfigKey) -> Failure {
+    Failure::transient(
+        Reason::ServiceUnavailable,
+        format!(
+            "{key} is not Ready: the service has not answered a check yet, and nothing is created or sent before that"
+        ),
+    )
 }
 
 /// Why nothing may be created or sent through a provider config that is paused.

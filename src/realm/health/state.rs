@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::verdict::Verdict;
 use crate::api::{ProviderConfigKey, Reason};
+use crate::authenticator_config::mark::cluster_in;
 use crate::beyond_identity::RealmCheck;
-use crate::reconcile::{Failure, FailureKind, KindName};
+use crate::reconcile::{Failure, FailureKind, KindName, RealmRules};
 
 /// The first pause between two checks while they fail, or while objects report failures that checks do not find. It
 /// doubles with each of them.
@@ -53,6 +54,10 @@ pub struct Health {
     streak: u32,
     /// Whether an object reported a failure since the last check.
     is_suspected: bool,
+    /// The clusters that the last check found in the ownership marks of the realm's configurations.
+    clusters: BTreeSet<String>,
+    /// Why nothing may be created or sent in the realm, because of these clusters.
+    realm_in_use: Option<Failure>,
     /// Whether an object was not admitted, and has to be enqueued when it would be.
     has_waiting: bool,
 }
@@ -79,7 +84,8 @@ impl Health {
 
     /// Whether everything but removals can succeed.
     pub fn is_ready(&self) -> bool {
-        self.is_accepted() && self.missing.keys().all(|scope| FOR_REMOVALS.contains(scope))
+        let has_scopes = self.missing.keys().all(|scope| FOR_REMOVALS.contains(scope));
+        self.is_accepted() && has_scopes && self.realm_in_use.is_none()
     }
 
     /// Why no call can succeed.
@@ -88,6 +94,21 @@ impl Health {
             Some(Verdict::Refused(failure)) => Some(failure),
             Some(Verdict::Accepted) | None => None,
         }
+    }
+
+    /// Why nothing may be created or sent in the realm, because another cluster uses it.
+    pub fn realm_in_use(&self) -> Option<&Failure> {
+        self.realm_in_use.as_ref()
+    }
+
+    /// The same by these rules of `key`, in the cluster `own`.
+    pub fn realm_in_use_by(&self, rules: &RealmRules, key: &ProviderConfigKey, own: &str) -> Option<Failure> {
+        rules.refusal(key, own, self.clusters.iter().map(String::as_str))
+    }
+
+    /// Applies these rules of `key` to the realm, in the cluster `own`.
+    pub fn apply_realm_rules(&mut self, rules: &RealmRules, key: &ProviderConfigKey, own: &str) {
+        self.realm_in_use = self.realm_in_use_by(rules, key, own);
     }
 
     /// The scopes that the token lacks.
@@ -136,7 +157,7 @@ impl Health {
     /// Whether objects wait that would be admitted now. True once for each time that they were not.
     pub fn release_waiting(&mut self, now: Instant) -> bool {
         let opens = self.is_ready() || self.trials().any(|at| at <= now);
-        self.is_accepted() && opens && std::mem::take(&mut self.has_waiting)
+        self.is_accepted() && self.realm_in_use.is_none() && opens && std::mem::take(&mut self.has_waiting)
     }
 
     /// When the next check is due.
@@ -173,6 +194,9 @@ impl Health {
         (self.checked_at, self.is_suspected, self.due_at) = (Some(begun), false, Some(begun + pause));
         if verdict.is_some() {
             self.verdict = verdict;
+        }
+        if let Some(names) = &check.display_names {
+            self.clusters = names.iter().filter_map(|name| cluster_in(name)).map(str::to_owned).collect();
         }
         if is_accepted {
             self.granted = check.granted.iter().map(|read| read.scope()).collect();

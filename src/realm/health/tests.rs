@@ -1,5 +1,7 @@
 //! Tests of the health: what stops calls, when checks are due, and who continues afterwards.
 
+mod realm;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use tokio::time::Instant;
 
 use super::state::{Health, Purpose};
 use super::verdict::{Subject, TokenClaims, Verdict, of_check, of_error};
-use super::{HealthGate, Healths};
+use super::{HealthGate, Healths, Restrictions};
 use crate::api::{ProviderConfigKey, ProviderConfigKind, Reason};
 use crate::beyond_identity::{
     CREATE_CONFIG, CREATE_JOB, Doubt, Error, Gate, Held, NotSent, Operation, RealmCheck, Refusal,
@@ -39,6 +41,11 @@ fn unavailable() -> Error {
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
+}
+
+/// An annotation stops all sends.
+fn paused() -> Restrictions {
+    Restrictions { is_paused: true, ..Restrictions::default() }
 }
 
 /// A check without a failure.
@@ -216,7 +223,7 @@ fn missing_removal_scope_needs_no_trial_and_holds_nobody_back() {
 #[test]
 fn missing_read_scope_is_decided_by_the_next_check() {
     let now = Instant::now();
-    let forbidden = RealmCheck { forbidden: vec![CREATE_JOB], granted: vec![CREATE_CONFIG], failure: None };
+    let forbidden = RealmCheck { forbidden: vec![CREATE_JOB], granted: vec![CREATE_CONFIG], ..RealmCheck::default() };
     let mut health = checked(&forbidden, now);
     assert_eq!(health.missing_scopes().collect::<Vec<_>>(), [CREATE_JOB.scope()]);
     assert!(health.admit(&key(), SEND, now).is_err() && health.admit(&key(), POLL, now).is_ok());
@@ -256,8 +263,8 @@ impl Gate for Always {
 fn admitted() -> (Arc<Healths>, HealthGate<Always>, Arc<Mutex<usize>>) {
     let checks = Arc::new(Mutex::new(0));
     let counted = checks.clone();
-    let healths = Healths::new(move |_| *counted.lock() += 1);
-    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), false);
+    let healths = Healths::new("demo", move |_| *counted.lock() += 1);
+    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), Restrictions::default());
     healths.checked(&key(), 1, &passed(), Instant::now(), INTERVAL);
     let gate = HealthGate { gate: Always, healths: healths.clone(), key: key(), version: 1 };
     (healths, gate, checks)
@@ -281,7 +288,7 @@ fn calls_that_have_begun_stop_after_the_first_refusal() {
 fn outcome_of_earlier_credentials_says_nothing() {
     let (healths, gate, checks) = admitted();
     gate.begin(CREATE_JOB).unwrap();
-    healths.begin(&key(), 2, "tenant", &TokenClaims::default(), false);
+    healths.begin(&key(), 2, "tenant", &TokenClaims::default(), Restrictions::default());
     healths.checked(&key(), 2, &passed(), Instant::now(), INTERVAL);
     gate.end(CREATE_JOB, Instant::now(), Some(&refused(Refusal::Unauthorized)));
     let new = HealthGate { version: 2, ..gate };
@@ -295,7 +302,7 @@ fn objects_that_wait_continue_with_new_credentials() {
     assert!(gate.begin(CREATE_JOB).is_err());
     healths.unusable(&key(), &Failure::blocked(Reason::SecretNotFound, "no Secret"));
     assert_eq!(healths.ready(), [(key(), false)]);
-    healths.begin(&key(), 2, "tenant", &TokenClaims::default(), false);
+    healths.begin(&key(), 2, "tenant", &TokenClaims::default(), Restrictions::default());
     assert_eq!((healths.ready(), healths.release_waiting(&key())), (vec![], false), "not checked yet");
     healths.checked(&key(), 2, &passed(), Instant::now(), INTERVAL);
     assert_eq!((healths.ready(), healths.release_waiting(&key())), (vec![(key(), true)], true));
@@ -312,22 +319,25 @@ fn refused_removal_stops_no_other_call() {
 #[test]
 fn paused_provider_config_stops_sends_and_creates_only() {
     let (healths, gate, _) = admitted();
-    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), true);
+    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), paused());
     for operation in [CREATE_JOB, CREATE_CONFIG] {
         assert!(matches!(gate.begin(operation), Err(Held::Stopped(why)) if why.contains("beyondidentity.dev/paused")));
     }
     assert_eq!(gate.begin(Operation::by_scope("credential-binding-jobs:revoke")), Ok(()));
     assert!(!healths.release_waiting(&key()));
-    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), false);
+    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), Restrictions::default());
     assert!(healths.release_waiting(&key()), "what was stopped continues after the pause");
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_wait_for_the_first_check_but_not_forever() {
-    let healths = Healths::new(|_| {});
+async fn calls_wait_for_the_first_check_and_only_what_is_new_waits_longer() {
+    let healths = Healths::new("demo", |_| {});
     let begun = Instant::now();
-    assert!(healths.admit(&key(), 1, SEND, true).await.is_ok());
+    assert!(healths.admit(&key(), 1, POLL, true).await.is_ok());
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    let failure = healths.admit(&key(), 1, SEND, true).await.unwrap_err();
+    assert_eq!((failure.why.reason, failure.kind), (Reason::ServiceUnavailable, FailureKind::Transient));
+    let begun = begun + Duration::from_secs(10);
     assert!(healths.admit(&key(), 1, SEND, false).await.is_ok(), "no check is expected where it is not served");
     assert_eq!(begun.elapsed(), Duration::from_secs(10));
 
@@ -336,7 +346,7 @@ async fn calls_wait_for_the_first_check_but_not_forever() {
         tokio::spawn(async move { healths.admit(&key(), 1, SEND, true).await })
     };
     tokio::task::yield_now().await;
-    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), false);
+    healths.begin(&key(), 1, "tenant", &TokenClaims::default(), Restrictions::default());
     healths.checked(&key(), 1, &failed(refused(Refusal::Unauthorized)), Instant::now(), INTERVAL);
     assert_eq!(waiting.await.unwrap().unwrap_err().why.reason, Reason::Unauthorized);
     assert_eq!(begun.elapsed(), Duration::from_secs(10));

@@ -40,7 +40,7 @@ pub enum Operation {
     GetJob,
     /// `POST …/identities/ID/credential-binding-jobs/ID:revoke`
     RevokeJob,
-    /// A list with `page_size=1`: the operator checks whether its credentials are accepted.
+    /// A list with a page size that only checks have: the operator checks whether its credentials are accepted.
     Check,
     /// `POST …/applications/ID/token`, an operation of the token endpoint. It belongs to the realm that the tokens are for.
     RequestToken,
@@ -90,7 +90,8 @@ impl Call {
         let query: HashMap<String, String> =
             Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
         let lists = [Operation::ListConfigs, Operation::ListIdentities, Operation::ListJobs];
-        let is_check = lists.contains(&carried_out) && query.get("page_size").is_some_and(|size| size == "1");
+        let is_check =
+            lists.contains(&carried_out) && query.get("page_size").is_some_and(|size| size == "1" || size == "50");
         Ok(Self {
             operation: if is_check { Operation::Check } else { carried_out },
             carried_out,
