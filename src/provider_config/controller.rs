@@ -145,7 +145,7 @@ impl<K: ControlledProvider> ProviderController<K> {
         let session = match self.realms.check_session(key).await {
             Ok(session) => session,
             Err(failure) => {
-                healths.unusable(key, &failure);
+                healths.unusable(key, &failure, is_paused(object));
                 return Credentials { health: Err(failure), claims: TokenClaims::default() };
             }
         };

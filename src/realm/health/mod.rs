@@ -166,11 +166,13 @@ impl Healths {
         Some(health)
     }
 
-    /// Records that there are no credentials to check. The objects learn that where they resolve them.
-    pub fn unusable(&self, key: &ProviderConfigKey, failure: &Failure) {
+    /// Records that there are no credentials to check. The objects learn that where they resolve them. A pause still stops
+    /// the calls that have begun.
+    pub fn unusable(&self, key: &ProviderConfigKey, failure: &Failure, is_paused: bool) {
         let mut all = self.all.lock();
         let entry = all.entry(key.clone()).or_default();
-        *entry = Entry { health: entry.health.unusable(failure.clone()), ..Entry::default() };
+        let restrictions = Restrictions { is_paused, ..Restrictions::default() };
+        *entry = Entry { health: entry.health.unusable(failure.clone()), restrictions, ..Entry::default() };
         drop(all);
         self.known.notify_waiters();
     }

@@ -217,6 +217,8 @@ impl Health {
             && let Some(verdict) = verdict.filter(stops)
         {
             self.verdict = Some(verdict);
+            // The object that met the refusal waits too.
+            self.has_waiting = true;
         }
         self.is_suspected = true;
         let earliest = self.checked_at.map_or(now, |at| at + self.pause());

@@ -285,6 +285,18 @@ fn calls_that_have_begun_stop_after_the_first_refusal() {
 }
 
 #[test]
+fn object_that_met_the_refusal_continues_too() {
+    let (healths, gate, _) = admitted();
+    gate.end(CREATE_JOB, Instant::now(), Some(&refused(Refusal::Unauthorized)));
+    assert!(!healths.release_waiting(&key()), "not checked yet");
+    healths.checked(&key(), 1, &passed(), Instant::now(), INTERVAL);
+    assert!(healths.release_waiting(&key()));
+    gate.end(CREATE_JOB, Instant::now(), Some(&refused(Refusal::Unauthorized)));
+    healths.checked(&key(), 1, &passed(), Instant::now(), INTERVAL);
+    assert!(!healths.release_waiting(&key()), "the service refuses this object only, which retries by itself");
+}
+
+#[test]
 fn outcome_of_earlier_credentials_says_nothing() {
     let (healths, gate, checks) = admitted();
     gate.begin(CREATE_JOB).unwrap();
@@ -300,7 +312,7 @@ fn objects_that_wait_continue_with_new_credentials() {
     let (healths, gate, _) = admitted();
     gate.end(CREATE_JOB, Instant::now(), Some(&refused(Refusal::Unauthorized)));
     assert!(gate.begin(CREATE_JOB).is_err());
-    healths.unusable(&key(), &Failure::blocked(Reason::SecretNotFound, "no Secret"));
+    healths.unusable(&key(), &Failure::blocked(Reason::SecretNotFound, "no Secret"), false);
     assert_eq!(healths.ready(), [(key(), false)]);
     healths.begin(&key(), 2, "tenant", &TokenClaims::default(), Restrictions::default());
     assert_eq!((healths.ready(), healths.release_waiting(&key())), (vec![], false), "not checked yet");
@@ -327,6 +339,13 @@ fn paused_provider_config_stops_sends_and_creates_only() {
     assert!(!healths.release_waiting(&key()));
     healths.begin(&key(), 1, "tenant", &TokenClaims::default(), Restrictions::default());
     assert!(healths.release_waiting(&key()), "what was stopped continues after the pause");
+}
+
+#[test]
+fn pause_stops_calls_that_have_begun_also_without_credentials() {
+    let (healths, gate, _) = admitted();
+    healths.unusable(&key(), &Failure::blocked(Reason::SecretNotFound, "no Secret"), true);
+    assert!(matches!(gate.begin(CREATE_JOB), Err(Held::Stopped(why)) if why.contains("beyondidentity.dev/paused")));
 }
 
 #[tokio::test(start_paused = true)]
