@@ -21,5 +21,7 @@ mod settings;
 pub mod triggers;
 mod watches;
 
+pub use realm::health;
+
 /// The name of the operator: its field manager, event reporter, Lease and user-visible name.
 pub(crate) const NAME: &str = "beyond-identity-operator";

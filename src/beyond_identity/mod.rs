@@ -23,7 +23,7 @@ mod gate;
 mod headers;
 mod listing;
 mod open_enum;
-mod operation;
+pub mod operation;
 mod outcome;
 mod redaction;
 mod requests;

@@ -16,21 +16,28 @@ pub struct Operation {
     pub(super) personal: bool,
 }
 
-pub(super) const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:read");
-pub(super) const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").with_personal_data();
-pub(super) const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
-pub(super) const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
+/// Reads an identity.
+pub const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:read");
+/// Lists the identities with a username.
+pub const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").with_personal_data();
+/// Lists the credential binding jobs of an identity.
+pub const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
+/// Reads a credential binding job.
+pub const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
 /// Creates a credential binding job.
 pub const CREATE_JOB: Operation = call("POST", "credential-binding-jobs", "credential-binding-jobs:create");
-pub(super) const REVOKE_JOB: Operation =
-    call("POST", "credential-binding-jobs/{id}:revoke", "credential-binding-jobs:revoke");
-pub(super) const LIST_CONFIGS: Operation = call("GET", "authenticator-configs", "authenticator-configs:read");
-pub(super) const GET_CONFIG: Operation = call("GET", "authenticator-configs/{id}", "authenticator-configs:read");
+/// Revokes a credential binding job.
+pub const REVOKE_JOB: Operation = call("POST", "credential-binding-jobs/{id}:revoke", "credential-binding-jobs:revoke");
+/// Lists the authenticator configurations.
+pub const LIST_CONFIGS: Operation = call("GET", "authenticator-configs", "authenticator-configs:read");
+/// Reads an authenticator configuration.
+pub const GET_CONFIG: Operation = call("GET", "authenticator-configs/{id}", "authenticator-configs:read");
 /// Creates an authenticator configuration.
 pub const CREATE_CONFIG: Operation = call("POST", "authenticator-configs", "authenticator-configs:create");
-pub(super) const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/{id}", "authenticator-configs:update");
-pub(super) const DELETE_CONFIG: Operation =
-    call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
+/// Updates an authenticator configuration.
+pub const PATCH_CONFIG: Operation = call("PATCH", "authenticator-configs/{id}", "authenticator-configs:update");
+/// Deletes an authenticator configuration.
+pub const DELETE_CONFIG: Operation = call("DELETE", "authenticator-configs/{id}", "authenticator-configs:delete");
 
 /// Requests an access token for client credentials. It is an operation of the token endpoint, not of the API.
 pub const REQUEST_TOKEN: Operation = call("POST", "token", "");

@@ -139,6 +139,14 @@ pub enum Action {
     DeleteSecret,
     /// Creates the Secret again.
     CreateSecret,
+    /// The service refuses the token in the Secret.
+    RefuseToken,
+    /// The service accepts it again.
+    AcceptToken,
+    /// Stores a new token in the Secret. The service refuses the earlier one.
+    ReplaceToken,
+    PauseProvider,
+    ResumeProvider,
     /// Creates a job for an identity whose request is concluded.
     CreateJobManually(Key),
     Suspend(String),
@@ -206,9 +214,15 @@ pub fn revert_disturbances(world: &World) {
         resume_all::<EnrollmentRequest>(&mut state);
         resume_all::<AuthenticatorConfig>(&mut state);
         state.remote.service.identities.values_mut().for_each(|identity| identity.active = true);
-        if state.remote.secret_deleted || state.remote.other_endpoint {
-            state.change_provider(|remote| (remote.secret_deleted, remote.other_endpoint) = (false, false));
+        if state.remote.secret_deleted || state.remote.other_endpoint || state.remote.paused_since.is_some() {
+            state.change_provider(|remote| {
+                (remote.secret_deleted, remote.other_endpoint, remote.paused_since) = (false, false, None);
+            });
         }
+        if !state.remote.refused.is_empty() {
+            state.remote.accept_tokens();
+        }
+        state.restored.get_or_insert_with(Instant::now);
         state.remote.misrouted = false;
         state.cluster.old_schema = false;
         state.cluster.policy_since = None;

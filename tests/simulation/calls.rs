@@ -8,7 +8,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity,
     NewAuthenticatorConfig,
 };
-use beyond_identity_operator::beyond_identity::{Answer, Error, Listing};
+use beyond_identity_operator::beyond_identity::{Answer, Error, Gate, Held, Listing, NotSent, Operation, operation};
 use beyond_identity_operator::reconcile::write_ahead::Record;
 use beyond_identity_operator::reconcile::{Destination, RealmIds, Remote, Ticket};
 use jiff::Timestamp;
@@ -18,6 +18,7 @@ use crate::budget;
 use crate::faults::Port;
 use crate::injected_failure::InjectedFailure;
 use crate::invariants;
+use crate::provider;
 use crate::reconciles::SERVICE;
 use crate::service::Moment;
 use crate::turns::CallPermit;
@@ -26,10 +27,32 @@ use crate::world::State;
 /// The client of a service.
 pub struct SimRemote {
     pub permit: CallPermit,
+    /// The token of its calls.
+    pub token: u64,
+    /// Stops the calls while the provider config is not Ready. The last known token has none.
+    pub gate: Option<Box<dyn Gate>>,
     /// Whether it calls the service at the other endpoint.
     pub other_endpoint: bool,
     /// Whether it is for a configuration. Then a misrouted call gets an answer that is not in the form of the API.
     pub of_configs: bool,
+}
+
+/// The operation of a port.
+fn operation(port: Port) -> Operation {
+    match port {
+        Port::Identity => operation::GET_IDENTITY,
+        Port::Identities => operation::FIND_IDENTITIES,
+        Port::ListJobs => operation::LIST_JOBS,
+        Port::Job => operation::GET_JOB,
+        Port::CreateJob => operation::CREATE_JOB,
+        Port::RevokeJob => operation::REVOKE_JOB,
+        Port::ListConfigs => operation::LIST_CONFIGS,
+        Port::Config => operation::GET_CONFIG,
+        Port::CreateConfig => operation::CREATE_CONFIG,
+        Port::PatchConfig => operation::PATCH_CONFIG,
+        Port::DeleteConfig => operation::DELETE_CONFIG,
+        other => unreachable!("{other:?} does not call the service for an object"),
+    }
 }
 
 fn destination(endpoint: &str) -> Destination {
@@ -50,13 +73,40 @@ impl SimRemote {
         T: Send + 'static,
         F: FnOnce(&mut State, Instant, Timestamp) -> Result<T, Error> + Send + 'static,
     {
+        let Self { permit, token, gate, .. } = self;
+        let (process, token) = (&permit.site.0, *token);
+        if let Some(gate) = gate {
+            gate.begin(operation(port)).map_err(|held| self.held_back(held))?;
+            provider::before_a_call(process, token, port);
+        }
         if port.is_remote_write() {
-            invariants::before_a_remote_write(&self.permit.site.0, port);
+            invariants::before_a_remote_write(process, port);
         }
         let answer = move |state: &mut State, now, wall| {
-            if state.remote.misrouted { misrouted() } else { effect(state, now, wall) }
+            if state.remote.misrouted {
+                return misrouted();
+            }
+            state.remote.authorize(token)?;
+            effect(state, now, wall)
         };
-        self.permit.call(port, limit, answer).await
+        let begun = Instant::now();
+        let answer = permit.call(port, limit, answer).await;
+        if let Some(gate) = gate {
+            let error = answer.as_ref().err();
+            provider::after_a_call(process, &permit.object(), token, port, error);
+            gate.end(operation(port), begun, error);
+        }
+        answer
+    }
+
+    /// As the client classifies it.
+    fn held_back(&self, held: Held) -> Error {
+        let message = match held {
+            Held::RateLimited(_) => return InjectedFailure::RateLimited.into(),
+            Held::Stopped(why) => why,
+        };
+        provider::after_held_back(&self.permit.site.0, self.token, &message);
+        Error::Retry { cause: NotSent::Stopped, after: None, message }
     }
 
     /// Creates a job, as the ticket of this record allows once.

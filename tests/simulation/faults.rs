@@ -29,10 +29,11 @@ pub enum Port {
     CreateConfig,
     PatchConfig,
     DeleteConfig,
+    CheckCredentials,
 }
 
 impl Port {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ListRequests,
         Self::ListReferrers,
         Self::ReadRequest,
@@ -53,6 +54,7 @@ impl Port {
         Self::CreateConfig,
         Self::PatchConfig,
         Self::DeleteConfig,
+        Self::CheckCredentials,
     ];
 
     /// Whether it reads or writes, and whether it calls the Kubernetes API or the service.
@@ -64,9 +66,13 @@ impl Port {
             Self::WriteRequest | Self::FinalizeRequest | Self::WriteConfig | Self::FinalizeConfig => {
                 Class::KubernetesWrite
             }
-            Self::Identity | Self::Identities | Self::ListJobs | Self::Job | Self::ListConfigs | Self::Config => {
-                Class::ServiceRead
-            }
+            Self::Identity
+            | Self::Identities
+            | Self::ListJobs
+            | Self::Job
+            | Self::ListConfigs
+            | Self::Config
+            | Self::CheckCredentials => Class::ServiceRead,
             Self::CreateJob | Self::RevokeJob | Self::CreateConfig | Self::PatchConfig | Self::DeleteConfig => {
                 Class::ServiceWrite
             }

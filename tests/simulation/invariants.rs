@@ -188,7 +188,10 @@ pub fn after_retained_event<K: Kind>(state: &mut State, object: &K, note: &str) 
     };
     // Long after the last fault, only the service can prevent a revocation.
     let faults_ended_long_ago = state.faults_ended.is_some_and(|since| since.elapsed() > PROPAGATION);
-    let is_reached = !state.remote.other_endpoint && !state.remote.misrouted && !state.remote.secret_deleted;
+    let is_accepted =
+        !state.remote.refuses_token() && state.remote.accepted_since.is_none_or(|since| since.elapsed() > PROPAGATION);
+    let is_reached =
+        !state.remote.other_endpoint && !state.remote.misrouted && !state.remote.secret_deleted && is_accepted;
     if faults_ended_long_ago
         && is_reached
         && !state.remote.service.refuses_revocation

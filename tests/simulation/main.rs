@@ -19,6 +19,7 @@ mod mutants;
 mod points;
 mod ports;
 mod process;
+mod provider;
 mod reconciles;
 mod record;
 mod remote;
@@ -47,6 +48,8 @@ struct Total {
     paused_in_doubt: u64,
     /// The number of revocations and deletions with the last known token.
     with_last_token: u64,
+    /// How often a provider config held back an object or a call.
+    held_back: u64,
     /// The lowest seed that failed.
     failed: Option<(u64, schedule::Outcome)>,
 }
@@ -76,6 +79,7 @@ fn the_promise_holds_in_every_schedule() {
             total.emails += outcome.emails;
             total.paused_in_doubt += outcome.paused_in_doubt;
             total.with_last_token += outcome.with_last_token;
+            total.held_back += outcome.held_back;
             let first = total.failed.as_ref().is_none_or(|(first, _)| seed < *first);
             if first && (outcome.violation.is_some() || only.is_some()) {
                 total.failed = Some((seed, outcome));
@@ -87,20 +91,21 @@ fn the_promise_holds_in_every_schedule() {
         scope.spawn(work);
     });
     let total = total.into_inner();
-    let Total { hits, calls, emails, paused_in_doubt, with_last_token, failed } = total;
+    let Total { hits, calls, emails, paused_in_doubt, with_last_token, held_back, failed } = total;
     if let Some((seed, schedule::Outcome { violation, trace, .. })) = failed {
         println!("{}", trace.join("\n"));
         assert!(violation.is_none(), "SEED={seed}: {}", violation.unwrap_or_default());
         return;
     }
     println!(
-        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {with_last_token} reconciles with the last known token, in {:?}",
+        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {with_last_token} reconciles with the last known token, {held_back} held back by the provider config, in {:?}",
         seeds.end,
         started.elapsed()
     );
     if seeds.end >= SEEDS {
         assert!(paused_in_doubt > 0, "no object was paused in doubt");
         assert!(with_last_token > 0, "nothing was revoked or deleted with the last known token");
+        assert!(held_back > 0, "no provider config held back anything");
         assert_all_faults_occurred(hits);
     }
 }

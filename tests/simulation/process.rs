@@ -1,7 +1,7 @@
 //! A process of the operator: its watch caches, its reservations and its controllers. It can be suspended and killed
 //! between any two calls.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::controller::{self, Controller};
 use crate::kubernetes::{Change, Key, Kind, Objects};
 use crate::lease::Candidate;
 use crate::mutants::Mutation;
+use crate::provider::{self, Provider};
 use crate::reconciles;
 use crate::world::World;
 
@@ -57,6 +58,10 @@ pub struct Process {
     seeded_notify: Notify,
     /// Whether it has seen the token.
     pub saw_token: AtomicBool,
+    /// The token that it has seen last.
+    pub last_token: AtomicU64,
+    /// The health of its provider config, and its controller.
+    pub provider: Provider,
     /// The number of status writes that still fail.
     pub failing_writes: Mutex<u32>,
     killed: AtomicBool,
@@ -115,6 +120,8 @@ impl Process {
                 seeded: AtomicBool::new(false),
                 seeded_notify: Notify::new(),
                 saw_token: AtomicBool::new(false),
+                last_token: AtomicU64::new(0),
+                provider: Provider::new(state.remote.paused_since.is_some()),
                 failing_writes: Mutex::new(0),
                 killed: AtomicBool::new(false),
                 suspended: Mutex::new(None),
@@ -143,6 +150,7 @@ impl Process {
             },
         );
         process.watch_provider();
+        process.spawn(provider::control(process.clone()));
         if let Some((candidate, until)) = elected {
             process.spawn(candidate.renew_until_lost(process.clone(), until));
         }
@@ -169,7 +177,7 @@ impl Process {
     }
 
     /// Enqueues the objects that a change triggers.
-    fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
+    pub fn enqueue(&self, Enqueue { configs, requests }: Enqueue) {
         let Some(controllers) = self.controllers.get() else { return };
         configs.into_iter().for_each(|it| controllers.configs.enqueue(&(it.namespace.unwrap_or_default(), it.name)));
         requests.into_iter().for_each(|it| controllers.requests.enqueue(&(it.namespace.unwrap_or_default(), it.name)));
@@ -324,6 +332,8 @@ impl Process {
                 };
                 sleep(lag).await;
                 process.wait_while_suspended().await;
+                let is_paused = process.world.lock().remote.paused_since.is_some();
+                process.provider.observe(is_paused);
                 process.enqueue(triggers::provider_config_changed(&provider, &*process));
             }
         });

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
+use crate::actors::Object;
 use crate::budget;
 use crate::kubernetes::{Announced, Key, Kind};
 
@@ -36,6 +37,14 @@ pub struct Record {
     pub paused_in_doubt: u64,
     /// The number of revocations and deletions with the last known token.
     pub with_last_token: u64,
+    /// The tokens that the service refused for anything but a removal.
+    pub refused_tokens: BTreeSet<u64>,
+    /// Whether the service refused a scope that more than removals need.
+    pub refused_scope: bool,
+    /// The objects whose last call was refused, although the service accepts the token.
+    pub single_refusals: Vec<Object>,
+    /// How often a provider config held back an object or a call.
+    pub held_back: u64,
     /// Whether a mutant is active. Then only the promises themselves count as violated.
     pub mutated: bool,
     /// The first violation.

@@ -1,5 +1,7 @@
 //! The remote side: the service, another one at a second endpoint, and disturbances of the connection.
 
+use std::collections::BTreeMap;
+
 use beyond_identity_operator::api::authenticator_config::CreateRecord;
 use beyond_identity_operator::api::enrollment_limits::EnrollmentLimits;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
@@ -11,6 +13,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::budget;
+use crate::injected_failure::InjectedFailure;
 use crate::invariants;
 use crate::service::{Job, Moment, Service, is_active};
 use crate::world::State;
@@ -29,6 +32,14 @@ pub struct Remote {
     pub limits: EnrollmentLimits,
     /// Whether the Secret with the token is deleted.
     pub secret_deleted: bool,
+    /// The number of the token in the Secret.
+    pub token: u64,
+    /// The tokens that the service refuses, and since when.
+    pub refused: BTreeMap<u64, Instant>,
+    /// When the service last accepted a token again.
+    pub accepted_since: Option<Instant>,
+    /// Since when the provider config is paused.
+    pub paused_since: Option<Instant>,
     /// The number of changes of the provider config and its Secret.
     pub provider_changes: u64,
 }
@@ -37,6 +48,27 @@ impl Remote {
     /// The service at the first or the other endpoint.
     pub fn at(&mut self, other_endpoint: bool) -> &mut Service {
         if other_endpoint { &mut self.other } else { &mut self.service }
+    }
+
+    /// Whether the service accepts a token.
+    pub fn authorize(&self, token: u64) -> Result<(), Error> {
+        if self.refused.contains_key(&token) { Err(InjectedFailure::Unauthorized.into()) } else { Ok(()) }
+    }
+
+    /// Accepts every token again.
+    pub fn accept_tokens(&mut self) {
+        self.refused.clear();
+        self.accepted_since = Some(Instant::now());
+    }
+
+    /// Whether the service refuses the token in the Secret.
+    pub fn refuses_token(&self) -> bool {
+        self.refused.contains_key(&self.token)
+    }
+
+    /// The version of the provider config and its credentials.
+    pub fn version(&self) -> u64 {
+        2 * self.token + u64::from(self.other_endpoint)
     }
 
     /// The jobs of both services.

@@ -11,7 +11,7 @@ use crate::lease::Candidate;
 use crate::mutants::Mutant;
 use crate::process::Process;
 use crate::world::World;
-use crate::{actors, invariants, start};
+use crate::{actors, invariants, provider, start};
 
 /// The maximum time until all objects are settled after the last fault.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
@@ -33,6 +33,8 @@ pub struct Outcome {
     pub paused_in_doubt: u64,
     /// The number of revocations and deletions with the last known token.
     pub with_last_token: u64,
+    /// How often a provider config held back an object or a call.
+    pub held_back: u64,
 }
 
 /// Runs one schedule. If it breaks a promise, runs it again with a trace.
@@ -58,6 +60,7 @@ pub fn run_once(seed: u64, mutant: Option<Mutant>, traced: bool) -> Outcome {
             calls: state.faults.calls,
             paused_in_doubt: state.record.paused_in_doubt,
             with_last_token: state.record.with_last_token,
+            held_back: state.record.held_back,
             emails: state.record.announced.values().map(|it| it.jobs.len() as u64).sum(),
         }
     })
@@ -93,7 +96,10 @@ async fn simulate(world: &Arc<World>) {
         // Two processes are temporary. The last write of an ended one may trigger nothing, so one process restarts.
         world.election.notify_waiters();
     }
-    let paused = !world.lock().plans.paused.is_empty();
+    let paused = {
+        let state = world.lock();
+        !state.plans.paused.is_empty() || state.remote.paused_since.is_some() || state.remote.refuses_token()
+    };
     let refuses = world.lock().cluster.policy_since.is_some();
     if paused || refuses {
         // Long enough to detect work on paused objects, and deletions that wait for a status.
@@ -111,6 +117,7 @@ async fn simulate(world: &Arc<World>) {
         let mut state = world.lock();
         let unsettled = invariants::unsettled(&state);
         settled_polls = if unsettled.is_none() { settled_polls + 1 } else { 0 };
+        provider::check_resumed(&mut state);
         if let Some(what) = unsettled.filter(|_| Instant::now() > end) {
             state.violate(format!("six hours after the last fault: {what}"));
         }

@@ -3,18 +3,22 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
-use beyond_identity_operator::beyond_identity::{Error, NotSent};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
+use beyond_identity_operator::beyond_identity::{Error, Gate, Held, NotSent, Operation};
+use beyond_identity_operator::health::{self, HealthGate, Purpose};
 use beyond_identity_operator::reconcile::{Caller, Failure, FailureKind, KindName, Permissions, Realms, Resolved};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
+use crate::actors::Object;
 use crate::calls::SimRemote;
 use crate::faults::Port;
 use crate::kubernetes::Key;
+use crate::mutants::Mutation;
 use crate::points::CallSite;
 use crate::ports::SimBackend;
 use crate::process::Process;
+use crate::provider;
 use crate::reconciles::KUBERNETES;
 use crate::world::State;
 
@@ -46,13 +50,33 @@ impl Realms for SimBackend {
         }
         let resolved: Result<(), Failure> = site.call(Port::ResolveRealm, KUBERNETES, |_, _, _| Ok(())).await;
         resolved.inspect_err(|failure| permit.enqueue_later(failure.kind == FailureKind::RateLimited))?;
-        let not_allowed = check_token(&site.0, &permit.key, caller.is_removing)?;
-        let (other_endpoint, enrollment) = {
-            let remote = &site.0.world.lock().remote;
-            (!of_configs && remote.other_endpoint, remote.limits.clone())
+        let process = &site.0;
+        let is_deleted = check_token(process, &permit.key, caller.is_removing)?;
+        let (other_endpoint, enrollment, token, version) = {
+            let remote = &process.world.lock().remote;
+            (!of_configs && remote.other_endpoint, remote.limits.clone(), remote.token, remote.version())
+        };
+        let (provider, healths) = (provider::key(), &process.provider.healths);
+        let mut not_allowed = is_deleted.clone();
+        let (token, gate) = if is_deleted.is_some() {
+            // The last known token is not the one that the health is about.
+            (process.last_token.load(Ordering::SeqCst), None)
+        } else {
+            let purpose = Purpose { kind: caller.object.kind, is_new: caller.is_new };
+            let admitted = healths.admit(&provider, version, purpose, true).await;
+            process.wait_while_suspended().await;
+            admitted
+                .inspect_err(|failure| provider::after_held_back(process, token, &failure.why.reason.to_string()))?;
+            if Mutation::of(process).sees_pause(process.provider.is_paused()) {
+                healths.holds_back(&provider);
+                process.world.lock().record.held_back += 1;
+                not_allowed = Some(health::paused(&provider));
+            }
+            let gate = HealthGate { gate: Open, healths: healths.clone(), key: provider, version };
+            (token, Some(Mutation::of(process).gate(gate)))
         };
         Ok(Resolved {
-            remote: SimRemote { permit, other_endpoint, of_configs },
+            remote: SimRemote { permit, token, gate, other_endpoint, of_configs },
             permissions: Permissions { not_allowed, enrollment, ..Permissions::default() },
         })
     }
@@ -65,17 +89,30 @@ fn check_token(process: &Process, key: &Key, is_removing: bool) -> Result<Option
     state.record.resolved_without_secret.remove(key);
     if !state.remote.secret_deleted {
         process.saw_token.store(true, Ordering::SeqCst);
+        process.last_token.store(state.remote.token, Ordering::SeqCst);
         return Ok(None);
     }
     if state.single_process {
         state.record.resolved_without_secret.insert(key.clone(), Instant::now());
     }
-    let deleted = Failure::blocked(Reason::SecretNotFound, "the Secret is deleted");
+    let deleted = provider::secret_deleted();
     if is_removing && process.saw_token.load(Ordering::SeqCst) {
         state.record.with_last_token += 1;
         return Ok(Some(deleted));
     }
     Err(deleted)
+}
+
+/// A gate that admits every call.
+#[derive(Debug)]
+pub struct Open;
+
+impl Gate for Open {
+    fn begin(&self, _: Operation) -> Result<(), Held> {
+        Ok(())
+    }
+
+    fn end(&self, _: Operation, _: Instant, _: Option<&Error>) {}
 }
 
 /// The permit of an object to call the service.
@@ -101,6 +138,12 @@ impl CallPermit {
                 if of_configs { target.enqueue_config(&key) } else { target.enqueue_request(&key) }
             });
         }
+    }
+
+    /// The object.
+    pub fn object(&self) -> Object {
+        let key = self.key.clone();
+        if self.of_configs { Object::Config(key) } else { Object::Request(key) }
     }
 
     /// Makes a call to the service.

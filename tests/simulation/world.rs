@@ -13,6 +13,7 @@ use crate::chance::Chance;
 use crate::faults::Faults;
 use crate::kubernetes::Cluster;
 use crate::mutants::{self, Mutant};
+use crate::provider;
 use crate::record::Record;
 use crate::remote::Remote;
 
@@ -40,6 +41,8 @@ pub struct State {
     pub trace: Trace,
     /// When the faults ended.
     pub faults_ended: Option<Instant>,
+    /// When all disturbances were reverted.
+    pub restored: Option<Instant>,
     /// The sum of the jumps of the processes' wall clocks.
     pub clock_jumps: SignedDuration,
     /// Whether only one process runs at a time.
@@ -94,10 +97,11 @@ impl World {
             faults,
             cluster: Cluster::default(),
             remote: Remote { limits: budget::draw(seed), ..Remote::default() },
-            plans: Plans::default(),
+            plans: Plans { actions: provider::actions(seed), ..Plans::default() },
             record: Record { mutated: mutant.is_some(), ..Record::default() },
             trace: Trace { enabled: traced, ..Trace::default() },
             faults_ended: None,
+            restored: None,
             clock_jumps: SignedDuration::ZERO,
             single_process: true,
             elects_leader: false,

@@ -185,6 +185,18 @@ pub fn apply(world: &World, action: Action) {
             state.change_provider(|remote| remote.secret_deleted = true);
             state.plans.actions.push(Action::CreateSecret);
         }
+        Action::RefuseToken => {
+            let token = state.remote.token;
+            state.remote.refused.insert(token, now);
+        }
+        Action::AcceptToken => state.remote.accept_tokens(),
+        Action::ReplaceToken => state.change_provider(|remote| {
+            remote.refused.entry(remote.token).or_insert(now);
+            remote.token += 1;
+            remote.accepted_since = Some(now);
+        }),
+        Action::PauseProvider => state.change_provider(|remote| remote.paused_since = Some(now)),
+        Action::ResumeProvider => state.change_provider(|remote| remote.paused_since = None),
         Action::SetSendLimit(limit) => {
             state.change_provider(|remote| remote.limits.max_sends_per_hour = Some(limit));
         }

@@ -92,6 +92,10 @@ pub fn possible(state: &State, action: &Action) -> bool {
         Action::LowerAttempt(key) => is_there(key) && request(key).is_some_and(|request| request.spec.attempt > 1),
         Action::DeleteSecret => !state.remote.secret_deleted,
         Action::CreateSecret => state.remote.secret_deleted,
+        Action::RefuseToken => !state.remote.refuses_token(),
+        Action::AcceptToken => state.remote.refuses_token(),
+        Action::PauseProvider => state.remote.paused_since.is_none(),
+        Action::ResumeProvider => state.remote.paused_since.is_some(),
         Action::SwitchEndpoint => !state.remote.other_endpoint && !state.remote.misrouted,
         Action::RestoreEndpoint => state.remote.other_endpoint,
         Action::Misroute => !state.remote.misrouted && !state.remote.other_endpoint,
@@ -121,6 +125,6 @@ pub fn possible(state: &State, action: &Action) -> bool {
         Action::Resume(Object::Config(key)) => {
             state.plans.paused.contains_key(&(AuthenticatorConfig::READ, key.clone()))
         }
-        Action::SwapUsernames(..) | Action::JumpClocks { .. } | Action::SetSendLimit(_) => true,
+        Action::SwapUsernames(..) | Action::JumpClocks { .. } | Action::SetSendLimit(_) | Action::ReplaceToken => true,
     }
 }

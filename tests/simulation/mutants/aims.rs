@@ -3,6 +3,7 @@
 use beyond_identity_operator::api::enrollment_limits::EnrollmentLimits;
 
 use super::Mutant;
+use crate::actors::Action;
 use crate::budget;
 use crate::faults::{Fault, Point, Port};
 use crate::injected_failure::InjectedFailure;
@@ -12,6 +13,7 @@ use crate::world::State;
 pub fn aim(mutant: Mutant, state: &mut State) {
     // Each email that does not wait is another chance to catch a mutant of another rule.
     state.remote.limits = budget::none();
+    let of_provider = std::mem::take(&mut state.plans.actions);
     match mutant {
         // The send of the next request of the same name fails, and a list shows it the job of the previous request.
         Mutant::FinalizesBeforeSettleTime => {
@@ -38,6 +40,22 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         | Mutant::TurnNeverReleased => {
             let limits = budget::tight(&mut state.chance);
             state.remote.limits = EnrollmentLimits { max_sends_per_hour: Some(15), ..limits };
+        }
+        Mutant::ReadyEnqueuesNothing | Mutant::IgnoresProviderPauses => state.plans.actions = of_provider,
+        Mutant::GateReportsNothing => state.plans.actions = vec![Action::RefuseToken],
+        // A pause begins between the resolution of a realm and the send.
+        Mutant::GateStopsNothing => {
+            state.faults.aim = (Port::ListJobs, Point::Before, Fault::Delay);
+            state.plans.actions =
+                vec![Action::PauseProvider, Action::ResumeProvider, Action::PauseProvider, Action::ResumeProvider];
+        }
+        Mutant::RefusedRemovalStopsSends => {
+            state.faults.aim = (Port::RevokeJob, Point::Before, Fault::Fail(InjectedFailure::Forbidden));
+        }
+        // A call with the earlier token is refused while the new one is accepted, and a check after it takes a while.
+        Mutant::CountsEarlierCredentials => {
+            state.faults.aim = (Port::CheckCredentials, Point::Before, Fault::Delay);
+            state.plans.actions = vec![Action::ReplaceToken; 8];
         }
         _ => {}
     }

@@ -9,6 +9,7 @@ mod environment;
 mod inputs;
 mod kinds;
 mod objects;
+mod provider;
 mod realms;
 mod remote;
 mod tests;
@@ -100,6 +101,18 @@ pub enum Mutant {
     NoWaitAfterStart,
     /// The turn to send of a request that does not exist is never released.
     TurnNeverReleased,
+    /// The gate of a provider config stops no call.
+    GateStopsNothing,
+    /// The gate of a provider config does not report the outcomes of calls.
+    GateReportsNothing,
+    /// The outcome of a call with earlier credentials counts for the new ones.
+    CountsEarlierCredentials,
+    /// A refused removal counts as a refused send.
+    RefusedRemovalStopsSends,
+    /// A provider config that is Ready again enqueues no object.
+    ReadyEnqueuesNothing,
+    /// The pause of a provider config is ignored.
+    IgnoresProviderPauses,
 }
 
 /// The mutant of one process, if any.

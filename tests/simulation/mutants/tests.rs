@@ -64,4 +64,10 @@ mutants! {
     without_limit_of_provider_config: NoLimitOfProviderConfig,
     without_wait_after_start: NoWaitAfterStart,
     send_turn_never_released: TurnNeverReleased,
+    gate_stops_nothing: GateStopsNothing,
+    gate_reports_nothing: GateReportsNothing,
+    earlier_credentials_count: CountsEarlierCredentials,
+    refused_removal_stops_sends: RefusedRemovalStopsSends,
+    ready_provider_config_enqueues_nothing: ReadyEnqueuesNothing,
+    provider_pauses_ignored: IgnoresProviderPauses,
 }
