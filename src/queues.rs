@@ -1,5 +1,6 @@
 //! The queues of all kinds. Changes enqueue objects by the rules of `triggers.rs`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -80,6 +81,12 @@ impl Queues {
     pub(crate) fn provider_config_changed(&self, provider: &ProviderConfigKey) {
         self.check(provider);
         self.enqueue(triggers::provider_config_changed(provider, self));
+    }
+
+    /// Enqueues the provider configs that select namespaces by their labels, and their objects in these namespaces.
+    pub(crate) fn namespaces_relabeled(&self, providers: &[ProviderConfigKey], namespaces: &BTreeSet<String>) {
+        providers.iter().for_each(|provider| self.check(provider));
+        self.enqueue(triggers::namespaces_relabeled(providers, namespaces, self));
     }
 
     /// Enqueues the objects that waited for a provider config.

@@ -3,7 +3,7 @@
 //!
 //! An object's turn at a tenant (`realm/limiter`) also enqueues it. This needs no rule, as it is the object itself.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -125,6 +125,23 @@ pub fn provider_config_changed(provider: &ProviderConfigKey, cache: &impl Cache)
     let configs = configs_of(provider, cache);
     let requests = unsettled(cache, concerned_by(provider, &configs));
     Enqueue { requests, configs }
+}
+
+/// The labels of these namespaces have changed, by which these provider configs select them.
+pub fn namespaces_relabeled(
+    providers: &[ProviderConfigKey],
+    namespaces: &BTreeSet<String>,
+    cache: &impl Cache,
+) -> Enqueue {
+    let mut enqueue = Enqueue::default();
+    for provider in providers {
+        let Enqueue { mut configs, mut requests } = provider_config_changed(provider, cache);
+        configs.retain(|config| config.namespace.as_ref().is_some_and(|namespace| namespaces.contains(namespace)));
+        requests.retain(|request| request.namespace.as_ref().is_some_and(|namespace| namespaces.contains(namespace)));
+        enqueue.configs.append(&mut configs);
+        enqueue.requests.append(&mut requests);
+    }
+    enqueue
 }
 
 /// A provider config is Ready again, after objects had to wait for it. Those that only poll have missed their polls.

@@ -79,12 +79,14 @@ impl Watches {
         let checks = queues.clone();
         let healths = Healths::new(&settings.cluster_name, move |provider| checks.check(provider));
         let (changed, deleted, forgotten) = (queues.clone(), queues.clone(), healths.clone());
+        let relabeled = queues.clone();
         let callbacks = ProviderCallbacks {
             changed: Arc::new(move |provider| changed.provider_config_changed(provider)),
             deleted: Arc::new(move |provider| {
                 forgotten.forget(provider);
                 deleted.remove_provider_config(provider);
             }),
+            relabeled: Arc::new(move |providers, namespaces| relabeled.namespaces_relabeled(providers, namespaces)),
         };
         let stores = (provider_stores, provider_writers);
         let providers = Providers::watch(server, readiness, &scopes, stores, callbacks, watches);

@@ -4,6 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::allowed_namespaces::AllowedNamespaces;
 use super::config_spec::ConfigType;
 use super::enrollment_limits::EnrollmentLimits;
 use super::provider_config_status::ProviderConfigStatus;
@@ -209,13 +210,4 @@ pub struct SecretKeyRef {
     /// Key in the data of the Secret.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
-}
-
-/// Namespaces that may use a provider config.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
-pub struct AllowedNamespaces {
-    /// Names of the namespaces.
-    #[serde(default)]
-    #[schemars(length(max = 1024), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
-    pub names: Vec<String>,
 }

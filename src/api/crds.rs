@@ -144,6 +144,9 @@ mod tests {
         if let Some(items) = schema.get("items") {
             walk(&format!("{path}[]"), items, visit);
         }
+        if let Some(values) = schema.get("additionalProperties") {
+            walk(&format!("{path}.*[]"), values, visit);
+        }
     }
 
     /// Visits every property of spec and status.
@@ -187,7 +190,11 @@ mod tests {
                     assert!(has("x-kubernetes-list-type"), "{path} has no list type");
                 }
                 Some("integer") => assert!(has("minimum") && has("maximum"), "{path} has no bounds"),
-                Some("object" | "boolean") => {}
+                Some("object") => {
+                    let is_map = has("additionalProperties");
+                    assert!(!is_map || has("maxProperties"), "{path} has no maxProperties");
+                }
+                Some("boolean") => {}
                 other => panic!("{path} is of type {other:?}"),
             }
         });

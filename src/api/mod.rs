@@ -2,6 +2,7 @@
 
 #![allow(dead_code)] // KubeSchema copies each spec, and nobody reads `undecodable` in the copy
 
+pub mod allowed_namespaces;
 pub mod authenticator_config;
 pub mod cluster_provider_config;
 pub mod conditions;

@@ -167,7 +167,7 @@ reasons! {
             "To resume, remove the annotation.";
         ProviderConfigNotFound [Waiting] "The provider config does not exist." "Create it, or correct `spec.providerConfigRef` of the AuthenticatorConfig.";
         NamespaceNotAllowed [Waiting] "The provider config does not allow this namespace."
-            "Add it to `spec.allowedNamespaces` of the provider config.";
+            "Add it to `spec.allowedNamespaces` of the provider config, or label it as the selector there requires.";
         InvalidEndpoint [Waiting] "The endpoint of the provider config is invalid, or the operator does not allow its host." "Correct `spec.endpoint` of the provider config, or allow the host.";
         ProviderConfigPaused [Waiting] "The annotation `beyondidentity.dev/paused` of the provider config stops everything new that goes through it. Existing links are still polled and revoked."
             "To resume, remove the annotation from the provider config.";

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::lenient::Salvage;
+use crate::api::allowed_namespaces::AllowedNamespaces;
 use crate::api::authenticator_config::{self, ConfigSpec, ConfigType, ManagementPolicy};
-use crate::api::cluster_provider_config::{AllowedNamespaces, Credentials, Region};
+use crate::api::cluster_provider_config::{Credentials, Region};
 use crate::api::enrollment_limits::EnrollmentLimits;
 use crate::api::enrollment_request::{self, AuthenticatorConfigRef, DeliveryMethod, IdentityRef};
 use crate::api::{

@@ -50,7 +50,7 @@ impl LastSeen {
 mod tests {
     use kube::runtime::reflector::ObjectRef;
 
-    use super::super::provider_config::{Access, CredentialsKind, CredentialsRef};
+    use super::super::provider_config::{CredentialsKind, CredentialsRef};
     use super::*;
     use crate::api::ProviderConfigKind;
     use crate::api::cluster_provider_config::{EndpointSpec, Region};
@@ -78,7 +78,7 @@ mod tests {
                 kind: CredentialsKind::ApiToken { key: "token".to_owned() },
             }),
             is_paused: false,
-            access: Some(Access::default()),
+            access: None,
             enrollment: EnrollmentLimits::default(),
             realm_rules: RealmRules::default(),
         }

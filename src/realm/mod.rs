@@ -1,5 +1,6 @@
 //! Resolves a reference to a ready client: the provider config, the access check, and the credentials.
 
+mod access;
 mod endpoints;
 pub mod health;
 mod last_seen;
@@ -15,10 +16,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{ProviderConfigKey, ProviderConfigRef, Reason};
+use crate::api::{ProviderConfigKey, ProviderConfigRef};
 use crate::beyond_identity::{ApiToken, HttpClient, REQUEST_TOKEN, RealmClient, TokenEndpoint};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
+use access::{no_resource_ids, not_allowed};
 use health::{HealthGate, Healths, Purpose, Restrictions, TokenClaims};
 use last_seen::Credentials;
 use limiter::{EnqueueFn, Limiters};
@@ -101,7 +103,8 @@ impl Realms for KubeRealms {
             },
         };
         let is_gone = gone.is_some();
-        let mut not_allowed = gone.or_else(|| not_allowed(&provider, &namespace));
+        let labels = self.providers.stores().namespaces.labels(&namespace);
+        let mut not_allowed = gone.or_else(|| not_allowed(&provider, &namespace, labels.as_deref()));
         let version = provider.version(&credential);
         // While there is no token, its failure is reported, and no object waits for a check.
         let token = self.token(&provider, credential).await;
@@ -173,28 +176,4 @@ impl KubeRealms {
         let used = self.providers.tokens.get(&provider.key, &issuer, request).await?;
         Ok((used.issued().token.clone(), Some(used)))
     }
-}
-
-fn not_allowed(provider: &ProviderConfig, namespace: &str) -> Option<Failure> {
-    let access = provider.access.as_ref()?;
-    if access.allowed_namespaces.iter().any(|allowed| allowed == namespace) {
-        return None;
-    }
-    let key = &provider.key;
-    Some(Failure::blocked(
-        Reason::NamespaceNotAllowed,
-        format!("{key} does not allow namespace {namespace}; add it there to spec.allowedNamespaces.names"),
-    ))
-}
-
-fn no_resource_ids(provider: &ProviderConfig) -> Option<Failure> {
-    provider.access.as_ref().filter(|access| !access.allow_resource_ids)?;
-    let key = &provider.key;
-    Some(Failure::blocked(
-        Reason::ResourceIDNotAllowed,
-        format!(
-            "{key} does not allow adopting a configuration by its id, which could belong to another namespace; set \
-             spec.managementPolicy to Observe here, or spec.allowResourceIDs to true there for all its namespaces"
-        ),
-    ))
 }

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
+use super::access::{Access, NamespaceRules};
 use super::secret::Credential;
 use crate::api::cluster_provider_config::{ClientCredentials, Credentials, EndpointSpec, Region};
 use crate::api::config_policy::ConfigPolicy;
@@ -102,17 +103,6 @@ impl CredentialsRef {
     }
 }
 
-/// Which namespaces may use a cluster-scoped provider config, and for what.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Access {
-    /// The namespaces that may use it.
-    pub(super) allowed_namespaces: Vec<String>,
-    /// Whether these namespaces may adopt any configuration of the realm by its id.
-    pub(super) allow_resource_ids: bool,
-    /// Which configurations these namespaces may create or change.
-    pub(super) config_policy: ConfigPolicy,
-}
-
 impl ProviderConfig {
     /// A hash of everything that decides whether its calls succeed: where they go, and the credentials. A renewed access
     /// token does not change it.
@@ -174,7 +164,7 @@ impl ProviderConfigResource for ClusterProviderConfig {
             credentials: CredentialsRef::of(&spec.credentials, &spec.realm_id, operator_namespace),
             is_paused: is_paused(self),
             access: Some(Access {
-                allowed_namespaces: spec.allowed_namespaces.names.clone(),
+                namespaces: NamespaceRules::of(&spec.allowed_namespaces),
                 allow_resource_ids: spec.allow_resource_ids,
                 config_policy: ConfigPolicy {
                     types: spec.allowed_config_types.clone(),

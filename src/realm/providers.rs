@@ -1,7 +1,9 @@
 //! Watches the provider configs and their Secrets, and reports changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -14,6 +16,7 @@ use super::tokens::Tokens;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Reason, Undecodable};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
+use crate::kubernetes::namespaces::{self, LabelsWriter, Namespaces};
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{ObservedSecret, Secrets};
 use crate::kubernetes::stores::Stores;
@@ -37,6 +40,9 @@ pub struct Providers {
 /// Called with a provider config.
 pub type ProviderFn = Arc<dyn Fn(&ProviderConfigKey) + Send + Sync>;
 
+/// Called with namespaces whose labels have changed, and the provider configs that select namespaces by their labels.
+pub type RelabeledFn = Arc<dyn Fn(&[ProviderConfigKey], &BTreeSet<String>) + Send + Sync>;
+
 /// What a watch of provider configs calls.
 #[derive(Clone)]
 pub struct ProviderCallbacks {
@@ -44,6 +50,8 @@ pub struct ProviderCallbacks {
     pub changed: ProviderFn,
     /// A provider config is deleted.
     pub deleted: ProviderFn,
+    /// The labels of namespaces have changed.
+    pub relabeled: RelabeledFn,
 }
 
 /// The stores of each kind of provider config.
@@ -55,6 +63,8 @@ pub struct ProviderStores {
     pub namespaced: Stores<api::ProviderConfig>,
     /// Whether the cluster-scoped ones are read.
     reads_cluster: bool,
+    /// The labels of the namespaces, by which the cluster-scoped ones select them.
+    pub(super) namespaces: Namespaces,
     /// The namespace of the Secrets of cluster-scoped provider configs.
     operator_namespace: String,
     /// The watched namespaces; empty: all.
@@ -65,6 +75,7 @@ pub struct ProviderStores {
 pub struct ProviderWriters {
     cluster: Vec<Writer<ClusterProviderConfig>>,
     namespaced: Vec<Writer<api::ProviderConfig>>,
+    namespaces: Vec<LabelsWriter>,
 }
 
 impl ProviderStores {
@@ -73,17 +84,28 @@ impl ProviderStores {
         let reads_cluster = settings.cluster_provider_configs;
         let (cluster, cluster_writers) = Stores::new(if reads_cluster { &[None] } else { &[] });
         let (namespaced, writers) = Stores::new(scopes);
+        // Only the cluster-scoped ones select namespaces.
+        let (namespaces, labels_writers) = Namespaces::new(if reads_cluster { scopes.len() } else { 0 });
         let operator_namespace = settings.operator_namespace.clone();
         let watched = settings.watch_namespaces.clone();
-        let stores = Self { cluster, namespaced, reads_cluster, operator_namespace, watched };
-        (stores, ProviderWriters { cluster: cluster_writers, namespaced: writers })
+        let stores = Self { cluster, namespaced, namespaces, reads_cluster, operator_namespace, watched };
+        (stores, ProviderWriters { cluster: cluster_writers, namespaced: writers, namespaces: labels_writers })
     }
 
     /// Whether this process serves objects that may use this provider config.
     fn serves(&self, provider: &ProviderConfig) -> bool {
-        let watched = |namespace: &String| self.watched.contains(namespace);
-        self.watched.is_empty()
-            || provider.access.as_ref().is_none_or(|access| access.allowed_namespaces.iter().any(watched))
+        let Some(access) = &provider.access else { return true };
+        let is_allowed =
+            |watched: &String| access.namespaces.allow(watched, self.namespaces.labels(watched).as_deref());
+        self.watched.is_empty() || self.watched.iter().any(is_allowed)
+    }
+
+    /// The keys of those that select namespaces by their labels.
+    fn selecting_by_labels(&self) -> Vec<ProviderConfigKey> {
+        let selects = |provider: &ProviderConfig| {
+            provider.access.as_ref().is_some_and(|access| access.namespaces.select_by_labels())
+        };
+        self.all().into_iter().filter(selects).map(|provider| provider.key).collect()
     }
 
     /// All provider configs that can be decoded.
@@ -120,8 +142,7 @@ impl ProviderStores {
 }
 
 impl Providers {
-    /// Starts the watches into `stores`: the namespaced kind in each of `scopes`. `changed` is called when a provider config
-    /// or its Secret changes, and `deleted` when a provider config is deleted.
+    /// Starts the watches into `stores`: the namespaced kind, and the labels of namespaces, in each of `scopes`.
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
@@ -145,6 +166,16 @@ impl Providers {
             let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
             providers.watch_kind(Api::all(server.client.clone()), report, writer, callbacks.clone(), watches);
         }
+        for (scope, writer) in scopes.iter().zip(writers.namespaces) {
+            let report = WatchReport::new::<Namespace>(readiness, &server.url, None);
+            let (stores, relabeled) = (providers.stores.clone(), callbacks.relabeled.clone());
+            watches.spawn(namespaces::watch(server.client.clone(), scope.clone(), report, writer, move |namespaces| {
+                let selecting = stores.selecting_by_labels();
+                if !selecting.is_empty() {
+                    relabeled(&selecting, namespaces);
+                }
+            }));
+        }
         for (scope, writer) in scopes.iter().zip(writers.namespaced) {
             let report = WatchReport::new::<api::ProviderConfig>(readiness, &server.url, scope.as_deref());
             providers.watch_kind(scoped(&server.client, scope), report, writer, callbacks.clone(), watches);
@@ -158,7 +189,7 @@ impl Providers {
         api: Api<Lenient<K>>,
         report: WatchReport,
         writer: Writer<K>,
-        ProviderCallbacks { changed, deleted }: ProviderCallbacks,
+        ProviderCallbacks { changed, deleted, .. }: ProviderCallbacks,
         watches: &mut JoinSet<()>,
     ) {
         let (named, all) = (self.secrets.clone(), self.stores.clone());
@@ -200,8 +231,9 @@ impl Providers {
         }));
     }
 
-    /// Waits until all provider configs are synced.
+    /// Waits until all provider configs, and the labels of namespaces, are synced.
     pub async fn synced(&self) {
+        self.stores.namespaces.synced().await;
         self.stores.cluster.synced().await;
         self.stores.namespaced.synced().await;
     }

@@ -179,7 +179,7 @@ fn provider_config_enqueues_direct_and_indirect_referrers() {
     let mut in_doubt = request("in-doubt", "deleted");
     in_doubt.status.get_or_insert_default().send = Some(send());
     let cache = Objects {
-        configs: vec![config("hosted-web"), through],
+        configs: vec![config("hosted-web"), through, within("other", config("beside"))],
         requests: vec![
             request("new", "hosted-web"),
             within("other", request("elsewhere", "hosted-web")),
@@ -197,12 +197,20 @@ fn provider_config_enqueues_direct_and_indirect_referrers() {
     let changed = |key| enqueued(provider_config_changed(&key, &cache));
     assert_eq!(
         changed(key(None, "default")),
-        ["config hosted-web", "request new", "request concluded", "request in-doubt"]
+        ["config hosted-web", "config other/beside", "request new", "request concluded", "request in-doubt"]
     );
     assert_eq!(changed(key(None, "another")), ["config embedded", "request of-another"]);
     for namespace in ["identity", "other"] {
         assert_eq!(changed(key(Some(namespace), "default")), [""; 0], "another provider config of that name");
     }
+    let relabeled = |keys: &[ProviderConfigKey], namespace: &str| {
+        enqueued(namespaces_relabeled(keys, &BTreeSet::from([namespace.to_owned()]), &cache))
+    };
+    let both = [key(None, "default"), key(None, "another")];
+    let there = ["config hosted-web", "request new", "request concluded", "request in-doubt"];
+    assert_eq!(relabeled(&both[..1], "identity"), there);
+    assert_eq!(relabeled(&both, "other"), ["config other/beside"]);
+    assert_eq!(relabeled(&[], "identity"), [""; 0], "no provider config selects by labels");
 }
 
 #[test]

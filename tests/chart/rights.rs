@@ -79,7 +79,7 @@ fn check_operator_namespace(account: &Account, operator: &str) {
         account.verbs("leases.coordination.k8s.io beyond-identity-operator", operator),
         ["get", "create", "update"]
     );
-    for resource in ["secrets", "pods", "namespaces", "customresourcedefinitions.apiextensions.k8s.io"] {
+    for resource in ["secrets", "pods", "customresourcedefinitions.apiextensions.k8s.io"] {
         assert_eq!(account.verbs(resource, ""), [""; 0], "{resource}");
     }
 }
@@ -91,6 +91,7 @@ fn without_a_list_every_namespace_is_allowed() {
     check_operator_namespace(&account, "wide-operator");
     assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), READ_AND_FINALIZE);
     assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev/status", ""), ["update"]);
+    assert_eq!(account.verbs("namespaces", ""), ["list", "watch"]);
 }
 
 #[test]
@@ -115,6 +116,10 @@ fn with_a_list_only_listed_namespaces_are_allowed() {
     check_operator_namespace(&account, "listed-operator");
     assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev", ""), ["list", "watch"]);
     assert_eq!(account.verbs("clusterproviderconfigs.beyondidentity.dev/status", ""), [""; 0]);
+    assert_eq!(account.verbs("namespaces listed-one", ""), ["list", "watch"]);
+    for other in ["namespaces", "namespaces anywhere"] {
+        assert_eq!(account.verbs(other, ""), [""; 0], "{other}");
+    }
     for namespace in ["anywhere", "listed-operator", ""] {
         for kind in ["authenticatorconfigs", "enrollmentrequests", "providerconfigs"] {
             assert_eq!(account.verbs(&format!("{kind}.beyondidentity.dev"), namespace), [""; 0]);

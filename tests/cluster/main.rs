@@ -40,6 +40,7 @@ mod logs;
 mod many_links;
 mod metrics;
 mod migration;
+mod namespace_selector;
 mod network;
 mod ordering;
 mod orphaning;

@@ -25,7 +25,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use self::rules::{Rule, loosened, rules};
-use self::violations::{Violation, merge, reach, violation};
+use self::violations::{KEY, Violation, merge, reach, violation};
 use crate::fixture::{cluster, object, refusal};
 
 const NAMESPACE: &str = "ratcheting";
@@ -123,7 +123,7 @@ fn never_ratchets(case: &Case, schema: &Value) -> bool {
 fn field(rule: &Rule) -> String {
     let required = rule.value.as_str().filter(|_| rule.keyword == "required");
     let path: Vec<_> = rule.path.iter().map(String::as_str).chain(required).collect();
-    path.join(".").replace(".[]", "[0]")
+    path.join(".").replace(".[]", "[0]").replace('*', KEY)
 }
 
 fn schema_of<'a>(definitions: &'a [Value], kind: &str) -> &'a Value {

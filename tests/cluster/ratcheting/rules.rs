@@ -3,13 +3,21 @@
 use serde_json::{Value, json};
 
 /// Keywords that forbid no value.
-const NOT_RESTRICTIVE: [&str; 7] =
-    ["default", "description", "items", "properties", "title", "type", "x-kubernetes-list-map-keys"];
+const NOT_RESTRICTIVE: [&str; 8] = [
+    "additionalProperties",
+    "default",
+    "description",
+    "items",
+    "properties",
+    "title",
+    "type",
+    "x-kubernetes-list-map-keys",
+];
 
 /// One rule of a schema.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// The path of the rule's schema: names of properties, and `[]` for the items of a list.
+    /// The path of the rule's schema: names of properties, `[]` for the items of a list, and `*` for the values of a map.
     pub path: Vec<String>,
     /// The keyword of the schema.
     pub keyword: String,
@@ -31,6 +39,7 @@ fn walk(schema: &Value, path: &mut Vec<String>, rules: &mut Vec<Rule>) {
         };
         match (keyword.as_str(), value) {
             ("format", format) if format == "int64" => {}
+            ("x-kubernetes-list-type", list_type) if list_type == "atomic" => {}
             ("required" | "x-kubernetes-validations", Value::Array(values)) => values.iter().for_each(add),
             (keyword, _) if NOT_RESTRICTIVE.contains(&keyword) => {}
             _ => add(value),
@@ -44,6 +53,11 @@ fn walk(schema: &Value, path: &mut Vec<String>, rules: &mut Vec<Rule>) {
     if let Some(items) = schema.get("items") {
         path.push("[]".to_owned());
         walk(items, path, rules);
+        path.pop();
+    }
+    if let Some(values) = schema.get("additionalProperties") {
+        path.push("*".to_owned());
+        walk(values, path, rules);
         path.pop();
     }
 }
@@ -64,6 +78,9 @@ pub fn loosened(mut schema: Value) -> Value {
     }
     if let Some(items) = fields.get_mut("items") {
         *items = loosened(items.take());
+    }
+    if let Some(values) = fields.get_mut("additionalProperties") {
+        *values = loosened(values.take());
     }
     schema
 }

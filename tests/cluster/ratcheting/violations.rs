@@ -1,8 +1,11 @@
 //! A violation of each rule: an object or a change that violates only that rule, as far as possible.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::rules::Rule;
+
+/// The key of an entry of a map.
+pub const KEY: &str = "sample";
 
 /// A violation of a rule.
 pub enum Violation {
@@ -24,6 +27,9 @@ pub fn violation(kind: &str, schema: &Value, valid: &Value, rule: &Rule) -> Viol
         "enum" => *value = json!("Unheard-of"),
         "format" => *value = json!("not a time"),
         "maxItems" => *value = (0..=bound()).map(|number| item(schema, number)).collect(),
+        "maxProperties" => {
+            *value = (0..=bound()).map(|number| (format!("label-{number}"), json!("x"))).collect::<Map<_, _>>().into();
+        }
         "maxLength" => *value = json!("x".repeat(bound() + 1)),
         "maximum" => *value = json!(rule.value.as_i64().unwrap() + 1),
         "minLength" => *value = json!("x".repeat(bound() - 1)),
@@ -52,6 +58,11 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
     let with_credentials = |credentials: Value| {
         let mut object = valid.clone();
         object["spec"]["credentials"] = credentials;
+        Violation::Stored(object)
+    };
+    let selector = |selector: Value| {
+        let mut object = valid.clone();
+        object["spec"]["allowedNamespaces"] = json!({"selector": selector});
         Violation::Stored(object)
     };
     let starts = |prefix: &str| message.starts_with(prefix);
@@ -113,6 +124,13 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "ClusterProviderConfig" if starts("exactly one of region and endpoint must be set") => {
             stored(json!({"spec": {"region": "EU"}}))
         }
+        "ClusterProviderConfig" if starts("at least one of matchLabels and matchExpressions") => selector(json!({})),
+        "ClusterProviderConfig" if starts("the key of a label must have") => {
+            selector(json!({"matchLabels": {"": "x"}}))
+        }
+        "ClusterProviderConfig" if starts("values must be set with the operators In and NotIn") => {
+            selector(json!({"matchExpressions": [{"key": "team", "operator": "In"}]}))
+        }
         "ClusterProviderConfig" | "ProviderConfig" if starts("tenantID and realmID are immutable") => {
             Violation::Change(json!({"spec": {"realmID": "another"}}))
         }
@@ -133,6 +151,10 @@ pub fn reach<'a>(mut value: &'a mut Value, mut schema: &'a Value, path: &[String
                 items.push(sample(schema));
             }
             value = &mut items[0];
+        } else if step == "*" {
+            schema = &schema["additionalProperties"];
+            value = &mut value[KEY];
+            *value = sample(schema);
         } else {
             schema = &schema["properties"][step];
             value = &mut value[step];
@@ -165,12 +187,13 @@ fn sample(schema: &Value) -> Value {
     }
 }
 
-/// An item of a list, which differs from all other items.
+/// An item of a list, which differs from all other items if the list is a set or a map.
 fn item(list: &Value, number: usize) -> Value {
     let mut item = sample(&list["items"]);
     let own = json!(format!("item-{number}"));
     match list["x-kubernetes-list-map-keys"].as_array() {
         Some(keys) => keys.iter().for_each(|key| item[key.as_str().unwrap()] = own.clone()),
+        None if item.is_object() => {}
         None => item = own,
     }
     item
