@@ -8,6 +8,7 @@ pub mod cli;
 mod controllers;
 pub mod enrollment_request;
 mod environment;
+mod harmless;
 mod kubernetes;
 mod metrics;
 pub mod operator;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::config_spec::{ConfigSpec, ConfigType};
 use super::status::{Common, CommonMut, CommonStatus};
-use super::{ID_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
+use super::{ID_PATTERN, NO_INVISIBLE, NO_INVISIBLE_MESSAGE, ProviderConfigRef, STATUS_TEXT, Undecodable};
 
 /// An authenticator configuration of a Beyond Identity realm.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -52,7 +52,8 @@ pub struct AuthenticatorConfigSpec {
     #[serde(default)]
     pub provider_config_ref: ProviderConfigRef,
     /// Display name in the Admin Console. The operator appends an ownership mark that names this object.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^\x00-\x1f]*$"))]
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(validation = Rule::new(NO_INVISIBLE).message(NO_INVISIBLE_MESSAGE))]
     #[x_kube(validation = Rule::new(r"!self.matches('[(){}\\[\\]<>;:?\\\\/|*^%$#=~`!]')").message(
         r"must not contain any of (){}[]<>;:?\/|*^%$#=~`! (rejected by the API; parentheses are reserved for the ownership mark)"
     ))]

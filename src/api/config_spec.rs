@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ID_PATTERN;
+use super::{ASCII_PATTERN, ID_PATTERN};
 
 /// Settings of an authenticator configuration. The type decides which of them are allowed.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
@@ -37,11 +37,11 @@ pub struct ConfigSpec {
     /// Origins that may call the API from a browser: scheme, host, and optional port. Required for `embedded`, optional for
     /// `hosted_web` and `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), inner(length(min = 1, max = 512)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 512), regex(pattern = ASCII_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
     pub trusted_origins: Option<Vec<String>>,
     /// URL of the native or web app that is invoked to authenticate. Required for `embedded`, and only allowed there.
     #[serde(rename = "invokeURL", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 2048))]
+    #[schemars(length(min = 1, max = 2048), regex(pattern = ASCII_PATTERN))]
     pub invoke_url: Option<String>,
     /// How `invokeURL` is invoked. Only for `embedded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -153,7 +153,7 @@ pub struct RoamingAuthConfig {
     pub allow_unknown_user: bool,
     /// IP addresses or CIDR ranges that roaming authentication is restricted to. If unset, any address is allowed.
     #[serde(rename = "allowedSourceIPs", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 64), regex(pattern = ASCII_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
     pub allowed_source_ips: Option<Vec<String>>,
     /// Ids of groups that roaming authentication is restricted to.
     #[serde(rename = "allowedUserGroupIDs", default, skip_serializing_if = "Option::is_none")]

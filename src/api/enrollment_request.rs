@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::status::{Common, CommonMut, CommonStatus};
-use super::{ID_PATTERN, NAME_PATTERN, ProviderConfigRef, STATUS_TEXT, Undecodable};
+use super::{
+    ID_PATTERN, NAME_PATTERN, NO_INVISIBLE, NO_INVISIBLE_MESSAGE, ProviderConfigRef, STATUS_TEXT, Undecodable,
+};
 
 /// A request for one enrolment email to one identity.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -52,7 +54,8 @@ pub struct EnrollmentRequestSpec {
     /// URI that the user is redirected to after the passkey was bound.
     #[serde(rename = "postBindingRedirectURI", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 9, max = 2048))]
-    #[x_kube(validation = Rule::new("self.startsWith('https://')").message("must be an https URI"))]
+    #[x_kube(validation = Rule::new(r"self.matches('^https://[\\x21-\\x7e]+$')")
+        .message("must be an https URI of visible ASCII characters: percent-encode any others"))]
     pub post_binding_redirect_uri: Option<String>,
     /// Increase it to send again, for example to enrol another device. A value below a sent attempt sends nothing.
     #[serde(default = "first_attempt")]
@@ -102,6 +105,7 @@ pub struct IdentityRef {
     /// Username of the identity, case-insensitive. It must match exactly one identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r#"^[^"\\\x00-\x1f\x7f]+$"#))]
+    #[x_kube(validation = Rule::new(NO_INVISIBLE).message(NO_INVISIBLE_MESSAGE))]
     pub username: Option<String>,
 }
 

@@ -48,6 +48,18 @@ pub const RECONCILE_REQUESTED_AT: &str = "beyondidentity.dev/reconcile-requested
 /// What an id of the Beyond Identity API may look like in a spec.
 pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 
+/// A CEL rule for names: no character is invisible or changes how a line reads. [`crate::harmless`] has those of the
+/// categories Cf, Zl and Zp that text from outside is shown without.
+pub(crate) const NO_INVISIBLE: &str =
+    r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{34f}\\x{115f}\\x{1160}\\x{3164}\\x{ffa0}]')";
+
+/// The message of [`NO_INVISIBLE`].
+pub(crate) const NO_INVISIBLE_MESSAGE: &str =
+    "must not contain control characters, or characters that are invisible or change the direction of text";
+
+/// What an address in a spec may consist of.
+pub(crate) const ASCII_PATTERN: &str = r"^[\x21-\x7e]+$";
+
 /// The name of a Kubernetes object (RFC 1123 subdomain).
 pub(crate) const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$";
 

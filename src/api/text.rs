@@ -1,6 +1,7 @@
-//! Length limits for external text, before it is stored in a status or a message.
+//! Limits for external text, before it is stored in a status or a message: its length, and the characters in it.
 
 use super::STATUS_TEXT;
+use crate::harmless::harmless;
 
 /// The longest message of a condition, in characters. The API server's own limit is 32768.
 const MESSAGE: usize = 1024;
@@ -24,13 +25,14 @@ pub fn event_note(text: &str) -> String {
     note
 }
 
-/// Cuts `text` to at most `max` characters. If it is cut, the last one is an ellipsis.
+/// Cuts `text` to at most `max` characters. If it is cut, the last one is an ellipsis. The result is one visible line.
 fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
+    let mut cut = harmless(text);
+    if let Some((end, _)) = cut.char_indices().nth(max) {
+        cut.truncate(end);
+        cut.pop();
+        cut.push('…');
     }
-    let mut cut: String = text.chars().take(max - 1).collect();
-    cut.push('…');
     cut
 }
 
@@ -44,5 +46,13 @@ mod tests {
         assert_eq!(status_text(&long).chars().count(), STATUS_TEXT as usize);
         assert!(status_text(&long).ends_with("ä…"));
         assert_eq!(status_text("short"), "short");
+    }
+
+    #[test]
+    fn stored_text_is_one_visible_line() {
+        let hostile = "LINK\u{202e}\u{200b}_SENT\n";
+        for shown in [status_text(hostile), message(hostile), event_note(hostile)] {
+            assert_eq!(shown, "LINK\u{fffd}\u{fffd}_SENT ");
+        }
     }
 }

@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::redaction::redact;
+use super::redaction::{redact, visible};
 use super::token::{TokenError, one_word};
 
 /// A secret that is shorter than this could match an ordinary word of a text.
@@ -70,7 +70,7 @@ impl ClientCredentials {
         let encoded = form_encoded(secret);
         let pair = Zeroizing::new(format!("{}:{}", *form_encoded(&self.id), *encoded));
         let basic = Zeroizing::new(BASE64.encode(pair.as_bytes()));
-        let text = text.replace(basic.as_str(), "[redacted]").replace(encoded.as_str(), "[redacted]");
+        let text = visible(text).replace(basic.as_str(), "[redacted]").replace(encoded.as_str(), "[redacted]");
         redact(&text, secret)
     }
 }

@@ -1,5 +1,7 @@
 //! The only filter that the API supports for identities, in the grammar of SCIM (RFC 7644).
 
+use crate::harmless::is_invisible;
+
 /// The filter for a username. The error says what is wrong, without quoting the username.
 ///
 /// The grammar allows an escaped quote, but it is unknown whether the service honors that. A second clause could match
@@ -14,8 +16,8 @@ pub(super) fn by_username(username: &str) -> Result<String, &'static str> {
              identity instead",
         );
     }
-    if username.contains(char::is_control) {
-        return Err("the username contains a control character, such as a newline or a tab; remove it");
+    if username.contains(|c: char| c.is_control() || is_invisible(c)) {
+        return Err("the username contains a control character, such as a newline, or an invisible one; remove it");
     }
     Ok(format!("traits.username eq \"{username}\""))
 }
@@ -44,6 +46,8 @@ mod tests {
             "jane\0",
             "jane\u{7f}",
             "jane\u{85}",
+            "jane\u{200b}",
+            "\u{202e}enaj",
         ] {
             let why = by_username(username).unwrap_err();
             assert!(!why.contains("jane") && !why.contains("traits"), "{username:?}: {why}");

@@ -1,5 +1,7 @@
 //! Redacts external text before it is shown in a log, an event or a condition.
 
+use crate::harmless::is_invisible;
+
 /// The most characters of an external text that are shown.
 const LIMIT: usize = 300;
 
@@ -11,10 +13,9 @@ const REDACTED: &str = "[redacted]";
 /// Returns the text on one line, without control characters. It redacts the token and anything that looks like an email
 /// address, the path or query of a link, or a secret. Then it cuts the text to [`LIMIT`] characters.
 pub(super) fn redact(text: &str, token: &str) -> String {
+    let text = visible(text);
     // A very short token would match ordinary words. Real ones have hundreds of characters.
-    let text = if token.len() >= 8 { text.replace(token, REDACTED) } else { text.to_owned() };
-    let text: String =
-        text.chars().filter(|&c| !is_invisible(c)).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = if token.len() >= 8 { text.replace(token, REDACTED) } else { text };
     let mut words = Vec::new();
     let mut after_bearer = false;
     for word in text.split_whitespace() {
@@ -28,9 +29,10 @@ pub(super) fn redact(text: &str, token: &str) -> String {
     line.chars().take(LIMIT - 1).chain(['…']).collect()
 }
 
-/// Invisible characters that change how a line is read: zero widths and direction marks.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+/// The text without invisible characters, which could split a secret, and with blanks for control characters.
+pub(super) fn visible(text: &str) -> String {
+    let is_break = |c: char| c.is_control() || c.is_whitespace();
+    text.chars().filter(|&c| is_break(c) || !is_invisible(c)).map(|c| if is_break(c) { ' ' } else { c }).collect()
 }
 
 fn redacted(word: &str) -> String {
@@ -102,6 +104,7 @@ mod tests {
     #[test]
     fn tokens_are_redacted() {
         assert_eq!(shown("token secret-token-1, bad"), "token [redacted], bad");
+        assert_eq!(shown("token secret-\u{200b}to\u{2060}ken-1, bad"), "token [redacted], bad");
         assert_eq!(shown("header Authorization: Bearer abc x"), "header Authorization: Bearer [redacted] x");
         let opaque = "1St9IKIIrYyQ8sOSeuk5UkbLKnBJhuD4I7nWIqt-BNANDEFS";
         assert_eq!(shown(&format!("key=\"{opaque}\" is bad")), "[redacted] is bad");
@@ -113,6 +116,7 @@ mod tests {
     #[test]
     fn redacted_text_is_one_bounded_line() {
         assert_eq!(shown("a\nb\u{1b}[31m\u{202e}c\0"), "a b [31mc");
+        assert_eq!(shown("a\u{2028}b\u{61c}\u{2069}c\u{2029}d"), "a bc d");
         let long = shown(&"ä ".repeat(100_000));
         assert_eq!(long.chars().count(), LIMIT);
         assert!(long.ends_with('…'));

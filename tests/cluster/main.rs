@@ -31,6 +31,8 @@ mod expired_links;
 mod fixture;
 mod fuzz_decoding;
 mod grace;
+mod hostile_tenants;
+mod hostile_text;
 mod identities;
 mod immutability;
 mod inconsistent_answers;

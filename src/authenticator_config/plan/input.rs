@@ -1,7 +1,7 @@
 //! The input of an AuthenticatorConfig's rules, and the steps that the rules share. Pure.
 
 use crate::api::config_policy::NotAllowed;
-use crate::api::{AuthenticatorConfig, Reason};
+use crate::api::{AuthenticatorConfig, Reason, text};
 use crate::authenticator_config::mark::cluster_in;
 use crate::authenticator_config::observed::ConfigList;
 use crate::authenticator_config::step::Query;
@@ -63,7 +63,7 @@ impl<'a> Input<'a> {
     /// changed.
     pub(super) fn adoptable(&self, current: &RemoteConfig) -> Result<(), Step> {
         let id = &current.id;
-        if let Some(type_) = self.desired.other_type(current) {
+        if let Some(type_) = self.desired.other_type(current).map(text::status_text) {
             return Err(self.refused(
                 Reason::TypeMismatch,
                 format!(

@@ -73,6 +73,11 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "EnrollmentRequest" if starts("must be an https URI") => {
             stored(json!({"spec": {"postBindingRedirectURI": "http://app.example.com/"}}))
         }
+        "EnrollmentRequest" if starts("must not contain control characters") => {
+            let mut object = valid.clone();
+            object["spec"]["identity"] = json!({"username": "jane\u{200b}"});
+            Violation::Stored(object)
+        }
         "EnrollmentRequest" if starts("identity, authenticatorConfigRef, deliveryMethod and") => {
             Violation::Change(json!({"spec": {"identity": {"id": "joe"}}}))
         }
@@ -86,6 +91,9 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "AuthenticatorConfig" if starts("config.type console requires") => stored(config(json!({"type": "console"}))),
         "AuthenticatorConfig" if starts("must not contain any of") => {
             stored(json!({"spec": {"displayName": "Web (old)"}}))
+        }
+        "AuthenticatorConfig" if starts("must not contain control characters") => {
+            stored(json!({"spec": {"displayName": "Web\u{202e}"}}))
         }
         "AuthenticatorConfig" if starts("authenticationMethods is only allowed") => {
             stored(config(json!({"type": "platform", "authenticationMethods": methods})))
