@@ -44,6 +44,7 @@ mod metrics;
 mod migration;
 mod namespace_selector;
 mod network;
+mod noisy_neighbour;
 mod ordering;
 mod orphaning;
 mod outage;
