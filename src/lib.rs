@@ -8,6 +8,8 @@ pub mod cli;
 mod controllers;
 pub mod enrollment_request;
 mod environment;
+#[cfg(test)]
+mod fuzz;
 mod harmless;
 mod kubernetes;
 mod metrics;

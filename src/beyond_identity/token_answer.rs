@@ -86,15 +86,17 @@ fn lifetime(expires_in: Option<Field<'_>>) -> Result<Duration, String> {
             return Err("its expires_in is not a number of seconds; check the token endpoint".to_owned());
         }
     };
+    // A number from outside may have hundreds of digits.
+    let shown = if seconds.abs() < 1e12 { seconds.to_string() } else { format!("{seconds:e}") };
     if seconds < 1.0 {
         return Err(format!(
-            "its expires_in is {seconds}, so the token has already expired; set the token lifetime of the application \
+            "its expires_in is {shown}, so the token has already expired; set the token lifetime of the application \
              to an hour or more"
         ));
     }
     if seconds > LONGEST.as_secs_f64() {
         return Err(format!(
-            "its expires_in is {seconds} seconds, more than 100 days; set a shorter token lifetime in the application"
+            "its expires_in is {shown} seconds, more than 100 days; set a shorter token lifetime in the application"
         ));
     }
     Ok(Duration::from_secs_f64(seconds))

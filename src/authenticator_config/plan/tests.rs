@@ -4,6 +4,7 @@ mod adopt_or_create;
 mod create;
 mod doubt;
 mod finalize;
+mod fuzz;
 mod properties;
 mod realm_rules;
 mod resource_id;

@@ -3,6 +3,7 @@
 mod check;
 mod contract;
 mod decoding;
+mod fuzz;
 mod gate;
 mod lists;
 mod revoking;

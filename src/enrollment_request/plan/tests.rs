@@ -4,6 +4,7 @@ mod adopt;
 mod budget;
 mod doubt;
 mod finalize;
+mod fuzz;
 mod poll;
 mod prepare;
 mod properties;
