@@ -7,6 +7,7 @@ mod last_seen;
 pub mod limiter;
 mod metered;
 mod provider_config;
+mod provider_stores;
 mod providers;
 mod secret;
 mod tokens;
@@ -32,7 +33,8 @@ use secret::Credential;
 use tokens::{Issuer, Renewed, UsedToken};
 
 pub use endpoints::EndpointRules;
-pub use providers::{ProviderCallbacks, ProviderStores, Providers};
+pub use provider_stores::ProviderStores;
+pub use providers::{ProviderCallbacks, Providers};
 
 /// Resolves the realms of this cluster's provider configs.
 pub struct KubeRealms {

@@ -5,26 +5,24 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use tokio::task::JoinSet;
 
 use super::last_seen::{Credentials, LastSeen};
 use super::provider_config::{ProviderConfig, ProviderConfigResource};
+use super::provider_stores::{ProviderStores, ProviderWriters};
 use super::secret::{self, Credential};
 use super::tokens::Tokens;
-use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Reason, Undecodable};
+use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, Reason, Undecodable};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
-use crate::kubernetes::namespaces::{self, LabelsWriter, Namespaces};
+use crate::kubernetes::namespaces;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{ObservedSecret, Secrets};
-use crate::kubernetes::stores::Stores;
 use crate::kubernetes::watch::{scoped, watch};
 use crate::metrics::TokenExpiration;
 use crate::reconcile::Failure;
 use crate::runtime::readiness::Readiness;
-use crate::settings::Settings;
 use crate::triggers::Fingerprint;
 
 /// The provider configs of this cluster.
@@ -52,93 +50,6 @@ pub struct ProviderCallbacks {
     pub deleted: ProviderFn,
     /// The labels of namespaces have changed.
     pub relabeled: RelabeledFn,
-}
-
-/// The stores of each kind of provider config.
-#[derive(Clone)]
-pub struct ProviderStores {
-    /// The cluster-scoped ones.
-    pub cluster: Stores<ClusterProviderConfig>,
-    /// The namespaced ones, in the watched namespaces.
-    pub namespaced: Stores<api::ProviderConfig>,
-    /// Whether the cluster-scoped ones are read.
-    reads_cluster: bool,
-    /// The labels of the namespaces, by which the cluster-scoped ones select them.
-    pub(super) namespaces: Namespaces,
-    /// The namespace of the Secrets of cluster-scoped provider configs.
-    operator_namespace: String,
-    /// The watched namespaces; empty: all.
-    watched: Vec<String>,
-}
-
-/// The writers of these stores.
-pub struct ProviderWriters {
-    cluster: Vec<Writer<ClusterProviderConfig>>,
-    namespaced: Vec<Writer<api::ProviderConfig>>,
-    namespaces: Vec<LabelsWriter>,
-}
-
-impl ProviderStores {
-    /// Empty stores. The namespaced kind is watched in each of `scopes`: a namespace, or `None` for the whole cluster.
-    pub fn new(scopes: &[Option<String>], settings: &Settings) -> (Self, ProviderWriters) {
-        let reads_cluster = settings.cluster_provider_configs;
-        let (cluster, cluster_writers) = Stores::new(if reads_cluster { &[None] } else { &[] });
-        let (namespaced, writers) = Stores::new(scopes);
-        // Only the cluster-scoped ones select namespaces.
-        let (namespaces, labels_writers) = Namespaces::new(if reads_cluster { scopes.len() } else { 0 });
-        let operator_namespace = settings.operator_namespace.clone();
-        let watched = settings.watch_namespaces.clone();
-        let stores = Self { cluster, namespaced, namespaces, reads_cluster, operator_namespace, watched };
-        (stores, ProviderWriters { cluster: cluster_writers, namespaced: writers, namespaces: labels_writers })
-    }
-
-    /// Whether this process serves objects that may use this provider config.
-    fn serves(&self, provider: &ProviderConfig) -> bool {
-        let Some(access) = &provider.access else { return true };
-        let is_allowed =
-            |watched: &String| access.namespaces.allow(watched, self.namespaces.labels(watched).as_deref());
-        self.watched.is_empty() || self.watched.iter().any(is_allowed)
-    }
-
-    /// The keys of those that select namespaces by their labels.
-    fn selecting_by_labels(&self) -> Vec<ProviderConfigKey> {
-        let selects = |provider: &ProviderConfig| {
-            provider.access.as_ref().is_some_and(|access| access.namespaces.select_by_labels())
-        };
-        self.all().into_iter().filter(selects).map(|provider| provider.key).collect()
-    }
-
-    /// All provider configs that can be decoded.
-    fn all(&self) -> Vec<ProviderConfig> {
-        let (cluster, namespaced) = (self.cluster.state(), self.namespaced.state());
-        let cluster = cluster.iter().filter_map(|provider| provider.read(&self.operator_namespace).ok());
-        cluster.chain(namespaced.iter().filter_map(|provider| provider.read(&self.operator_namespace).ok())).collect()
-    }
-
-    /// The provider config with this key, if it exists, or why it cannot be decoded.
-    fn find(
-        &self,
-        ProviderConfigKey { kind, namespace, name }: &ProviderConfigKey,
-    ) -> Option<Result<ProviderConfig, Undecodable>> {
-        match kind {
-            ProviderConfigKind::ClusterProviderConfig => self.read(self.cluster.get(&ObjectRef::new(name)).as_deref()),
-            ProviderConfigKind::ProviderConfig => {
-                let namespace = namespace.as_deref().unwrap_or_default();
-                self.read(self.namespaced.get(&ObjectRef::new(name).within(namespace)).as_deref())
-            }
-        }
-    }
-
-    fn reads(&self, kind: ProviderConfigKind) -> bool {
-        match kind {
-            ProviderConfigKind::ClusterProviderConfig => self.reads_cluster,
-            ProviderConfigKind::ProviderConfig => true,
-        }
-    }
-
-    fn read(&self, provider: Option<&impl ProviderConfigResource>) -> Option<Result<ProviderConfig, Undecodable>> {
-        provider.map(|provider| provider.read(&self.operator_namespace).map_err(Clone::clone))
-    }
 }
 
 impl Providers {
