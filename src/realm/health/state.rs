@@ -238,6 +238,8 @@ impl Health {
             Some(Missing::Read) | None => FIRST_TRIAL,
         };
         self.missing.insert(scope, Missing::Write { retry_at: now + pause, pause, is_tried: false });
+        // The object that met it waits too.
+        self.has_waiting = true;
         self.suspect(None, now);
     }
 

@@ -193,6 +193,7 @@ fn missing_write_scope_stops_new_work_of_its_kind_and_one_object_tries_again() {
     let scope = CREATE_CONFIG.scope();
     health.lacks(scope, now);
     let after = |seconds| now + Duration::from_secs(seconds);
+    assert!(health.clone().release_waiting(after(5)), "the object that met it continues then");
     let failure = health.admit(&key(), CREATE, now).unwrap_err();
     assert_eq!(failure.why.reason, Reason::MissingScopes);
     assert!(failure.why.message.contains("authenticator-configs:create"), "{failure:?}");
