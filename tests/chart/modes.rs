@@ -50,8 +50,11 @@ fn permissions_in_the_cluster_as_a_whole_shrink_with_each_mode() {
     expected.extend(kinds.map(|kind| (group(kind), "get list watch patch".to_owned())));
     expected.extend(kinds.map(|kind| (group(&format!("{kind}/status")), "update".to_owned())));
     expected.push(("events.events.k8s.io".to_owned(), "create patch".to_owned()));
+    // For the labels of namespaces, by which a ClusterProviderConfig selects them.
+    let labels = ("namespaces".to_owned(), "list watch".to_owned());
+    expected.insert(0, labels.clone());
     assert_eq!(everywhere, expected);
-    assert_eq!(listed, [(group("clusterproviderconfigs"), "list watch".to_owned())]);
+    assert_eq!(listed, [labels, (group("clusterproviderconfigs"), "list watch".to_owned())]);
     assert_eq!(none, []);
 }
 
