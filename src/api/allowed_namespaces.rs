@@ -34,7 +34,7 @@ pub struct AllowedNamespaces {
         "(has(self.matchLabels) && self.matchLabels.size() > 0) || \
          (has(self.matchExpressions) && self.matchExpressions.size() > 0)"
     )
-    .message("at least one of matchLabels and matchExpressions must be set: an empty selector selects no namespace"),
+    .message("at least one of matchLabels and matchExpressions must be set: an empty selector is refused, because elsewhere in Kubernetes it selects everything"),
     validation = Rule::new("!has(self.matchLabels) || self.matchLabels.all(key, key.size() > 0 && key.size() <= 317)")
         .message("the key of a label must have 1 to 317 characters")
 )]

@@ -12,8 +12,8 @@ const HOST_PATTERN: &str = r"^[A-Za-z0-9._-]+(:[0-9]{1,5})?$";
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct EnrollmentLimits {
-    /// The most links of other requests and of other clients that an identity may have while it is sent another one. A
-    /// link counts until it is used, revoked or expired.
+    /// Number of links of other requests and of other clients at which an identity gets no further email. A link counts
+    /// until it is used, revoked or expired.
     #[serde(default = "max_outstanding_per_identity")]
     #[schemars(range(min = 1, max = 1000))]
     pub max_outstanding_per_identity: i32,

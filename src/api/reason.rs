@@ -156,14 +156,14 @@ reasons! {
             "Check whether something in Beyond Identity renames configurations.";
     }
     "ProviderConfig and ClusterProviderConfig" {
-        CredentialsAccepted [Ready] "The service accepts the credentials for everything that the operator needs." "";
+        CredentialsAccepted [Ready] "The service accepts the credentials. If the provider config is also `Degraded`, something cannot be revoked or deleted." "";
         TokenExpiring [Event] "The token expires within days. After that, nothing can be sent, polled or revoked through the provider config."
             "Store a new token in its Secret.";
     }
     "Every kind" {
         RealmInUse [Waiting] "Configurations in the realm have the ownership mark of another cluster, which the message names. Nothing is created or sent there, because each of the two clusters may email every identity. Existing links are still polled and revoked."
             "Use another realm. Or set `spec.sharedRealm` to true in the provider config, if both clusters are to use the realm. Or add the cluster to `spec.formerClusterNames` there, if this cluster replaces it. Or remove what is left of the other cluster in Beyond Identity, and request a reconcile of the provider config.";
-        Paused [OwnCondition, Event] "The annotation `beyondidentity.dev/paused` stops reconciliation of the object."
+        Paused [OwnCondition, Event] "The annotation `beyondidentity.dev/paused` stops reconciliation of the object. On a provider config, it stops everything new that goes through it."
             "To resume, remove the annotation.";
         ProviderConfigNotFound [Waiting] "The provider config does not exist." "Create it, or correct `spec.providerConfigRef` of the AuthenticatorConfig.";
         NamespaceNotAllowed [Waiting] "The provider config does not allow this namespace."

@@ -115,7 +115,7 @@ impl Metrics {
         let requests = Requests::register(own);
         let help = "Expiration of a provider config's token as Unix time, if it is known";
         let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
-        let help = "Whether the service accepts the credentials of a provider config (1) or not (0)";
+        let help = "Whether a provider config is Ready (1) or not (0), a deletion not counted";
         let provider_config_ready = Computed::register(own, "provider_config_ready", help, None);
         let help = "Objects that refer to a provider config";
         let provider_config_referrers = Computed::register(own, "provider_config_referrers", help, None);

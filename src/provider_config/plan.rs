@@ -35,7 +35,8 @@ pub(super) fn phase(input: &Input<'_>) -> Phase {
         let message = "The service limits the request rate; the credentials are checked later";
         Phase::Progressing(why(Reason::RateLimited, message))
     } else if !needed.is_empty() {
-        let message = format!("The token lacks {}; store a token with all scopes in the Secret", scopes(&needed));
+        let message =
+            format!("The token lacks {}; grant it, or store a token that has it in the Secret", scopes(&needed));
         Phase::Blocked(why(Reason::MissingScopes, message))
     } else if let Some(failure) = health.realm_in_use() {
         failure.phase()
@@ -50,8 +51,8 @@ pub(super) fn beside(input: &Input<'_>) -> Vec<(&'static str, Why)> {
     let (for_removals, _) = input.health.map_or_else(|_| Default::default(), missing);
     if !for_removals.is_empty() {
         let message = format!(
-            "The token lacks {}, so not everything can be revoked or deleted; sends are not affected; store a token \
-             with all scopes in the Secret",
+            "The token lacks {}, so not everything can be revoked or deleted; sends are not affected; grant \
+             it, or store a token that has it in the Secret",
             scopes(&for_removals)
         );
         conditions.push((DEGRADED, why(Reason::MissingScopes, message)));
@@ -172,8 +173,8 @@ mod tests {
         let lacking = health(Some(Verdict::Accepted), &["identities:read", "credential-binding-jobs:create"]);
         assert_eq!(
             shown(&of_health(&lacking)).1,
-            "The token lacks the scopes credential-binding-jobs:create, identities:read; store a token with all scopes in the \
-             Secret"
+            "The token lacks the scopes credential-binding-jobs:create, identities:read; grant it, or store a token that has \
+             it in the Secret"
         );
         let healthy = health(Some(Verdict::Accepted), &[]);
         let in_use = |count: usize| {

@@ -7,12 +7,12 @@ use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
 use harness::simulator::{Effect, Identity, Operation, Outcome, Reply, Rule};
 use kube::ResourceExt;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Access, CONFIG, Fixture, OWN, REQUEST, conditions, eventually, is_ready, job_of, message, message_of, patch,
-    poll_often, reason, shared_simulator, short_delays, wait_for, wait_until_deleted,
+    Access, CONFIG, Fixture, OWN, REQUEST, conditions, eventually, is_ready, job_of, message, message_of, object,
+    patch, poll_often, reason, shared_simulator, short_delays, wait_for, wait_until_deleted,
 };
 
 /// The number of objects in tests of many.
@@ -57,6 +57,19 @@ async fn namespaced_provider_config_enrols_with_a_secret_of_its_namespace() {
     fixture.create_request().await;
     let request = fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.mailed(), [job_of(&request)]);
+}
+
+/// The API server accepts the example, and keeps every field of it.
+#[tokio::test]
+async fn example_of_a_namespaced_provider_config_is_valid() {
+    let fixture = Fixture::bare(shared_simulator()).await;
+    let mut example: Value = serde_saphyr::from_str(include_str!("../../examples/namespaced-provider.yaml")).unwrap();
+    example["metadata"]["namespace"] = json!(fixture.namespace);
+    let created = fixture.own_providers().create(&PostParams::default(), &object(example.clone())).await.unwrap();
+    let stored = serde_json::to_value(created).unwrap();
+    for field in ["/spec/tenantID", "/spec/realmID", "/spec/region", "/spec/credentials/apiToken"] {
+        assert_eq!(stored.pointer(field), example.pointer(field), "{field}");
+    }
 }
 
 #[tokio::test]
@@ -205,7 +218,7 @@ async fn missing_scope_stops_new_sends_until_it_is_granted() {
     let provider = fixture.wait_for_own_provider("MissingScopes").await;
     assert_eq!(
         message(&provider),
-        "The token lacks the scope credential-binding-jobs:create; store a token with all scopes in the Secret"
+        "The token lacks the scope credential-binding-jobs:create; grant it, or store a token that has it in the Secret"
     );
     wait_for_all(&fixture, &names, "MissingScopes").await;
     // One object after the other tries again.

@@ -1,4 +1,4 @@
-//! The documentation: links lead to existing files and headings, and the README shows the examples.
+//! The documentation: links lead to existing files and headings, and pages show the examples.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -113,11 +113,15 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn readme_shows_the_examples() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    for example in ["authenticator-config.yaml", "enrollment-request.yaml"] {
+fn pages_show_the_examples() {
+    for (page, example) in [
+        ("README.md", "authenticator-config.yaml"),
+        ("README.md", "enrollment-request.yaml"),
+        ("docs/install.md", "namespaced-provider.yaml"),
+    ] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
         let manifest = fs::read_to_string(root().join("examples").join(example)).unwrap();
-        assert!(readme.contains(&format!("```yaml\n{manifest}```\n")), "README.md does not show examples/{example}");
+        assert!(text.contains(&format!("```yaml\n{manifest}```\n")), "{page} does not show examples/{example}");
     }
 }
 

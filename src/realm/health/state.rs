@@ -33,7 +33,8 @@ pub const FOR_REMOVALS: [&str; 2] = ["credential-binding-jobs:revoke", "authenti
 pub struct Purpose {
     /// The kind of the object.
     pub kind: KindName,
-    /// Whether it creates, sends or updates something that has not begun yet. What has begun is always finished.
+    /// Whether it creates, sends or updates something that has not begun yet. What has begun is finished, as soon as calls
+    /// can succeed.
     pub is_new: bool,
 }
 
@@ -278,6 +279,8 @@ fn not_ready(key: &ProviderConfigKey, failure: &Failure) -> Failure {
 fn lacks(key: &ProviderConfigKey, scope: &str) -> Failure {
     Failure::blocked(
         Reason::MissingScopes,
-        format!("{key} is not Ready: its token lacks the scope {scope}; store a token with it in the Secret"),
+        format!(
+            "{key} is not Ready: its token lacks the scope {scope}; grant it, or store a token that has it in the Secret"
+        ),
     )
 }
