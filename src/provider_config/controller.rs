@@ -64,6 +64,8 @@ pub(crate) struct Memory {
     warned_of: Option<Timestamp>,
     /// The last reported reason, where no status is written.
     reported: Option<Reason>,
+    /// The last value of the annotation that requested a check. Where no status is written, it stays on the object.
+    requested: Option<String>,
 }
 
 /// The state of the credentials in one reconcile.
@@ -152,7 +154,7 @@ impl<K: ControlledProvider> ProviderController<K> {
         let (version, claims) = (session.version, session.claims);
         let mut health = healths.begin(key, version, &session.tenant_id, &claims, session.restrictions);
         let begun = Instant::now();
-        if health.due_at(begun) <= begun || annotations::reconcile_requested(object).is_some() {
+        if health.due_at(begun) <= begun || self.is_requested(key, object) {
             let check = session.client.check().await;
             health = healths.checked(key, version, &check, begun, self.interval).unwrap_or(health);
         }
@@ -160,6 +162,13 @@ impl<K: ControlledProvider> ProviderController<K> {
             self.queues.provider_config_ready(key);
         }
         Credentials { health: Ok(health), claims }
+    }
+
+    /// Whether an annotation requests a check that was not made yet.
+    fn is_requested(&self, key: &ProviderConfigKey, object: &K) -> bool {
+        let Some(requested) = annotations::reconcile_requested(object) else { return false };
+        let before = self.memory.lock().entry(key.clone()).or_default().requested.replace(requested.clone());
+        before != Some(requested)
     }
 
     /// Writes the status. `false`: another writer was first.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beyond_identity_operator::api::{EnrollmentRequest, PAUSED, ProviderConfig};
+use beyond_identity_operator::api::{EnrollmentRequest, PAUSED, ProviderConfig, RECONCILE_REQUESTED_AT};
 use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
 use harness::simulator::{Effect, Identity, Operation, Outcome, Reply, Rule};
@@ -309,6 +309,27 @@ async fn token_that_expires_soon_has_an_event() {
     let event = fixture.wait_for_event_of("ProviderConfig", OWN, "Warning TokenExpiring").await;
     let at = jiff::Timestamp::from_second(soon).unwrap();
     assert_eq!(event.note, format!("The token expires at {at}; store a new token in its Secret before then"));
+}
+
+/// The annotation stays, since no status says that it was handled.
+#[tokio::test]
+async fn requested_check_is_made_once_where_no_status_is_written() {
+    let (fixture, _operator) = Fixture::ready().await;
+    let request = |value: &str| json!({"metadata": {"annotations": {RECONCILE_REQUESTED_AT: value}}});
+    let checks = || fixture.calls(Operation::Check);
+    for round in ["one", "two"] {
+        let before = checks();
+        patch(&fixture.providers(), &fixture.provider, request(round)).await.unwrap();
+        eventually("the credentials are checked", || checks() == before + 3).await;
+        // A change of the spec is no request. The configuration shows that the operator has seen it.
+        let names =
+            json!({"spec": {"allowedNamespaces": {"names": [fixture.namespace, round]}, "allowedConfigTypes": []}});
+        patch(&fixture.providers(), &fixture.provider, names).await.unwrap();
+        fixture.wait_for_config("ConfigNotAllowed").await;
+        patch(&fixture.providers(), &fixture.provider, json!({"spec": {"allowedConfigTypes": null}})).await.unwrap();
+        fixture.wait_for_config("Available").await;
+        assert_eq!(checks(), before + 3, "{round}");
+    }
 }
 
 #[tokio::test]
