@@ -39,7 +39,7 @@ async fn request_sends_one_email_and_records_its_job() {
 
 #[tokio::test]
 async fn post_binding_redirect_uri_is_sent() {
-    const URI: &str = "https://app.example.com/done?from=beyond identity&x=%20#y";
+    const URI: &str = "https://app.example.com/done?from=beyond%20identity&x=%20#y";
     let (fixture, _operator) = Fixture::ready().await;
     fixture.create_request_with(REQUEST, json!({"postBindingRedirectURI": URI})).await;
     let request = fixture.wait_for_request("LinkSent").await;
