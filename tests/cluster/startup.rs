@@ -171,9 +171,13 @@ async fn startup_names_each_missing_permission_and_its_role() {
                      watch in its ClusterRole";
     let configs = in_namespace("list", "authenticatorconfigs");
     let listed = ["enrollmentrequests", "providerconfigs"].map(|kind| in_namespace("list", kind));
-    not_ready(&process, &[&configs, providers, &listed[0], &listed[1]]).await;
+    let namespaces = "the operator is not allowed to list namespaces: grant it list and watch in its ClusterRole";
+    not_ready(&process, &[&configs, providers, &listed[0], namespaces, &listed[1]]).await;
 
-    grant_everywhere(&fixture, rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"])).await;
+    let mut labels = rule("", &["namespaces"], &["list", "watch"]);
+    labels["resourceNames"] = json!([namespace]);
+    let everywhere = vec![rule("beyondidentity.dev", &["clusterproviderconfigs"], &["list", "watch"]), labels];
+    grant_everywhere(&fixture, everywhere).await;
     let kinds = ["authenticatorconfigs", "enrollmentrequests"];
     let listed = vec![
         rule("beyondidentity.dev", &kinds, &["list"]),
@@ -237,12 +241,12 @@ async fn grant(fixture: &Fixture, namespace: &str, name: &str, rules: Vec<Value>
 }
 
 /// Creates and binds a ClusterRole for the operator.
-async fn grant_everywhere(fixture: &Fixture, rule: Value) {
+async fn grant_everywhere(fixture: &Fixture, rules: Vec<Value>) {
     let (roles, bindings): (Api<ClusterRole>, Api<ClusterRoleBinding>) =
         (Api::all(fixture.client.clone()), Api::all(fixture.client.clone()));
     let name = &fixture.operator_namespace;
     let metadata = json!({"name": name});
-    roles.create(&PostParams::default(), &object(json!({"metadata": metadata, "rules": [rule]}))).await.unwrap();
+    roles.create(&PostParams::default(), &object(json!({"metadata": metadata, "rules": rules}))).await.unwrap();
     let binding =
         json!({"metadata": metadata, "roleRef": reference("ClusterRole", name), "subjects": subjects(fixture)});
     bindings.create(&PostParams::default(), &object(binding)).await.unwrap();
