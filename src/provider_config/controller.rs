@@ -210,7 +210,7 @@ impl<K: ControlledProvider> ProviderController<K> {
             return;
         }
         let (kind, namespace, name, reason) = (key.kind.as_str(), &key.namespace, &key.name, why.reason);
-        if phase.is_warning() || phase.needs_user_action() {
+        if phase.is_warning() {
             tracing::warn!(kind, namespace, name, %reason, "{}", why.message);
         } else {
             tracing::info!(kind, namespace, name, %reason, "{}", why.message);
