@@ -79,9 +79,10 @@ impl Watches {
         let checks = queues.clone();
         let healths = Healths::new(&settings.cluster_name, move |provider| checks.check(provider));
         let (changed, deleted, forgotten) = (queues.clone(), queues.clone(), healths.clone());
-        let relabeled = queues.clone();
+        let (relabeled, written) = (queues.clone(), queues.clone());
         let callbacks = ProviderCallbacks {
             changed: Arc::new(move |provider| changed.provider_config_changed(provider)),
+            status_written: Arc::new(move |provider| written.check(provider)),
             deleted: Arc::new(move |provider| {
                 forgotten.forget(provider);
                 deleted.remove_provider_config(provider);

@@ -58,9 +58,16 @@ impl Secrets {
         Self { client, changed: Arc::new(changed), watched: Mutex::default() }
     }
 
-    /// Watches exactly these Secrets, and stops all other watches.
-    pub fn watch_only(&self, secrets: HashSet<ObjectRef<Secret>>) {
+    /// Watches this Secret too.
+    pub fn watch_also(&self, secret: &ObjectRef<Secret>) {
+        self.watched.lock().entry(secret.clone()).or_insert_with(|| self.watch(secret));
+    }
+
+    /// Watches exactly the Secrets that `wanted` returns, and stops all other watches. `wanted` runs under the lock:
+    /// otherwise a slow caller would stop the watch of a Secret that was added after it had looked.
+    pub fn watch_only(&self, wanted: impl FnOnce() -> HashSet<ObjectRef<Secret>>) {
         let mut watched = self.watched.lock();
+        let secrets = wanted();
         watched.retain(|secret, _| secrets.contains(secret));
         for secret in secrets {
             watched.entry(secret).or_insert_with_key(|secret| self.watch(secret));
@@ -164,7 +171,10 @@ fn is_forbidden(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
     use futures::stream;
+    use http::Uri;
+    use kube::Config;
     use kube::core::Status;
 
     use super::*;
@@ -203,6 +213,27 @@ mod tests {
             ObservedSecret::Unknown(_) => "unknown".to_owned(),
         };
         (word, changes.into_inner())
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+    async fn slow_caller_stops_no_watch_that_was_added_meanwhile() {
+        // Nothing listens there.
+        let client = Client::try_from(Config::new(Uri::from_static("http://127.0.0.1:1"))).unwrap();
+        let secrets = Arc::new(Secrets::new(client, |_, _| {}));
+        let all = Arc::new(Mutex::new(HashSet::new()));
+        let one = |number: u32| {
+            let (secrets, all) = (secrets.clone(), all.clone());
+            tokio::spawn(async move {
+                all.lock().insert(ObjectRef::new(&format!("of-{number}")).within("operator"));
+                secrets.watch_only(|| {
+                    let wanted = all.lock().clone();
+                    std::thread::yield_now();
+                    wanted
+                });
+            })
+        };
+        join_all((0..200).map(one)).await;
+        assert_eq!(secrets.watched.lock().keys().cloned().collect::<HashSet<_>>(), *all.lock());
     }
 
     #[tokio::test]

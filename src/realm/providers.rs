@@ -46,6 +46,9 @@ pub type RelabeledFn = Arc<dyn Fn(&[ProviderConfigKey], &BTreeSet<String>) + Sen
 pub struct ProviderCallbacks {
     /// A provider config or its Secret has changed.
     pub changed: ProviderFn,
+    /// The status of a provider config was written. Its last reconcile may have read an older one from the store and
+    /// found nothing to write.
+    pub status_written: ProviderFn,
     /// A provider config is deleted.
     pub deleted: ProviderFn,
     /// The labels of namespaces have changed.
@@ -100,20 +103,26 @@ impl Providers {
         api: Api<Lenient<K>>,
         report: WatchReport,
         writer: Writer<K>,
-        ProviderCallbacks { changed, deleted, .. }: ProviderCallbacks,
+        ProviderCallbacks { changed, status_written, deleted, .. }: ProviderCallbacks,
         watches: &mut JoinSet<()>,
     ) {
         let (named, all) = (self.secrets.clone(), self.stores.clone());
         let watch_named =
-            move || named.watch_only(all.all().iter().filter_map(ProviderConfig::secret).cloned().collect());
+            move || named.watch_only(|| all.all().iter().filter_map(ProviderConfig::secret).cloned().collect());
         let gone = watch_named.clone();
         let (secrets, kept) = (self.secrets.clone(), self.last_seen.clone());
         let operator_namespace = self.stores.operator_namespace.clone();
         let applied = move |before: Option<Fingerprint>, provider: &K| {
+            if !Fingerprint::of(provider).differs_from(before) {
+                return status_written(&provider.key());
+            }
             match provider.read(&operator_namespace) {
                 Ok(provider) => {
-                    if let Some(seen) = provider.secret().and_then(|secret| secrets.known(secret)) {
-                        keep(&kept, provider, seen);
+                    if let Some(secret) = provider.secret() {
+                        secrets.watch_also(secret);
+                        if let Some(seen) = secrets.known(secret) {
+                            keep(&kept, provider, seen);
+                        }
                     }
                 }
                 Err(Undecodable { why, .. }) => {
@@ -129,10 +138,11 @@ impl Providers {
                     );
                 }
             }
-            watch_named();
-            if Fingerprint::of(provider).differs_from(before) {
-                changed(&provider.key());
+            // A new one cannot make the watch of another Secret unnecessary.
+            if before.is_some() {
+                watch_named();
             }
+            changed(&provider.key());
         };
         watches.spawn(watch(api, report, writer, applied, move |provider| {
             gone();

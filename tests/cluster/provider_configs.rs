@@ -7,7 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
 use harness::simulator::{Effect, Identity, Operation, Outcome, Reply, Rule};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -142,6 +142,19 @@ async fn each_problem_of_the_credentials_has_its_reason() {
     fixture.set_own_token(&fresh).await;
     let provider = fixture.wait_for_own_provider("CredentialsAccepted").await;
     assert_eq!(provider.status.unwrap().token_expire_time.as_deref(), Some("2099-12-03T16:53:20Z"));
+}
+
+#[tokio::test]
+async fn status_of_another_writer_is_overwritten_without_a_check() {
+    let (fixture, _operator) = Fixture::with_own_provider(|_| {}).await;
+    let checks = fixture.calls(Operation::Check);
+    let edit = json!({"status": {"conditions": [], "tokenExpireTime": "2099-12-03T16:53:20Z"}});
+    let (providers, params) = (fixture.own_providers(), PatchParams::default());
+    let edited: ProviderConfig = providers.patch_status(OWN, &params, &Patch::Merge(edit)).await.unwrap();
+    assert_eq!(reason(&edited), "");
+    let provider = fixture.wait_for_own_provider("CredentialsAccepted").await;
+    assert_eq!(provider.status.unwrap().token_expire_time, None);
+    assert_eq!(fixture.calls(Operation::Check), checks);
 }
 
 #[tokio::test]
