@@ -73,6 +73,10 @@ pub struct ClusterProviderConfigSpec {
     /// it.
     #[serde(rename = "allowResourceIDs", default)]
     pub allow_resource_ids: bool,
+    /// Whether these namespaces may revoke links that their requests adopted through an AuthenticatorConfig with
+    /// `managementPolicy: Observe`. Another namespace, or a person in the console, may have sent them.
+    #[serde(default)]
+    pub allow_revoking_adopted_links: bool,
     /// Types of the configurations that these namespaces may create or change. If unset, only `hosted_web`. The emailed
     /// link of an `embedded` configuration leads to its `invokeURL`, with the enrolment token.
     #[serde(default, skip_serializing_if = "Option::is_none")]

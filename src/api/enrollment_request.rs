@@ -196,6 +196,10 @@ pub struct EnrollmentRequestStatus {
     /// True if the job already existed when this request was first reconciled. Unset once a later attempt was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<bool>,
+    /// True if the job was adopted through an AuthenticatorConfig with `managementPolicy: Observe`, so another team may have
+    /// sent the link. Such a job is revoked only if the ClusterProviderConfig allows it (`allowRevokingAdoptedLinks`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted_through_observe: Option<bool>,
     /// Why the attempt was concluded without a job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<Skipped>,
@@ -254,6 +258,9 @@ pub struct PreviousJob {
     /// True once the link has expired by the clock of the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expired: Option<bool>,
+    /// True if the job was adopted through an AuthenticatorConfig with `managementPolicy: Observe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted_through_observe: Option<bool>,
     /// Delivery method of the job, if this version does not know it. Such a job is never revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = STATUS_TEXT))]

@@ -98,7 +98,7 @@ reasons! {
         AlreadyEnrolled [Ready] "The identity had a passkey before the request, so no email was sent."
             "To enrol another device, raise `spec.attempt`.";
         RevokeRefused [OwnCondition, Event] "A link that must not stay active cannot be revoked."
-            "The message contains the service's response. For 401, store a new token. For 403, use a token with the scope `credential-binding-jobs:revoke`. Or revoke the job in Beyond Identity.";
+            "The message says why. If the service answered 401, store a new token; for 403, use a token with the scope `credential-binding-jobs:revoke`. If the link was adopted through an observed configuration, ask the cluster's admins for `spec.allowRevokingAdoptedLinks` in the ClusterProviderConfig. Or revoke the job in Beyond Identity.";
         DuplicateJob [Event] "There are more jobs than were requested. The operator does not revoke them, because one may be a link that is still needed. `status.jobID` names the job that the request uses."
             "In Beyond Identity, revoke the surplus job, which is not the one that `status.jobID` names.";
         ClockSkew [Event] "The clocks of the service's machines differ by more than the operator allows for. A send in doubt may then not find its job."

@@ -68,7 +68,13 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq)]
 pub enum NoSendBecause {
     /// A job that already existed.
-    Adopted(Box<ReadJob>),
+    Adopted {
+        /// The job.
+        read: Box<ReadJob>,
+        /// Whether it was adopted through an observed configuration of a ClusterProviderConfig, so that another team may
+        /// have sent it.
+        through_observe: bool,
+    },
     /// The reason why there is nothing to do.
     Skipped(Skipped),
 }
@@ -107,9 +113,10 @@ impl Change {
                 status.attempt = Some(*attempt);
                 about(status, provider_config_ref.clone(), Some(endpoint.clone()), key.clone());
                 match by {
-                    NoSendBecause::Adopted(read) => {
+                    NoSendBecause::Adopted { read, through_observe } => {
                         status.job_id = Some(read.item.id.clone());
                         status.adopted = Some(true);
+                        status.adopted_through_observe = through_observe.then_some(true);
                         status.delivery_method = unknown_method(&read.item);
                         mirror(status, &read.item, read.server_time);
                     }
@@ -171,7 +178,11 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     {
         let (endpoint, state) = (status.endpoint.take(), status.state.take());
         let (expired, delivery_method) = (status.expired.take(), status.delivery_method.take());
-        status.previous_jobs.insert(0, PreviousJob { id, identity_id, endpoint, state, expired, delivery_method });
+        let adopted_through_observe = status.adopted_through_observe.take();
+        status.previous_jobs.insert(
+            0,
+            PreviousJob { id, identity_id, endpoint, state, expired, adopted_through_observe, delivery_method },
+        );
         let mut place = 0..;
         status.previous_jobs.retain(|previous| {
             // An expired link opens nothing, whatever its state. Such links would otherwise grow without a bound.
@@ -181,6 +192,7 @@ fn conclude(status: &mut EnrollmentRequestStatus, send: SendRecord, job: &Creden
     }
     status.attempt = Some(attempt);
     status.adopted = None;
+    status.adopted_through_observe = None;
     status.skipped = None;
     about(
         status,

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::enrollment_key::EnrollmentKey;
 use super::pacer::SendWait;
-use crate::api::conditions::{is_ready, is_stalled};
+use crate::api::authenticator_config::ManagementPolicy;
+use crate::api::conditions::{READY, is_ready, is_stalled};
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
 use crate::beyond_identity::Answer;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity};
@@ -63,6 +65,8 @@ pub struct Observed {
 pub struct Config {
     /// The provider config that it uses.
     pub provider_config_ref: ProviderConfigRef,
+    /// Whether it only observes the configuration, which may belong to another team.
+    pub observes: bool,
     /// The id, tenant and realm of the configuration, once it is Ready.
     pub ready: Option<ReadyConfig>,
     /// Whether it is being deleted.
@@ -82,6 +86,7 @@ impl From<&AuthenticatorConfig> for Config {
         let ready = status.filter(|status| is_usable && is_ready(&status.conditions));
         Self {
             provider_config_ref: config.spec.provider_config_ref.clone(),
+            observes: only_observes(config),
             leaving: config.metadata.deletion_timestamp.is_some(),
             stalled: !is_decoded || status.is_some_and(|status| is_stalled(&status.conditions)),
             paused: is_paused(config),
@@ -93,6 +98,15 @@ impl From<&AuthenticatorConfig> for Config {
             }),
         }
     }
+}
+
+/// Whether the configuration may belong to another team, because it is only observed. An edit from `Observe` to `Manage`
+/// counts once the conditions show that the provider config allows it.
+fn only_observes(config: &AuthenticatorConfig) -> bool {
+    let conditions = config.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let is_current = |condition: &Condition| condition.observed_generation == config.metadata.generation;
+    let is_decided = conditions.iter().any(|condition| condition.type_ == READY && is_current(condition));
+    config.spec.management_policy == ManagementPolicy::Observe || (config.spec.resource_id.is_some() && !is_decided)
 }
 
 /// An authenticator configuration that is Ready.
@@ -156,3 +170,34 @@ pub struct LastPoll {
 /// Whether a request holds the send slot of its identity, so that no other request may send to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendSlot(pub bool);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A configuration of generation 2, whose conditions are of `generation`.
+    fn config(spec: Value, generation: i64) -> AuthenticatorConfig {
+        let ready = json!({"type": READY, "status": "True", "reason": "Available", "message": "",
+                           "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": generation});
+        let mut config = json!({
+            "metadata": {"namespace": "team", "name": "hosted-web", "generation": 2},
+            "spec": {"config": {"type": "hosted_web"}},
+            "status": {"conditions": [ready]},
+        });
+        config["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        serde_json::from_value(config).unwrap()
+    }
+
+    #[test]
+    fn configuration_is_observed_until_its_management_is_allowed() {
+        let observe = json!({"resourceID": "4e129fc8", "managementPolicy": "Observe"});
+        let manage = json!({"resourceID": "4e129fc8"});
+        for (spec, generation, observes) in
+            [(observe, 2, true), (manage.clone(), 1, true), (manage, 2, false), (json!({}), 1, false)]
+        {
+            assert_eq!(Config::from(&config(spec.clone(), generation)).observes, observes, "{spec} {generation}");
+        }
+    }
+}

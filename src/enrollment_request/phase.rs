@@ -106,9 +106,15 @@ fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>, desire
                 "Nothing was sent because an earlier link is still active. {what}{expires}. To send another email, \
                  raise spec.attempt. {}.",
                 if desired.lifecycle.orphan {
-                    "Deleting this request leaves that link valid"
+                    "Deleting this request leaves that link valid".to_owned()
+                } else if status.adopted_through_observe == Some(true) {
+                    let provider = status.provider_config_ref.as_ref().map(ToString::to_string).unwrap_or_default();
+                    format!(
+                        "Another team may have sent that link, because the configuration is only observed, so this request \
+                         revokes it only if {provider} says spec.allowRevokingAdoptedLinks: true"
+                    )
                 } else {
-                    "Deleting this request revokes that link"
+                    "Deleting this request revokes that link".to_owned()
                 }
             ),
         ),

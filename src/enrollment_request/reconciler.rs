@@ -75,7 +75,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
                     request.warn_of_duplicates(others);
                 }
             }
-            Change::ConcludeWithoutSend { by: change::NoSendBecause::Adopted(read), .. } => {
+            Change::ConcludeWithoutSend { by: change::NoSendBecause::Adopted { read, .. }, .. } => {
                 request.polled(Some(&read.item))
             }
             Change::ConcludeWithoutSend { by: change::NoSendBecause::Skipped(_), .. }

@@ -55,4 +55,19 @@ pub struct JobRef {
     pub endpoint: Option<String>,
     /// Whether its link has expired by the service's own clock.
     pub expired: bool,
+    /// Whether it was adopted through an observed configuration.
+    pub adopted_through_observe: bool,
+}
+
+impl JobRef {
+    /// A job that was listed, and of which nothing is recorded.
+    pub fn new(identity_id: &str, job_id: &str) -> Self {
+        Self {
+            identity_id: identity_id.to_owned(),
+            job_id: job_id.to_owned(),
+            endpoint: None,
+            expired: false,
+            adopted_through_observe: false,
+        }
+    }
 }

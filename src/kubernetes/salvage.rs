@@ -84,6 +84,7 @@ impl Salvage for ClusterProviderConfig {
             credentials: no_credentials(),
             allowed_namespaces: AllowedNamespaces::default(),
             allow_resource_ids: false,
+            allow_revoking_adopted_links: false,
             allowed_config_types: None,
             allowed_invoke_urls: Vec::new(),
             allowed_trusted_origins: None,

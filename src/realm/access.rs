@@ -16,6 +16,8 @@ pub(super) struct Access {
     pub(super) namespaces: NamespaceRules,
     /// Whether these namespaces may adopt any configuration of the realm by its id.
     pub(super) allow_resource_ids: bool,
+    /// Whether these namespaces may revoke links that they adopted through an observed configuration.
+    pub(super) allow_revoking_adopted_links: bool,
     /// Which configurations these namespaces may create or change.
     pub(super) config_policy: ConfigPolicy,
 }
@@ -89,6 +91,21 @@ pub(super) fn no_resource_ids(provider: &ProviderConfig) -> Option<Failure> {
         format!(
             "{key} does not allow adopting a configuration by its id, which could belong to another namespace; set \
              spec.managementPolicy to Observe here, or spec.allowResourceIDs to true there for all its namespaces"
+        ),
+    ))
+}
+
+/// Why a namespace may not revoke a link through `provider` that it adopted through an observed configuration, unless it
+/// may.
+pub(super) fn no_revoking_adopted(provider: &ProviderConfig) -> Option<Failure> {
+    provider.access.as_ref().filter(|access| !access.allow_revoking_adopted_links)?;
+    let key = &provider.key;
+    Some(Failure::blocked(
+        Reason::RevokeRefused,
+        format!(
+            "it was adopted through an AuthenticatorConfig with managementPolicy: Observe, and {key} does not allow revoking \
+             such links, which another team may have sent; ask the cluster's admins for spec.allowRevokingAdoptedLinks there, \
+             or revoke the job in Beyond Identity"
         ),
     ))
 }

@@ -21,7 +21,7 @@ use crate::api::{ProviderConfigKey, ProviderConfigRef};
 use crate::beyond_identity::{ApiToken, HttpClient, REQUEST_TOKEN, RealmClient, TokenEndpoint};
 use crate::metrics::Metrics;
 use crate::reconcile::{Caller, Failure, Permissions, Realms, Resolved};
-use access::{no_resource_ids, not_allowed};
+use access::{no_resource_ids, no_revoking_adopted, not_allowed};
 use health::{HealthGate, Healths, Purpose, Restrictions, TokenClaims};
 use last_seen::Credentials;
 use limiter::{EnqueueFn, Limiters};
@@ -142,6 +142,7 @@ impl Realms for KubeRealms {
             permissions: Permissions {
                 not_allowed,
                 no_resource_ids: no_resource_ids(&provider),
+                no_revoking_adopted: no_revoking_adopted(&provider),
                 config_policy: provider.access.as_ref().map(|access| access.config_policy.clone()),
                 enrollment: provider.enrollment.clone(),
                 realm: provider.realm_rules.clone(),

@@ -166,6 +166,7 @@ impl ProviderConfigResource for ClusterProviderConfig {
             access: Some(Access {
                 namespaces: NamespaceRules::of(&spec.allowed_namespaces),
                 allow_resource_ids: spec.allow_resource_ids,
+                allow_revoking_adopted_links: spec.allow_revoking_adopted_links,
                 config_policy: ConfigPolicy {
                     types: spec.allowed_config_types.clone(),
                     invoke_urls: spec.allowed_invoke_urls.clone(),

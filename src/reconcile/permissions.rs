@@ -13,6 +13,8 @@ pub struct Permissions {
     pub not_allowed: Option<Failure>,
     /// Why no configuration may be adopted by its id; `None` if adoption is allowed.
     pub no_resource_ids: Option<Failure>,
+    /// Why no link may be revoked that was adopted through an observed configuration; `None` if that is allowed.
+    pub no_revoking_adopted: Option<Failure>,
     /// Which configurations may be created or changed; `None`: all.
     pub config_policy: Option<ConfigPolicy>,
     /// How many emails may be sent, and where they may lead.

@@ -45,6 +45,7 @@ mod migration;
 mod namespace_selector;
 mod network;
 mod noisy_neighbour;
+mod observed_links;
 mod ordering;
 mod orphaning;
 mod outage;

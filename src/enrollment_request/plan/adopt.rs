@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::input::{Input, Step};
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::why;
-use crate::api::{Phase, ProviderConfigRef, Reason};
+use crate::api::{Phase, ProviderConfigKind, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::{EnrollmentStatus, Identity};
 use crate::enrollment_request::change::{Change, NoSendBecause};
 use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{JobList, ReadJob};
 use crate::enrollment_request::step::{JobRef, Query};
-use crate::reconcile::{Destination, End, Requeue};
+use crate::reconcile::{Destination, End, Fact, Requeue};
 
 /// The maximum number of jobs that are read by id in one reconcile.
 const READS: usize = 16;
@@ -41,7 +41,13 @@ pub(super) fn instead_of_sending(
         }
         match observed.read.get(&job.id) {
             Some(Some(read)) if is_adoptable(read, listed, key, delivery_method) => {
-                return Some(settle(input, way, key, NoSendBecause::Adopted(Box::new(read.clone()))));
+                let through_observe = is_of_others(input, way.0);
+                return Some(settle(
+                    input,
+                    way,
+                    key,
+                    NoSendBecause::Adopted { read: Box::new(read.clone()), through_observe },
+                ));
             }
             Some(Some(_)) => {}
             // Whichever of the two answers is wrong, a sent email cannot be recalled.
@@ -71,9 +77,14 @@ fn read(input: &Input<'_>, reference: &ProviderConfigRef, key: &EnrollmentKey, j
             Requeue::After(NEXT_READS),
         ));
     }
-    let job =
-        JobRef { identity_id: key.identity_id.clone(), job_id: job_id.to_owned(), endpoint: None, expired: false };
-    Step::Fetch(Query::Job(reference.clone(), job))
+    Step::Fetch(Query::Job(reference.clone(), JobRef::new(&key.identity_id, job_id)))
+}
+
+/// Whether the links of the configuration may be those of another team: it is only observed, in a realm that namespaces
+/// share. A namespaced provider config is of one team.
+fn is_of_others(input: &Input<'_>, reference: &ProviderConfigRef) -> bool {
+    let observes = matches!(&input.observed.config, Fact::Known(Some(config)) if config.observes);
+    observes && reference.kind == ProviderConfigKind::ClusterProviderConfig
 }
 
 fn is_adoptable(read: &ReadJob, listed: &JobList, key: &EnrollmentKey, delivery_method: &str) -> bool {

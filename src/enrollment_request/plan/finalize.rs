@@ -43,22 +43,32 @@ fn giving_up(input: &Input<'_>, unknown: &Leftover) -> Step {
 
 fn finish(input: &Input<'_>) -> Result<Step, Step> {
     let jobs: Vec<JobRef> = outstanding(input).collect();
-    if !input.lifecycle().orphan {
-        let (ends, refused) = revoke::every(input, jobs.clone())?;
+    let (kept, because) = if input.lifecycle().orphan {
+        (jobs, "because of spec.deletionPolicy or --orphan-on-delete")
+    } else {
+        let (kept, to_revoke) = left_alone(input, jobs)?;
+        let (ends, refused) = revoke::every(input, to_revoke)?;
         if let Some(end) = waited_for(input, ends, &refused) {
             return Err(Step::End(end));
         }
-    }
+        (kept, "because it was adopted through a configuration that is only observed")
+    };
     settled(input)?;
-    let kept: Vec<_> = jobs.into_iter().filter(|_| input.lifecycle().orphan).map(|job| job.job_id).collect();
     let leftover = (!kept.is_empty()).then(|| {
-        let jobs = kept.join(", ");
-        Leftover::Retained(format!(
-            "The link of credential binding job {jobs} stays active because of spec.deletionPolicy or \
-             --orphan-on-delete"
-        ))
+        let jobs = kept.into_iter().map(|job| job.job_id).collect::<Vec<_>>().join(", ");
+        Leftover::Retained(format!("The link of credential binding job {jobs} stays active {because}"))
     });
     Ok(Step::RemoveFinalizer { leftover })
+}
+
+/// The jobs that the deletion leaves alone, and the others.
+fn left_alone(input: &Input<'_>, jobs: Vec<JobRef>) -> Result<(Vec<JobRef>, Vec<JobRef>), Step> {
+    let (mut kept, mut others) = (Vec::new(), Vec::new());
+    for job in jobs {
+        let list = if revoke::is_left_alone(input, &job)? { &mut kept } else { &mut others };
+        list.push(job);
+    }
+    Ok((kept, others))
 }
 
 /// What the deletion waits for. A problem that can resolve without manual action is waited for without a limit. So a
@@ -94,8 +104,7 @@ fn outstanding(input: &Input<'_>) -> impl Iterator<Item = JobRef> {
     let unrecorded = status.send.iter().filter(|_| input.object().unwritable.is_some());
     let in_doubt = unrecorded.flat_map(|send| {
         let (identity_id, endpoint) = (&send.identity_id, &send.endpoint);
-        let job =
-            |job_id| JobRef { identity_id: identity_id.clone(), job_id, endpoint: endpoint.clone(), expired: false };
+        let job = |job_id: String| JobRef { endpoint: endpoint.clone(), ..JobRef::new(identity_id, &job_id) };
         let made = doubt::made(input, send).into_iter().take(1);
         made.filter(|job| is_outstanding(job.state.as_ref().map(|state| state.as_str())))
             .map(move |made| job(made.id.clone()))

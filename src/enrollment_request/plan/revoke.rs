@@ -21,6 +21,7 @@ pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = 
         job_id: job.id.clone(),
         endpoint: job.endpoint.clone(),
         expired: job.expired == Some(true),
+        adopted_through_observe: job.adopted_through_observe == Some(true),
     })
 }
 
@@ -29,7 +30,8 @@ pub(super) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     let id = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
     let (identity_id, job_id) = (id(&status.identity_id)?, id(&status.job_id)?);
     let (endpoint, expired) = (status.endpoint.clone(), status.expired == Some(true));
-    Some(JobRef { identity_id, job_id, endpoint, expired })
+    let adopted_through_observe = status.adopted_through_observe == Some(true);
+    Some(JobRef { identity_id, job_id, endpoint, expired, adopted_through_observe })
 }
 
 /// The job in status, if its link is active.
@@ -131,11 +133,33 @@ fn revoke_job(input: &Input<'_>, job: JobRef) -> Result<RevokeOutcome, Step> {
         return Err(Step::Fetch(Query::Job(reference, job)));
     }
     // The watch may be behind: the job may be revoked by now, or its revocation may no longer be requested.
-    Err(match (input.object().fresh, input.object().may_call_service) {
-        (false, _) => Step::Refresh,
-        (true, true) => Step::Act(Action::Revoke(reference, job)),
-        (true, false) => being_revoked(),
+    let object = input.object();
+    Err(match not_ours(input, &reference, &job) {
+        _ if !object.fresh => Step::Refresh,
+        Some(message) => Step::Act(Action::CannotRevoke(job, message)),
+        None if object.may_call_service => Step::Act(Action::Revoke(reference, job)),
+        None => being_revoked(),
     })
+}
+
+/// Whether a deletion leaves this job alone, because another team may have sent it: the provider config does not allow its
+/// revocation, or cannot say so until somebody repairs it.
+pub(super) fn is_left_alone(input: &Input<'_>, job: &JobRef) -> Result<bool, Step> {
+    if !job.adopted_through_observe {
+        return Ok(false);
+    }
+    match open(input) {
+        Ok(reference) => Ok(not_ours(input, reference, job).is_some()),
+        Err(Step::End(End { phase: Some(phase), .. })) if phase.needs_user_action() => Ok(true),
+        Err(step) => Err(step),
+    }
+}
+
+/// Why the provider config does not allow revoking this job, which another team may have sent.
+fn not_ours(input: &Input<'_>, reference: &ProviderConfigRef, job: &JobRef) -> Option<String> {
+    let permissions = &input.resolved(reference)?.permissions;
+    let refusal = permissions.no_revoking_adopted.as_ref().filter(|_| job.adopted_through_observe)?;
+    Some(refusal.why.message.clone())
 }
 
 /// The result for a job that was read after its revocation.

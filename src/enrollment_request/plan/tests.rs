@@ -5,6 +5,7 @@ mod budget;
 mod doubt;
 mod finalize;
 mod fuzz;
+mod observe;
 mod poll;
 mod prepare;
 mod properties;
@@ -118,7 +119,8 @@ fn unlimited(known: Known) -> Known {
 }
 
 fn config(ready: Option<ReadyConfig>) -> Config {
-    Config { provider_config_ref: ProviderConfigRef::default(), ready, leaving: false, stalled: false, paused: false }
+    let provider_config_ref = ProviderConfigRef::default();
+    Config { provider_config_ref, observes: false, ready, leaving: false, stalled: false, paused: false }
 }
 
 fn key() -> EnrollmentKey {

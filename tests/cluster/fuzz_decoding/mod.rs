@@ -102,6 +102,7 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
     let realm = RealmIds { tenant_id: fixture.realm.tenant().to_owned(), realm_id: fixture.realm.realm().to_owned() };
     let ready = ReadyConfig { id: "configuration".to_owned(), realm: realm.clone() };
     let config = Config {
+        observes: false,
         provider_config_ref: ProviderConfigRef::default(),
         ready: Some(ready),
         leaving: false,

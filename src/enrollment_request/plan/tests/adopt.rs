@@ -29,7 +29,7 @@ fn fetched(step: &Step) -> &str {
 }
 
 fn adopted(step: &Step) -> &str {
-    let Step::Record(Change::ConcludeWithoutSend { by: NoSendBecause::Adopted(job), .. }) = step else {
+    let Step::Record(Change::ConcludeWithoutSend { by: NoSendBecause::Adopted { read: job, .. }, .. }) = step else {
         panic!("{step:?}")
     };
     &job.item.id

@@ -1,7 +1,8 @@
 //! Rule `doubt`: while a record exists nothing is sent, and the job is looked up.
 
+use super::revoke::previous;
 use super::*;
-use crate::api::enrollment_request::SendRecord;
+use crate::api::enrollment_request::{PreviousJob, SendRecord};
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::Query;
@@ -138,15 +139,7 @@ fn other_realm_is_not_searched() {
 fn job_named_elsewhere_or_earlier_does_not_conclude_the_send() {
     let mut observed = in_doubt(vec![job("named-elsewhere"), job("former"), job("earlier")], 91);
     observed.status.job_id = Some("former".to_owned());
-    let earlier = crate::api::enrollment_request::PreviousJob {
-        id: "earlier".to_owned(),
-        identity_id: "9ca7716e846cfa97".to_owned(),
-        endpoint: None,
-        state: None,
-        expired: None,
-        delivery_method: None,
-    };
-    observed.status.previous_jobs = vec![earlier];
+    observed.status.previous_jobs = vec![PreviousJob { state: None, ..previous("earlier", "") }];
     let Fact::Known(listed) = &mut observed.jobs else { panic!() };
     listed.named_elsewhere.insert("named-elsewhere".to_owned());
     listed.lists = 2;

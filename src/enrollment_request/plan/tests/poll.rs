@@ -44,12 +44,7 @@ fn in_state(state: &str) -> EnrollmentRequestStatus {
 fn job_is_read_by_the_ids_in_status() {
     let query = Query::Job(
         provider_ref(),
-        JobRef {
-            identity_id: "9ca7716e846cfa97".to_owned(),
-            job_id: "job".to_owned(),
-            endpoint: Some(ENDPOINT.to_owned()),
-            expired: false,
-        },
+        JobRef { endpoint: Some(ENDPOINT.to_owned()), ..JobRef::new("9ca7716e846cfa97", "job") },
     );
     assert_eq!(next(&desired(), &outstanding()), Step::Fetch(query.clone()));
     let cached = outstanding().with(|it| it.object.fresh = false);

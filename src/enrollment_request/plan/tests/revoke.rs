@@ -10,17 +10,14 @@ use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 
 pub(super) fn reference(id: &str) -> JobRef {
-    JobRef {
-        identity_id: "9ca7716e846cfa97".to_owned(),
-        job_id: id.to_owned(),
-        endpoint: Some(ENDPOINT.to_owned()),
-        expired: false,
-    }
+    JobRef { endpoint: Some(ENDPOINT.to_owned()), ..JobRef::new("9ca7716e846cfa97", id) }
 }
 
 pub(super) fn previous(id: &str, state: &str) -> PreviousJob {
     let JobRef { identity_id, job_id: id, endpoint, .. } = reference(id);
-    PreviousJob { id, identity_id, endpoint, state: Some(state.to_owned()), expired: None, delivery_method: None }
+    let state = Some(state.to_owned());
+    let (expired, adopted_through_observe, delivery_method) = (None, None, None);
+    PreviousJob { id, identity_id, endpoint, state, expired, adopted_through_observe, delivery_method }
 }
 
 /// A request with an active link, known for the settle time.
