@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// The longest wait that is returned. Adding it to a clock must not overflow.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest wait that is returned. A service or a proxy that asks for more is asked again then, so that a wrong value
+/// does not stop revocations for long.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The service's own time, from the `Date` header.
 pub(super) fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
@@ -71,7 +72,7 @@ mod tests {
     #[test]
     fn wait_is_read_from_rate_limit_headers() {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-        let day = 24 * 60 * 60;
+        let hour = 60 * 60;
         for (lines, wait_seconds) in [
             (vec![("retry-after", "7")], Some(7)),
             (vec![("retry-after", " 0 ")], Some(0)),
@@ -83,11 +84,11 @@ mod tests {
             (vec![date, ("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT")], Some(0)),
             // Without a Date header there is no reference time.
             (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], None),
-            // Overflowing and excessive waits are capped at one day.
-            (vec![("retry-after", "18446744073709551615")], Some(day)),
-            (vec![("retry-after", "99999999999999999999999")], Some(day)),
-            (vec![date, ("retry-after", "Wed, 29 Dec 9999 23:59:59 GMT")], Some(day)),
-            (vec![("ratelimit-reset", "999999999")], Some(day)),
+            // Overflowing and excessive waits are capped at one hour.
+            (vec![("retry-after", "18446744073709551615")], Some(hour)),
+            (vec![("retry-after", "99999999999999999999999")], Some(hour)),
+            (vec![date, ("retry-after", "Wed, 29 Dec 9999 23:59:59 GMT")], Some(hour)),
+            (vec![("ratelimit-reset", "999999999")], Some(hour)),
             // A Unix timestamp, not a duration in seconds.
             (vec![("date", "Sat, 25 Jul 2026 17:19:30 GMT"), ("ratelimit-reset", "1785000000")], Some(30)),
             (vec![("date", "Sat, 25 Jul 2026 17:20:30 GMT"), ("ratelimit-reset", "1785000000")], Some(0)),

@@ -149,6 +149,27 @@ async fn server_error_with_retry_after_limits_the_tenant() {
 }
 
 #[tokio::test]
+async fn one_call_finds_out_whether_a_pause_is_over() {
+    let (fixture, _operator) = Fixture::ready().await;
+    let reply = Reply::unavailable().header("retry-after", "2");
+    let fault = fixture.realm.fault(Rule::new(Effect::Answer(reply)).on(Operation::GetIdentity));
+    let names = names(6);
+    create_requests(&fixture, &names).await;
+    // The calls of the first pause may have begun together.
+    let (first, pauses) = (names.len(), 4);
+    let calls = || fixture.realm.requests_of(Operation::GetIdentity);
+    eventually("four more pauses are over", || calls().len() >= first + pauses).await;
+    let mut times: Vec<_> = calls().into_iter().map(|call| call.time).collect();
+    times.sort();
+    for pair in times[times.len() - pauses..].windows(2) {
+        assert!(pair[1].duration_since(pair[0]).as_secs() >= 2, "{times:?}");
+    }
+    fixture.realm.remove_fault(fault);
+    all_have_reason(&fixture, &names, "LinkSent").await;
+    assert_eq!(fixture.mailed().len(), names.len());
+}
+
+#[tokio::test]
 async fn requests_under_quota_send_one_email_with_few_429s() {
     join_all([Tells::Seconds, Tells::Date, Tells::Reset, Tells::Nothing].map(under_a_quota)).await;
 }

@@ -1,4 +1,5 @@
-//! The request rate for a tenant: lower after each 429, higher with each response. Pure: time is an argument.
+//! The request rate for a tenant: lower after each 429, higher with each response. After a pause, one request finds out
+//! whether the service responds again, before the others follow. Pure: time is an argument.
 
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How long the first request after a pause may remain without a response before another one is made.
+const PROBE: Duration = Duration::from_secs(30);
+
 /// The request rate for one tenant.
 #[derive(Debug, Default)]
 pub(super) struct AdaptiveRate {
@@ -24,8 +28,7 @@ pub(super) struct AdaptiveRate {
     rate: Option<f64>,
     /// When the next request is due at that rate.
     due: Option<Instant>,
-    /// Until when the service asked not to be called.
-    quiet_until: Option<Instant>,
+    pause: Pause,
     /// When the rate was last reduced.
     cut_at: Option<Instant>,
     /// Reductions in a row, without a response in between.
@@ -33,45 +36,92 @@ pub(super) struct AdaptiveRate {
     served: Served,
 }
 
+/// A pause that the service asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Pause {
+    #[default]
+    None,
+    /// Nothing is called until then. The first request after that is a probe.
+    Until(Instant),
+    /// The only request, charged at that time. Its response ends the pause.
+    Probe(Instant),
+}
+
 impl AdaptiveRate {
     /// Whether requests are neither spaced nor paused.
     pub fn is_unlimited(&self, now: Instant) -> bool {
-        self.rate.is_none() && self.quiet_for(now).is_zero()
+        self.rate.is_none() && self.paused_for(now).is_zero()
     }
 
     /// How long the service asked not to be called.
     pub fn quiet_for(&self, now: Instant) -> Duration {
-        left(self.quiet_until, now)
+        match self.pause {
+            Pause::Until(until) => until.saturating_duration_since(now),
+            Pause::None | Pause::Probe(_) => Duration::ZERO,
+        }
+    }
+
+    /// The same, and how long the probe after it may take.
+    pub fn paused_for(&self, now: Instant) -> Duration {
+        match self.pause {
+            Pause::Probe(since) => (since + PROBE).saturating_duration_since(now),
+            Pause::None | Pause::Until(_) => self.quiet_for(now),
+        }
     }
 
     /// How long until the next request is due.
     pub fn wait(&self, now: Instant) -> Duration {
-        let due = if self.rate.is_some() { left(self.due, now) } else { Duration::ZERO };
-        due.max(self.quiet_for(now))
+        let due = self.due.filter(|_| self.rate.is_some());
+        let due = due.map(|due| due.saturating_duration_since(now)).unwrap_or_default();
+        due.max(self.paused_for(now))
     }
 
     /// Charges a request that is about to be made, so the next one is due later. Requests made before they are due
     /// create a debt, and later requests wait for it.
     pub fn charge(&mut self, now: Instant) {
+        if self.pause != Pause::None && self.paused_for(now).is_zero() {
+            self.pause = Pause::Probe(now);
+        }
         if let Some(rate) = self.rate {
             self.due = Some(self.due.map_or(now, |due| due.max(now)) + spacing(rate));
         }
     }
 
-    /// Refunds a charged request that is not made.
+    /// Refunds a charged request that is not made. If it was the probe, another request is.
     pub fn refund(&mut self) {
+        if let Pause::Probe(since) = self.pause {
+            self.pause = Pause::Until(since);
+        }
         if let (Some(rate), Some(due)) = (self.rate, self.due) {
             self.due = due.checked_sub(spacing(rate));
         }
     }
 
-    /// Records the response to a request that was started at `begun`.
-    pub fn answered(&mut self, begun: Instant, now: Instant) {
+    /// Records that a request that was started at `begun` got no response that says whether the service works. If it was
+    /// the probe, another request is.
+    pub fn unanswered(&mut self, begun: Instant) {
+        if self.is_probe(begun) {
+            self.pause = Pause::Until(begun);
+        }
+    }
+
+    /// Whether a request that was started at `begun` may be the probe.
+    fn is_probe(&self, begun: Instant) -> bool {
+        matches!(self.pause, Pause::Probe(since) if since <= begun)
+    }
+
+    /// Records the response to a request that was started at `begun`. Returns whether it ended a pause.
+    pub fn answered(&mut self, begun: Instant, now: Instant) -> bool {
+        let ends_pause = self.is_probe(begun);
+        if ends_pause {
+            self.pause = Pause::None;
+        }
         self.served.count(now);
         if self.cut_at.is_none_or(|cut| begun >= cut) {
             self.cuts = 0;
         }
         self.rate = self.rate.map(|rate| rate + RAISE).filter(|rate| *rate <= FASTEST);
+        ends_pause
     }
 
     /// Records a 429 for a request that was started at `begun`. Requests in flight at the last reduction say nothing
@@ -105,7 +155,10 @@ impl AdaptiveRate {
     /// Records that the service asked not to be called for `pause`.
     pub fn pause_for(&mut self, pause: Duration, now: Instant) {
         let until = now + pause;
-        self.quiet_until = Some(self.quiet_until.map_or(until, |before| before.max(until)));
+        self.pause = match self.pause {
+            Pause::Until(before) => Pause::Until(before.max(until)),
+            Pause::None | Pause::Probe(_) => Pause::Until(until),
+        };
     }
 
     /// Requests per second; `None` if there is no limit.
@@ -116,10 +169,6 @@ impl AdaptiveRate {
 
 fn spacing(rate: f64) -> Duration {
     Duration::from_secs_f64(1.0 / rate)
-}
-
-fn left(until: Option<Instant>, now: Instant) -> Duration {
-    until.map(|until| until.saturating_duration_since(now)).unwrap_or_default()
 }
 
 /// Counts the recently served requests.

@@ -113,6 +113,12 @@ impl Limiter {
         self.turns.lock()
     }
 
+    /// A request that was started at `begun` got no response that says whether the service works.
+    fn unanswered(&self, turns: &mut Turns<EnqueueFn>, begun: Instant) {
+        turns.rate.unanswered(begun);
+        self.changed(turns);
+    }
+
     /// While objects wait, a change may make another turn the next one, or make it due.
     fn changed(&self, turns: &Turns<EnqueueFn>) {
         if turns.has_waiting() {
@@ -125,13 +131,18 @@ impl Gate for Permit {
     fn begin(&self, _: Operation) -> Result<(), Held> {
         let mut turns = self.limiter.turns();
         let now = Instant::now();
-        let quiet_for = turns.rate.quiet_for(now);
-        if !quiet_for.is_zero() {
+        let is_prepaid = self.prepaid.swap(false, Ordering::Relaxed);
+        // The charge of a permit may be that of the probe.
+        let held_for = if is_prepaid { turns.rate.quiet_for(now) } else { turns.rate.paused_for(now) };
+        if !held_for.is_zero() {
+            if is_prepaid {
+                turns.refund(&self.waiter.namespace);
+            }
             turns.wait(&self.waiter, self.is_pending, self.enqueue.clone());
             self.limiter.changed(&turns);
-            return Err(Held::RateLimited(quiet_for));
+            return Err(Held::RateLimited(held_for));
         }
-        if !self.prepaid.swap(false, Ordering::Relaxed) {
+        if !is_prepaid {
             turns.charge(&self.waiter.namespace, now);
         }
         Ok(())
@@ -159,15 +170,16 @@ impl Gate for Permit {
             Some(
                 Error::Retry { cause: NotSent::NoConnection | NotSent::Stopped, .. }
                 | Error::Refused { cause: Refusal::Local, .. },
-            ) => {}
-            Some(Error::InDoubt { after, status, .. }) => {
-                if let Some(after) = after {
-                    turns.rate.pause_for(*after, now);
-                } else if status.is_some_and(|status| status < 500) {
-                    turns.rate.answered(begun, now);
+            ) => self.limiter.unanswered(&mut turns, begun),
+            Some(Error::InDoubt { after: Some(after), .. }) => turns.rate.pause_for(*after, now),
+            Some(Error::InDoubt { status, .. }) if status.is_none_or(|status| status >= 500) => {
+                self.limiter.unanswered(&mut turns, begun);
+            }
+            None | Some(Error::InDoubt { .. } | Error::Refused { .. } | Error::NotFound { .. }) => {
+                if turns.rate.answered(begun, now) {
+                    self.limiter.changed(&turns);
                 }
             }
-            None | Some(Error::Refused { .. } | Error::NotFound { .. }) => turns.rate.answered(begun, now),
         }
     }
 }

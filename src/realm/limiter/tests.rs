@@ -47,6 +47,12 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
     }
     tokio::time::sleep(Duration::from_secs(29)).await;
     assert!(granted.lock().is_empty());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*granted.lock(), ["one"], "one call finds out whether the service responds");
+    let one = admit("https://a", "t", "one").unwrap();
+    assert!(matches!(other.begin(CREATE_JOB), Err(Held::RateLimited(_))));
+    one.begin(CREATE_JOB).unwrap();
+    one.end(CREATE_JOB, Instant::now(), None);
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(*granted.lock(), ["one", "other", "new"], "each waiter once, first in first out");
 }
@@ -62,6 +68,9 @@ async fn retry_after_of_a_server_error_pauses_only() {
     assert_eq!(permit.begin(CREATE_JOB), Err(Held::RateLimited(Duration::from_secs(5))));
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(*granted.lock(), ["one"]);
+    let permit = limiters.admit("https://a", "t", waiter("one"), true, enqueue).unwrap();
+    permit.begin(CREATE_JOB).unwrap();
+    permit.end(CREATE_JOB, Instant::now(), None);
     (0..100).for_each(|_| permit.begin(CREATE_JOB).unwrap());
 }
 
@@ -74,6 +83,10 @@ async fn reconcile_without_a_call_uses_no_turn() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(*granted.lock(), ["first"]);
     drop(admit("first").unwrap());
+    let probe = admit("one").unwrap();
+    probe.begin(CREATE_JOB).unwrap();
+    probe.end(CREATE_JOB, Instant::now(), None);
+    tokio::time::sleep(Duration::from_secs(60)).await;
     drop(admit("one").unwrap());
     let two = admit("two").unwrap();
     two.begin(CREATE_JOB).unwrap();

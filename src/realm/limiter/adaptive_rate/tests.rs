@@ -29,7 +29,7 @@ fn rate_is_unlimited_until_throttled() {
 #[test]
 fn requested_pause_is_kept_and_later_calls_are_spaced() {
     let (mut rate, now) = (AdaptiveRate::default(), Instant::now());
-    (0..20).for_each(|_| rate.answered(now, now));
+    (0..20).for_each(|_| _ = rate.answered(now, now));
     assert!(rate.too_many(now, Some(s(4.0)), now));
     assert!(!rate.is_unlimited(now));
     assert_eq!(rate.quiet_for(now), s(4.0));
@@ -38,6 +38,11 @@ fn requested_pause_is_kept_and_later_calls_are_spaced() {
     let over = now + s(4.0);
     assert_eq!(rate.wait(over), Duration::ZERO);
     rate.charge(over);
+    // Not one of the twenty before counts as its response.
+    assert!(!rate.answered(now, over));
+    assert_eq!(rate.wait(over), PROBE);
+    rate.pause = Pause::None;
+    rate.rate = Some(2.5);
     assert_eq!(rate.wait(over), s(0.4));
     rate.charge(over);
     rate.charge(over);
@@ -101,8 +106,33 @@ fn rate_has_a_minimum() {
         now += s(3600.0);
     }
     assert_eq!(rate.calls_per_second(), Some(SLOWEST));
+    rate.pause = Pause::None;
     rate.charge(now);
     assert_eq!(rate.wait(now), s(5.0));
+}
+
+#[test]
+fn one_call_finds_out_whether_a_pause_is_over() {
+    let (mut rate, start) = (AdaptiveRate::default(), Instant::now());
+    rate.pause_for(s(30.0), start);
+    let now = start + s(30.0);
+    assert_eq!(rate.wait(now), Duration::ZERO);
+    rate.charge(now);
+    assert_eq!((rate.quiet_for(now), rate.wait(now)), (Duration::ZERO, PROBE), "the others wait");
+    assert!(!rate.answered(start, now), "a response to an earlier call");
+    rate.unanswered(now + s(1.0));
+    assert_eq!(rate.wait(now + s(1.0)), Duration::ZERO, "the next one finds out");
+    rate.charge(now + s(1.0));
+    rate.refund();
+    assert_eq!(rate.wait(now + s(1.0)), Duration::ZERO, "it was not made");
+    rate.charge(now + s(2.0));
+    assert_eq!(rate.wait(now + s(2.0) + PROBE), Duration::ZERO, "it is taking too long");
+    rate.charge(now + s(2.0) + PROBE);
+    rate.pause_for(s(60.0), now + s(40.0));
+    assert_eq!(rate.wait(now + s(40.0)), s(60.0), "the service asks for another pause");
+    rate.charge(now + s(100.0));
+    assert!(rate.answered(now + s(100.0), now + s(101.0)));
+    assert!(rate.is_unlimited(now + s(101.0)));
 }
 
 #[test]
