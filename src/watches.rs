@@ -15,16 +15,16 @@ use crate::enrollment_request::reservations::Reservations;
 use crate::enrollment_request::shared::Shared;
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
+use crate::kubernetes::pages::list_each;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::self_writes::SelfWriteFilter;
 use crate::kubernetes::stores::Stores;
-use crate::kubernetes::watch::{scoped, watch};
+use crate::kubernetes::watch::{scoped, strip, watch};
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
 use crate::realm::health::Healths;
 use crate::realm::{ProviderCallbacks, ProviderStores, Providers};
 use crate::reconcile::{Kind, LocalStates, ObjectUid};
-use crate::runtime::cause;
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
 use crate::triggers;
@@ -178,9 +178,16 @@ impl Watches {
         for scope in &self.scopes {
             let api: Api<Lenient<EnrollmentRequest>> = scoped(client, scope);
             loop {
-                let why = match tokio::time::timeout(LIST, api.list(&ListParams::default())).await {
-                    Ok(Ok(listed)) => break requests.extend(listed.items.into_iter().map(|Lenient(request)| request)),
-                    Ok(Err(error)) => cause(&error),
+                let api = &api;
+                let fetch = |params: ListParams| async move { api.list(&params).await };
+                let mut listed = Vec::new();
+                let each = |Lenient(mut request): Lenient<EnrollmentRequest>| {
+                    strip(&mut request);
+                    listed.push(request);
+                };
+                let why = match tokio::time::timeout(LIST, list_each(ListParams::default(), fetch, each)).await {
+                    Ok(Ok(())) => break requests.append(&mut listed),
+                    Ok(Err(error)) => error.to_string(),
                     Err(_) => format!("no response within {} s", LIST.as_secs()),
                 };
                 tracing::warn!(error = why, "Cannot list EnrollmentRequests; no controller starts until this succeeds");

@@ -45,6 +45,15 @@ pub const PAUSED: &str = "beyondidentity.dev/paused";
 /// The annotation that requests a reconcile, by any value that was not handled last.
 pub const RECONCILE_REQUESTED_AT: &str = "beyondidentity.dev/reconcile-requested-at";
 
+/// The annotation that sends again: `JOBID/STATE`, while both match the status and the link no longer works.
+pub const RESEND: &str = "beyondidentity.dev/resend";
+
+/// The annotation that revokes the link of a job: `JOBID`, while the job is the current one and its link is active.
+pub const REVOKE: &str = "beyondidentity.dev/revoke";
+
+/// The annotations that the operator reads.
+pub const ANNOTATIONS: [&str; 4] = [PAUSED, RECONCILE_REQUESTED_AT, RESEND, REVOKE];
+
 /// What an id of the Beyond Identity API may look like in a spec.
 pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 

@@ -7,6 +7,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, Url};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::debug;
 
 use super::authorization::Authorization;
@@ -24,11 +25,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// closed would be in doubt.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The size limit of a response about one object, in bytes.
-pub(super) const OBJECT_LIMIT: usize = 1024 * 1024;
+/// The size limit of a response about one object, in bytes. Such a response never waits for other large bodies, so that the
+/// answer to a POST is not lost.
+pub(super) const OBJECT_LIMIT: usize = 256 * 1024;
 
 /// The size limit of one page of a list, in bytes.
-pub(super) const PAGE_LIMIT: usize = 16 * 1024 * 1024;
+pub(super) const PAGE_LIMIT: usize = 4 * 1024 * 1024;
+
+/// The number of bodies larger than [`OBJECT_LIMIT`] that are in memory at the same time. Decoded, each is several times as
+/// large. Other calls wait before they read on.
+pub(super) const LARGE_BODIES: usize = 4;
 
 /// The size limit of an error body, in bytes. A longer one is not from the API.
 const ERROR_LIMIT: usize = 64 * 1024;
@@ -40,6 +46,8 @@ pub struct HttpClient {
     outward: Client,
     /// For loopback, without a proxy: a token on plain http must not go to another machine.
     loopback: Client,
+    /// For the bodies that are larger than [`OBJECT_LIMIT`].
+    pub(super) large_bodies: Arc<Semaphore>,
     /// The proxy rules of `outward`, so that an error can say whether a proxy was used.
     proxies: Arc<Matcher>,
 }
@@ -66,6 +74,8 @@ pub(super) struct Success {
     pub status: u16,
     pub server_time: Option<Timestamp>,
     pub body: Vec<u8>,
+    /// The permit for a large body. Other calls wait for it until this is dropped.
+    pub _large: Option<OwnedSemaphorePermit>,
 }
 
 enum BodyError {
@@ -93,6 +103,7 @@ impl HttpClient {
         Ok(Self {
             outward: builder().build()?,
             loopback: builder().no_proxy().build()?,
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             proxies: Arc::new(Matcher::from_env()),
         })
     }
@@ -149,15 +160,15 @@ impl HttpClient {
         if !response.status().is_success() {
             let after = headers::wait(response.headers());
             // An incomplete body is not from the service.
-            let body = read(&mut response, ERROR_LIMIT).await.unwrap_or_default();
+            let (body, _) = self.read(&mut response, ERROR_LIMIT).await.unwrap_or_default();
             return Err(authorization.refused(operation, status, after, &body));
         }
         let server_time = headers::server_time(response.headers());
         if limit == 0 {
-            return Ok(Success { status, server_time, body: Vec::new() });
+            return Ok(Success { status, server_time, body: Vec::new(), _large: None });
         }
-        match read(&mut response, limit).await {
-            Ok(body) => Ok(Success { status, server_time, body }),
+        match self.read(&mut response, limit).await {
+            Ok((body, _large)) => Ok(Success { status, server_time, body, _large }),
             Err(BodyError::TooLarge) => {
                 Err(outcome::unusable(operation, status, &format!("the body is larger than {limit} bytes")))
             }
@@ -166,19 +177,26 @@ impl HttpClient {
             }
         }
     }
-}
 
-/// Reads a body of at most `limit` bytes, and stops at the first excess byte.
-async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, BodyError> {
-    if response.content_length().is_some_and(|length| length > limit as u64) {
-        return Err(BodyError::TooLarge);
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
-        if chunk.len() > limit - body.len() {
+    /// Reads a body of at most `limit` bytes, and stops at the first excess byte. Returns the permit of a large body too.
+    async fn read(
+        &self,
+        response: &mut Response,
+        limit: usize,
+    ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), BodyError> {
+        if response.content_length().is_some_and(|length| length > limit as u64) {
             return Err(BodyError::TooLarge);
         }
-        body.extend_from_slice(&chunk);
+        let (mut body, mut large) = (Vec::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
+            if chunk.len() > limit - body.len() {
+                return Err(BodyError::TooLarge);
+            }
+            if large.is_none() && body.len() + chunk.len() > OBJECT_LIMIT {
+                large = self.large_bodies.clone().acquire_owned().await.ok();
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, large))
     }
-    Ok(body)
 }

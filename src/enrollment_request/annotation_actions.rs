@@ -4,13 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::job_state::is_outstanding;
-use crate::api::EnrollmentRequestStatus;
+use crate::api::{EnrollmentRequestStatus, RESEND, REVOKE};
 use crate::beyond_identity::types::JobState;
-
-/// `JOBID/STATE`: sends again, while both match the status and the link no longer works.
-pub const RESEND: &str = "beyondidentity.dev/resend";
-/// `JOBID`: revokes the link of this job, while the job is the current one and its link is active.
-pub const REVOKE: &str = "beyondidentity.dev/revoke";
 
 /// The actions that the annotations of a request ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Maps the state of a request's job to a phase, which determines the conditions. Pure.
 
-use super::annotation_actions::REVOKE;
 use super::desired::Desired;
 use super::job_state::is_outstanding;
 use super::plan::input::Input;
+use crate::api::REVOKE;
 use crate::api::enrollment_request::Skipped;
 use crate::api::phase::{Why, why};
 use crate::api::{EnrollmentRequestStatus, Phase, Reason};

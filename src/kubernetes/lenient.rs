@@ -38,8 +38,10 @@ impl<'de, K: Salvage> Deserialize<'de> for Lenient<K> {
         let metadata = raw.get("metadata").and_then(|metadata| ObjectMeta::deserialize(metadata).ok());
         let metadata = metadata.ok_or_else(|| D::Error::custom(format!("{} has no metadata", K::kind(&()))))?;
         if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
-            // `managedFields` is most of an object's size, and the API server preserves it on its own.
-            metadata.remove("managedFields");
+            // They are most of an object's size, and a write of the status does not change them.
+            for unused in ["managedFields", "annotations", "labels", "ownerReferences"] {
+                metadata.remove(unused);
+            }
         }
         Ok(Self(K::salvage(metadata, Undecodable { why, raw: raw.into() })))
     }

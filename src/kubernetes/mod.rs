@@ -1,11 +1,12 @@
 //! The Kubernetes API adapter: client, watches and their stores, objects and events, Secrets, labels of namespaces,
-//! undecodable objects, referrers, and the check of the installed definitions.
+//! undecodable objects, lists in pages, referrers, and the check of the installed definitions.
 
 pub mod client;
 mod decode_error;
 pub mod lenient;
 pub mod namespaces;
 pub mod objects;
+pub mod pages;
 pub mod referrers;
 pub mod report;
 mod salvage;

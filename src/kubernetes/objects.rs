@@ -139,7 +139,7 @@ pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> 
 
 /// Why a request has no usable response.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CallError {
+pub enum CallError {
     #[error("no response from the Kubernetes API within {} s", TIMEOUT.as_secs())]
     Late,
     #[error("{}", with_causes(.0))]

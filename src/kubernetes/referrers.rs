@@ -2,9 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 
-use super::objects::answered;
+use super::pages::list_each;
 use super::stores::Stores;
 use crate::api::EnrollmentRequest;
 use crate::reconcile::Referrers;
@@ -31,11 +32,15 @@ impl Referrers for KubeReferrers {
         }
         let api: Api<EnrollmentRequest> = Api::namespaced(self.client.clone(), namespace);
         let selector = format!("spec.authenticatorConfigRef.name={name}");
-        let listed = answered(api.list_metadata(&ListParams::default().fields(&selector))).await;
-        let listed = listed.map_err(|error| format!("Cannot list EnrollmentRequests: {error}"))?;
-        let there =
-            listed.items.iter().map(|request| &request.metadata).filter(|meta| meta.deletion_timestamp.is_none());
-        Ok(first(there.map(named).collect()))
+        let api = &api;
+        let fetch = |params: ListParams| async move { api.list_metadata(&params).await };
+        let mut there = Vec::new();
+        let listed =
+            list_each(ListParams::default().fields(&selector), fetch, |PartialObjectMeta { metadata, .. }| {
+                there.extend(metadata.deletion_timestamp.is_none().then(|| named(&metadata)));
+            });
+        listed.await.map_err(|error| format!("Cannot list EnrollmentRequests: {error}"))?;
+        Ok(first(there))
     }
 }
 

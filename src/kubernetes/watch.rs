@@ -17,9 +17,15 @@ use kube::{Api, Client, Resource, ResourceExt};
 
 use super::client::WATCH;
 use super::lenient::{Lenient, Salvage};
+use super::pages::PAGE;
 use super::report::WatchReport;
+use crate::api::ANNOTATIONS;
 use crate::reconcile::ObjectUid;
 use crate::triggers::Fingerprint;
+
+/// The longest value of an annotation that is kept, in bytes: no job id and no status text is longer. A longer value names
+/// no job, and requests nothing.
+const ANNOTATION: usize = 4096;
 
 /// Watches the objects of `api` into `writer` forever, and reports when the store is synced or the watch fails.
 /// `applied` receives every version of an object, with the fingerprint of the previous one. `gone` receives each
@@ -33,7 +39,8 @@ pub async fn watch<K>(
 ) where
     K: Salvage + Debug + Send + Sync + 'static,
 {
-    let events = watcher(api, watcher::Config::default().timeout(WATCH)).backoff(Pauses).inspect(|event| match event {
+    let config = watcher::Config::default().timeout(WATCH).page_size(PAGE);
+    let events = watcher(api, config).backoff(Pauses).inspect(|event| match event {
         Ok(Event::InitDone) => report.synced(),
         Ok(_) => {}
         Err(error) => report.failed(error),
@@ -126,10 +133,12 @@ fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
     }
 }
 
-/// Removes unused fields, which are most of an object's size.
-fn strip<K: Resource>(object: &mut K) {
-    object.managed_fields_mut().clear();
-    object.annotations_mut().remove("kubectl.kubernetes.io/last-applied-configuration");
+/// Removes the metadata that the operator does not use. It is most of an object's size, and whoever may write an object
+/// decides how much there is.
+pub fn strip<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    (meta.managed_fields, meta.labels, meta.owner_references) = (None, None, None);
+    object.annotations_mut().retain(|name, value| ANNOTATIONS.contains(&name.as_str()) && value.len() <= ANNOTATION);
 }
 
 #[cfg(test)]
@@ -142,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::api::{AuthenticatorConfig, FINALIZER};
+    use crate::api::{PAUSED, REVOKE};
     use crate::authenticator_config::testing::object;
 
     fn config(name: &str, generation: i64) -> AuthenticatorConfig {
@@ -206,7 +216,9 @@ mod tests {
         const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
         let mut written = config("a", 1);
         written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
-        let annotations = [(LAST_APPLIED, "{}"), ("example.com/team", "identity")];
+        written.metadata.labels = Some([("team".to_owned(), "identity".to_owned())].into());
+        let long = "x".repeat(ANNOTATION + 1);
+        let annotations = [(LAST_APPLIED, "{}"), ("example.com/team", "identity"), (PAUSED, "true"), (REVOKE, &long)];
         written.metadata.annotations = Some(annotations.map(|(name, value)| (name.into(), value.into())).into());
         let guard = || Lenient(written.clone());
         let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
@@ -215,7 +227,10 @@ mod tests {
             follow(stream::iter(events.into_iter().map(Ok)), writer, |_, _| {}, |_| {}).await;
             let kept = store.get(&ObjectRef::from_obj(&written)).unwrap();
             assert_eq!(kept.managed_fields(), []);
-            assert_eq!(kept.annotations().keys().collect::<Vec<_>>(), ["example.com/team"]);
+            assert_eq!(
+                (kept.labels().len(), kept.annotations().keys().collect::<Vec<_>>()),
+                (0, vec![&PAUSED.to_owned()])
+            );
             assert_eq!((&kept.spec, &kept.metadata.uid), (&written.spec, &written.metadata.uid));
         }
     }

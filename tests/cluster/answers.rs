@@ -102,7 +102,7 @@ async fn oversized_response_is_a_failed_call() {
     let request = fixture.wait_for_request("ServiceUnavailable").await;
     assert_eq!(
         message(&request),
-        "GET credential-binding-jobs returned 200 with an unusable response: the body is larger than 16777216 bytes"
+        "GET credential-binding-jobs returned 200 with an unusable response: the body is larger than 4194304 bytes"
     );
     assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
     let job = long("credential_binding_job", json!({"id": "57d73b5909ede35a"}));

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use beyond_identity_operator::api::RESEND;
 use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord};
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus};
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
-use beyond_identity_operator::enrollment_request::annotation_actions::{AnnotationActions, RESEND};
+use beyond_identity_operator::enrollment_request::annotation_actions::AnnotationActions;
 use beyond_identity_operator::reconcile::annotations::{is_paused, reconcile_requested};
 use jiff::Timestamp;
 use kube::ResourceExt;

@@ -89,7 +89,7 @@ fn lists_of_pages() {
             fetched.set(number + 1);
             let next = json!({"credential_binding_jobs": [], "next_page_token": number.to_string()});
             let body = if endless { next.to_string().into_bytes() } else { pages[number % pages.len()].clone() };
-            async move { Ok(Success { status: 200, server_time: None, body }) }
+            async move { Ok(Success { status: 200, server_time: None, body, _large: None }) }
         };
         let list = listing::read_all::<CredentialBindingJob, _, _>(LIST_JOBS, Duration::from_secs(600), fetch);
         let read = runtime.block_on(list);

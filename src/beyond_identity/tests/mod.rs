@@ -31,6 +31,11 @@ fn client(address: std::net::SocketAddr, timeout: Duration) -> RealmClient {
 /// The same, for another realm.
 fn client_of(address: std::net::SocketAddr, realm: &str, timeout: Duration) -> RealmClient {
     let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
+    client_with(http, address, realm, timeout)
+}
+
+/// The same, with these connections.
+fn client_with(http: HttpClient, address: std::net::SocketAddr, realm: &str, timeout: Duration) -> RealmClient {
     let endpoint = Endpoint::parse(&format!("http://{address}"), true).unwrap();
     RealmClient::new(http, endpoint, "tenant", realm, ApiToken::parse(TOKEN.as_bytes()).unwrap(), timeout)
 }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::server::{Reply, Server, answer, answer_with};
-use super::{TIMEOUT, TOKEN, client, new_job};
+use super::{TIMEOUT, TOKEN, client, client_with, new_job};
+use crate::beyond_identity::client::{LARGE_BODIES, OBJECT_LIMIT};
 use crate::beyond_identity::types::{AuthenticatorConfigPatch, DeliveryMethod, NewAuthenticatorConfig, NewJob};
-use crate::beyond_identity::{Doubt, Error, NotSent, Refusal};
+use crate::beyond_identity::{CaBundle, Doubt, Error, HttpClient, NotSent, Refusal};
 
 /// Creates a job against one scripted reply. The POST must reach the server once, whatever the reply.
 async fn create(reply: Reply) -> Result<String, Error> {
@@ -124,6 +125,39 @@ async fn oversized_body_is_not_read_to_the_end() {
         // Bytes beyond the limit of 1 MiB were already in system buffers.
         assert!(server.flooded() < FLOOD << 19, "{}", server.flooded());
     }
+}
+
+/// A list of jobs with a body that counts as large.
+fn large_list() -> String {
+    format!(r#"{{"credential_binding_jobs": [], "padding": "{}"}}"#, "x".repeat(2 * OBJECT_LIMIT))
+}
+
+#[tokio::test]
+async fn large_bodies_wait_for_each_other_and_a_post_does_not() {
+    let hang = Reply::Hang(answer("200 OK", &large_list())[..OBJECT_LIMIT + 100].to_vec());
+    let hanging = Server::start(vec![hang; LARGE_BODIES]).await;
+    let small = || Reply::Send(answer("200 OK", r#"{"id":"small"}"#));
+    let other = Server::start([small(), Reply::Send(answer("200 OK", &large_list())), small()]).await;
+    let http = HttpClient::new("beyond-identity-operator/test", &CaBundle::default()).unwrap();
+    let client = |server: &Server| client_with(http.clone(), server.address, "realm", TIMEOUT);
+    let list = |server: &Server| {
+        let client = client(server);
+        tokio::spawn(async move { client.list_jobs("jane").await.map(|listed| listed.items.len()) })
+    };
+    let hung: Vec<_> = (0..LARGE_BODIES).map(|_| list(&hanging)).collect();
+    while http.large_bodies.available_permits() > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let create = async || client(&other).create_job("jane", &new_job(), TIMEOUT).await.unwrap().item.id;
+    assert_eq!(create().await, "small");
+    let large = list(&other);
+    while other.requests().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(create().await, "small");
+    assert!(!large.is_finished());
+    hung[0].abort();
+    assert_eq!(large.await.unwrap().unwrap(), 0);
 }
 
 #[tokio::test]

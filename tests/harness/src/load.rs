@@ -1,5 +1,6 @@
 //! `cargo load`: the cost of many enrolments: while they are sent, at rest, and when the operator restarts.
 
+mod clutter;
 mod failures;
 
 use std::{
@@ -48,6 +49,9 @@ pub struct Arguments {
     /// Duration of the measurement in an outage of the service, in seconds; 0: none
     #[arg(long, default_value_t = 0)]
     outage: u64,
+    /// Number of EnrollmentRequests with large annotations in a namespace that is not allowed; 0: none
+    #[arg(long, default_value_t = 0)]
+    clutter: usize,
 }
 
 /// Runs the whole measurement, with a release build of the operator and the permissions of the chart.
@@ -61,7 +65,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let load = Load { cluster: ControlPlane::start()?, realm, requests: arguments.requests, home: TempDir::new()? };
     load.install()?;
     println!("{:<44}{:>12}", "EnrollmentRequests", arguments.requests);
-    let operator = load.start(&program)?;
+    let mut operator = load.start(&program)?;
     load.enrol()?;
     load.rest(Duration::from_secs(arguments.rest))?;
     if arguments.revoked > 0 {
@@ -69,6 +73,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if arguments.outage > 0 {
         load.fail(Duration::from_secs(arguments.outage))?;
+    }
+    if arguments.clutter > 0 {
+        operator = load.clutter(arguments.clutter, &program, operator)?;
     }
     stop(operator)?;
     let operator = load.measure("At a restart", || {
@@ -218,7 +225,7 @@ impl Load {
             Ok(())
         })?;
         row("CPU, % of a core", (cpu_of(pid)? - cpu) * 100.0 / window.as_secs_f64());
-        row("RSS, MB", rss_of(pid)?);
+        row("RSS, MB", memory_of(pid, "VmRSS:")?);
         Ok(())
     }
 
@@ -308,9 +315,10 @@ fn cpu_of(pid: u32) -> anyhow::Result<f64> {
     Ok((ticks(11).unwrap_or_default() + ticks(12).unwrap_or_default()) / 100.0)
 }
 
-/// The resident memory of a process, in megabytes.
-fn rss_of(pid: u32) -> anyhow::Result<f64> {
+/// A figure about the memory of a process, such as `VmRSS:`, in megabytes.
+fn memory_of(pid: u32, figure: &str) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS in /proc/PID/status")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(figure)).context("no such figure in /proc/PID/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use beyond_identity_operator::api::enrollment_request::DeletionPolicy;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, RECONCILE_REQUESTED_AT};
+use beyond_identity_operator::api::{RESEND, REVOKE};
 use beyond_identity_operator::beyond_identity::types::AuthenticatorConfigPatch;
-use beyond_identity_operator::enrollment_request::annotation_actions::{RESEND, REVOKE};
 use jiff::SignedDuration;
 use serde_json::json;
 use tokio::time::Instant;

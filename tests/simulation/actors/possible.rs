@@ -1,7 +1,7 @@
 //! Whether an action is possible now, so that the promise covers its outcome.
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::enrollment_request::annotation_actions::{RESEND, REVOKE};
+use beyond_identity_operator::api::{RESEND, REVOKE};
 use kube::ResourceExt;
 use tokio::time::Instant;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use beyond_identity_operator::api::RESEND;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
-use beyond_identity_operator::enrollment_request::annotation_actions::RESEND;
 use jiff::Timestamp;
 use kube::ResourceExt;
 

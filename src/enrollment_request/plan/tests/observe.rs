@@ -2,9 +2,9 @@
 
 use super::revoke::{previous, reference, revoked_job, settled};
 use super::*;
+use crate::api::REVOKE;
 use crate::api::enrollment_request::PreviousJob;
 use crate::api::{EnrollmentRequestStatus, ProviderConfigKind};
-use crate::enrollment_request::annotation_actions::REVOKE;
 use crate::enrollment_request::change::{Change, NoSendBecause};
 use crate::enrollment_request::phase;
 use crate::enrollment_request::testing::{concluded, job, send};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
+use crate::api::RESEND;
 use crate::beyond_identity::types::{CredentialBindingJob, JobState};
-use crate::enrollment_request::annotation_actions::RESEND;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::LastPoll;
 use crate::enrollment_request::plan::poll_interval;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
-use crate::enrollment_request::annotation_actions::RESEND;
+use crate::api::RESEND;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::testing::{concluded, job};
 

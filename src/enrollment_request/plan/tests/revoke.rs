@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::api::EnrollmentRequestStatus;
+use crate::api::REVOKE;
 use crate::api::enrollment_request::PreviousJob;
-use crate::enrollment_request::annotation_actions::REVOKE;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::observed::Recognized;
 use crate::enrollment_request::step::{Action, JobRef, Query};
