@@ -57,6 +57,9 @@ pub struct AuthenticatorConfigSpec {
     #[x_kube(validation = Rule::new(r"!self.matches('[(){}\\[\\]<>;:?\\\\/|*^%$#=~`!]')").message(
         r"must not contain any of (){}[]<>;:?\/|*^%$#=~`! (rejected by the API; parentheses are reserved for the ownership mark)"
     ))]
+    #[x_kube(validation = Rule::new(
+        r"!self.matches('[\\x{ff08}\\x{ff09}\\x{fe59}\\x{fe5a}\\x{207d}\\x{207e}\\x{208d}\\x{208e}\\x{2768}-\\x{276b}\\x{fe35}\\x{fe36}]')"
+    ).message("must not contain characters that look like parentheses, which are reserved for the ownership mark"))]
     pub display_name: Option<String>,
     /// Settings of the configuration, with the values of the Beyond Identity API.
     pub config: ConfigSpec,

@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ASCII_PATTERN, ID_PATTERN};
+use super::{ASCII_PATTERN, ID_PATTERN, NO_USER, NO_USER_MESSAGE};
 
 /// Settings of an authenticator configuration. The type decides which of them are allowed.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
@@ -42,6 +42,7 @@ pub struct ConfigSpec {
     /// URL of the native or web app that is invoked to authenticate. Required for `embedded`, and only allowed there.
     #[serde(rename = "invokeURL", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048), regex(pattern = ASCII_PATTERN))]
+    #[x_kube(validation = Rule::new(NO_USER).message(NO_USER_MESSAGE))]
     pub invoke_url: Option<String>,
     /// How `invokeURL` is invoked. Only for `embedded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

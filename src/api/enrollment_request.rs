@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::status::{Common, CommonMut, CommonStatus};
 use super::{
-    ID_PATTERN, NAME_PATTERN, NO_INVISIBLE, NO_INVISIBLE_MESSAGE, ProviderConfigRef, STATUS_TEXT, Undecodable,
+    ID_PATTERN, NAME_PATTERN, NO_INVISIBLE, NO_INVISIBLE_MESSAGE, NO_USER, NO_USER_MESSAGE, ProviderConfigRef,
+    STATUS_TEXT, Undecodable,
 };
 
 /// A request for one enrolment email to one identity.
@@ -56,6 +57,7 @@ pub struct EnrollmentRequestSpec {
     #[schemars(length(min = 9, max = 2048))]
     #[x_kube(validation = Rule::new(r"self.matches('^https://[\\x21-\\x7e]+$')")
         .message("must be an https URI of visible ASCII characters: percent-encode any others"))]
+    #[x_kube(validation = Rule::new(NO_USER).message(NO_USER_MESSAGE))]
     pub post_binding_redirect_uri: Option<String>,
     /// Increase it to send again, for example to enrol another device. A value below a sent attempt sends nothing.
     #[serde(default = "first_attempt")]

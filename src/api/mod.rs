@@ -62,6 +62,14 @@ pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 pub(crate) const NO_INVISIBLE: &str =
     r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{34f}\\x{115f}\\x{1160}\\x{3164}\\x{ffa0}]')";
 
+/// A CEL rule for URIs: nothing but a host and a port stands between `//` and the path. A browser opens the host after an `@`,
+/// and reads a backslash as a slash.
+pub(crate) const NO_USER: &str = r"!self.matches('^[^/?#]*//[^/?#]*[@\\\\]')";
+
+/// The message of [`NO_USER`].
+pub(crate) const NO_USER_MESSAGE: &str =
+    "must not contain a user or a backslash before the path: a browser opens the host after the @";
+
 /// The message of [`NO_INVISIBLE`].
 pub(crate) const NO_INVISIBLE_MESSAGE: &str =
     "must not contain control characters, or characters that are invisible or change the direction of text";

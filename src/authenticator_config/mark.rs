@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 
 /// The maximum length of a display name.
 const DISPLAY_NAME: usize = 64;
-/// The length of the hash in a mark.
-const HASH: usize = 12;
+/// The length of the hash in a mark: 100 bits, so that nobody finds another name with the same mark.
+const HASH: usize = 20;
+/// The length of the hash in the marks of earlier builds. It is the start of the longer one.
+const EARLIER_HASH: usize = 12;
 
 /// `(CLUSTER HASH)`, without the space before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,14 +48,19 @@ impl OwnershipMark {
         cluster_in(&self.0).unwrap_or_default()
     }
 
-    /// Whether a remote display name ends in this mark.
+    /// Whether a remote display name ends in this mark, of this or an earlier build.
     pub fn is_in(&self, display_name: &str) -> bool {
-        written_on(display_name) == Some(&self.0)
+        written_on(display_name).is_some_and(|mark| self.is(mark))
     }
 
     /// The mark on a remote display name, if it is a different mark.
     pub fn foreign_mark_in<'a>(&self, display_name: &'a str) -> Option<&'a str> {
-        written_on(display_name).filter(|mark| *mark != self.0)
+        written_on(display_name).filter(|mark| !self.is(mark))
+    }
+
+    /// Whether `mark`, as it is written on a remote display name, is this one.
+    fn is(&self, mark: &str) -> bool {
+        mark.strip_suffix(')').is_some_and(|start| self.0.starts_with(start))
     }
 }
 
@@ -82,7 +89,8 @@ fn written_on(display_name: &str) -> Option<&str> {
     let (cluster, hash) = mark.strip_prefix('(')?.strip_suffix(')')?.split_once(' ')?;
     let is_label = (1..=32).contains(&cluster.len())
         && cluster.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let is_hash = hash.len() == HASH && hash.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+    let is_hash =
+        [HASH, EARLIER_HASH].contains(&hash.len()) && hash.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
     let stands_alone = start == 0 || display_name[..start].ends_with(' ');
     (is_label && is_hash && stands_alone).then_some(mark)
 }
@@ -97,8 +105,8 @@ mod tests {
 
     #[test]
     fn mark_hash_is_stable() {
-        // From: printf '4:demo8:identity10:hosted-web' | sha256sum | xxd -r -p | base32 | head -c 12
-        assert_eq!(mark().to_string(), "(demo s7sb6lg3ycgw)");
+        // From: printf '4:demo8:identity10:hosted-web' | sha256sum | xxd -r -p | base32 | head -c 20
+        assert_eq!(mark().to_string(), "(demo s7sb6lg3ycgws5j4rf6m)");
     }
 
     #[test]
@@ -125,6 +133,19 @@ mod tests {
             let sent = other.behind(name);
             assert_eq!((cluster_in(&sent), without_mark(&sent)), (Some("east-1"), kept), "{sent}");
         }
+    }
+
+    #[test]
+    fn mark_of_an_earlier_build_is_found() {
+        let (earlier, other) = ("Hosted web (demo s7sb6lg3ycgw)", OwnershipMark::of("demo", "identity", "other"));
+        assert!(mark().is_in(earlier) && !other.is_in(earlier));
+        assert_eq!(mark().foreign_mark_in(earlier), None);
+        assert_eq!(other.foreign_mark_in(earlier), Some("(demo s7sb6lg3ycgw)"));
+        assert_eq!((cluster_in(earlier), without_mark(earlier)), (Some("demo"), "Hosted web"));
+        // The same start, and another end.
+        let lookalike = format!("{}aaaaaaaa)", earlier.trim_end_matches(')'));
+        assert!(!mark().is_in(&lookalike));
+        assert!(!mark().is_in("Hosted web (demo s7sb6lg3ycgws)"), "no length of a hash");
     }
 
     #[test]

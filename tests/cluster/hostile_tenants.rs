@@ -145,9 +145,14 @@ async fn display_name_or_mark_of_another_configuration_takes_nothing() {
         let refused = refusal(hostile.try_create_config_with(json!({"displayName": forged})).await);
         assert!(refused.contains("parentheses are reserved for the ownership mark"), "{refused}");
     }
-    // The same name, or a mark that only looks the same, makes a configuration of its own.
-    let lookalike = format!("Hosted web {}", mark.replace('(', "\u{ff08}").replace(')', "\u{ff09}"));
-    for name in ["Hosted web", &lookalike] {
+    let lookalike = |open, close| json!({"displayName": mark.replace('(', open).replace(')', close)});
+    for (open, close) in
+        [("\u{ff08}", "\u{ff09}"), ("\u{207d}", "\u{207e}"), ("\u{2768}", "\u{276b}"), ("x", "\u{fe5a}")]
+    {
+        let refused = refusal(hostile.try_create_config_with(lookalike(open, close)).await);
+        assert!(refused.contains("spec.displayName: ") && refused.contains("look like parentheses"), "{refused}");
+    }
+    for name in ["Hosted web", mark.trim_matches(['(', ')'])] {
         hostile.create_config_with(json!({"displayName": name})).await;
         let config = hostile.wait_for_config("Available").await;
         let [own] = &configs_beside(theirs, &hostile)[..] else { panic!("there is not exactly one other one") };

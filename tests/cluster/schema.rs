@@ -69,6 +69,26 @@ async fn redirect_uri_must_be_https() {
     }
 }
 
+/// A browser opens the host after an `@`, and reads a backslash as a slash.
+#[tokio::test]
+async fn host_of_an_address_is_the_one_that_it_shows() {
+    const SENTENCE: &str =
+        "must not contain a user or a backslash before the path: a browser opens the host after the @";
+    let fixture = Fixture::new().await;
+    for rest in
+        ["bank.example@evil.example/", "bank.example:443@evil.example", "evil.example\\.bank.example/", "@evil.example"]
+    {
+        let uri = format!("https://{rest}");
+        let message = refusal(fixture.try_create_request_with(REQUEST, json!({"postBindingRedirectURI": uri})).await);
+        assert!(message.contains(SENTENCE) && message.contains("spec.postBindingRedirectURI"), "{uri}: {message}");
+        let config = json!({"config": {"type": "embedded", "invokeURL": uri, "trustedOrigins": ["https://a.example"]}});
+        let message = refusal(fixture.try_create_config_with(config).await);
+        assert!(message.contains(SENTENCE) && message.contains("spec.config.invokeURL"), "{uri}: {message}");
+    }
+    let elsewhere = json!({"postBindingRedirectURI": "https://app.example.com/?user=jane@example.com#a@b\\c"});
+    fixture.create_request_with(REQUEST, elsewhere).await;
+}
+
 #[tokio::test]
 async fn return_delivery_and_invalid_attempts_are_refused() {
     let fixture = Fixture::new().await;

@@ -73,6 +73,9 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "EnrollmentRequest" if starts("must be an https URI") => {
             stored(json!({"spec": {"postBindingRedirectURI": "http://app.example.com/"}}))
         }
+        "EnrollmentRequest" if starts("must not contain a user") => {
+            stored(json!({"spec": {"postBindingRedirectURI": "https://a.example@b.example/"}}))
+        }
         "EnrollmentRequest" if starts("must not contain control characters") => {
             let mut object = valid.clone();
             object["spec"]["identity"] = json!({"username": "jane\u{200b}"});
@@ -101,6 +104,12 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "AuthenticatorConfig" if starts("trustedOrigins is only allowed") => stored(config(json!({
             "type": "console", "onboardingConfiguration": onboarding("none"), "trustedOrigins": ["https://a.example.com"],
         }))),
+        "AuthenticatorConfig" if starts("must not contain a user") => stored(config(json!({
+            "type": "embedded", "invokeURL": "https://a.example@b.example", "trustedOrigins": ["https://a.example.com"],
+        }))),
+        "AuthenticatorConfig" if starts("must not contain characters that look like") => {
+            stored(json!({"spec": {"displayName": "Hosted web \u{ff08}demo\u{ff09}"}}))
+        }
         "AuthenticatorConfig" if starts("invokeURL is only allowed") => {
             stored(config(json!({"invokeURL": "https://app.example.com"})))
         }
