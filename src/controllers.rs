@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::runtime::events::Recorder;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource};
 use parking_lot::Mutex;
@@ -14,8 +13,8 @@ use crate::backend::KubeBackend;
 use crate::beyond_identity::HttpClient;
 use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
+use crate::kubernetes::events::Events;
 use crate::kubernetes::lenient::Salvage;
-use crate::kubernetes::objects::Events;
 use crate::kubernetes::referrers::KubeReferrers;
 use crate::kubernetes::stores::Stores;
 use crate::metrics::Metrics;
@@ -32,7 +31,7 @@ pub(crate) struct OperatorContext {
     pub(crate) settings: Settings,
     pub(crate) client: Client,
     pub(crate) http: HttpClient,
-    pub(crate) recorder: Recorder,
+    pub(crate) events: Events,
     pub(crate) environment: Arc<SystemEnvironment>,
     pub(crate) limiters: Arc<Limiters>,
     pub(crate) metrics: Arc<Metrics>,
@@ -58,7 +57,7 @@ pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, c
         context.client.clone(),
         |client, _| Api::all(client),
         stores.cluster.clone(),
-        events(context),
+        context.events.clone(),
         context.watches.self_writes.clone(),
     );
     let controller = provider_controller(context, &backend, cluster, writes_cluster_scoped);
@@ -67,7 +66,7 @@ pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, c
         context.client.clone(),
         Api::namespaced,
         stores.namespaced.clone(),
-        events(context),
+        context.events.clone(),
         context.watches.self_writes.clone(),
     );
     let controller = provider_controller(context, &backend, namespaced, true);
@@ -108,11 +107,6 @@ fn start_provider_controller<K: ControlledProvider>(
         async move { controller.reconcile(Arc::unwrap_or_clone(object)).await }
     };
     drive(settings, metrics, K::KIND.controller(), (stores, queue), reconcile, ending, controllers);
-}
-
-/// Publishes and counts events.
-fn events(OperatorContext { recorder, metrics, .. }: &OperatorContext) -> Events {
-    Events { recorder: recorder.clone(), metrics: metrics.clone() }
 }
 
 /// Starts the controller of a kind.
@@ -190,5 +184,5 @@ where
 {
     let OperatorContext { client, watches, .. } = context;
     let self_writes = watches.self_writes.clone();
-    KubeObjects::new(client.clone(), Api::namespaced, watched.stores.clone(), events(context), self_writes)
+    KubeObjects::new(client.clone(), Api::namespaced, watched.stores.clone(), context.events.clone(), self_writes)
 }

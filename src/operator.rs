@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::kubernetes::events::Events;
 use kube::Config;
-use kube::runtime::events::{Recorder, Reporter};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     };
     let context = OperatorContext {
         http,
-        recorder: Recorder::new(server.client.clone(), Reporter { controller: NAME.to_owned(), instance: None }),
+        events: Events::new(server.client.clone(), NAME, metrics.clone()),
         environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone())),
         limiters,
         metrics,

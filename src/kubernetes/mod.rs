@@ -3,6 +3,7 @@
 
 pub mod client;
 mod decode_error;
+pub mod events;
 pub mod lenient;
 pub mod namespaces;
 pub mod objects;

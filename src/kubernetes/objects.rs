@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{Patch, PatchParams, PostParams};
-use kube::runtime::events::{Event, Recorder};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
+use super::events::Events;
 use super::lenient::{Lenient, Salvage};
 use super::self_writes::SelfWriteFilter;
 use super::stores::Stores;
-use crate::api::{FINALIZER, HasStatus, text};
-use crate::metrics::Metrics;
+use crate::api::{FINALIZER, HasStatus};
 use crate::reconcile::{EventToEmit, Objects, WriteError};
 
 /// The timeout of one request. The client has no limit on the whole response.
@@ -35,15 +34,6 @@ where
 /// The API of the objects in a namespace, or of a cluster-scoped kind. Lenient, because the client logs a response that does
 /// not decode in full, usernames included.
 pub type ApiFn<K> = fn(Client, &str) -> Api<Lenient<K>>;
-
-/// Publishes and counts events.
-#[derive(Clone)]
-pub struct Events {
-    /// Publishes the events.
-    pub recorder: Recorder,
-    /// Counts the events.
-    pub metrics: Arc<Metrics>,
-}
 
 impl<K> KubeObjects<K>
 where
@@ -111,21 +101,7 @@ where
     }
 
     fn emit_event(&self, object: &K, event: EventToEmit) {
-        let EventToEmit { type_, reason, note } = event;
-        self.events.metrics.event_emitted(&K::kind(&()).to_lowercase(), type_, reason);
-        let event = Event {
-            type_,
-            reason: reason.to_string(),
-            note: Some(text::event_note(&note)),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        let (recorder, reference) = (self.events.recorder.clone(), object.object_ref(&()));
-        tokio::spawn(async move {
-            if let Err(error) = answered(recorder.publish(&event, &reference)).await {
-                tracing::debug!(%error, "Publishing an event failed");
-            }
-        });
+        self.events.emit(&K::kind(&()), object.object_ref(&()), event);
     }
 }
 

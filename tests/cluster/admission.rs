@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use beyond_identity_operator::api::{EnrollmentRequest, HasStatus};
+use beyond_identity_operator::api::{EnrollmentRequest, HasStatus, RESEND};
 use harness::simulator::{Effect, Identity, Operation, Reply, Rule};
 use kube::Api;
 use serde_json::{Value, json};
@@ -154,7 +154,7 @@ async fn retained_resource_is_reported_once_before_finalizer_removal() {
     assert!(request.metadata.deletion_timestamp.is_some() && !request.conditions().is_empty());
     policy.lift().await;
     // The change enqueues it. The backoff alone could take up to a minute.
-    patch(&requests, REQUEST, json!({"metadata": {"annotations": {"example.com/woken": "one"}}})).await.unwrap();
+    patch(&requests, REQUEST, json!({"metadata": {"annotations": {RESEND: "woken"}}})).await.unwrap();
     wait_until_deleted(requests, REQUEST).await;
     assert_eq!(
         logged(&fixture, "RemoteResourceRetained").len(),

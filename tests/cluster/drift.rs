@@ -1,5 +1,6 @@
 //! Drift: remote changes and removals are corrected, at most once for each poll, and reported by events.
 
+use beyond_identity_operator::api::RESEND;
 use std::time::Duration;
 
 use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
@@ -19,7 +20,7 @@ const UPDATES: usize = 10;
 /// Enqueues the configuration repeatedly, by an annotation that the operator does not use.
 async fn update_repeatedly(fixture: &Fixture) {
     for number in 0..UPDATES {
-        let annotation = json!({"metadata": {"annotations": {"example.com/woken": number.to_string()}}});
+        let annotation = json!({"metadata": {"annotations": {RESEND: number.to_string()}}});
         patch(&fixture.configs(), CONFIG, annotation).await.unwrap();
     }
 }
