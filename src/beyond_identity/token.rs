@@ -8,7 +8,8 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// A bearer token. `Debug` hides it, and its memory is wiped when it is dropped.
+/// A bearer token. `Debug` hides it, and this copy is wiped from memory when it is dropped. The buffers of the HTTP client
+/// that sent it are not.
 #[derive(Debug, Clone)]
 pub struct ApiToken(SecretString);
 

@@ -14,6 +14,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use parking_lot::Mutex;
+use secrecy::zeroize::Zeroizing;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -27,8 +28,8 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The observed state of a Secret. It has no `Debug`, so that it cannot be printed.
 #[derive(Clone, PartialEq)]
 pub enum ObservedSecret {
-    /// The data, by key.
-    Present(Arc<BTreeMap<String, ByteString>>),
+    /// The data, by key. It is wiped from memory when it is dropped; the buffers in which it arrived are not.
+    Present(Arc<SecretData>),
     /// No Secret of this name exists.
     Absent,
     /// The operator lacks permission.
@@ -36,6 +37,9 @@ pub enum ObservedSecret {
     /// The API server has not responded yet; the sentence says why.
     Unknown(String),
 }
+
+/// The values of a Secret, by key.
+pub type SecretData = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// Called with a changed Secret and its observed state.
 type Changed = dyn Fn(&ObjectRef<Secret>, &ObservedSecret) + Send + Sync;
@@ -122,7 +126,8 @@ async fn follow(
             }
             Ok(Event::Apply(found) | Event::InitApply(found)) => {
                 (listed, disturbed) = (true, false);
-                ObservedSecret::Present(Arc::new(found.data.unwrap_or_default()))
+                let data = found.data.unwrap_or_default().into_iter();
+                ObservedSecret::Present(Arc::new(data.map(|(key, ByteString(value))| (key, value.into())).collect()))
             }
             Ok(Event::InitDone) if listed => {
                 disturbed = false;
@@ -207,7 +212,7 @@ mod tests {
         let events = stream::iter(events.into_iter().flatten());
         follow(events, &secret, &sender, &|_: &ObjectRef<Secret>, _: &ObservedSecret| *changes.lock() += 1).await;
         let word = match seen.borrow().clone().unwrap() {
-            ObservedSecret::Present(data) => String::from_utf8(data["token"].0.clone()).unwrap(),
+            ObservedSecret::Present(data) => String::from_utf8(data["token"].to_vec()).unwrap(),
             ObservedSecret::Absent => "absent".to_owned(),
             ObservedSecret::Forbidden => "forbidden".to_owned(),
             ObservedSecret::Unknown(_) => "unknown".to_owned(),

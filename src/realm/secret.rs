@@ -1,9 +1,5 @@
 //! Reads the credentials from their Secret.
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::ByteString;
-
 use super::provider_config::{Application, CredentialsKind, CredentialsRef};
 use crate::api::{ProviderConfigKey, ProviderConfigKind, Reason};
 use crate::beyond_identity::{ApiToken, ClientCredentials, TokenError};
@@ -97,12 +93,12 @@ pub(super) fn read(
     match kind {
         CredentialsKind::ApiToken { key } => {
             let value = data.get(key).ok_or_else(|| missing(key, "token"))?;
-            ApiToken::parse(&value.0).map(Credential::Token).map_err(|error| invalid(key, "token", error))
+            ApiToken::parse(value).map(Credential::Token).map_err(|error| invalid(key, "token", error))
         }
         CredentialsKind::Client(application) => {
             let word = |key, what| {
-                let value: &ByteString = BTreeMap::get(&data, key).ok_or_else(|| missing(key, what))?;
-                ClientCredentials::word(&value.0).map_err(|error| invalid(key, what, error))
+                let value = data.get(key).ok_or_else(|| missing(key, what))?;
+                ClientCredentials::word(value).map_err(|error| invalid(key, what, error))
             };
             let (id, secret) = (word(CLIENT_ID, "client id")?, word(CLIENT_SECRET, "client secret")?);
             Ok(Credential::Client(application.clone(), ClientCredentials::new(id, secret)))
