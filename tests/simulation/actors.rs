@@ -147,6 +147,8 @@ pub enum Action {
     ReplaceToken,
     PauseProvider,
     ResumeProvider,
+    /// Changes whether the provider config allows the revocation of adopted links.
+    AllowRevokingAdopted(bool),
     /// Creates a job for an identity whose request is concluded.
     CreateJobManually(Key),
     Suspend(String),

@@ -108,16 +108,10 @@ pub fn is_full(state: &State, request: &EnrollmentRequest, identity: Option<&Str
     let is_own = |id: &String| {
         status.job_id.as_ref() == Some(id) || status.previous_jobs.iter().any(|previous| previous.id == *id)
     };
-    let is_irrevocable = |id: &String| state.remote.service.irrevocable.contains_key(id);
     let limit = usize::try_from(state.remote.limits.max_outstanding_per_identity).unwrap_or_default();
     let jobs = state.remote.service.jobs.iter();
     let of_identity = jobs.filter(|(_, job)| job.now().identity_id.as_ref() == identity && is_active(job.now()));
-    let counted = of_identity.filter(|(id, _)| {
-        !is_own(id)
-            || is_irrevocable(id)
-            || state.remote.service.refuses_revocation
-            || state.remote.service.unknown_method
-    });
+    let counted = of_identity.filter(|(id, _)| !is_own(id) || !state.is_revocable(id));
     let waits = status.conditions.iter().any(|condition| condition.reason == "SendBudgetExceeded");
     waits && request.metadata.deletion_timestamp.is_none() && counted.count() >= limit
 }

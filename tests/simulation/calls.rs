@@ -175,7 +175,7 @@ impl Remote for SimRemote {
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {
         let (identity, id, other_endpoint) = (identity_id.to_owned(), job_id.to_owned(), self.other_endpoint);
-        let revoke = move |state: &mut State, now, _| state.remote.at(other_endpoint).revoke(&identity, &id, now);
+        let revoke = move |state: &mut State, now, _| state.revoke(other_endpoint, &identity, &id, now);
         self.call(Port::RevokeJob, SERVICE, not_found, revoke).await
     }
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::budget;
 use crate::faults::Port;
 use crate::kubernetes::{Kind, key};
+use crate::observed;
 use crate::process::Process;
 use crate::reconciles::{GRACE, SETTLE, options};
 use crate::record::Announcement;
@@ -32,7 +33,7 @@ const MAX_DELETION_WITHOUT_STATUS: Duration = Duration::from_secs(1700);
 
 /// How long something must have existed before a call to be known. Lists lag, and a process can be suspended before the
 /// call.
-const PROPAGATION: Duration = Duration::from_secs(600);
+pub const PROPAGATION: Duration = Duration::from_secs(600);
 
 /// Before a write to the service: the process is not shutting down, and no other process is the leader.
 pub fn before_a_remote_write(process: &Process, port: Port) {
@@ -160,9 +161,9 @@ pub fn after_a_status(state: &mut State, request: &EnrollmentRequest) {
         state.violate(format!("the job {id} was adopted without a read by id"));
     }
     if status.adopted == Some(true)
-        && !state.remote.service.minimal_answers
         && let Some(id) = request.status.as_ref().and_then(|status| status.job_id.clone())
         && state.record.adopted.insert(id.clone())
+        && !state.remote.service.minimal_answers
         && state.remote.job(&id).and_then(expired_since).is_some_and(|since| since.elapsed() > PROPAGATION)
     {
         state.violate(format!("the job {id} was adopted after its expire time"));
@@ -183,11 +184,11 @@ pub fn after_retained_event<K: Kind>(state: &mut State, object: &K, note: &str) 
     if named.is_empty() || note.contains("it is not known whether") {
         state.record.tampered.extend(object.uid());
     }
+    observed::after_retained_event(state, &named, note);
     let can_be_revoked = |id: &&String| {
-        state.remote.service.jobs.get(*id).is_some_and(|job| is_active(job.now()))
-            && !state.remote.service.irrevocable.contains_key(*id)
+        state.remote.service.jobs.get(*id).is_some_and(|job| is_active(job.now())) && state.is_revocable(id)
     };
-    // Long after the last fault, only the service can prevent a revocation.
+    // Long after the last fault, only the service or the provider config can prevent a revocation.
     let faults_ended_long_ago = state.faults_ended.is_some_and(|since| since.elapsed() > PROPAGATION);
     let is_accepted =
         !state.remote.refuses_token() && state.remote.accepted_since.is_none_or(|since| since.elapsed() > PROPAGATION);
@@ -195,8 +196,6 @@ pub fn after_retained_event<K: Kind>(state: &mut State, object: &K, note: &str) 
         !state.remote.other_endpoint && !state.remote.misrouted && !state.remote.secret_deleted && is_accepted;
     if faults_ended_long_ago
         && is_reached
-        && !state.remote.service.refuses_revocation
-        && !state.remote.service.unknown_method
         && note.contains("is not revoked")
         && let Some(id) = named.iter().find(can_be_revoked)
     {
@@ -280,6 +279,10 @@ pub fn unsettled(state: &State) -> Option<String> {
         if status.create.is_some() || status.id.is_none() {
             return Some(format!("the configuration {} is not established", config.name_any()));
         }
+        // An observed configuration may differ from the spec.
+        if state.remote.observed.is_some() {
+            continue;
+        }
         let desired = Desired::of(config, &options(SETTLE));
         let remote = status.id.and_then(|id| state.remote.service.config(&id).ok());
         if remote.is_none_or(|remote| !desired.is_ours(&remote, &[]) || desired.patch(&remote).is_some()) {
@@ -325,11 +328,10 @@ fn pending_work(state: &State, request: &EnrollmentRequest) -> Option<&'static s
     }
     let named = spec.revoked || actions.revoke(&status);
     let unwanted = status.previous_jobs.iter().map(|job| &job.id).chain(status.job_id.iter().filter(|_| named));
-    // Jobs remain that cannot be revoked, have an unknown delivery method, or are at another endpoint.
-    let can_be =
-        |id: &&String| !state.remote.service.irrevocable.contains_key(*id) && !state.remote.service.unknown_method;
+    // Jobs remain that cannot or may not be revoked, or are at another endpoint.
+    let can_be = |id: &&String| state.is_revocable(id);
     let is_active = |id: &String| state.remote.service.jobs.get(id).is_some_and(|job| is_active(job.now()));
-    if !state.remote.service.refuses_revocation && unwanted.into_iter().filter(can_be).any(is_active) {
+    if unwanted.into_iter().filter(can_be).any(is_active) {
         return Some("has a link that should be revoked");
     }
     let expired = status.job_id.as_ref().and_then(|id| expired_since(state.remote.service.jobs.get(id)?));

@@ -16,6 +16,7 @@ mod kinds;
 mod kubernetes;
 mod lease;
 mod mutants;
+mod observed;
 mod points;
 mod ports;
 mod process;

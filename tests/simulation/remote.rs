@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::budget;
 use crate::injected_failure::InjectedFailure;
 use crate::invariants;
+use crate::observed::{self, Observed};
 use crate::service::{Job, Moment, Service, is_active};
 use crate::world::State;
 
@@ -28,6 +29,8 @@ pub struct Remote {
     pub other_endpoint: bool,
     /// Whether calls reach a service without any identity.
     pub misrouted: bool,
+    /// The observed configurations, if the configurations are only observed.
+    pub observed: Option<Observed>,
     /// The limits of the provider config on emails.
     pub limits: EnrollmentLimits,
     /// Whether the Secret with the token is deleted.
@@ -90,6 +93,12 @@ impl State {
             self.record.read.insert(id.to_owned());
         }
         Ok(job)
+    }
+
+    /// Revokes a job for the operator.
+    pub fn revoke(&mut self, other_endpoint: bool, identity: &str, id: &str, now: Instant) -> Result<(), Error> {
+        observed::before_a_revocation(self, id);
+        self.remote.at(other_endpoint).revoke(identity, id, now)
     }
 
     /// Deletes an authenticator configuration for the operator.

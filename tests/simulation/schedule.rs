@@ -11,7 +11,7 @@ use crate::lease::Candidate;
 use crate::mutants::Mutant;
 use crate::process::Process;
 use crate::world::World;
-use crate::{actors, invariants, provider, start};
+use crate::{actors, invariants, observed, provider, start};
 
 /// The maximum time until all objects are settled after the last fault.
 const TO_SETTLE: Duration = Duration::from_secs(2 * 3600);
@@ -126,6 +126,7 @@ async fn simulate(world: &Arc<World>) {
         }
     }
     invariants::check_final_state(&mut world.lock());
+    observed::check_deletions(world).await;
 }
 
 /// A replica: runs a process, and restarts it after its end.

@@ -43,8 +43,11 @@ pub fn request(key: &Key, identity: &Value) -> EnrollmentRequest {
     serde_json::from_value(object("EnrollmentRequest", key, spec)).expect("a request")
 }
 
-/// A configuration.
-pub fn config(key: &Key) -> AuthenticatorConfig {
-    let spec = json!({ "config": { "type": "hosted_web", "trustedOrigins": ["https://a.example.com"] } });
+/// A configuration, which may only observe the remote configuration of an id.
+pub fn config(key: &Key, observed: Option<&String>) -> AuthenticatorConfig {
+    let mut spec = json!({ "config": { "type": "hosted_web", "trustedOrigins": ["https://a.example.com"] } });
+    if let Some(id) = observed {
+        (spec["resourceID"], spec["managementPolicy"]) = (json!(id), json!("Observe"));
+    }
     serde_json::from_value(object("AuthenticatorConfig", key, spec)).expect("a configuration")
 }

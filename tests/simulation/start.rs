@@ -99,14 +99,17 @@ fn prepare_config(state: &mut State, key: &Key, now: Instant, wall: Timestamp) -
         Port::PatchConfig => state.plans.actions.extend((0..3).map(|number| edit(key, number))),
         _ => {}
     }
-    let State { remote: Remote { service, .. }, chance, .. } = state;
-    (aim != Port::CreateConfig && chance.happens(0.5)).then(|| {
-        let mut new = Desired::of(&specs::config(key), &options(SETTLE)).create();
+    let State { remote: Remote { service, observed, .. }, chance, .. } = state;
+    let is_observed = observed.is_some();
+    (is_observed || (aim != Port::CreateConfig && chance.happens(0.5))).then(|| {
+        let mut new = Desired::of(&specs::config(key, None), &options(SETTLE)).create();
         if chance.happens(0.5) {
             new.config.remove("trusted_origins");
         }
         let before = now.checked_sub(Duration::from_secs(7200)).expect("a time before the start");
-        service.create_config(&new, &mut Moment { now: before, wall, chance }).expect("it is created").id
+        let id = service.create_config(&new, &mut Moment { now: before, wall, chance }).expect("it is created").id;
+        observed.iter_mut().for_each(|it| _ = it.configs.insert(key.0.clone(), id.clone()));
+        id
     })
 }
 
@@ -135,11 +138,7 @@ fn prepare_identities(
         state.remote.service.identities.insert(id.clone(), SimIdentity { active: true, username });
         let many = state.chance.happens(0.02);
         for _ in 0..if many { MANY } else { state.chance.pick(&[0, 0, 1, 2]) } {
-            let oldest = Duration::from_secs(state.chance.pick(&[55, 4000]));
-            let State { remote: Remote { service, .. }, chance, .. } = &mut *state;
-            let age = chance.between(Duration::from_secs(31), oldest);
-            let mut moment = Moment { now, wall, chance };
-            let job = service.add_job(id, config.unwrap_or("another"), None, age, &mut moment);
+            let job = prepare_job(state, id, config, now, wall);
             if state.chance.happens(0.2) {
                 state.remote.service.pass_expire_time(&job, now, wall);
                 continue;
@@ -151,8 +150,19 @@ fn prepare_identities(
             let to = state.chance.pick(&["LINK_SENT", "EXPIRED", "REVOKED", "REVOKED", "FAILED_TO_SEND", "COMPLETE"]);
             state.remote.service.set_state(&job, JobState::from(to), now);
         }
+        if state.remote.observed.is_some() && state.chance.happens(0.7) {
+            prepare_job(state, id, config, now, wall);
+        }
     }
     identities
+}
+
+/// Adds a job of others, which lists show by now.
+fn prepare_job(state: &mut State, identity: &str, config: Option<&str>, now: Instant, wall: Timestamp) -> String {
+    let State { remote: Remote { service, .. }, chance, .. } = state;
+    let oldest = Duration::from_secs(chance.pick(&[55, 4000]));
+    let age = chance.between(Duration::from_secs(31), oldest);
+    service.add_job(identity, config.unwrap_or("another"), None, age, &mut Moment { now, wall, chance })
 }
 
 fn prepare_request(state: &mut State, key: &Key, identities: &[String]) {

@@ -15,6 +15,7 @@ use crate::calls::SimRemote;
 use crate::faults::Port;
 use crate::kubernetes::Key;
 use crate::mutants::Mutation;
+use crate::observed;
 use crate::points::CallSite;
 use crate::ports::SimBackend;
 use crate::process::Process;
@@ -52,9 +53,11 @@ impl Realms for SimBackend {
         resolved.inspect_err(|failure| permit.enqueue_later(failure.kind == FailureKind::RateLimited))?;
         let process = &site.0;
         let is_deleted = check_token(process, &permit.key, caller.is_removing)?;
-        let (other_endpoint, enrollment, token, version) = {
-            let remote = &process.world.lock().remote;
-            (!of_configs && remote.other_endpoint, remote.limits.clone(), remote.token, remote.version())
+        let (other_endpoint, enrollment, no_revoking_adopted, token, version) = {
+            let state = process.world.lock();
+            let (remote, no_revoking_adopted) = (&state.remote, observed::no_revoking_adopted(&state));
+            let other_endpoint = !of_configs && remote.other_endpoint;
+            (other_endpoint, remote.limits.clone(), no_revoking_adopted, remote.token, remote.version())
         };
         let (provider, healths) = (provider::key(), &process.provider.healths);
         let mut not_allowed = is_deleted.clone();
@@ -77,7 +80,7 @@ impl Realms for SimBackend {
         };
         Ok(Resolved {
             remote: SimRemote { permit, token, gate, other_endpoint, of_configs },
-            permissions: Permissions { not_allowed, enrollment, ..Permissions::default() },
+            permissions: Permissions { not_allowed, no_revoking_adopted, enrollment, ..Permissions::default() },
         })
     }
 }

@@ -13,6 +13,7 @@ use crate::chance::Chance;
 use crate::faults::Faults;
 use crate::kubernetes::Cluster;
 use crate::mutants::{self, Mutant};
+use crate::observed;
 use crate::provider;
 use crate::record::Record;
 use crate::remote::Remote;
@@ -92,12 +93,14 @@ impl World {
     pub fn new(seed: u64, mutant: Option<Mutant>, traced: bool) -> Arc<Self> {
         let mut chance = Chance::of(seed);
         let faults = Faults::draw(seed, &mut chance);
+        let (observed, changes) = observed::draw(seed).unzip();
+        let actions = provider::actions(seed).into_iter().chain(changes.into_iter().flatten()).collect();
         let mut state = State {
             chance,
             faults,
             cluster: Cluster::default(),
-            remote: Remote { limits: budget::draw(seed), ..Remote::default() },
-            plans: Plans { actions: provider::actions(seed), ..Plans::default() },
+            remote: Remote { limits: budget::draw(seed), observed, ..Remote::default() },
+            plans: Plans { actions, ..Plans::default() },
             record: Record { mutated: mutant.is_some(), ..Record::default() },
             trace: Trace { enabled: traced, ..Trace::default() },
             faults_ended: None,

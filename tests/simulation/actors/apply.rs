@@ -108,7 +108,11 @@ pub fn apply(world: &World, action: Action) {
             identities.get_mut(&one).expect("there").username = b;
             identities.get_mut(&other).expect("there").username = a;
         }
-        Action::CreateConfig(key) => state.create(config(&key), wall),
+        Action::CreateConfig(key) => {
+            let observed = state.remote.observed.as_ref().and_then(|observed| observed.configs.get(&key.0));
+            let new = config(&key, observed);
+            state.create(new, wall);
+        }
         Action::EditConfig { key, origin } => state.edit(&key, |config: &mut AuthenticatorConfig| {
             config.spec.config.trusted_origins = Some(vec![origin]);
         }),
@@ -197,6 +201,10 @@ pub fn apply(world: &World, action: Action) {
         }),
         Action::PauseProvider => state.change_provider(|remote| remote.paused_since = Some(now)),
         Action::ResumeProvider => state.change_provider(|remote| remote.paused_since = None),
+        Action::AllowRevokingAdopted(allowed) => state.change_provider(|remote| {
+            let observed = remote.observed.as_mut().expect("possible");
+            (observed.allows_revoking, observed.changed) = (allowed, Some(now));
+        }),
         Action::SetSendLimit(limit) => {
             state.change_provider(|remote| remote.limits.max_sends_per_hour = Some(limit));
         }

@@ -53,6 +53,8 @@ pub fn possible(state: &State, action: &Action) -> bool {
         Action::EditConfig { key, .. } | Action::RecreateConfig { key, .. } => {
             state.cluster.configs.objects.get(key).is_some_and(|config| config.metadata.deletion_timestamp.is_none())
         }
+        // The operator does not create an observed configuration again.
+        Action::RemoveRemote(_) if state.remote.observed.is_some() => false,
         Action::RemoveRemote(key) | Action::EditRemote(key) => {
             state.remote_of(key).is_some_and(|id| state.remote.service.config(&id).is_ok())
         }
@@ -96,6 +98,9 @@ pub fn possible(state: &State, action: &Action) -> bool {
         Action::AcceptToken => state.remote.refuses_token(),
         Action::PauseProvider => state.remote.paused_since.is_none(),
         Action::ResumeProvider => state.remote.paused_since.is_some(),
+        Action::AllowRevokingAdopted(allowed) => {
+            state.remote.observed.as_ref().is_some_and(|observed| observed.allows_revoking != *allowed)
+        }
         Action::SwitchEndpoint => !state.remote.other_endpoint && !state.remote.misrouted,
         Action::RestoreEndpoint => state.remote.other_endpoint,
         Action::Misroute => !state.remote.misrouted && !state.remote.other_endpoint,

@@ -7,12 +7,15 @@ use crate::actors::Action;
 use crate::budget;
 use crate::faults::{Fault, Point, Port};
 use crate::injected_failure::InjectedFailure;
+use crate::observed::Observed;
 use crate::world::State;
 
 /// Aims the drawn state of a run at a mutant.
 pub fn aim(mutant: Mutant, state: &mut State) {
-    // Each email that does not wait is another chance to catch a mutant of another rule.
+    // Each email that does not wait, and each configuration that is not only observed, is another chance to catch a mutant
+    // of another rule.
     state.remote.limits = budget::none();
+    state.remote.observed = None;
     let of_provider = std::mem::take(&mut state.plans.actions);
     match mutant {
         // The send of the next request of the same name fails, and a list shows it the job of the previous request.
@@ -56,6 +59,9 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         Mutant::CountsEarlierCredentials => {
             state.faults.aim = (Port::CheckCredentials, Point::Before, Fault::Delay);
             state.plans.actions = vec![Action::ReplaceToken; 8];
+        }
+        Mutant::AdoptsWithoutMark | Mutant::ReplacesWithoutMark | Mutant::IgnoresPermissionToRevoke => {
+            state.remote.observed = Some(Observed::new(false));
         }
         _ => {}
     }

@@ -13,7 +13,7 @@ use crate::kubernetes::Kind;
 
 /// A kind whose objects a mutant can change.
 pub trait Mutable: Kind {
-    /// Changes the write-ahead record before its write.
+    /// Changes the status before its write.
     fn rewrite(&mut self, mutant: Option<Mutant>);
     /// Changes its annotations.
     fn change_annotations(&mut self, mutant: Option<Mutant>);
@@ -21,7 +21,15 @@ pub trait Mutable: Kind {
 
 impl Mutable for EnrollmentRequest {
     fn rewrite(&mut self, mutant: Option<Mutant>) {
-        let Some(send) = self.status.as_mut().and_then(|status| status.send.as_mut()) else { return };
+        let Some(status) = self.status.as_mut() else { return };
+        match mutant {
+            Some(Mutant::AdoptsWithoutMark) => status.adopted_through_observe = None,
+            Some(Mutant::ReplacesWithoutMark) => {
+                status.previous_jobs.iter_mut().for_each(|job| job.adopted_through_observe = None);
+            }
+            _ => {}
+        }
+        let Some(send) = status.send.as_mut() else { return };
         match mutant {
             Some(Mutant::NoExistingJobs) => send.existing_job_ids.clear(),
             Some(Mutant::NoNotBefore) => "1970-01-01T00:00:00Z".clone_into(&mut send.not_before),

@@ -113,6 +113,12 @@ pub enum Mutant {
     ReadyEnqueuesNothing,
     /// The pause of a provider config is ignored.
     IgnoresProviderPauses,
+    /// An adopted job is recorded without the mark that its configuration is only observed.
+    AdoptsWithoutMark,
+    /// The mark is lost when a later attempt replaces the job.
+    ReplacesWithoutMark,
+    /// The permission to revoke adopted links is ignored.
+    IgnoresPermissionToRevoke,
 }
 
 /// The mutant of one process, if any.

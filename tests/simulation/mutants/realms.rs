@@ -17,6 +17,9 @@ impl Realms for Mutated<SimBackend> {
         if last_token {
             permissions.not_allowed = None;
         }
+        if self.mutation.is(Mutant::IgnoresPermissionToRevoke) {
+            permissions.no_revoking_adopted = None;
+        }
         let enrollment = &mut permissions.enrollment;
         match self.mutation.mutant {
             Some(Mutant::NoLimitOfLinks) => enrollment.max_outstanding_per_identity = i32::MAX,

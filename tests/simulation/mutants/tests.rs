@@ -70,4 +70,7 @@ mutants! {
     refused_removal_stops_sends: RefusedRemovalStopsSends,
     ready_provider_config_enqueues_nothing: ReadyEnqueuesNothing,
     provider_pauses_ignored: IgnoresProviderPauses,
+    adoption_without_mark: AdoptsWithoutMark,
+    replacement_without_mark: ReplacesWithoutMark,
+    permission_to_revoke_ignored: IgnoresPermissionToRevoke,
 }
