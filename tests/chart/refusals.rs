@@ -71,6 +71,10 @@ fn invalid_values_are_rejected_by_name() {
         (json!({ "rbac": { "secretNames": ["*"] } }), "at '/rbac/secretNames/0': '*' does not match pattern"),
         (json!({ "log": { "format": "xml" } }), "at '/log/format': value must be one of 'json', 'text'"),
         (
+            json!({ "proxy": { "https": "http://proxy:3128", "existingSecret": "proxy" } }),
+            "proxy.https and proxy.existingSecret are both set; remove one of them",
+        ),
+        (
             json!({ "image": { "digest": "latest" } }),
             "image.digest is \"latest\", but must be sha256: and 64 hexadecimal digits",
         ),

@@ -44,6 +44,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             &["--log-format=text", "--log-level=info,beyond_identity_operator=debug"],
         ),
         (
+            json!({ "proxy": { "existingSecret": "proxy", "existingSecretKey": "address" } }),
+            &["name: HTTPS_PROXY", "secretKeyRef:", "name: \"proxy\"", "key: \"address\""],
+        ),
+        (
             json!({ "proxy": { "https": "http://proxy:3128", "noProxy": "10.0.0.0/8" } }),
             &["name: HTTPS_PROXY", "http://proxy:3128", "name: NO_PROXY", "10.0.0.0/8"],
         ),

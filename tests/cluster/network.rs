@@ -9,7 +9,7 @@ use harness::tls::{Authority, TlsFront};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fixture::{Access, Fixture, Process, message, patch};
+use crate::fixture::{Access, CONFIG, Fixture, Process, message, patch};
 
 /// A connection to 0.0.0.0 reaches this machine. It is not a loopback address, so calls to it use the proxy.
 const HOST: &str = "0.0.0.0";
@@ -91,13 +91,20 @@ async fn unknown_certificate_authority_is_not_trusted() {
     tls_realm.reports_unreachable("", "invalid peer certificate: UnknownIssuer").await;
 }
 
+/// The password of a proxy, which no output contains.
+const PASSWORD: &str = "Seeded-Password-0123";
+
 #[tokio::test]
 async fn unreachable_proxy_is_reported() {
     let tls_realm = TlsRealm::start().await;
     let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let [flag, file] = tls_realm.ca_bundle();
-    let _operator = tls_realm.spawn(&[("HTTPS_PROXY", &format!("http://{unused}"))], &[&flag, &file]).await;
+    let proxy = format!("http://operator:{PASSWORD}@{unused}");
+    let operator = tls_realm.spawn(&[("HTTPS_PROXY", &proxy)], &[&flag, &file, "--log-level=trace"]).await;
     tls_realm.reports_unreachable(" through the proxy in HTTPS_PROXY", "Connection refused").await;
+    let config = serde_json::to_string(&tls_realm.fixture.configs().get(CONFIG).await.unwrap()).unwrap();
+    let log = operator.kill();
+    assert!(!log.contains(PASSWORD) && !config.contains(PASSWORD), "{log}");
 }
 
 #[tokio::test]

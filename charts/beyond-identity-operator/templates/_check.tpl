@@ -39,6 +39,9 @@
 {{- if gt (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles) }}
   {{- fail (printf "maxConcurrentReconcilesPerProviderConfig is %d, but must not exceed maxConcurrentReconciles, which is %d" (int .maxConcurrentReconcilesPerProviderConfig) (int .maxConcurrentReconciles)) }}
 {{- end }}
+{{- if and .proxy.https .proxy.existingSecret }}
+  {{- fail "proxy.https and proxy.existingSecret are both set; remove one of them" }}
+{{- end }}
 {{- if and .image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .image.digest)) }}
   {{- fail (printf "image.digest is %q, but must be sha256: and 64 hexadecimal digits" .image.digest) }}
 {{- end }}
