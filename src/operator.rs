@@ -24,6 +24,7 @@ use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};
 use crate::runtime::listen::{ListenError, listen};
 use crate::runtime::readiness::Readiness;
+use crate::runtime::serve::serve;
 pub use crate::settings::Settings;
 use crate::triggers;
 use crate::watches::Watches;
@@ -66,8 +67,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
     // Dropping it at the end of this function ends these tasks.
     let mut background = JoinSet::new();
-    background.spawn(health::serve(health, readiness.clone()));
-    background.spawn(metrics::serve(metrics_listener, metrics.clone()));
+    background.spawn(serve(health, health::router(readiness.clone())));
+    background.spawn(serve(metrics_listener, metrics::router(metrics.clone())));
     let watches = Watches::start(&settings, &server, &readiness, &mut background);
     let requests = watches.requests.stores.clone();
     metrics.count_requests(move || requests.state());

@@ -20,7 +20,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tokio::net::TcpListener;
 
 use computed::Computed;
 use in_flight::InFlight;
@@ -274,14 +273,12 @@ fn labels_of(ProviderConfigKey { kind, namespace, name }: ProviderConfigKey) -> 
     vec![("kind", kind.as_str().to_owned()), ("namespace", namespace.unwrap_or_default()), ("name", name)]
 }
 
-/// Serves `/metrics` forever.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>) {
+/// The route of `/metrics`.
+pub fn router(metrics: Arc<Metrics>) -> Router {
     let text = || async move {
         ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], metrics.text())
     };
-    if let Err(error) = axum::serve(listener, Router::new().route("/metrics", get(text))).await {
-        tracing::error!(%error, "Metrics server stopped");
-    }
+    Router::new().route("/metrics", get(text))
 }
 
 impl Default for Metrics {

@@ -4,17 +4,12 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use tokio::net::TcpListener;
 
 use super::readiness::Readiness;
 
-/// Serves both paths forever.
-pub async fn serve(listener: TcpListener, readiness: Readiness) {
-    let router =
-        Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz)).with_state(readiness);
-    if let Err(error) = axum::serve(listener, router).await {
-        tracing::error!(%error, "Health server stopped");
-    }
+/// The routes of both paths.
+pub fn router(readiness: Readiness) -> Router {
+    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz)).with_state(readiness)
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {

@@ -4,6 +4,7 @@ pub mod health;
 pub mod leader;
 pub mod listen;
 pub mod readiness;
+pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
 

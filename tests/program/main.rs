@@ -7,6 +7,7 @@ mod command_line;
 mod crds;
 mod documentation;
 mod generated;
+mod listeners;
 mod reasons;
 mod running;
 mod stale;

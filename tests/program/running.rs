@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::support::{end_of, program};
 
-const RUN: [&str; 5] = ["run", "--cluster-name", "test", "--operator-namespace", "beyond-identity"];
+pub const RUN: [&str; 5] = ["run", "--cluster-name", "test", "--operator-namespace", "beyond-identity"];
 
 /// A kubeconfig for an API server at this address.
-fn kubeconfig(folder: &Path, server: SocketAddr) -> PathBuf {
+pub fn kubeconfig(folder: &Path, server: SocketAddr) -> PathBuf {
     let path = folder.join("kubeconfig");
     let config = json!({
         "apiVersion": "v1",
@@ -29,7 +29,7 @@ fn kubeconfig(folder: &Path, server: SocketAddr) -> PathBuf {
 }
 
 /// A free address, on which no server listens.
-fn unused_address() -> SocketAddr {
+pub fn unused_address() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 

@@ -97,10 +97,16 @@ impl Running {
         (status.unwrap(), text(log))
     }
 
+    /// The address that serves this path.
+    #[must_use]
+    pub fn address_of(&self, path: &str) -> SocketAddr {
+        if path == "/metrics" { self.metrics } else { self.health }
+    }
+
     /// Status and body of the response to a GET.
     #[must_use]
     pub fn get(&self, path: &str) -> (u16, String) {
-        let address = if path == "/metrics" { self.metrics } else { self.health };
+        let address = self.address_of(path);
         let request = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(address)?;
             write!(stream, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;
