@@ -10,6 +10,7 @@ mod installed;
 mod lifecycle;
 mod modes;
 mod namespace_admin;
+mod network_policy;
 mod permissions_page;
 mod pods;
 mod readme;

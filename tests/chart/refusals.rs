@@ -32,6 +32,11 @@ fn invalid_values_are_rejected_by_name() {
             json!({ "metrics": { "service": { "enable": true } } }),
             "at '/metrics/service': additional properties 'enable'",
         ),
+        (
+            json!({ "networkPolicy": { "kubernetesAPI": { "ports": ["https"] } } }),
+            "at '/networkPolicy/kubernetesAPI/ports/0': got string, want integer",
+        ),
+        (json!({ "networkPolicy": { "metricsFrom": {} } }), "at '/networkPolicy/metricsFrom': got object, want array"),
         (json!({ "resources": { "limit": {} } }), "at '/resources': additional properties 'limit' not allowed"),
         (json!({ "replicas": "2" }), "at '/replicas': got string, want integer"),
         (json!({ "leaderElection": "false" }), "at '/leaderElection': got string, want boolean"),

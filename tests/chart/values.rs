@@ -78,6 +78,26 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             json!({ "metrics": { "serviceMonitor": { "enabled": true, "labels": { "release": "prometheus" } } } }),
             &["kind: ServiceMonitor", "release: prometheus"],
         ),
+        (
+            json!({ "networkPolicy": {
+                "enabled": true,
+                "metricsFrom": [{ "podSelector": { "matchLabels": { "app": "prometheus" } } }],
+                "dnsTo": [{ "ipBlock": { "cidr": "10.96.0.10/32" } }],
+                "kubernetesAPI": { "to": [{ "ipBlock": { "cidr": "10.0.0.1/32" } }], "ports": [6444] },
+                "beyondIdentityTo": [{ "ipBlock": { "cidr": "192.0.2.0/24" } }],
+                "extraIngress": [{ "from": [{ "namespaceSelector": { "matchLabels": { "team": "nodes" } } }] }],
+                "extraEgress": [{ "ports": [{ "port": 3129 }] }],
+            } }),
+            &[
+                "app: prometheus",
+                "10.96.0.10/32",
+                "10.0.0.1/32",
+                "port: 6444",
+                "192.0.2.0/24",
+                "team: nodes",
+                "port: 3129",
+            ],
+        ),
         (json!({ "podDisruptionBudget": { "enabled": false } }), &[]),
         (
             json!({ "resources": { "limits": { "memory": "1Gi" }, "requests": { "cpu": "2", "memory": "512Mi" } } }),
@@ -155,6 +175,7 @@ fn disabled_objects_are_not_rendered() {
         (json!({ "serviceAccount": { "create": false, "name": "theirs" } }), "ServiceAccount", ""),
         (json!({ "metrics": { "service": { "enabled": false } } }), "Service", ""),
         (json!({}), "ServiceMonitor", ""),
+        (json!({}), "NetworkPolicy", ""),
         (json!({ "podDisruptionBudget": { "enabled": false } }), "PodDisruptionBudget", ""),
     ] {
         let ends = |object: &Value| object["metadata"]["name"].as_str().unwrap().ends_with(name);

@@ -66,3 +66,19 @@ subjects:
     name: {{ include "operator.serviceAccount" . | quote }}
     namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
+
+{{/* The ports of the Beyond Identity API, of the hosts in allowedEndpointHosts, and of the proxy, separated by spaces. */}}
+{{- define "operator.servicePorts" -}}
+{{- $ports := list 443 -}}
+{{- range .Values.allowedEndpointHosts -}}
+{{- with regexFind ":[0-9]+$" . -}}
+{{- $ports = append $ports (trimPrefix ":" . | int) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.proxy.https -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- $ports = append $ports ($port | default (ternary 443 80 (eq $url.scheme "https")) | int) -}}
+{{- end -}}
+{{- $ports | uniq | join " " -}}
+{{- end -}}
