@@ -62,6 +62,12 @@ struct RunArgs {
         default_value = "0.0.0.0:8080"
     )]
     metrics_address: SocketAddr,
+    /// Serve /metrics over TLS, and only to bearer tokens with the permission to get the nonResourceURL /metrics.
+    #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_METRICS_SECURE")]
+    metrics_secure: bool,
+    /// Directory with tls.crt and tls.key for --metrics-secure, read again when they change [default: self-signed].
+    #[arg(long, value_name = "DIR", env = "BEYOND_IDENTITY_OPERATOR_METRICS_CERT_PATH", requires = "metrics_secure")]
+    metrics_cert_path: Option<PathBuf>,
     /// Address that serves /healthz and /readyz.
     #[arg(
         long,
@@ -216,6 +222,8 @@ impl RunArgs {
             watch_namespaces: self.watch_namespace,
             cluster_name: self.cluster_name,
             metrics_address: self.metrics_address,
+            metrics_secure: self.metrics_secure,
+            metrics_cert_path: self.metrics_cert_path,
             health_address: self.health_address,
             request_timeout: self.request_timeout,
             settle_time: self.settle_time,

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::kubernetes::events::Events;
+use axum::middleware::from_fn_with_state;
 use kube::Config;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -16,15 +16,18 @@ use crate::beyond_identity::{BuildError, HttpClient};
 use crate::controllers::{self, OperatorContext};
 use crate::environment::{SystemEnvironment, wall_clock};
 use crate::kubernetes::client::{ConnectError, Server};
+use crate::kubernetes::events::Events;
 use crate::kubernetes::schema;
 use crate::metrics::{self, Metrics};
 pub use crate::realm::EndpointRules;
 use crate::realm::limiter::Limiters;
+use crate::runtime::access::Access;
 use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};
 use crate::runtime::listen::{ListenError, listen};
 use crate::runtime::readiness::Readiness;
-use crate::runtime::serve::serve;
+use crate::runtime::serve::{serve, serve_tls};
+use crate::runtime::tls::{Certificate, CertificateError};
 pub use crate::settings::Settings;
 use crate::triggers;
 use crate::watches::Watches;
@@ -38,6 +41,9 @@ pub enum RunError {
     /// An address cannot be bound.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate of the metrics cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The connection to the Kubernetes API failed.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
@@ -68,7 +74,16 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     // Dropping it at the end of this function ends these tasks.
     let mut background = JoinSet::new();
     background.spawn(serve(health, health::router(readiness.clone())));
-    background.spawn(serve(metrics_listener, metrics::router(metrics.clone())));
+    let router = metrics::router(metrics.clone());
+    if settings.metrics_secure {
+        let certificate = Certificate::new(settings.metrics_cert_path.as_deref())?;
+        let access = Access::new(server.client.clone(), readiness.part(true));
+        let router = router.layer(from_fn_with_state(access, Access::require));
+        background.spawn(serve_tls(metrics_listener, router, certificate.acceptor()));
+        background.spawn(certificate.follow());
+    } else {
+        background.spawn(serve(metrics_listener, router));
+    }
     let watches = Watches::start(&settings, &server, &readiness, &mut background);
     let requests = watches.requests.stores.clone();
     metrics.count_requests(move || requests.state());

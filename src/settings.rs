@@ -1,6 +1,7 @@
 //! The settings of the operator.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::beyond_identity::CaBundle;
@@ -24,6 +25,10 @@ pub struct Settings {
     pub health_address: SocketAddr,
     /// The address that serves `/metrics`.
     pub metrics_address: SocketAddr,
+    /// Whether the metrics are served over TLS, and only to readers whom the Kubernetes API authorizes.
+    pub metrics_secure: bool,
+    /// The directory with the certificate of the metrics; `None`: self-signed.
+    pub metrics_cert_path: Option<PathBuf>,
     /// Certificate authorities to trust for the service, in addition to the system's.
     pub ca_bundle: CaBundle,
     /// Timeout of one call to the service.

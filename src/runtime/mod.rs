@@ -1,5 +1,6 @@
 //! The process runtime: health, leader election, logs and signals. It does not depend on what the controllers do.
 
+pub mod access;
 pub mod health;
 pub mod leader;
 pub mod listen;
@@ -7,6 +8,7 @@ pub mod readiness;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 
 use std::error::Error;
 

@@ -8,11 +8,13 @@ use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
-/// How long a client may take to send the head of its request.
+/// How long a client may take to send the head of its request, and before that for the TLS handshake.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may last, with a client that reads its answer slowly.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -22,15 +24,37 @@ const CONNECTIONS: usize = 256;
 /// The maximum size of the head of a request in bytes.
 const HEAD_SIZE: usize = 16 * 1024;
 
-/// Serves `router` forever. Each connection serves one request, so that none is ever idle.
-pub async fn serve(mut listener: TcpListener, router: Router) {
+/// Serves `router` forever.
+pub async fn serve(listener: TcpListener, router: Router) {
+    serve_on(listener, router, |stream| async { Some(stream) }).await;
+}
+
+/// Serves `router` over TLS forever, with what `acceptor` returns at each connection.
+pub async fn serve_tls(listener: TcpListener, router: Router, acceptor: impl Fn() -> TlsAcceptor) {
+    serve_on(listener, router, move |stream| {
+        let handshake = timeout(HEAD_TIMEOUT, acceptor().accept(stream));
+        async { handshake.await.ok()?.ok() }
+    })
+    .await;
+}
+
+/// Serves what `open` makes of each connection. A connection serves one request, so that none is ever idle.
+async fn serve_on<S, F>(mut listener: TcpListener, router: Router, open: impl Fn(TcpStream) -> F)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: Future<Output = Option<S>> + Send + 'static,
+{
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_SIZE).keep_alive(false);
     let mut connections = Connections::default();
     loop {
         let (stream, _) = Listener::accept(&mut listener).await;
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        connections.start(async move {
+        let (opening, http, router) = (open(stream), http.clone(), router.clone());
+        let connection = async move {
+            let stream = opening.await?;
+            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await.ok()
+        };
+        connections.start(async {
             // An error is the client's, and there is nobody to report it to.
             let _ = timeout(CONNECTION_TIMEOUT, connection).await;
         });
@@ -61,11 +85,11 @@ impl Connections {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::runtime::tls::Certificate;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-
-    use super::*;
+    use tokio::time::Instant;
 
     /// Connects to a server that answers `ok`.
     async fn connect<const N: usize>() -> [TcpStream; N] {
@@ -96,6 +120,17 @@ mod tests {
             let answer = exchange(stream, "GET / HTTP/1.1\r\nHost: test\r\n\r\n").await;
             assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok"), "{answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn connection_without_a_tls_handshake_is_closed_before_its_end() {
+        let certificate = Certificate::new(None).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        tokio::spawn(serve_tls(listener, Router::new(), certificate.acceptor()));
+        let started = Instant::now();
+        assert_eq!(exchange(&mut stream, "").await, "");
+        assert!(started.elapsed() < CONNECTION_TIMEOUT);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::permissions_page::{Permission, modes, page, permissions};
+use crate::permissions_page::{Permission, modes, page, permissions, secure_metrics};
 
 #[test]
 fn documented_permissions_are_those_of_the_chart() {
@@ -14,8 +14,9 @@ fn documented_permissions_are_those_of_the_chart() {
 
 #[test]
 fn no_mode_grants_wildcards_unnamed_secrets_or_the_creation_of_objects() {
-    for mode in modes() {
-        for permission in permissions(&mode) {
+    let all = modes().map(|mode| permissions(&mode)).into_iter().chain([secure_metrics()]);
+    for permissions in all {
+        for permission in permissions {
             let Permission { namespace, resource, names, verbs } = &permission;
             let all = [&verbs[..], names, std::slice::from_ref(resource)].concat();
             assert!(!all.iter().any(|text| text.contains('*')), "{permission:?}");
@@ -23,7 +24,13 @@ fn no_mode_grants_wildcards_unnamed_secrets_or_the_creation_of_objects() {
                 assert!(!namespace.is_empty() && !names.is_empty(), "{permission:?}");
                 assert!(verbs.iter().all(|verb| ["get", "list", "watch"].contains(&verb.as_str())), "{permission:?}");
             }
-            let created: BTreeSet<&str> = BTreeSet::from(["events.events.k8s.io", "leases.coordination.k8s.io"]);
+            let created: BTreeSet<&str> = BTreeSet::from([
+                "events.events.k8s.io",
+                "leases.coordination.k8s.io",
+                // The API server answers these, and does not store them.
+                "tokenreviews.authentication.k8s.io",
+                "subjectaccessreviews.authorization.k8s.io",
+            ]);
             let creates = verbs.iter().any(|verb| verb == "create");
             assert!(!creates || created.contains(resource.as_str()), "{permission:?}");
             assert!(!verbs.iter().any(|verb| verb.starts_with("delete")), "{permission:?}");
@@ -56,6 +63,15 @@ fn permissions_in_the_cluster_as_a_whole_shrink_with_each_mode() {
     assert_eq!(everywhere, expected);
     assert_eq!(listed, [labels, (group("clusterproviderconfigs"), "list watch".to_owned())]);
     assert_eq!(none, []);
+}
+
+#[test]
+fn secure_metrics_add_only_the_two_reviews() {
+    let added = secure_metrics().into_iter();
+    let added: Vec<_> = added.map(|it| (it.namespace, it.resource, it.verbs.join(" "))).collect();
+    let review = |resource: &str| (String::new(), resource.to_owned(), "create".to_owned());
+    let reviews = ["tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"];
+    assert_eq!(added, reviews.map(review));
 }
 
 #[test]

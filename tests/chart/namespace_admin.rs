@@ -43,7 +43,11 @@ fn objects_of(tenant: &str) -> [Value; 3] {
 
 #[test]
 fn release_has_no_cluster_scoped_object() {
-    let rendered = objects(json!({ "watchNamespaces": TEAMS, "rbac": { "clusterScoped": false } }));
+    let rendered = objects(json!({
+        "watchNamespaces": TEAMS,
+        "rbac": { "clusterScoped": false },
+        "metrics": { "secure": { "enabled": true } },
+    }));
     let cluster_scoped: Vec<&Value> =
         rendered.iter().filter(|object| object["metadata"].get("namespace").is_none()).collect();
     assert_eq!(cluster_scoped, [&Value::Null; 0]);

@@ -18,8 +18,13 @@ These tables list every permission of the operator's ServiceAccount. `cargo gen`
 is in namespace `beyond-identity-system`, and `rbac.secretNames` has its default. The rows with the Secrets of `team-a` and
 `team-b` come from `rbac.tenantSecrets`. See [Install](install.md) for the values.
 
-The operator writes no Secret, and reads none in the cluster as a whole. The `patch` of its kinds is for the finalizer.
+The operator writes no Secret, and reads none in the cluster as a whole. The `patch` of its kinds is for the finalizer. The API
+server answers the two reviews of the last table, and stores neither. With `rbac.clusterScoped: false`, a cluster admin grants
+them. See [Operations](operations.md#metrics-over-tls).
 ";
+
+/// The heading of what the value for secure metrics adds.
+const SECURE_METRICS: &str = "In addition with `metrics.secure.enabled: true`";
 
 /// A way to install the chart.
 pub struct Mode {
@@ -54,6 +59,16 @@ pub fn modes() -> [Mode; 3] {
             }),
         },
     ]
+}
+
+/// What `metrics.secure.enabled` adds to each mode with cluster-scoped objects.
+pub fn secure_metrics() -> Vec<Permission> {
+    let [default, ..] = modes().map(|mode| mode.values);
+    let mut values = default.clone();
+    values["metrics"] = json!({ "secure": { "enabled": true } });
+    let of = |values| permissions(&Mode { title: "", values });
+    let without = of(default);
+    of(values).into_iter().filter(|permission| !without.contains(permission)).collect()
 }
 
 /// A permission: the namespaces, empty for the whole cluster; the resource, with its group; the names, empty for all; and
@@ -114,11 +129,12 @@ fn granted(binding: &Value, objects: &[Value]) -> Vec<Permission> {
 /// The page.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
-    for mode in modes() {
+    let modes = modes().map(|mode| (mode.title, permissions(&mode)));
+    for (title, permissions) in modes.into_iter().chain([(SECURE_METRICS, secure_metrics())]) {
         // One row for all namespaces with the same permission.
         let mut rows: Vec<(String, Vec<String>)> = Vec::new();
         let mut row_of = BTreeMap::new();
-        for Permission { namespace, resource, names, verbs } in permissions(&mode) {
+        for Permission { namespace, resource, names, verbs } in permissions {
             let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             let only = if names.is_empty() { String::new() } else { format!(", only {names}") };
             let what = format!("`{resource}`{only} | {}", verbs.join(", "));
@@ -129,7 +145,7 @@ pub fn page() -> String {
             });
             rows[row].1.push(place);
         }
-        write!(page, "\n## {}\n\n| Namespace | Resource | Verbs |\n|---|---|---|\n", mode.title).unwrap();
+        write!(page, "\n## {}\n\n| Namespace | Resource | Verbs |\n|---|---|---|\n", title).unwrap();
         for (what, places) in rows {
             writeln!(page, "| {} | {what} |", places.join(", ")).unwrap();
         }

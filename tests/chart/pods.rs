@@ -25,7 +25,11 @@ fn pods_are_admitted_under_the_restricted_policy() {
         let create = ["create", "--namespace", "strict", "--dry-run=server", "--filename", "-"];
         cluster.run_kubectl_with(&pod.to_string(), create)
     };
-    let full = json!({ "caBundle": { "configMap": "authorities" }, "proxy": { "https": "http://proxy:3128" } });
+    let full = json!({
+        "caBundle": { "configMap": "authorities" },
+        "proxy": { "https": "http://proxy:3128" },
+        "metrics": { "secure": { "enabled": true, "secretName": "certificate" } },
+    });
     for values in [json!({}), full] {
         let pod = pod(values);
         create(&pod).unwrap();
@@ -71,7 +75,12 @@ fn termination_grace_period_covers_one_call() {
 fn arguments_are_known_and_defaults_match_the_program() {
     let help = Command::new(env!("CARGO_BIN_EXE_beyond-identity-operator")).args(["run", "--help"]).output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    let every = json!({ "watchNamespaces": ["one"], "caBundle": { "configMap": "authorities" }, "allowedEndpointHosts": ["a.example"] });
+    let every = json!({
+        "watchNamespaces": ["one"],
+        "caBundle": { "configMap": "authorities" },
+        "allowedEndpointHosts": ["a.example"],
+        "metrics": { "secure": { "enabled": true, "secretName": "certificate" } },
+    });
     let pod = pod(every);
     let args: Vec<&str> =
         pod["spec"]["containers"][0]["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
@@ -83,7 +92,7 @@ fn arguments_are_known_and_defaults_match_the_program() {
         if let Some((_, rest)) = section.split_once("[default: ")
             && let Some((default, _)) = rest.split_once(']')
             && !default.contains(' ')
-            && !["--watch-namespace", "--allowed-endpoint-hosts"].contains(&flag)
+            && !["--watch-namespace", "--allowed-endpoint-hosts", "--metrics-cert-path"].contains(&flag)
         {
             assert_eq!(value, default, "{flag}");
         }

@@ -37,6 +37,7 @@ fn invalid_values_are_rejected_by_name() {
             "at '/networkPolicy/kubernetesAPI/ports/0': got string, want integer",
         ),
         (json!({ "networkPolicy": { "metricsFrom": {} } }), "at '/networkPolicy/metricsFrom': got object, want array"),
+        (json!({ "metrics": { "secure": true } }), "at '/metrics/secure': got boolean, want object"),
         (json!({ "resources": { "limit": {} } }), "at '/resources': additional properties 'limit' not allowed"),
         (json!({ "replicas": "2" }), "at '/replicas': got string, want integer"),
         (json!({ "leaderElection": "false" }), "at '/leaderElection': got string, want boolean"),

@@ -75,6 +75,34 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         (json!({ "serviceAccount": { "annotations": { "a": "b" } } }), &["a: b"]),
         (json!({ "metrics": { "service": { "enabled": false } } }), &[]),
         (
+            json!({ "metrics": { "secure": { "enabled": true }, "serviceMonitor": { "enabled": true } } }),
+            &[
+                "- --metrics-secure",
+                "kind: ServiceMonitor",
+                "-metrics-auth",
+                "-metrics-reader",
+                "insecureSkipVerify: true",
+            ],
+        ),
+        (
+            json!({ "metrics": {
+                "secure": { "enabled": true, "secretName": "certificate" }, "serviceMonitor": { "enabled": true },
+            } }),
+            &[
+                "- --metrics-cert-path=/etc/beyond-identity-operator/metrics-certificate",
+                "secretName: \"certificate\"",
+                "key: ca.crt",
+                "serverName: ",
+            ],
+        ),
+        (
+            json!({ "metrics": {
+                "secure": { "enabled": true, "secretName": "certificate" },
+                "serviceMonitor": { "enabled": true, "tlsConfig": { "caFile": "/etc/ca.crt" } },
+            } }),
+            &["tlsConfig:\n        caFile: /etc/ca.crt\n"],
+        ),
+        (
             json!({ "metrics": { "serviceMonitor": { "enabled": true, "labels": { "release": "prometheus" } } } }),
             &["kind: ServiceMonitor", "release: prometheus"],
         ),
@@ -175,6 +203,8 @@ fn disabled_objects_are_not_rendered() {
         (json!({ "serviceAccount": { "create": false, "name": "theirs" } }), "ServiceAccount", ""),
         (json!({ "metrics": { "service": { "enabled": false } } }), "Service", ""),
         (json!({}), "ServiceMonitor", ""),
+        (json!({}), "ClusterRole", "-metrics-auth"),
+        (json!({}), "ClusterRole", "-metrics-reader"),
         (json!({}), "NetworkPolicy", ""),
         (json!({ "podDisruptionBudget": { "enabled": false } }), "PodDisruptionBudget", ""),
     ] {

@@ -41,6 +41,7 @@ mod leadership;
 mod logs;
 mod many_links;
 mod metrics;
+mod metrics_access;
 mod migration;
 mod namespace_selector;
 mod network;

@@ -36,6 +36,13 @@ fn cluster_name_is_a_dns_label_of_at_most_32_characters() {
 }
 
 #[test]
+fn certificate_of_the_metrics_requires_secure_metrics() {
+    let ended = end_of(&[&COMPLETE[..], &["--metrics-cert-path", "/certificate"]].concat(), &[]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("required arguments were not provided:\n  --metrics-secure"), "{}", ended.stderr);
+}
+
+#[test]
 fn operator_namespace_is_required_without_pod_namespace() {
     for environment in [&[][..], &[("POD_NAMESPACE", "")]] {
         assert_eq!(

@@ -34,12 +34,21 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A server configuration with a certificate for `host`.
-    fn server(&self, host: &str) -> anyhow::Result<ServerConfig> {
+    /// A certificate for `host` and its key, in PEM format.
+    ///
+    /// # Errors
+    /// If this machine cannot generate keys.
+    pub fn issue(&self, host: &str) -> anyhow::Result<[String; 2]> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new([host.to_owned()])?.signed_by(&key, &self.0)?;
-        let chain = vec![CertificateDer::from_pem_slice(certificate.pem().as_bytes())?];
-        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes())?;
+        Ok([certificate.pem(), key.serialize_pem()])
+    }
+
+    /// A server configuration with a certificate for `host`.
+    fn server(&self, host: &str) -> anyhow::Result<ServerConfig> {
+        let [certificate, key] = self.issue(host)?;
+        let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes())?];
+        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
         let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
         Ok(builder.with_no_client_auth().with_single_cert(chain, key)?)
