@@ -8,7 +8,9 @@ use super::allowed_namespaces::AllowedNamespaces;
 use super::config_spec::ConfigType;
 use super::enrollment_limits::EnrollmentLimits;
 use super::provider_config_status::ProviderConfigStatus;
-use super::{CLUSTER_PATTERN, ID_PATTERN, NAME_PATTERN, Undecodable};
+use super::{
+    CLUSTER_PATTERN, ID_PATTERN, NAME_PATTERN, NO_SLASH, NO_SLASH_MESSAGE, ORIGINS, ORIGINS_MESSAGE, Undecodable,
+};
 
 /// A scheme, and a host with an optional port where the scheme needs one. Nothing in which URL parsers could differ.
 const ORIGIN_PATTERN: &str = r"^[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*$";
@@ -95,9 +97,11 @@ pub struct ClusterProviderConfigSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
-        inner(length(min = 4, max = 512), regex(pattern = ORIGIN_PATTERN)),
+        inner(length(min = 4, max = 512)),
         extend("x-kubernetes-list-type" = "set")
     )]
+    #[x_kube(validation = Rule::new(NO_SLASH).message(NO_SLASH_MESSAGE))]
+    #[x_kube(validation = Rule::new(ORIGINS).message(ORIGINS_MESSAGE))]
     pub allowed_trusted_origins: Option<Vec<String>>,
     /// Limits on the enrolment emails that are sent through this provider config.
     #[serde(default)]

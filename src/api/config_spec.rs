@@ -4,7 +4,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ASCII_PATTERN, ID_PATTERN, NO_USER, NO_USER_MESSAGE};
+use super::{
+    ASCII_PATTERN, ID_PATTERN, NO_SLASH, NO_SLASH_MESSAGE, NO_USER, NO_USER_MESSAGE, ORIGINS, ORIGINS_MESSAGE,
+};
 
 /// Settings of an authenticator configuration. The type decides which of them are allowed.
 #[derive(Clone, Debug, Deserialize, Serialize, KubeSchema, PartialEq)]
@@ -38,6 +40,8 @@ pub struct ConfigSpec {
     /// `hosted_web` and `platform`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 512), regex(pattern = ASCII_PATTERN)), extend("x-kubernetes-list-type" = "set"))]
+    #[x_kube(validation = Rule::new(NO_SLASH).message(NO_SLASH_MESSAGE))]
+    #[x_kube(validation = Rule::new(ORIGINS).message(ORIGINS_MESSAGE))]
     pub trusted_origins: Option<Vec<String>>,
     /// URL of the native or web app that is invoked to authenticate. Required for `embedded`, and only allowed there.
     #[serde(rename = "invokeURL", default, skip_serializing_if = "Option::is_none")]

@@ -62,6 +62,20 @@ pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 pub(crate) const NO_INVISIBLE: &str =
     r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{34f}\\x{115f}\\x{1160}\\x{3164}\\x{ffa0}]')";
 
+/// A CEL rule for a list of origins: none has the slash that people copy from a browser.
+pub(crate) const NO_SLASH: &str = "!self.exists(origin, origin.matches('^[^/]+//[^/]+/$'))";
+
+/// The message of [`NO_SLASH`].
+pub(crate) const NO_SLASH_MESSAGE: &str = "must not contain an origin with a slash at its end: remove the slash";
+
+/// A CEL rule for a list of origins: each is a scheme, a host and an optional port. Those that [`NO_SLASH`] refuses pass.
+pub(crate) const ORIGINS: &str = r"self.all(origin,
+    origin.matches('^[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?/?$'))";
+
+/// The message of [`ORIGINS`].
+pub(crate) const ORIGINS_MESSAGE: &str = "must contain only origins: scheme, host and optional port, as in \
+                                          https://app.example.com; no user, path, query or wildcard";
+
 /// A CEL rule for URIs: nothing but a host and a port stands between `//` and the path. A browser opens the host after an `@`,
 /// and reads a backslash as a slash.
 pub(crate) const NO_USER: &str = r"!self.matches('^[^/?#]*//[^/?#]*[@\\\\]')";

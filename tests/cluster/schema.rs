@@ -90,6 +90,51 @@ async fn host_of_an_address_is_the_one_that_it_shows() {
 }
 
 #[tokio::test]
+async fn origin_is_a_scheme_a_host_and_a_port() {
+    const SENTENCE: &str = "must contain only origins: scheme, host and optional port, as in https://app.example.com; no user, \
+                            path, query or wildcard";
+    const SLASH: &str = "must not contain an origin with a slash at its end: remove the slash";
+    let fixture = Fixture::new().await;
+    let refused = async |origin: &str| {
+        let config = json!({"config": {"type": "hosted_web", "trustedOrigins": ["https://a.example", origin]}});
+        let config = refusal(fixture.try_create_config_with(config).await);
+        let provider = json!({"spec": {"allowedTrustedOrigins": [origin]}});
+        let provider = patch(&fixture.providers(), &fixture.provider, provider).await;
+        [(config, "spec.config.trustedOrigins"), (refusal(provider), "spec.allowedTrustedOrigins")]
+    };
+    for origin in [
+        "https://app.example.com/path",
+        "https://app.example.com//",
+        "https://jane@app.example.com",
+        "https://*.example.com",
+        "app.example.com",
+        "//app.example.com",
+        "https://",
+        "https://app.example.com?a",
+        "https://app.example.com#a",
+        "https://app.example.com:port",
+        "https:/app.example.com",
+        "https://app.example.com\\",
+        "*",
+        "null",
+    ] {
+        for (message, field) in refused(origin).await {
+            assert!(message.contains(field) && message.contains(SENTENCE), "{origin}: {message}");
+        }
+    }
+    for origin in ["https://app.example.com/", "http://localhost:8092/", "myapp://main/"] {
+        for (message, field) in refused(origin).await {
+            assert!(message.contains(field) && message.contains(SLASH), "{origin}: {message}");
+            assert!(!message.contains(SENTENCE), "{origin}: {message}");
+        }
+    }
+    let origins = ["https://App.example.com:8443", "http://localhost:8092", "http://[::1]:3000", "myapp://main"];
+    let allowed = json!({"spec": {"allowedTrustedOrigins": origins}});
+    patch(&fixture.providers(), &fixture.provider, allowed).await.unwrap();
+    fixture.create_config_with(json!({"config": {"type": "hosted_web", "trustedOrigins": origins}})).await;
+}
+
+#[tokio::test]
 async fn return_delivery_and_invalid_attempts_are_refused() {
     let fixture = Fixture::new().await;
     let message = refusal_of(&fixture, json!({"deliveryMethod": "RETURN"})).await;

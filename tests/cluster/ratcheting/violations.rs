@@ -104,6 +104,18 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
         "AuthenticatorConfig" if starts("trustedOrigins is only allowed") => stored(config(json!({
             "type": "console", "onboardingConfiguration": onboarding("none"), "trustedOrigins": ["https://a.example.com"],
         }))),
+        "AuthenticatorConfig" if starts("must not contain an origin") => stored(config(json!({
+            "type": "hosted_web", "trustedOrigins": ["https://a.example.com/"],
+        }))),
+        "AuthenticatorConfig" if starts("must contain only origins") => stored(config(json!({
+            "type": "hosted_web", "trustedOrigins": ["https://*.example.com"],
+        }))),
+        "ClusterProviderConfig" if starts("must not contain an origin") => {
+            stored(json!({"spec": {"allowedTrustedOrigins": ["https://a.example.com/"]}}))
+        }
+        "ClusterProviderConfig" if starts("must contain only origins") => {
+            stored(json!({"spec": {"allowedTrustedOrigins": ["https://*.example.com"]}}))
+        }
         "AuthenticatorConfig" if starts("must not contain a user") => stored(config(json!({
             "type": "embedded", "invokeURL": "https://a.example@b.example", "trustedOrigins": ["https://a.example.com"],
         }))),
