@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::redaction::{redact, visible};
 use super::token::{TokenError, one_word};
+use super::wrapper::Wrapper;
 
 /// A secret that is shorter than this could match an ordinary word of a text.
 const SHORT: usize = 8;
@@ -39,7 +40,10 @@ impl ClientCredentials {
     /// # Errors
     /// For anything that cannot be either. The service would refuse it with a less helpful message.
     pub fn word(bytes: &[u8]) -> Result<&str, TokenError> {
-        one_word(bytes)
+        match Wrapper::of_client_word(bytes) {
+            Some(wrapper) => Err(wrapper.into()),
+            None => one_word(bytes),
+        }
     }
 
     /// The value of the `Authorization` header for HTTP Basic, marked as sensitive.

@@ -34,6 +34,7 @@ mod token_answer;
 mod token_request;
 mod trace;
 pub mod types;
+mod wrapper;
 
 pub use ca_bundle::{CaBundle, CaBundleError};
 pub use check::RealmCheck;

@@ -8,6 +8,8 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::wrapper::Wrapper;
+
 /// A bearer token. `Debug` hides it, and this copy is wiped from memory when it is dropped. The buffers of the HTTP client
 /// that sent it are not.
 #[derive(Debug, Clone)]
@@ -36,22 +38,28 @@ pub enum TokenError {
     #[error("it contains a newline; store only the value itself, on one line")]
     Newline,
     /// A blank or a tab.
-    #[error(
-        "it contains whitespace; store only the value itself, without a prefix such as `Bearer` and without quotes"
-    )]
+    #[error("it contains whitespace; store only the value itself")]
     Blank,
     /// A control character, or one outside ASCII.
     #[error("it contains a control character or a character outside ASCII; store only the value itself")]
     Character,
+    /// Something is around it.
+    #[error(transparent)]
+    Wrapped(#[from] Wrapper),
 }
 
 impl ApiToken {
-    /// Parses a token. Trailing newlines are removed, because editors and `echo` add them.
+    /// Parses a token. Trailing newlines are removed, because editors and `echo` add them, and so is a prefix `Bearer`.
     ///
     /// # Errors
     /// For anything that cannot be a token. The service would refuse it with a less helpful message.
     pub fn parse(bytes: &[u8]) -> Result<Self, TokenError> {
-        Ok(Self(SecretString::from(one_word(bytes)?)))
+        let bytes = without_newlines(bytes);
+        let bytes = without_scheme(bytes).unwrap_or(bytes);
+        match Wrapper::of_token(bytes) {
+            Some(wrapper) => Err(wrapper.into()),
+            None => Ok(Self(SecretString::from(one_word(bytes)?))),
+        }
     }
 
     /// The expiration time, if this is a JWT with one. It is not verified: it is for people only.
@@ -90,8 +98,7 @@ impl ApiToken {
 
 /// The one word of visible ASCII characters that the bytes consist of, without trailing newlines.
 pub(super) fn one_word(bytes: &[u8]) -> Result<&str, TokenError> {
-    let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-    let bytes = bytes.get(..end).unwrap_or_default();
+    let bytes = without_newlines(bytes);
     if bytes.is_empty() {
         return Err(TokenError::Empty);
     }
@@ -109,6 +116,18 @@ pub(super) fn one_word(bytes: &[u8]) -> Result<&str, TokenError> {
     std::str::from_utf8(bytes).map_err(|_| TokenError::Character)
 }
 
+/// The bytes without newlines at the end.
+fn without_newlines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+    bytes.get(..end).unwrap_or_default()
+}
+
+/// What follows the scheme `Bearer` of a header, which people copy with the token.
+fn without_scheme(bytes: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = bytes.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii_start())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn scheme_of_a_header_is_removed() {
+        for bytes in [&b"Bearer abc.DEF-1"[..], b"bearer  abc.DEF-1\n"] {
+            assert_eq!(ApiToken::parse(bytes).unwrap().expose(), "abc.DEF-1");
+        }
+        assert_eq!(ApiToken::parse(b"Bearer").unwrap().expose(), "Bearer");
+        assert_eq!(ApiToken::parse(b"Bearer  ").unwrap_err(), TokenError::Empty);
+        assert_eq!(ApiToken::parse(b"Bearer \"a\"").unwrap_err(), TokenError::Wrapped(Wrapper::Quotes));
+    }
+
+    #[test]
     fn invalid_token_is_refused_and_redacted() {
         for (bytes, error) in [
             (&b""[..], TokenError::Empty),
@@ -128,13 +157,15 @@ mod tests {
             (b"hunter\n2", TokenError::Newline),
             (b"\nhunter2", TokenError::Newline),
             (b"hunter\r2", TokenError::Newline),
-            (b"Bearer hunter2", TokenError::Blank),
+            (b"Bearer hunter2 x", TokenError::Blank),
+            (b"Basic hunter2", TokenError::Blank),
+            (b"token=hunter2", TokenError::Wrapped(Wrapper::Assignment)),
             (b"hunter2 ", TokenError::Blank),
             (b"hunter\t2", TokenError::Blank),
             (b"hunter\x002", TokenError::Character),
             (b"hunter\x7f2", TokenError::Character),
             ("hunter2\u{e9}".as_bytes(), TokenError::Character),
-            (b"\xef\xbb\xbfhunter2", TokenError::Character),
+            (b"\xef\xbb\xbfhunter2", TokenError::Wrapped(Wrapper::ByteOrderMark)),
             (b"hunter\xff2", TokenError::Character),
         ] {
             let refused = ApiToken::parse(bytes).unwrap_err();

@@ -130,6 +130,7 @@ async fn each_problem_of_the_credentials_has_its_reason() {
     for (token, reason, sentence) in [
         ("two words", "InvalidToken", "is not a valid token for ProviderConfig"),
         ("unknown", "Unauthorized", "was refused (401)"),
+        ("\"unknown\"", "InvalidToken", "it is in quotes; store it without them"),
         (&expired, "TokenExpired", "The token expired at 2023-11-14T22:13:20Z"),
         (&foreign, "TenantMismatch", "does not belong to the tenant in spec.tenantID"),
     ] {
@@ -139,7 +140,8 @@ async fn each_problem_of_the_credentials_has_its_reason() {
         assert_eq!(conditions(&provider), "Reconciling=True Ready=False", "{reason}");
     }
     fixture.realm.set_token(&fresh);
-    fixture.set_own_token(&fresh).await;
+    // People copy the scheme from a header.
+    fixture.set_own_token(&format!("Bearer {fresh}")).await;
     let provider = fixture.wait_for_own_provider("CredentialsAccepted").await;
     assert_eq!(provider.status.unwrap().token_expire_time.as_deref(), Some("2099-12-03T16:53:20Z"));
 }
