@@ -4,6 +4,7 @@ pub mod access;
 pub mod health;
 pub mod leader;
 pub mod listen;
+mod log_line;
 pub mod readiness;
 pub mod serve;
 pub mod shutdown;

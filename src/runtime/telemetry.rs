@@ -1,10 +1,13 @@
 //! Logs: text for people at a terminal, JSON for machines.
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
+
+use super::log_line::LogLine;
 
 /// Targets that are always off. The client logs an undecodable response in full, Secrets and usernames included. The
 /// client and its watches also log each failed request, which the caller already logs once.
@@ -32,13 +35,22 @@ pub fn start(format: Option<LogFormat>, level: &str) -> Result<(), ParseError> {
     };
     let filter =
         KUBE.iter().try_fold(filter, |filter, quiet| Ok::<_, ParseError>(filter.add_directive(quiet.parse()?)))?;
-    let terminal = std::io::stderr().is_terminal();
-    let format = format.unwrap_or(if terminal { LogFormat::Text } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second start changes nothing, for example in tests that share a process.
-    let _ = match format {
+    let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });
+    let writer = || LogLine(std::io::stderr());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+    let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Text => builder.with_ansi(terminal).try_init(),
+        LogFormat::Text => builder.try_init(),
     };
+    // A second start changes nothing, for example in tests that share a process.
+    if started.is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
     Ok(())
+}
+
+/// Logs a panic as one line in the format of the log.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(tracing::field::display);
+    tracing::error!(location, panic = panic.payload_as_str(), "Panicked (operator bug)");
 }
