@@ -119,6 +119,10 @@ struct RunArgs {
     /// Loopback URL that stands for a region, REGION=URL; repeat the flag: for tests and the demo.
     #[arg(long, value_name = "REGION=URL", env = "BEYOND_IDENTITY_OPERATOR_LOOPBACK_REGION", value_delimiter = ',', value_parser = loopback_region)]
     loopback_region: Vec<(Region, Endpoint)>,
+    /// Show the messages in error responses of the Beyond Identity API. They can name people; by default only codes and fields
+    /// are shown.
+    #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_SHOW_SERVICE_MESSAGES")]
+    show_service_messages: bool,
     /// Log format [default: text on a terminal, json elsewhere].
     #[arg(long, value_enum, value_name = "FORMAT", env = "BEYOND_IDENTITY_OPERATOR_LOG_FORMAT")]
     log_format: Option<LogFormat>,
@@ -235,6 +239,7 @@ impl RunArgs {
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             max_concurrent_reconciles_per_provider_config: per_provider_config,
             cluster_provider_configs: self.cluster_provider_configs,
+            show_service_messages: self.show_service_messages,
             endpoints: EndpointRules {
                 allowed_hosts: self.allowed_endpoint_hosts,
                 allow_loopback: self.allow_loopback_endpoints,

@@ -69,7 +69,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let metrics = Arc::new(Metrics::new());
     metrics.set_leader(false);
     let server = Server::new(config)?;
-    let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?;
+    let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?
+        .showing_messages(settings.show_service_messages);
     let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
     // Dropping it at the end of this function ends these tasks.
     let mut background = JoinSet::new();

@@ -51,6 +51,8 @@ pub struct Settings {
     pub max_concurrent_reconciles_per_provider_config: u16,
     /// Whether ClusterProviderConfigs are read.
     pub cluster_provider_configs: bool,
+    /// Whether errors contain the messages of the service.
+    pub show_service_messages: bool,
     /// Which endpoints of the service may be called.
     pub endpoints: EndpointRules,
 }

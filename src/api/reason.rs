@@ -207,7 +207,7 @@ reasons! {
             "Correct `spec.endpoint.auth` of the provider config, or the token lifetime of the application. If a proxy or a load balancer responds, fix it.";
         PermissionDenied [Waiting] "403: the token lacks a scope, or belongs to another tenant." "Create a token with the scopes that [Install and upgrade](install.md#before-you-begin) lists.";
         Refused [Stalled] "The service refused the request as invalid. It is retried at `--resync-interval`."
-            "Correct the spec as the message says.";
+            "Correct the spec as the message says. If a code and a field do not explain it, start the operator with `--show-service-messages`.";
         RateLimited [InProgress] "The service limits the request rate, and the object is queued." "";
         ServiceUnavailable [InProgress] "The service did not respond, responded with a server error, or a proxy responded in its place."
             "If it lasts, check the vendor's status page, the endpoint, and any proxy or load balancer in between.";

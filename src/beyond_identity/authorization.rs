@@ -9,6 +9,8 @@ use super::client_credentials::ClientCredentials;
 use super::error::Error;
 use super::error_body::ErrorBody;
 use super::operation::Operation;
+use super::redaction::Redactor;
+use super::secret::Secret;
 use super::token::ApiToken;
 use super::{outcome, token_request};
 
@@ -39,22 +41,29 @@ impl Authorization<'_> {
     }
 
     /// The secret, to redact it from texts.
-    pub(super) fn secret(&self) -> &str {
+    pub(super) fn secret(&self) -> &Secret {
         match self {
-            Self::Token(token) => token.expose(),
-            Self::Client(client) => client.expose(),
+            Self::Token(token) => token.secret(),
+            Self::Client(client) => client.secret(),
         }
     }
 
     /// The error for a response that is not a success.
-    pub(super) fn refused(self, operation: Operation, status: u16, after: Option<Duration>, body: &[u8]) -> Error {
+    pub(super) fn refused(
+        self,
+        operation: Operation,
+        status: u16,
+        after: Option<Duration>,
+        body: &[u8],
+        redactor: &Redactor,
+    ) -> Error {
         match self {
-            Self::Token(token) => {
-                let body = ErrorBody::parse(body, token.expose());
+            Self::Token(_) => {
+                let body = ErrorBody::parse(body, redactor);
                 let body = if operation.personal { body.without_detail() } else { body };
                 outcome::refused(operation, status, after, &body)
             }
-            Self::Client(client) => token_request::refused(status, after, body, client),
+            Self::Client(_) => token_request::refused(status, after, body, redactor),
         }
     }
 }

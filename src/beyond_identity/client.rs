@@ -17,6 +17,8 @@ use super::error::Error;
 use super::headers;
 use super::operation::Operation;
 use super::outcome;
+use super::redaction::Redactor;
+use super::secret::KnownSecrets;
 use super::trace::{self, TraceId};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +52,9 @@ pub struct HttpClient {
     pub(super) large_bodies: Arc<Semaphore>,
     /// The proxy rules of `outward`, so that an error can say whether a proxy was used.
     proxies: Arc<Matcher>,
+    /// The credentials that calls were made with.
+    secrets: Arc<KnownSecrets>,
+    shows_messages: bool,
 }
 
 /// Why the client cannot be built: the user agent is not a valid header value, or TLS has no trusted certificates.
@@ -105,12 +110,26 @@ impl HttpClient {
             loopback: builder().no_proxy().build()?,
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             proxies: Arc::new(Matcher::from_env()),
+            secrets: Arc::default(),
+            shows_messages: false,
         })
+    }
+
+    /// The same client, whose errors contain the messages of the service. They can name people in any form.
+    #[must_use]
+    pub fn showing_messages(self, shows_messages: bool) -> Self {
+        Self { shows_messages, ..self }
+    }
+
+    /// For the response to a call with this authorization.
+    pub(super) fn redactor(&self, authorization: Authorization<'_>) -> Redactor {
+        Redactor::new(authorization.secret(), self.secrets.all(), self.shows_messages)
     }
 
     pub(super) async fn send(&self, endpoint: &Endpoint, call: Call<'_>) -> Result<Success, Error> {
         let operation = call.operation;
         let started = Instant::now();
+        self.secrets.add(call.authorization.secret());
         let outcome = self.attempt(endpoint, call).await;
         let status = match &outcome {
             Ok(success) => Some(success.status),
@@ -154,14 +173,14 @@ impl HttpClient {
         let mut response = request
             .send()
             .await
-            .map_err(|error| outcome::unanswered(operation, &error, proxied, timeout, authorization.secret()))?;
+            .map_err(|error| outcome::unanswered(operation, &error, proxied, timeout, &self.redactor(authorization)))?;
 
         let status = response.status().as_u16();
         if !response.status().is_success() {
             let after = headers::wait(response.headers());
             // An incomplete body is not from the service.
             let (body, _) = self.read(&mut response, ERROR_LIMIT).await.unwrap_or_default();
-            return Err(authorization.refused(operation, status, after, &body));
+            return Err(authorization.refused(operation, status, after, &body, &self.redactor(authorization)));
         }
         let server_time = headers::server_time(response.headers());
         if limit == 0 {
@@ -173,7 +192,7 @@ impl HttpClient {
                 Err(outcome::unusable(operation, status, &format!("the body is larger than {limit} bytes")))
             }
             Err(BodyError::Broken(error)) => {
-                Err(outcome::broken(operation, Some(status), &error, timeout, authorization.secret()))
+                Err(outcome::broken(operation, Some(status), &error, timeout, &self.redactor(authorization)))
             }
         }
     }

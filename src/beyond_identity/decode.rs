@@ -8,28 +8,77 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAcces
 use serde_json::Value;
 
 use super::fields::usable_id;
+use super::redaction::Redactor;
 use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity};
 
 /// An object of the API, with the names used in responses.
 pub(super) trait Object: DeserializeOwned {
     /// The key of the envelope that some responses use.
     const ENVELOPE: &'static str;
+    /// Redacts every text that can be shown.
+    ///
+    /// # Errors
+    /// An id cannot be redacted. One that contains the credential of the call makes the response unusable.
+    fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str>;
+}
+
+const ID_WITH_CREDENTIAL: &str = "an id in it contains the credential of the call";
+
+fn check_ids<'a>(ids: impl IntoIterator<Item = Option<&'a String>>, redactor: &Redactor) -> Result<(), &'static str> {
+    let is_found = ids.into_iter().flatten().any(|id| redactor.finds_own_credential_in(id));
+    if is_found { Err(ID_WITH_CREDENTIAL) } else { Ok(()) }
 }
 
 impl Object for Identity {
     const ENVELOPE: &'static str = "identity";
+
+    fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str> {
+        self.status.iter_mut().for_each(|status| status.redact(redactor));
+        self.enrollment_status.iter_mut().for_each(|status| status.redact(redactor));
+        check_ids([Some(&self.id), self.realm_id.as_ref(), self.tenant_id.as_ref()], redactor)
+    }
 }
 
 impl Object for CredentialBindingJob {
     const ENVELOPE: &'static str = "credential_binding_job";
+
+    fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str> {
+        let Self {
+            id,
+            realm_id,
+            tenant_id,
+            identity_id,
+            authenticator_config_id,
+            delivery_method,
+            state,
+            credential_id,
+            post_binding_redirect_uri: _, // only compared
+            expire_time: _,
+            create_time: _,
+            update_time: _,
+        } = self;
+        delivery_method.iter_mut().for_each(|method| method.redact(redactor));
+        state.iter_mut().for_each(|state| state.redact(redactor));
+        let others = [realm_id, tenant_id, identity_id, authenticator_config_id, credential_id];
+        check_ids(others.into_iter().map(|id| id.as_ref()).chain([Some(&*id)]), redactor)
+    }
 }
 
 impl Object for AuthenticatorConfig {
     const ENVELOPE: &'static str = "authenticator_config";
+
+    fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str> {
+        // Of a display name, only an ownership mark is shown, which has a form of its own. Of the settings, only the type.
+        let Self { id, realm_id, tenant_id, display_name: _, config } = self;
+        if let Some(Value::String(type_)) = config.as_mut().and_then(|config| config.get_mut("type")) {
+            *type_ = redactor.word(type_);
+        }
+        check_ids([Some(&*id), realm_id.as_ref(), tenant_id.as_ref()], redactor)
+    }
 }
 
 /// Decodes one object, with or without its envelope. The error says what is wrong, without quoting the response.
-pub(super) fn object_of<T: Object>(body: &[u8]) -> Result<T, &'static str> {
+pub(super) fn object_of<T: Object>(body: &[u8], redactor: &Redactor) -> Result<T, &'static str> {
     let value: Value = serde_json::from_slice(body).map_err(|_| "the body is not JSON")?;
     let Value::Object(mut fields) = value else {
         return Err("the body is not a JSON object");
@@ -41,7 +90,10 @@ pub(super) fn object_of<T: Object>(body: &[u8]) -> Result<T, &'static str> {
     if !fields.get("id").and_then(Value::as_str).is_some_and(usable_id) {
         return Err("the object has no usable `id`");
     }
-    serde_json::from_value(Value::Object(fields)).map_err(|_| "the object does not match the documented schema")
+    let mut object: T = serde_json::from_value(Value::Object(fields))
+        .map_err(|_| "the object does not match the documented schema, or an id in it is unusable")?;
+    object.redact(redactor)?;
+    Ok(object)
 }
 
 /// One page of a list.
@@ -88,13 +140,14 @@ impl Listed for AuthenticatorConfig {
 
 /// Decodes one page. A page without its list is an error, because an apparently empty list would cause another send. So
 /// is a count or token of another type, because it would hide whether more pages exist.
-pub(super) fn page_of<T: Listed>(body: &[u8]) -> Result<Page<T>, &'static str> {
-    let page: Page<T> = serde_json::from_slice(body).map_err(|error| match error.classify() {
+pub(super) fn page_of<T: Listed>(body: &[u8], redactor: &Redactor) -> Result<Page<T>, &'static str> {
+    let mut page: Page<T> = serde_json::from_slice(body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
-            "the body is not a complete page of a list, or one of its items has no usable `id`"
+            "the body is not a complete page of a list, or one of its items has no usable `id`, or an unusable id of another object"
         }
         _ => "the body is not JSON",
     })?;
+    page.items.iter_mut().try_for_each(|item| item.redact(redactor))?;
     Ok(page)
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -12,11 +13,12 @@ pub type Fields = serde_json::Map<String, Value>;
 /// The longest accepted id, in bytes. The vendor's have up to 36.
 const LONGEST_ID: usize = 256;
 
-/// Whether this id can be requested and stored. Ids with a special meaning in a path, or too long to store, are
-/// refused.
+/// Whether this id can be requested, stored and shown as it is: the characters that a path contains unencoded (RFC 3986),
+/// without a special meaning in a path, and not too long to store. An id is never altered, so a response with any other
+/// is unusable.
 pub(super) fn usable_id(id: &str) -> bool {
     (1..=LONGEST_ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_graphic())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         && !matches!(id, "." | ".." | "-")
 }
 
@@ -24,6 +26,26 @@ pub(super) fn usable_id(id: &str) -> bool {
 pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
     if usable_id(&id) { Ok(id) } else { Err(D::Error::custom("an unusable `id`")) }
+}
+
+/// The id of another object: a usable one, or `None` if it is missing, empty or of another type.
+pub(super) fn other_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let id: Option<String> = text(deserializer)?;
+    if id.as_deref().is_none_or(usable_id) { Ok(id) } else { Err(D::Error::custom("an unusable id")) }
+}
+
+/// A time (RFC 3339), written as this client writes times. A text that is no time is `None`, and so never shown.
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text: Option<String> = text(deserializer)?;
+    let Some(text) = text else { return Ok(None) };
+    let Ok(time) = text.parse::<Timestamp>() else {
+        tracing::debug!("A time from the Beyond Identity API is not in the form of RFC 3339; it is left out");
+        return Ok(None);
+    };
+    // As many digits as in the text, so that a time as the service writes it stays as it is.
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count().min(9);
+    Ok(Some(format!("{time:.digits$}")))
 }
 
 /// A text, or `None` if it is empty or of another type. Nothing is buffered, whatever its size.

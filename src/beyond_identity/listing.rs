@@ -11,6 +11,7 @@ use super::decode::{self, Listed, Page};
 use super::error::{Doubt, Error};
 use super::operation::Operation;
 use super::outcome;
+use super::redaction::Redactor;
 
 /// The most reads of a list whose ids do not reach `total_size`, as happens while items are added and removed.
 const READS: usize = 3;
@@ -45,6 +46,7 @@ pub struct Listing<T> {
 pub(super) async fn read_all<T, F, Response>(
     operation: Operation,
     page_timeout: Duration,
+    redactor: &Redactor,
     mut fetch: F,
 ) -> Result<Listing<T>, Error>
 where
@@ -81,7 +83,8 @@ where
             if bytes > LIST_LIMIT {
                 return Err(unusable(&format!("the complete list is larger than {LIST_LIMIT} bytes")));
             }
-            let Page { items, total_size, next_page_token } = decode::page_of::<T>(&success.body).map_err(&unusable)?;
+            let Page { items, total_size, next_page_token } =
+                decode::page_of::<T>(&success.body, redactor).map_err(&unusable)?;
             found.extend(items.into_iter().map(|item| (item.id().to_owned(), item)));
             total = total_size.or(total);
             let Some(token) = next_page_token else { break };

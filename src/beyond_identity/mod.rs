@@ -17,6 +17,7 @@ mod endpoint;
 mod endpoint_host;
 mod error;
 mod error_body;
+mod error_fields;
 mod fields;
 mod filter;
 mod gate;
@@ -27,6 +28,7 @@ pub mod operation;
 mod outcome;
 mod redaction;
 mod requests;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -7,7 +7,7 @@ macro_rules! open_enum {
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$about_variant])* $variant,)*
-            /// A value that this client does not know, as the API wrote it.
+            /// A value that this client does not know, as the API wrote it, or `[redacted]`.
             Other(String),
         }
 
@@ -18,6 +18,14 @@ macro_rules! open_enum {
                 match self {
                     $(Self::$variant => $text,)*
                     Self::Other(text) => text,
+                }
+            }
+
+            /// Redacts a value that this client does not know.
+            #[allow(dead_code)] // not every enum is in a response
+            pub(super) fn redact(&mut self, redactor: &super::redaction::Redactor) {
+                if let Self::Other(text) = self {
+                    *text = redactor.word(text);
                 }
             }
 

@@ -7,7 +7,7 @@ use super::error::{Doubt, Error, NotSent, Refusal};
 use super::error_body::ErrorBody;
 use super::gate::Held;
 use super::operation::Operation;
-use super::redaction::redact;
+use super::redaction::Redactor;
 
 /// In the message of a change in doubt.
 pub const MAY_HAVE_TAKEN_EFFECT: &str = "; the request may have taken effect";
@@ -34,7 +34,7 @@ pub(super) fn refused(operation: Operation, status: u16, after: Option<Duration>
         },
         400..500 if !body.is_from_api() => {
             let doubt = if operation.is_read() { "" } else { MAY_HAVE_TAKEN_EFFECT };
-            let message = body.detail.as_ref().map(|text| format!("; the response says: {text}")).unwrap_or_default();
+            let message = body.detail.as_ref().map(|text| format!("; {text}")).unwrap_or_default();
             let message = format!(
                 "{operation} returned {status}, but not in the form of the Beyond Identity API; check the endpoint, \
                  and any proxy or load balancer in between{doubt}{message}"
@@ -73,18 +73,18 @@ pub(super) fn unanswered(
     error: &reqwest::Error,
     proxied: bool,
     timeout: Duration,
-    token: &str,
+    redactor: &Redactor,
 ) -> Error {
     if error.is_builder() {
         return local(operation, "the request cannot be built");
     }
-    let reason = reason(error, token);
+    let reason = reason(error, redactor);
     if error.is_connect() {
         let way = if proxied { " through the proxy in HTTPS_PROXY" } else { "" };
         let message = format!("{operation} was not sent because no connection was made{way}: {reason}");
         return Error::Retry { cause: NotSent::NoConnection, after: None, message };
     }
-    broken(operation, None, error, timeout, token)
+    broken(operation, None, error, timeout, redactor)
 }
 
 /// The error for a connection that broke, or a timeout that expired, before the response was complete.
@@ -93,12 +93,12 @@ pub(super) fn broken(
     status: Option<u16>,
     error: &reqwest::Error,
     timeout: Duration,
-    token: &str,
+    redactor: &Redactor,
 ) -> Error {
     let (cause, what) = if error.is_timeout() {
         (Doubt::Timeout, format!("got no complete response within {} ms", timeout.as_millis()))
     } else {
-        (Doubt::Connection, format!("lost the connection ({})", reason(error, token)))
+        (Doubt::Connection, format!("lost the connection ({})", reason(error, redactor)))
     };
     in_doubt(operation, cause, status, &what)
 }
@@ -132,7 +132,7 @@ pub(super) fn in_doubt(operation: Operation, cause: Doubt, status: Option<u16>, 
 }
 
 /// The causes of a transport error. The outermost message is omitted, because it contains the URL, and so identifiers.
-fn reason(error: &reqwest::Error, token: &str) -> String {
+fn reason(error: &reqwest::Error, redactor: &Redactor) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut source = error.source();
     while let Some(error) = source {
@@ -142,7 +142,8 @@ fn reason(error: &reqwest::Error, token: &str) -> String {
         }
         source = error.source();
     }
-    if parts.is_empty() { "no reason given".to_owned() } else { redact(&parts.join(": "), token) }
+    let shown = redactor.text(&parts.join(": "));
+    if shown.is_empty() { "no reason given".to_owned() } else { shown }
 }
 
 #[cfg(test)]
@@ -151,7 +152,7 @@ mod tests {
     use crate::beyond_identity::operation::{CREATE_JOB, LIST_JOBS};
 
     fn error(body: &str) -> ErrorBody {
-        ErrorBody::parse(body.as_bytes(), "")
+        ErrorBody::parse(body.as_bytes(), &Redactor::showing_messages("secret-token-1"))
     }
 
     /// A body in the form of the API, without a message.
@@ -214,17 +215,22 @@ mod tests {
 
     #[test]
     fn missing_realm_differs_from_missing_object() {
-        for body in [
-            r#"{"code":"not_found","message":"realm not found","details":[{"type":"ResourceInfo","resource_type":"Realm"}]}"#,
-            r#"{"resource_type":"Realm","id":"1","description":"realm not found"}"#,
+        for (body, code) in [
+            (
+                r#"{"code":"not_found","message":"realm not found","details":[{"type":"ResourceInfo","resource_type":"Realm"}]}"#,
+                "code not_found; ",
+            ),
+            (r#"{"resource_type":"Realm","id":"1","description":"realm not found"}"#, ""),
         ] {
             let refusal = refused(LIST_JOBS, 404, None, &error(body));
             assert_eq!(refusal.status(), Some(404));
             assert!(matches!(refusal, Error::Refused { cause: Refusal::UnknownRealm, .. }), "{refusal:?}");
             assert_eq!(
                 refusal.to_string(),
-                "GET credential-binding-jobs found no such realm (404): realm not found; check tenantID, realmID and \
-                 the region or endpoint of the provider config"
+                format!(
+                    "GET credential-binding-jobs found no such realm (404): {code}the response says: realm not found; \
+                     check tenantID, realmID and the region or endpoint of the provider config"
+                )
             );
             // Only a 404 means a missing realm.
             assert_eq!(class(403, &error(body)), "refused");
@@ -237,7 +243,7 @@ mod tests {
         assert_eq!(
             refused(CREATE_JOB, 422, None, &error(r#"{"code":"x","message":"Identity missing email address"}"#))
                 .to_string(),
-            "POST credential-binding-jobs was refused as unprocessable (422): Identity missing email address"
+            "POST credential-binding-jobs was refused as unprocessable (422): code x; the response says: Identity missing email address"
         );
         let forbidden = refused(LIST_JOBS, 403, None, &ours()).to_string();
         assert!(forbidden.contains("the scope credential-binding-jobs:read"), "{forbidden}");

@@ -21,6 +21,7 @@ use super::gate::Gate;
 use super::listing::{self, Listing};
 use super::operation::{self, Operation};
 use super::outcome;
+use super::redaction::Redactor;
 use super::token::ApiToken;
 use super::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, NewAuthenticatorConfig, NewJob,
@@ -231,14 +232,14 @@ impl RealmClient {
     ) -> Result<(), Error> {
         let url = page_url(self.url(operation, path)?, 1, filter, None);
         let success = self.send(operation, url, None, self.inner.request_timeout, PAGE_LIMIT).await?;
-        let page = decode::page_of::<T>(&success.body);
+        let page = decode::page_of::<T>(&success.body, &self.redactor());
         page.map(drop).map_err(|why| outcome::unusable(operation, success.status, why))
     }
 
     async fn read<T: Object>(&self, operation: Operation, path: &[&str]) -> Result<Answer<T>, Error> {
         let url = self.url(operation, path)?;
         let success = self.send(operation, url, None, self.inner.request_timeout, OBJECT_LIMIT).await?;
-        answer(operation, &success)
+        self.answer(operation, &success)
     }
 
     async fn write<T: Object>(
@@ -252,7 +253,7 @@ impl RealmClient {
         let body = serde_json::to_vec(body)
             .map_err(|_| outcome::local(operation, "the request body cannot be written as JSON"))?;
         let success = self.send(operation, url, Some(body), timeout, OBJECT_LIMIT).await?;
-        answer(operation, &success)
+        self.answer(operation, &success)
     }
 
     async fn list<T: Listed>(
@@ -276,7 +277,17 @@ impl RealmClient {
             let url = page_url(first.clone(), page_size, filter, page_token.as_deref());
             self.send(operation, url, None, timeout, PAGE_LIMIT)
         };
-        listing::read_all(operation, self.inner.request_timeout, fetch).await
+        listing::read_all(operation, self.inner.request_timeout, &self.redactor(), fetch).await
+    }
+
+    fn redactor(&self) -> Redactor {
+        self.inner.http.redactor(Authorization::Token(&self.inner.token))
+    }
+
+    fn answer<T: Object>(&self, operation: Operation, success: &Success) -> Result<Answer<T>, Error> {
+        let item = decode::object_of(&success.body, &self.redactor())
+            .map_err(|why| outcome::unusable(operation, success.status, why))?;
+        Ok(Answer { item, server_time: success.server_time })
     }
 
     async fn send(
@@ -325,9 +336,4 @@ fn page_url(mut url: Url, page_size: u32, filter: Option<&str>, page_token: Opti
     }
     url.set_query(Some(&query));
     url
-}
-
-fn answer<T: Object>(operation: Operation, success: &Success) -> Result<Answer<T>, Error> {
-    let item = decode::object_of(&success.body).map_err(|why| outcome::unusable(operation, success.status, why))?;
-    Ok(Answer { item, server_time: success.server_time })
 }

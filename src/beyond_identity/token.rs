@@ -5,15 +5,15 @@ use std::hash::{Hash, Hasher};
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::secret::Secret;
 use super::wrapper::Wrapper;
 
-/// A bearer token. `Debug` hides it, and this copy is wiped from memory when it is dropped. The buffers of the HTTP client
-/// that sent it are not.
+/// A bearer token. Clones share it. `Debug` hides it, and its memory is wiped with the last clone. The buffers of the HTTP
+/// client that sent it are not.
 #[derive(Debug, Clone)]
-pub struct ApiToken(SecretString);
+pub struct ApiToken(Secret);
 
 /// The longest token that is accepted, in bytes. A JWT is much shorter.
 const MAX_LENGTH: usize = 16 * 1024;
@@ -58,7 +58,7 @@ impl ApiToken {
         let bytes = without_scheme(bytes).unwrap_or(bytes);
         match Wrapper::of_token(bytes) {
             Some(wrapper) => Err(wrapper.into()),
-            None => Ok(Self(SecretString::from(one_word(bytes)?))),
+            None => Ok(Self(Secret::new(one_word(bytes)?))),
         }
     }
 
@@ -90,9 +90,13 @@ impl ApiToken {
         self.expose().hash(hasher);
     }
 
+    fn expose(&self) -> &str {
+        self.0.expose()
+    }
+
     /// The token itself, to redact it from texts.
-    pub(super) fn expose(&self) -> &str {
-        self.0.expose_secret()
+    pub(super) fn secret(&self) -> &Secret {
+        &self.0
     }
 }
 

@@ -128,7 +128,7 @@ mod tests {
         let body =
             r#"{"access_token": "hunter2", "token_type": "Bearer", "expires_in": 86400, "scope": "a:read b:read"}"#;
         let issued = parse(body).unwrap();
-        assert_eq!(issued.token.expose(), "hunter2");
+        assert_eq!(issued.token.secret().expose(), "hunter2");
         assert_eq!(issued.lifetime, Duration::from_secs(86400));
         assert_eq!(issued.scopes, Some(vec!["a:read".to_owned(), "b:read".to_owned()]));
         assert!(!format!("{issued:?}").contains("hunter2"));
@@ -143,7 +143,7 @@ mod tests {
             r#"{"access_token": "hunter\u0032", "scope": "a\u0001"}"#,
         ] {
             let issued = parse(body).unwrap();
-            assert_eq!((issued.token.expose(), issued.lifetime), ("hunter2", ASSUMED), "{body}");
+            assert_eq!((issued.token.secret().expose(), issued.lifetime), ("hunter2", ASSUMED), "{body}");
             assert_eq!(issued.scopes, None, "{body}");
         }
         for (seconds, lifetime) in [("1", 1000), ("3600.0", 3_600_000), ("1.5", 1500), ("8640000", 8_640_000_000)] {

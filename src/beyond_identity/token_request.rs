@@ -13,8 +13,10 @@ use super::client::{Call, HttpClient};
 use super::client_credentials::ClientCredentials;
 use super::endpoint::Endpoint;
 use super::error::{Doubt, Error, NotSent, Refusal};
+use super::error_body::message;
 use super::operation::REQUEST_TOKEN;
 use super::outcome;
+use super::redaction::Redactor;
 use super::requests::SEGMENT;
 use super::token_answer::IssuedToken;
 
@@ -87,7 +89,7 @@ impl HttpClient {
 
 /// The error for a response of the token endpoint that is not a success. A refusal is only trusted in a form that the
 /// token endpoint uses: that of RFC 6749, section 5.2, or that of the API.
-pub(super) fn refused(status: u16, after: Option<Duration>, body: &[u8], client: &ClientCredentials) -> Error {
+pub(super) fn refused(status: u16, after: Option<Duration>, body: &[u8], redactor: &Redactor) -> Error {
     let operation = REQUEST_TOKEN;
     let body = match serde_json::from_slice(body) {
         Ok(Value::Object(body)) => body,
@@ -98,9 +100,9 @@ pub(super) fn refused(status: u16, after: Option<Duration>, body: &[u8], client:
         Some(error) => (Some(error), text("error_description")),
         None => (text("code"), text("message")),
     };
-    let detail: Vec<&str> = code.into_iter().chain(description).collect();
-    let detail = client.redact_from(&detail.join(": "));
-    let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+    let shown = code.filter(|code| redactor.is_word(code)).map(|code| format!("code {code}"));
+    let parts: Vec<String> = shown.into_iter().chain(message(description.unwrap_or_default(), redactor)).collect();
+    let detail = if parts.is_empty() { String::new() } else { format!(": {}", parts.join("; ")) };
     let sentence = |answer: &str| format!("{operation} {answer}{detail}");
     let doubt = |cause, answer: &str| Error::InDoubt { cause, status: Some(status), after, message: sentence(answer) };
     let refusal = |cause, answer: &str, remedy: &str| {

@@ -1,7 +1,8 @@
 //! The types of requests and responses: identities, credential binding jobs, authenticator configurations.
 //!
 //! In a response, only `id` is required. Any other field that is missing, `null`, empty or of an undocumented type is
-//! `None`. Unknown fields are ignored. Times remain the strings from the API.
+//! `None`. Unknown fields are ignored. Ids are as the API wrote them, and one that cannot be used makes the response
+//! unusable. Times are written in one form. Unknown values of enums that could be anything else are `[redacted]`.
 
 use std::fmt;
 
@@ -96,10 +97,10 @@ pub struct Identity {
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The realm of the identity.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub realm_id: Option<String>,
     /// The tenant of the identity.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub tenant_id: Option<String>,
     /// Missing in the vendor's own example.
     #[serde(default, deserialize_with = "fields::text")]
@@ -149,16 +150,16 @@ pub struct CredentialBindingJob {
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The realm of the job.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub realm_id: Option<String>,
     /// The tenant of the job.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub tenant_id: Option<String>,
     /// The identity of the job.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub identity_id: Option<String>,
     /// The configuration that the link was built with.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub authenticator_config_id: Option<String>,
     /// How the link reaches the person.
     #[serde(default, deserialize_with = "fields::text")]
@@ -167,19 +168,19 @@ pub struct CredentialBindingJob {
     #[serde(default, deserialize_with = "fields::text")]
     pub state: Option<JobState>,
     /// The bound credential, once there is one.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub credential_id: Option<String>,
     /// The redirect URI after the binding.
     #[serde(default, deserialize_with = "fields::text")]
     pub post_binding_redirect_uri: Option<String>,
     /// When the link stops working (seven days after the creation, in the vendor's examples).
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::time")]
     pub expire_time: Option<String>,
     /// When the job was created, by the service's clock.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::time")]
     pub create_time: Option<String>,
     /// When it last changed.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::time")]
     pub update_time: Option<String>,
 }
 
@@ -190,10 +191,10 @@ pub struct AuthenticatorConfig {
     #[serde(deserialize_with = "fields::id")]
     pub id: String,
     /// The realm of the configuration.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub realm_id: Option<String>,
     /// The tenant of the configuration.
-    #[serde(default, deserialize_with = "fields::text")]
+    #[serde(default, deserialize_with = "fields::other_id")]
     pub tenant_id: Option<String>,
     /// Missing in the vendor's how-to.
     #[serde(default, deserialize_with = "fields::text")]

@@ -223,19 +223,18 @@ fn about(
 
 /// Copies the fields of a job to status, as the API returned them at `server_time` by its own clock.
 fn mirror(status: &mut EnrollmentRequestStatus, job: &CredentialBindingJob, server_time: Option<Timestamp>) {
-    let shown = |value: Option<&str>| value.map(text::status_text);
     let expired = match server_time {
         Some(_) => is_expired(job, server_time),
         // Without the service's own time, nothing new is known about the expiry.
-        None => status.expired == Some(true) && status.expire_time == shown(job.expire_time.as_deref()),
+        None => status.expired == Some(true) && status.expire_time == job.expire_time,
     };
     let works = is_outstanding(job.state.as_ref().map(JobState::as_str));
     status.expired = (expired && works).then_some(true);
     status.state = state_of(job);
-    status.expire_time = shown(job.expire_time.as_deref());
-    status.create_time = shown(job.create_time.as_deref());
-    status.update_time = shown(job.update_time.as_deref());
-    status.credential_id = shown(job.credential_id.as_deref());
+    status.expire_time.clone_from(&job.expire_time);
+    status.create_time.clone_from(&job.create_time);
+    status.update_time.clone_from(&job.update_time);
+    status.credential_id.clone_from(&job.credential_id);
 }
 
 /// The delivery method of a job, if this version does not know it. Then the operator cannot be certain which request

@@ -98,7 +98,10 @@ fn outstanding(status: &EnrollmentRequestStatus, state: Option<JobState>, desire
         Some(state) => (Reason::UnknownState, format!("The job is in state {state}, which this version does not know")),
         None => (Reason::UnknownState, "The service does not report the state of the job".to_owned()),
     };
-    let expires = status.expire_time.as_deref().map(|at| format!("; the link expires at {at}")).unwrap_or_default();
+    let expires = match &status.expire_time {
+        Some(at) => format!("; the link expires at {at}"),
+        None => "; the service reports no valid time at which the link expires".to_owned(),
+    };
     match status.adopted {
         Some(true) => why(
             Reason::Adopted,

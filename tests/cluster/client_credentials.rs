@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::simulator::{Application, Effect, Identity, Operation, Outcome, Reply, Rule};
 
 use crate::fixture::{
-    Access, Fixture, History, JANE, Operator, REQUEST, eventually, job_of, log_about, message, poll_often,
+    Access, Fixture, HIDDEN, History, JANE, Operator, REQUEST, eventually, job_of, log_about, message, poll_often,
     wait_until_deleted, without_timers,
 };
 
@@ -82,7 +82,7 @@ async fn rotated_secret_takes_effect_at_once() {
     assert_eq!(
         message(&request),
         format!(
-            "POST token was refused (401): invalid_client: client authentication failed; check that the client id and the \
+            "POST token was refused (401): code invalid_client; {HIDDEN}; check that the client id and the \
              client secret are those of the application, that it allows client credentials with HTTP Basic, and the \
              realm of the application; the application and its Secret are those of spec.credentials.clientCredentials \
              of ClusterProviderConfig {}",

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::fixture::{CLUSTER, CONFIG, Fixture, History, conditions, eventually, message, patch};
+use crate::fixture::{CLUSTER, CONFIG, Fixture, HIDDEN, History, conditions, eventually, message, patch};
 
 /// The ownership mark, which ends the display name.
 fn mark(fixture: &Fixture) -> String {
@@ -163,7 +163,7 @@ async fn refused_deletion_is_reported_and_retried() {
         message(&config),
         format!(
             "Deletion is waiting because authenticator configuration {} is not deleted in Beyond Identity yet: \
-             DELETE authenticator-configs/{{id}} was refused as invalid (400): an application still uses it",
+             DELETE authenticator-configs/{{id}} was refused as invalid (400): code bad_request; {HIDDEN}",
             fixture.realm.configs()[0].id
         )
     );

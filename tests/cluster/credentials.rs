@@ -5,7 +5,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use tokio::net::TcpSocket;
 
-use crate::fixture::{CONFIG, Fixture, JANE, conditions, message, patch};
+use crate::fixture::{CONFIG, Fixture, HIDDEN, JANE, conditions, message, patch};
 
 /// A problem with the fixture's Secret.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +119,7 @@ async fn refused_token_message_locates_the_secret() {
     assert_eq!(
         message(&request),
         format!(
-            "GET identities/{{id}} was refused (401): unauthorized; check that the token has not expired and belongs to this \
+            "GET identities/{{id}} was refused (401): code unauthorized; {HIDDEN}; check that the token has not expired and belongs to this \
              tenant and region; the token is in the Secret that spec.credentials of ClusterProviderConfig {} refers to",
             fixture.provider
         )

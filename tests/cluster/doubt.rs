@@ -8,8 +8,8 @@ use harness::simulator::{Effect, Job, Operation, Reply, Rule};
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short_delays, wait_for,
-    wait_until_deleted,
+    CONFIG, Fixture, HIDDEN, History, JANE, Operator, REQUEST, conditions, eventually, message, reason, short_delays,
+    wait_for, wait_until_deleted,
 };
 
 /// A fixture with the history of the request, and an operator with short times.
@@ -123,8 +123,9 @@ async fn failed_job_lists_block_another_send() {
     // The first list precedes the send.
     let rule = fixture.realm.fault(Rule::new(Effect::unavailable()).on(Operation::ListJobs).skip(1));
     fixture.create_request().await;
-    let cause = ": GET credential-binding-jobs failed with a server error (503): service unavailable";
-    let in_outage = move |request: &EnrollmentRequest| message(request).ends_with(cause);
+    let cause =
+        format!(": GET credential-binding-jobs failed with a server error (503): code service_unavailable; {HIDDEN}");
+    let in_outage = move |request: &EnrollmentRequest| message(request).ends_with(&cause);
     let request = wait_for(fixture.requests(), REQUEST, "reports the outage", in_outage).await;
     assert_eq!((reason(&request), conditions(&request).as_str()), ("SendInDoubt", "Reconciling=True Ready=Unknown"));
     eventually("the jobs are listed three times", || fixture.realm.fired(rule) >= 3).await;
@@ -159,7 +160,7 @@ async fn ambiguous_refusal_is_reported_once_settled() {
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(
         message(&request),
-        "POST credential-binding-jobs returned 409; it had no effect: a job is under way already"
+        format!("POST credential-binding-jobs returned 409; it had no effect: code conflict; {HIDDEN}")
     );
     // The send is retried at the resync interval.
     assert_one_email(&fixture, &history, 2).await;
@@ -174,10 +175,11 @@ async fn clear_refusal_is_reported_at_once_and_retried_at_resync() {
     let request = history.first_with_reason("Refused").await;
     assert_eq!(conditions(&request), "Stalled=True Ready=False");
     assert_eq!(request.status.as_ref().unwrap().send, None);
-    assert!(
-        message(&request).starts_with("POST credential-binding-jobs was refused as invalid (400): invalid parameters"),
-        "{}",
-        message(&request)
+    assert_eq!(
+        message(&request),
+        format!(
+            "POST credential-binding-jobs was refused as invalid (400): code bad_request; field job.delivery_method; {HIDDEN}"
+        )
     );
     assert_one_email(&fixture, &history, 2).await;
 }

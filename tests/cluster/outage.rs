@@ -4,7 +4,7 @@ use harness::simulator::{Effect, Operation, Reply, Rule};
 use kube::api::DeleteParams;
 
 use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, poll_often, wait_until_deleted,
+    CONFIG, Fixture, HIDDEN, History, REQUEST, conditions, eventually, job_of, message, poll_often, wait_until_deleted,
 };
 
 #[tokio::test]
@@ -68,7 +68,9 @@ async fn rate_limited_send_honors_retry_after_without_doubt() {
     assert_eq!(request.status.as_ref().unwrap().send, None);
     assert_eq!(
         message(&request),
-        "POST credential-binding-jobs was rate limited (429) and can be retried later: too many requests"
+        format!(
+            "POST credential-binding-jobs was rate limited (429) and can be retried later: code too_many_requests; {HIDDEN}"
+        )
     );
     fixture.wait_for_request("LinkSent").await;
     assert_eq!(fixture.realm.outbox().len(), 1);

@@ -8,8 +8,8 @@ use beyond_identity_operator::operator::Settings;
 use harness::simulator::{Effect, Operation, Reply, Rule};
 
 use crate::fixture::{
-    CONFIG, Fixture, History, REQUEST, conditions, eventually, job_of, message, poll_often, reason, short_delays,
-    wait_until_deleted,
+    CONFIG, Fixture, HIDDEN, History, REQUEST, conditions, eventually, job_of, message, poll_often, reason,
+    short_delays, wait_until_deleted,
 };
 
 /// Polls jobs often, and checks configurations for drift every second.
@@ -214,7 +214,7 @@ async fn unknown_realm_is_reported_and_blocks_deletion() {
     assert_eq!(
         message(&request),
         format!(
-            "GET identities/{{id}} found no such realm (404): realm not found; check tenantID, realmID and the region or \
+            "GET identities/{{id}} found no such realm (404): code not_found; {HIDDEN}; check tenantID, realmID and the region or \
              endpoint of the provider config; the provider config is ClusterProviderConfig {}",
             fixture.provider
         )

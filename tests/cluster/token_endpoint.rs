@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::net::TcpSocket;
 
 use crate::client_credentials::{MANY, assert_nothing_leaked};
-use crate::fixture::{Fixture, conditions, message, patch, shared_simulator};
+use crate::fixture::{Fixture, HIDDEN, conditions, message, patch, shared_simulator};
 
 #[tokio::test]
 async fn configured_scopes_are_requested() {
@@ -19,8 +19,7 @@ async fn configured_scopes_are_requested() {
     assert_eq!(
         message(&config),
         format!(
-            "POST token was refused (400): invalid_scope: the application does not have this scope; request only scopes \
-             that the application has, or none to get all of them; the application and its Secret are those of \
+            "POST token was refused (400): code invalid_scope; {HIDDEN}; request only scopes that the application has, or none to get all of them; the application and its Secret are those of \
              spec.credentials.clientCredentials of ClusterProviderConfig {}",
             fixture.provider
         )
@@ -48,7 +47,7 @@ async fn outage_of_the_token_endpoint_is_met_with_few_requests() {
         assert_eq!(
             message(&config),
             format!(
-                "POST token failed with a server error (503): service_unavailable: service unavailable; the token \
+                "POST token failed with a server error (503): code service_unavailable; {HIDDEN}; the token \
                  endpoint is that of spec.endpoint.auth of ClusterProviderConfig {}",
                 fixture.provider
             )
@@ -142,7 +141,7 @@ async fn unknown_application_is_reported() {
     assert_eq!(
         message(&config),
         format!(
-            "POST token found no such application (404): not_found: application not found; check the ids of the \
+            "POST token found no such application (404): code not_found; {HIDDEN}; check the ids of the \
              application and of its realm; the application and its Secret are those of \
              spec.credentials.clientCredentials of ClusterProviderConfig {}",
             fixture.provider

@@ -2,13 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::beyond_identity::decode::{Object, object_of};
+use super::TOKEN;
+use crate::beyond_identity::decode::{Listed, Object, object_of, page_of};
+use crate::beyond_identity::redaction::Redactor;
 use crate::beyond_identity::types::{
     AuthenticatorConfig, CredentialBindingJob, DeliveryMethod, EnrollmentStatus, Identity, IdentityStatus, JobState,
 };
 
+fn decode<T: Object>(value: &Value) -> Result<T, &'static str> {
+    object_of(value.to_string().as_bytes(), &Redactor::hiding_messages(TOKEN))
+}
+
 fn read<T: Object>(value: &Value) -> T {
-    object_of(value.to_string().as_bytes()).unwrap()
+    decode(value).unwrap()
 }
 
 #[test]
@@ -57,10 +63,116 @@ fn only_the_id_is_required() {
 #[test]
 fn object_without_id_is_an_error() {
     for bad in [json!({}), json!({ "id": null }), json!({ "id": 7 }), json!({ "id": "" }), json!([]), json!("id")] {
-        assert!(object_of::<CredentialBindingJob>(bad.to_string().as_bytes()).is_err(), "{bad}");
         let enveloped = json!({ "credential_binding_job": bad });
-        assert!(object_of::<CredentialBindingJob>(enveloped.to_string().as_bytes()).is_err(), "{bad}");
+        assert!(decode::<CredentialBindingJob>(&enveloped).is_err(), "{bad}");
         assert!(serde_json::from_value::<CredentialBindingJob>(bad.clone()).is_err(), "{bad}");
+    }
+}
+
+/// Every id of an object, in a response with all of them.
+fn with_ids<T: Listed + std::fmt::Debug>(fields: &[&str]) {
+    let object = |field: &str, id: &str| {
+        let mut object = json!({ "id": "1" });
+        object[field] = json!(id);
+        object
+    };
+    let (long, longest) = ("a".repeat(257), "a".repeat(256));
+    let in_base64 = data_encoding::BASE64URL_NOPAD.encode(TOKEN.as_bytes());
+    let escaped = format!("a~{TOKEN}");
+    for field in fields {
+        for usable in ["81490afab171aef0", "4e129fc8-29eb-440a-9c43-5e6bd419e416", "a.b_c~d-", &longest] {
+            let object = object(field, usable);
+            assert!(decode::<T>(&object).is_ok(), "{object}");
+        }
+        for unusable in [
+            ".",
+            "..",
+            "-",
+            "a b",
+            "a\nb",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "ä",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a%2fb",
+            "<a>",
+            "jane@example.com",
+            "a;b",
+            "a\"b",
+            "a\\b",
+            &long,
+            TOKEN,
+            &escaped,
+            &in_base64,
+        ] {
+            let object = object(field, unusable);
+            let error = decode::<T>(&object).unwrap_err();
+            assert!(!error.contains(unusable) || unusable.len() < 3, "{error}");
+            assert!(decode::<T>(&json!({ T::ENVELOPE: object })).is_err(), "{object}");
+            let mut page = json!({ "total_size": 2 });
+            page[T::LIST] = json!([{ "id": "2" }, object]);
+            let page = page_of::<T>(page.to_string().as_bytes(), &Redactor::hiding_messages(TOKEN));
+            assert!(page.is_err(), "one such id spoils the whole page: {object}");
+        }
+    }
+}
+
+#[test]
+fn id_that_cannot_be_used_as_it_is_spoils_the_response() {
+    let ids = ["id", "realm_id", "tenant_id", "identity_id", "authenticator_config_id", "credential_id"];
+    with_ids::<CredentialBindingJob>(&ids);
+    with_ids::<Identity>(&ids[..3]);
+    with_ids::<AuthenticatorConfig>(&ids[..3]);
+}
+
+#[test]
+fn times_are_written_in_one_form() {
+    let time = |time: &str| {
+        let job: CredentialBindingJob =
+            read(&json!({ "id": "1", "expire_time": time, "create_time": time, "update_time": time }));
+        assert_eq!((&job.create_time, &job.update_time), (&job.expire_time, &job.expire_time));
+        job.expire_time
+    };
+    for (read, written) in [
+        ("2026-01-01T12:00:02Z", "2026-01-01T12:00:02Z"),
+        ("2022-03-21T03:42:52.905657Z", "2022-03-21T03:42:52.905657Z"),
+        ("2026-01-01T12:00:02.509980Z", "2026-01-01T12:00:02.509980Z"),
+        ("2026-01-01T12:00:02.000000000Z", "2026-01-01T12:00:02.000000000Z"),
+        ("2026-01-01 13:00:02+01:00", "2026-01-01T12:00:02Z"),
+    ] {
+        assert_eq!(time(read).as_deref(), Some(written));
+    }
+    for unreadable in [
+        "soon",
+        "2026-01-01",
+        "2026-01-01T12:00:02",
+        "2026-01-01T12:00:02Z ",
+        "2026-01-01T12:00:02Z\nERROR forged",
+        "2026-13-01T12:00:02Z",
+        "9999999-99-99",
+        "jane@example.com",
+        TOKEN,
+        "20260101",
+        "1767268802",
+    ] {
+        assert_eq!(time(unreadable), None, "{unreadable}");
+    }
+}
+
+#[test]
+fn unknown_value_that_is_no_word_is_redacted() {
+    for odd in ["COMPLETE\u{200b}", "jane.doe", "jane@example.com", TOKEN, "A\nB", "+4915112345"] {
+        let job: CredentialBindingJob = read(&json!({ "id": "1", "state": odd, "delivery_method": odd }));
+        assert_eq!(job.state, Some(JobState::Other("[redacted]".to_owned())), "{odd}");
+        assert_eq!(job.delivery_method, Some(DeliveryMethod::Other("[redacted]".to_owned())), "{odd}");
+        let identity: Identity = read(&json!({ "id": "1", "status": odd, "enrollment_status": odd }));
+        assert_eq!(identity.status, Some(IdentityStatus::Other("[redacted]".to_owned())), "{odd}");
+        assert_eq!(identity.enrollment_status, Some(EnrollmentStatus::Other("[redacted]".to_owned())), "{odd}");
+        let config: AuthenticatorConfig = read(&json!({ "id": "1", "config": { "type": odd, "later": odd } }));
+        assert_eq!(config.config_type(), Some("[redacted]"), "{odd}");
+        assert_eq!(config.config.unwrap()["later"], odd, "other settings are only compared");
     }
 }
 
@@ -139,10 +251,10 @@ fn configuration_keeps_unknown_fields() {
 #[test]
 fn ambiguous_or_invalid_id_is_refused() {
     let job = |id: &str| serde_json::from_value::<CredentialBindingJob>(serde_json::json!({ "id": id }));
-    for id in ["57d73b5909ede35a", "4e129fc8-29eb-440a-9c43-5e6bd419e416", "a/b:c", &"x".repeat(256)] {
+    for id in ["57d73b5909ede35a", "4e129fc8-29eb-440a-9c43-5e6bd419e416", "a.b_c~d-", &"x".repeat(256)] {
         assert_eq!(job(id).unwrap().id, id);
     }
-    for id in ["", ".", "..", "-", "a b", "a\nb", "ä", &"x".repeat(257)] {
+    for id in ["", ".", "..", "-", "a b", "a\nb", "a/b", "a:b", "ä", &"x".repeat(257)] {
         assert!(job(id).is_err(), "{id:?}");
     }
 }

@@ -4,10 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::server::{Reply, Server, answer, answer_with};
-use super::{TIMEOUT, client};
+use super::{TIMEOUT, TOKEN, client};
 use crate::beyond_identity::client::Success;
 use crate::beyond_identity::listing::read_all;
 use crate::beyond_identity::operation::LIST_JOBS;
+use crate::beyond_identity::redaction::Redactor;
 use crate::beyond_identity::types::{AuthenticatorConfig, CredentialBindingJob};
 use crate::beyond_identity::{Doubt, Error, Listing};
 
@@ -168,7 +169,9 @@ async fn endless(body: impl Fn(u32) -> String) -> (String, u32) {
             _large: None,
         }))
     };
-    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, TIMEOUT, fetch).await.unwrap_err();
+    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, TIMEOUT, &Redactor::hiding_messages(TOKEN), fetch)
+        .await
+        .unwrap_err();
     (error.to_string(), requested.get())
 }
 
@@ -199,7 +202,8 @@ async fn slow_list_times_out() {
             Ok(Success { status: 200, server_time: None, body, _large: None })
         }
     };
-    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, Duration::from_secs(5), slow).await.unwrap_err();
+    let (timeout, redactor) = (Duration::from_secs(5), Redactor::hiding_messages(TOKEN));
+    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, timeout, &redactor, slow).await.unwrap_err();
     assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
     // The list may take ten timeouts: 50 s. Eight pages take 48 s, so the ninth gets 2 s.
     assert_eq!(*timeouts.borrow(), [5, 5, 5, 5, 5, 5, 5, 5, 2]);

@@ -93,7 +93,8 @@ async fn ambiguous_response_is_in_doubt() {
     }
     assert_eq!(
         revoke(Reply::Send(answer("409 Conflict", conflict))).await.unwrap_err().to_string(),
-        "POST credential-binding-jobs/{id}:revoke returned 409; the request may have taken effect: it is complete"
+        "POST credential-binding-jobs/{id}:revoke returned 409; the request may have taken effect: code conflict; the \
+         message of the response is hidden (--show-service-messages)"
     );
 }
 

@@ -288,7 +288,8 @@ async fn configurations_are_created_patched_and_deleted() {
     let missing = client.delete_authenticator_config("c").await.unwrap_err();
     assert_eq!(
         missing.to_string(),
-        "DELETE authenticator-configs/{id} found no object with this id (404): It is not there."
+        "DELETE authenticator-configs/{id} found no object with this id (404): code not_found; the message of the \
+         response is hidden (--show-service-messages)"
     );
     let requests = server.requests();
     assert!(requests[0].ends_with(r#"{"authenticator_config":{"config":{"type":"hosted_web"}}}"#));
