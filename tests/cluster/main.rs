@@ -12,6 +12,7 @@ mod another_send;
 mod answers;
 mod attempts;
 mod brakes;
+mod canary;
 mod client_credentials;
 mod config_deletion;
 mod config_policy;

@@ -59,18 +59,21 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts the operator with its log in `home`, and waits until it serves health probes and metrics.
+    /// Starts the operator with its log in `home`, and waits until it serves health probes and metrics. The log is JSON
+    /// unless the arguments say otherwise.
     #[must_use]
     #[track_caller]
     pub fn start(mut command: Command, home: &Path) -> Self {
         let log = home.join("log");
-        command.args(["--health-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--health-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0"]);
+        if command.get_args().all(|argument| argument != "--log-format") {
+            command.args(["--log-format", "json"]);
+        }
         let mut process = Leashed::spawn(&command, File::create(&log).unwrap()).unwrap();
         let [health, metrics] = ["Serving health probes", "Serving metrics"].map(|what| {
             until(what, || {
                 assert!(process.ended().unwrap().is_none(), "the operator exited: {}", text(&log));
-                let lines = lines(&log);
-                lines.iter().find(|line| line["message"] == what)?["address"].as_str()?.parse().ok()
+                text(&log).lines().find(|line| line.contains(what)).and_then(address_in)
             })
         });
         Self { process, log, health, metrics }
@@ -119,6 +122,12 @@ impl Running {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
+    /// The log so far, as it was written.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text(&self.log)
+    }
+
     /// The log so far.
     #[must_use]
     pub fn log(&self) -> Vec<Value> {
@@ -135,6 +144,13 @@ impl Running {
         });
         lines.filter(|line| line.contains(text)).collect()
     }
+}
+
+/// The address in a line of either format.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.rsplit_once("address")?;
+    let address = address.trim_start_matches(['"', ':', '=']);
+    address.split(['"', ' ', ',', '}']).next()?.parse().ok()
 }
 
 fn text(log: &Path) -> String {
