@@ -27,6 +27,7 @@ mod duplicates;
 mod each_link;
 mod endpoint_changed;
 mod enrolment;
+mod enrolment_policy;
 mod events;
 mod expired_links;
 mod fixture;
