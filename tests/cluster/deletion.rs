@@ -145,6 +145,22 @@ async fn missing_secret_blocks_deletion_for_the_grace_period_only() {
 }
 
 #[tokio::test]
+async fn revoked_token_blocks_deletion_for_the_grace_period_only() {
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.grace_period = GRACE).await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
+    fixture.realm.set_token("renewed");
+    let history = History::of(&fixture.requests(), REQUEST).await;
+    fixture.delete_request(REQUEST).await;
+    let request = history.first_with_reason("DeletionBlocked").await;
+    assert!(message(&request).contains("(401)"), "{}", message(&request));
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+    let event = fixture.wait_for_event(REQUEST, "Warning RemoteResourceRetained").await;
+    assert!(event.note.contains(&job), "{event:?}");
+    assert_eq!(fixture.remote_state(&job), "LINK_SENT");
+}
+
+#[tokio::test]
 async fn send_in_doubt_blocks_deletion_for_the_grace_period_only() {
     let (fixture, operator) = Fixture::ready().await;
     fixture.realm.fault(Rule::new(Effect::DelayAnswer(Duration::from_secs(600))).on(Operation::CreateJob));
