@@ -57,7 +57,7 @@ impl Fingerprint {
         let meta = object.meta();
         let mut hasher = DefaultHasher::new();
         (&meta.uid, meta.generation, &meta.annotations, meta.deletion_timestamp.is_some()).hash(&mut hasher);
-        let kept = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+        let kept = is_held(object);
         Self { asked: hasher.finish(), kept }
     }
 
@@ -162,18 +162,32 @@ pub fn provider_config_ready(provider: &ProviderConfigKey, cache: &impl Cache) -
     Enqueue { requests, configs }
 }
 
-/// The objects that refer to a provider config, such as `AuthenticatorConfig team/web`, in the order of their names.
+/// The objects that need a provider config to clean up, such as `AuthenticatorConfig team/web`, in the order of their names.
+/// One that only names it, perhaps from a namespace that may not use it, does not count.
 pub fn referrers_of(provider: &ProviderConfigKey, cache: &impl Cache) -> Vec<String> {
     let name =
         |kind: &str, namespace: Option<&str>, name: &str| format!("{kind} {}/{name}", namespace.unwrap_or_default());
-    let configs = configs_of(provider, cache);
-    let configs = configs.iter().map(|it| name("AuthenticatorConfig", it.namespace.as_deref(), &it.name));
+    let configs = cache.configs();
+    let configs = configs.iter().filter(|config| created_through(provider, config));
+    let configs = configs.map(|it| name("AuthenticatorConfig", it.metadata.namespace.as_deref(), &it.name_any()));
     let requests = cache.requests();
-    let requests = requests.iter().filter(|request| sent_through(provider, request));
+    let requests = requests.iter().filter(|request| is_held(&***request) && sent_through(provider, request));
     let requests = requests.map(|it| name("EnrollmentRequest", it.metadata.namespace.as_deref(), &it.name_any()));
     let mut referrers: Vec<_> = configs.chain(requests).collect();
     referrers.sort();
     referrers
+}
+
+/// Whether a configuration refers to a provider config, and has something in its realm, or may have.
+fn created_through(provider: &ProviderConfigKey, config: &AuthenticatorConfig) -> bool {
+    let has_remote = config.status.as_ref().is_some_and(|status| status.id.is_some() || status.create.is_some());
+    let namespace = config.metadata.namespace.as_deref();
+    is_held(config) && has_remote && refers_to(provider, &config.spec.provider_config_ref, namespace)
+}
+
+/// Whether the operator still has to clean up after an object. Others may keep one for longer.
+fn is_held<K: Resource>(object: &K) -> bool {
+    object.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
 }
 
 /// The configurations that refer to a provider config.

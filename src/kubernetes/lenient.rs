@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::decode_error::redacted;
+use super::metadata;
 use crate::api::Undecodable;
 
 /// An object of kind `K`: decoded, or salvaged where it cannot be decoded.
@@ -29,6 +30,7 @@ pub trait Salvage: Resource<DynamicType = ()> + Clone + Serialize + DeserializeO
 impl<'de, K: Salvage> Deserialize<'de> for Lenient<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut raw = Value::deserialize(deserializer)?;
+        metadata::reduce(&mut raw);
         let why = match serde_path_to_error::deserialize(&raw) {
             Ok(object) => return Ok(Self(object)),
             Err(error) => redacted(&error),
@@ -38,10 +40,8 @@ impl<'de, K: Salvage> Deserialize<'de> for Lenient<K> {
         let metadata = raw.get("metadata").and_then(|metadata| ObjectMeta::deserialize(metadata).ok());
         let metadata = metadata.ok_or_else(|| D::Error::custom(format!("{} has no metadata", K::kind(&()))))?;
         if let Some(metadata) = raw.get_mut("metadata").and_then(Value::as_object_mut) {
-            // They are most of an object's size, and a write of the status does not change them.
-            for unused in ["managedFields", "annotations", "labels", "ownerReferences"] {
-                metadata.remove(unused);
-            }
+            // A write of the status must not change them.
+            metadata.remove("managedFields");
         }
         Ok(Self(K::salvage(metadata, Undecodable { why, raw: raw.into() })))
     }
@@ -155,7 +155,9 @@ mod tests {
         let known = request(&spec, &json!({"jobID": "job"}));
         let object: EnrollmentRequest = read(&known);
         assert!(object.undecodable().is_none());
-        let same: EnrollmentRequest = serde_json::from_value(known).unwrap();
+        let mut same: EnrollmentRequest = serde_json::from_value(known).unwrap();
+        // It manages nothing that is read.
+        same.metadata.managed_fields = Some(Vec::new());
         assert_eq!((&object.metadata, &object.spec, &object.status), (&same.metadata, &same.spec, &same.status));
         assert_eq!(serde_json::to_value(Lenient(object.clone())).unwrap(), serde_json::to_value(object).unwrap());
     }

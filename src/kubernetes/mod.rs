@@ -5,6 +5,7 @@ pub mod client;
 mod decode_error;
 pub mod events;
 pub mod lenient;
+mod metadata;
 pub mod namespaces;
 pub mod objects;
 pub mod pages;

@@ -4,13 +4,15 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{GetParams, Patch, PatchParams, PostParams};
+use kube::core::Request;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::events::Events;
 use super::lenient::{Lenient, Salvage};
+use super::metadata::FINALIZERS;
 use super::self_writes::SelfWriteFilter;
 use super::stores::Stores;
 use crate::api::{FINALIZER, HasStatus};
@@ -39,6 +41,31 @@ impl<K> KubeObjects<K>
 where
     K: Salvage + Debug + Send + Sync + 'static,
 {
+    /// Sets the finalizer of an object that may have more finalizers than are kept.
+    async fn set_finalizer_among_many(&self, object: &K, present: bool) -> Result<Lenient<K>, CallError> {
+        let (api, name) = (self.api(&object.namespace().unwrap_or_default()), object.name_any());
+        let change = if present {
+            vec![json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})]
+        } else {
+            let read = Request::new(api.resource_url()).get(&name, &GetParams::default());
+            let read = read.map_err(|error| CallError::Kube(kube::Error::BuildRequest(error)))?;
+            let raw: Value = answered(self.client.request(read)).await?;
+            let finalizers = raw.pointer("/metadata/finalizers").and_then(Value::as_array);
+            let at = finalizers.and_then(|all| all.iter().position(|finalizer| finalizer == FINALIZER));
+            let path = at.map(|at| format!("/metadata/finalizers/{at}"));
+            path.map_or_else(Vec::new, |path| {
+                vec![json!({"op": "test", "path": path, "value": FINALIZER}), json!({"op": "remove", "path": path})]
+            })
+        };
+        let tests = [
+            json!({"op": "test", "path": "/metadata/uid", "value": object.uid()}),
+            json!({"op": "test", "path": "/metadata/resourceVersion", "value": object.resource_version()}),
+        ];
+        let patch = serde_json::from_value(tests.into_iter().chain(change).collect());
+        let patch = patch.map_err(|error| CallError::Kube(kube::Error::SerdeError(error)))?;
+        answered(api.patch(&name, &PatchParams::default(), &Patch::Json::<()>(patch))).await
+    }
+
     /// Creates the port from `stores`. `self_writes` records each status write, so that the watches can recognize it.
     pub fn new(
         client: Client,
@@ -71,7 +98,9 @@ where
 
     async fn write_status(&self, object: &K) -> Result<K, WriteError> {
         let api = self.api(&object.namespace().unwrap_or_default());
-        let (name, lenient) = (object.name_any(), Lenient(object.clone()));
+        let (name, mut lenient) = (object.name_any(), Lenient(object.clone()));
+        // Those that are read are reduced. Without any, the API server keeps its own.
+        lenient.0.meta_mut().managed_fields = None;
         // Before the write, because the watch may deliver it before the response arrives.
         self.self_writes.expect_write(object);
         let written = answered(api.replace_status(&name, &PostParams::default(), &lenient)).await;
@@ -83,6 +112,10 @@ where
     }
 
     async fn set_finalizer(&self, object: &K, present: bool) -> Result<K, WriteError> {
+        if object.finalizers().len() >= FINALIZERS {
+            let patched = self.set_finalizer_among_many(object, present).await;
+            return patched.map(|Lenient(object)| object).map_err(write_error::<K>);
+        }
         let mut finalizers = object.finalizers().to_vec();
         finalizers.retain(|finalizer| finalizer != FINALIZER);
         if present {
@@ -147,6 +180,13 @@ fn write_error<K: Resource<DynamicType = ()>>(error: CallError) -> WriteError {
     match status.code {
         404 => WriteError::NotFound,
         409 => WriteError::Conflict,
+        // etcd stores at most 1.5 MiB, and the API server passes its answer on as a failure of its own.
+        413 | 500 if status.code == 413 || status.message.contains("request is too large") => {
+            WriteError::Refused(format!(
+                "Cannot write {}: the object is too large for the API server; remove annotations, finalizers or labels",
+                K::kind(&())
+            ))
+        }
         // Matches the wording of RBAC, because an admission policy may also respond with 403.
         403 if status.message.contains(" cannot ") => WriteError::Refused(format!(
             "The operator lacks permission: {}; grant it update on {}/status and patch on {} in its ClusterRole or \
@@ -179,6 +219,13 @@ mod tests {
         assert_eq!(classified(404), WriteError::NotFound);
         assert_eq!(classified(409), WriteError::Conflict);
         assert!(matches!(classified(422), WriteError::Refused(_)));
+        assert!(matches!(classified(413), WriteError::Refused(_)));
+        assert!(matches!(classified(500), WriteError::NoAnswer(_)));
+        let of_etcd = Status { code: 500, message: "etcdserver: request is too large".to_owned(), ..Status::default() };
+        assert!(matches!(
+            write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(of_etcd.boxed()))),
+            WriteError::Refused(why) if why.contains("too large for the API server")
+        ));
         let refused = |message: &str| {
             let status = Status { code: 403, message: message.to_owned(), ..Status::default() };
             match write_error::<EnrollmentRequest>(CallError::Kube(kube::Error::Api(status.boxed()))) {

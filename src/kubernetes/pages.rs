@@ -8,7 +8,7 @@ use kube::core::ObjectList;
 use super::objects::{CallError, answered};
 
 /// The number of objects of a page.
-pub const PAGE: u32 = 50;
+pub const PAGE: u32 = 20;
 
 /// Calls `each` with each object that `fetch` lists. All pages are of one moment; if the API server no longer knows it, that
 /// is an error.

@@ -2,9 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
-use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt};
 
+use super::lenient::Lenient;
 use super::pages::list_each;
 use super::stores::Stores;
 use crate::api::EnrollmentRequest;
@@ -30,15 +30,18 @@ impl Referrers for KubeReferrers {
         if !cached.is_empty() {
             return Ok(cached);
         }
-        let api: Api<EnrollmentRequest> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<Lenient<EnrollmentRequest>> = Api::namespaced(self.client.clone(), namespace);
         let selector = format!("spec.authenticatorConfigRef.name={name}");
         let api = &api;
-        let fetch = |params: ListParams| async move { api.list_metadata(&params).await };
+        let fetch = |params: ListParams| async move { api.list(&params).await };
         let mut there = Vec::new();
-        let listed =
-            list_each(ListParams::default().fields(&selector), fetch, |PartialObjectMeta { metadata, .. }| {
+        let listed = list_each(
+            ListParams::default().fields(&selector),
+            fetch,
+            |Lenient(EnrollmentRequest { metadata, .. })| {
                 there.extend(metadata.deletion_timestamp.is_none().then(|| named(&metadata)));
-            });
+            },
+        );
         listed.await.map_err(|error| format!("Cannot list EnrollmentRequests: {error}"))?;
         Ok(first(there))
     }

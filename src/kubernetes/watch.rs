@@ -13,19 +13,14 @@ use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 
 use super::client::WATCH;
 use super::lenient::{Lenient, Salvage};
 use super::pages::PAGE;
 use super::report::WatchReport;
-use crate::api::ANNOTATIONS;
 use crate::reconcile::ObjectUid;
 use crate::triggers::Fingerprint;
-
-/// The longest value of an annotation that is kept, in bytes: no job id and no status text is longer. A longer value names
-/// no job, and requests nothing.
-const ANNOTATION: usize = 4096;
 
 /// Watches the objects of `api` into `writer` forever, and reports when the store is synced or the watch fails.
 /// `applied` receives every version of an object, with the fingerprint of the previous one. `gone` receives each
@@ -133,12 +128,9 @@ fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
     }
 }
 
-/// Removes the metadata that the operator does not use. It is most of an object's size, and whoever may write an object
-/// decides how much there is.
+/// Removes the managers of the fields, which are needed of an object that was just read only.
 pub fn strip<K: Resource>(object: &mut K) {
-    let meta = object.meta_mut();
-    (meta.managed_fields, meta.labels, meta.owner_references) = (None, None, None);
-    object.annotations_mut().retain(|name, value| ANNOTATIONS.contains(&name.as_str()) && value.len() <= ANNOTATION);
+    object.meta_mut().managed_fields = None;
 }
 
 #[cfg(test)]
@@ -146,12 +138,12 @@ mod tests {
 
     use futures::stream;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+    use kube::ResourceExt;
     use kube::runtime::reflector::{self, ObjectRef};
     use parking_lot::Mutex;
 
     use super::*;
     use crate::api::{AuthenticatorConfig, FINALIZER};
-    use crate::api::{PAUSED, REVOKE};
     use crate::authenticator_config::testing::object;
 
     fn config(name: &str, generation: i64) -> AuthenticatorConfig {
@@ -212,14 +204,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unused_metadata_is_dropped_before_storing() {
-        const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    async fn managers_of_fields_are_dropped_before_storing() {
         let mut written = config("a", 1);
         written.metadata.managed_fields = Some(vec![ManagedFieldsEntry::default()]);
-        written.metadata.labels = Some([("team".to_owned(), "identity".to_owned())].into());
-        let long = "x".repeat(ANNOTATION + 1);
-        let annotations = [(LAST_APPLIED, "{}"), ("example.com/team", "identity"), (PAUSED, "true"), (REVOKE, &long)];
-        written.metadata.annotations = Some(annotations.map(|(name, value)| (name.into(), value.into())).into());
         let guard = || Lenient(written.clone());
         let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
         for events in [listed.clone(), [listed, vec![Event::Apply(guard())]].concat()] {
@@ -227,10 +214,6 @@ mod tests {
             follow(stream::iter(events.into_iter().map(Ok)), writer, |_, _| {}, |_| {}).await;
             let kept = store.get(&ObjectRef::from_obj(&written)).unwrap();
             assert_eq!(kept.managed_fields(), []);
-            assert_eq!(
-                (kept.labels().len(), kept.annotations().keys().collect::<Vec<_>>()),
-                (0, vec![&PAUSED.to_owned()])
-            );
             assert_eq!((&kept.spec, &kept.metadata.uid), (&written.spec, &written.metadata.uid));
         }
     }

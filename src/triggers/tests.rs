@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{EnrollmentRequestStatus, ProviderConfigKind};
+use crate::api::{AuthenticatorConfigStatus, EnrollmentRequestStatus, ProviderConfigKind};
 use crate::authenticator_config::testing::object;
 use crate::enrollment_request::testing::{self, concluded, send};
 use crate::reconcile::testing::options;
@@ -223,4 +223,29 @@ fn freed_reservation_enqueues_its_waiter_if_cached() {
     };
     assert_eq!(enqueued(reservation_freed(&holder("identity"), &cache)), ["request jane"]);
     assert_eq!(enqueued(reservation_freed(&holder("other"), &cache)), [""; 0]);
+}
+
+#[test]
+fn only_objects_that_need_a_provider_config_to_clean_up_keep_it() {
+    let held = |name: &str, id: Option<&str>, is_held: bool| {
+        let mut config = config(name);
+        config.status = Some(AuthenticatorConfigStatus { id: id.map(str::to_owned), ..Default::default() });
+        config.metadata.finalizers = is_held.then(|| vec![FINALIZER.to_owned(), "example.com/other".to_owned()]);
+        config
+    };
+    let sent = |name: &str, finalizer: &str| {
+        let mut request = testing::request(name, concluded());
+        request.metadata.finalizers = Some(vec![finalizer.to_owned()]);
+        request
+    };
+    let cache = Objects {
+        configs: vec![held("created", Some("id"), true), held("released", Some("id"), false), held("new", None, true)],
+        requests: vec![sent("sent", FINALIZER), sent("released", "example.com/other"), request("new", "created")],
+        ..Objects::default()
+    };
+    let kind = ProviderConfigKind::ClusterProviderConfig;
+    let key = ProviderConfigKey { kind, namespace: None, name: "default".to_owned() };
+    let namespace = config("x").metadata.namespace.unwrap();
+    let expected = [format!("AuthenticatorConfig {namespace}/created"), format!("EnrollmentRequest {namespace}/sent")];
+    assert_eq!(referrers_of(&key, &cache), expected);
 }

@@ -33,6 +33,7 @@ mod expired_links;
 mod fixture;
 mod fuzz_decoding;
 mod grace;
+mod hostile_metadata;
 mod hostile_tenants;
 mod hostile_text;
 mod identities;
