@@ -101,6 +101,9 @@ struct RunArgs {
     /// Keep remote resources on every deletion and ignore deletion policies: to move or retire a cluster.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_ORPHAN_ON_DELETE")]
     orphan_on_delete: bool,
+    /// Write the ids of jobs into the audit lines of the log, not their hashes.
+    #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_AUDIT_JOB_IDS")]
+    audit_job_ids: bool,
     /// Maximum number of concurrent reconciles of each kind.
     #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_MAX_CONCURRENT_RECONCILES", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     max_concurrent_reconciles: u16,
@@ -236,6 +239,7 @@ impl RunArgs {
             job_poll_max: self.job_poll_max,
             resync_interval: self.resync_interval,
             orphan_on_delete: self.orphan_on_delete,
+            audit_job_ids: self.audit_job_ids,
             max_concurrent_reconciles: self.max_concurrent_reconciles,
             max_concurrent_reconciles_per_provider_config: per_provider_config,
             cluster_provider_configs: self.cluster_provider_configs,

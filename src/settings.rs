@@ -45,6 +45,8 @@ pub struct Settings {
     pub resync_interval: Duration,
     /// Whether every deletion keeps its remote resources and ignores deletion policies.
     pub orphan_on_delete: bool,
+    /// Whether the audit lines have the ids of jobs as they are. Otherwise their hashes.
+    pub audit_job_ids: bool,
     /// Maximum number of concurrent reconciles of one kind.
     pub max_concurrent_reconciles: u16,
     /// Maximum number of concurrent reconciles of one kind for each provider config.
@@ -71,6 +73,7 @@ impl Settings {
         Options {
             cluster: self.cluster_name.clone(),
             orphan_on_delete: self.orphan_on_delete,
+            audit_job_ids: self.audit_job_ids,
             times: Times {
                 request_timeout: self.request_timeout,
                 settle: self.settle_time,

@@ -29,6 +29,7 @@
 //!   `plan/poll.rs`). A request that waits for one without progress is Stalled (`others.rs`).
 
 pub mod annotation_actions;
+mod audit;
 pub mod change;
 pub mod desired;
 pub mod enrollment_key;

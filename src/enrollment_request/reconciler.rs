@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
 
+use super::audit::{Became, Call, send_because};
 use super::change::{self, Change};
 use super::observe::names;
 use super::observed::{Observed, SendSlot, SendTurn};
@@ -42,9 +43,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         let record = ticket.record().clone();
         let provider = &record.provider_config_ref;
         request.spend_send_turn(provider);
+        let mut made = false;
         let outcome = match (request.time_to_call(&ticket), request.remote(provider)) {
             (Some(timeout), Some(realm)) => {
                 let result = realm.create_job(ticket, timeout).await;
+                made = true;
                 if let Ok(answer) = &result
                     && let Some(note) = clock_skew(answer)
                 {
@@ -54,6 +57,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             }
             _ => Outcome::not_made(Reason::Sending),
         };
+        if let Outcome::Done(job) = &outcome {
+            request.audit(Call::Send, send_because(record.resend_of.as_ref()), Some(&job.id), Became::Accepted);
+        } else if made {
+            request.audit(Call::Send, send_because(record.resend_of.as_ref()), None, Became::from(&outcome));
+        }
         request.sent(record, outcome);
         // A list from before the call does not show its effect.
         request.observed.jobs = Fact::Unknown;
@@ -61,8 +69,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
 
     fn recorded(request: &mut RequestReconcile<'_, B>, change: &Change, applied: bool) {
         match change {
-            Change::Conclude { job, others, .. } => {
+            Change::Conclude { job, others, answered, .. } => {
                 request.polled(Some(job));
+                if applied && !answered {
+                    request.audit(Call::Send, "spec", Some(&job.id), Became::Found);
+                }
                 request.created(job);
                 if applied {
                     request.context.environment.email_sent();
@@ -199,6 +210,12 @@ impl<B: Backend> RequestReconcile<'_, B> {
         }
         let now = self.context.environment.monotonic();
         let answer = realm.revoke_job(identity_id, job_id).await;
+        let became = match &answer {
+            Ok(()) => Became::Accepted,
+            Err(Error::InDoubt { .. }) => Became::Unknown,
+            Err(_) => Became::Refused,
+        };
+        self.audit(Call::Revoke, self.revocation_because(job_id), Some(job_id), became);
         let message = match answer {
             Ok(())
                 if self.local_state.own.revocations.accepted_for(job_id, now) < self.context.options.times.settle =>

@@ -9,6 +9,8 @@ pub struct Options {
     pub cluster: String,
     /// Whether every deletion keeps its remote resources and ignores deletion policies.
     pub orphan_on_delete: bool,
+    /// Whether the audit lines have the ids of jobs as they are. Otherwise their hashes.
+    pub audit_job_ids: bool,
     /// The durations that plans use.
     pub times: Times,
 }

@@ -26,7 +26,7 @@ pub(crate) const TIMES: Times = Times {
 
 /// The options of all tests.
 pub(crate) fn options() -> Options {
-    Options { cluster: "demo".to_owned(), orphan_on_delete: false, times: TIMES }
+    Options { cluster: "demo".to_owned(), orphan_on_delete: false, audit_job_ids: false, times: TIMES }
 }
 
 /// The status of an object and its observed facts.

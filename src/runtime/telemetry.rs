@@ -33,6 +33,9 @@ pub fn start(format: Option<LogFormat>, level: &str) -> Result<(), ParseError> {
         Ok(filter) if !filter.is_empty() => EnvFilter::builder().parse(filter)?,
         _ => EnvFilter::builder().parse(level)?,
     };
+    // Audit lines are no matter of the level. They can be named in the directives, for example as `audit=off`.
+    let is_named = filter.to_string().split(',').any(|directive| directive.starts_with("audit"));
+    let filter = if is_named { filter } else { filter.add_directive("audit=info".parse()?) };
     let filter =
         KUBE.iter().try_fold(filter, |filter, quiet| Ok::<_, ParseError>(filter.add_directive(quiet.parse()?)))?;
     let format = format.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json });

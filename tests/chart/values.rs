@@ -39,6 +39,7 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             &["\"--allowed-endpoint-hosts=api.example.com\"", "\"--allowed-endpoint-hosts=[2001:db8::1]:8443\""],
         ),
         (json!({ "orphanOnDelete": true }), &["- --orphan-on-delete"]),
+        (json!({ "log": { "auditJobIDs": true } }), &["- --audit-job-ids"]),
         (json!({ "showServiceMessages": true }), &["- --show-service-messages"]),
         (
             json!({ "log": { "format": "text", "level": "info,beyond_identity_operator=debug" } }),

@@ -1,15 +1,16 @@
 //! The log has one line for each transition, with the object, the reason and the trace id of its calls. Polls without a
 //! change log nothing.
 
-use harness::simulator::{Operation, Recorded};
-use serde_json::Value;
+use harness::simulator::{Effect, Operation, Recorded, Rule};
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 
-use crate::fixture::{Access, Fixture, Process, REQUEST, eventually};
+use crate::fixture::{Access, Fixture, Process, REQUEST, eventually, job_of, wait_until_deleted};
 
 /// The reason and the trace id of each line about the request.
 fn transitions(process: &Process) -> Vec<(String, String)> {
     let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
-    let all = process.log().into_iter().filter(|line| line["kind"] == "EnrollmentRequest");
+    let all = process.log().into_iter().filter(|line| line["kind"] == "EnrollmentRequest" && line["target"] != "audit");
     let about = all.inspect(|line| assert!(line["name"] == REQUEST && line["namespace"].is_string(), "{line}"));
     about.map(|line| (text(&line, "reason"), text(&line, "trace_id"))).collect()
 }
@@ -53,4 +54,64 @@ async fn transition_logs_one_line_with_the_trace_id() {
 
     fixture.delete_request(REQUEST).await;
     eventually("the deletion is logged", || transitions(&process).last().unwrap().0 == "Deleting").await;
+}
+
+/// The audit lines, without what differs in each run.
+fn audit(process: &Process) -> Vec<Value> {
+    process.log().into_iter().filter(|line| line["target"] == "audit").collect()
+}
+
+#[tokio::test]
+async fn each_send_and_each_revocation_has_an_audit_line() {
+    let fixture = Fixture::new().await;
+    // Audit lines are no matter of the level. The fixture waits for the lines of the start.
+    const LEVEL: &str = "error,beyond_identity_operator::operator=info,beyond_identity_operator::runtime=info";
+    let arguments = ["--log-level", LEVEL, "--audit-job-ids"];
+    let process = fixture.spawn(&Access::shared(), &arguments).await;
+    fixture.create_config().await;
+    fixture.wait_for_config("Available").await;
+    fixture.create_request().await;
+    let request = fixture.wait_for_request("LinkSent").await;
+    let first = job_of(&request);
+    fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
+    let params = PatchParams { field_manager: Some("argocd-controller".to_owned()), ..PatchParams::default() };
+    let again = Patch::Merge(json!({"spec": {"attempt": 2}}));
+    fixture.requests().patch(REQUEST, &params, &again).await.unwrap();
+    eventually("the earlier link is revoked", || fixture.remote_state(&first) == "REVOKED").await;
+    let second = fixture.mailed()[1].clone();
+    fixture.delete_request(REQUEST).await;
+    wait_until_deleted(fixture.requests(), REQUEST).await;
+
+    eventually("all lines are there", || audit(&process).len() == 5).await;
+    let lines = audit(&process);
+    let shown: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            let text = |field: &str| line[field].as_str().unwrap_or("none").to_owned();
+            [text("call"), text("outcome"), text("because"), text("job")]
+        })
+        .collect();
+    let line = |call: &str, outcome: &str, because: &str, job: &str| [call, outcome, because, job].map(str::to_owned);
+    let expected = [
+        line("send", "accepted", "spec", &first),
+        line("send", "unknown", "spec", "none"),
+        line("send", "found", "spec", &second),
+        line("revoke", "accepted", "later email", &first),
+        line("revoke", "accepted", "deletion", &second),
+    ];
+    assert_eq!(shown, expected);
+    for line in &lines {
+        assert_eq!((&line["namespace"], &line["name"]), (&json!(fixture.namespace), &json!(REQUEST)), "{line}");
+        assert_eq!(
+            (&line["uid"], &line["kind"]),
+            (&json!(request.metadata.uid), &json!("EnrollmentRequest")),
+            "{line}"
+        );
+        assert_eq!(line["trace_id"].as_str().map(str::len), Some(32), "{line}");
+    }
+    assert_eq!(
+        (&lines[0]["generation"], &lines[1]["generation"], &lines[1]["attempt"]),
+        (&json!(1), &json!(2), &json!(2))
+    );
+    assert!(lines[1]["managers"].as_str().unwrap().starts_with("argocd-controller"), "{}", lines[1]);
 }

@@ -74,7 +74,7 @@ pub fn options(settle: Duration) -> Options {
         resync: RESYNC,
         grace: GRACE,
     };
-    Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times }
+    Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, audit_job_ids: false, times }
 }
 
 /// All requests of the API server, to seed the reservations. It retries until the list succeeds.

@@ -150,7 +150,7 @@ fn object_state<K: Kind>(destination: Destination) -> ObjectState<K> {
 
 /// The options of the operator in these tests.
 fn options() -> Options {
-    Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, times: TIMES }
+    Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, audit_job_ids: false, times: TIMES }
 }
 
 const TIMES: Times = Times {
