@@ -84,3 +84,56 @@ async fn object_with_many_finalizers_keeps_them_all() {
     released["metadata"]["finalizers"] = json!([]);
     replace(&fixture, REQUEST, &released).await;
 }
+
+/// Room for the finalizer, but for no record of a send.
+const ROOM: usize = 120;
+
+/// A request with about `size` bytes of metadata.
+fn of_size(fixture: &Fixture, size: usize) -> EnrollmentRequest {
+    let finalizer = format!("{}/{}", vec!["p".repeat(61); 4].join("."), "f".repeat(40));
+    let count = (size - 4096) / (finalizer.len() + 3);
+    let padding = size - count * (finalizer.len() + 3);
+    let metadata = json!({
+        "finalizers": vec![finalizer; count], "annotations": {"example.com/padding": "x".repeat(padding)},
+    });
+    request(fixture, "large", JANE, metadata)
+}
+
+/// etcd stores at most 1.5 MiB. An object of that size has no room for a status.
+#[tokio::test]
+async fn object_without_room_for_a_record_delays_no_other_request() {
+    let (fixture, _operator) = Fixture::ready().await;
+    let elsewhere = fixture.other_namespace().await;
+    let (mut fits, mut exceeds) = (1_500_000, 1_600_000);
+    while exceeds - fits > 1 {
+        let size = usize::midpoint(fits, exceeds);
+        // Nobody watches that namespace, and without its finalizers the object can be deleted at once.
+        match elsewhere.requests().create(&PostParams::default(), &of_size(&elsewhere, size)).await {
+            Ok(_) => {
+                fits = size;
+                let mut large = raw(&elsewhere, "large").await;
+                large["metadata"]["finalizers"] = json!([]);
+                replace(&elsewhere, "large", &large).await;
+                elsewhere.delete_request("large").await;
+            }
+            Err(error) => {
+                assert!(error.to_string().contains("too large"), "{error}");
+                exceeds = size;
+            }
+        }
+    }
+    fixture.requests().create(&PostParams::default(), &of_size(&fixture, fits - ROOM)).await.unwrap();
+    let is_held = |request: &EnrollmentRequest| {
+        request.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == FINALIZER)
+    };
+    wait_for(fixture.requests(), "large", "has the finalizer", is_held).await;
+    fixture.configs().create(&PostParams::default(), &fixture.config("other")).await.unwrap();
+    let beside = json!({"authenticatorConfigRef": {"name": "other"}});
+    fixture.create_request_with("beside", beside).await;
+    fixture.wait_for_request_named("beside", "LinkSent").await;
+    assert_eq!(fixture.mailed().len(), 1);
+    let mut large = raw(&fixture, "large").await;
+    assert_eq!(large["status"], json!({"observedGeneration": -1}), "it has no room");
+    large["metadata"]["finalizers"] = json!([]);
+    replace(&fixture, "large", &large).await;
+}
