@@ -122,8 +122,7 @@ struct RunArgs {
     /// Loopback URL that stands for a region, REGION=URL; repeat the flag: for tests and the demo.
     #[arg(long, value_name = "REGION=URL", env = "BEYOND_IDENTITY_OPERATOR_LOOPBACK_REGION", value_delimiter = ',', value_parser = loopback_region)]
     loopback_region: Vec<(Region, Endpoint)>,
-    /// Show the messages in error responses of the Beyond Identity API. They can name people; by default only codes and fields
-    /// are shown.
+    /// Show the messages in error responses of the Beyond Identity API, which can name people, not only codes and fields.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_SHOW_SERVICE_MESSAGES")]
     show_service_messages: bool,
     /// Log format [default: text on a terminal, json elsewhere].

@@ -1,15 +1,15 @@
 //! Manual edits of a status: the object is reconciled at once, no job or configuration of another owner is touched, and
 //! nothing is sent. The exception is a wiped status whose last link has expired.
 
-use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
+use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, HasStatus, RECONCILE_REQUESTED_AT};
 use beyond_identity_operator::authenticator_config::mark::OwnershipMark;
 use harness::simulator::{Config, Effect, Identity, Operation, Reply, Rule};
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Access, CLUSTER, CONFIG, Fixture, REQUEST, conditions, eventually, job_of, message, poll_often, reason, wait_for,
-    wait_until_deleted,
+    Access, CLUSTER, CONFIG, Fixture, REQUEST, conditions, eventually, job_of, message, patch, poll_often, reason,
+    wait_for, wait_until_deleted,
 };
 
 /// Merges `change` into the status of Jane's request, as `kubectl edit --subresource=status` does.
@@ -81,9 +81,11 @@ async fn status_edits_trigger_reconciles_and_own_writes_do_not() {
         wipe(&fixture).await;
         fixture.wait_for_request("Adopted").await;
         // A reconcile that the operator's own write triggered would precede the one for the annotation.
-        let so_far = reconciles();
-        fixture.annotate_request(REQUEST, &round.to_string()).await;
-        eventually("the request is reconciled", || reconciles() > so_far).await;
+        let asked = round.to_string();
+        let annotation = json!({"metadata": {"annotations": {RECONCILE_REQUESTED_AT: asked}}});
+        patch(&fixture.requests(), REQUEST, annotation).await.unwrap();
+        let is_handled = move |request: &EnrollmentRequest| request.last_handled_reconcile_at() == Some(asked.as_str());
+        wait_for(fixture.requests(), REQUEST, "is reconciled", is_handled).await;
     }
     // One reconcile for each status edit, and one for each annotation. Own writes would double that. The start may add
     // one or two, since the initial list arrives in parts.
