@@ -1,5 +1,5 @@
 //! The audit line of each send and each revocation: who asked for it, and what became of it. It is a log line with the target
-//! `audit`, and the same fields in every version.
+//! `audit`.
 
 use std::fmt::Write as _;
 

@@ -57,10 +57,9 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             }
             _ => Outcome::not_made(Reason::Sending),
         };
-        if let Outcome::Done(job) = &outcome {
-            request.audit(Call::Send, send_because(record.resend_of.as_ref()), Some(&job.id), Became::Accepted);
-        } else if made {
-            request.audit(Call::Send, send_because(record.resend_of.as_ref()), None, Became::from(&outcome));
+        if made {
+            let job = if let Outcome::Done(job) = &outcome { Some(job.id.as_str()) } else { None };
+            request.audit(Call::Send, send_because(record.resend_of.as_ref()), job, Became::from(&outcome));
         }
         request.sent(record, outcome);
         // A list from before the call does not show its effect.
@@ -72,7 +71,9 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             Change::Conclude { job, others, answered, .. } => {
                 request.polled(Some(job));
                 if applied && !answered {
-                    request.audit(Call::Send, "spec", Some(&job.id), Became::Found);
+                    // The planned status still has the record.
+                    let resend_of = request.status.send.as_ref().and_then(|send| send.resend_of.as_ref());
+                    request.audit(Call::Send, send_because(resend_of), Some(&job.id), Became::Found);
                 }
                 request.created(job);
                 if applied {

@@ -128,7 +128,7 @@ fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
     }
 }
 
-/// Removes the managers of the fields, which are needed of an object that was just read only.
+/// Removes the field managers. The audit line needs them, and takes them from an object that was just read.
 pub fn strip<K: Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }

@@ -115,3 +115,21 @@ async fn each_send_and_each_revocation_has_an_audit_line() {
     );
     assert!(lines[1]["managers"].as_str().unwrap().starts_with("argocd-controller"), "{}", lines[1]);
 }
+
+#[tokio::test]
+async fn audit_lines_of_a_send_in_doubt_name_the_annotation_that_asked_for_it() {
+    let fixture = Fixture::new().await;
+    let process = fixture.spawn(&Access::shared(), &["--job-poll-min", "1s", "--job-poll-max", "1s"]).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let first = job_of(&fixture.wait_for_request("LinkSent").await);
+    fixture.realm.set_job_state(&first, "EXPIRED");
+    fixture.wait_for_request("LinkExpired").await;
+    fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob).once());
+    fixture.annotate_request(REQUEST, &format!("{first}/EXPIRED")).await;
+    eventually("the job is found", || audit(&process).len() == 3).await;
+    let shown: Vec<_> = audit(&process).iter().map(|line| [line["outcome"].clone(), line["because"].clone()]).collect();
+    let resend = "beyondidentity.dev/resend";
+    let expected = [["accepted", "spec"], ["unknown", resend], ["found", resend]];
+    assert_eq!(shown, expected.map(|line| line.map(Value::from)));
+}
