@@ -122,7 +122,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         if request.handle.is_deleted() {
             request.context.shared.reservations.release(&request.object_uid());
         } else if request.is_settled() {
-            request.context.shared.reservations.doubt_resolved(&request.object_uid());
+            request.context.shared.reservations.settled(&request.object_uid(), &status);
         }
         request.end_send_turn();
     }

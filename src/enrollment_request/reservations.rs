@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use parking_lot::Mutex;
 
 use super::enrollment_key::EnrollmentKey;
+use crate::api::enrollment_request::Skipped;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
 use crate::reconcile::ObjectUid;
 
@@ -126,9 +127,17 @@ impl Reservations {
         self.lock().sending.values().any(|other| other.uid == holder.uid)
     }
 
-    /// Releases the request's send slot: nothing of it is in flight or in doubt any more.
-    pub fn doubt_resolved(&self, holder: &ObjectUid) {
-        let freed = self.lock().end_sending(&holder.uid);
+    /// Releases the request's send slot, because nothing of it is in flight or in doubt any more. A request that needs no
+    /// key releases its key, too.
+    pub fn settled(&self, holder: &ObjectUid, status: &EnrollmentRequestStatus) {
+        let freed = {
+            let mut state = self.lock();
+            let mut freed = state.end_sending(&holder.uid);
+            if needs_no_key(status) {
+                freed.extend(state.give_up(&holder.uid, None));
+            }
+            freed
+        };
         freed.iter().for_each(|waiting| (self.enqueue)(waiting));
     }
 
@@ -261,7 +270,14 @@ fn identity_of(key: &EnrollmentKey) -> Identity {
     [&key.tenant_id, &key.realm_id, &key.identity_id].map(Clone::clone)
 }
 
-/// The enrolment key of a status: the key of the send in doubt, or else of the last concluded attempt.
+/// Whether the request was revoked before it sent an email. Otherwise such a request would keep an identity from being
+/// enrolled by others. It reserves a key again before it sends.
+fn needs_no_key(status: &EnrollmentRequestStatus) -> bool {
+    let has_sent = status.send.is_some() || status.job_id.is_some() || !status.previous_jobs.is_empty();
+    status.skipped == Some(Skipped::Revoked) && !has_sent
+}
+
+/// The enrolment key that a status needs: the key of the send in doubt, or else of the last concluded attempt.
 fn key_of(status: &EnrollmentRequestStatus) -> Option<EnrollmentKey> {
     if let Some(send) = &status.send {
         return Some(EnrollmentKey {
@@ -271,7 +287,7 @@ fn key_of(status: &EnrollmentRequestStatus) -> Option<EnrollmentKey> {
             authenticator_config_id: send.authenticator_config_id.clone(),
         });
     }
-    concluded_key(status)
+    if needs_no_key(status) { None } else { concluded_key(status) }
 }
 
 /// The enrolment key of the last concluded attempt.

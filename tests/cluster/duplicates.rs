@@ -169,3 +169,19 @@ async fn duplicate_in_another_namespace_does_not_name_the_first_request() {
     assert_eq!(fixture.mailed(), [first.clone(), job_of(&request)]);
     assert_eq!(fixture.revocations(), [first]);
 }
+
+#[tokio::test]
+async fn request_that_was_revoked_before_it_sent_keeps_no_other_from_sending() {
+    let (fixture, _operator) = Fixture::ready().await;
+    fixture.create_request_with(REQUEST, json!({"revoked": true})).await;
+    fixture.wait_for_request("Revoked").await;
+    fixture.create_request_of(SECOND, JANE).await;
+    let second = job_of(&fixture.wait_for_request_named(SECOND, "LinkSent").await);
+
+    // The first request sends nothing once it is not revoked any more, and names the second one if it should send again.
+    fixture.change_request(json!({"revoked": false, "attempt": 2})).await.unwrap();
+    let first = fixture.wait_for_request("DuplicateRequest").await;
+    assert_eq!(message(&first), sentence(&format!("EnrollmentRequest {SECOND}")));
+    assert_eq!(fixture.mailed(), [second]);
+    assert_eq!(fixture.revocations(), Vec::<String>::new());
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use beyond_identity_operator::api::RESEND;
-use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord};
+use beyond_identity_operator::api::enrollment_request::{IdentityRef, SendRecord, Skipped};
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, EnrollmentRequestStatus};
 use beyond_identity_operator::authenticator_config::desired::Desired;
 use beyond_identity_operator::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, JobState};
@@ -96,9 +96,16 @@ fn competing_request<'a>(state: &'a State, uid: &str, send: &SendRecord) -> Opti
         let target = (send.identity_id.clone(), send.authenticator_config_id.clone());
         in_doubt.or(concluded) == Some(target)
     };
-    let others = state.cluster.requests.objects.values().filter(|other| other.uid().as_deref() != Some(uid));
+    let others = state.cluster.requests.objects.values();
+    let others = others.filter(|other| other.uid().as_deref() != Some(uid) && !was_revoked_before_it_sent(other));
     let has_identity = |other: &&Arc<EnrollmentRequest>| identity_of(state, other).as_ref() == Some(&send.identity_id);
     others.filter(has_same_target).find(has_identity).map(AsRef::as_ref)
+}
+
+/// Whether the request was revoked before it sent an email, so that others may send.
+fn was_revoked_before_it_sent(request: &EnrollmentRequest) -> bool {
+    let status = request.status.clone().unwrap_or_default();
+    status.skipped == Some(Skipped::Revoked) && status.send.is_none() && names(&status).next().is_none()
 }
 
 /// A job that should have been adopted instead of the send.
@@ -316,7 +323,8 @@ fn pending_work(state: &State, request: &EnrollmentRequest) -> Option<&'static s
         let competes = |other: &EnrollmentRequest| {
             let concluded = other.status.as_ref().and_then(|status| status.identity_id.clone());
             let same = identity.is_some() && (identity_of(state, other) == identity || concluded == identity);
-            same && other.uid() != request.uid() && other.namespace() == request.namespace()
+            let is_another = other.uid() != request.uid() && other.namespace() == request.namespace();
+            same && is_another && !was_revoked_before_it_sent(other)
         };
         // A request for another endpoint, or one that waits for it, is stalled.
         if has("EndpointChanged") || has("WaitingForAnotherSend") {

@@ -38,6 +38,7 @@ pub fn request_reconciles(process: &Arc<Process>) -> Reconcile<EnrollmentRequest
         let context = contexts[mutation.share_of(&request)].clone();
         let request = mutation.reconciled(request);
         mutation.change_local_state(&context.local_states, &request);
+        mutation.change_reservations(&context.shared.reservations);
         Box::pin(async move { reconcile(&context, request).await.requeue_after })
     })
 }

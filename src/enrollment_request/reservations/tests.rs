@@ -81,7 +81,7 @@ fn identity_has_one_send_at_a_time_across_configurations() {
     let other = EnrollmentKey { authenticator_config_id: "another".to_owned(), ..key("a") };
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Err(ReserveError::Busy(object_uid("1"))));
-    reservations.doubt_resolved(&object_uid("1"));
+    reservations.settled(&object_uid("1"), &EnrollmentRequestStatus::default());
     assert_eq!(*enqueued.lock(), ["2"]);
     assert_eq!(reservations.reserve(&other, &object_uid("2")), Ok(()));
     assert_eq!(
@@ -145,4 +145,29 @@ fn released_request_leaves_the_waiting_lists() {
     drop(state);
     reservations.release(&object_uid("1"));
     assert!(enqueued.lock().is_empty(), "no request is left to enqueue");
+}
+
+#[test]
+fn request_that_was_revoked_before_it_sent_keeps_no_key() {
+    let revoked = EnrollmentRequestStatus { job_id: None, skipped: Some(Skipped::Revoked), ..concluded() };
+    assert_eq!((needs_no_key(&revoked), needs_no_key(&concluded())), (true, false));
+    let in_doubt = EnrollmentRequestStatus { send: Some(send()), ..revoked.clone() };
+    assert!(!needs_no_key(&in_doubt));
+    let enrolled = EnrollmentRequestStatus { skipped: Some(Skipped::AlreadyEnrolled), ..revoked.clone() };
+    assert!(!needs_no_key(&enrolled));
+
+    let key = key_of(&concluded()).unwrap();
+    let (reservations, enqueued) = seeded(&[request("1", revoked.clone())]);
+    assert_eq!(reservations.reserve(&key, &object_uid("1")), Ok(()), "no other request has it");
+    assert_eq!(reservations.reserve(&key, &object_uid("2")), Err(ReserveError::HeldBy(object_uid("1"))));
+    reservations.settled(&object_uid("1"), &revoked);
+    assert_eq!(*enqueued.lock(), ["2"]);
+    assert_eq!(reservations.reserve(&key, &object_uid("2")), Ok(()));
+}
+
+#[test]
+fn revoked_request_is_not_seeded_as_a_holder() {
+    let revoked = EnrollmentRequestStatus { job_id: None, skipped: Some(Skipped::Revoked), ..concluded() };
+    let (reservations, _) = seeded(&[request("1", revoked)]);
+    assert_eq!(reservations.reserve(&key_of(&concluded()).unwrap(), &object_uid("2")), Ok(()));
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beyond_identity_operator::api::{EnrollmentRequest, PAUSED, ProviderConfigRef};
+use beyond_identity_operator::api::enrollment_request::Skipped;
+use beyond_identity_operator::api::{EnrollmentRequest, EnrollmentRequestStatus, PAUSED, ProviderConfigRef};
+use beyond_identity_operator::enrollment_request::enrollment_key::EnrollmentKey;
 use beyond_identity_operator::enrollment_request::pacer::SendPacer;
 use beyond_identity_operator::enrollment_request::reservations::Reservations;
 use beyond_identity_operator::enrollment_request::shared::Shared;
-use beyond_identity_operator::reconcile::{KindName, LocalStates, ObjectKey};
+use beyond_identity_operator::reconcile::{KindName, LocalStates, ObjectKey, ObjectUid};
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -72,6 +74,25 @@ impl Mutation {
     /// The index of the reservations of a request.
     pub fn share_of(&self, request: &EnrollmentRequest) -> usize {
         usize::from(self.is(Mutant::NoReservations) && request.name_any() != "r0")
+    }
+
+    /// Reserves the keys of requests that were revoked before they sent.
+    pub fn change_reservations(&self, reservations: &Reservations) {
+        if !self.is(Mutant::KeepsKeyOfRevoked) {
+            return;
+        }
+        let requests: Vec<_> = self.process.world.lock().cluster.requests.objects.values().cloned().collect();
+        for request in requests {
+            let status = request.status.clone().unwrap_or_default();
+            let ids = [status.tenant_id, status.realm_id, status.identity_id, status.authenticator_config_id];
+            if let [Some(tenant_id), Some(realm_id), Some(identity_id), Some(authenticator_config_id)] = ids
+                && status.skipped == Some(Skipped::Revoked)
+            {
+                let key = EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id };
+                _ = reservations.reserve(&key, &ObjectUid::of(&*request));
+                reservations.settled(&ObjectUid::of(&*request), &EnrollmentRequestStatus::default());
+            }
+        }
     }
 
     /// An object at the start of a reconcile.

@@ -51,6 +51,8 @@ pub enum Mutant {
     SeedsDoubtFirst,
     /// Requests do not share their reservations.
     NoReservations,
+    /// A request that was revoked before it sent keeps its key.
+    KeepsKeyOfRevoked,
     /// A job is adopted from a list, without a read by id.
     AdoptsFromList,
     /// An expired link can be adopted.

@@ -37,6 +37,7 @@ mutants! {
     unusable_list_counts_as_empty: UnusableListIsEmpty,
     late_earliest_time_in_the_record: LateNotBefore,
     without_reservations: NoReservations,
+    key_of_revoked_request_kept: KeepsKeyOfRevoked,
     adoption_from_the_list: AdoptsFromList,
     adoption_of_expired_jobs: AdoptsExpired,
     records_ignored_after_restart: ForgetsDoubt,
