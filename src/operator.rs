@@ -71,7 +71,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let server = Server::new(config)?;
     let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?
         .showing_messages(settings.show_service_messages);
-    let readiness = Readiness::waiting_for(&format!("waiting for the Kubernetes API at {}", server.url));
+    let readiness = Readiness::waiting_for("waiting for the Kubernetes API");
     // Dropping it at the end of this function ends these tasks.
     let mut background = JoinSet::new();
     background.spawn(serve(health, health::router(readiness.clone())));

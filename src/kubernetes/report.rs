@@ -48,16 +48,16 @@ impl WatchReport {
             }
         };
         let kube::Error::Api(status) = error else {
-            return report.trouble(format!("requests to the Kubernetes API at {server} fail"), cause(error));
+            let detail = format!("{server}: {}", cause(error));
+            return report.trouble("requests to the Kubernetes API fail".to_owned(), detail);
         };
         match status.code {
-            401 => report
-                .denied(format!("the Kubernetes API at {server} rejects the operator's credentials (401): renew them")),
+            401 => report.denied("the Kubernetes API rejects the operator's credentials (401): renew them".to_owned()),
             403 => report.denied(self.lacks(verb)),
             404 => report.denied(format!("the CustomResourceDefinition {resource} is not installed")),
             code => report.trouble(
-                format!("the Kubernetes API at {server} does not {verb} {resource}"),
-                format!("{code}: {}", status.message),
+                format!("the Kubernetes API does not {verb} {resource}"),
+                format!("{server}: {code}: {}", status.message),
             ),
         }
     }

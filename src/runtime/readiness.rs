@@ -30,8 +30,9 @@ struct Part {
 
 #[derive(Clone, Debug)]
 struct Problem {
+    /// The sentence that `/readyz` shows to everybody on the pod network, so without addresses and texts of others.
     what: String,
-    /// Details that may differ each time, and are not logged again.
+    /// Details for the log. They may differ each time, and are not logged again.
     detail: String,
     /// Whether this makes a part unready that was ready before.
     denied: bool,
@@ -62,7 +63,7 @@ impl Readiness {
         Report { parts: self.parts.clone(), number: parts.len() - 1 }
     }
 
-    /// What the process waits for, if anything.
+    /// What the process waits for, if anything. Without details, which only the log shows.
     pub fn waits_for(&self) -> Option<String> {
         let now = Instant::now();
         let parts = self.parts.lock();
@@ -73,7 +74,7 @@ impl Readiness {
         match (waiting.is_empty(), troubles.is_empty()) {
             (true, _) => None,
             (false, true) => Some(self.first.to_string()),
-            (false, false) => Some(troubles.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+            (false, false) => Some(troubles.iter().map(|problem| problem.what.as_str()).collect::<Vec<_>>().join("; ")),
         }
     }
 }
@@ -146,11 +147,11 @@ mod tests {
         assert_eq!(readiness.waits_for().as_deref(), Some("the first answer"));
         a.trouble("no way".to_owned(), "refused".to_owned());
         b.trouble("no way".to_owned(), "reset".to_owned());
-        assert_eq!(readiness.waits_for().as_deref(), Some("no way: refused"));
+        assert_eq!(readiness.waits_for().as_deref(), Some("no way"));
         b.denied("no right".to_owned());
-        assert_eq!(readiness.waits_for().as_deref(), Some("no right; no way: refused"));
+        assert_eq!(readiness.waits_for().as_deref(), Some("no right; no way"));
         b.ready();
-        assert_eq!(readiness.waits_for().as_deref(), Some("no way: refused"));
+        assert_eq!(readiness.waits_for().as_deref(), Some("no way"));
         a.ready();
         assert_eq!(readiness.waits_for(), None);
     }
