@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::status::{Common, CommonMut, CommonStatus};
 use super::{
-    ID_PATTERN, NAME_PATTERN, NO_INVISIBLE, NO_INVISIBLE_MESSAGE, NO_USER, NO_USER_MESSAGE, ProviderConfigRef,
-    STATUS_TEXT, Undecodable,
+    ID_PATTERN, NAME_PATTERN, NO_INVISIBLE, NO_INVISIBLE_MESSAGE, NO_USER, NO_USER_MESSAGE, PLAIN_BLANKS,
+    PLAIN_BLANKS_MESSAGE, ProviderConfigRef, STATUS_TEXT, Undecodable,
 };
 
 /// A request for one enrolment email to one identity.
@@ -104,10 +104,14 @@ pub struct IdentityRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = ID_PATTERN), length(max = 64))]
     pub id: Option<String>,
-    /// Username of the identity, case-insensitive. It must match exactly one identity.
+    /// Username of the identity, case-insensitive. It must match exactly one identity. Composed and decomposed accented
+    /// letters are the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256), regex(pattern = r#"^[^"\\\x00-\x1f\x7f]+$"#))]
-    #[x_kube(validation = Rule::new(NO_INVISIBLE).message(NO_INVISIBLE_MESSAGE))]
+    #[x_kube(
+        validation = Rule::new(NO_INVISIBLE).message(NO_INVISIBLE_MESSAGE),
+        validation = Rule::new(PLAIN_BLANKS).message(PLAIN_BLANKS_MESSAGE),
+    )]
     pub username: Option<String>,
 }
 

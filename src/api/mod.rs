@@ -62,6 +62,14 @@ pub(crate) const ID_PATTERN: &str = "^[A-Za-z0-9_-]{1,64}$";
 pub(crate) const NO_INVISIBLE: &str =
     r"!self.matches('[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\x{34f}\\x{115f}\\x{1160}\\x{3164}\\x{ffa0}]')";
 
+/// A CEL rule for usernames: no blank at an end, and no other blank than the space. People do not see the difference.
+pub(crate) const PLAIN_BLANKS: &str =
+    r"!self.matches('^ | $|[\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{202f}\\x{205f}\\x{3000}]')";
+
+/// The message of [`PLAIN_BLANKS`].
+pub(crate) const PLAIN_BLANKS_MESSAGE: &str = "must not begin or end with a blank, or contain another blank than the space \
+                                               (such as a no-break space, U+00A0): type it instead of copying it";
+
 /// A CEL rule for a list of origins: none has the slash that people copy from a browser.
 pub(crate) const NO_SLASH: &str = "!self.exists(origin, origin.matches('^[^/]+//[^/]+/$'))";
 

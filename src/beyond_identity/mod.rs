@@ -36,6 +36,7 @@ mod token_answer;
 mod token_request;
 mod trace;
 pub mod types;
+mod username;
 mod wrapper;
 
 pub use ca_bundle::{CaBundle, CaBundleError};

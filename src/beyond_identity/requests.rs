@@ -26,6 +26,7 @@ use super::token::ApiToken;
 use super::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, NewAuthenticatorConfig, NewJob,
 };
+use super::username;
 
 /// All characters except the unreserved ones of RFC 3986.
 pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -105,8 +106,8 @@ impl RealmClient {
         Ok(self.read(operation::GET_IDENTITY, &["identities", id]).await?.item)
     }
 
-    /// Reads the identities with this username: none or one, if the service honors its filter. So the caller must
-    /// compare with [`Identity::has_username`].
+    /// Reads the identities with this username, in each form that the service may store: none or one, if the service honors
+    /// its filter. So the caller must compare with [`Identity::has_username`].
     ///
     /// # Errors
     /// If the list is incomplete. An identity that does not exist is an empty list. A username that a filter cannot
@@ -114,8 +115,17 @@ impl RealmClient {
     /// username.
     pub async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
         let operation = operation::FIND_IDENTITIES;
-        let filter = filter::by_username(username).map_err(|why| outcome::local(operation, why))?;
-        Ok(self.list(operation, &["identities"], Some(&filter)).await?.items)
+        let mut found: Vec<Identity> = Vec::new();
+        for form in username::forms(username) {
+            let filter = filter::by_username(&form).map_err(|why| outcome::local(operation, why))?;
+            let listed = self.list::<Identity>(operation, &["identities"], Some(&filter)).await?.items;
+            for identity in listed {
+                if found.iter().all(|known| known.id != identity.id) {
+                    found.push(identity);
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Reads all jobs of an identity, including finished ones.

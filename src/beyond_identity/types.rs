@@ -8,9 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::fields;
 pub use super::fields::Fields;
 use super::open_enum::open_enum;
+use super::{fields, username};
 
 open_enum! {
     /// The state of a credential binding job. The list is open: older documents of the vendor name fewer states.
@@ -134,10 +134,16 @@ impl Identity {
         self.traits.as_ref()?.username.as_ref()
     }
 
-    /// Whether this is its username, ignoring case.
+    /// Whether this is its username, ignoring case and the composition of letters.
     #[must_use]
     pub fn has_username(&self, username: &str) -> bool {
-        self.username().is_some_and(|own| own.expose().to_lowercase() == username.to_lowercase())
+        self.username().is_some_and(|own| username::is_same(own.expose(), username))
+    }
+
+    /// Whether people may take this for its username, although it may differ, such as in blanks.
+    #[must_use]
+    pub fn has_similar_username(&self, username: &str) -> bool {
+        self.username().is_some_and(|own| username::is_similar(own.expose(), username))
     }
 }
 

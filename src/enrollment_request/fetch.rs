@@ -12,6 +12,7 @@ use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
 use crate::beyond_identity::Listing;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
 use crate::reconcile::outcome::{failure, found};
+use crate::reconcile::times::RETRY_IDENTITY;
 use crate::reconcile::{Backend, Fact, Failure, Objects, Remote};
 
 impl<B: Backend> RequestReconcile<'_, B> {
@@ -112,14 +113,23 @@ async fn identity(
     };
     let found = realm.identities_by_username(username).await.map_err(|error| failure(&error, provider))?;
     // The service filters by username, but the operator decides which identity matches.
+    let is_similar = found.iter().any(|identity| identity.has_similar_username(username));
     let mut found = found.into_iter().filter(|identity| identity.has_username(username));
     match (found.next(), found.next()) {
+        (None, _) if is_similar => Err(Failure::blocked(
+            Reason::IdentityNotFound,
+            "The identity of spec.identity.username does not exist in the realm, but one with a similar username does, \
+             which differs in blanks, invisible characters or variants of letters; correct that field, or set \
+             spec.identity.id instead",
+        )
+        .retried_within(RETRY_IDENTITY)),
         (identity, None) => Ok(identity),
         (_, Some(_)) => Err(Failure::blocked(
             Reason::IdentityAmbiguous,
             "The username in spec.identity.username matches more than one identity of the realm; set \
              spec.identity.id instead",
-        )),
+        )
+        .retried_within(RETRY_IDENTITY)),
     }
 }
 

@@ -78,7 +78,7 @@ impl End {
     }
 
     /// Retries a failure after the object's backoff. A failure that only a change of the spec resolves is retried after
-    /// `resync`. So is a blocked one whose grace period is over (`overdue`).
+    /// `resync`. So is a blocked one whose grace period is over (`overdue`), unless it names a shorter delay.
     ///
     /// A rate-limited object is enqueued at its turn. Until then its conditions stay, unless they do not cover
     /// everything that is requested now (`seen` is false): otherwise the object would appear to have no pending work.
@@ -87,7 +87,9 @@ impl End {
         let requeue = match failure.kind {
             FailureKind::RateLimited => Requeue::AtTurn(after + MISSED_TURN),
             FailureKind::Refused | FailureKind::Mismatch => Requeue::After(resync),
-            FailureKind::Blocked if overdue => Requeue::After(resync.max(after)),
+            FailureKind::Blocked if overdue => {
+                Requeue::After(failure.within.map_or(resync, |longest| resync.min(longest)).max(after))
+            }
             FailureKind::Blocked | FailureKind::Transient => Requeue::Backoff(failure.after),
         };
         let keeps_conditions = failure.kind == FailureKind::RateLimited && seen;

@@ -30,12 +30,21 @@ pub struct Failure {
     pub why: Why,
     /// The delay before a retry that the other side asked for.
     pub after: Option<Duration>,
+    /// The longest delay before a retry of a [`Blocked`](FailureKind::Blocked) failure after the grace period, if shorter
+    /// than the resync interval.
+    pub within: Option<Duration>,
 }
 
 impl Failure {
     /// A failure without a requested retry delay.
     pub fn new(kind: FailureKind, reason: Reason, message: impl AsRef<str>) -> Self {
-        Self { kind, why: why(reason, message), after: None }
+        Self { kind, why: why(reason, message), after: None, within: None }
+    }
+
+    /// The failure, retried at least this often.
+    #[must_use]
+    pub fn retried_within(self, longest: Duration) -> Self {
+        Self { within: Some(longest), ..self }
     }
 
     /// A failure that a user must resolve elsewhere.

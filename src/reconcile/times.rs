@@ -34,6 +34,9 @@ pub const RETRY_REFUSED_WRITE: Duration = Duration::from_secs(90);
 pub const RETRY_CONDITIONS: Duration = Duration::from_secs(60);
 /// Delay before the retry of a refused revocation that delays a deletion.
 pub const RETRY_REVOCATION_OF_DELETED: Duration = Duration::from_secs(60);
+/// Longest delay before an identity that cannot be enrolled yet is read again. Directories are synced every 40 minutes or so
+/// (SCIM), and the person waits for the email.
+pub const RETRY_IDENTITY: Duration = Duration::from_secs(300);
 /// Delay after a plan that did not terminate, or a reconcile that panicked.
 pub const RETRY_AFTER_BUG: Duration = Duration::from_secs(60);
 /// Longest wait of an object for its turn to call the service. After it the object is reconciled even if it was not

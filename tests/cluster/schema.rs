@@ -55,6 +55,12 @@ async fn identity_requires_exactly_one_of_id_and_username() {
         let message = refusal(fixture.try_create_request_with(REQUEST, json!({"identity": identity})).await);
         assert!(message.contains("spec.identity.username: "), "{username:?}: {message}");
     }
+    for username in [" jane", "jane ", " ", "jane\u{a0}doe", "jane\u{3000}", "\u{2009}jane"] {
+        let identity = json!({"id": null, "username": username});
+        let message = refusal(fixture.try_create_request_with(REQUEST, json!({"identity": identity})).await);
+        assert!(message.contains("spec.identity.username: "), "{username:?}: {message}");
+        assert!(message.contains("must not begin or end with a blank, or contain another blank"), "{message}");
+    }
     let odd = json!({"id": null, "username": "Jané O'Neill+x%20@example.com"});
     fixture.create_request_with(REQUEST, json!({"identity": odd})).await;
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use harness::simulator::{Effect, Identity, Operation, Reply, Rule};
 use serde_json::json;
 
-use crate::fixture::{Fixture, History, JANE, Operator, REQUEST, conditions, job_of, log_about, message, reason};
+use crate::fixture::{
+    Fixture, History, JANE, Operator, REQUEST, conditions, job_of, log_about, message, reason, wait_until_deleted,
+};
 
 /// A fixture in which Jane has a username that occurs nowhere else.
 async fn fixture_with_username() -> (Fixture, Operator, String) {
@@ -168,4 +170,40 @@ async fn reassigned_username_keeps_identity_of_earlier_job() {
     let addresses: Vec<_> = fixture.realm.outbox().into_iter().map(|email| email.address).collect();
     assert_eq!(addresses, ["jane@example.com", "joe@example.com"]);
     assert_eq!(fixture.remote_state(&first), "REVOKED");
+}
+
+#[tokio::test]
+async fn composed_and_decomposed_letters_are_the_same() {
+    let (fixture, _operator, username) = fixture_with_username().await;
+    let decomposed = username.replace('Ü', "U\u{308}");
+    for (stored, typed) in [(&username, &decomposed), (&decomposed, &username)] {
+        fixture.realm.edit_identity(JANE, |jane| jane.username = Some(stored.clone()));
+        create(&fixture, typed).await;
+        let request = fixture.wait_for_request("LinkSent").await;
+        assert_eq!(request.status.as_ref().unwrap().identity_id.as_deref(), Some(JANE));
+        fixture.delete_request(REQUEST).await;
+        wait_until_deleted(fixture.requests(), REQUEST).await;
+    }
+    // Each form is another username for the service, so two identities can have them.
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com").username(&username));
+    create(&fixture, &username).await;
+    fixture.wait_for_request("IdentityAmbiguous").await;
+    assert_eq!(fixture.mailed().len(), 2);
+}
+
+#[tokio::test]
+async fn similar_username_is_said_and_sends_nothing() {
+    let (fixture, _operator, username) = fixture_with_username().await;
+    // Full-width letters, as some keyboards write them.
+    create(&fixture, &username.replace("Jane", "\u{ff2a}\u{ff41}\u{ff4e}\u{ff45}")).await;
+    let request = fixture.wait_for_request("IdentityNotFound").await;
+    assert_eq!(
+        message(&request),
+        "The identity of spec.identity.username does not exist in the realm, but one with a similar username does, \
+         which differs in blanks, invisible characters or variants of letters; correct that field, or set \
+         spec.identity.id instead"
+    );
+    assert_eq!(fixture.realm.requests_of(Operation::CreateJob), []);
+    fixture.change_request(json!({"identity": {"username": username}})).await.unwrap();
+    fixture.wait_for_request("LinkSent").await;
 }

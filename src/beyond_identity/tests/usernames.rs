@@ -11,6 +11,9 @@ const USERNAME: &str = "Seeded Jane+ä";
 /// The username, encoded for the query.
 const ENCODED: &str = "Seeded%20Jane%2B%C3%A4";
 
+/// The same with a decomposed letter.
+const DECOMPOSED: &str = "Seeded%20Jane%2Ba%CC%88";
+
 fn page(ids: &[&str], total: u64, next: Option<&str>) -> String {
     let identities: Vec<_> =
         ids.iter().map(|id| serde_json::json!({ "id": id, "traits": { "username": USERNAME } })).collect();
@@ -28,24 +31,31 @@ fn assert_clean(text: &str) {
 #[tokio::test]
 async fn filter_is_in_the_query_of_each_page() {
     let pages = [page(&["2"], 2, Some("t/1&x=y")), page(&["1"], 2, None)];
-    let twice = pages.iter().chain(&pages);
-    let server = Server::start(twice.map(|page| Reply::Keep(answer("200 OK", page)))).await;
+    // The decomposed form of the username finds one of them again.
+    let again = page(&["1"], 1, None);
+    let replies = pages.iter().chain(&pages).chain([&again]);
+    let server = Server::start(replies.map(|page| Reply::Keep(answer("200 OK", page)))).await;
     let found = client(server.address, TIMEOUT).identities_by_username(USERNAME).await.unwrap();
     assert_eq!(found.iter().map(|identity| identity.id.as_str()).collect::<Vec<_>>(), ["1", "2"]);
     assert!(found.iter().all(|identity| identity.has_username("SEEDED JANE+Ä")));
     assert_clean(&format!("{found:?}"));
-    let first = format!(
-        "GET /v1/tenants/tenant/realms/realm/identities?page_size=200\
-         &filter=traits.username%20eq%20%22{ENCODED}%22"
-    );
-    let requests = server.requests();
+    let query = |username: &str| {
+        format!(
+            "GET /v1/tenants/tenant/realms/realm/identities?page_size=200\
+             &filter=traits.username%20eq%20%22{username}%22"
+        )
+    };
+    let (first, requests) = (query(ENCODED), server.requests());
+    assert_eq!(requests.len(), 5);
+    assert!(requests[4].starts_with(&format!("{} HTTP/1.1", query(DECOMPOSED))), "{}", requests[4]);
     assert!(requests[0].starts_with(&format!("{first} HTTP/1.1")), "{}", requests[0]);
     assert!(requests[1].starts_with(&format!("{first}&page_token=t%2F1%26x%3Dy HTTP/1.1")), "{}", requests[1]);
 }
 
 #[tokio::test]
 async fn only_an_empty_list_means_no_identity() {
-    let server = Server::start([Reply::Keep(answer("200 OK", &page(&[], 0, None)))]).await;
+    let none = || Reply::Keep(answer("200 OK", &page(&[], 0, None)));
+    let server = Server::start([none(), none()]).await;
     assert!(client(server.address, TIMEOUT).identities_by_username(USERNAME).await.unwrap().is_empty());
     for body in ["", "{}", "[]", r#"{"credential_binding_jobs":[],"total_size":0}"#, r#"{"identities":[{}]}"#] {
         let server = Server::start([Reply::Send(answer("200 OK", body))]).await;

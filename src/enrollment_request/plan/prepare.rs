@@ -15,7 +15,8 @@ use crate::enrollment_request::enrollment_key::EnrollmentKey;
 use crate::enrollment_request::matching;
 use crate::enrollment_request::observed::{Config, JobList, ReadyConfig};
 use crate::enrollment_request::step::{Action, Query};
-use crate::reconcile::{Destination, End, Fact, Requeue};
+use crate::reconcile::times::RETRY_IDENTITY;
+use crate::reconcile::{Destination, End, Fact, Failure, Requeue};
 
 /// The maximum number of existing jobs in a write-ahead record.
 const MAX_EXISTING_JOBS: usize = 1000;
@@ -133,7 +134,10 @@ fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Res
         IdentitySelector::Id(id) => format!("Identity {id} of spec.identity.id"),
         IdentitySelector::Username(_) => "The identity of spec.identity.username".to_owned(),
     };
-    let blocked = |reason, what: &str| Err(input.blocked(reason, format!("{name} {what}")));
+    let blocked = |reason, what: &str| {
+        let failure = Failure::blocked(reason, format!("{name} {what}"));
+        Err(input.failed(&failure.retried_within(RETRY_IDENTITY)))
+    };
     match &input.observed.identity {
         Fact::Unknown => Err(Step::Fetch(Query::Identity(reference.clone(), input.desired.identity.clone()))),
         Fact::Failed(failure) => Err(input.failed(failure)),

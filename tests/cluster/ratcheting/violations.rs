@@ -81,6 +81,11 @@ fn by_expression(kind: &str, valid: &Value, rule: &Rule) -> Violation {
             object["spec"]["identity"] = json!({"username": "jane\u{200b}"});
             Violation::Stored(object)
         }
+        "EnrollmentRequest" if starts("must not begin or end with a blank") => {
+            let mut object = valid.clone();
+            object["spec"]["identity"] = json!({"username": "jane "});
+            Violation::Stored(object)
+        }
         "EnrollmentRequest" if starts("identity, authenticatorConfigRef, deliveryMethod and") => {
             Violation::Change(json!({"spec": {"identity": {"id": "joe"}}}))
         }

@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::api::phase::why;
 use crate::fuzz::{mutated, run, text};
 use crate::reconcile::FailureKind;
 
@@ -27,7 +26,9 @@ impl World {
 
     fn failure(&mut self) -> Failure {
         let kind = if self.bit() { FailureKind::Transient } else { FailureKind::Refused };
-        Failure { kind, why: why(Reason::Refused, &self.text), after: self.bit().then(|| Duration::from_secs(1)) }
+        let mut failure = Failure::new(kind, Reason::Refused, &self.text);
+        failure.after = self.bit().then(|| Duration::from_secs(1));
+        failure
     }
 
     fn answer<T>(&mut self, known: impl FnOnce(&mut Self) -> T) -> Fact<T> {

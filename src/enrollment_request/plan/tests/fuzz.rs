@@ -36,7 +36,8 @@ impl World {
     fn failure(&mut self) -> Failure {
         let why = why(Reason::Refused, &self.text);
         let kind = if self.bit() { FailureKind::Transient } else { FailureKind::Refused };
-        Failure { kind, why, after: self.bit().then(|| Duration::from_secs(self.seconds)) }
+        let duration = Duration::from_secs(self.seconds);
+        Failure { kind, why, after: self.bit().then_some(duration), within: self.bit().then_some(duration) }
     }
 
     fn job(&mut self) -> Option<CredentialBindingJob> {

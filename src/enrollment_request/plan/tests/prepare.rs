@@ -4,6 +4,7 @@ use super::*;
 use crate::beyond_identity::types::JobState;
 use crate::enrollment_request::step::Query;
 use crate::enrollment_request::testing::{job, send};
+use crate::reconcile::times::RETRY_IDENTITY;
 
 #[test]
 fn finalizer_is_added_first() {
@@ -84,9 +85,14 @@ fn identity_must_exist_be_active_and_have_an_address() {
         (Some(identity(r#"{"primary_email_address": " "}"#, "active")), Reason::NoEmailAddress),
     ];
     for (identity, wanted) in cases {
-        let step = next(&desired(), &prepared().with(|it| it.identity = Fact::Known(identity)));
+        let observed = prepared().with(|it| it.identity = Fact::Known(identity));
+        let step = next(&desired(), &observed);
         assert!(matches!(phase_of(&step), Phase::Blocked(why) if why.reason == wanted
             && why.message.contains(" of spec.identity.id ") && !why.message.contains("example.com")));
+        // A person waits for the email, however rarely the rest is retried.
+        let overdue = observed.with(|it| it.object.grace_remaining = Duration::ZERO);
+        let step = next(&desired(), &overdue);
+        assert_eq!((reason(&step), requeue_of(&step)), (wanted, Requeue::After(RETRY_IDENTITY)));
     }
     let without_status: Identity =
         serde_json::from_str(&format!(r#"{{"id": "9ca7716e846cfa97", "traits": {address}}}"#)).unwrap();
