@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use crate::api::crds;
-use crate::beyond_identity::{CaBundle, Endpoint, EndpointHost, Region};
+use crate::beyond_identity::{Endpoint, EndpointHost, Region};
 use crate::environment;
 use crate::kubernetes::client::{self, ConnectError};
 use crate::operator::{self, RunError, Settings};
@@ -77,7 +77,7 @@ struct RunArgs {
         default_value = "0.0.0.0:8081"
     )]
     health_address: SocketAddr,
-    /// PEM file with certificate authorities to trust for the Beyond Identity API in addition to the system's.
+    /// PEM file with certificate authorities to trust beside the system's, read again when it changes.
     #[arg(long, value_name = "FILE", env = "BEYOND_IDENTITY_OPERATOR_CA_BUNDLE")]
     ca_bundle: Option<PathBuf>,
     /// How long a list may lag behind a create, and so how long a call in doubt is waited for, from 1s to 1h.
@@ -145,9 +145,6 @@ pub enum Error {
     /// The connection to the Kubernetes API failed.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
-    /// The CA bundle cannot be read or is invalid.
-    #[error("--ca-bundle {0}: {1}")]
-    CaBundle(String, String),
     /// The bound for each provider config exceeds the total.
     #[error(
         "--max-concurrent-reconciles-per-provider-config {per_provider_config} exceeds --max-concurrent-reconciles {total}: \
@@ -222,7 +219,7 @@ impl RunArgs {
         self.watch_namespace.sort();
         self.watch_namespace.dedup();
         Ok(Settings {
-            ca_bundle: self.ca_bundle.as_deref().map(ca_bundle).transpose()?.unwrap_or_default(),
+            ca_bundle: self.ca_bundle,
             operator_namespace: self.operator_namespace.unwrap_or_else(pod_namespace),
             lease_holder: self.leader_elect.then(lease_holder),
             watch_namespaces: self.watch_namespace,
@@ -250,12 +247,6 @@ impl RunArgs {
             },
         })
     }
-}
-
-fn ca_bundle(path: &Path) -> Result<CaBundle, Error> {
-    let wrong = |what: String| Error::CaBundle(path.display().to_string(), what);
-    let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    CaBundle::parse(&pem).map_err(|error| wrong(error.to_string()))
 }
 
 /// The namespace of the pod of this process; without one, the process exits.

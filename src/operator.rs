@@ -22,6 +22,7 @@ use crate::metrics::{self, Metrics};
 pub use crate::realm::EndpointRules;
 use crate::realm::limiter::Limiters;
 use crate::runtime::access::Access;
+use crate::runtime::ca_bundle_file::{CaBundleFile, CaBundleFileError};
 use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};
 use crate::runtime::listen::{ListenError, listen};
@@ -44,6 +45,9 @@ pub enum RunError {
     /// The certificate of the metrics cannot be used.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The CA bundle cannot be used.
+    #[error(transparent)]
+    CaBundle(#[from] CaBundleFileError),
     /// The connection to the Kubernetes API failed.
     #[error(transparent)]
     Kubernetes(#[from] ConnectError),
@@ -69,11 +73,16 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let metrics = Arc::new(Metrics::new());
     metrics.set_leader(false);
     let server = Server::new(config)?;
-    let http = HttpClient::new(concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION")), &settings.ca_bundle)?
-        .showing_messages(settings.show_service_messages);
+    let (ca_bundle_file, ca_bundle) = settings.ca_bundle.as_deref().map(CaBundleFile::read).transpose()?.unzip();
+    let user_agent = concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION"));
+    let http =
+        HttpClient::new(user_agent, &ca_bundle.unwrap_or_default())?.showing_messages(settings.show_service_messages);
     let readiness = Readiness::waiting_for("waiting for the Kubernetes API");
     // Dropping it at the end of this function ends these tasks.
     let mut background = JoinSet::new();
+    if let Some(file) = ca_bundle_file {
+        background.spawn(file.follow(http.clone()));
+    }
     background.spawn(serve(health, health::router(readiness.clone())));
     let router = metrics::router(metrics.clone());
     if settings.metrics_secure {

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::beyond_identity::CaBundle;
 use crate::queue::fair::Bounds;
 use crate::realm::EndpointRules;
 use crate::reconcile::{Options, Times};
@@ -29,8 +28,8 @@ pub struct Settings {
     pub metrics_secure: bool,
     /// The directory with the certificate of the metrics; `None`: self-signed.
     pub metrics_cert_path: Option<PathBuf>,
-    /// Certificate authorities to trust for the service, in addition to the system's.
-    pub ca_bundle: CaBundle,
+    /// The file with certificate authorities to trust for the service, in addition to the system's.
+    pub ca_bundle: Option<PathBuf>,
     /// Timeout of one call to the service.
     pub request_timeout: Duration,
     /// Time after a call in doubt during which lists may miss its effect.

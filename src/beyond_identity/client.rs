@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -44,17 +45,24 @@ const ERROR_LIMIT: usize = 64 * 1024;
 /// The connections, shared by all clones. Tenant and credentials are not part of it.
 #[derive(Debug, Clone)]
 pub struct HttpClient {
-    /// Honors the proxy environment variables.
-    outward: Client,
-    /// For loopback, without a proxy: a token on plain http must not go to another machine.
-    loopback: Client,
+    user_agent: Arc<str>,
+    clients: Arc<RwLock<Clients>>,
     /// For the bodies that are larger than [`OBJECT_LIMIT`].
     pub(super) large_bodies: Arc<Semaphore>,
-    /// The proxy rules of `outward`, so that an error can say whether a proxy was used.
+    /// The proxy rules of the outward client, so that an error can say whether a proxy was used.
     proxies: Arc<Matcher>,
     /// The credentials that calls were made with.
     secrets: Arc<KnownSecrets>,
     shows_messages: bool,
+}
+
+/// The clients that trust the same certificate authorities.
+#[derive(Debug)]
+struct Clients {
+    /// Honors the proxy environment variables.
+    outward: Client,
+    /// For loopback, without a proxy: a token on plain http must not go to another machine.
+    loopback: Client,
 }
 
 /// Why the client cannot be built: the user agent is not a valid header value, or TLS has no trusted certificates.
@@ -88,31 +96,47 @@ enum BodyError {
     Broken(reqwest::Error),
 }
 
-impl HttpClient {
-    /// Creates a client with the `User-Agent` `NAME/VERSION`. It trusts these authorities in addition to the system's.
-    ///
-    /// # Errors
-    /// See [`BuildError`].
-    pub fn new(user_agent: &str, authorities: &CaBundle) -> Result<Self, BuildError> {
+impl Clients {
+    fn new(user_agent: &str, authorities: &CaBundle) -> reqwest::Result<Self> {
         let builder = || {
             Client::builder()
                 .user_agent(user_agent)
                 .tls_backend_rustls()
-                .tls_certs_merge(authorities.certificates())
+                .tls_certs_merge(authorities.certificates().iter().cloned())
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .referer(false)
                 .connect_timeout(CONNECT_TIMEOUT)
                 .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         };
+        Ok(Self { outward: builder().build()?, loopback: builder().no_proxy().build()? })
+    }
+}
+
+impl HttpClient {
+    /// Creates a client with the `User-Agent` `NAME/VERSION`. It trusts these authorities in addition to the system's.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn new(user_agent: &str, authorities: &CaBundle) -> Result<Self, BuildError> {
         Ok(Self {
-            outward: builder().build()?,
-            loopback: builder().no_proxy().build()?,
+            user_agent: user_agent.into(),
+            clients: Arc::new(RwLock::new(Clients::new(user_agent, authorities)?)),
             large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
             proxies: Arc::new(Matcher::from_env()),
             secrets: Arc::default(),
             shows_messages: false,
         })
+    }
+
+    /// From the next call on, this client and its clones trust these authorities in addition to the system's.
+    ///
+    /// # Errors
+    /// See [`BuildError`]. The client then stays as it is.
+    pub fn trust(&self, authorities: &CaBundle) -> Result<(), BuildError> {
+        let clients = Clients::new(&self.user_agent, authorities)?;
+        *self.clients.write() = clients;
+        Ok(())
     }
 
     /// The same client, whose errors contain the messages of the service. They can name people in any form.
@@ -157,7 +181,10 @@ impl HttpClient {
         let credentials = authorization
             .header()
             .ok_or_else(|| outcome::local(operation, "the credentials are not a valid header value"))?;
-        let client = if endpoint.is_loopback() { &self.loopback } else { &self.outward };
+        let client = {
+            let clients = self.clients.read();
+            if endpoint.is_loopback() { clients.loopback.clone() } else { clients.outward.clone() }
+        };
         let proxied = !endpoint.is_loopback() && self.is_proxied(&url);
         let mut request = client
             .request(method, url)

@@ -1,6 +1,8 @@
 //! The process runtime: health, leader election, logs and signals. It does not depend on what the controllers do.
 
 pub mod access;
+pub mod ca_bundle_file;
+mod followed_files;
 pub mod health;
 pub mod leader;
 pub mod listen;

@@ -2,19 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// How often the files are read again. The kubelet itself takes about a minute to update them.
-const INTERVAL: Duration = Duration::from_secs(10);
+use super::followed_files;
 
 /// A certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -72,23 +69,19 @@ impl Certificate {
 
     /// Follows changes of the files forever. Files that cannot be used keep the certificate as it is.
     pub async fn follow(self) {
-        let Some(Files { folder, mut content }) = self.files else { return std::future::pending().await };
-        loop {
-            tokio::time::sleep(INTERVAL).await;
-            let path = folder.clone();
-            let Ok(read) = spawn_blocking(move || read(&path)).await else { continue };
-            if read == content {
-                continue;
+        let Some(Files { folder, content }) = self.files else { return std::future::pending().await };
+        let changed = |content: &Result<[Vec<u8>; 2], String>| match content
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(server_config)
+        {
+            Ok(config) => {
+                self.current.send_replace(Arc::new(config));
+                tracing::info!("Certificate of the metrics reloaded");
             }
-            content = read;
-            match content.as_ref().map_err(Clone::clone).and_then(server_config) {
-                Ok(config) => {
-                    self.current.send_replace(Arc::new(config));
-                    tracing::info!("Certificate of the metrics reloaded");
-                }
-                Err(error) => tracing::warn!(error, "Certificate of the metrics not reloaded"),
-            }
-        }
+            Err(error) => tracing::warn!(error, "Certificate of the metrics not reloaded"),
+        };
+        followed_files::follow(move || read(&folder), content, changed).await;
     }
 }
 

@@ -9,7 +9,7 @@ use harness::tls::{Authority, TlsFront};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fixture::{Access, CONFIG, Fixture, Process, message, patch};
+use crate::fixture::{Access, CONFIG, Fixture, Process, eventually, message, patch};
 
 /// A connection to 0.0.0.0 reaches this machine. It is not a loopback address, so calls to it use the proxy.
 const HOST: &str = "0.0.0.0";
@@ -125,4 +125,28 @@ async fn endpoint_at_a_host_that_is_not_allowed_gets_no_call() {
     assert_eq!(tls_realm.fixture.realm.requests(), []);
     let _operator = tls_realm.spawn(&[], &[&flag, &file]).await;
     tls_realm.fixture.wait_for_config("Available").await;
+}
+
+#[tokio::test]
+async fn ca_bundle_is_read_again_when_it_changes() {
+    let tls_realm = TlsRealm::start().await;
+    let [flag, file] = tls_realm.ca_bundle();
+    let trusted = fs::read_to_string(&file).unwrap();
+    let other = Authority::new().unwrap().pem();
+    fs::write(&file, &other).unwrap();
+    let operator = tls_realm.spawn(&[], &[&flag, &file]).await;
+    tls_realm.reports_unreachable("", "invalid peer certificate: ").await;
+
+    // A file that cannot be used keeps the earlier certificates.
+    fs::write(&file, "nonsense").unwrap();
+    let refused = "the earlier ones are used: the file contains no PEM certificate";
+    eventually("the log says what is wrong", || !operator.logged(refused).is_empty()).await;
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    fs::write(&file, format!("\u{feff}{bad}{other}{trusted}")).unwrap();
+    tls_realm.fixture.wait_for_config("Available").await;
+    let skipped = "Part of --ca-bundle skipped: the block at line 1 is not a valid certificate";
+    assert_eq!(operator.logged(skipped).len(), 1);
+    let loaded =
+        operator.log().into_iter().filter(|line| line["message"] == "Certificate authorities of --ca-bundle loaded");
+    assert_eq!(loaded.map(|line| line["certificates"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
 }

@@ -100,9 +100,11 @@ fn address_in_use_is_reported_with_its_flag() {
 fn unusable_ca_bundle_is_reported_with_its_flag() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("ca.pem");
+    let kubeconfig = kubeconfig(folder.path(), unused_address());
+    let connected = [("KUBECONFIG", kubeconfig.to_str().unwrap())];
     let error_for = |text: &str| {
         fs::write(&file, text).unwrap();
-        startup_error(&["--ca-bundle", file.to_str().unwrap()], &[])
+        startup_error(&["--ca-bundle", file.to_str().unwrap()], &connected)
     };
     let named = format!("error: --ca-bundle {}: ", file.display());
     assert_eq!(
@@ -110,10 +112,10 @@ fn unusable_ca_bundle_is_reported_with_its_flag() {
         format!("{named}the file contains no PEM certificate (-----BEGIN CERTIFICATE-----)")
     );
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let unusable = "the file contains a certificate that cannot be parsed";
+    let unusable = "the file contains no certificate that can be used: the block at line 1 is not a valid certificate";
     assert_eq!(error_for(nonsense), format!("{named}{unusable}"));
     fs::remove_file(&file).unwrap();
-    let error = startup_error(&["--ca-bundle", file.to_str().unwrap()], &[]);
+    let error = startup_error(&["--ca-bundle", file.to_str().unwrap()], &connected);
     assert!(error.starts_with(&format!("{named}No such file")), "{error}");
 }
 
