@@ -1,10 +1,11 @@
 //! The four types of configuration: the fields of each type, and its creation, update and deletion.
 
-use harness::simulator::{Config, Operation};
+use beyond_identity_operator::api::{AuthenticatorConfig, RECONCILE_REQUESTED_AT};
+use harness::simulator::{Ambiguities, Config, HostedWeb, Operation};
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use crate::fixture::{CONFIG, Fixture, conditions, eventually, message, patch, refusal, wait_until_deleted};
+use crate::fixture::{CONFIG, Fixture, conditions, eventually, message, patch, refusal, wait_for, wait_until_deleted};
 
 /// A spec with these settings only, without the fields of the fixture's `hosted_web`.
 fn spec(mut config: Value) -> Value {
@@ -147,7 +148,7 @@ async fn each_type_is_created_updated_and_deleted() {
     let cases = complete().into_iter().zip(changes).zip(changed);
     futures::future::join_all(cases.map(|((config, change), changed)| async move {
         let fixture = Fixture::new().await;
-        fixture.realm.set_strict_config(true);
+        fixture.realm.set_ambiguities(Ambiguities { hosted_web: HostedWeb::Refused, ..Ambiguities::default() });
         let allowed = json!({
             "allowedConfigTypes": ["hosted_web", "embedded", "console", "platform"],
             "allowedInvokeURLs": ["https://app.example.com", "https://other.example.com"],
@@ -174,4 +175,22 @@ async fn each_type_is_created_updated_and_deleted() {
         assert_eq!(fixture.realm.configs(), []);
     }))
     .await;
+}
+
+/// The service may add defaults for what a configuration leaves out. They are not drift.
+#[tokio::test]
+async fn defaults_of_the_service_are_left_alone() {
+    let fixture = Fixture::new().await;
+    fixture.realm.set_ambiguities(Ambiguities { hosted_web: HostedWeb::FilledIn, ..Ambiguities::default() });
+    let _operator = fixture.start().await;
+    fixture.create_config_with(spec(json!({"type": "hosted_web"}))).await;
+    fixture.wait_for_config("Available").await;
+    assert_eq!(remote(&fixture)["authentication_methods"].as_array().unwrap().len(), 3);
+    let requested = json!({"metadata": {"annotations": {RECONCILE_REQUESTED_AT: "once more"}}});
+    patch(&fixture.configs(), CONFIG, requested).await.unwrap();
+    let is_handled = |config: &AuthenticatorConfig| {
+        config.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("once more")
+    };
+    wait_for(fixture.configs(), CONFIG, "has handled the requested reconcile", is_handled).await;
+    assert_eq!(fixture.calls(Operation::UpdateConfig), 0);
 }

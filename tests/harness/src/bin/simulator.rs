@@ -22,8 +22,8 @@ struct Arguments {
     /// API token that the simulator accepts
     #[arg(long, env = "API_TOKEN", hide_env_values = true)]
     token: String,
-    /// Identity that can be enrolled; repeat the flag for several
-    #[arg(long = "identity", value_name = "ID=EMAIL", value_parser = identity)]
+    /// Identity, active unless suspended, with or without an address; repeat the flag for several
+    #[arg(long = "identity", value_name = "ID[=EMAIL][,suspended]", value_parser = identity)]
     identities: Vec<Identity>,
 }
 
@@ -63,8 +63,11 @@ async fn report(realm: &RealmHandle) {
 }
 
 fn identity(text: &str) -> Result<Identity, String> {
-    match text.split_once('=') {
-        Some((id, email)) if !id.is_empty() && email.contains('@') => Ok(Identity::active(id, email)),
-        _ => Err("must have the form ID=EMAIL".to_owned()),
-    }
+    let (text, is_suspended) = text.strip_suffix(",suspended").map_or((text, false), |text| (text, true));
+    let identity = match text.split_once('=') {
+        Some((id, email)) if !id.is_empty() && email.contains('@') => Identity::active(id, email),
+        None if !text.is_empty() => Identity::active(text, "").without_email(),
+        _ => return Err("must have the form ID=EMAIL, ID, ID=EMAIL,suspended or ID,suspended".to_owned()),
+    };
+    Ok(if is_suspended { identity.status(Some("suspended")) } else { identity })
 }

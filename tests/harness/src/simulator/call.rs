@@ -145,7 +145,7 @@ fn operation<'a>(method: &Method, rest: &[&'a str], revoke: bool) -> (Operation,
     const JOBS: &str = "credential-binding-jobs";
     match (method.as_str(), rest) {
         ("POST", [IDENTITIES, id, JOBS, job]) if revoke => (Operation::RevokeJob, vec![id, job]),
-        _ if revoke => (Operation::Unknown, vec![]),
+        _ if revoke || rest.iter().any(|segment| segment.contains(':')) => (Operation::Unknown, vec![]),
         ("POST", [CONFIGS]) => (Operation::CreateConfig, vec![]),
         ("GET", [CONFIGS]) => (Operation::ListConfigs, vec![]),
         ("GET", [CONFIGS, id]) => (Operation::GetConfig, vec![id]),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 
+use super::ambiguities::Ambiguities;
 use super::call::Operation;
 use super::faults::{Rule, RuleId};
 use super::model::{Application, Config, Email, Identity, Job, Recorded};
@@ -78,10 +79,9 @@ impl RealmHandle {
         self.with(|realm| realm.issued.clear());
     }
 
-    /// Whether a `hosted_web` configuration requires `authentication_methods` and `trusted_origins`. The API reference
-    /// requires them, but the vendor's guide leaves them out. Off by default.
-    pub fn set_strict_config(&self, strict: bool) {
-        self.with(|realm| realm.strict_config = strict);
+    /// Decides what the vendor's documents leave open.
+    pub fn set_ambiguities(&self, ambiguities: Ambiguities) {
+        self.with(|realm| realm.ambiguities = ambiguities);
     }
 
     /// Refuses every `:revoke` with 401 or 403, whatever the token. `None` ends that. The API reference does not say

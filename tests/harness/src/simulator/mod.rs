@@ -3,6 +3,7 @@
 //! All tests of a binary can share one simulator: it serves many tenants and realms, each with its own token. It has
 //! its own thread and runtime. So a test can pause the clock of its runtime, or shut the runtime down.
 
+mod ambiguities;
 mod breaches;
 mod call;
 mod faults;
@@ -25,6 +26,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+pub use ambiguities::{Ambiguities, HostedWeb};
 pub use call::Operation;
 pub use faults::{Effect, Rule, RuleId};
 pub use handle::RealmHandle;

@@ -23,6 +23,8 @@ pub struct Identity {
     /// `UNENROLLED`, `PENDING`, `INVITE_FAILED`, `ENROLLED`, or absent. Unless it is absent, a new job sets it to
     /// `PENDING`, and a completed job to `ENROLLED`.
     pub enrollment_status: Option<String>,
+    /// When it was created, and updated last.
+    pub create_time: String,
 }
 
 impl Identity {
@@ -35,6 +37,7 @@ impl Identity {
             email: Some(email.to_owned()),
             username: Some(id.to_owned()),
             enrollment_status: Some("UNENROLLED".to_owned()),
+            create_time: api_time(Timestamp::now()),
         }
     }
 

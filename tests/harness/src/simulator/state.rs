@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::ambiguities::Ambiguities;
 use super::call::{Call, Operation};
 use super::faults::{Effect, Faults};
 use super::model::{Application, Config, Email, Identity, Job, LINK_LIFETIME, Outcome, Recorded, api_time, short_id};
@@ -38,8 +39,7 @@ pub(super) struct Realm {
     pub token: String,
     /// The tokens that applications issued for this realm, except the revoked ones.
     pub issued: Vec<Issued>,
-    /// Whether a `hosted_web` configuration needs all fields that the API reference requires.
-    pub strict_config: bool,
+    pub ambiguities: Ambiguities,
     pub paused: bool,
     /// Whether its answers are not validated.
     pub allows_any_answer: bool,

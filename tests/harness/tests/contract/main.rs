@@ -40,7 +40,7 @@ fn job() -> Value {
 
 fn identity() -> Value {
     let traits = json!({"type": "traits_v0", "username": "jane", "primary_email_address": "jane@example.com"});
-    json!({"id": ID, "realm_id": ID, "tenant_id": ID, "display_name": "Jane", "traits": traits})
+    json!({"id": ID, "realm_id": ID, "tenant_id": ID, "display_name": "Jane", "traits": traits, "create_time": TIME, "update_time": TIME})
 }
 
 fn config() -> Value {

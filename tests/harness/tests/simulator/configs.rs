@@ -1,6 +1,6 @@
 //! Authenticator configurations.
 
-use harness::simulator::Config;
+use harness::simulator::{Ambiguities, Config, HostedWeb};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,10 +29,50 @@ async fn config_with_only_a_type_is_created() {
     assert_eq!(api.get(&format!("{PATH}/{id}")).await, (200, expected));
 }
 
+/// A realm in which the service decides the open questions like this.
+fn deciding(ambiguities: Ambiguities) -> Api {
+    let api = Api::new();
+    api.realm.set_ambiguities(ambiguities);
+    api
+}
+
+#[tokio::test]
+async fn hosted_web_without_fields_can_be_filled_in() {
+    let api = deciding(Ambiguities { hosted_web: HostedWeb::FilledIn, ..Ambiguities::default() });
+    let (status, created) = api.post(PATH, body(json!({"type": "hosted_web"}))).await;
+    let methods = ["email_one_time_password", "software_passkey", "webauthn_passkey"].map(|kind| json!({"type": kind}));
+    let filled_in = json!({"type": "hosted_web", "authentication_methods": methods, "trusted_origins": []});
+    assert_eq!((status, &created["config"]), (200, &filled_in));
+}
+
+#[tokio::test]
+async fn lenient_service_requires_less() {
+    let lenient = Ambiguities {
+        patches_without_type: true,
+        embedded_without_origins: true,
+        roaming_with_enabled_only: true,
+        revokes_failed_jobs: true,
+        ..Ambiguities::default()
+    };
+    for (ambiguities, status) in [(Ambiguities::default(), 400), (lenient, 200)] {
+        let api = deciding(ambiguities);
+        // The contract follows the API reference.
+        api.realm.allow_any_answer();
+        let embedded = json!({"type": "embedded", "invoke_url": "https://a.example"});
+        let roaming = json!({"type": "platform", "roaming_auth_config": {"enabled": true}});
+        for config in [embedded, roaming] {
+            assert_eq!(api.post(PATH, body(config.clone())).await.0, status, "{config}");
+        }
+        let (_, created) = api.post(PATH, body(json!({"type": "hosted_web"}))).await;
+        let untyped = body(json!({"trusted_origins": ["https://a.example"]}));
+        let path = format!("{PATH}/{}", text(&created["id"]));
+        assert_eq!(api.call(Method::PATCH, &path, Some(untyped)).await.0, status);
+    }
+}
+
 #[tokio::test]
 async fn strict_realm_requires_all_fields() {
-    let api = Api::new();
-    api.realm.set_strict_config(true);
+    let api = deciding(Ambiguities { hosted_web: HostedWeb::Refused, ..Ambiguities::default() });
     let methods = json!([{"type": "webauthn_passkey"}]);
     let partial = json!({"type": "hosted_web", "authentication_methods": methods});
     let refusal = field_error("authenticator_config.config.trusted_origins", "missing");

@@ -29,6 +29,8 @@ async fn username_filter_is_case_insensitive() {
         "display_name": "Ärla \"A\" @Example.com",
         "status": "active",
         "enrollment_status": "UNENROLLED",
+        "create_time": found["identities"][0]["create_time"],
+        "update_time": found["identities"][0]["update_time"],
         "traits": {
             "type": "traits_v0",
             "username": "Ärla \"A\" @Example.com",

@@ -26,18 +26,26 @@ fn port_in_use_is_one_sentence() {
 #[tokio::test]
 async fn url_is_printed_and_identities_exist() {
     use tokio::io::{AsyncBufReadExt, BufReader};
-    let command = program(&["--tenant", "t", "--realm", "r", "--identity", "jane=jane@example.com"]);
+    let people = ["jane=jane@example.com", "joe=joe@example.com,suspended", "jim"].map(|person| ["--identity", person]);
+    let command = program(&[&["--tenant", "t", "--realm", "r"], people.as_flattened()].concat());
     let mut child = tokio::process::Command::from(command).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let url = lines.next_line().await.unwrap().unwrap();
-    let request = reqwest::Client::new().get(format!("{url}/v1/tenants/t/realms/r/identities/jane"));
-    let (status, identity) = crate::parts(request.bearer_auth("secret").send().await.unwrap()).await;
-    assert_eq!((status, identity["traits"]["primary_email_address"].as_str()), (200, Some("jane@example.com")));
+    for (id, state, email) in [
+        ("jane", "active", Some("jane@example.com")),
+        ("joe", "suspended", Some("joe@example.com")),
+        ("jim", "active", None),
+    ] {
+        let request = reqwest::Client::new().get(format!("{url}/v1/tenants/t/realms/r/identities/{id}"));
+        let (status, identity) = crate::parts(request.bearer_auth("secret").send().await.unwrap()).await;
+        assert_eq!((status, identity["status"].as_str()), (200, Some(state)), "{id}");
+        assert_eq!(identity["traits"]["primary_email_address"].as_str(), email, "{id}");
+    }
 }
 
 #[test]
 fn error_names_the_form_of_an_identity() {
-    let Output { status, stderr, .. } = program(&["--identity", "jane"]).output().unwrap();
+    let Output { status, stderr, .. } = program(&["--identity", "=jane@example.com"]).output().unwrap();
     assert_eq!(status.code(), Some(2));
     assert!(String::from_utf8(stderr).unwrap().contains("ID=EMAIL"));
 }

@@ -1,6 +1,6 @@
 //! Revoking a job, and the cases in which it is refused.
 
-use harness::simulator::{Effect, Job, Operation, Outcome, Rule};
+use harness::simulator::{Ambiguities, Effect, Job, Operation, Outcome, Rule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -34,6 +34,16 @@ async fn outstanding_job_is_revoked_once() {
         assert_eq!(api.post(&path, json!({})).await, (409, conflict));
     }
     assert_eq!(api.realm.requests_of(Operation::RevokeJob).len(), 10);
+}
+
+#[tokio::test]
+async fn failed_job_can_be_revoked_if_the_service_says_so() {
+    let api = Api::new();
+    api.realm.set_ambiguities(Ambiguities { revokes_failed_jobs: true, ..Ambiguities::default() });
+    for (state, status) in [("FAILED_TO_SEND", 200), ("EXPIRED", 409)] {
+        let (_, path) = job(&api, Some(state));
+        assert_eq!(api.post(&path, json!({})).await.0, status, "{state}");
+    }
 }
 
 #[tokio::test]

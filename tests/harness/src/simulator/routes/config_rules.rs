@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::ambiguities::{Ambiguities, HostedWeb};
 use super::super::reply::Violation;
 use super::{missing, violation};
 
@@ -12,13 +13,16 @@ struct Fields {
 }
 
 /// The settings to store: without fields of other types, and with defaults.
-pub(super) fn normalized(settings: &Map<String, Value>, strict: bool) -> Result<Map<String, Value>, Vec<Violation>> {
+pub(super) fn normalized(
+    settings: &Map<String, Value>,
+    ambiguities: Ambiguities,
+) -> Result<Map<String, Value>, Vec<Violation>> {
     let kind = match settings.get("type") {
         None | Some(Value::Null) => return Err(vec![missing(&at("type"))]),
         Some(Value::String(kind)) => kind.as_str(),
         Some(_) => return Err(vec![violation(&at("type"), "not a string")]),
     };
-    let Some(Fields { known, required }) = fields(kind, strict) else {
+    let Some(Fields { known, required }) = fields(kind, ambiguities) else {
         return Err(vec![violation(&at("type"), "unknown type")]);
     };
     let kept = |name: &str, value: &Value| !value.is_null() && (name == "type" || known.contains(&name));
@@ -28,29 +32,39 @@ pub(super) fn normalized(settings: &Map<String, Value>, strict: bool) -> Result<
     let absent = required.iter().filter(|name| !settings.contains_key(**name)).map(|name| missing(&at(name)));
     let mut violations: Vec<Violation> = absent.collect();
     for (name, value) in &settings {
-        violations.extend(problem(name, value));
+        violations.extend(problem(name, value, ambiguities));
     }
     if !violations.is_empty() {
         return Err(violations);
     }
+    let methods = || METHODS.iter().map(|method| json!({"type": method})).collect();
     if kind == "embedded" {
         settings.entry("invocation_type").or_insert_with(|| json!("automatic"));
-        settings
-            .entry("authentication_methods")
-            .or_insert_with(|| METHODS.iter().map(|method| json!({"type": method})).collect());
+        settings.entry("authentication_methods").or_insert_with(methods);
+    }
+    if kind == "hosted_web" && ambiguities.hosted_web == HostedWeb::FilledIn {
+        settings.entry("authentication_methods").or_insert_with(methods);
+        settings.entry("trusted_origins").or_insert_with(|| json!([]));
     }
     Ok(settings)
 }
 
 const METHODS: [&str; 3] = ["email_one_time_password", "software_passkey", "webauthn_passkey"];
 
-fn fields(kind: &str, strict: bool) -> Option<Fields> {
+fn fields(kind: &str, ambiguities: Ambiguities) -> Option<Fields> {
     const HOSTED_WEB: &[&str] = &["authentication_methods", "trusted_origins"];
     Some(match kind {
-        "hosted_web" => Fields { known: HOSTED_WEB, required: if strict { HOSTED_WEB } else { &[] } },
+        "hosted_web" => Fields {
+            known: HOSTED_WEB,
+            required: if ambiguities.hosted_web == HostedWeb::Refused { HOSTED_WEB } else { &[] },
+        },
         "embedded" => Fields {
             known: &["invocation_type", "invoke_url", "trusted_origins", "authentication_methods"],
-            required: &["invoke_url", "trusted_origins"],
+            required: if ambiguities.embedded_without_origins {
+                &["invoke_url"]
+            } else {
+                &["invoke_url", "trusted_origins"]
+            },
         },
         "console" => Fields { known: &["onboarding_configuration"], required: &["onboarding_configuration"] },
         "platform" => Fields { known: &["trusted_origins", "roaming_auth_config"], required: &[] },
@@ -58,7 +72,7 @@ fn fields(kind: &str, strict: bool) -> Option<Fields> {
     })
 }
 
-fn problem(name: &str, value: &Value) -> Option<Violation> {
+fn problem(name: &str, value: &Value, ambiguities: Ambiguities) -> Option<Violation> {
     let invalid = |below: &str, text: &str| Some(violation(&at(&format!("{name}{below}")), text));
     match name {
         "invoke_url" if !value.is_string() => invalid("", "not a string"),
@@ -79,7 +93,9 @@ fn problem(name: &str, value: &Value) -> Option<Violation> {
             }
         }
         "roaming_auth_config" if !value["enabled"].is_boolean() => invalid(".enabled", "missing"),
-        "roaming_auth_config" if !value["allow_unknown_user"].is_boolean() => invalid(".allow_unknown_user", "missing"),
+        "roaming_auth_config" if !is_boolean(&value["allow_unknown_user"], ambiguities.roaming_with_enabled_only) => {
+            invalid(".allow_unknown_user", "missing")
+        }
         "roaming_auth_config" => {
             let lists = ["allowed_source_ips", "allowed_user_group_ids", "allowed_user_ids"];
             let invalid_list =
@@ -88,6 +104,11 @@ fn problem(name: &str, value: &Value) -> Option<Violation> {
         }
         _ => None,
     }
+}
+
+/// Whether it is a boolean; or absent, if it is `optional`.
+fn is_boolean(value: &Value, optional: bool) -> bool {
+    value.is_boolean() || (optional && value.is_null())
 }
 
 /// `SCHEME://HOST[:PORT]`, and no path.

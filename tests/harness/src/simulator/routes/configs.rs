@@ -18,7 +18,7 @@ pub(super) fn create(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     let display_name = display_name(&requested).map_err(invalid)?;
     let settings =
         settings(&requested).map_err(invalid)?.ok_or_else(|| invalid(missing("authenticator_config.config")))?;
-    let config = normalized(&settings, realm.strict_config).map_err(|violations| Reply::invalid(&violations))?;
+    let config = normalized(&settings, realm.ambiguities).map_err(|violations| Reply::invalid(&violations))?;
     let config = Config { id: long_id(), display_name, config };
     let reply = Reply::json(200, &shown(realm, &config));
     realm.configs.put(&config.id.clone(), config);
@@ -46,6 +46,7 @@ pub(super) fn update(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     if let Some(settings) = settings(&requested).map_err(invalid)? {
         const TYPE: &str = "authenticator_config.config.type";
         match settings.get("type") {
+            None if realm.ambiguities.patches_without_type => {}
             None | Some(Value::Null) => return Err(invalid(missing(TYPE))),
             kind if kind != updated.config.get("type") => {
                 return Err(invalid(violation(TYPE, "immutable")));
@@ -53,8 +54,8 @@ pub(super) fn update(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
             Some(_) => {}
         }
         updated.config.extend(settings.into_iter().filter(|(_, value)| !value.is_null()));
-        let strict = realm.strict_config;
-        updated.config = normalized(&updated.config, strict).map_err(|violations| Reply::invalid(&violations))?;
+        updated.config =
+            normalized(&updated.config, realm.ambiguities).map_err(|violations| Reply::invalid(&violations))?;
     }
     let reply = Reply::json(200, &shown(realm, &updated));
     if let Some(config) = realm.configs.get_mut(call.id(0)) {
@@ -73,6 +74,7 @@ fn display_name(requested: &Map<String, Value>) -> Result<Option<String>, Violat
     const FIELD: &str = "authenticator_config.display_name";
     match requested.get("display_name") {
         None | Some(Value::Null) => Ok(None),
+        Some(Value::String(name)) if name.is_empty() => Err(violation(FIELD, "empty string")),
         Some(Value::String(name)) if name.chars().count() > 64 => Err(violation(FIELD, "longer than 64 characters")),
         Some(Value::String(name)) if name.contains(|c| r"{}[]<>;:?\/|*^%$#=~`!".contains(c)) => {
             Err(violation(FIELD, "invalid character"))

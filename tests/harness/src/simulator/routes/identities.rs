@@ -44,7 +44,7 @@ pub(super) fn not_found(id: &str) -> Reply {
 }
 
 fn api_object(identity: &Identity) -> Value {
-    let Identity { id, status, email, username, enrollment_status } = identity;
+    let Identity { id, status, email, username, enrollment_status, create_time } = identity;
     let mut traits = Map::from_iter([("type".to_owned(), json!("traits_v0"))]);
     set(&mut traits, "username", username.as_deref());
     set(&mut traits, "primary_email_address", email.as_deref());
@@ -52,6 +52,8 @@ fn api_object(identity: &Identity) -> Value {
     set(&mut fields, "display_name", username.as_deref());
     set(&mut fields, "status", status.as_deref());
     set(&mut fields, "enrollment_status", enrollment_status.as_deref());
+    set(&mut fields, "create_time", Some(create_time));
+    set(&mut fields, "update_time", Some(create_time));
     Value::Object(fields)
 }
 

@@ -60,7 +60,10 @@ pub(super) fn revoke(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     if !call.body.is_empty() && (requested.is_none() || !call.is_json) {
         return Err(Reply::error(400, "bad_request", "invalid request"));
     }
-    if let Some("COMPLETE" | "EXPIRED" | "FAILED_TO_SEND" | "REVOKED") = find(realm, call)?.state.as_deref() {
+    let revokes_failed_jobs = realm.ambiguities.revokes_failed_jobs;
+    let state = find(realm, call)?.state.as_deref();
+    let is_finished = matches!(state, Some("COMPLETE" | "EXPIRED" | "FAILED_TO_SEND" | "REVOKED"));
+    if is_finished && !(revokes_failed_jobs && state == Some("FAILED_TO_SEND")) {
         let message = "credential binding job is not outstanding";
         return Err(Reply::resource_error(409, "conflict", message, KIND, id));
     }
