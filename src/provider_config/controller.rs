@@ -29,7 +29,7 @@ const RETRY_CONFLICT: Duration = Duration::from_millis(200);
 const IN_USE: Duration = Duration::from_secs(2);
 /// The longest wait for a change. A check or a trial is due earlier.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// How often a provider config that is not Ready is looked at, for the end of its grace period.
+/// The longest time until a provider config that is not Ready is looked at again.
 const NOT_READY: Duration = Duration::from_secs(60);
 /// How long before the expiration of a token an event warns of it.
 const WARN_BEFORE: Duration = Duration::from_hours(7 * 24);
@@ -117,7 +117,10 @@ impl<K: ControlledProvider> ProviderController<K> {
             }
             let credentials = self.check(key, handle.object()).await;
             if self.report(key, handle, &credentials).await? {
-                return Ok(Self::due(handle.object(), &credentials));
+                let due = Self::due(handle.object(), &credentials);
+                let until_stalled = handle.grace_remaining(None, None);
+                let becomes_stalled = handle.object().failing_since().is_some() && !until_stalled.is_zero();
+                return Ok(if becomes_stalled { due.min(until_stalled) } else { due });
             }
         }
         Err(Interrupted::Conflict)
