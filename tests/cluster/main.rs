@@ -40,6 +40,7 @@ mod identities;
 mod immutability;
 mod inconsistent_answers;
 mod job_states;
+mod kstatus;
 mod leadership;
 mod logs;
 mod many_links;

@@ -4,7 +4,7 @@ use std::{io::Read as _, process::ExitCode};
 
 use clap::Parser;
 use harness::control_plane::{
-    ControlPlane, ETCD, HELM, HELM_DOCS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate,
+    ControlPlane, ETCD, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate,
 };
 
 /// Runs a local Kubernetes API server until Ctrl-C or the end of standard input.
@@ -32,7 +32,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.prepare {
         let mut paths = locate([&ETCD, &KUBE_APISERVER, &KUBECTL])?.to_vec();
         if arguments.all {
-            paths.extend(locate([&KUBE_CONTROLLER_MANAGER, &HELM, &HELM_DOCS])?);
+            paths.extend(locate([&KUBE_CONTROLLER_MANAGER, &HELM, &HELM_DOCS, &KSTATUS])?);
         }
         for path in paths {
             println!("{}", path.display());

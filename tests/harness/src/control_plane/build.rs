@@ -60,8 +60,10 @@ impl Builder {
     /// The cache key. It depends on every input of the build.
     fn key(&self, tool: &Tool) -> anyhow::Result<String> {
         let mut hash = Sha256::new();
-        for file in ["go.mod", "go.sum"] {
-            let path = modules().join(tool.module).join(file);
+        let folder = modules().join(tool.module);
+        let main = folder.join("main.go");
+        let own = main.is_file().then_some(main);
+        for path in ["go.mod", "go.sum"].map(|file| folder.join(file)).into_iter().chain(own) {
             hash.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }
         for text in [self.go.as_str(), tool.package, tool.ldflags]

@@ -48,6 +48,9 @@ pub static HELM_DOCS: Tool = Tool {
     ldflags: "-s -w",
 };
 
+/// Tells how tools such as Flux judge objects, by the library that they use.
+pub static KSTATUS: Tool = Tool { name: "kstatus", module: "kstatus", package: ".", ldflags: "-s -w" };
+
 /// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no
 /// version.
 const KUBE_LDFLAGS: &str = "-s -w \
