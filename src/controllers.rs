@@ -94,7 +94,7 @@ fn provider_controller<K: ControlledProvider>(
 
 /// Starts the controller of one kind of provider config.
 fn start_provider_controller<K: ControlledProvider>(
-    OperatorContext { settings, metrics, .. }: &OperatorContext,
+    context: &OperatorContext,
     controller: ProviderController<K>,
     stores: &Stores<K>,
     queue: &ReconcileQueue<K>,
@@ -106,12 +106,12 @@ fn start_provider_controller<K: ControlledProvider>(
         let controller = controller.clone();
         async move { controller.reconcile(Arc::unwrap_or_clone(object)).await }
     };
-    drive(settings, metrics, K::KIND.controller(), (stores, queue), reconcile, ending, controllers);
+    drive(context, K::KIND.controller(), (stores, queue), reconcile, ending, controllers);
 }
 
 /// Starts the controller of a kind.
 fn start<K>(
-    OperatorContext { settings, metrics, environment, .. }: &OperatorContext,
+    operator: &OperatorContext,
     Watched { stores, queue, local_states }: &Watched<K>,
     backend: &Arc<KubeBackend>,
     shared: Arc<K::Shared>,
@@ -123,22 +123,22 @@ fn start<K>(
 {
     let context = Arc::new(Context {
         backend: backend.clone(),
-        environment: environment.clone(),
+        environment: operator.environment.clone(),
         shared,
         local_states: local_states.clone(),
-        options: settings.options(),
+        options: operator.settings.options(),
     });
     let reconcile = move |object: Arc<K>| {
         let context = context.clone();
         async move { reconcile(&context, Arc::unwrap_or_clone(object)).await }
     };
-    drive(settings, metrics, K::NAME.controller(), (stores, queue), reconcile, ending, controllers);
+    drive(operator, K::NAME.controller(), (stores, queue), reconcile, ending, controllers);
 }
 
-/// Runs the reconciles of one kind.
+/// Runs the reconciles of one kind. An object in a namespace whose requests are not all known counts as absent: it could
+/// act against what they have reserved. All objects of the namespace are enqueued when they are known.
 fn drive<K, F>(
-    settings: &Settings,
-    metrics: &Arc<Metrics>,
+    OperatorContext { settings, metrics, watches, .. }: &OperatorContext,
     controller: &'static str,
     (stores, queue): (&Stores<K>, &ReconcileQueue<K>),
     reconcile: impl Fn(Arc<K>) -> F + Send + 'static,
@@ -151,7 +151,11 @@ fn drive<K, F>(
     let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());
     let depth = move || waiting.depth().into_iter().map(|(priority, depth)| (priority.label(), depth)).collect();
     metrics.runs(controller, settings.max_concurrent_reconciles, depth);
-    let get = move |object: &ObjectRef<K>| stores.get(object);
+    let reservations = watches.shared.reservations.clone();
+    let get = move |object: &ObjectRef<K>| {
+        let is_known = object.namespace.is_none() || reservations.is_seeded(&object.namespace);
+        stores.get(object).filter(|_| is_known)
+    };
     let driver = Driver { controller, queue, get, reconcile, metrics: metrics.clone() };
     controllers.spawn(queue::run(driver, ending.clone()));
 }

@@ -106,6 +106,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         let count = |key: ProviderConfigKey| (key.clone(), triggers::referrers_of(&key, &queues).len());
         providers.keys().into_iter().map(count).collect()
     });
+    let availability = watches.availability.clone();
+    metrics.observe_namespaces(move || availability.namespaces());
     let pacer = watches.shared.pacer.clone();
     background.spawn(async move { pacer.grant_turns().await });
     let limiters = Arc::<Limiters>::default();
@@ -186,8 +188,13 @@ async fn lead(
     tokio::spawn(schema::check(context.client.clone()));
     context.watches.shared.pacer.start(Instant::now());
     // Seeded only now and not from the stores, so that the last writes of the previous leader are not missed.
-    context.watches.shared.reservations.seed(&context.watches.all_requests(&context.client).await);
-    run_controllers(controllers, |controllers| controllers::start_all(context, ending, controllers)).await
+    context.watches.seed(&context.client).await;
+    let later = context.watches.seed_later(&context.client);
+    let controllers = run_controllers(controllers, |controllers| controllers::start_all(context, ending, controllers));
+    tokio::select! {
+        error = controllers => error,
+        () = later => RunError::Broken(String::new()),
+    }
 }
 
 /// Starts the controllers, and waits until one of them ends. The process then ends too, and a new process starts all

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
 
 use crate::api::{
@@ -28,6 +29,7 @@ pub(crate) struct Queues {
     pub(crate) providers: ReconcileQueue<ProviderConfig>,
     config_stores: Stores<AuthenticatorConfig>,
     request_stores: Stores<EnrollmentRequest>,
+    provider_stores: Stores<ProviderConfig>,
     options: Arc<Options>,
 }
 
@@ -57,7 +59,7 @@ impl Queues {
         let cluster_providers = ReconcileQueue::new(bounds, move |object, cause| {
             Some(class::of_provider_config(&*stores.get(object)?, cause))
         });
-        let stores = providers.namespaced.clone();
+        let (stores, namespaced) = (providers.namespaced.clone(), providers.namespaced.clone());
         let providers = ReconcileQueue::new(bounds, move |object, cause| {
             Some(class::of_provider_config(&*stores.get(object)?, cause))
         });
@@ -68,6 +70,7 @@ impl Queues {
             providers,
             config_stores: configs.clone(),
             request_stores: requests.clone(),
+            provider_stores: namespaced,
             options,
         }
     }
@@ -120,6 +123,19 @@ impl Queues {
             KindName::AuthenticatorConfig => self.configs.grant_turn(ObjectRef::new(name).within(namespace)),
             KindName::EnrollmentRequest => self.requests.grant_turn(ObjectRef::new(name).within(namespace)),
         }
+    }
+
+    /// Enqueues all objects of a watched namespace.
+    pub(crate) fn enqueue_namespace(&self, namespace: &Option<String>) {
+        fn within<K: Resource<DynamicType = ()>>(all: Vec<Arc<K>>, scope: &Option<String>) -> Vec<ObjectRef<K>> {
+            let is_within = |object: &&Arc<K>| scope.is_none() || object.meta().namespace == *scope;
+            all.iter().filter(is_within).map(|object| ObjectRef::from_obj(&**object)).collect()
+        }
+        within(self.provider_stores.state(), namespace).into_iter().for_each(|it| self.providers.enqueue(it));
+        self.enqueue(Enqueue {
+            configs: within(self.config_stores.state(), namespace),
+            requests: within(self.request_stores.state(), namespace),
+        });
     }
 
     /// Enqueues the objects of a trigger.

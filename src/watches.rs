@@ -13,8 +13,10 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::enrollment_request::pacer::SendPacer;
 use crate::enrollment_request::reservations::Reservations;
 use crate::enrollment_request::shared::Shared;
+use crate::kubernetes::availability::{Availability, Scope, Source};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
+use crate::kubernetes::objects::is_forbidden;
 use crate::kubernetes::pages::list_each;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::self_writes::SelfWriteFilter;
@@ -43,8 +45,10 @@ pub(crate) struct Watches {
     pub(crate) shared: Shared,
     pub(crate) self_writes: Arc<SelfWriteFilter>,
     pub(crate) queues: Queues,
-    /// The watched namespaces, or `None` for the whole cluster.
-    scopes: Vec<Option<String>>,
+    /// Which of the watched namespaces can be read.
+    pub(crate) availability: Availability,
+    /// The watched namespaces, or `None` for the whole cluster, each with the source of its list of requests.
+    scopes: Vec<(Scope, Source)>,
 }
 
 /// The objects of one kind, in all watched namespaces.
@@ -66,6 +70,8 @@ impl Watches {
             [] => vec![None],
             namespaces => namespaces.iter().cloned().map(Some).collect(),
         };
+        let availability = Availability::new(&scopes);
+        watches.spawn(availability.clone().follow());
         let (config_stores, config_writers) = Stores::<AuthenticatorConfig>::new(&scopes);
         let (request_stores, request_writers) = Stores::<EnrollmentRequest>::new(&scopes);
 
@@ -90,7 +96,7 @@ impl Watches {
             relabeled: Arc::new(move |providers, namespaces| relabeled.namespaces_relabeled(providers, namespaces)),
         };
         let stores = (provider_stores, provider_writers);
-        let providers = Providers::watch(server, readiness, &scopes, stores, callbacks, watches);
+        let providers = Providers::watch(server, readiness, (&scopes, &availability), stores, callbacks, watches);
         let this = Self {
             configs: Watched {
                 stores: config_stores,
@@ -107,12 +113,15 @@ impl Watches {
             shared: Shared::new(reservations, pacer),
             self_writes: Arc::default(),
             queues,
-            scopes,
+            scopes: scopes.into_iter().map(|scope| (scope.clone(), availability.list(&scope))).collect(),
+            availability,
         };
-        for ((scope, configs), requests) in this.scopes.iter().zip(config_writers).zip(request_writers) {
-            let report = WatchReport::new::<AuthenticatorConfig>(readiness, &server.url, scope.as_deref());
+        for (((scope, _), configs), requests) in this.scopes.iter().zip(config_writers).zip(request_writers) {
+            let source = this.availability.watch(scope);
+            let report = WatchReport::within::<AuthenticatorConfig>(readiness, &server.url, scope, source);
             watches.spawn(this.watch_configs(scoped(&server.client, scope), report, configs));
-            let report = WatchReport::new::<EnrollmentRequest>(readiness, &server.url, scope.as_deref());
+            let source = this.availability.watch(scope);
+            let report = WatchReport::within::<EnrollmentRequest>(readiness, &server.url, scope, source);
             watches.spawn(this.watch_requests(scoped(&server.client, scope), report, requests));
         }
         this
@@ -165,36 +174,92 @@ impl Watches {
         )
     }
 
-    /// Waits until all caches are synced.
+    /// Waits until the caches are synced: those of all watched namespaces, except unavailable ones.
     pub(crate) async fn synced(&self) {
         self.providers.synced().await;
-        self.configs.stores.synced().await;
-        self.requests.stores.synced().await;
-    }
-
-    /// All requests from the API server, not from the watch caches. Retries until it answers.
-    pub(crate) async fn all_requests(&self, client: &Client) -> Vec<EnrollmentRequest> {
-        let mut requests = Vec::new();
-        for scope in &self.scopes {
-            let api: Api<Lenient<EnrollmentRequest>> = scoped(client, scope);
-            loop {
-                let api = &api;
-                let fetch = |params: ListParams| async move { api.list(&params).await };
-                let mut listed = Vec::new();
-                let each = |Lenient(mut request): Lenient<EnrollmentRequest>| {
-                    strip(&mut request);
-                    listed.push(request);
-                };
-                let why = match tokio::time::timeout(LIST, list_each(ListParams::default(), fetch, each)).await {
-                    Ok(Ok(())) => break requests.append(&mut listed),
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => format!("no response within {} s", LIST.as_secs()),
-                };
-                tracing::warn!(error = why, "Cannot list EnrollmentRequests; no controller starts until this succeeds");
-                tokio::time::sleep(RETRY).await;
+        self.availability.known().await;
+        for (scope, _) in &self.scopes {
+            if self.availability.is_available(scope) {
+                self.synced_in(scope).await;
             }
         }
-        requests
+    }
+
+    async fn synced_in(&self, scope: &Scope) {
+        self.providers.stores().namespaced.synced_in(scope).await;
+        self.configs.stores.synced_in(scope).await;
+        self.requests.stores.synced_in(scope).await;
+    }
+
+    /// Seeds the reservations from the API server, not from the watch caches. Retries until it answers. A namespace that
+    /// is unavailable is left to [`seed_later`](Self::seed_later).
+    pub(crate) async fn seed(&self, client: &Client) {
+        let (mut seeded, mut requests) = (Vec::new(), Vec::new());
+        for (scope, source) in &self.scopes {
+            let Some(mut listed) = self.requests_in(client, scope, source).await else { continue };
+            requests.append(&mut listed);
+            // Its requests can be listed, but perhaps not what they refer to.
+            if self.availability.is_available(scope) {
+                seeded.push(scope.clone());
+            }
+        }
+        self.shared.reservations.seed_from(&seeded, &requests);
+    }
+
+    /// Seeds the reservations from each namespace that becomes available only later, and then lets its objects be
+    /// reconciled. Runs forever.
+    pub(crate) async fn seed_later(&self, client: &Client) {
+        loop {
+            let is_later = |(scope, _): &&(Scope, Source)| !self.shared.reservations.is_seeded(scope);
+            let later: Vec<_> = self.scopes.iter().filter(is_later).collect();
+            let scopes: Vec<_> = later.iter().map(|(scope, _)| scope).collect();
+            let Some((scope, source)) = later.get(self.availability.one_of(&scopes).await) else { continue };
+            self.synced_in(scope).await;
+            if let Some(listed) = self.requests_in(client, scope, source).await {
+                self.shared.reservations.seed_from(std::slice::from_ref(scope), &listed);
+                self.queues.enqueue_namespace(scope);
+            }
+        }
+    }
+
+    /// The requests in `scope` from the API server. Retries until it answers; `None` if the namespace is unavailable.
+    async fn requests_in(&self, client: &Client, scope: &Scope, source: &Source) -> Option<Vec<EnrollmentRequest>> {
+        let (api, mut warned_of): (Api<Lenient<EnrollmentRequest>>, _) = (scoped(client, scope), String::new());
+        loop {
+            let api = &api;
+            let fetch = |params: ListParams| async move { api.list(&params).await };
+            let mut listed = Vec::new();
+            let each = |Lenient(mut request): Lenient<EnrollmentRequest>| {
+                strip(&mut request);
+                listed.push(request);
+            };
+            let why = match tokio::time::timeout(LIST, list_each(ListParams::default(), fetch, each)).await {
+                Ok(Ok(())) => {
+                    source.synced();
+                    return Some(listed);
+                }
+                Ok(Err(error)) => {
+                    let why = error.to_string();
+                    if is_forbidden(&error) {
+                        source.denied(&why);
+                        if self.availability.is_unavailable(scope) {
+                            return None;
+                        }
+                    }
+                    why
+                }
+                Err(_) => format!("no response within {} s", LIST.as_secs()),
+            };
+            if why != warned_of {
+                tracing::warn!(
+                    namespace = scope,
+                    error = why,
+                    "Cannot list EnrollmentRequests; no controller starts until this succeeds"
+                );
+                warned_of = why;
+            }
+            tokio::time::sleep(RETRY).await;
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub enum ReserveError {
     /// Another request's send to the same identity, through another configuration, is in flight or in doubt. A list
     /// may not distinguish the jobs of two such sends, so each identity gets one send at a time.
     Busy(ObjectUid),
-    /// The reservations are not seeded from the statuses yet.
+    /// The reservations are not seeded from the statuses of its namespace yet.
     NotSeeded,
 }
 
@@ -38,7 +38,8 @@ pub struct Reservations {
 
 #[derive(Default)]
 struct State {
-    seeded: bool,
+    /// The namespaces whose statuses are known; `None`: those of the whole cluster.
+    seeded: BTreeSet<Option<String>>,
     holders: BTreeMap<EnrollmentKey, ObjectUid>,
     waiting: BTreeMap<EnrollmentKey, BTreeSet<ObjectUid>>,
     /// For each identity: the request that may send now, or whose send is in doubt.
@@ -60,10 +61,17 @@ impl Reservations {
         Self { state: Mutex::default(), enqueue: Box::new(enqueue) }
     }
 
-    /// Seeds the reservations from all statuses. If two requests have the same key, the request with an attempt concluded
-    /// under it gets it, then the older object, then the lower uid. The record of a send in doubt can appear late, when
-    /// another request has already sent under the key. If that doubt turns out to be nothing, its request must not send.
+    /// Seeds the reservations from all statuses of the cluster.
     pub fn seed(&self, requests: &[EnrollmentRequest]) {
+        self.seed_from(&[None], requests);
+    }
+
+    /// Seeds the reservations from all statuses of these namespaces; `None`: of the whole cluster. What is reserved
+    /// already stays, so a namespace that could not be read at first is seeded later. Until then none of its requests may
+    /// be reconciled. If two requests have the same key, the request with an attempt concluded under it gets it, then the
+    /// older object, then the lower uid. The record of a send in doubt can appear late, when another request has already
+    /// sent under the key. If that doubt turns out to be nothing, its request must not send.
+    pub fn seed_from(&self, namespaces: &[Option<String>], requests: &[EnrollmentRequest]) {
         let mut requests: Vec<_> = requests.iter().collect();
         requests.sort_by_key(|request| {
             (
@@ -90,7 +98,12 @@ impl Reservations {
             state.set_doubt(&holder, status.send.is_some());
             state.set_names(&holder, named_by(status));
         }
-        state.seeded = true;
+        state.seeded.extend(namespaces.iter().cloned());
+    }
+
+    /// Whether the statuses of this namespace are known; `None`: those of the whole cluster.
+    pub fn is_seeded(&self, namespace: &Option<String>) -> bool {
+        self.lock().is_seeded(namespace)
     }
 
     /// Reserves `key` for `holder`. If another request holds the key, the caller may find that request deleted, and
@@ -99,7 +112,7 @@ impl Reservations {
     pub fn reserve(&self, key: &EnrollmentKey, holder: &ObjectUid) -> Result<(), ReserveError> {
         let freed = {
             let mut state = self.lock();
-            if !state.seeded {
+            if !state.is_seeded(&Some(holder.namespace.clone())) {
                 return Err(ReserveError::NotSeeded);
             }
             if let Some(other) = state.holders.get(key).filter(|other| other.uid != holder.uid) {
@@ -196,6 +209,10 @@ impl Reservations {
 }
 
 impl State {
+    fn is_seeded(&self, namespace: &Option<String>) -> bool {
+        self.seeded.contains(&None) || self.seeded.contains(namespace)
+    }
+
     fn set_doubt(&mut self, holder: &ObjectUid, in_doubt: bool) {
         if !in_doubt {
             self.in_doubt.remove(holder);

@@ -1,6 +1,7 @@
-//! The Kubernetes API adapter: client, watches and their stores, objects and events, Secrets, labels of namespaces,
+//! The Kubernetes API adapter: client, watches and their stores, unavailable namespaces, objects and events, Secrets, labels of namespaces,
 //! undecodable objects, lists in pages, referrers, and the check of the installed definitions.
 
+pub mod availability;
 pub mod client;
 mod decode_error;
 pub mod events;

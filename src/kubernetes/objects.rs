@@ -155,6 +155,11 @@ pub enum CallError {
     Kube(kube::Error),
 }
 
+/// Whether the API server denies the request.
+pub fn is_forbidden(error: &CallError) -> bool {
+    matches!(error, CallError::Kube(kube::Error::Api(status)) if status.code == 403)
+}
+
 /// The message of an error with its causes. Of a request without a response, kube's message names no cause.
 fn with_causes(error: &kube::Error) -> String {
     let kube::Error::Service(cause) = error else { return error.to_string() };

@@ -3,6 +3,7 @@
 use kube::Resource;
 use kube::runtime::watcher;
 
+use super::availability::{Scope, Source};
 use crate::runtime::cause;
 use crate::runtime::readiness::{Readiness, Report};
 
@@ -14,26 +15,34 @@ pub struct WatchReport {
     /// The watched resource, such as `enrollmentrequests.beyondidentity.dev`. This is also the name of its definition.
     resource: String,
     /// The watched namespace; `None` for the whole cluster.
-    namespace: Option<String>,
+    namespace: Scope,
+    /// Whether that namespace can be read. `None`: the watch is not about a namespace.
+    source: Option<Source>,
 }
 
 impl WatchReport {
-    /// Creates the report of a watch of kind `K` on the API server at `server`.
-    pub fn new<K: Resource<DynamicType = ()>>(readiness: &Readiness, server: &str, namespace: Option<&str>) -> Self {
+    /// Creates the report of a watch of kind `K`, which is not about a namespace, on the API server at `server`.
+    pub fn new<K: Resource<DynamicType = ()>>(readiness: &Readiness, server: &str) -> Self {
         let group = K::group(&());
         let resource =
             if group.is_empty() { K::plural(&()).into_owned() } else { format!("{}.{group}", K::plural(&())) };
-        Self {
-            report: readiness.part(false),
-            server: server.to_owned(),
-            resource,
-            namespace: namespace.map(str::to_owned),
-        }
+        Self { report: readiness.part(false), server: server.to_owned(), resource, namespace: None, source: None }
+    }
+
+    /// Creates the report of a watch of kind `K` in `scope`, with `source` as its availability.
+    pub fn within<K: Resource<DynamicType = ()>>(
+        readiness: &Readiness,
+        server: &str,
+        scope: &Scope,
+        source: Source,
+    ) -> Self {
+        Self { namespace: scope.clone(), source: Some(source), ..Self::new::<K>(readiness, server) }
     }
 
     /// Reports that the store is synced.
     pub fn synced(&self) {
         self.report.ready();
+        self.source.iter().for_each(Source::synced);
     }
 
     /// Reports a failure. The watch is retried.
@@ -53,7 +62,14 @@ impl WatchReport {
         };
         match status.code {
             401 => report.denied("the Kubernetes API rejects the operator's credentials (401): renew them".to_owned()),
-            403 => report.denied(self.lacks(verb)),
+            403 => {
+                let what = self.lacks(verb);
+                if self.source.as_ref().is_some_and(|source| source.denied(&what)) {
+                    report.set_aside(what);
+                } else {
+                    report.denied(what);
+                }
+            }
             404 => report.denied(format!("the CustomResourceDefinition {resource} is not installed")),
             code => report.trouble(
                 format!("the Kubernetes API does not {verb} {resource}"),

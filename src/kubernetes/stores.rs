@@ -37,6 +37,13 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
         self.0.values().flat_map(Store::state).collect()
     }
 
+    /// Waits until the store of `scope` is synced.
+    pub async fn synced_in(&self, scope: &Option<String>) {
+        if let Some(store) = self.0.get(scope) {
+            synced(store).await;
+        }
+    }
+
     /// Waits until all stores are synced.
     pub async fn synced(&self) {
         join_all(self.0.values().map(synced)).await;

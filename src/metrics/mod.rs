@@ -50,6 +50,7 @@ pub struct Metrics {
     token_expiration: Computed,
     provider_config_ready: Computed,
     provider_config_referrers: Computed,
+    namespace_available: Computed,
     calls: Family<Labels<3>, Counter>,
     call_time: Histograms<2>,
 }
@@ -118,6 +119,8 @@ impl Metrics {
         let provider_config_ready = Computed::register(own, "provider_config_ready", help, None);
         let help = "Objects that refer to a provider config";
         let provider_config_referrers = Computed::register(own, "provider_config_referrers", help, None);
+        let help = "Whether a watched namespace can be read (1) or not (0)";
+        let namespace_available = Computed::register(own, "watched_namespace_available", help, None);
         own.register(
             "api_requests",
             "Requests to the Beyond Identity API, by method, path and outcome",
@@ -145,6 +148,7 @@ impl Metrics {
             token_expiration,
             provider_config_ready,
             provider_config_referrers,
+            namespace_available,
             calls,
             call_time,
         }
@@ -188,6 +192,12 @@ impl Metrics {
     pub fn observe_referrers(&self, referrers: impl Fn() -> Vec<(ProviderConfigKey, usize)> + Send + 'static) {
         let labelled = |(key, count)| (labels_of(key), i64::try_from(count).unwrap_or(i64::MAX));
         self.provider_config_referrers.add(move || referrers().into_iter().map(labelled).collect());
+    }
+
+    /// Exports whether each watched namespace that `namespaces` returns is available.
+    pub fn observe_namespaces(&self, namespaces: impl Fn() -> Vec<(String, bool)> + Send + 'static) {
+        let labelled = |(namespace, available): (String, bool)| (vec![("namespace", namespace)], available.into());
+        self.namespace_available.add(move || namespaces().into_iter().map(labelled).collect());
     }
 
     /// Registers a controller with at most `workers` concurrent reconciles. `waiting` returns the queue depth by the

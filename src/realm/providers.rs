@@ -14,6 +14,7 @@ use super::provider_stores::{ProviderStores, ProviderWriters};
 use super::secret::{self, Credential};
 use super::tokens::Tokens;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, Reason, Undecodable};
+use crate::kubernetes::availability::{Availability, Scope};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::namespaces;
@@ -56,11 +57,12 @@ pub struct ProviderCallbacks {
 }
 
 impl Providers {
-    /// Starts the watches into `stores`: the namespaced kind, and the labels of namespaces, in each of `scopes`.
+    /// Starts the watches into `stores`: the namespaced kind, and the labels of namespaces, in each of `scopes`, whose
+    /// `availability` they report.
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
-        scopes: &[Option<String>],
+        (scopes, availability): (&[Scope], &Availability),
         (stores, writers): (ProviderStores, ProviderWriters),
         callbacks: ProviderCallbacks,
         watches: &mut JoinSet<()>,
@@ -77,11 +79,11 @@ impl Providers {
         }));
         let providers = Self { stores, secrets, last_seen, tokens: Tokens::default() };
         for writer in writers.cluster {
-            let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url, None);
+            let report = WatchReport::new::<ClusterProviderConfig>(readiness, &server.url);
             providers.watch_kind(Api::all(server.client.clone()), report, writer, callbacks.clone(), watches);
         }
         for (scope, writer) in scopes.iter().zip(writers.namespaces) {
-            let report = WatchReport::new::<Namespace>(readiness, &server.url, None);
+            let report = WatchReport::new::<Namespace>(readiness, &server.url);
             let (stores, relabeled) = (providers.stores.clone(), callbacks.relabeled.clone());
             watches.spawn(namespaces::watch(server.client.clone(), scope.clone(), report, writer, move |namespaces| {
                 let selecting = stores.selecting_by_labels();
@@ -91,7 +93,8 @@ impl Providers {
             }));
         }
         for (scope, writer) in scopes.iter().zip(writers.namespaced) {
-            let report = WatchReport::new::<api::ProviderConfig>(readiness, &server.url, scope.as_deref());
+            let source = availability.watch(scope);
+            let report = WatchReport::within::<api::ProviderConfig>(readiness, &server.url, scope, source);
             providers.watch_kind(scoped(&server.client, scope), report, writer, callbacks.clone(), watches);
         }
         providers
@@ -152,11 +155,10 @@ impl Providers {
         }));
     }
 
-    /// Waits until all provider configs, and the labels of namespaces, are synced.
+    /// Waits until the cluster-scoped provider configs, and the labels of namespaces, are synced.
     pub async fn synced(&self) {
         self.stores.namespaces.synced().await;
         self.stores.cluster.synced().await;
-        self.stores.namespaced.synced().await;
     }
 
     /// The stores.

@@ -106,6 +106,12 @@ impl Report {
         self.report(Problem { what, detail, denied: false, reported_at: Instant::now() });
     }
 
+    /// Reports a failure that a person has to fix, and without which the process is ready.
+    pub fn set_aside(&self, what: String) {
+        self.parts.lock().get_mut(self.number).into_iter().for_each(|part| part.ready = true);
+        self.report(Problem { what, detail: String::new(), denied: false, reported_at: Instant::now() });
+    }
+
     /// Reports a failure that a person has to fix. The part is not ready while this is reported.
     pub fn denied(&self, what: String) {
         self.report(Problem { what, detail: String::new(), denied: true, reported_at: Instant::now() });
@@ -166,5 +172,16 @@ mod tests {
         assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
         tokio::time::advance(DENIED).await;
         assert_eq!(readiness.waits_for(), None, "the denial was not reported again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn part_that_is_set_aside_is_ready_until_it_is_denied() {
+        let readiness = Readiness::waiting_for("the first answer");
+        let part = readiness.part(false);
+        part.denied("no right".to_owned());
+        part.set_aside("no right".to_owned());
+        assert_eq!(readiness.waits_for(), None);
+        part.denied("no right".to_owned());
+        assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
     }
 }

@@ -47,6 +47,7 @@ mod many_links;
 mod metrics;
 mod metrics_access;
 mod migration;
+mod missing_namespace;
 mod namespace_selector;
 mod network;
 mod noisy_neighbour;

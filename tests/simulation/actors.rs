@@ -129,6 +129,9 @@ pub enum Action {
     /// Installs an admission policy that refuses every status of the operator.
     RefuseStatuses,
     AllowStatuses,
+    /// Removes the Role of the operator in a namespace for a while.
+    DenyNamespace(String),
+    AllowNamespace(String),
     /// Changes the limit of the provider config on emails within an hour.
     SetSendLimit(i32),
     /// Moves the wall clocks of the processes by an hour.
@@ -228,6 +231,7 @@ pub fn revert_disturbances(world: &World) {
         state.remote.misrouted = false;
         state.cluster.old_schema = false;
         state.cluster.policy_since = None;
+        state.allow_all();
         let creates = |action: &Action| matches!(action, Action::CreateRequest { .. } | Action::CreateConfig(_));
         state.plans.actions.retain(creates);
         state.plans.actions.clone()

@@ -103,7 +103,9 @@ impl<K: Kind> Controller<K> {
 
     async fn reconcile_one(self: Arc<Self>, key: Key) {
         self.process.wait_while_suspended().await;
-        let object = K::cache(&self.process).lock().get(&key).cloned();
+        // As in the operator, an object counts as absent while the requests of its namespace are not known.
+        let is_known = self.process.shared.reservations.is_seeded(&Some(key.0.clone()));
+        let object = K::cache(&self.process).lock().get(&key).cloned().filter(|_| is_known);
         let mut requeue_at = None;
         if let Some(object) = object {
             match self.process.spawn((self.reconcile)(Arc::unwrap_or_clone(object))).await {

@@ -1,7 +1,7 @@
 //! A model of the API server: objects with a resourceVersion, status as a subresource, finalizers, and a log of changes
 //! for watches.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, FINALIZER, HasStatus, PAUSED};
@@ -62,6 +62,8 @@ pub struct Cluster {
     pub configs: Table<AuthenticatorConfig>,
     /// Whether the installed schema lacks the write-ahead records.
     pub old_schema: bool,
+    /// The namespaces in which the operator has no Role.
+    pub denied: BTreeSet<String>,
     /// Since when an admission policy refuses every status that the operator writes.
     pub policy_since: Option<Instant>,
     /// The Lease of the leader election.

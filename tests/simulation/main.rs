@@ -9,6 +9,7 @@ mod budget;
 mod calls;
 mod chance;
 mod controller;
+mod denied;
 mod faults;
 mod injected_failure;
 mod invariants;
@@ -49,6 +50,8 @@ struct Total {
     paused_in_doubt: u64,
     /// The number of revocations and deletions with the last known token.
     with_last_token: u64,
+    /// How often a process seeded its reservations from a namespace that it could not read at its start.
+    seeded_late: u64,
     /// How often a provider config held back an object or a call.
     held_back: u64,
     /// The lowest seed that failed.
@@ -80,6 +83,7 @@ fn the_promise_holds_in_every_schedule() {
             total.emails += outcome.emails;
             total.paused_in_doubt += outcome.paused_in_doubt;
             total.with_last_token += outcome.with_last_token;
+            total.seeded_late += outcome.seeded_late;
             total.held_back += outcome.held_back;
             let first = total.failed.as_ref().is_none_or(|(first, _)| seed < *first);
             if first && (outcome.violation.is_some() || only.is_some()) {
@@ -92,20 +96,21 @@ fn the_promise_holds_in_every_schedule() {
         scope.spawn(work);
     });
     let total = total.into_inner();
-    let Total { hits, calls, emails, paused_in_doubt, with_last_token, held_back, failed } = total;
+    let Total { hits, calls, emails, paused_in_doubt, with_last_token, seeded_late, held_back, failed } = total;
     if let Some((seed, schedule::Outcome { violation, trace, .. })) = failed {
         println!("{}", trace.join("\n"));
         assert!(violation.is_none(), "SEED={seed}: {}", violation.unwrap_or_default());
         return;
     }
     println!(
-        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {with_last_token} reconciles with the last known token, {held_back} held back by the provider config, in {:?}",
+        "{} schedules, {calls} calls, {emails} emails, {paused_in_doubt} pauses in doubt, {with_last_token} reconciles with the last known token, {seeded_late} namespaces seeded late, {held_back} held back by the provider config, in {:?}",
         seeds.end,
         started.elapsed()
     );
     if seeds.end >= SEEDS {
         assert!(paused_in_doubt > 0, "no object was paused in doubt");
         assert!(with_last_token > 0, "nothing was revoked or deleted with the last known token");
+        assert!(seeded_late > 0, "no process seeded its reservations from a namespace later");
         assert!(held_back > 0, "no provider config held back anything");
         assert_all_faults_occurred(hits);
     }

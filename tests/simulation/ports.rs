@@ -24,6 +24,9 @@ use crate::world::State;
 /// How long a process that deletes an object remembers a refused status. It can be suspended meanwhile.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
+/// The answer where the operator has no Role.
+const FORBIDDEN: &str = "the operator has no Role in the namespace";
+
 /// The backend of a process.
 pub struct SimBackend(pub CallSite);
 
@@ -34,7 +37,12 @@ impl<K: Kind> Objects<K> for SimBackend {
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<K>, String> {
         let key = (namespace.to_owned(), name.to_owned());
-        let read = move |state: &mut State, _, _| Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()));
+        let read = move |state: &mut State, _, _| {
+            if state.denies(&key.0) {
+                return Err(FORBIDDEN.to_owned());
+            }
+            Ok(K::table(state).objects.get(&key).map(|it| (**it).clone()))
+        };
         self.0.call(K::READ, KUBERNETES, read).await
     }
 
@@ -42,7 +50,10 @@ impl<K: Kind> Objects<K> for SimBackend {
         self.0.0.world.lock().record.announce(&self.0.0.name, object);
         let (object, name) = (object.clone(), self.0.0.name.clone());
         let write = move |state: &mut State, _, wall: Timestamp| {
-            let written = if state.cluster.policy_since.is_some() {
+            let written = if state.denies(&key(&object).0) {
+                state.record.refused_at = Some(Instant::now());
+                Err(WriteError::Refused(FORBIDDEN.to_owned()))
+            } else if state.cluster.policy_since.is_some() {
                 state.record.refused_at = Some(Instant::now());
                 Err(WriteError::Refused("an admission policy refuses it".to_owned()))
             } else {
@@ -62,6 +73,9 @@ impl<K: Kind> Objects<K> for SimBackend {
         let object = object.clone();
         let saw_token = self.0.0.saw_token.load(Ordering::SeqCst);
         let patch = move |state: &mut State, _, wall: Timestamp| {
+            if state.denies(&key(&object).0) {
+                return Err(WriteError::Refused(FORBIDDEN.to_owned()));
+            }
             let patched = state.set_finalizer(&object, present)?;
             let key = key(&patched);
             let is_deleted = K::READ == Port::ReadRequest && !state.cluster.requests.objects.contains_key(&key);
@@ -110,7 +124,12 @@ impl Referrers for SimBackend {
             return Ok(cached);
         }
         let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        let list = move |state: &mut State, _, _| Ok(referrers(&state.cluster.requests.objects, &namespace, &name));
+        let list = move |state: &mut State, _, _| {
+            if state.denies(&namespace) {
+                return Err(FORBIDDEN.to_owned());
+            }
+            Ok(referrers(&state.cluster.requests.objects, &namespace, &name))
+        };
         self.0.call(Port::ListReferrers, KUBERNETES, list).await
     }
 }

@@ -1,6 +1,7 @@
 //! A process of the operator: its watch caches, its reservations and its controllers. It can be suspended and killed
 //! between any two calls.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -20,6 +21,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::controller::{self, Controller};
+use crate::denied;
+use crate::faults::Port;
 use crate::kubernetes::{Change, Key, Kind, Objects};
 use crate::lease::Candidate;
 use crate::mutants::Mutation;
@@ -64,6 +67,8 @@ pub struct Process {
     pub provider: Provider,
     /// The number of status writes that still fail.
     pub failing_writes: Mutex<u32>,
+    /// The kinds and namespaces whose watches have missed changes, because the operator has no Role there.
+    pub missed: Mutex<BTreeSet<(Port, String)>>,
     killed: AtomicBool,
     suspended: Mutex<Option<Instant>>,
     killed_notify: Notify,
@@ -89,8 +94,17 @@ impl Process {
             // Its watches may have lagged while it waited for the Lease.
             let lag = state.watch_lag();
             let moment = Instant::now().checked_sub(lag).expect("a time before the start");
-            let ((requests, seen_requests), (configs, seen_configs)) =
+            let ((mut requests, seen_requests), (mut configs, seen_configs)) =
                 (state.cluster.requests.as_of(moment), state.cluster.configs.as_of(moment));
+            let missed = state
+                .cluster
+                .denied
+                .iter()
+                .flat_map(|namespace| [Port::ReadRequest, Port::ReadConfig].map(|kind| (kind, namespace.clone())));
+            let missed = missed.collect();
+            let readable = |key: &Key| !state.denies(&key.0);
+            requests.retain(|key, _| readable(key));
+            configs.retain(|key, _| readable(key));
             let (this, of_pacer) = (this.clone(), this.clone());
             let skew = state.chance.skew(60);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
@@ -123,6 +137,7 @@ impl Process {
                 last_token: AtomicU64::new(0),
                 provider: Provider::new(state.remote.paused_since.is_some()),
                 failing_writes: Mutex::new(0),
+                missed: Mutex::new(missed),
                 killed: AtomicBool::new(false),
                 suspended: Mutex::new(None),
                 killed_notify: Notify::new(),
@@ -137,17 +152,12 @@ impl Process {
         process.watch(
             process.observed.1,
             |process, before, config| triggers::config_applied(before, config, false, process),
-            |process, config: &AuthenticatorConfig| {
-                triggers::config_deleted(config.metadata.namespace.as_deref(), &config.name_any(), process)
-            },
+            denied::config_gone,
         );
         process.watch(
             process.observed.0,
             |process, before, request| triggers::request_applied(before, request, false, process),
-            |process, request: &EnrollmentRequest| {
-                process.shared.released(&ObjectUid::of(request));
-                triggers::request_deleted(request.metadata.namespace.as_deref(), process)
-            },
+            denied::request_gone,
         );
         process.watch_provider();
         process.spawn(provider::control(process.clone()));
@@ -159,9 +169,10 @@ impl Process {
         process.spawn(async move { pacer.grant_turns().await });
         let seeding = process.clone();
         process.spawn(async move {
-            seeding.shared.reservations.seed(&reconciles::all_requests(&seeding).await);
+            reconciles::seed(&seeding).await;
             seeding.seeded.store(true, Ordering::SeqCst);
             seeding.seeded_notify.notify_waiters();
+            seeding.seed_later().await;
         });
         process
     }
@@ -264,6 +275,10 @@ impl Process {
             loop {
                 // Subscribed before the log is read, so that no change is missed.
                 let changed = changes.notified();
+                process.catch_up(
+                    |before, object| process.enqueue(applied(&process, before, object)),
+                    |gone| process.enqueue(on_deleted(&process, gone)),
+                );
                 let (change, lag) = {
                     let mut state = process.world.lock();
                     let change = K::table(&mut state).log.get(next).cloned();
@@ -280,6 +295,15 @@ impl Process {
                     continue;
                 }
                 next += 1;
+                if process.world.lock().denies(&key.0) {
+                    process.has_missed::<K>(&key.0);
+                    if Mutation::of(&process).forgets_denied_namespaces() {
+                        let cached: Vec<_> = K::cache(&process).lock().values().cloned().collect();
+                        let within = cached.iter().filter(|it| it.namespace().as_ref() == Some(&key.0));
+                        within.for_each(|it| _ = on_deleted(&process, it));
+                    }
+                    continue;
+                }
                 let mut cache = K::cache(&process).lock();
                 let before = if is_deleted { cache.remove(&key) } else { cache.insert(key.clone(), object.clone()) };
                 drop(cache);
@@ -295,13 +319,22 @@ impl Process {
 
     /// Replaces a cache with the current objects, as a restarted watch does. Deletions trigger nothing.
     fn relist<K: Kind>(&self, applied: fn(&Self, Option<Fingerprint>, &K) -> Enqueue) -> usize {
-        let (objects, next) = {
+        let (mut objects, next, denied) = {
             let mut state = self.world.lock();
+            let denied = state.cluster.denied.clone();
             let table = K::table(&mut state);
-            (table.objects.clone(), table.log.len())
+            (table.objects.clone(), table.log.len(), denied)
         };
         self.world.log(format_args!("{}: the watch of {} restarts", self.name, K::kind(&())));
-        let before = std::mem::replace(&mut *K::cache(self).lock(), objects.clone());
+        objects.retain(|key, _| !denied.contains(&key.0));
+        let before = {
+            let mut cache = K::cache(self).lock();
+            let kept: Vec<_> = cache.extract_if(.., |key, _| denied.contains(&key.0)).collect();
+            let before = std::mem::replace(&mut *cache, objects.clone());
+            cache.extend(kept);
+            before
+        };
+        denied.iter().for_each(|namespace| self.has_missed::<K>(namespace));
         for (key, object) in objects {
             let before = before.get(&key).map(|before| Fingerprint::of(&**before));
             self.enqueue(applied(self, before, &object));

@@ -7,6 +7,7 @@ use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest};
 use beyond_identity_operator::reconcile::{Context, Kind, LocalStates, Options, Times, reconcile};
 
 use crate::controller::Reconcile;
+use crate::denied::NAMESPACES;
 use crate::faults::Port;
 use crate::mutants::{Mutated, Mutation};
 use crate::points::CallSite;
@@ -78,15 +79,30 @@ pub fn options(settle: Duration) -> Options {
     Options { cluster: CLUSTER.to_owned(), orphan_on_delete: false, audit_job_ids: false, times }
 }
 
-/// All requests of the API server, to seed the reservations. It retries until the list succeeds.
-pub async fn all_requests(process: &Arc<Process>) -> Vec<EnrollmentRequest> {
+/// Seeds the reservations of a process from the namespaces that it can read.
+pub async fn seed(process: &Arc<Process>) {
+    let (mut seeded, requests) = listed(process, &NAMESPACES).await;
+    seeded.retain(|namespace| process.is_synced(namespace));
+    let seeded: Vec<_> = seeded.into_iter().map(Some).collect();
+    process.shared.reservations.seed_from(&seeded, &Mutation::of(process).seed(requests));
+}
+
+/// Those of these namespaces that can be read, and their requests from the API server. It retries until the list succeeds.
+pub async fn listed(
+    process: &Arc<Process>,
+    namespaces: &'static [&'static str],
+) -> (Vec<String>, Vec<EnrollmentRequest>) {
     let site = CallSite(process.clone());
     loop {
-        let list = |state: &mut State, _, _| Ok(state.cluster.requests.objects.values().cloned().collect::<Vec<_>>());
+        let list = |state: &mut State, _, _| {
+            let readable: Vec<_> = namespaces.iter().filter(|it| !state.denies(it)).map(ToString::to_string).collect();
+            let requests = state.cluster.requests.objects.iter().filter(|(key, _)| readable.contains(&key.0));
+            let requests = requests.map(|(_, request)| EnrollmentRequest::clone(request)).collect();
+            Ok((readable, requests))
+        };
         let listed: Result<_, String> = site.call(Port::ListRequests, KUBERNETES, list).await;
         if let Ok(listed) = listed {
-            let listed = listed.into_iter().map(Arc::unwrap_or_clone).collect();
-            return Mutation::of(process).seed(listed);
+            return listed;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
         process.wait_while_suspended().await;

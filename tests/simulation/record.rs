@@ -43,6 +43,8 @@ pub struct Record {
     pub refused_scope: bool,
     /// The objects whose last call was refused, although the service accepts the token.
     pub single_refusals: Vec<Object>,
+    /// How often a process seeded its reservations from a namespace that it could not read at its start.
+    pub seeded_late: u64,
     /// How often a provider config held back an object or a call.
     pub held_back: u64,
     /// Whether a mutant is active. Then only the promises themselves count as violated.

@@ -33,6 +33,8 @@ pub struct Outcome {
     pub paused_in_doubt: u64,
     /// The number of revocations and deletions with the last known token.
     pub with_last_token: u64,
+    /// How often a process seeded its reservations from a namespace that it could not read at its start.
+    pub seeded_late: u64,
     /// How often a provider config held back an object or a call.
     pub held_back: u64,
 }
@@ -60,6 +62,7 @@ pub fn run_once(seed: u64, mutant: Option<Mutant>, traced: bool) -> Outcome {
             calls: state.faults.calls,
             paused_in_doubt: state.record.paused_in_doubt,
             with_last_token: state.record.with_last_token,
+            seeded_late: state.record.seeded_late,
             held_back: state.record.held_back,
             emails: state.record.announced.values().map(|it| it.jobs.len() as u64).sum(),
         }
@@ -91,6 +94,7 @@ async fn simulate(world: &Arc<World>) {
     }
     world.log("faults end");
     world.lock().faults.ended = true;
+    world.lock().allow_all();
     world.lock().faults_ended = Some(Instant::now());
     if processes > 1 {
         // Two processes are temporary. The last write of an ended one may trigger nothing, so one process restarts.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::actors::Plans;
 use crate::budget;
 use crate::chance::Chance;
+use crate::denied;
 use crate::faults::Faults;
 use crate::kubernetes::Cluster;
 use crate::mutants::{self, Mutant};
@@ -94,7 +95,8 @@ impl World {
         let mut chance = Chance::of(seed);
         let faults = Faults::draw(seed, &mut chance);
         let (observed, changes) = observed::draw(seed).unzip();
-        let actions = provider::actions(seed).into_iter().chain(changes.into_iter().flatten()).collect();
+        let of_others = changes.into_iter().flatten().chain(denied::actions(seed));
+        let actions = provider::actions(seed).into_iter().chain(of_others).collect();
         let mut state = State {
             chance,
             faults,

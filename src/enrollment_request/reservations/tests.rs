@@ -29,6 +29,21 @@ fn reserve_fails_before_seeding() {
 }
 
 #[test]
+fn namespace_is_seeded_later_and_takes_nothing_from_others() {
+    let within = |uid: &str, namespace: &str| ObjectUid { namespace: namespace.to_owned(), ..object_uid(uid) };
+    let (reservations, late) = (Reservations::new(|_| {}), Some("late".to_owned()));
+    reservations.seed_from(&[Some("identity".to_owned())], &[]);
+    assert!(!reservations.is_seeded(&late) && !reservations.is_seeded(&None));
+    let first = key_of(&concluded()).unwrap();
+    assert_eq!(reservations.reserve(&first, &within("1", "late")), Err(ReserveError::NotSeeded));
+    assert_eq!(reservations.reserve(&first, &within("2", "identity")), Ok(()));
+    reservations.seed_from(std::slice::from_ref(&late), &[request("3", concluded())]);
+    assert!(reservations.is_seeded(&late));
+    let held = Err(ReserveError::HeldBy(within("2", "identity")));
+    assert_eq!(reservations.reserve(&first, &within("1", "late")), held);
+}
+
+#[test]
 fn second_request_waits_until_the_first_is_released() {
     let (reservations, enqueued) = seeded(&[]);
     assert_eq!(reservations.reserve(&key("a"), &object_uid("1")), Ok(()));

@@ -78,6 +78,11 @@ pub fn apply(world: &World, action: Action) {
             }
             delete_some(&mut state);
         }
+        Action::DenyNamespace(namespace) => _ = state.cluster.denied.insert(namespace),
+        Action::AllowNamespace(namespace) => {
+            state.cluster.denied.remove(&namespace);
+            state.cluster.changes.notify_waiters();
+        }
         Action::AllowStatuses => state.cluster.policy_since = None,
         Action::SetRevoked { key, revoked } => {
             state.edit(&key, |request: &mut EnrollmentRequest| request.spec.revoked = revoked);

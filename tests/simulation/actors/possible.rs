@@ -101,6 +101,10 @@ pub fn possible(state: &State, action: &Action) -> bool {
         Action::AllowRevokingAdopted(allowed) => {
             state.remote.observed.as_ref().is_some_and(|observed| observed.allows_revoking != *allowed)
         }
+        Action::DenyNamespace(namespace) => {
+            !state.denies(namespace) && state.cluster.configs.objects.keys().any(|key| key.0 == *namespace)
+        }
+        Action::AllowNamespace(namespace) => state.denies(namespace),
         Action::SwitchEndpoint => !state.remote.other_endpoint && !state.remote.misrouted,
         Action::RestoreEndpoint => state.remote.other_endpoint,
         Action::Misroute => !state.remote.misrouted && !state.remote.other_endpoint,

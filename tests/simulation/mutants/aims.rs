@@ -5,6 +5,7 @@ use beyond_identity_operator::api::enrollment_limits::EnrollmentLimits;
 use super::Mutant;
 use crate::actors::Action;
 use crate::budget;
+use crate::denied;
 use crate::faults::{Fault, Point, Port};
 use crate::injected_failure::InjectedFailure;
 use crate::observed::Observed;
@@ -35,6 +36,10 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         // A record that takes effect after the process has ended, when another request has reserved its key.
         Mutant::SeedsDoubtFirst => {
             state.faults.aim = (Port::WriteRequest, Point::Before, Fault::CrashInFlight);
+        }
+        // Without faults but ends of processes, since a call that fails delays what another request may do.
+        Mutant::NoLateSeeding | Mutant::ForgetsDeniedNamespaces => {
+            state.plans.actions = denied::repeated("a", 8);
         }
         Mutant::NoLimitOfLinks
         | Mutant::NoLimitOfIdentity

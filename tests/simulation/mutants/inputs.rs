@@ -46,6 +46,16 @@ impl Mutation {
         requests.into_iter().filter(|request| !is_in_doubt_elsewhere(request)).collect()
     }
 
+    /// The requests that seed the reservations of a namespace that could not be read at the start.
+    pub fn late_seed(&self, requests: Vec<EnrollmentRequest>) -> Vec<EnrollmentRequest> {
+        if self.is(Mutant::NoLateSeeding) { Vec::new() } else { self.seed(requests) }
+    }
+
+    /// Whether the objects of a namespace that cannot be read count as deleted.
+    pub fn forgets_denied_namespaces(&self) -> bool {
+        self.is(Mutant::ForgetsDeniedNamespaces)
+    }
+
     /// What requests share: all of them, or some of them with separate reservations.
     pub fn shares(&self, shared: &Shared) -> Vec<Shared> {
         let separate = || {

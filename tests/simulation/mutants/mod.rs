@@ -47,6 +47,10 @@ pub enum Mutant {
     LateNotBefore,
     /// The reservations are not seeded from the statuses.
     NoSeeding,
+    /// The reservations are not seeded from the statuses of a namespace that could not be read at the start.
+    NoLateSeeding,
+    /// The reservations of a namespace that cannot be read are released.
+    ForgetsDeniedNamespaces,
     /// A send in doubt precedes a concluded attempt when the reservations are seeded.
     SeedsDoubtFirst,
     /// Requests do not share their reservations.

@@ -44,6 +44,8 @@ mutants! {
     results_without_preconditions: ConcludesWithoutPrecondition,
     finalizers_without_preconditions: FinalizesWithoutPrecondition,
     without_seeding: NoSeeding,
+    without_late_seeding: NoLateSeeding,
+    denied_namespaces_forgotten: ForgetsDeniedNamespaces,
     doubt_precedes_concluded_attempts: SeedsDoubtFirst,
     sends_while_rate_limited: SendsWhileRateLimited,
     resend_in_any_state: ResendsInAnyState,
