@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -17,24 +18,50 @@ pub(super) type LabelSet = Vec<(&'static str, String)>;
 /// Computes some of the values of a gauge.
 type Source = Box<dyn Fn() -> Vec<(LabelSet, i64)> + Send>;
 
+/// Whether this process is the leader. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leads(Arc<AtomicBool>);
+
+impl Leads {
+    pub(super) fn set(&self, leads: bool) {
+        self.0.store(leads, Ordering::Release);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
 /// A gauge whose sources compute its values. Values with the same labels are summed.
 #[derive(Clone)]
 pub(super) struct Computed {
     name: &'static str,
     help: &'static str,
     unit: Option<Unit>,
+    /// Set for a gauge that describes the cluster: only the leader reports it, so that a sum over all processes is true.
+    leads: Option<Leads>,
     sources: Arc<Mutex<Vec<Source>>>,
 }
 
 impl Computed {
-    /// Registers a gauge without sources.
-    pub(super) fn register(
+    /// Registers a gauge of this process, without sources.
+    pub(super) fn register(registry: &mut Registry, name: &'static str, help: &'static str) -> Self {
+        Self { name, help, unit: None, leads: None, sources: Arc::default() }.registered(registry)
+    }
+
+    /// Registers a gauge of the cluster, without sources.
+    pub(super) fn of_the_cluster(
         registry: &mut Registry,
         name: &'static str,
         help: &'static str,
         unit: Option<Unit>,
+        leads: &Leads,
     ) -> Self {
-        let gauge = Self { name, help, unit, sources: Arc::default() };
+        Self { name, help, unit, leads: Some(leads.clone()), sources: Arc::default() }.registered(registry)
+    }
+
+    fn registered(self, registry: &mut Registry) -> Self {
+        let gauge = self;
         registry.register_collector(Box::new(gauge.clone()));
         gauge
     }
@@ -47,6 +74,9 @@ impl Computed {
 
 impl Collector for Computed {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        if self.leads.as_ref().is_some_and(|leads| !leads.get()) {
+            return Ok(());
+        }
         let mut values = BTreeMap::<LabelSet, i64>::new();
         for (labels, value) in self.sources.lock().iter().flat_map(|source| source()) {
             *values.entry(labels).or_default() += value;

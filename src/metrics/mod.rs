@@ -21,7 +21,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use computed::Computed;
+use computed::{Computed, Leads};
 use in_flight::InFlight;
 use requests::Requests;
 
@@ -36,6 +36,7 @@ type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    leads: Leads,
     leader: Family<Labels<1>, Gauge>,
     reconciles: Family<Labels<2>, Counter>,
     reconcile_errors: Family<Labels<1>, Counter>,
@@ -101,7 +102,7 @@ impl Metrics {
             Family::clone(&max_workers),
         );
         let help = "Objects waiting in the reconcile queue, by controller and priority";
-        let queue_depth = Computed::register(&mut registry, "workqueue_depth", help, None);
+        let queue_depth = Computed::register(&mut registry, "workqueue_depth", help);
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         own.register("build", "Version of the operator", version);
@@ -112,15 +113,17 @@ impl Metrics {
         own.register("duplicates", help, Family::clone(&duplicates));
         let help = "Objects deleted although their remote resource could not be removed";
         own.register("retained_remote_resources", help, Family::clone(&retained));
-        let requests = Requests::register(own);
+        let leads = Leads::default();
+        let requests = Requests::register(own, &leads);
         let help = "Expiration of a provider config's token as Unix time, if it is known";
-        let token_expiration = Computed::register(own, "token_expiration_timestamp", help, Some(Unit::Seconds));
+        let token_expiration =
+            Computed::of_the_cluster(own, "token_expiration_timestamp", help, Some(Unit::Seconds), &leads);
         let help = "Whether a provider config is Ready (1) or not (0), a deletion not counted";
-        let provider_config_ready = Computed::register(own, "provider_config_ready", help, None);
+        let provider_config_ready = Computed::of_the_cluster(own, "provider_config_ready", help, None, &leads);
         let help = "Objects that refer to a provider config";
-        let provider_config_referrers = Computed::register(own, "provider_config_referrers", help, None);
+        let provider_config_referrers = Computed::of_the_cluster(own, "provider_config_referrers", help, None, &leads);
         let help = "Whether a watched namespace can be read (1) or not (0)";
-        let namespace_available = Computed::register(own, "watched_namespace_available", help, None);
+        let namespace_available = Computed::of_the_cluster(own, "watched_namespace_available", help, None, &leads);
         own.register(
             "api_requests",
             "Requests to the Beyond Identity API, by method, path and outcome",
@@ -134,6 +137,7 @@ impl Metrics {
         );
         Self {
             registry,
+            leads,
             leader,
             reconciles,
             reconcile_errors,
@@ -162,8 +166,9 @@ impl Metrics {
         text
     }
 
-    /// Sets whether this process is the leader.
+    /// Sets whether this process is the leader, and so describes the cluster.
     pub fn set_leader(&self, leads: bool) {
+        self.leads.set(leads);
         self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
     }
 

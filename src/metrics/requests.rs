@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
-use super::computed::{Computed, LabelSet};
+use super::computed::{Computed, LabelSet, Leads};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, HasStatus, Reason};
 use crate::beyond_identity::types::JobState;
 
@@ -23,14 +23,14 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn register(registry: &mut Registry) -> Self {
+    pub(super) fn register(registry: &mut Registry, leads: &Leads) -> Self {
         let by_state = "EnrollmentRequests, by state of their job";
         let in_doubt = "EnrollmentRequests with a send whose outcome is not yet known";
         let over_budget = "EnrollmentRequests that wait because of a limit of their provider config on emails";
         Self {
-            by_state: Computed::register(registry, "enrollment_requests", by_state, None),
-            in_doubt: Computed::register(registry, "sends_in_doubt", in_doubt, None),
-            over_budget: Computed::register(registry, "sends_over_budget", over_budget, None),
+            by_state: Computed::of_the_cluster(registry, "enrollment_requests", by_state, None, leads),
+            in_doubt: Computed::of_the_cluster(registry, "sends_in_doubt", in_doubt, None, leads),
+            over_budget: Computed::of_the_cluster(registry, "sends_over_budget", over_budget, None, leads),
         }
     }
 
@@ -99,13 +99,16 @@ mod tests {
             Arc::new(serde_json::from_value(request).unwrap())
         };
         let mut registry = Registry::default();
-        let requests = Requests::register(&mut registry);
+        let leads = Leads::default();
+        let requests = Requests::register(&mut registry, &leads);
         requests.count(move || states.map(request).to_vec());
         let scrape = || {
             let mut text = String::new();
             encode(&mut text, &registry).unwrap();
             text
         };
+        assert_eq!(scrape(), "# EOF\n", "a standby describes nothing");
+        leads.set(true);
         let text = scrape();
         assert_eq!(scrape(), text, "a second scrape has the same values");
         for line in [

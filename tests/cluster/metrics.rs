@@ -4,8 +4,41 @@ use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use harness::simulator::{Effect, Identity, Operation, Rule};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::json;
 
-use crate::fixture::{Access, Fixture, Process, eventually, job_of};
+use crate::fixture::{Access, Fixture, Process, eventually, job_of, patch};
+
+/// The gauges that describe the cluster, and not the process.
+const OF_THE_CLUSTER: [&str; 7] = [
+    "enrollment_requests",
+    "sends_in_doubt",
+    "sends_over_budget",
+    "token_expiration_timestamp_seconds",
+    "provider_config_ready",
+    "provider_config_referrers",
+    "watched_namespace_available",
+];
+
+/// Those of these gauges that a process reports.
+fn of_the_cluster(process: &Process) -> Vec<&'static str> {
+    let (_, metrics) = process.get("/metrics");
+    let reports = |gauge: &&str| {
+        let starts = ["{", " "].map(|end| format!("beyond_identity_operator_{gauge}{end}"));
+        metrics.lines().any(|line| starts.iter().any(|start| line.starts_with(start)))
+    };
+    OF_THE_CLUSTER.into_iter().filter(reports).collect()
+}
+
+/// Stores a token with an expiration that shows in the metrics.
+async fn store_token_that_expires(fixture: &Fixture) -> String {
+    fixture.delete_secret().await;
+    let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(br#"{"exp": 1800000000}"#));
+    fixture.realm.set_token(&token);
+    fixture.create_secret(&token).await;
+    token
+}
 
 /// Waits until `/metrics` has this line.
 async fn has_line(process: &Process, line: &str) {
@@ -43,10 +76,7 @@ async fn metrics_show_queue_depth_and_active_workers() {
 #[tokio::test]
 async fn metrics_show_token_expiry_and_no_private_data() {
     let fixture = Fixture::new().await;
-    fixture.delete_secret().await;
-    let token = format!("e30.{}.c2ln", BASE64URL_NOPAD.encode(br#"{"exp": 1800000000}"#));
-    fixture.realm.set_token(&token);
-    fixture.create_secret(&token).await;
+    let token = store_token_that_expires(&fixture).await;
     let process = fixture.spawn(&Access::shared(), &[]).await;
     fixture.create_config().await;
     fixture.create_request().await;
@@ -62,4 +92,35 @@ async fn metrics_show_token_expiry_and_no_private_data() {
     }
     fixture.delete_secret().await;
     eventually("the metric is removed", || !process.get("/metrics").1.contains(&expires)).await;
+}
+
+/// A sum over all pods counts each object once.
+#[tokio::test]
+async fn only_the_leader_reports_gauges_of_the_cluster() {
+    let fixture = Fixture::new().await;
+    store_token_that_expires(&fixture).await;
+    let leader = fixture.spawn(&Access::shared(), &["--leader-elect"]).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    fixture.wait_for_request("LinkSent").await;
+    let standby = fixture.spawn(&Access::shared(), &["--leader-elect"]).await;
+    eventually("the other process is a ready standby", || {
+        !standby.logged("Standing by").is_empty() && standby.get("/readyz").0 == 200
+    })
+    .await;
+    assert_eq!(of_the_cluster(&leader), OF_THE_CLUSTER);
+    assert_eq!(of_the_cluster(&standby), [""; 0]);
+
+    // A call in flight delays the end of the process.
+    let slow = Effect::Delay(Duration::from_secs(15));
+    let slow = fixture.realm.fault(Rule::new(slow).on(Operation::ListJobs).once());
+    fixture.realm.add_identity(Identity::active("joe", "joe@example.com"));
+    fixture.create_request_of("joe", "joe").await;
+    eventually("the call is in flight", || fixture.realm.fired(slow) == 1).await;
+    let leases: Api<Lease> = Api::namespaced(fixture.client.clone(), &fixture.operator_namespace);
+    let other_holder = json!({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 600}});
+    patch(&leases, "beyond-identity-operator", other_holder).await.unwrap();
+    has_line(&leader, "leader_election_master_status{name=\"beyond-identity-operator\"} 0").await;
+    assert_eq!(of_the_cluster(&leader), [""; 0], "a former leader");
+    assert_eq!(leader.end().0, Some(1));
 }
