@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::metrics::Metrics;
 use crate::reconcile::Environment;
 use crate::runtime::leader::Leadership;
+use crate::runtime::warnings::{About, Warnings};
 
 /// The environment of this process.
 #[derive(Debug)]
@@ -20,16 +21,18 @@ pub struct SystemEnvironment {
     leadership: Leadership,
     ending: AtomicBool,
     metrics: Arc<Metrics>,
+    warnings: Arc<Warnings>,
 }
 
 impl SystemEnvironment {
     /// The environment of a process that may write while it is the leader.
-    pub fn new(leadership: Leadership, metrics: Arc<Metrics>) -> Self {
-        Self { began: (wall_clock(), Instant::now()), leadership, ending: AtomicBool::new(false), metrics }
+    pub fn new(leadership: Leadership, metrics: Arc<Metrics>, warnings: Arc<Warnings>) -> Self {
+        Self { began: (wall_clock(), Instant::now()), leadership, ending: AtomicBool::new(false), metrics, warnings }
     }
 
-    /// Stops new remote writes; those in flight complete.
+    /// Stops new remote writes, and warnings about the Kubernetes API. Writes in flight complete.
     pub fn end(&self) {
+        self.warnings.end();
         self.ending.store(true, Ordering::Release);
     }
 }
@@ -58,6 +61,10 @@ impl Environment for SystemEnvironment {
 
     fn may_call_service(&self) -> bool {
         !self.ending.load(Ordering::Acquire) && self.leadership.is_held()
+    }
+
+    fn warns(&self, about: About) -> Option<u64> {
+        self.warnings.next(about)
     }
 
     fn email_sent(&self) {

@@ -29,6 +29,7 @@ use crate::runtime::listen::{ListenError, listen};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::serve::{serve, serve_tls};
 use crate::runtime::tls::{Certificate, CertificateError};
+use crate::runtime::warnings::Warnings;
 pub use crate::settings::Settings;
 use crate::triggers;
 use crate::watches::Watches;
@@ -127,10 +128,11 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         Some((election, leadership)) => (Some(election), leadership),
         None => (None, Leadership::always()),
     };
+    let warnings = Arc::<Warnings>::default();
     let context = OperatorContext {
         http,
-        events: Events::new(server.client.clone(), NAME, metrics.clone()),
-        environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone())),
+        events: Events::new(server.client.clone(), NAME, metrics.clone(), warnings.clone()),
+        environment: Arc::new(SystemEnvironment::new(leadership.clone(), metrics.clone(), warnings)),
         limiters,
         metrics,
         watches,
@@ -147,6 +149,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
         error = lead(&context, &leadership, &ending, &mut controllers) => Err(error),
     };
     let reason = ended.as_ref().map_or_else(ToString::to_string, |()| "the process was asked to end".to_owned());
+    readiness.end();
     end(&context, &ending, controllers, &reason).await;
     if let Some(election) = election {
         election.leave().await;

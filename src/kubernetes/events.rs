@@ -14,6 +14,7 @@ use crate::api::text;
 use crate::environment::wall_clock;
 use crate::metrics::Metrics;
 use crate::reconcile::EventToEmit;
+use crate::runtime::warnings::{About, Warnings};
 
 /// The longest name of an object to which the recorder can append a dot and a time in hexadecimal nanoseconds.
 const LONGEST_NAME: usize = 253 - 17;
@@ -25,14 +26,15 @@ pub struct Events {
     recorder: Recorder,
     controller: String,
     metrics: Arc<Metrics>,
+    warnings: Arc<Warnings>,
 }
 
 impl Events {
     /// Creates it for the events of `controller`.
-    pub fn new(client: Client, controller: &str, metrics: Arc<Metrics>) -> Self {
+    pub fn new(client: Client, controller: &str, metrics: Arc<Metrics>, warnings: Arc<Warnings>) -> Self {
         let reporter = Reporter { controller: controller.to_owned(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
-        Self { client, recorder, controller: controller.to_owned(), metrics }
+        Self { client, recorder, controller: controller.to_owned(), metrics, warnings }
     }
 
     /// Counts an event about the object of `reference`, and publishes it in the background.
@@ -46,10 +48,11 @@ impl Events {
             let Err(error) = this.publish(&event, &reference).await else { return };
             let ObjectReference { kind, namespace, name, .. } = reference;
             let (kind, namespace, name) = (kind.as_deref(), namespace.as_deref(), name.as_deref());
-            if is_expected(&error) {
-                tracing::debug!(kind, namespace, name, %reason, %error, "An event was not published");
+            let warns = if is_expected(&error) { None } else { this.warnings.next(About::Event) };
+            if let Some(left_out) = warns {
+                tracing::warn!(kind, namespace, name, %reason, %error, left_out, "An event was not published");
             } else {
-                tracing::warn!(kind, namespace, name, %reason, %error, "An event was not published");
+                tracing::debug!(kind, namespace, name, %reason, %error, "An event was not published");
             }
         });
     }

@@ -19,6 +19,7 @@ use crate::realm::health::{Health, TokenClaims};
 use crate::realm::{KubeRealms, ProviderConfigResource};
 use crate::reconcile::annotations::{self, is_paused};
 use crate::reconcile::{End, Ended, Environment, Failure, Interrupted, ObjectHandle, ReconcileResult, Requeue};
+use crate::runtime::warnings::About;
 use crate::triggers;
 
 /// The retry after a failed request to the Kubernetes API.
@@ -62,6 +63,8 @@ pub(crate) struct ProviderController<K: ControlledProvider> {
 pub(crate) struct Memory {
     /// The expiration that an event has warned of.
     warned_of: Option<Timestamp>,
+    /// Why the last request to the Kubernetes API failed.
+    failed: Option<String>,
     /// The last reported reason, where no status is written.
     reported: Option<Reason>,
     /// The last value of the annotation that requested a check. Where no status is written, it stays on the object.
@@ -84,7 +87,10 @@ impl<K: ControlledProvider> ProviderController<K> {
         }
         let mut handle = ObjectHandle::cached(&self.objects, &*self.environment, self.grace, object);
         let after = match self.run(&key, &mut handle).await {
-            Ok(after) => return ReconcileResult { ended: Ended::RequeueAfter, requeue_after: Some(after) },
+            Ok(after) => {
+                self.memory.lock().get_mut(&key).into_iter().for_each(|memory| memory.failed = None);
+                return ReconcileResult { ended: Ended::RequeueAfter, requeue_after: Some(after) };
+            }
             Err(Interrupted::Conflict) => {
                 return ReconcileResult { ended: Ended::Conflict, requeue_after: Some(RETRY_CONFLICT) };
             }
@@ -94,11 +100,26 @@ impl<K: ControlledProvider> ProviderController<K> {
                 | Interrupted::ConditionsRefused { why, .. }
                 | Interrupted::Failed(why),
             ) => {
-                tracing::warn!(kind = key.kind.as_str(), namespace = key.namespace, name = key.name, error = %why, "Reconcile failed; retrying");
+                self.log_failure(&key, why);
                 RETRY
             }
         };
         ReconcileResult { ended: Ended::Failed, requeue_after: Some(after) }
+    }
+
+    /// Logs a failed request to the Kubernetes API once, until it succeeds or fails for another cause.
+    fn log_failure(&self, key: &ProviderConfigKey, why: String) {
+        let before = self.memory.lock().entry(key.clone()).or_default().failed.replace(why.clone());
+        if before.as_ref() == Some(&why) {
+            return;
+        }
+        let ProviderConfigKey { kind, namespace, name } = key;
+        let kind = kind.as_str();
+        if let Some(left_out) = self.environment.warns(About::Request) {
+            tracing::warn!(kind, namespace, name, error = %why, left_out, "Reconcile failed; retrying");
+        } else {
+            tracing::debug!(kind, namespace, name, error = %why, "Reconcile failed; retrying");
+        }
     }
 
     async fn run(

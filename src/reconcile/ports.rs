@@ -13,6 +13,7 @@ use super::kind::ObjectKey;
 use super::permissions::Permissions;
 use super::remote::Remote;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef, Reason};
+use crate::runtime::warnings::About;
 
 /// The objects of one kind, in the Kubernetes API.
 pub trait Objects<K>: Send + Sync {
@@ -135,6 +136,12 @@ pub trait Environment: Send + Sync {
 
     /// Whether a remote write may start now: not during shutdown, and not unless this process is the leader.
     fn may_call_service(&self) -> bool;
+
+    /// Whether a failed request to the Kubernetes API is logged as a warning. `Some`: with the number of earlier warnings
+    /// that were left out.
+    fn warns(&self, _about: About) -> Option<u64> {
+        Some(0)
+    }
 
     /// Counts an email that was sent and whose job is recorded.
     fn email_sent(&self) {}

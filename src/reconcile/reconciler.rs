@@ -112,7 +112,7 @@ where
         context.local_states.remove(&uid);
         return ReconcileResult { ended: Ended::Done, requeue_after: None };
     }
-    let result = ReconcileResult::of(ended, &mut local_state, context.environment.random(), &namespace, &name);
+    let result = ReconcileResult::of(ended, &mut local_state, &*context.environment, &namespace, &name);
     context.local_states.insert(&uid, local_state, is_there);
     result
 }

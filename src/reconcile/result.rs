@@ -6,7 +6,9 @@ use super::end::{Requeue, requeue_delay};
 use super::kind::Kind;
 use super::local_state::LocalState;
 use super::object_handle::Interrupted;
+use super::ports::Environment;
 use super::times::{FIRST_CONFLICT, LONGEST_CONFLICT, RETRY_CONDITIONS};
+use crate::runtime::warnings::About;
 
 /// The result of a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +34,15 @@ pub enum Ended {
 
 impl ReconcileResult {
     /// The result from the end of the reconcile of the object `name` in `namespace`. Counts failures and conflicts in `local_state`.
-    /// Jitter from `random` (0 to 1) spreads objects that failed together.
+    /// Jitter spreads objects that failed together.
     pub fn of<K: Kind>(
         ended: Result<Requeue, Interrupted>,
         local_state: &mut LocalState<K>,
-        random: f64,
+        environment: &dyn Environment,
         namespace: &str,
         name: &str,
     ) -> Self {
+        let random = environment.random();
         let requeue = match ended {
             Ok(requeue) => requeue,
             Err(Interrupted::Conflict) => {
@@ -53,7 +56,12 @@ impl ReconcileResult {
             Err(Interrupted::Failed(why)) => {
                 // Each retry of an outage would repeat the line.
                 if local_state.failures == 0 {
-                    tracing::warn!(kind = %K::kind(&()), namespace, name, error = %why, "Reconcile failed; retrying");
+                    let kind = K::kind(&());
+                    if let Some(left_out) = environment.warns(About::Request) {
+                        tracing::warn!(%kind, namespace, name, error = %why, left_out, "Reconcile failed; retrying");
+                    } else {
+                        tracing::debug!(%kind, namespace, name, error = %why, "Reconcile failed; retrying");
+                    }
                 }
                 Requeue::Backoff(None)
             }

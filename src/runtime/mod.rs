@@ -12,6 +12,7 @@ pub mod serve;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod warnings;
 
 use std::error::Error;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -19,6 +20,7 @@ const DENIED: Duration = Duration::from_secs(15);
 pub struct Readiness {
     first: Arc<str>,
     parts: Arc<Mutex<Vec<Part>>>,
+    ending: Arc<AtomicBool>,
 }
 
 /// A part of the process with its own report.
@@ -53,14 +55,19 @@ impl Part {
 impl Readiness {
     /// Ready as soon as all parts are. `first` is shown while no unready part reports a failure.
     pub fn waiting_for(first: &str) -> Self {
-        Self { first: first.into(), parts: Arc::default() }
+        Self { first: first.into(), parts: Arc::default(), ending: Arc::default() }
     }
 
     /// Adds a part. If not `ready`, it is unready until it reports otherwise.
     pub fn part(&self, ready: bool) -> Report {
         let mut parts = self.parts.lock();
         parts.push(Part { ready, problem: None });
-        Report { parts: self.parts.clone(), number: parts.len() - 1 }
+        Report { parts: self.parts.clone(), ending: self.ending.clone(), number: parts.len() - 1 }
+    }
+
+    /// The process ends, so further failures need no attention. The next process reports them.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
     }
 
     /// What the process waits for, if anything. Without details, which only the log shows.
@@ -83,6 +90,7 @@ impl Readiness {
 #[derive(Clone, Debug)]
 pub struct Report {
     parts: Arc<Mutex<Vec<Part>>>,
+    ending: Arc<AtomicBool>,
     number: usize,
 }
 
@@ -128,6 +136,9 @@ impl Report {
         }
         drop(parts);
         match line {
+            Some(error) if self.ending.load(Ordering::Acquire) => {
+                tracing::debug!(error, "Kubernetes API request failed during the shutdown");
+            }
             Some(error) if denied => tracing::warn!(error, "Kubernetes API request rejected; retrying"),
             Some(error) => tracing::warn!(error, "Kubernetes API request failed; retrying"),
             None => {}

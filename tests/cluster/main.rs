@@ -76,5 +76,6 @@ mod status_tampering;
 mod token_endpoint;
 mod triggers;
 mod undecodable;
+mod uninstall;
 mod upgrade;
 mod usernames;

@@ -1,12 +1,14 @@
 //! Conditions that are independent of the kind: the object is paused, the API server does not store the status, and the
 //! operator has a bug.
 
+use kube::ResourceExt;
 use kube::runtime::events::EventType;
 
 use super::{Interrupted, ObjectHandle, generation_of};
 use crate::api::phase::why;
 use crate::api::{HasStatus, PAUSED, Phase, Reason, conditions};
-use crate::reconcile::{End, Objects, Requeue};
+use crate::reconcile::{End, EventToEmit, Objects, Requeue};
+use crate::runtime::warnings::About;
 
 impl<K, O> ObjectHandle<'_, K, O>
 where
@@ -48,9 +50,18 @@ where
             Phase::Refused(why.clone())
         };
         let said = self.end_reconcile(&End::with_phase(phase, Requeue::OnChange)).await;
-        if !matches!(said, Ok(true)) && is_news {
-            self.emit_event(EventType::Warning, &why);
+        if matches!(said, Ok(true)) || !is_news {
+            return;
         }
+        let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
+        let (reason, message) = (why.reason, &why.message);
+        if let Some(left_out) = self.environment.warns(About::RefusedWrite) {
+            tracing::warn!(%kind, namespace, name, %reason, left_out, "{message}");
+        } else {
+            tracing::debug!(%kind, namespace, name, %reason, "{message}");
+        }
+        let event = EventToEmit { type_: EventType::Warning, reason, note: why.message };
+        self.objects.emit_event(&self.object, event);
     }
 
     /// Sets the condition for a reconcile that does not terminate, which is a bug in the operator.

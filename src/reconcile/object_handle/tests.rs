@@ -62,7 +62,8 @@ impl Objects<AuthenticatorConfig> for NewerApi {
 
 #[tokio::test]
 async fn conditions_planned_for_an_older_version_are_not_written() {
-    let (objects, environment) = (NewerApi, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) =
+        (NewerApi, SystemEnvironment::new(Leadership::default(), Arc::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let available = End::with_phase(Phase::Available(why(Reason::Available, "text")), Requeue::OnChange);
@@ -75,7 +76,8 @@ async fn conditions_planned_for_an_older_version_are_not_written() {
 
 #[tokio::test]
 async fn observed_generation_is_set_with_conditions_or_at_the_end() {
-    let (objects, environment) = (AcceptingApi, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) =
+        (AcceptingApi, SystemEnvironment::new(Leadership::default(), Arc::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let seen = |handle: &ObjectHandle<'_, AuthenticatorConfig, AcceptingApi>| {
@@ -137,7 +139,7 @@ impl Objects<AuthenticatorConfig> for DroppingApi {
 #[tokio::test]
 async fn partly_stored_status_is_reverted_despite_a_conflict() {
     let (objects, environment) =
-        (DroppingApi::default(), SystemEnvironment::new(Leadership::default(), Arc::default()));
+        (DroppingApi::default(), SystemEnvironment::new(Leadership::default(), Arc::default(), Arc::default()));
     let mut object = crate::authenticator_config::testing::object();
     let create = CreateRecord {
         id: "record".to_owned(),
@@ -162,7 +164,8 @@ async fn partly_stored_status_is_reverted_despite_a_conflict() {
 
 #[tokio::test]
 async fn leftover_of_a_deleted_object_is_not_reported_again() {
-    let (objects, environment) = (AcceptingApi, SystemEnvironment::new(Leadership::default(), Arc::default()));
+    let (objects, environment) =
+        (AcceptingApi, SystemEnvironment::new(Leadership::default(), Arc::default(), Arc::default()));
     let mut handle =
         ObjectHandle::cached(&objects, &environment, Duration::ZERO, crate::authenticator_config::testing::object());
     let mut reported = None;

@@ -36,6 +36,9 @@ pub enum LeaseError {
         "grant the operator get and update on Lease {name} and create on leases in a Role of namespace {namespace}"
     )]
     Forbidden { namespace: String, name: String },
+    /// The credentials are not valid, or not any more.
+    #[error("the Kubernetes API rejects the operator's credentials (401): renew them")]
+    Unauthorized,
     /// Another client wrote first.
     #[error("another client changed it first")]
     Conflict,
@@ -98,6 +101,7 @@ impl Lease {
             Ok(result) => result.map_err(|error| match error {
                 kube::Error::Api(status) => match status.code {
                     403 => LeaseError::Forbidden { namespace: self.namespace.clone(), name: self.name.clone() },
+                    401 => LeaseError::Unauthorized,
                     409 => LeaseError::Conflict,
                     _ => LeaseError::Refused(status.message),
                 },

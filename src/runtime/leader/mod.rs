@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use self::candidate::Candidate;
 pub use self::lease::Lease;
+use self::lease::LeaseError;
 use crate::runtime::readiness::Report;
 
 /// How long a lease lasts without a renewal, as the other processes count.
@@ -118,6 +119,11 @@ impl Election {
         match tokio::time::timeout(RELEASE, self.lease.release()).await {
             Ok(Ok(true)) => tracing::info!(lease = %self.lease, "Released the leader election lease"),
             Ok(Ok(false)) => {}
+            // As during an uninstallation, which removes the permissions first.
+            Ok(Err(error @ (LeaseError::Forbidden { .. } | LeaseError::Unauthorized))) => {
+                tracing::debug!(lease = %self.lease, %error, "Releasing the leader election lease was denied");
+                tracing::info!(lease = %self.lease, expires_within = ?LEASE, "Leader election lease stays until it expires");
+            }
             Ok(Err(error)) => tracing::warn!(lease = %self.lease, %error, "Releasing the leader election lease failed"),
             Err(_) => {
                 tracing::warn!(lease = %self.lease, timeout = ?RELEASE, "Releasing the leader election lease timed out")
