@@ -65,9 +65,11 @@ impl Phase {
         matches!(self, Self::Blocked(_) | Self::Refused(_))
     }
 
-    /// Whether a person should check it. Selects between Normal and Warning events.
-    pub fn is_warning(&self) -> bool {
+    /// Whether a person should check it. Selects between Normal and Warning events. Something that may have been applied
+    /// at the same time is no warning before its grace period is over (`overdue`).
+    pub fn is_warning(&self, overdue: bool) -> bool {
         match self {
+            Self::Blocked(why) if why.reason.may_be_on_its_way() => overdue,
             Self::Blocked(_) | Self::Refused(_) | Self::Expired(_) | Self::FailedToSend(_) | Self::JobNotFound(_) => {
                 true
             }

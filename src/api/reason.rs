@@ -39,6 +39,21 @@ impl From<&Phase> for Shown {
     }
 }
 
+impl Reason {
+    /// Whether something in the cluster is missing, which often was applied at the same time and comes seconds later.
+    pub fn may_be_on_its_way(self) -> bool {
+        matches!(
+            self,
+            Self::AuthenticatorConfigNotFound
+                | Self::ProviderConfigNotFound
+                | Self::NamespaceNotAllowed
+                | Self::SecretNotFound
+                | Self::SecretKeyNotFound
+                | Self::Forbidden
+        )
+    }
+}
+
 /// The registry entry of a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {

@@ -224,7 +224,7 @@ mod tests {
             request.metadata.annotations = Some([(REVOKE.to_owned(), named.to_owned())].into());
             let phase = judge(&request, &options(), now(), of_status);
             assert!(phase.why().message.contains(says), "{state} {named}: {phase:?}");
-            assert_eq!(phase.is_warning(), warns, "{state} {named}");
+            assert_eq!(phase.is_warning(false), warns, "{state} {named}");
         }
     }
 

@@ -65,8 +65,10 @@ pub(crate) struct Memory {
     warned_of: Option<Timestamp>,
     /// Why the last request to the Kubernetes API failed.
     failed: Option<String>,
-    /// The last reported reason, where no status is written.
-    reported: Option<Reason>,
+    /// The last reported reason, where no status is written, and whether it was reported as a warning.
+    reported: Option<(Reason, bool)>,
+    /// Since when something has been missing that may be on its way, where no status is written.
+    missing_since: Option<Instant>,
     /// The last value of the annotation that requested a check. Where no status is written, it stays on the object.
     requested: Option<String>,
 }
@@ -229,12 +231,20 @@ impl<K: ControlledProvider> ProviderController<K> {
     /// Reports a phase by a log line, where no status is written.
     fn log_new(&self, key: &ProviderConfigKey, phase: &Phase) {
         let why = phase.why();
-        let before = self.memory.lock().entry(key.clone()).or_default().reported.replace(why.reason);
-        if before == Some(why.reason) {
-            return;
-        }
+        let is_warning = {
+            let (mut memories, now) = (self.memory.lock(), Instant::now());
+            let memory = memories.entry(key.clone()).or_default();
+            let is_missing = why.reason.may_be_on_its_way();
+            memory.missing_since = is_missing.then(|| memory.missing_since.unwrap_or(now));
+            let missing_for = memory.missing_since.map(|since| now.saturating_duration_since(since));
+            let is_warning = phase.is_warning(missing_for.is_some_and(|time| time >= self.grace));
+            if memory.reported.replace((why.reason, is_warning)) == Some((why.reason, is_warning)) {
+                return;
+            }
+            is_warning
+        };
         let (kind, namespace, name, reason) = (key.kind.as_str(), &key.namespace, &key.name, why.reason);
-        if phase.is_warning() {
+        if is_warning {
             tracing::warn!(kind, namespace, name, %reason, "{}", why.message);
         } else {
             tracing::info!(kind, namespace, name, %reason, "{}", why.message);

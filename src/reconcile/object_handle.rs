@@ -303,7 +303,8 @@ where
     }
 
     fn emit_phase_event(&self, phase: &Phase) {
-        let type_ = if phase.is_warning() { EventType::Warning } else { EventType::Normal };
+        let is_warning = phase.is_warning(is_stalled(self.object.conditions()));
+        let type_ = if is_warning { EventType::Warning } else { EventType::Normal };
         self.log_and_emit(type_, phase.why());
     }
 

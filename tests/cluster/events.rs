@@ -28,7 +28,7 @@ async fn each_change_of_reason_emits_one_event() {
     let expected = ["Normal AuthenticatorConfigNotReady", "Normal LinkSent", "Warning LinkExpired"];
     let events = fixture.wait_for_events("EnrollmentRequest", REQUEST, &expected).await;
     assert!(events.last().unwrap().note.starts_with("The link expired before a passkey was bound"), "{events:?}");
-    let expected = ["Warning SecretNotFound", "Normal Available"];
+    let expected = ["Normal SecretNotFound", "Normal Available"];
     let events = fixture.wait_for_events("AuthenticatorConfig", CONFIG, &expected).await;
     assert!(events[0].note.contains("Secret beyond-identity does not exist in namespace"), "{events:?}");
 }

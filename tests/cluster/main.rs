@@ -10,6 +10,7 @@ mod adoption;
 mod annotation_actions;
 mod another_send;
 mod answers;
+mod applied_at_once;
 mod attempts;
 mod brakes;
 mod canary;
