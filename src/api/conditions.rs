@@ -32,6 +32,12 @@ pub const DEGRADED: &str = "Degraded";
 /// An annotation has stopped all work on the object. Present only while True.
 pub const PAUSED: &str = "Paused";
 
+/// All types of the operator's own conditions. It keeps a condition of any other type, which belongs to another controller.
+const OWN: [&str; 7] = [READY, RECONCILING, STALLED, SUCCEEDED, REVOKE_REFUSED, DEGRADED, PAUSED];
+
+/// The maximum number of conditions of an object, by the definitions.
+const MOST: usize = 16;
+
 /// The input for the conditions of an object.
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionInput<'a> {
@@ -50,7 +56,7 @@ impl<'a> From<&'a Phase> for ConditionInput<'a> {
 }
 
 /// Returns the conditions for `input`, about a spec of generation `generation`. `previous` provides the transition times,
-/// and the conditions that a phase keeps.
+/// the conditions that a phase keeps, and those of other controllers.
 pub fn conditions<'a>(
     input: impl Into<ConditionInput<'a>>,
     generation: i64,
@@ -78,27 +84,39 @@ pub fn conditions<'a>(
             // A deletion changes only the reason and message of `Ready`.
             let ready = previous.iter().find(|c| c.type_ == READY).map_or(UNKNOWN, |c| c.status.as_str());
             let mut kept = unpaused(previous);
-            kept.retain(|c| c.type_ != READY);
+            kept.retain(|c| is_own(c) && c.type_ != READY);
             kept.push(make(READY, ready, why));
-            return kept;
+            return with_others(kept, previous);
         }
     };
     let mut conditions: Vec<_> = beside.map(|type_| make(type_, TRUE, why)).into_iter().collect();
     conditions.push(make(READY, ready, why));
     conditions.extend(succeeded.map(|status| make(SUCCEEDED, status, why)));
     conditions.extend(input.beside.iter().map(|(type_, why)| make(type_, TRUE, why)));
-    conditions
+    with_others(conditions, previous)
+}
+
+/// The operator's own conditions, and those of other controllers in `previous`, as many as there is room for.
+fn with_others(mut own: Vec<Condition>, previous: &[Condition]) -> Vec<Condition> {
+    let others = previous.iter().filter(|condition| !is_own(condition));
+    own.extend(others.take(MOST.saturating_sub(own.len())).cloned());
+    own
+}
+
+fn is_own(condition: &Condition) -> bool {
+    OWN.contains(&condition.type_.as_str())
 }
 
 /// The conditions of an object on which all work has stopped. `why` says why. The previous conditions are kept.
 pub fn paused(why: &Why, generation: i64, previous: &[Condition], now: Timestamp) -> Vec<Condition> {
     let make = |type_, status| condition(type_, status, why, generation, previous, now);
     let mut conditions = unpaused(previous);
+    conditions.retain(is_own);
     if conditions.iter().all(|condition| condition.type_ != READY) {
         conditions.push(make(READY, UNKNOWN));
     }
     conditions.push(make(PAUSED, TRUE));
-    conditions
+    with_others(conditions, previous)
 }
 
 /// The same conditions without `Paused`, for an object on which work continues.
@@ -239,6 +257,30 @@ mod tests {
         assert_eq!(unpaused(&with_pause), before);
         assert_eq!(brief(&conditions(&deleting, 2, &with_pause, at(40))), "Succeeded=True Ready=True");
         assert_eq!(brief(&conditions(&complete, 2, &with_pause, at(40))), "Ready=True Succeeded=True");
+    }
+
+    #[test]
+    fn conditions_of_other_controllers_stay() {
+        let other = |number: usize| Condition {
+            type_: format!("example.com/{number}"),
+            status: TRUE.to_owned(),
+            reason: "Audited".to_owned(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: Time(at(number as i64)),
+        };
+        let others: Vec<_> = (0..MOST).map(other).collect();
+        let pause = why(Reason::Paused, "stopped");
+        for (phase, row) in table() {
+            let first = conditions(&phase, 1, &others[..2], at(20));
+            let (own, kept) = first.split_at(first.len() - 2);
+            assert_eq!((brief(own).as_str(), kept), (row, &others[..2]), "{phase:?}");
+            assert_eq!(conditions(&phase, 1, &first, at(30)), first, "{phase:?}: written once");
+            assert!(paused(&pause, 1, &first, at(30)).ends_with(&others[..2]), "{phase:?}");
+            for full in [conditions(&phase, 1, &others, at(20)), paused(&pause, 1, &others, at(20))] {
+                assert_eq!(full.len(), MOST, "{phase:?}");
+            }
+        }
     }
 
     #[test]

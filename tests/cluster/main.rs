@@ -32,6 +32,7 @@ mod enrolment_policy;
 mod events;
 mod expired_links;
 mod fixture;
+mod foreign_conditions;
 mod fuzz_decoding;
 mod grace;
 mod hostile_metadata;
