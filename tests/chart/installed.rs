@@ -1,5 +1,8 @@
 //! The installed chart: two processes run with the arguments and the permissions of its pods, for the whole cluster.
 
+use std::path::Path;
+use std::process::Command;
+
 use harness::control_plane::ControlPlane;
 use harness::program::{Running, command};
 use harness::simulator::{Identity, Simulator};
@@ -38,7 +41,7 @@ pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str, more: &[&str]) ->
     });
     let file = home.path().join("kubeconfig");
     std::fs::write(&file, kubeconfig.to_string()).unwrap();
-    let mut command = command(env!("CARGO_BIN_EXE_beyond-identity-operator"), home.path(), &all);
+    let mut command = confined(&all);
     command.env("KUBECONFIG", file);
     for variable in container["env"].as_array().unwrap() {
         let value = match variable["valueFrom"]["fieldRef"]["fieldPath"].as_str() {
@@ -49,6 +52,26 @@ pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str, more: &[&str]) ->
         command.env(variable["name"].as_str().unwrap(), value);
     }
     Running::start(command, home.path())
+}
+
+/// Replaces the shell by the program, for which all files are read-only, and whose user has no entry in `/etc/passwd`.
+const CONFINED: &str =
+    r#"mount -o remount,bind,ro / && exec unshare --user --map-user=1000660000 --map-group=0 -- "$@""#;
+
+/// The program as in a container of OpenShift: a user from the range of the namespace, and a read-only root. Where this
+/// user may not create namespaces, the program runs without them.
+fn confined(arguments: &[&str]) -> Command {
+    let program = env!("CARGO_BIN_EXE_beyond-identity-operator");
+    let unshare = ["--user", "--map-root-user", "--mount", "sh", "-c", CONFINED, "sh"];
+    let has_namespaces =
+        Command::new("unshare").args(unshare).arg("true").status().is_ok_and(|status| status.success());
+    let home = Path::new("/");
+    if has_namespaces {
+        command("unshare", home, &[&unshare[..], &[program], arguments].concat())
+    } else {
+        println!("without namespaces: the program runs as the user of the test, and may write files");
+        command(program, home, arguments)
+    }
 }
 
 /// Creates an AuthenticatorConfig and a request in a namespace.

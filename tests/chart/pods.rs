@@ -54,12 +54,29 @@ fn pods_run_read_only_as_non_root_with_probes() {
     let pod = pod(json!({}));
     let container = &pod["spec"]["containers"][0];
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
-    assert_eq!(
-        pod["spec"]["securityContext"]["runAsUser"], 65532,
-        "a number, since the kubelet cannot verify that a name is not root"
-    );
+    let context = json!({ "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } });
+    assert_eq!(pod["spec"]["securityContext"], context, "OpenShift refuses a user or a group that it did not assign");
     assert_eq!(container["livenessProbe"]["httpGet"], json!({ "path": "/healthz", "port": "health" }));
     assert_eq!(container["readinessProbe"]["httpGet"], json!({ "path": "/readyz", "port": "health" }));
+}
+
+#[test]
+fn security_contexts_are_merged_and_can_be_removed() {
+    let contexts = |values: Value| {
+        let pod = pod(values);
+        [&pod["spec"], &pod["spec"]["containers"][0]].map(|owner| owner["securityContext"].clone())
+    };
+    let [of_pod, of_container] = contexts(json!({
+        "podSecurityContext": { "runAsUser": 1000, "fsGroup": 2000, "seccompProfile": null },
+        "securityContext": { "privileged": false, "readOnlyRootFilesystem": null },
+    }));
+    assert_eq!(of_pod, json!({ "runAsNonRoot": true, "runAsUser": 1000, "fsGroup": 2000 }));
+    let dropped = json!({ "drop": ["ALL"] });
+    let expected = json!({ "allowPrivilegeEscalation": false, "capabilities": dropped, "privileged": false });
+    assert_eq!(of_container, expected);
+    let none = json!({ "allowPrivilegeEscalation": null, "readOnlyRootFilesystem": null, "capabilities": null });
+    let removed = json!({ "runAsNonRoot": null, "seccompProfile": null });
+    assert_eq!(contexts(json!({ "podSecurityContext": removed, "securityContext": none })), [Value::Null, Value::Null]);
 }
 
 #[test]

@@ -134,6 +134,8 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             &["memory: 1Gi", "cpu: \"2\"", "memory: 512Mi"],
         ),
         (json!({ "resources": { "limits": null, "requests": null } }), &["resources:\n            {}"]),
+        (json!({ "podSecurityContext": { "runAsUser": 1000660000 } }), &["runAsUser: 1000660000"]),
+        (json!({ "securityContext": { "readOnlyRootFilesystem": false } }), &["readOnlyRootFilesystem: false"]),
         (
             json!({
                 "podLabels": { "team": "identity" }, "podAnnotations": { "note": "1" }, "nodeSelector": { "disk": "ssd" },
@@ -187,10 +189,15 @@ fn each_value_changes_the_rendered_objects() {
     }
 }
 
-/// The paths of all values that are not objects. `resources` counts as one value, since Kubernetes defines its fields.
+/// Values that count as one, since Kubernetes defines their fields.
+const WHOLE: [&str; 3] = ["resources", "podSecurityContext", "securityContext"];
+
+/// The paths of all values that are not objects.
 fn leaves(path: &str, values: &Map<String, Value>) -> BTreeSet<String> {
     let below = |(name, value): (&String, &Value)| match value {
-        Value::Object(object) if !object.is_empty() && name != "resources" => leaves(&format!("{path}{name}."), object),
+        Value::Object(object) if !object.is_empty() && !WHOLE.contains(&name.as_str()) => {
+            leaves(&format!("{path}{name}."), object)
+        }
         _ => BTreeSet::from([format!("{path}{name}")]),
     };
     values.iter().flat_map(below).collect()
