@@ -3,7 +3,6 @@
 mod duration;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use crate::api::crds;
 use crate::beyond_identity::{Endpoint, EndpointHost, Region};
 use crate::environment;
 use crate::kubernetes::client::{self, ConnectError};
-use crate::operator::{self, RunError, Settings};
+use crate::operator::{self, ListenAddress, RunError, Settings};
 use crate::realm::EndpointRules;
 use crate::runtime::shutdown;
 use crate::runtime::telemetry::{self, LogFormat};
@@ -53,30 +52,30 @@ struct RunArgs {
     /// Enable leader election by a Lease, so that only one of several replicas is active.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_LEADER_ELECT")]
     leader_elect: bool,
-    /// Address that serves /metrics.
+    /// Address that serves /metrics, as IP:PORT, or :PORT for every address, IPv6 and IPv4.
     #[arg(
         long,
         visible_alias = "metrics-bind-address",
         value_name = "ADDR",
         env = "BEYOND_IDENTITY_OPERATOR_METRICS_ADDRESS",
-        default_value = "0.0.0.0:8080"
+        default_value = ":8080"
     )]
-    metrics_address: SocketAddr,
+    metrics_address: ListenAddress,
     /// Serve /metrics over TLS, and only to bearer tokens with the permission to get the nonResourceURL /metrics.
     #[arg(long, env = "BEYOND_IDENTITY_OPERATOR_METRICS_SECURE")]
     metrics_secure: bool,
     /// Directory with tls.crt and tls.key for --metrics-secure, read again when they change [default: self-signed].
     #[arg(long, value_name = "DIR", env = "BEYOND_IDENTITY_OPERATOR_METRICS_CERT_PATH", requires = "metrics_secure")]
     metrics_cert_path: Option<PathBuf>,
-    /// Address that serves /healthz and /readyz.
+    /// Address that serves /healthz and /readyz, as IP:PORT, or :PORT for every address, IPv6 and IPv4.
     #[arg(
         long,
         visible_alias = "health-probe-bind-address",
         value_name = "ADDR",
         env = "BEYOND_IDENTITY_OPERATOR_HEALTH_ADDRESS",
-        default_value = "0.0.0.0:8081"
+        default_value = ":8081"
     )]
-    health_address: SocketAddr,
+    health_address: ListenAddress,
     /// PEM file with certificate authorities to trust beside the system's, read again when it changes.
     #[arg(long, value_name = "FILE", env = "BEYOND_IDENTITY_OPERATOR_CA_BUNDLE")]
     ca_bundle: Option<PathBuf>,

@@ -25,6 +25,7 @@ use crate::runtime::access::Access;
 use crate::runtime::ca_bundle_file::{CaBundleFile, CaBundleFileError};
 use crate::runtime::health;
 use crate::runtime::leader::{Election, Leadership, Lease};
+pub use crate::runtime::listen::ListenAddress;
 use crate::runtime::listen::{ListenError, listen};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::serve::{serve, serve_tls};
@@ -69,8 +70,8 @@ pub enum RunError {
 /// # Errors
 /// When it cannot start, when it loses its Lease, or when a watch, a controller or a server ends.
 pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-    let health = listen(settings.health_address, "--health-address", "health probes").await?;
-    let metrics_listener = listen(settings.metrics_address, "--metrics-address", "metrics").await?;
+    let health = listen(settings.health_address, "--health-address", "health probes")?;
+    let metrics_listener = listen(settings.metrics_address, "--metrics-address", "metrics")?;
     let metrics = Arc::new(Metrics::new());
     metrics.set_leader(false);
     let server = Server::new(config)?;

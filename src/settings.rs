@@ -1,12 +1,12 @@
 //! The settings of the operator.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::queue::fair::Bounds;
 use crate::realm::EndpointRules;
 use crate::reconcile::{Options, Times};
+use crate::runtime::listen::ListenAddress;
 
 /// The settings of the operator.
 #[derive(Clone, Debug)]
@@ -21,9 +21,9 @@ pub struct Settings {
     /// The cluster's name, part of the ownership mark of every configuration.
     pub cluster_name: String,
     /// The address that serves `/healthz` and `/readyz`.
-    pub health_address: SocketAddr,
+    pub health_address: ListenAddress,
     /// The address that serves `/metrics`.
-    pub metrics_address: SocketAddr,
+    pub metrics_address: ListenAddress,
     /// Whether the metrics are served over TLS, and only to readers whom the Kubernetes API authorizes.
     pub metrics_secure: bool,
     /// The directory with the certificate of the metrics; `None`: self-signed.

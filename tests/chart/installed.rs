@@ -20,7 +20,7 @@ pub fn pod(cluster: &ControlPlane, home: &TempDir, name: &str, more: &[&str]) ->
     let spec = &deployment["spec"]["template"]["spec"];
     let container = &spec["containers"][0];
     let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
-    let replaced = ["--health-address=0.0.0.0:8081", "--metrics-address=0.0.0.0:8080", "--log-format=json"];
+    let replaced = ["--health-address=:8081", "--metrics-address=:8080", "--log-format=json"];
     let mut all: Vec<&str> =
         arguments.iter().map(String::as_str).filter(|argument| !replaced.contains(argument)).collect();
     assert_eq!(all.len() + replaced.len(), arguments.len());

@@ -59,6 +59,8 @@ fn service_ports_follow_the_endpoints_and_the_proxy() {
         (json!({ "proxy": { "https": "http://proxy:3128" } }), &[443, 3128]),
         (json!({ "proxy": { "https": "http://user:1@proxy.example/" } }), &[443, 80]),
         (json!({ "proxy": { "https": "https://proxy.example" } }), &[443]),
+        (json!({ "proxy": { "https": "http://[2001:db8::1]:3128" } }), &[443, 3128]),
+        (json!({ "proxy": { "https": "http://[2001:db8::1]" } }), &[443, 80]),
     ] {
         assert_eq!(spec(values.clone(), json!({}))["egress"][2]["ports"], tcp(ports), "{values}");
     }

@@ -39,6 +39,14 @@ fn invalid_values_are_rejected_by_name() {
         (json!({ "networkPolicy": { "metricsFrom": {} } }), "at '/networkPolicy/metricsFrom': got object, want array"),
         (json!({ "metrics": { "secure": true } }), "at '/metrics/secure': got boolean, want object"),
         (json!({ "resources": { "limit": {} } }), "at '/resources': additional properties 'limit' not allowed"),
+        (
+            json!({ "metrics": { "service": { "ipFamilyPolicy": "DualStack" } } }),
+            "at '/metrics/service/ipFamilyPolicy': value must be one of '', 'SingleStack', 'PreferDualStack'",
+        ),
+        (
+            json!({ "metrics": { "service": { "ipFamilies": ["IPv5"] } } }),
+            "at '/metrics/service/ipFamilies/0': value must be one of 'IPv4', 'IPv6'",
+        ),
         (json!({ "replicas": "2" }), "at '/replicas': got string, want integer"),
         (json!({ "leaderElection": "false" }), "at '/leaderElection': got string, want boolean"),
         (json!({ "watchNamespaces": "identity" }), "at '/watchNamespaces': got string, want array"),
@@ -63,6 +71,10 @@ fn invalid_values_are_rejected_by_name() {
         (
             json!({ "allowedEndpointHosts": ["https://api.example.com"] }),
             "at '/allowedEndpointHosts/0': 'https://api.example.com' does not match pattern",
+        ),
+        (
+            json!({ "allowedEndpointHosts": ["2001:db8::1"] }),
+            "at '/allowedEndpointHosts/0': '2001:db8::1' does not match pattern",
         ),
         (
             json!({ "rbac": { "tenantSecrets": { "one": [] } } }),

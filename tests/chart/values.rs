@@ -77,6 +77,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         (json!({ "serviceAccount": { "annotations": { "a": "b" } } }), &["a: b"]),
         (json!({ "metrics": { "service": { "enabled": false } } }), &[]),
         (
+            json!({ "metrics": { "service": { "ipFamilyPolicy": "PreferDualStack", "ipFamilies": ["IPv4"] } } }),
+            &["ipFamilyPolicy: PreferDualStack", "ipFamilies: [\"IPv4\"]"],
+        ),
+        (
             json!({ "metrics": { "secure": { "enabled": true }, "serviceMonitor": { "enabled": true } } }),
             &[
                 "- --metrics-secure",

@@ -77,7 +77,7 @@ fn invalid_value_is_reported_with_its_flag() {
         ("--resync-interval", "5124095576030431h", "must be between 1s and 24h"),
         ("--resync-interval", "99999999999999999999h", "must be between 1s and 24h"),
         ("--resync-interval", "1e9h", "must be a duration, such as 90s or 10m"),
-        ("--health-address", "8081", "invalid socket address syntax"),
+        ("--health-address", "8081", "must be IP:PORT, such as 127.0.0.1:8080, or :PORT for every address"),
         ("--watch-namespace", "a,B", "not a DNS label"),
         ("--max-concurrent-reconciles", "0", "0 is not in 1..=1000"),
         ("--max-concurrent-reconciles-per-provider-config", "1001", "1001 is not in 1..=1000"),
