@@ -9,6 +9,7 @@ mod image;
 mod installed;
 mod lifecycle;
 mod modes;
+mod names;
 mod namespace_admin;
 mod network_policy;
 mod permissions_page;

@@ -23,7 +23,10 @@ fn invalid_values_are_rejected_by_name() {
     for (values, sentence) in [
         (json!({ "clusterName": "" }), "clusterName is required: set it to a DNS label"),
         (json!({ "clusterName": null }), "missing property 'clusterName'"),
-        (json!({ "clusterName": 7 }), "at '/clusterName': got number, want string"),
+        (json!({ "clusterName": {} }), "at '/clusterName': got object, want string"),
+        (json!({ "nameOverride": "Enrol" }), "at '/nameOverride': 'Enrol' does not match pattern"),
+        (json!({ "fullnameOverride": "f".repeat(64) }), "at '/fullnameOverride': maxLength: got 64, want 63"),
+        (json!({ "serviceAccount": { "name": "a b" } }), "at '/serviceAccount/name': 'a b' does not match pattern"),
         (json!({ "clusterName": long }), "clusterName must have at most 32 characters, but has 33"),
         (json!({ "clusterName": "Prod" }), "clusterName is \"Prod\", but must be a DNS label: lowercase letters"),
         (json!({ "clusterName": "prod-" }), "clusterName is \"prod-\", but must be a DNS label: lowercase letters"),

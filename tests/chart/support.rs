@@ -46,3 +46,22 @@ pub fn namespace(cluster: &ControlPlane, name: &str) {
     let namespace = serde_json::json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
     cluster.apply(&namespace.to_string()).unwrap();
 }
+
+/// Defines ServiceMonitor and PodMonitor of the Prometheus Operator, with schemas that accept every field.
+pub fn define_monitors(cluster: &ControlPlane) {
+    for kind in ["ServiceMonitor", "PodMonitor"] {
+        let plural = format!("{}s", kind.to_lowercase());
+        let schema = serde_json::json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+        let definition = serde_json::json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": { "name": format!("{plural}.monitoring.coreos.com") },
+            "spec": {
+                "group": "monitoring.coreos.com", "scope": "Namespaced", "names": { "kind": kind, "plural": plural },
+                "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } }],
+            },
+        });
+        cluster.apply(&definition.to_string()).unwrap();
+        let crd = format!("crd/{plural}.monitoring.coreos.com");
+        cluster.run_kubectl(["wait", "--for=condition=Established", &crd, "--timeout=60s"]).unwrap();
+    }
+}

@@ -8,7 +8,7 @@ use harness::control_plane::ControlPlane;
 use harness::process::output_of;
 use serde_json::{Map, Value, json};
 
-use crate::support::{NAMESPACE, RELEASE, namespace, objects, parsed, single};
+use crate::support::{NAMESPACE, RELEASE, define_monitors, namespace, objects, parsed, single};
 
 /// Values other than the defaults, each with the texts that the rendered objects must contain.
 fn cases() -> Vec<(Value, &'static [&'static str])> {
@@ -18,6 +18,11 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             json!({ "watchNamespaces": ["one", "2"] }),
             &["--watch-namespace=one", "--watch-namespace=2", "namespace: \"2\""],
         ),
+        (
+            json!({ "nameOverride": "enrol" }),
+            &["name: \"beyond-identity-operator-enrol\"", "app.kubernetes.io/name: \"enrol\""],
+        ),
+        (json!({ "fullnameOverride": "enrol" }), &["name: \"enrol\"", "name: \"enrol-metrics\""]),
         (json!({ "replicas": 1, "leaderElection": false }), &["replicas: 1", "type: Recreate"]),
         (json!({ "image": { "repository": "example.com/operator", "tag": "1.2.3" } }), &["example.com/operator:1.2.3"]),
         (
@@ -236,9 +241,7 @@ fn api_server_accepts_all_rendered_objects() {
     for name in [NAMESPACE, "one", "2"] {
         namespace(cluster, name);
     }
-    cluster.apply(SERVICE_MONITORS).unwrap();
-    let wait = ["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com", "--timeout=60s"];
-    cluster.run_kubectl(wait).unwrap();
+    define_monitors(cluster);
     let apply = ["apply", "--dry-run=server", "--validate=strict", "--filename", "-"];
     for (values, _) in cases() {
         // The name of a release or a namespace may consist of digits, which YAML parses as a number.
@@ -250,16 +253,3 @@ fn api_server_accepts_all_rendered_objects() {
         }
     }
 }
-
-/// The CustomResourceDefinition of ServiceMonitor, with a schema that accepts every field.
-const SERVICE_MONITORS: &str = r#"{
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": { "name": "servicemonitors.monitoring.coreos.com" },
-    "spec": {
-        "group": "monitoring.coreos.com", "scope": "Namespaced",
-        "names": { "kind": "ServiceMonitor", "plural": "servicemonitors" },
-        "versions": [{ "name": "v1", "served": true, "storage": true, "schema": { "openAPIV3Schema": {
-            "type": "object", "x-kubernetes-preserve-unknown-fields": true
-        } } }]
-    }
-}"#;

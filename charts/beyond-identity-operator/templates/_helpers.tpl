@@ -1,15 +1,35 @@
-{{/* The name of everything that the release makes. */}}
+{{/* The name of the chart in the names and the labels of objects. */}}
 {{- define "operator.name" -}}
-{{- if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
+{{- end -}}
+
+{{/* The beginning of all names of the release, and most names in whole: at most 63 characters. The name of the release, of at
+most 53, is never cut, so that two releases differ. */}}
+{{- define "operator.fullname" -}}
+{{- $name := include "operator.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 63 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of a Service must be a DNS label that begins with a letter. */}}
+{{- define "operator.metricsService" -}}
+{{- $name := include "operator.fullname" . -}}
+{{- if regexMatch "^[a-z][a-z0-9-]{0,54}$" $name -}}
+{{ $name }}-metrics
+{{- else -}}
+{{- $beginning := $name | replace "." "-" | trunc 46 | trimSuffix "-" -}}
+metrics-{{ $beginning }}-{{ sha256sum $name | trunc 8 }}
 {{- end -}}
 {{- end -}}
 
 {{/* What the pods are selected by: never to change. */}}
 {{- define "operator.selector" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "operator.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
@@ -17,11 +37,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{ include "operator.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
 
 {{- define "operator.serviceAccount" -}}
-{{- .Values.serviceAccount.name | default (include "operator.name" .) -}}
+{{- .Values.serviceAccount.name | default (include "operator.fullname" .) -}}
 {{- end -}}
 
 {{- define "operator.image" -}}
