@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // in helpers of tests too
 
 mod cluster;
+mod extras;
 mod generated;
 mod image;
 mod installed;

@@ -63,6 +63,8 @@ fn longest_names_fit_and_the_api_server_accepts_them() {
     for (release, more) in [
         (&longest, json!({})),
         (&longest, json!({ "nameOverride": long })),
+        // Cut within the hyphens.
+        (&longest, json!({ "nameOverride": "1234567---0" })),
         (&longest, overridden),
         (&dotted, json!({})),
     ] {

@@ -99,6 +99,47 @@ fn invalid_values_are_rejected_by_name() {
             json!({ "image": { "digest": "latest" } }),
             "image.digest is \"latest\", but must be sha256: and 64 hexadecimal digits",
         ),
+        (
+            json!({ "caBundle": { "configMap": "authorities", "secret": "authorities" } }),
+            "caBundle.configMap and caBundle.secret are both set; remove one of them",
+        ),
+        (
+            json!({ "extraEnv": [{ "name": "A", "value": 1 }] }),
+            "at '/extraEnv/0/value': value must be 'text: write it in",
+        ),
+        (json!({ "extraEnv": [{ "value": "1" }] }), "at '/extraEnv/0': missing property 'name'"),
+        (json!({ "extraEnv": { "A": "1" } }), "at '/extraEnv': got object, want array"),
+        (json!({ "extraEnv": [{ "name": "POD_NAME" }] }), "extraEnv sets POD_NAME, which is set already; remove one"),
+        (
+            json!({ "extraEnv": [{ "name": "A" }, { "name": "A" }] }),
+            "extraEnv sets A, which is set already; remove one",
+        ),
+        (
+            json!({ "extraEnv": [{ "name": "HTTPS_PROXY" }], "proxy": { "existingSecret": "proxy" } }),
+            "extraEnv sets HTTPS_PROXY, which is set already",
+        ),
+        (
+            json!({ "extraEnv": [{ "name": "NO_PROXY" }], "proxy": { "noProxy": "a.example" } }),
+            "extraEnv sets NO_PROXY, which is set already",
+        ),
+        (json!({ "extraVolumeMounts": [{ "name": "a" }] }), "at '/extraVolumeMounts/0': missing property 'mountPath'"),
+        (json!({ "extraObjects": [1] }), "at '/extraObjects/0': got number, want string or object"),
+        (
+            json!({ "commonLabels": { "rbac.authorization.k8s.io/aggregate-to-admin": "true" } }),
+            "commonLabels has rbac.authorization.k8s.io/aggregate-to-admin, which would give the operator's permissions",
+        ),
+        (
+            json!({ "metrics": { "serviceMonitor": { "enabled": true, "interval": "often" } } }),
+            "at '/metrics/serviceMonitor/interval': 'often' does not match pattern",
+        ),
+        (
+            json!({ "metrics": { "serviceMonitor": { "enabled": true }, "podMonitor": { "enabled": true } } }),
+            "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true",
+        ),
+        (
+            json!({ "metrics": { "secure": { "enabled": true }, "podMonitor": { "enabled": true } } }),
+            "metrics.podMonitor.authorization is required if metrics.secure.enabled is true",
+        ),
         (json!({ "leaderElection": false }), "replicas is more than 1 and leaderElection is false"),
         (json!({ "serviceAccount": { "create": false } }), "serviceAccount.name is required if serviceAccount.create"),
         (

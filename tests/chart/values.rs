@@ -62,6 +62,10 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             json!({ "caBundle": { "configMap": "authorities", "key": "all.pem" } }),
             &["--ca-bundle=/etc/beyond-identity-operator/ca-bundle/all.pem", "name: \"authorities\""],
         ),
+        (
+            json!({ "caBundle": { "secret": "authorities" } }),
+            &["--ca-bundle=/etc/beyond-identity-operator/ca-bundle/ca.crt", "secretName: \"authorities\""],
+        ),
         (json!({ "crds": { "install": false } }), &[]),
         (json!({ "rbac": { "aggregate": false } }), &[]),
         (
@@ -114,8 +118,44 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             &["tlsConfig:\n        caFile: /etc/ca.crt\n"],
         ),
         (
-            json!({ "metrics": { "serviceMonitor": { "enabled": true, "labels": { "release": "prometheus" } } } }),
-            &["kind: ServiceMonitor", "release: prometheus"],
+            json!({ "metrics": { "serviceMonitor": {
+                "enabled": true, "labels": { "release": "prometheus" }, "interval": "1m30s", "scrapeTimeout": "12s",
+                "relabelings": [{ "action": "labelmap" }], "metricRelabelings": [{ "action": "labeldrop" }],
+            } } }),
+            &[
+                "kind: ServiceMonitor",
+                "release: prometheus",
+                "interval: \"1m30s\"",
+                "scrapeTimeout: \"12s\"",
+                "      relabelings:\n        - action: labelmap",
+                "      metricRelabelings:\n        - action: labeldrop",
+            ],
+        ),
+        (
+            json!({ "metrics": { "service": { "enabled": false }, "podMonitor": {
+                "enabled": true, "labels": { "release": "prometheus" }, "interval": "1m30s", "scrapeTimeout": "12s",
+                "relabelings": [{ "action": "labelmap" }], "metricRelabelings": [{ "action": "labeldrop" }],
+            } } }),
+            &[
+                "kind: PodMonitor",
+                "release: prometheus",
+                "interval: \"1m30s\"",
+                "scrapeTimeout: \"12s\"",
+                "      relabelings:\n        - action: labelmap",
+                "      metricRelabelings:\n        - action: labeldrop",
+            ],
+        ),
+        (
+            json!({ "metrics": { "secure": { "enabled": true, "secretName": "certificate" }, "podMonitor": {
+                "enabled": true, "authorization": { "credentials": { "name": "reader", "key": "token" } },
+            } } }),
+            &["authorization:\n        credentials:", "scheme: https", "serverName: ", "key: ca.crt"],
+        ),
+        (
+            json!({ "metrics": { "secure": { "enabled": true }, "podMonitor": {
+                "enabled": true, "authorization": { "type": "Bearer" }, "tlsConfig": { "serverName": "metrics" },
+            } } }),
+            &["tlsConfig:\n        serverName: metrics\n"],
         ),
         (
             json!({ "networkPolicy": {
@@ -145,6 +185,32 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
         (json!({ "resources": { "limits": null, "requests": null } }), &["resources:\n            {}"]),
         (json!({ "podSecurityContext": { "runAsUser": 1000660000 } }), &["runAsUser: 1000660000"]),
         (json!({ "securityContext": { "readOnlyRootFilesystem": false } }), &["readOnlyRootFilesystem: false"]),
+        (
+            json!({
+                "extraEnv": [{ "name": "RUST_BACKTRACE", "value": "1" }], "envFrom": [{ "configMapRef": { "name": "more" } }],
+                "extraVolumes": [{ "name": "files", "emptyDir": {} }],
+                "extraVolumeMounts": [{ "name": "files", "mountPath": "/files" }],
+            }),
+            &["name: RUST_BACKTRACE", "name: more", "emptyDir: {}", "mountPath: /files"],
+        ),
+        (
+            json!({
+                "commonLabels": { "team": "identity" },
+                "extraObjects": [
+                    { "apiVersion": "v1", "kind": "ConfigMap", "metadata": {
+                        "name": "{{ .Release.Name }}-first", "namespace": "{{ .Release.Namespace }}",
+                    } },
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: second, namespace: {{ .Release.Namespace | quote }}}",
+                ],
+            }),
+            &["team: identity", "-first", "name: second"],
+        ),
+        (
+            json!({ "topologySpreadConstraints": [
+                { "maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "ScheduleAnyway" },
+            ] }),
+            &["topologyKey: topology.kubernetes.io/zone"],
+        ),
         (
             json!({
                 "podLabels": { "team": "identity" }, "podAnnotations": { "note": "1" }, "nodeSelector": { "disk": "ssd" },
@@ -221,6 +287,7 @@ fn disabled_objects_are_not_rendered() {
         (json!({ "serviceAccount": { "create": false, "name": "theirs" } }), "ServiceAccount", ""),
         (json!({ "metrics": { "service": { "enabled": false } } }), "Service", ""),
         (json!({}), "ServiceMonitor", ""),
+        (json!({}), "PodMonitor", ""),
         (json!({}), "ClusterRole", "-metrics-auth"),
         (json!({}), "ClusterRole", "-metrics-reader"),
         (json!({}), "NetworkPolicy", ""),

@@ -62,6 +62,29 @@
 {{- if and .rbac.tenantsMayEnroll (not .rbac.aggregate) }}
   {{- fail "rbac.tenantsMayEnroll has no effect if rbac.aggregate is false: set both to true, or rbac.tenantsMayEnroll to false" }}
 {{- end }}
+{{- if and .caBundle.configMap .caBundle.secret }}
+  {{- fail "caBundle.configMap and caBundle.secret are both set; remove one of them" }}
+{{- end }}
+{{- $variables := list "POD_NAMESPACE" "POD_NAME" }}
+{{- if or .proxy.https .proxy.existingSecret }}{{ $variables = append $variables "HTTPS_PROXY" }}{{ end }}
+{{- if .proxy.noProxy }}{{ $variables = append $variables "NO_PROXY" }}{{ end }}
+{{- range .extraEnv }}
+{{- if has .name $variables }}
+  {{- fail (printf "extraEnv sets %s, which is set already; remove one of them" .name) }}
+{{- end }}
+{{- $variables = append $variables .name }}
+{{- end }}
+{{- range $name, $_ := .commonLabels }}
+{{- if hasPrefix "rbac.authorization.k8s.io/" $name }}
+  {{- fail (printf "commonLabels has %s, which would give the operator's permissions to users; remove it" $name) }}
+{{- end }}
+{{- end }}
+{{- if and .metrics.serviceMonitor.enabled .metrics.podMonitor.enabled }}
+  {{- fail "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true, so that Prometheus would scrape each pod twice; set one of them to false" }}
+{{- end }}
+{{- if and .metrics.podMonitor.enabled .metrics.secure.enabled (not .metrics.podMonitor.authorization) }}
+  {{- fail "metrics.podMonitor.authorization is required if metrics.secure.enabled is true, because a PodMonitor cannot use the token of Prometheus: set it, or use metrics.serviceMonitor" }}
+{{- end }}
 {{- if and .metrics.serviceMonitor.enabled (not .metrics.service.enabled) }}
   {{- fail "metrics.serviceMonitor.enabled requires the Service: set metrics.service.enabled to true" }}
 {{- end }}

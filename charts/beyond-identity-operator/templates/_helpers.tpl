@@ -12,7 +12,7 @@ most 53, is never cut, so that two releases differ. */}}
 {{- else if contains $name .Release.Name -}}
 {{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- regexReplaceAll "-+$" (printf "%s-%s" .Release.Name $name | trunc 63) "" -}}
 {{- end -}}
 {{- end -}}
 
@@ -22,7 +22,7 @@ most 53, is never cut, so that two releases differ. */}}
 {{- if regexMatch "^[a-z][a-z0-9-]{0,54}$" $name -}}
 {{ $name }}-metrics
 {{- else -}}
-{{- $beginning := $name | replace "." "-" | trunc 46 | trimSuffix "-" -}}
+{{- $beginning := $name | replace "." "-" | trunc 46 -}}
 metrics-{{ $beginning }}-{{ sha256sum $name | trunc 8 }}
 {{- end -}}
 {{- end -}}
@@ -34,10 +34,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "operator.labels" -}}
-{{ include "operator.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- $own := dict
+  "app.kubernetes.io/version" .Chart.AppVersion
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") -}}
+{{- merge (include "operator.selector" . | fromYaml) $own .Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{- define "operator.serviceAccount" -}}
@@ -101,4 +102,42 @@ subjects:
 {{- $ports = append $ports ($port | default (ternary 443 80 (eq $url.scheme "https")) | int) -}}
 {{- end -}}
 {{- $ports | uniq | join " " -}}
+{{- end -}}
+
+{{/* How a monitor, the second in the list, scrapes the metrics. */}}
+{{- define "operator.scrape" -}}
+{{- $root := first . -}}
+{{- $secure := $root.Values.metrics.secure -}}
+{{- with last . -}}
+{{- if $secure.enabled }}
+scheme: https
+tlsConfig:
+  {{- if .tlsConfig }}
+  {{- toYaml .tlsConfig | nindent 2 }}
+  {{- else if $secure.secretName }}
+  serverName: {{ include "operator.metricsService" $root }}.{{ $root.Release.Namespace }}.svc
+  ca:
+    secret:
+      name: {{ $secure.secretName | quote }}
+      key: ca.crt
+  {{- else }}
+  # Each pod has its own certificate, which nobody else signed.
+  insecureSkipVerify: true
+  {{- end }}
+{{- end }}
+{{- with .interval }}
+interval: {{ . | quote }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . | quote }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
 {{- end -}}
