@@ -310,7 +310,11 @@ fn api_server_accepts_all_rendered_objects() {
     }
     define_monitors(cluster);
     let apply = ["apply", "--dry-run=server", "--validate=strict", "--filename", "-"];
-    for (values, _) in cases() {
+    for (mut values, _) in cases() {
+        // The CustomResourceDefinitions are large, and the same in all other cases.
+        if values != json!({}) {
+            values["crds"] = json!({ "install": false });
+        }
         // The name of a release or a namespace may consist of digits, which YAML parses as a number.
         for (release, namespace) in [(RELEASE, NAMESPACE), ("1", "2")] {
             let rendered = render(release, namespace, &with_name(&values)).unwrap();
