@@ -14,6 +14,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Phase, Reason};
 use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch};
+use crate::beyond_identity::{CREATE_CONFIG, Error};
 use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Failure, Reconcile, Reconciler, Remote, Ticket};
@@ -49,6 +50,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
         let outcome = match (config.time_to_call(&ticket), config.remote(&provider)) {
             (Some(timeout), Some(realm)) => {
                 let result = realm.create_config(ticket, &config.desired.create(), timeout).await;
+                let result = result.and_then(|made| config.answer_to_create(made));
                 if let Ok(made) = &result {
                     config.check_mark(made);
                 }
@@ -145,6 +147,19 @@ impl<B: Backend> ConfigReconcile<'_, B> {
             Ok(None) => _ = self.observed.read.insert(id, Fact::Known(None)),
             Err(failure) => self.observed.deleted = Some(Err(failure)),
         }
+    }
+
+    /// The answer to a create. One with a configuration from before the call is the answer to another call.
+    fn answer_to_create(&self, made: RemoteConfig) -> Result<RemoteConfig, Error> {
+        let is_listed = match &self.observed.listed {
+            Fact::Known(listed) => listed.configs.iter().any(|config| config.id == made.id),
+            Fact::Unknown | Fact::Failed(_) => false,
+        };
+        if is_listed {
+            let what = "the authenticator configuration in it existed before the call";
+            return Err(Error::answer_to_another_call(CREATE_CONFIG, what));
+        }
+        Ok(made)
     }
 
     /// Emits a warning if the mark is not stored, because without it the configuration cannot be found again.

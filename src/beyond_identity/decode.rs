@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::asked::ObjectIds;
 use super::fields::usable_id;
 use super::redaction::Redactor;
 use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity};
@@ -20,6 +21,8 @@ pub(super) trait Object: DeserializeOwned {
     /// # Errors
     /// An id cannot be redacted. One that contains the credential of the call makes the response unusable.
     fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str>;
+    /// The ids that tell what it is.
+    fn ids(&self) -> ObjectIds<'_>;
 }
 
 const ID_WITH_CREDENTIAL: &str = "an id in it contains the credential of the call";
@@ -36,6 +39,11 @@ impl Object for Identity {
         self.status.iter_mut().for_each(|status| status.redact(redactor));
         self.enrollment_status.iter_mut().for_each(|status| status.redact(redactor));
         check_ids([Some(&self.id), self.realm_id.as_ref(), self.tenant_id.as_ref()], redactor)
+    }
+
+    fn ids(&self) -> ObjectIds<'_> {
+        let Self { id, realm_id, tenant_id, .. } = self;
+        ObjectIds { id, identity_id: None, realm_id: realm_id.as_deref(), tenant_id: tenant_id.as_deref() }
     }
 }
 
@@ -62,6 +70,12 @@ impl Object for CredentialBindingJob {
         let others = [realm_id, tenant_id, identity_id, authenticator_config_id, credential_id];
         check_ids(others.into_iter().map(|id| id.as_ref()).chain([Some(&*id)]), redactor)
     }
+
+    fn ids(&self) -> ObjectIds<'_> {
+        let Self { id, identity_id, realm_id, tenant_id, .. } = self;
+        let [identity_id, realm_id, tenant_id] = [identity_id, realm_id, tenant_id].map(Option::as_deref);
+        ObjectIds { id, identity_id, realm_id, tenant_id }
+    }
 }
 
 impl Object for AuthenticatorConfig {
@@ -74,6 +88,11 @@ impl Object for AuthenticatorConfig {
             *type_ = redactor.word(type_);
         }
         check_ids([Some(&*id), realm_id.as_ref(), tenant_id.as_ref()], redactor)
+    }
+
+    fn ids(&self) -> ObjectIds<'_> {
+        let Self { id, realm_id, tenant_id, .. } = self;
+        ObjectIds { id, identity_id: None, realm_id: realm_id.as_deref(), tenant_id: tenant_id.as_deref() }
     }
 }
 

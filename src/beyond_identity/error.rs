@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::operation::Operation;
+use super::outcome;
+
 /// A call that failed. The variants answer one question: was it carried out, and may it be made again?
 ///
 /// `Display` is a sentence for people. It names the call, the status, the service's message and, if there is one, the
@@ -96,6 +99,17 @@ pub enum Doubt {
 }
 
 impl Error {
+    /// The error for a response to a call that changes something, if the caller finds that it belongs to another call.
+    #[must_use]
+    pub fn answer_to_another_call(operation: Operation, what: &str) -> Self {
+        outcome::in_doubt(
+            operation,
+            Doubt::Unusable,
+            None,
+            &format!("returned the response to another call, since {what}"),
+        )
+    }
+
     /// The HTTP status, if the service responded with one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use super::client::{PAGE_LIMIT, Success};
 use super::decode::{self, Listed, Page};
 use super::error::{Doubt, Error};
@@ -42,11 +43,13 @@ pub struct Listing<T> {
 /// Reads all pages with `fetch(page_token, timeout)`.
 ///
 /// # Errors
-/// If any page fails or is unusable. A list with a gap would look as if an item did not exist.
+/// If any page fails or is unusable, or has an item that was not `asked` for. A list with a gap would look as if an item
+/// did not exist.
 pub(super) async fn read_all<T, F, Response>(
     operation: Operation,
     page_timeout: Duration,
     redactor: &Redactor,
+    asked: &Asked<'_>,
     mut fetch: F,
 ) -> Result<Listing<T>, Error>
 where
@@ -85,6 +88,7 @@ where
             }
             let Page { items, total_size, next_page_token } =
                 decode::page_of::<T>(&success.body, redactor).map_err(&unusable)?;
+            items.iter().try_for_each(|item| asked.check(item)).map_err(&unusable)?;
             found.extend(items.into_iter().map(|item| (item.id().to_owned(), item)));
             total = total_size.or(total);
             let Some(token) = next_page_token else { break };

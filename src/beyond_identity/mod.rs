@@ -7,6 +7,7 @@
 //! Paths, field names and error bodies are those of the vendor's OpenAPI document, version 1.7.0. Requests follow it
 //! strictly; responses are decoded leniently (see [`types`]).
 
+mod asked;
 mod authorization;
 mod ca_bundle;
 mod check;

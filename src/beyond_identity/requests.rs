@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use super::authorization::Authorization;
 use super::client::{Call, HttpClient, OBJECT_LIMIT, PAGE_LIMIT, Success};
 use super::decode::{self, Listed, Object};
@@ -103,7 +104,7 @@ impl RealmClient {
     /// # Errors
     /// [`Error::NotFound`] if there is none with this id.
     pub async fn identity(&self, id: &str) -> Result<Identity, Error> {
-        Ok(self.read(operation::GET_IDENTITY, &["identities", id]).await?.item)
+        Ok(self.read(operation::GET_IDENTITY, &["identities", id], self.asked_for(id)).await?.item)
     }
 
     /// Reads the identities with this username, in each form that the service may store: none or one, if the service honors
@@ -118,7 +119,7 @@ impl RealmClient {
         let mut found: Vec<Identity> = Vec::new();
         for form in username::forms(username) {
             let filter = filter::by_username(&form).map_err(|why| outcome::local(operation, why))?;
-            let listed = self.list::<Identity>(operation, &["identities"], Some(&filter)).await?.items;
+            let listed = self.list::<Identity>(operation, &["identities"], Some(&filter), self.asked()).await?.items;
             for identity in listed {
                 if found.iter().all(|known| known.id != identity.id) {
                     found.push(identity);
@@ -133,7 +134,8 @@ impl RealmClient {
     /// # Errors
     /// If the list is incomplete in any way. It is never treated as a shorter or an empty one.
     pub async fn list_jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
-        self.list(operation::LIST_JOBS, &["identities", identity_id, "credential-binding-jobs"], None).await
+        let path = ["identities", identity_id, "credential-binding-jobs"];
+        self.list(operation::LIST_JOBS, &path, None, self.asked_of(identity_id)).await
     }
 
     /// Reads one job.
@@ -141,7 +143,10 @@ impl RealmClient {
     /// # Errors
     /// [`Error::NotFound`] if there is none with this id.
     pub async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
-        self.read(operation::GET_JOB, &["identities", identity_id, "credential-binding-jobs", job_id]).await
+        // Whether the job is one of the identity is for the caller to decide: both ids may come from a status that
+        // somebody has edited.
+        let path = ["identities", identity_id, "credential-binding-jobs", job_id];
+        self.read(operation::GET_JOB, &path, self.asked_for(job_id)).await
     }
 
     /// Creates a job, which **sends an email to a person** if the delivery method says so. The request is sent at most
@@ -156,7 +161,7 @@ impl RealmClient {
         timeout: Duration,
     ) -> Result<Answer<CredentialBindingJob>, Error> {
         let path = ["identities", identity_id, "credential-binding-jobs"];
-        self.write(operation::CREATE_JOB, &path, &json!({ "job": job }), timeout).await
+        self.write(operation::CREATE_JOB, &path, &json!({ "job": job }), self.asked_of(identity_id), timeout).await
     }
 
     /// Revokes a job, so that its link no longer works. The request is sent once, and the response body is not read.
@@ -177,7 +182,7 @@ impl RealmClient {
     /// # Errors
     /// As for [`list_jobs`](Self::list_jobs).
     pub async fn list_authenticator_configs(&self) -> Result<Listing<AuthenticatorConfig>, Error> {
-        self.list(operation::LIST_CONFIGS, &["authenticator-configs"], None).await
+        self.list(operation::LIST_CONFIGS, &["authenticator-configs"], None, self.asked()).await
     }
 
     /// The same in pages of another size.
@@ -185,7 +190,7 @@ impl RealmClient {
         &self,
         page_size: u32,
     ) -> Result<Listing<AuthenticatorConfig>, Error> {
-        self.list_by(page_size, operation::LIST_CONFIGS, &["authenticator-configs"], None).await
+        self.list_by(page_size, operation::LIST_CONFIGS, &["authenticator-configs"], None, self.asked()).await
     }
 
     /// Reads one authenticator configuration.
@@ -193,7 +198,7 @@ impl RealmClient {
     /// # Errors
     /// [`Error::NotFound`] if there is none with this id.
     pub async fn authenticator_config(&self, id: &str) -> Result<AuthenticatorConfig, Error> {
-        Ok(self.read(operation::GET_CONFIG, &["authenticator-configs", id]).await?.item)
+        Ok(self.read(operation::GET_CONFIG, &["authenticator-configs", id], self.asked_for(id)).await?.item)
     }
 
     /// Creates an authenticator configuration. The request is sent at most once, and the whole call takes at most
@@ -207,7 +212,7 @@ impl RealmClient {
         timeout: Duration,
     ) -> Result<Answer<AuthenticatorConfig>, Error> {
         let body = json!({ "authenticator_config": config });
-        self.write(operation::CREATE_CONFIG, &["authenticator-configs"], &body, timeout).await
+        self.write(operation::CREATE_CONFIG, &["authenticator-configs"], &body, self.asked(), timeout).await
     }
 
     /// Changes the fields in the patch, and leaves the others unchanged.
@@ -221,7 +226,8 @@ impl RealmClient {
     ) -> Result<AuthenticatorConfig, Error> {
         let body = json!({ "authenticator_config": patch });
         let path = ["authenticator-configs", id];
-        Ok(self.write(operation::PATCH_CONFIG, &path, &body, self.inner.request_timeout).await?.item)
+        let (asked, timeout) = (self.asked_for(id), self.inner.request_timeout);
+        Ok(self.write(operation::PATCH_CONFIG, &path, &body, asked, timeout).await?.item)
     }
 
     /// Deletes an authenticator configuration. By the OpenAPI document, the response has no body, so none is read.
@@ -243,13 +249,14 @@ impl RealmClient {
         let url = page_url(self.url(operation, path)?, 1, filter, None);
         let success = self.send(operation, url, None, self.inner.request_timeout, PAGE_LIMIT).await?;
         let page = decode::page_of::<T>(&success.body, &self.redactor());
-        page.map(drop).map_err(|why| outcome::unusable(operation, success.status, why))
+        let checked = page.and_then(|page| page.items.iter().try_for_each(|item| self.asked().check(item)));
+        checked.map_err(|why| outcome::unusable(operation, success.status, why))
     }
 
-    async fn read<T: Object>(&self, operation: Operation, path: &[&str]) -> Result<Answer<T>, Error> {
+    async fn read<T: Object>(&self, operation: Operation, path: &[&str], asked: Asked<'_>) -> Result<Answer<T>, Error> {
         let url = self.url(operation, path)?;
         let success = self.send(operation, url, None, self.inner.request_timeout, OBJECT_LIMIT).await?;
-        self.answer(operation, &success)
+        self.answer(operation, asked, &success)
     }
 
     async fn write<T: Object>(
@@ -257,13 +264,14 @@ impl RealmClient {
         operation: Operation,
         path: &[&str],
         body: &impl Serialize,
+        asked: Asked<'_>,
         timeout: Duration,
     ) -> Result<Answer<T>, Error> {
         let url = self.url(operation, path)?;
         let body = serde_json::to_vec(body)
             .map_err(|_| outcome::local(operation, "the request body cannot be written as JSON"))?;
         let success = self.send(operation, url, Some(body), timeout, OBJECT_LIMIT).await?;
-        self.answer(operation, &success)
+        self.answer(operation, asked, &success)
     }
 
     async fn list<T: Listed>(
@@ -271,8 +279,9 @@ impl RealmClient {
         operation: Operation,
         path: &[&str],
         filter: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Listing<T>, Error> {
-        self.list_by(T::PAGE_SIZE, operation, path, filter).await
+        self.list_by(T::PAGE_SIZE, operation, path, filter, asked).await
     }
 
     async fn list_by<T: Listed>(
@@ -281,21 +290,24 @@ impl RealmClient {
         operation: Operation,
         path: &[&str],
         filter: Option<&str>,
+        asked: Asked<'_>,
     ) -> Result<Listing<T>, Error> {
         let first = self.url(operation, path)?;
         let fetch = |page_token: Option<String>, timeout| {
             let url = page_url(first.clone(), page_size, filter, page_token.as_deref());
             self.send(operation, url, None, timeout, PAGE_LIMIT)
         };
-        listing::read_all(operation, self.inner.request_timeout, &self.redactor(), fetch).await
+        listing::read_all(operation, self.inner.request_timeout, &self.redactor(), &asked, fetch).await
     }
 
     fn redactor(&self) -> Redactor {
         self.inner.http.redactor(Authorization::Token(&self.inner.token))
     }
 
-    fn answer<T: Object>(&self, operation: Operation, success: &Success) -> Result<Answer<T>, Error> {
-        let item = decode::object_of(&success.body, &self.redactor())
+    fn answer<T: Object>(&self, operation: Operation, asked: Asked<'_>, success: &Success) -> Result<Answer<T>, Error> {
+        let decoded = decode::object_of(&success.body, &self.redactor());
+        let item = decoded
+            .and_then(|item: T| asked.check(&item).map(|()| item))
             .map_err(|why| outcome::unusable(operation, success.status, why))?;
         Ok(Answer { item, server_time: success.server_time })
     }

@@ -46,6 +46,13 @@ pub fn existing<'a>(
     jobs.iter().filter(|job| asked_for(job, send) && recent(job, &send.not_before))
 }
 
+/// Whether a job existed before the call of `send`, by its record or by the status.
+pub fn is_known(job_id: &str, send: &SendRecord, status: &EnrollmentRequestStatus) -> bool {
+    send.existing_job_ids.iter().any(|id| id == job_id)
+        || status.job_id.as_deref() == Some(job_id)
+        || status.previous_jobs.iter().any(|previous| previous.id == job_id)
+}
+
 /// The listed jobs that the call of `send` may have created, oldest first. Excluded are the jobs that its record
 /// names, the jobs of earlier attempts in status, and the jobs of other requests.
 pub fn created_by<'a>(
@@ -53,12 +60,7 @@ pub fn created_by<'a>(
     send: &SendRecord,
     status: &EnrollmentRequestStatus,
 ) -> Vec<&'a CredentialBindingJob> {
-    let known = |id: &String| {
-        send.existing_job_ids.contains(id)
-            || status.job_id.as_ref() == Some(id)
-            || status.previous_jobs.iter().any(|previous| &previous.id == id)
-            || listed.named_elsewhere.contains(id)
-    };
+    let known = |id: &String| is_known(id, send, status) || listed.named_elsewhere.contains(id);
     let ours = |job: &&CredentialBindingJob| asked_for(job, send) && recent(job, &send.not_before) && !known(&job.id);
     let mut made: Vec<_> = listed.jobs.iter().filter(ours).collect();
     // A job without a create time is not known to be older than a job that has one.

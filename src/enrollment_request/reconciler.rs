@@ -5,6 +5,7 @@ use kube::runtime::events::EventType;
 
 use super::audit::{Became, Call, send_because};
 use super::change::{self, Change};
+use super::matching;
 use super::observe::names;
 use super::observed::{Observed, SendSlot, SendTurn};
 use super::plan::input::SERVICE_CLOCK_MARGIN;
@@ -14,7 +15,7 @@ use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
-use crate::beyond_identity::{Answer, Doubt, Error};
+use crate::beyond_identity::{Answer, CREATE_JOB, Doubt, Error};
 use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::plan::plan;
@@ -47,6 +48,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         let outcome = match (request.time_to_call(&ticket), request.remote(provider)) {
             (Some(timeout), Some(realm)) => {
                 let result = realm.create_job(ticket, timeout).await;
+                let result = result.and_then(|answer| request.answer_to(&record, answer));
                 made = true;
                 if let Ok(answer) = &result
                     && let Some(note) = clock_skew(answer)
@@ -132,6 +134,25 @@ impl<B: Backend> RequestReconcile<'_, B> {
     /// The request as a holder of an enrolment key.
     pub(super) fn object_uid(&self) -> ObjectUid {
         ObjectUid::of(self.handle.object())
+    }
+
+    /// The answer to the call of `record`. One that names a job from before the call is the answer to another call, so
+    /// it does not tell what this one did.
+    fn answer_to(
+        &self,
+        record: &SendRecord,
+        answer: Answer<CredentialBindingJob>,
+    ) -> Result<Answer<CredentialBindingJob>, Error> {
+        let id = &answer.item.id;
+        let is_listed = match &self.observed.jobs {
+            Fact::Known(listed) => listed.jobs.iter().any(|job| job.id == *id),
+            Fact::Unknown | Fact::Failed(_) => false,
+        };
+        if is_listed || matching::is_known(id, record, &self.status) {
+            let what = "the credential binding job in it existed before the call";
+            return Err(Error::answer_to_another_call(CREATE_JOB, what));
+        }
+        Ok(answer)
     }
 
     /// Takes the turn to send through a provider config with a limit.

@@ -49,6 +49,7 @@ mod many_links;
 mod metrics;
 mod metrics_access;
 mod migration;
+mod misdelivered_answers;
 mod missing_namespace;
 mod namespace_selector;
 mod network;

@@ -13,6 +13,7 @@ use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use super::TOKEN;
+use crate::beyond_identity::asked::Asked;
 use crate::beyond_identity::client::Success;
 use crate::beyond_identity::client_credentials::ClientCredentials;
 use crate::beyond_identity::decode::{Listed, Object, object_of, page_of};
@@ -91,8 +92,8 @@ fn lists_of_pages() {
             let body = if endless { next.to_string().into_bytes() } else { pages[number % pages.len()].clone() };
             async move { Ok(Success { status: 200, server_time: None, body, _large: None }) }
         };
-        let (timeout, redactor) = (Duration::from_secs(600), Redactor::hiding_messages(TOKEN));
-        let list = listing::read_all::<CredentialBindingJob, _, _>(LIST_JOBS, timeout, &redactor, fetch);
+        let (timeout, redactor, asked) = (Duration::from_secs(600), Redactor::hiding_messages(TOKEN), Asked::default());
+        let list = listing::read_all::<CredentialBindingJob, _, _>(LIST_JOBS, timeout, &redactor, &asked, fetch);
         let read = runtime.block_on(list);
         assert!(fetched.get() <= 600, "{} pages are read", fetched.get());
         assert!(!endless || read.is_err());

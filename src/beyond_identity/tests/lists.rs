@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, TOKEN, client};
+use crate::beyond_identity::asked::Asked;
 use crate::beyond_identity::client::Success;
 use crate::beyond_identity::listing::read_all;
 use crate::beyond_identity::operation::LIST_JOBS;
@@ -169,9 +170,15 @@ async fn endless(body: impl Fn(u32) -> String) -> (String, u32) {
             _large: None,
         }))
     };
-    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, TIMEOUT, &Redactor::hiding_messages(TOKEN), fetch)
-        .await
-        .unwrap_err();
+    let error = read_all::<CredentialBindingJob, _, _>(
+        LIST_JOBS,
+        TIMEOUT,
+        &Redactor::hiding_messages(TOKEN),
+        &Asked::default(),
+        fetch,
+    )
+    .await
+    .unwrap_err();
     (error.to_string(), requested.get())
 }
 
@@ -203,7 +210,9 @@ async fn slow_list_times_out() {
         }
     };
     let (timeout, redactor) = (Duration::from_secs(5), Redactor::hiding_messages(TOKEN));
-    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, timeout, &redactor, slow).await.unwrap_err();
+    let error = read_all::<CredentialBindingJob, _, _>(LIST_JOBS, timeout, &redactor, &Asked::default(), slow)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::InDoubt { cause: Doubt::Timeout, .. }), "{error:?}");
     // The list may take ten timeouts: 50 s. Eight pages take 48 s, so the ninth gets 2 s.
     assert_eq!(*timeouts.borrow(), [5, 5, 5, 5, 5, 5, 5, 5, 2]);

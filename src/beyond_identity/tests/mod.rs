@@ -1,5 +1,6 @@
 //! The client over real HTTP, against a server with scripted responses, and its decoding.
 
+mod asked;
 mod check;
 mod contract;
 mod decoding;
