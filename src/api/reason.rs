@@ -208,8 +208,8 @@ reasons! {
             "Correct the region or the endpoint of the provider config. `tenantID` and `realmID` are immutable; if they are wrong, create another provider config.";
         NotDecodable [Stalled, Waiting] "This version of the operator cannot decode the object or its provider config. It does not act on the object, except to delete it."
             "Upgrade the operator, or correct the field that the message names.";
-        InconsistentAnswers [Waiting] "The service lists a job or a configuration, but does not find it by its id. Nothing irreversible is done based on either answer."
-            "If it lasts, report it to the vendor. A deletion continues after the grace period.";
+        InconsistentAnswers [Waiting] "The service lists a job or a configuration, but does not find it by its id. Or a list is older than it can be. Nothing irreversible is done based on such answers."
+            "If it lasts, check that no proxy caches answers, and report it to the vendor. A deletion continues after the grace period.";
         RealmChanged [Stalled] "The provider config points to another tenant or realm than the one in status. Nothing is sent, created or deleted there."
             "Point the provider config back. An object that is recreated sends or creates again, and its previous remote resource stays where it is.";
     }

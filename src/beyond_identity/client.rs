@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hyper_util::client::proxy::matcher::Matcher;
 use jiff::Timestamp;
 use parking_lot::RwLock;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::debug;
@@ -191,6 +191,9 @@ impl HttpClient {
             .header(AUTHORIZATION, credentials)
             .header(ACCEPT, "application/json")
             .timeout(timeout);
+        if operation.is_read() {
+            request = request.header(CACHE_CONTROL, "no-cache");
+        }
         if let Some(traceparent) = trace::header() {
             request = request.header("traceparent", traceparent);
         }
@@ -203,6 +206,11 @@ impl HttpClient {
             .map_err(|error| outcome::unanswered(operation, &error, proxied, timeout, &self.redactor(authorization)))?;
 
         let status = response.status().as_u16();
+        if operation.is_read()
+            && let Some(seconds) = headers::cached_for(response.headers())
+        {
+            return Err(outcome::cached(operation, status, seconds));
+        }
         if !response.status().is_success() {
             let after = headers::wait(response.headers());
             // An incomplete body is not from the service.

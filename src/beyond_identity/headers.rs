@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{AGE, DATE, HeaderMap, RETRY_AFTER};
 
 /// The longest wait that is returned. A service or a proxy that asks for more is asked again then, so that a wrong value
 /// does not stop revocations for long.
@@ -17,6 +17,14 @@ pub(super) fn server_time(headers: &HeaderMap) -> Option<Timestamp> {
 
 fn http_date(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().relaxed_weekday(true).parse_timestamp(text.trim()).ok()
+}
+
+/// How long a cache has kept the response, in seconds. A response that was not cached has no `Age`, or 0.
+pub(super) fn cached_for(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(AGE)?.to_str().ok()?.trim();
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // A number too large for u64 is a long time, not none.
+    digits.then(|| text.parse().unwrap_or(u64::MAX)).filter(|age| *age > 0)
 }
 
 /// A `RateLimit-Reset` from this value on is a Unix time, as some gateways send it, not a number of seconds to wait.
@@ -67,6 +75,17 @@ mod tests {
             assert_eq!(time(useless), None, "{useless}");
         }
         assert_eq!(server_time(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn age_says_whether_a_cache_answered() {
+        for (age, kept) in
+            [("7", Some(7)), (" 7 ", Some(7)), ("0", None), ("", None), ("-1", None), ("7.5", None), ("soon", None)]
+        {
+            assert_eq!(cached_for(&headers(&[("age", age)])), kept, "{age}");
+        }
+        assert_eq!(cached_for(&headers(&[("age", "99999999999999999999999")])), Some(u64::MAX));
+        assert_eq!(cached_for(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -108,6 +108,15 @@ pub(super) fn unusable(operation: Operation, status: u16, why: &str) -> Error {
     in_doubt(operation, Doubt::Unusable, Some(status), &format!("returned {status} with an unusable response: {why}"))
 }
 
+/// The error for an answer that a cache kept, whatever it says. A list without the newest job would cause another send.
+pub(super) fn cached(operation: Operation, status: u16, seconds: u64) -> Error {
+    let what = format!(
+        "returned {status} from a cache that kept it for {seconds} s; turn off caching in the proxies and load balancers \
+         in between"
+    );
+    in_doubt(operation, Doubt::Unusable, Some(status), &what)
+}
+
 /// The error for a request that this client refuses to send.
 pub(super) fn local(operation: Operation, why: &str) -> Error {
     Error::Refused { cause: Refusal::Local, message: format!("{operation} was not sent: {why}") }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::desired::IdentitySelector;
 use super::job_state::is_outstanding;
 use super::observed::{Config, JobList, Recognized};
@@ -9,8 +11,8 @@ use super::plan::budget::is_dated;
 use super::reconciler::RequestReconcile;
 use super::step::{JobRef, Query, RecognizableIds};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
-use crate::beyond_identity::Listing;
 use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
+use crate::beyond_identity::{Answer, Listing};
 use crate::reconcile::outcome::{failure, found};
 use crate::reconcile::times::RETRY_IDENTITY;
 use crate::reconcile::{Backend, Fact, Failure, Objects, Remote};
@@ -64,18 +66,20 @@ impl<B: Backend> RequestReconcile<'_, B> {
             }
         };
         let in_realm = realm.destination().realm;
-        let (mut jobs, mut server_time, mut lists) = (items, server_time, 1);
+        let mut listed_at = server_time;
+        let (mut jobs, mut server_time, mut lists) = (items, self.earlier_time(server_time), 1);
         if let Fact::Known(before) = std::mem::take(&mut self.observed.jobs) {
             let missed = |job: &CredentialBindingJob| jobs.iter().all(|other| other.id != job.id);
             let missed: Vec<_> = before.jobs.into_iter().filter(missed).collect();
             jobs.extend(missed);
             (server_time, lists) = (before.server_time, before.lists + 1);
+            listed_at = listed_at.zip(before.listed_at).map(|(this, before)| this.min(before));
         }
         let named_elsewhere = self.not_ours(&jobs).await;
         let undated = jobs.iter().filter(|job| !is_dated(job, server_time)).map(|job| job.id.as_str());
         let (known, now) = (&self.context.shared.recent_jobs, self.context.environment.monotonic());
         let ages = known.ages(&in_realm, identity_id, undated, now);
-        self.observed.jobs = Fact::Known(JobList { jobs, named_elsewhere, ages, server_time, age, lists });
+        self.observed.jobs = Fact::Known(JobList { jobs, named_elsewhere, ages, server_time, listed_at, age, lists });
     }
 
     async fn read_job(&mut self, reference: &ProviderConfigRef, job: JobRef) {
@@ -83,7 +87,9 @@ impl<B: Backend> RequestReconcile<'_, B> {
         let Some(realm) = self.remote(reference) else { return };
         let read = match found(realm.job(identity_id, job_id).await, reference) {
             // The id in status may have been changed, outside the operator, to that of another identity's job.
-            Ok(read) => read.filter(|read| read.item.identity_id.as_ref().is_none_or(|owner| owner == identity_id)),
+            Ok(read) => read
+                .filter(|read| read.item.identity_id.as_ref().is_none_or(|owner| owner == identity_id))
+                .map(|read| Answer { server_time: self.earlier_time(read.server_time), ..read }),
             Err(failure) => {
                 self.observed.job_failures.insert(job_id.clone(), failure);
                 return;
@@ -98,6 +104,11 @@ impl<B: Backend> RequestReconcile<'_, B> {
             self.refuse_revoke(&job, &message);
         }
         self.observed.read.insert(job_id.clone(), read);
+    }
+
+    /// The time of the service, or of this machine if that is earlier.
+    fn earlier_time(&self, server_time: Option<Timestamp>) -> Option<Timestamp> {
+        server_time.map(|time| time.min(self.context.environment.now()))
     }
 }
 

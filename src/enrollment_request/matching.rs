@@ -121,6 +121,7 @@ mod tests {
             named_elsewhere: [].into(),
             ages: [].into(),
             server_time: None,
+            listed_at: None,
             age: Duration::ZERO,
             lists: 1,
         };

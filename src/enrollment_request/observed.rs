@@ -141,8 +141,11 @@ pub struct JobList {
     /// How long this process has known the jobs of its own sends within the last hour, which the list may not show yet, and
     /// the listed jobs without a usable time. By job id.
     pub ages: BTreeMap<String, Duration>,
-    /// The service's own time, if it was readable.
+    /// The service's time of the first list, if it was readable; this machine's, if that is earlier. A wrong clock that is
+    /// ahead would make active links look expired, and a send look older than it is.
     pub server_time: Option<Timestamp>,
+    /// The earliest time of these lists that the service itself reported, if each list had one.
+    pub listed_at: Option<Timestamp>,
     /// How long the write-ahead record had been known when the list was requested; zero without a record.
     pub age: Duration,
     /// The number of lists that this is the union of. `age` belongs to the last list, and `server_time` to the first.

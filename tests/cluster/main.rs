@@ -13,6 +13,7 @@ mod answers;
 mod applied_at_once;
 mod attempts;
 mod brakes;
+mod cached_answers;
 mod canary;
 mod client_credentials;
 mod config_deletion;

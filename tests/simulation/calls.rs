@@ -152,7 +152,9 @@ impl Remote for SimRemote {
             let State { remote, chance, record, .. } = state;
             record.listed.insert(lister, now);
             let service = remote.at(other_endpoint);
-            service.list_jobs(&id, &mut Moment { now, wall, chance })
+            let mut moment = Moment { now, wall, chance };
+            let (list, time) = (service.list_jobs(&id, &mut moment)?, moment.server_time());
+            Ok(state.list_through_proxy(&id, list, time))
         };
         let empty = || Ok(Listing { items: Vec::new(), server_time: None });
         self.call(Port::ListJobs, SERVICE, empty, list).await
@@ -161,7 +163,8 @@ impl Remote for SimRemote {
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {
         let (identity, id, other_endpoint) = (identity_id.to_owned(), job_id.to_owned(), self.other_endpoint);
         let read = move |state: &mut State, now: Instant, wall| {
-            let server_time = Some(Moment { now, wall, chance: &mut state.chance }.server_time());
+            let server_time = Moment { now, wall, chance: &mut state.chance }.server_time();
+            let server_time = Some(state.time_through_proxy(server_time));
             state.read_job(other_endpoint, &identity, &id).map(|item| Answer { item, server_time })
         };
         self.call(Port::Job, SERVICE, not_found, read).await

@@ -22,6 +22,7 @@ mod points;
 mod ports;
 mod process;
 mod provider;
+mod proxy;
 mod reconciles;
 mod record;
 mod remote;

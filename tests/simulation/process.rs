@@ -107,6 +107,7 @@ impl Process {
             configs.retain(|key, _| readable(key));
             let (this, of_pacer) = (this.clone(), this.clone());
             let skew = state.chance.skew(60);
+            let skew = state.remote.proxy.skew(skew);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
             let freed = move |holder: &ObjectUid| {
                 let process = this.upgrade();

@@ -16,6 +16,7 @@ use crate::budget;
 use crate::injected_failure::InjectedFailure;
 use crate::invariants;
 use crate::observed::{self, Observed};
+use crate::proxy::Proxy;
 use crate::service::{Job, Moment, Service, is_active};
 use crate::world::State;
 
@@ -29,6 +30,8 @@ pub struct Remote {
     pub other_endpoint: bool,
     /// Whether calls reach a service without any identity.
     pub misrouted: bool,
+    /// The proxy in front of both services.
+    pub proxy: Proxy,
     /// The observed configurations, if the configurations are only observed.
     pub observed: Option<Observed>,
     /// The limits of the provider config on emails.

@@ -57,6 +57,8 @@ fn prepare_all(state: &mut State, duplicates: bool, now: Instant, wall: Timestam
     }
     state.plans.actions.extend(budget::changes(&state.remote.limits));
     let (mut initial, mut later) = (Vec::new(), Vec::new());
+    let State { plans, remote, .. } = state;
+    plans.actions.retain(|action| remote.proxy.allows(action));
     for action in std::mem::take(&mut state.plans.actions) {
         let creates = matches!(action, Action::CreateConfig(_) | Action::CreateRequest { .. });
         if creates && state.chance.happens(0.8) { initial.push(action) } else { later.push(action) }

@@ -16,6 +16,7 @@ use crate::kubernetes::Cluster;
 use crate::mutants::{self, Mutant};
 use crate::observed;
 use crate::provider;
+use crate::proxy::Proxy;
 use crate::record::Record;
 use crate::remote::Remote;
 
@@ -101,7 +102,7 @@ impl World {
             chance,
             faults,
             cluster: Cluster::default(),
-            remote: Remote { limits: budget::draw(seed), observed, ..Remote::default() },
+            remote: Remote { limits: budget::draw(seed), proxy: Proxy::draw(seed), observed, ..Remote::default() },
             plans: Plans { actions, ..Plans::default() },
             record: Record { mutated: mutant.is_some(), ..Record::default() },
             trace: Trace { enabled: traced, ..Trace::default() },

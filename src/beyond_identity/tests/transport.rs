@@ -213,6 +213,24 @@ async fn job_is_read_with_the_server_time() {
     assert_eq!((read.item.id.as_str(), read.server_time.unwrap().to_string().as_str()), ("1", "1994-11-06T08:49:37Z"));
 }
 
+/// A cached answer is older than it looks, and a cached 404 hides what exists by now.
+#[tokio::test]
+async fn answer_of_a_cache_is_unusable_and_no_cache_is_asked_for() {
+    let error = r#"{"code":"not_found","message":"no"}"#;
+    for (status, body) in [("200 OK", r#"{"id":"1"}"#), ("404 Not Found", error), ("401 Unauthorized", error)] {
+        let cached = |age: &str| Reply::Send(answer_with(status, &format!("age: {age}\r\n"), body));
+        let server = Server::start([cached("1"), cached("0")]).await;
+        let client = client(server.address, TIMEOUT);
+        let unusable = client.job("jane", "1").await.unwrap_err();
+        assert!(matches!(unusable, Error::InDoubt { cause: Doubt::Unusable, .. }), "{unusable:?}");
+        assert!(unusable.to_string().contains("from a cache that kept it for 1 s"), "{unusable}");
+        assert!(!matches!(client.job("jane", "1").await, Err(Error::InDoubt { .. })), "{status}");
+        assert!(server.requests().iter().all(|request| request.contains("cache-control: no-cache\r\n")));
+    }
+    // The answer to a call that changes something says what it did.
+    assert_eq!(create(Reply::Send(answer_with("200 OK", "age: 7\r\n", r#"{"id":"1"}"#))).await.unwrap(), "1");
+}
+
 #[tokio::test]
 async fn requested_wait_is_returned() {
     let limited = create(Reply::Send(answer_with("429 Slow", "Retry-After: 7\r\n", ""))).await.unwrap_err();

@@ -11,6 +11,7 @@ use crate::api::{Phase, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::enrollment_request::change::Change;
 use crate::enrollment_request::matching;
+use crate::enrollment_request::observed::JobList;
 use crate::enrollment_request::step::Query;
 use crate::reconcile::doubt::{Absent, absent};
 use crate::reconcile::plan::{LISTS, refused};
@@ -55,10 +56,30 @@ pub(in crate::enrollment_request) fn resolve(input: &Input<'_>, send: &SendRecor
                 // job.
                 return Ok(Step::Fetch(Query::Jobs(reference.clone(), send.identity_id.clone())));
             }
+            is_current(input, send, listed)?;
             let phase = input.object().refusal.as_deref().map(|message| refused(message).phase());
             Step::Withdraw { record_id: send.id.clone(), phase }
         }
     })
+}
+
+/// Checks that the lists are as new as the service's own clock must show by now. A list from a cache is older, and misses
+/// the job.
+fn is_current(input: &Input<'_>, send: &SendRecord, listed: &JobList) -> Result<(), Step> {
+    let Some(listed_at) = listed.listed_at else { return Ok(()) };
+    let settled = send.timeout().saturating_add(input.times.settle);
+    let due = send.not_before.parse::<Timestamp>().ok().and_then(|at| at.checked_add(settled).ok());
+    if due.is_some_and(|due| listed_at >= due) {
+        return Ok(());
+    }
+    Err(input.blocked(
+        Reason::InconsistentAnswers,
+        format!(
+            "A list of the identity's jobs is from {listed_at} by the service's clock, which is too early to show the \
+             job of the send in doubt, so nothing is sent; a proxy may have returned it from a cache, or the clock is \
+             wrong"
+        ),
+    ))
 }
 
 /// The jobs that the send in doubt may have created, as far as this reconcile knows them.

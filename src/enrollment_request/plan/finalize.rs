@@ -136,7 +136,7 @@ fn settled(input: &Input<'_>) -> Result<(), Step> {
         Err(_) => return wait(),
         Ok(listed) => listed,
     };
-    let age = listed.server_time.and_then(|now| Duration::try_from(now.duration_since(created)).ok());
+    let age = listed.listed_at.and_then(|now| Duration::try_from(now.duration_since(created)).ok());
     if age.is_some_and(|age| age >= input.times.settle.saturating_add(SERVICE_CLOCK_MARGIN)) { Ok(()) } else { wait() }
 }
 

@@ -215,9 +215,9 @@ fn write_ahead(
     Ok(Step::WriteAhead(Box::new(send), phase))
 }
 
-/// The earliest create time of this send's own job. This machine's clock is not used: if it were an hour ahead, the
-/// job would not be recognized. The email would then be sent again. If a response had no usable `Date`, only the
-/// listed jobs are known not to belong to the send.
+/// The earliest create time of this send's own job. A clock that is an hour ahead must not count: the job would not be
+/// recognized, and the email would be sent again. So the time of the list is that of the service or of this machine,
+/// whichever is earlier. If a response had no usable `Date`, only the listed jobs are known not to belong to the send.
 fn not_before(listed: &JobList) -> Timestamp {
     let at = listed.server_time.and_then(|at| at.checked_sub(SERVICE_CLOCK_MARGIN).ok());
     at.unwrap_or(Timestamp::UNIX_EPOCH)

@@ -129,11 +129,14 @@ fn key() -> EnrollmentKey {
     EnrollmentKey { tenant_id, realm_id, identity_id, authenticator_config_id: "4e129fc8".to_owned() }
 }
 
-/// A list of 12:00:00 server time, when the record was `age` seconds old in this process.
+/// A list at a time of the service of 12:00:00 and `age` seconds, when the record was as old in this process. The limits
+/// on emails count from 12:00:00.
 fn listed(jobs: Vec<CredentialBindingJob>, age: u64) -> JobList {
     let age = Duration::from_secs(age);
     let (named_elsewhere, ages) = (BTreeSet::new(), BTreeMap::new());
-    JobList { jobs, named_elsewhere, ages, server_time: Some(at("12:00:00")), age, lists: 1 }
+    let server_time = at("12:00:00");
+    let listed_at = server_time.checked_add(age).ok();
+    JobList { jobs, named_elsewhere, ages, server_time: Some(server_time), listed_at, age, lists: 1 }
 }
 
 fn identity(traits: &str, status: &str) -> Identity {

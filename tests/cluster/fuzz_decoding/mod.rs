@@ -30,7 +30,7 @@ use kube::Api;
 use kube::api::PostParams;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config as RunnerConfig, RngSeed, TestRunner};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::{CLUSTER, Fixture, JANE};
 
@@ -121,6 +121,7 @@ fn observed(fixture: &Fixture, listed: &Listing<CredentialBindingJob>) -> Observ
         named_elsewhere: Default::default(),
         ages: Default::default(),
         server_time: listed.server_time,
+        listed_at: listed.server_time,
         age: Duration::ZERO,
         lists: 1,
     };
@@ -215,6 +216,14 @@ async fn answered<T>(fixture: &Fixture, call: Operation, reply: Reply, answer: i
     answer
 }
 
+/// The id of the object in an answer, so that the answer is about what was asked for.
+fn id_in(reply: &Reply) -> String {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let inner = body.as_object().and_then(|fields| fields.values().find(|field| field.is_object()));
+    let id = body["id"].as_str().or_else(|| inner?["id"].as_str());
+    id.filter(|id| !id.is_empty()).unwrap_or("none").to_owned()
+}
+
 #[tokio::test]
 async fn decoded_jobs_give_a_status_the_api_server_accepts() {
     let fixture = Fixture::new().await;
@@ -229,7 +238,8 @@ async fn decoded_jobs_give_a_status_the_api_server_accepts() {
         settle(&fixture, &mut request, listed).await?;
 
         // A single job, as a poll reads it.
-        let read = answered(&fixture, Operation::GetJob, job, realm.job(JANE, "job")).await;
+        let id = id_in(&job);
+        let read = answered(&fixture, Operation::GetJob, job, realm.job(JANE, &id)).await;
         *if read.is_ok() { &mut decoded } else { &mut failed } += 1;
         let listed = read.map(|answer| Listing {
             items: vec![CredentialBindingJob {
@@ -258,7 +268,8 @@ async fn decoded_configurations_give_a_status_the_api_server_accepts() {
     let (mut decoded, mut failed) = (0, 0);
     let answers = strategies::reply("authenticator_config", strategies::config(&desired.display_name));
     check_all(answers, async |answer| {
-        let read = answered(&fixture, Operation::GetConfig, answer, realm.authenticator_config("configuration")).await;
+        let id = id_in(&answer);
+        let read = answered(&fixture, Operation::GetConfig, answer, realm.authenticator_config(&id)).await;
         let fact = match read {
             Ok(remote) => {
                 decoded += 1;

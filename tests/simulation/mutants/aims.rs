@@ -1,5 +1,7 @@
 //! Initial states and frequent faults that let a few seeds catch a mutant. Without them, it takes thousands of seeds.
 
+use std::collections::BTreeMap;
+
 use beyond_identity_operator::api::enrollment_limits::EnrollmentLimits;
 
 use super::Mutant;
@@ -9,6 +11,7 @@ use crate::denied;
 use crate::faults::{Fault, Point, Port};
 use crate::injected_failure::InjectedFailure;
 use crate::observed::Observed;
+use crate::proxy::Proxy;
 use crate::world::State;
 
 /// Aims the drawn state of a run at a mutant.
@@ -30,6 +33,15 @@ pub fn aim(mutant: Mutant, state: &mut State) {
         // The configuration is from before a loss of the cluster, and only a list shows it.
         Mutant::UnusableListIsEmpty => {
             state.faults.aim = (Port::ListConfigs, Point::Before, Fault::Fail(InjectedFailure::UnusableBody));
+        }
+        // The email is sent, and only a list tells that.
+        Mutant::IgnoresTimesOfLists => {
+            state.faults.aim = (Port::CreateJob, Point::After, Fault::Fail(InjectedFailure::ConnectionLost));
+            state.remote.proxy = Proxy::Caches(BTreeMap::new());
+        }
+        Mutant::BelievesAnyTime => {
+            state.faults.aim = (Port::CreateJob, Point::After, Fault::Fail(InjectedFailure::ConnectionLost));
+            state.remote.proxy = Proxy::Ahead;
         }
         // The action alone installs the old schema too rarely at the right moment.
         Mutant::TrustsUnstoredStatus => state.cluster.old_schema = true,

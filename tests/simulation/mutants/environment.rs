@@ -3,14 +3,19 @@
 use std::sync::atomic::Ordering;
 
 use beyond_identity_operator::reconcile::Environment;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{Mutant, Mutated};
 
 impl<E: Environment> Environment for Mutated<E> {
     fn now(&self) -> Timestamp {
-        self.port.now()
+        let now = self.port.now();
+        if !self.mutation.is(Mutant::BelievesAnyTime) {
+            return now;
+        }
+        // Later than any time of the service.
+        now.checked_add(SignedDuration::from_hours(24 * 800)).expect("within the calendar")
     }
 
     fn monotonic(&self) -> Instant {

@@ -89,6 +89,10 @@ pub enum Mutant {
     RecognizesAnyService,
     /// The finalizer of a request with a new job is removed at once.
     FinalizesBeforeSettleTime,
+    /// A list without a usable time of its own settles a doubt, whatever its age.
+    IgnoresTimesOfLists,
+    /// A time of the service counts, however far ahead it is.
+    BelievesAnyTime,
     /// Expire times are ignored.
     IgnoresExpireTimes,
     /// Statuses that the API server refused are forgotten.

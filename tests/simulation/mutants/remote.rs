@@ -37,6 +37,7 @@ impl Remote for Mutated<SimRemote> {
     async fn jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         let Listing { items, server_time } = self.mutation.list(self.port.jobs(identity_id).await)?;
         let items = items.into_iter().map(|job| self.mutation.observed_job(job)).collect();
+        let server_time = server_time.filter(|_| !self.mutation.is(Mutant::IgnoresTimesOfLists));
         Ok(Listing { items, server_time })
     }
 

@@ -58,6 +58,8 @@ mutants! {
     endpoints_count_as_the_same: AnyEndpoint,
     unknown_identity_counts_as_found: RecognizesAnyService,
     finalizer_removed_before_settle_time: FinalizesBeforeSettleTime,
+    times_of_lists_ignored: IgnoresTimesOfLists,
+    any_time_of_the_service_believed: BelievesAnyTime,
     expire_times_ignored: IgnoresExpireTimes,
     refused_statuses_forgotten: ForgetsRefusedWrites,
     writes_always_allowed: MayWriteIgnored,

@@ -82,6 +82,37 @@ fn record_is_withdrawn_after_two_empty_lists_of_a_recognized_service() {
     }
 }
 
+/// A record of 12:00:00 is settled after 31 + 60 seconds. The clocks of the service may differ by 30 seconds.
+#[test]
+fn list_from_a_cache_settles_no_doubt() {
+    let listed_at = |listed_at: Option<Timestamp>| {
+        let mut observed = in_doubt(vec![], 500);
+        let recognized = Recognized { identity: true, config: false };
+        observed.recognized.insert("9ca7716e846cfa97".to_owned(), Fact::Known(recognized));
+        let Fact::Known(list) = &mut observed.jobs else { panic!() };
+        (list.lists, list.listed_at) = (2, listed_at);
+        observed
+    };
+    for early in [at("11:00:00"), at("12:00:00"), at("12:01:00")] {
+        let step = next(&desired(), &listed_at(Some(early)));
+        assert_eq!(
+            (reason(&step), requeue_of(&step)),
+            (Reason::InconsistentAnswers, Requeue::Backoff(None)),
+            "{early}"
+        );
+        let message = phase_of(&step).why().message.clone();
+        assert!(message.contains(&format!("is from {early} by the service's clock")), "{message}");
+        let mut given_up = listed_at(Some(early));
+        given_up.object.grace_remaining = Duration::ZERO;
+        let step = next(&deleting(), &given_up);
+        assert!(matches!(step, Step::RemoveFinalizer { leftover: Some(Leftover::NotRemoved(_)) }), "{step:?}");
+    }
+    for current in [Some(at("12:01:01")), Some(at("13:00:00")), None] {
+        let step = next(&desired(), &listed_at(current));
+        assert_eq!(step, Step::Withdraw { record_id: "nonce".to_owned(), phase: None }, "{current:?}");
+    }
+}
+
 #[test]
 fn doubt_is_settled_only_at_its_endpoint() {
     let moved = resolved_realms(Fact::Known(Destination {

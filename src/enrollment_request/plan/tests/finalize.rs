@@ -61,7 +61,7 @@ fn finalizer_is_removed_once_every_list_must_show_the_last_job() {
     assert_eq!(requeue_of(&shown("tomorrow")), rest);
     let mut timeless = young().with(|it| it.jobs = Fact::Known(listed(vec![revoked_job("job")], 0)));
     let Fact::Known(list) = &mut timeless.jobs else { panic!() };
-    list.server_time = None;
+    list.listed_at = None;
     assert_eq!(requeue_of(&next(&deleting(), &timeless)), rest);
     let mut ageless = young();
     ageless.status.create_time = None;

@@ -127,6 +127,7 @@ impl World {
                 };
                 known.jobs = self.answer(|world| JobList {
                     server_time: world.time(),
+                    listed_at: world.time(),
                     lists,
                     ..listed(world.jobs.clone(), world.seconds)
                 });
