@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::api::AuthenticatorConfig;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::beyond_identity::union_by_id;
 use crate::reconcile::{Fact, Failure, ObjectState, View};
 
 /// What is known of an AuthenticatorConfig in one reconcile. A fact that was not fetched stays unknown, and costs
@@ -63,8 +64,7 @@ impl ConfigList {
     /// These configurations, and those that only the list `before` shows.
     pub fn after(before: Fact<Self>, configs: Vec<RemoteConfig>, age: Duration) -> Self {
         let Fact::Known(before) = before else { return Self { configs, age, lists: 1 } };
-        let missed = |config: &RemoteConfig| configs.iter().all(|other| other.id != config.id);
-        let missed: Vec<_> = before.configs.into_iter().filter(missed).collect();
-        Self { configs: [configs, missed].concat(), age, lists: before.lists + 1 }
+        let configs = union_by_id(configs, before.configs, |config| &config.id);
+        Self { configs, age, lists: before.lists + 1 }
     }
 }

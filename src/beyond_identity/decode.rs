@@ -4,11 +4,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::asked::ObjectIds;
 use super::fields::usable_id;
+use super::listing::{ITEMS, VALUES};
 use super::redaction::Redactor;
 use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity};
 
@@ -157,12 +158,20 @@ impl Listed for AuthenticatorConfig {
     }
 }
 
+/// The number of values in a JSON body, or more if its texts have commas or brackets.
+pub(super) fn values_in(body: &[u8]) -> usize {
+    body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+}
+
 /// Decodes one page. A page without its list is an error, because an apparently empty list would cause another send. So
 /// is a count or token of another type, because it would hide whether more pages exist.
 pub(super) fn page_of<T: Listed>(body: &[u8], redactor: &Redactor) -> Result<Page<T>, &'static str> {
+    if values_in(body) > VALUES {
+        return Err("the page has too many values");
+    }
     let mut page: Page<T> = serde_json::from_slice(body).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => {
-            "the body is not a complete page of a list, or one of its items has no usable `id`, or an unusable id of another object"
+            "the body is not a complete page of a list, or it has too many items, or one of them has no usable `id`, or an unusable id of another object"
         }
         _ => "the body is not JSON",
     })?;
@@ -178,6 +187,36 @@ impl<'de, T: Listed> Deserialize<'de> for Page<T> {
 
 struct PageVisitor<T>(PhantomData<T>);
 
+/// The items of a page, at most [`ITEMS`]. No more is decoded.
+struct Items<T>(Vec<T>);
+
+impl<'de, T: Listed> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ItemsVisitor(PhantomData))
+    }
+}
+
+struct ItemsVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Listed> Visitor<'de> for ItemsVisitor<T> {
+    type Value = Items<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {ITEMS} items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Items<T>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            if items.len() == ITEMS {
+                return Err(A::Error::invalid_length(ITEMS + 1, &self));
+            }
+            items.push(item);
+        }
+        Ok(Items(items))
+    }
+}
+
 impl<'de, T: Listed> Visitor<'de> for PageVisitor<T> {
     type Value = Page<T>;
 
@@ -190,7 +229,7 @@ impl<'de, T: Listed> Visitor<'de> for PageVisitor<T> {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 list if list == T::LIST => {
-                    if items.replace(map.next_value::<Vec<T>>()?).is_some() {
+                    if items.replace(map.next_value::<Items<T>>()?.0).is_some() {
                         return Err(A::Error::duplicate_field(T::LIST));
                     }
                 }

@@ -24,6 +24,13 @@ const READS_OF_PAGES: usize = 2;
 /// Far more pages than any usable list has. Stops a service that never ends its list.
 const PAGES: usize = 200;
 
+/// The most items of a list, far more than any usable one has. In memory, an item is many times as large as its shortest
+/// form.
+pub(super) const ITEMS: usize = 20_000;
+
+/// The most JSON values in all pages of all reads together. In memory, a short one takes a hundred bytes.
+pub(super) const VALUES: usize = 200_000;
+
 /// The size limit of all pages of all reads together, in bytes.
 const LIST_LIMIT: usize = 4 * PAGE_LIMIT;
 
@@ -38,6 +45,13 @@ pub struct Listing<T> {
     /// The service's time when its first response began, from the `Date` header. Every item that existed then is in the
     /// list, as far as the service lists its items.
     pub server_time: Option<Timestamp>,
+}
+
+/// These items, and those that only an `earlier` list shows.
+pub fn union_by_id<T>(items: Vec<T>, earlier: Vec<T>, id: impl Fn(&T) -> &str) -> Vec<T> {
+    let ids: HashSet<&str> = items.iter().map(&id).collect();
+    let missed: Vec<T> = earlier.into_iter().filter(|item| !ids.contains(id(item))).collect();
+    items.into_iter().chain(missed).collect()
 }
 
 /// Reads all pages with `fetch(page_token, timeout)`.
@@ -60,8 +74,10 @@ where
     let (started, allowed) = (Instant::now(), page_timeout.saturating_mul(TIME_FACTOR));
     let mut found: BTreeMap<String, T> = BTreeMap::new();
     let mut server_time = None;
-    let mut bytes = 0_usize;
+    let (mut bytes, mut values) = (0_usize, 0_usize);
 
+    // What the last read promised.
+    let mut promised = 0;
     for read in 0..READS {
         let mut next = None;
         let mut seen = HashSet::new();
@@ -86,10 +102,17 @@ where
             if bytes > LIST_LIMIT {
                 return Err(unusable(&format!("the complete list is larger than {LIST_LIMIT} bytes")));
             }
+            values = values.saturating_add(decode::values_in(&success.body));
+            if values > VALUES {
+                return Err(unusable(&format!("the complete list has more than {VALUES} values")));
+            }
             let Page { items, total_size, next_page_token } =
                 decode::page_of::<T>(&success.body, redactor).map_err(&unusable)?;
             items.iter().try_for_each(|item| asked.check(item)).map_err(&unusable)?;
             found.extend(items.into_iter().map(|item| (item.id().to_owned(), item)));
+            if found.len() > ITEMS {
+                return Err(unusable(&format!("the list has more than {ITEMS} items")));
+            }
             total = total_size.or(total);
             let Some(token) = next_page_token else { break };
             if page + 1 >= PAGES {
@@ -102,10 +125,12 @@ where
             has_pages = true;
         }
         let least = if has_pages { READS_OF_PAGES } else { 1 };
-        let is_whole = total.is_none_or(|total| found.len() as u64 >= total);
-        if is_whole && read + 1 >= least {
-            break;
+        promised = total.unwrap_or_default();
+        if found.len() as u64 >= promised && read + 1 >= least {
+            return Ok(Listing { items: found.into_values().collect(), server_time });
         }
     }
-    Ok(Listing { items: found.into_values().collect(), server_time })
+    // An apparently short list would cause another send.
+    let what = format!("returned {} of {promised} items in {READS} reads of the list", found.len());
+    Err(outcome::in_doubt(operation, Doubt::Unusable, None, &what))
 }

@@ -48,7 +48,7 @@ pub use endpoint::{Endpoint, EndpointError, Region, is_loopback};
 pub use endpoint_host::EndpointHost;
 pub use error::{Doubt, Error, NotSent, Refusal};
 pub use gate::{Gate, Held};
-pub use listing::Listing;
+pub use listing::{Listing, union_by_id};
 pub use operation::{CREATE_CONFIG, CREATE_JOB, Operation, REQUEST_TOKEN};
 pub use outcome::MAY_HAVE_TAKEN_EFFECT;
 pub use requests::{Answer, RealmClient};

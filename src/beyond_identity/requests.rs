@@ -19,7 +19,7 @@ use super::endpoint::Endpoint;
 use super::error::Error;
 use super::filter;
 use super::gate::Gate;
-use super::listing::{self, Listing};
+use super::listing::{self, Listing, union_by_id};
 use super::operation::{self, Operation};
 use super::outcome;
 use super::redaction::Redactor;
@@ -120,11 +120,7 @@ impl RealmClient {
         for form in username::forms(username) {
             let filter = filter::by_username(&form).map_err(|why| outcome::local(operation, why))?;
             let listed = self.list::<Identity>(operation, &["identities"], Some(&filter), self.asked()).await?.items;
-            for identity in listed {
-                if found.iter().all(|known| known.id != identity.id) {
-                    found.push(identity);
-                }
-            }
+            found = union_by_id(found, listed, |identity| &identity.id);
         }
         Ok(found)
     }

@@ -11,8 +11,8 @@ use super::plan::budget::is_dated;
 use super::reconciler::RequestReconcile;
 use super::step::{JobRef, Query, RecognizableIds};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
-use crate::beyond_identity::types::{CredentialBindingJob, Identity, JobState};
-use crate::beyond_identity::{Answer, Listing};
+use crate::beyond_identity::types::{Identity, JobState};
+use crate::beyond_identity::{Answer, Listing, union_by_id};
 use crate::reconcile::outcome::{failure, found};
 use crate::reconcile::times::RETRY_IDENTITY;
 use crate::reconcile::{Backend, Fact, Failure, Objects, Remote};
@@ -69,9 +69,7 @@ impl<B: Backend> RequestReconcile<'_, B> {
         let mut listed_at = server_time;
         let (mut jobs, mut server_time, mut lists) = (items, self.earlier_time(server_time), 1);
         if let Fact::Known(before) = std::mem::take(&mut self.observed.jobs) {
-            let missed = |job: &CredentialBindingJob| jobs.iter().all(|other| other.id != job.id);
-            let missed: Vec<_> = before.jobs.into_iter().filter(missed).collect();
-            jobs.extend(missed);
+            jobs = union_by_id(jobs, before.jobs, |job| &job.id);
             (server_time, lists) = (before.server_time, before.lists + 1);
             listed_at = listed_at.zip(before.listed_at).map(|(this, before)| this.min(before));
         }

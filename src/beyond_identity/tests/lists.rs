@@ -7,7 +7,7 @@ use super::server::{Reply, Server, answer, answer_with};
 use super::{TIMEOUT, TOKEN, client};
 use crate::beyond_identity::asked::Asked;
 use crate::beyond_identity::client::Success;
-use crate::beyond_identity::listing::read_all;
+use crate::beyond_identity::listing::{ITEMS, VALUES, read_all, union_by_id};
 use crate::beyond_identity::operation::LIST_JOBS;
 use crate::beyond_identity::redaction::Redactor;
 use crate::beyond_identity::types::{AuthenticatorConfig, CredentialBindingJob};
@@ -117,19 +117,29 @@ async fn item_hidden_by_a_shift_is_found_by_second_read() {
     assert_eq!(ids(&list(&pages).await.unwrap()), ["a", "b", "c"]);
 }
 
+/// Which items are missing is unknown, so it could be the job of a send.
 #[tokio::test]
-async fn after_three_reads_all_seen_items_are_returned() {
-    let listing = list(&[page(&["a"], 9, None), page(&["b"], 9, None), page(&["a", "c"], 9, None)]).await.unwrap();
-    assert_eq!(ids(&listing), ["a", "b", "c"]);
+async fn list_that_never_reaches_its_total_is_an_error() {
+    for pages in [
+        [page(&[], 1, None), page(&[], 1, None), page(&[], 1, None)],
+        [page(&["a"], 9, None), page(&["b"], 9, None), page(&["a", "c"], 9, None)],
+    ] {
+        let error = list(&pages).await.unwrap_err();
+        assert!(matches!(error, Error::InDoubt { cause: Doubt::Unusable, .. }), "{error:?}");
+        assert!(error.to_string().ends_with(" items in 3 reads of the list"), "{error}");
+    }
+    // An item is removed meanwhile.
+    assert_eq!(ids(&list(&[page(&["a"], 2, None), page(&["a"], 1, None)]).await.unwrap()), ["a"]);
 }
 
 #[tokio::test]
 async fn later_read_of_an_item_wins() {
-    let page_in_state =
-        |state: &str| format!(r#"{{"credential_binding_jobs":[{{"id":"a","state":"{state}"}}],"total_size":2}}"#);
-    let listing =
-        list(&[page_in_state("LINK_SENT"), page_in_state("LINK_OPENED"), page_in_state("COMPLETE")]).await.unwrap();
-    assert_eq!(listing.items.len(), 1);
+    let page_in_state = |state: &str, more: &str| {
+        format!(r#"{{"credential_binding_jobs":[{{"id":"a","state":"{state}"}}{more}],"total_size":2}}"#)
+    };
+    let pages = [("LINK_SENT", ""), ("LINK_OPENED", ""), ("COMPLETE", r#",{"id":"b"}"#)];
+    let listing = list(&pages.map(|(state, more)| page_in_state(state, more))).await.unwrap();
+    assert_eq!(ids(&listing), ["a", "b"]);
     assert_eq!(listing.items[0].state, Some("COMPLETE".into()));
 }
 
@@ -195,6 +205,44 @@ async fn oversized_list_is_an_error() {
     let (error, requested) = endless(|n| page(&[], 0, Some(&n.to_string())) + &blank).await;
     assert!(error.contains("the complete list is larger than"), "{error}");
     assert_eq!(requested, 2);
+}
+
+/// Each item of 12 bytes takes hundreds in memory.
+#[tokio::test]
+async fn list_with_too_many_items_is_an_error() {
+    let page_of = |from: usize, count: usize, next: Option<&str>| {
+        let ids: Vec<String> = (from..from + count).map(|id| id.to_string()).collect();
+        page(&ids.iter().map(String::as_str).collect::<Vec<_>>(), 0, next)
+    };
+    let (error, requested) = endless(|_| page_of(0, ITEMS + 1, None)).await;
+    assert!(error.contains("it has too many items"), "{error}");
+    assert_eq!(requested, 1);
+    let (error, requested) = endless(|n| page_of(n as usize * ITEMS / 2, ITEMS / 2, Some(&n.to_string()))).await;
+    assert!(error.contains("the list has more than 20000 items"), "{error}");
+    assert_eq!(requested, 3);
+    assert_eq!(list(&[page_of(0, ITEMS, None)]).await.unwrap().items.len(), ITEMS);
+}
+
+/// Each value of two bytes takes many in memory.
+#[tokio::test]
+async fn list_with_too_many_values_is_an_error() {
+    let page_with = |count: usize, next: &str| {
+        let zeros = vec!["0"; count].join(",");
+        format!(r#"{{"credential_binding_jobs":[{{"id":"a","unknown":[{zeros}]}}],"next_page_token":"{next}"}}"#)
+    };
+    let (error, requested) = endless(|_| page_with(VALUES, "")).await;
+    assert!(error.contains("the complete list has more than 200000 values"), "{error}");
+    assert_eq!(requested, 1);
+    let (error, requested) = endless(|n| page_with(VALUES / 4, &n.to_string())).await;
+    assert!(error.contains("the complete list has more than 200000 values"), "{error}");
+    assert_eq!(requested, 4);
+}
+
+#[test]
+fn union_of_long_lists_ends_soon() {
+    let list = |from: u64| (from..from + 200_000).map(|id| id.to_string()).collect::<Vec<_>>();
+    let all = union_by_id(list(0), list(100_000), |id| id);
+    assert_eq!((all.len(), all[0].as_str(), all[299_999].as_str()), (300_000, "0", "299999"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! The limits for an identity count in the list of its jobs that precedes each send. So they hold across restarts and
 //! deletions, whoever created the jobs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -128,10 +129,10 @@ fn is_replaced(input: &Input<'_>, job: &CredentialBindingJob) -> bool {
 /// without a usable time, how long this process has known it.
 fn ends_of_recent(input: &Input<'_>, listed: &JobList) -> Vec<Timestamp> {
     let now = server_time(input, listed);
-    let dated = |id: &String| listed.jobs.iter().any(|job| job.id == *id && is_dated(job, listed.server_time));
-    let of_dated = listed.jobs.iter().filter(|job| is_dated(job, listed.server_time)).filter_map(created);
-    let ends = of_dated.filter_map(|at| at.checked_add(HOUR).ok());
-    let of_others = listed.ages.iter().filter(|(id, _)| !dated(id));
+    let of_dated = || listed.jobs.iter().filter(|job| is_dated(job, listed.server_time));
+    let dated: BTreeSet<&str> = of_dated().map(|job| job.id.as_str()).collect();
+    let ends = of_dated().filter_map(created).filter_map(|at| at.checked_add(HOUR).ok());
+    let of_others = listed.ages.iter().filter(|(id, _)| !dated.contains(id.as_str()));
     let other_ends = of_others.filter_map(|(_, age)| now.checked_add(HOUR.checked_sub(*age)?).ok());
     let mut ends: Vec<_> = ends.chain(other_ends).filter(|end| *end > now).collect();
     ends.sort();

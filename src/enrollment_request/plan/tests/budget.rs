@@ -1,5 +1,6 @@
 //! The limits of the provider config on emails.
 
+use super::super::budget::HOUR;
 use super::*;
 use crate::enrollment_request::observed::SendTurn;
 use crate::enrollment_request::pacer::SendWait;
@@ -98,6 +99,17 @@ fn without_the_services_clock_only_the_own_knowledge_counts() {
     let ages: BTreeMap<_, _> = jobs.iter().map(|job| (job.id.clone(), Duration::from_secs(1))).collect();
     let list = JobList { server_time: None, ages, ..listed(jobs, 0) };
     assert_eq!(waits(&prepared().with(|it| it.jobs = Fact::Known(list))).1, Duration::from_secs(3629));
+}
+
+/// As many jobs without a time as a faulty service may list.
+#[test]
+fn many_jobs_without_a_time_are_counted_soon() {
+    let undated = |id: u32| CredentialBindingJob { create_time: None, ..revoked(other(&id.to_string(), "")) };
+    let dated = (0..100_000).map(|id| revoked(other(&format!("dated-{id}"), "09:00:00")));
+    let jobs: Vec<_> = dated.chain((0..100_000).map(undated)).collect();
+    let ages = jobs.iter().filter(|job| job.create_time.is_none()).map(|job| (job.id.clone(), HOUR)).collect();
+    let list = JobList { ages, ..listed(jobs, 0) };
+    assert!(sends(&prepared().with(|it| it.jobs = Fact::Known(list))));
 }
 
 #[test]
