@@ -75,7 +75,11 @@ impl Tokens {
             Decision::Request => None,
         };
         let (now, time) = (Instant::now(), wall_clock());
-        let result = request.await;
+        let result = request.await.and_then(|issued| {
+            // Its life began before the request. Such an answer is a failure, so that not each caller requests another one.
+            let is_usable = now.elapsed() < state::used_for(issued.lifetime);
+            if is_usable { Ok(issued) } else { Err(failure::expired(provider)) }
+        });
         let failed = result.as_ref().err().map(|why| why.why.message.clone());
         let is_news = match result {
             Ok(issued) => entry.state.lock().issued(issued, now, time),
@@ -95,7 +99,7 @@ impl Tokens {
         match decide() {
             Decision::Use(token) | Decision::Renew(token) => Ok(used(token)),
             Decision::Fail(why) => Err(why),
-            // A token that has expired already, since its request took longer than its lifetime.
+            // It has expired since.
             Decision::Request => Err(failure::expired(provider)),
         }
     }

@@ -106,7 +106,7 @@ impl TokenState {
         self.current = Some(Token {
             number: self.count,
             renew_at: now + lifetime.saturating_sub(RENEWAL.min(lifetime / 5)),
-            expires: now + lifetime.saturating_sub(MARGIN.min(lifetime / 20)),
+            expires: now + used_for(lifetime),
             expires_at: issued.token.expires_at().or_else(|| wall_clock.checked_add(lifetime).ok()),
             refused: None,
             issued,
@@ -145,6 +145,11 @@ impl TokenState {
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
         self.current.as_ref()?.expires_at
     }
+}
+
+/// How long a token of this lifetime is used from its request on.
+pub(super) fn used_for(lifetime: Duration) -> Duration {
+    lifetime.saturating_sub(MARGIN.min(lifetime / 20))
 }
 
 impl Failed {

@@ -208,6 +208,22 @@ async fn concurrent_callers_share_one_request() {
     }
 }
 
+/// Otherwise each caller would request a token of its own, one after the other.
+#[tokio::test(start_paused = true)]
+async fn token_that_expires_on_its_way_is_a_failure_of_all_callers() {
+    let (tokens, requests, key, issuer) = (Tokens::default(), Requests::default(), key(), issuer("a"));
+    let get = || tokens.get(&key, &issuer, requests.make(Ok(issued("hunter2", seconds(1)))));
+    let all = futures::future::join_all((0..500).map(|_| get())).await;
+    assert_eq!(requests.count(), 1);
+    assert!(all.into_iter().all(|got| got.unwrap_err().why.message.starts_with("The token expired before")));
+    // The pause doubles, as after other failures.
+    for (pause, count) in [(1, 2), (1, 2), (1, 3)] {
+        tokio::time::sleep(seconds(pause)).await;
+        get().await.unwrap_err();
+        assert_eq!(requests.count(), count);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn renewal_delays_only_the_caller_that_makes_it() {
     let (tokens, requests, key, issuer) = (Tokens::default(), Requests::default(), key(), issuer("a"));
