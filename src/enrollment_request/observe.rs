@@ -1,6 +1,6 @@
 //! What is known of a request, from fetched facts and from this process's local state. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -47,6 +47,11 @@ impl Observed {
         let mut read = std::mem::take(&mut self.read_before);
         if status.attempt.is_some() {
             return BTreeMap::new();
+        }
+        if let Fact::Known(listed) = &self.jobs {
+            // A service whose jobs have other ids in each list must not fill the memory.
+            let ids: BTreeSet<&str> = listed.jobs.iter().map(|job| job.id.as_str()).collect();
+            read.retain(|id, _| ids.contains(id.as_str()));
         }
         if let Fact::Known(key) = &self.reservation {
             let dead = |job: &ReadJob| !matching::is_adoptable(&job.item, key, delivery_method, job.server_time);

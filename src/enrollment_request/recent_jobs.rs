@@ -29,6 +29,10 @@ struct State {
     prune_at: usize,
 }
 
+/// The most jobs of an identity without a usable time that are remembered, which is more than any limit. The others count as
+/// new in each list, so nothing is sent to such an identity.
+const MOST_UNDATED: usize = 1_000;
+
 /// The fewest identities at which old sends are removed.
 const PRUNE_AT: usize = 64;
 
@@ -55,10 +59,16 @@ impl RecentJobs {
         let state = &mut *self.state.lock();
         let key = key(realm, identity_id);
         let mut before = state.undated.remove(&key).unwrap_or_default();
-        let undated: FirstSeen = undated.map(|id| (id.to_owned(), before.remove(id).unwrap_or(now))).collect();
+        // A job that is remembered already stays so.
+        let (known, new): (Vec<_>, Vec<_>) = undated.partition(|id| before.contains_key(*id));
+        let mut undated: FirstSeen = known.into_iter().filter_map(|id| before.remove_entry(id)).collect();
+        let (remembered, others) = new.split_at(new.len().min(MOST_UNDATED.saturating_sub(undated.len())));
+        undated.extend(remembered.iter().map(|id| ((*id).to_owned(), now)));
+        let others: Vec<String> = others.iter().map(|id| (*id).to_owned()).collect();
         let sent = state.sent.get(&key).into_iter().flatten().filter(|(_, seen)| is_recent(**seen, now));
         let age = |(id, seen): (&String, &Instant)| (id.clone(), now.saturating_duration_since(*seen));
-        let ages = undated.iter().chain(sent).map(age).collect();
+        let ages =
+            undated.iter().chain(sent).map(age).chain(others.into_iter().map(|id| (id, Duration::ZERO))).collect();
         if !undated.is_empty() {
             state.undated.insert(key, undated);
         }
@@ -111,6 +121,19 @@ mod tests {
         assert_eq!(ages(&["x", "y"], 10), aged(&[("x", 10), ("y", 0)]));
         assert_eq!(ages(&["x"], 4000), aged(&[("x", 4000)]), "it is not new again after an hour");
         assert_eq!(ages(&["y"], 4001), aged(&[("y", 0)]), "a job that was not listed is forgotten");
+    }
+
+    #[test]
+    fn jobs_beyond_those_remembered_are_always_new() {
+        let (jobs, start) = (RecentJobs::default(), Instant::now());
+        let ids: Vec<String> = (0..MOST_UNDATED + 5).map(|id| format!("{id:05}")).collect();
+        for (after, old) in [(0, 0), (5, MOST_UNDATED)] {
+            let now = start + Duration::from_secs(after);
+            let ages = jobs.ages(&realm(), "jane", ids.iter().map(String::as_str), now);
+            assert_eq!(ages.len(), ids.len());
+            assert_eq!(ages.values().filter(|age| age.as_secs() == 5).count(), old);
+            assert_eq!(jobs.state.lock().undated.values().map(BTreeMap::len).sum::<usize>(), MOST_UNDATED);
+        }
     }
 
     #[test]

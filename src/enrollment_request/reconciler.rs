@@ -20,7 +20,7 @@ use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::plan::plan;
 use crate::reconcile::{
-    Backend, End, Fact, FailureKind, Kind, ObjectKey, ObjectUid, Reconcile, Reconciler, Remote, Step, Ticket,
+    Backend, End, Fact, FailureKind, Kind, ObjectKey, ObjectUid, RealmIds, Reconcile, Reconciler, Remote, Step, Ticket,
 };
 
 /// A reconcile of a request.
@@ -100,6 +100,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
     }
 
     fn withdrawn(request: &mut RequestReconcile<'_, B>) {
+        request.count_lost_send();
         // Pending work is planned again, from the current spec.
         request.forget_fetched();
     }
@@ -206,6 +207,18 @@ impl<B: Backend> RequestReconcile<'_, B> {
         if let Some((realm, identity_id)) = ids {
             let now = self.context.environment.monotonic();
             self.context.shared.recent_jobs.sent(&realm, identity_id, &job.id, now);
+        }
+    }
+
+    /// Counts a send in doubt that no list showed as an email of the last hour. If lists hide its job, the identity gets no
+    /// more emails than the limit.
+    fn count_lost_send(&self) {
+        // The planned status still has the record.
+        let Some(send) = &self.status.send else { return };
+        let SendRecord { id, tenant_id, realm_id, identity_id, .. } = send;
+        if !self.is_not_done(id) {
+            let realm = RealmIds { tenant_id: tenant_id.clone(), realm_id: realm_id.clone() };
+            self.context.shared.recent_jobs.sent(&realm, identity_id, id, self.context.environment.monotonic());
         }
     }
 

@@ -379,6 +379,12 @@ where
         self.sent = Some(Sent { record, outcome });
     }
 
+    /// Whether this reconcile made the call of this record, and it was certainly not carried out.
+    pub fn is_not_done(&self, record_id: &str) -> bool {
+        let sent = self.sent.as_ref().filter(|sent| sent.record.id() == record_id);
+        sent.is_some_and(|sent| matches!(sent.outcome, Outcome::NotDone(_)))
+    }
+
     /// Whether no call of the object is in doubt or in flight, as far as this process knows.
     pub fn is_settled(&self) -> bool {
         // Reads the current object, which may be newer than the planned version.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{
     CONFIG, Fixture, History, JANE, REQUEST, annotate, conditions, eventually, job_of, message, patch, reason, refusal,
-    wait_for, wait_until_deleted,
+    short_delays, wait_for, wait_until_deleted,
 };
 
 const RECONCILE: &str = "beyondidentity.dev/reconcile-requested-at";
@@ -124,6 +124,22 @@ async fn flood_through_many_configurations_sends_three_emails_even_if_lists_lag(
         })
         .await;
     }
+    assert_eq!(fixture.mailed().len(), 3);
+}
+
+/// Each email goes out, each answer is lost, and no list shows its job.
+#[tokio::test]
+async fn lists_that_hide_each_job_cost_three_emails() {
+    let fixture = Fixture::new().await;
+    limit(&fixture, json!({})).await;
+    let _operator = fixture.start_with(short_delays).await;
+    fixture.create_config().await;
+    fixture.wait_for_config("Available").await;
+    fixture.realm.fault(Rule::new(Effect::LagList(Duration::from_secs(600))).on(Operation::ListJobs));
+    fixture.realm.fault(Rule::new(Effect::LoseAnswer).on(Operation::CreateJob));
+    fixture.create_request().await;
+    let request = fixture.wait_for_request("SendBudgetExceeded").await;
+    assert!(message(&request).starts_with("The identity got 3 links within the last hour"), "{}", message(&request));
     assert_eq!(fixture.mailed().len(), 3);
 }
 

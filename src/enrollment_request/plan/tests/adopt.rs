@@ -43,6 +43,19 @@ fn skipped(step: &Step) -> Skipped {
 }
 
 #[test]
+fn only_listed_jobs_are_remembered_as_dead() {
+    let dead = |id: &str| {
+        let item = CredentialBindingJob { state: Some("EXPIRED".into()), ..job(id) };
+        (id.to_owned(), ReadJob { item, server_time: None })
+    };
+    let mut observed = prepared().observed;
+    observed.read_before = BTreeMap::from([dead("gone"), dead("listed")]);
+    observed.jobs = Fact::Known(listed(vec![job("listed")], 0));
+    let kept = observed.cannot_be_adopted(&EnrollmentRequestStatus::default(), "EMAIL");
+    assert_eq!(kept.keys().collect::<Vec<_>>(), ["listed"]);
+}
+
+#[test]
 fn active_or_complete_job_is_adopted_after_a_read_by_id() {
     for state in ["LINK_SENT", "LINK_OPENED", "REQUEST_DELIVERED", "COMPLETE", "SOMETHING_NEW"] {
         let mut observed = with(vec![in_state("a", state)]);
