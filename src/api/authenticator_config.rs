@@ -70,9 +70,9 @@ pub struct AuthenticatorConfigSpec {
     /// Whether the operator manages the configuration or only observes it.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// What happens to the configuration when this object is deleted. An observed configuration is never deleted.
-    #[serde(default)]
-    pub deletion_policy: DeletionPolicy,
+    /// What happens to the configuration when this object is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
     /// In memory alone: this version cannot decode the spec, and the rest of it stands in for it.
     #[serde(skip)]
     pub undecodable: Option<Undecodable>,
@@ -88,11 +88,11 @@ pub enum ManagementPolicy {
     Observe,
 }
 
-/// What happens to the remote configuration when its object is deleted.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
+/// What happens to the configuration when this object is deleted. If unset, it is `Orphan` with `resourceID`, because that
+/// configuration existed before this object, and `Delete` without it. An observed configuration is never deleted.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 pub enum DeletionPolicy {
     /// The configuration is deleted.
-    #[default]
     Delete,
     /// The configuration remains, with its ownership mark.
     Orphan,

@@ -33,6 +33,8 @@ pub struct Desired {
     pub config: ConfigSpec,
     /// The id of an existing configuration, which is to be adopted or observed.
     pub resource_id: Option<String>,
+    /// What happens to the configuration at a deletion, if the spec says so.
+    pub deletion_policy: Option<DeletionPolicy>,
     /// Whether the operator must not write to the Beyond Identity API.
     pub observe: bool,
     /// The settings that objects of every kind have.
@@ -56,10 +58,15 @@ impl Desired {
             fields: fields(&spec.config),
             config: spec.config.clone(),
             resource_id: spec.resource_id.clone(),
+            deletion_policy: spec.deletion_policy,
             observe: spec.management_policy == ManagementPolicy::Observe,
             lifecycle: Lifecycle::of(
                 config,
-                spec.deletion_policy == DeletionPolicy::Orphan || options.orphan_on_delete,
+                match spec.deletion_policy {
+                    Some(policy) => policy == DeletionPolicy::Orphan,
+                    // What this object did not create is not its to delete.
+                    None => spec.resource_id.is_some(),
+                } || options.orphan_on_delete,
                 spec.undecodable.as_ref().map(|undecodable| undecodable.why.as_str()),
             ),
         }
@@ -224,6 +231,26 @@ mod tests {
         ] {
             let object = object_with(json!({"config": config}));
             assert_eq!(json!(Desired::of(&object, &options()).create().config), sent);
+        }
+    }
+
+    #[test]
+    fn deletion_without_a_policy_keeps_what_existed_before() {
+        for (policy, resource_id, orphan) in [
+            (None, None, false),
+            (None, Some("an-id"), true),
+            (Some("Delete"), None, false),
+            (Some("Delete"), Some("an-id"), false),
+            (Some("Orphan"), None, true),
+            (Some("Orphan"), Some("an-id"), true),
+        ] {
+            let mut spec = json!({"config": {"type": "hosted_web"}});
+            policy.iter().for_each(|policy| spec["deletionPolicy"] = json!(policy));
+            resource_id.iter().for_each(|id| spec["resourceID"] = json!(id));
+            let of = |orphan_on_delete| {
+                Desired::of(&object_with(spec.clone()), &Options { orphan_on_delete, ..options() }).lifecycle.orphan
+            };
+            assert_eq!((of(false), of(true)), (orphan, true), "{spec}");
         }
     }
 

@@ -199,7 +199,7 @@ mod tests {
         let AuthenticatorConfig { spec, status, .. } =
             config(json!({"managementPolicy": "Mirror", "deletionPolicy": "Retain"}));
         assert_eq!(spec.management_policy, authenticator_config::ManagementPolicy::Observe);
-        assert_eq!(spec.deletion_policy, authenticator_config::DeletionPolicy::Orphan);
+        assert_eq!(spec.deletion_policy, Some(authenticator_config::DeletionPolicy::Orphan));
         assert_eq!((spec.provider_config_ref.name.as_str(), spec.resource_id.as_deref()), ("p", Some("")));
         assert_eq!(status.unwrap().id.as_deref(), Some("id"));
         let unknown = config(json!({"providerConfigRef": {"kind": "VaultProviderConfig", "name": "p"}}));
@@ -209,7 +209,7 @@ mod tests {
         );
         let plain = config(json!({}));
         assert_eq!(plain.spec.management_policy, authenticator_config::ManagementPolicy::Manage);
-        assert_eq!(plain.spec.deletion_policy, authenticator_config::DeletionPolicy::Delete);
+        assert_eq!(plain.spec.deletion_policy, None);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Salvage for AuthenticatorConfig {
             },
             resource_id: spec.get("resourceID").map(|_| text(spec, "resourceID")),
             management_policy: read_or(spec, "managementPolicy", ManagementPolicy::Observe),
-            deletion_policy: read_or(spec, "deletionPolicy", authenticator_config::DeletionPolicy::Orphan),
+            deletion_policy: read_or(spec, "deletionPolicy", Some(authenticator_config::DeletionPolicy::Orphan)),
             undecodable: Some(undecodable),
         };
         Self { metadata, spec, status }

@@ -44,7 +44,7 @@ fn writes(fixture: &Fixture) -> Vec<Operation> {
 }
 
 #[tokio::test]
-async fn adopted_configuration_is_marked_and_deleted_with_its_object() {
+async fn adopted_configuration_is_marked_and_stays_after_its_object() {
     let fixture = Fixture::new().await;
     allow(&fixture, true).await;
     let id = unmanaged_config(&fixture, Some("Theirs"));
@@ -63,7 +63,38 @@ async fn adopted_configuration_is_marked_and_deleted_with_its_object() {
 
     fixture.delete_config().await;
     wait_until_deleted(fixture.configs(), CONFIG).await;
+    assert!(fixture.realm.config(&id).is_some(), "it existed before its object");
+    assert_eq!(fixture.realm.requests_of(Operation::DeleteConfig), []);
+    let event = fixture.wait_for_config_event("Normal RemoteResourceRetained").await;
+    assert_eq!(
+        event.note,
+        format!(
+            "Authenticator configuration {id} stays in Beyond Identity because spec.resourceID names it and \
+             spec.deletionPolicy is not Delete"
+        )
+    );
+}
+
+#[tokio::test]
+async fn deletion_policy_of_an_adopted_configuration_can_be_explicit() {
+    let fixture = Fixture::new().await;
+    allow(&fixture, true).await;
+    let id = unmanaged_config(&fixture, Some("Theirs"));
+    let _operator = fixture.start().await;
+    let mut spec = managing(&id);
+    spec["deletionPolicy"] = json!("Delete");
+    fixture.create_config_with(spec).await;
+    fixture.wait_for_config("Available").await;
+    fixture.delete_config().await;
+    wait_until_deleted(fixture.configs(), CONFIG).await;
     assert_eq!(fixture.realm.configs(), []);
+}
+
+#[tokio::test]
+async fn deletion_policy_without_a_value_is_stored_without_one() {
+    let fixture = Fixture::new().await;
+    let stored = fixture.create_config().await;
+    assert_eq!(json!(stored)["spec"].get("deletionPolicy"), None);
 }
 
 #[tokio::test]
@@ -171,7 +202,9 @@ async fn adoption_requires_permission_of_the_provider_config() {
     let id = unmanaged_config(&fixture, Some("Theirs"));
     let before = fixture.realm.configs();
     let _operator = fixture.start().await;
-    fixture.create_config_with(managing(&id)).await;
+    let mut spec = managing(&id);
+    spec["deletionPolicy"] = json!("Delete");
+    fixture.create_config_with(spec).await;
     let config = fixture.wait_for_config("ResourceIDNotAllowed").await;
     assert_eq!(conditions(&config), "Reconciling=True Ready=False");
     assert_eq!(

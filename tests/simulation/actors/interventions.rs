@@ -24,7 +24,7 @@ impl State {
 
     /// Sets the deletion policy Orphan of a configuration.
     pub fn orphan_config(&mut self, key: &Key) {
-        let orphan = DeletionPolicy::Orphan;
+        let orphan = Some(DeletionPolicy::Orphan);
         if self.cluster.configs.objects.get(key).is_some_and(|config| config.spec.deletion_policy != orphan) {
             self.edit(key, |config: &mut AuthenticatorConfig| config.spec.deletion_policy = orphan);
         }
