@@ -125,6 +125,11 @@ pub struct AuthenticatorConfigStatus {
     /// Write-ahead record of a create. While it is present, the configuration may have been created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create: Option<CreateRecord>,
+    /// Fields of the spec that this object sets or has set on the configuration. One that is removed from the spec is unset
+    /// there, and then leaves this list. Fields that are not in it are left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    pub set_fields: Vec<String>,
     /// When the current recoverable failure began (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -165,6 +170,10 @@ pub struct CreateRecord {
     /// Timeout of the call in seconds, counted from just before this record was written.
     #[schemars(range(min = 0, max = 3600))]
     pub timeout_seconds: i64,
+    /// Fields of the spec that the create sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
+    pub set_fields: Vec<String>,
 }
 
 impl CommonStatus for AuthenticatorConfigStatus {

@@ -26,6 +26,9 @@ const UNKNOWN: &str = "Unknown";
 /// The service does not let the operator revoke a link that must be revoked. Present only while True.
 pub const REVOKE_REFUSED: &str = "RevokeRefused";
 
+/// A field was removed from the spec, and its last value is still in effect. Present only while True.
+pub const FIELD_NOT_UNSET: &str = "FieldNotUnset";
+
 /// A provider config lacks something that only removals need. Present only while True.
 pub const DEGRADED: &str = "Degraded";
 

@@ -155,6 +155,8 @@ reasons! {
         CreateInDoubt [InProgress] "The configuration may have been created. The operator looks for it, and creates none meanwhile." "";
         DriftCorrected [Event] "The configuration differed from the spec, and was updated to match it."
             "If this repeats, find out who changes the configuration outside the operator.";
+        FieldNotUnset [OwnCondition] "A field that this object has set was removed from the spec, and the configuration still has its last value. The API has no value that unsets it, or the update failed."
+            "Set the field in the spec to the value that it should have, such as an empty list.";
         ConfigurationNotFound [Waiting, Event] "No configuration has the id `spec.resourceID`. As an event: the configuration no longer exists, and is created again."
             "Correct `spec.resourceID`, or remove it.";
         TypeMismatch [Stalled] "The type of the configuration differs from `spec.config.type`."

@@ -23,6 +23,13 @@ pub enum Change {
         /// not compared yet.
         created_generation: Option<i64>,
     },
+    /// Records the fields that this object sets or has set on the configuration.
+    SetFields {
+        /// Its id.
+        id: String,
+        /// The fields, by their names in the spec.
+        fields: Vec<String>,
+    },
     /// Removes the id of a configuration that no longer exists.
     Forget {
         /// Its id.
@@ -43,10 +50,25 @@ impl Change {
                 status.tenant_id = Some(realm.tenant_id.clone());
                 status.realm_id = Some(realm.realm_id.clone());
                 status.endpoint.clone_from(endpoint);
-                status.create = None;
+                if let Some(create) = status.create.take() {
+                    status.set_fields = create.set_fields;
+                }
                 true
             }
-            Self::Forget { id } => status.id.take_if(|known| known == id).is_some(),
+            Self::SetFields { id, fields } => {
+                let applies = status.id.as_ref() == Some(id);
+                if applies {
+                    status.set_fields.clone_from(fields);
+                }
+                applies
+            }
+            Self::Forget { id } => {
+                let applies = status.id.take_if(|known| known == id).is_some();
+                if applies {
+                    status.set_fields.clear();
+                }
+                applies
+            }
         }
     }
 
@@ -56,7 +78,7 @@ impl Change {
             Self::Adopt { realm, created_generation: Some(created), .. } if *created == generation => {
                 Some(available(realm))
             }
-            Self::Adopt { .. } | Self::Forget { .. } => None,
+            Self::Adopt { .. } | Self::SetFields { .. } | Self::Forget { .. } => None,
         }
     }
 }
@@ -97,6 +119,7 @@ mod tests {
             tenant_id: text("t"),
             realm_id: text("r"),
             timeout_seconds: 31,
+            set_fields: vec![text("displayName")],
         };
         let mut status = AuthenticatorConfigStatus { create: Some(record), ..AuthenticatorConfigStatus::default() };
         let before = status.clone();
@@ -104,7 +127,7 @@ mod tests {
         assert!(!take(None, "a").apply(&mut status));
         assert_eq!(status, before);
         assert!(take(Some("another"), "a").apply(&mut status));
-        assert_eq!(status.create, None);
+        assert_eq!((status.create, status.set_fields), (None, vec![text("displayName")]));
     }
 
     #[test]

@@ -2,38 +2,49 @@
 
 use serde_json::{Value, json};
 
-use super::desired::Desired;
+use super::desired::{Desired, ROAMING_AUTH_CONFIG};
 use super::mark::{OwnershipMark, without_mark};
+use super::meaning::{same, same_name};
+use crate::api::AuthenticatorConfigStatus;
 use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields};
 
 impl Desired {
-    /// The body of a PATCH that changes `current` to the desired state. It contains only fields that the spec sets
-    /// and that differ. `None` if nothing differs.
-    pub fn patch(&self, current: &RemoteConfig) -> Option<AuthenticatorConfigPatch> {
-        let display_name = self.other_name(current.display_name.as_deref());
-        let have = |key: &str| current.config.as_ref().and_then(|fields| fields.get(key));
-        let differing: Fields = self
-            .fields
-            .iter()
-            .filter(|(key, wanted)| key.as_str() != "type" && !have(key).is_some_and(|have| same(wanted, have)))
-            .map(|(key, wanted)| (key.clone(), wanted.clone()))
-            .collect();
+    /// The body of a PATCH that changes `current` to the desired state. It contains only what differs of the fields that
+    /// the spec sets, or that it no longer sets although `status` records them. `None` if nothing differs.
+    pub fn patch(
+        &self,
+        current: &RemoteConfig,
+        status: &AuthenticatorConfigStatus,
+    ) -> Option<AuthenticatorConfigPatch> {
+        let display_name = self.other_name(current, &status.set_fields);
+        let differing = self.differing(current, &status.set_fields);
         let config = (!differing.is_empty()).then(|| {
-            let mut config = differing;
+            let mut config: Fields =
+                differing.into_iter().map(|(key, wanted)| (key.clone(), sent(&key, wanted, current))).collect();
             config.insert("type".to_owned(), json!(self.type_));
             config
         });
         (display_name.is_some() || config.is_some()).then_some(AuthenticatorConfigPatch { display_name, config })
     }
 
-    /// The desired display name, if `current` differs from it. It ends in the mark. If the spec sets no name, the
+    /// The desired settings that differ from those of `current`.
+    fn differing(&self, current: &RemoteConfig, set_fields: &[String]) -> Fields {
+        let have = |key: &str| current.config.as_ref().and_then(|fields| fields.get(key));
+        let is_same =
+            |key: &str, wanted: &Value| key == "type" || have(key).is_some_and(|have| same(key, wanted, have));
+        let settings = self.settings(set_fields, current);
+        settings.into_iter().filter(|(key, wanted)| !is_same(key, wanted)).collect()
+    }
+
+    /// The desired display name, if `current` differs from it. It ends in the mark. If the spec never set a name, the
     /// text before the mark stays unchanged. A mark of a former cluster is replaced: the old cluster, if it still runs,
     /// then changes and deletes nothing, and the configuration stays ours when the former cluster is no longer named.
-    fn other_name(&self, current: Option<&str>) -> Option<String> {
-        match current {
+    fn other_name(&self, current: &RemoteConfig, set_fields: &[String]) -> Option<String> {
+        let is_ours = self.is_named || self.unsets_name(set_fields, current);
+        match current.display_name.as_deref() {
             // Without a returned name there is nothing to compare. An adopted configuration may not have had a name.
             None => self.resource_id.is_some().then(|| self.display_name.clone()),
-            Some(name) if self.is_named => (name != self.display_name).then(|| self.display_name.clone()),
+            Some(name) if is_ours => (!same_name(&self.display_name, name)).then(|| self.display_name.clone()),
             Some(name) => (!self.mark.is_in(name)).then(|| self.mark.behind(Some(without_mark(name)))),
         }
     }
@@ -69,20 +80,20 @@ impl Desired {
     }
 }
 
-/// Whether `have` matches `wanted`. Lists are compared as sets, and `have` may contain fields that `wanted` does not.
-fn same(wanted: &Value, have: &Value) -> bool {
-    match (wanted, have) {
-        (Value::Array(wanted), Value::Array(have)) => {
-            wanted.iter().all(|wanted| have.iter().any(|have| same(wanted, have)))
-                && have.iter().all(|have| wanted.iter().any(|wanted| same(wanted, have)))
-        }
-        (Value::Object(wanted), Value::Object(have)) => {
-            wanted.iter().all(|(key, wanted)| have.get(key).is_some_and(|have| same(wanted, have)))
-        }
-        // The service may return an empty list as null.
-        (Value::Array(wanted), Value::Null) => wanted.is_empty(),
-        _ => wanted == have,
+/// The value of the setting `key` to send. The API does not say whether a PATCH replaces a nested setting as a whole, so
+/// the fields in it that the spec does not set are sent as they are.
+fn sent(key: &str, wanted: Value, current: &RemoteConfig) -> Value {
+    const ROAMING: [&str; 5] =
+        ["enabled", "allow_unknown_user", "allowed_source_ips", "allowed_user_group_ids", "allowed_user_ids"];
+    let have = current.config.as_ref().and_then(|fields| fields.get(key)?.as_object());
+    let (Some(have), Value::Object(mut wanted)) = (have.filter(|_| key == ROAMING_AUTH_CONFIG.0), wanted.clone())
+    else {
+        return wanted;
+    };
+    for (field, value) in have.iter().filter(|(field, value)| ROAMING.contains(&field.as_str()) && !value.is_null()) {
+        wanted.entry(field.as_str()).or_insert_with(|| value.clone());
     }
+    Value::Object(wanted)
 }
 
 #[cfg(test)]
@@ -90,24 +101,28 @@ mod tests {
     use super::*;
     use crate::authenticator_config::testing::{desired, remote};
 
+    fn status() -> AuthenticatorConfigStatus {
+        AuthenticatorConfigStatus::default()
+    }
+
     /// The settings of the PATCH for a remote configuration with these settings.
     fn patch_of(desired: &Desired, config: &Value) -> Value {
         let Value::Object(config) = config.clone() else { panic!("no settings: {config}") };
         let current = RemoteConfig { config: Some(config), ..remote() };
-        desired.patch(&current).map_or(Value::Null, |patch| json!(patch.config))
+        desired.patch(&current, &status()).map_or(Value::Null, |patch| json!(patch.config))
     }
 
     #[test]
     fn patch_has_the_type_and_differing_fields_only() {
         let mut current = remote();
-        assert_eq!(desired().patch(&current), None);
+        assert_eq!(desired().patch(&current, &status()), None);
         current.config.as_mut().unwrap().insert("trusted_origins".to_owned(), json!([]));
         assert_eq!(
-            json!(desired().patch(&current)),
+            json!(desired().patch(&current, &status())),
             json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}})
         );
         current = RemoteConfig { display_name: Some("Another name".to_owned()), ..remote() };
-        assert_eq!(json!(desired().patch(&current)), json!({"display_name": desired().display_name}));
+        assert_eq!(json!(desired().patch(&current, &status())), json!({"display_name": desired().display_name}));
     }
 
     #[test]
@@ -116,7 +131,7 @@ mod tests {
         let origins = json!(["https://a.example.com"]);
         let settings = json!({"authentication_methods": methods, "trusted_origins": origins, "something_new": true});
         assert_eq!(patch_of(&desired(), &settings), Value::Null);
-        assert_eq!(desired().patch(&RemoteConfig { display_name: None, ..remote() }), None);
+        assert_eq!(desired().patch(&RemoteConfig { display_name: None, ..remote() }, &status()), None);
         for methods in [json!([{"type": "webauthn_passkey"}]), json!(null)] {
             let settings = json!({"authentication_methods": methods, "trusted_origins": origins});
             assert_ne!(patch_of(&desired(), &settings), Value::Null, "{settings}");
@@ -155,7 +170,7 @@ mod tests {
         let taken = Desired { resource_id: Some("4e129fc8".to_owned()), ..unnamed.clone() };
         let name = |desired: &Desired, name: Option<&str>| {
             let current = RemoteConfig { display_name: name.map(str::to_owned), ..remote() };
-            desired.patch(&current).and_then(|patch| patch.display_name)
+            desired.patch(&current, &status()).and_then(|patch| patch.display_name)
         };
         assert_eq!(name(&taken, Some("Theirs")), Some(format!("Theirs {mark}")));
         assert_eq!(name(&taken, Some(&format!("Theirs {mark}"))), None);
@@ -178,7 +193,7 @@ mod tests {
         assert!(!desired().is_ours(&moved, &[]) && desired().foreign_mark_in(&moved, &[]).is_some());
         assert!(!desired().is_ours(&another, &former) && desired().foreign_mark_in(&another, &former).is_some());
         for desired in [desired(), Desired { is_named: false, ..desired() }] {
-            let patch = desired.patch(&moved).unwrap();
+            let patch = desired.patch(&moved, &status()).unwrap();
             assert_eq!((patch.display_name, patch.config), (remote().display_name, None));
         }
     }

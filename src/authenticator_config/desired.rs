@@ -125,14 +125,14 @@ fn set<const N: usize>(settings: [(&str, Option<Value>); N]) -> Fields {
 }
 
 /// The names of a setting in the API and in the spec.
-type Setting = (&'static str, &'static str);
+pub(super) type Setting = (&'static str, &'static str);
 
-const AUTHENTICATION_METHODS: Setting = ("authentication_methods", "config.authenticationMethods");
-const TRUSTED_ORIGINS: Setting = ("trusted_origins", "config.trustedOrigins");
-const INVOKE_URL: Setting = ("invoke_url", "config.invokeURL");
-const INVOCATION_TYPE: Setting = ("invocation_type", "config.invocationType");
-const ONBOARDING_CONFIGURATION: Setting = ("onboarding_configuration", "config.onboardingConfiguration");
-const ROAMING_AUTH_CONFIG: Setting = ("roaming_auth_config", "config.roamingAuthConfig");
+pub(super) const AUTHENTICATION_METHODS: Setting = ("authentication_methods", "config.authenticationMethods");
+pub(super) const TRUSTED_ORIGINS: Setting = ("trusted_origins", "config.trustedOrigins");
+pub(super) const INVOKE_URL: Setting = ("invoke_url", "config.invokeURL");
+pub(super) const INVOCATION_TYPE: Setting = ("invocation_type", "config.invocationType");
+pub(super) const ONBOARDING_CONFIGURATION: Setting = ("onboarding_configuration", "config.onboardingConfiguration");
+pub(super) const ROAMING_AUTH_CONFIG: Setting = ("roaming_auth_config", "config.roamingAuthConfig");
 
 const SETTINGS: [Setting; 6] = [
     AUTHENTICATION_METHODS,

@@ -10,6 +10,8 @@ use super::plan::input::{Input, Step};
 use super::plan::{self, doubt, finalize};
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
+use crate::api::conditions::FIELD_NOT_UNSET;
+use crate::api::phase::Why;
 use crate::api::{AuthenticatorConfig, AuthenticatorConfigStatus, Phase, Reason};
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::write_ahead::{Record, seconds};
@@ -73,8 +75,12 @@ impl Rules for AuthenticatorConfig {
         input.is_deleting()
     }
 
+    fn beside(input: &Input<'_>) -> Vec<(&'static str, Why)> {
+        plan::field_not_unset(input).map(|why| (FIELD_NOT_UNSET, why)).into_iter().collect()
+    }
+
     fn conclude(sent: &Sent<Self>, CreatedConfig { config, generation }: &CreatedConfig) -> Change {
-        let CreateRecord { id, endpoint, tenant_id, realm_id, timeout_seconds: _ } = sent.record.clone();
+        let CreateRecord { id, endpoint, tenant_id, realm_id, timeout_seconds: _, set_fields: _ } = sent.record.clone();
         Change::Adopt {
             create_id: Some(id),
             id: config.id.clone(),

@@ -5,10 +5,12 @@ pub mod compare;
 pub mod desired;
 mod kind;
 pub mod mark;
+mod meaning;
 pub mod observed;
 mod phase;
 pub mod plan;
 mod reconciler;
+mod set_fields;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;

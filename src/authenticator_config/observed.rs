@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::api::AuthenticatorConfig;
-use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
+use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch};
 use crate::beyond_identity::union_by_id;
 use crate::reconcile::{Fact, Failure, ObjectState, View};
 
@@ -27,8 +27,9 @@ pub struct Observed {
     pub listed: Fact<ConfigList>,
     /// The configuration that the realm has under an id, for each id that was read; `None` if there is none.
     pub read: BTreeMap<String, Fact<Option<RemoteConfig>>>,
-    /// The result of the PATCH. Whatever the PATCH did, the next reconcile reads the current state.
-    pub patched: Option<Result<(), Failure>>,
+    /// The result of the PATCH. Its answer then counts as what was read. `None` in it: the answer does not show the
+    /// configuration.
+    pub patched: Option<Result<Option<Patched>, Failure>>,
     /// The result of the deletion.
     pub deleted: Option<Result<(), Failure>>,
 }
@@ -47,6 +48,15 @@ impl Observed {
             ..before
         }
     }
+}
+
+/// A PATCH that was answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patched {
+    /// What was sent.
+    pub sent: AuthenticatorConfigPatch,
+    /// The configuration in the answer, as messages may show it.
+    pub shown: RemoteConfig,
 }
 
 /// A list of the realm's configurations.

@@ -8,12 +8,12 @@ use kube::runtime::events::EventType;
 use super::change::Change;
 use super::desired::changed_fields;
 use super::kind::CreatedConfig;
-use super::observed::ConfigList;
+use super::observed::{ConfigList, Patched};
 use super::step::{Action, Query};
 use crate::api::authenticator_config::CreateRecord;
 use crate::api::phase::why;
 use crate::api::{AuthenticatorConfig, Phase, Reason};
-use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch};
+use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, PatchedConfig};
 use crate::beyond_identity::{CREATE_CONFIG, Error};
 use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
@@ -70,6 +70,7 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
             Change::Adopt { id, created_generation: Some(_), .. } => config.made(id),
             // The configuration that was read may have changed since, so it is read again before it is updated.
             Change::Adopt { .. } => config.observed.read.clear(),
+            Change::SetFields { .. } => {}
             Change::Forget { id } => {
                 if applied && config.desired.resource_id.is_none() {
                     let note = format!(
@@ -122,8 +123,13 @@ impl<B: Backend> ConfigReconcile<'_, B> {
         let provider = &self.desired.provider_config_ref;
         let Some(realm) = self.remote(provider) else { return };
         match outcome::found(realm.patch_config(&id, patch).await, provider) {
-            Ok(Some(())) => {
-                self.observed.patched = Some(Ok(()));
+            Ok(Some(PatchedConfig { config, shown })) => {
+                let is_shown = config.id == id && config.config.is_some();
+                let patched = Patched { sent: patch.clone(), shown };
+                self.observed.patched = Some(Ok(is_shown.then_some(patched)));
+                if is_shown {
+                    self.observed.read.insert(id.clone(), Fact::Known(Some(config)));
+                }
                 self.compared();
                 let fields = changed_fields(patch);
                 let note = format!("Updated authenticator configuration {id} to match the spec: {fields}");

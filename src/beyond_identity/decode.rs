@@ -11,7 +11,7 @@ use super::asked::ObjectIds;
 use super::fields::usable_id;
 use super::listing::{ITEMS, VALUES};
 use super::redaction::Redactor;
-use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity};
+use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity, PatchedConfig};
 
 /// An object of the API, with the names used in responses.
 pub(super) trait Object: DeserializeOwned {
@@ -94,6 +94,31 @@ impl Object for AuthenticatorConfig {
     fn ids(&self) -> ObjectIds<'_> {
         let Self { id, realm_id, tenant_id, .. } = self;
         ObjectIds { id, identity_id: None, realm_id: realm_id.as_deref(), tenant_id: tenant_id.as_deref() }
+    }
+}
+
+impl Object for PatchedConfig {
+    const ENVELOPE: &'static str = AuthenticatorConfig::ENVELOPE;
+
+    fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str> {
+        let AuthenticatorConfig { display_name, config, .. } = &mut self.shown;
+        display_name.iter_mut().for_each(|name| *name = redactor.text(name));
+        config.iter_mut().flat_map(|config| config.values_mut()).for_each(|value| redact_texts(value, redactor));
+        self.config.redact(redactor)
+    }
+
+    fn ids(&self) -> ObjectIds<'_> {
+        self.config.ids()
+    }
+}
+
+/// Redacts every text in a setting. Keys are not shown.
+fn redact_texts(value: &mut Value, redactor: &Redactor) {
+    match value {
+        Value::String(text) => *text = redactor.text(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| redact_texts(item, redactor)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| redact_texts(field, redactor)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

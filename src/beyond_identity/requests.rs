@@ -26,6 +26,7 @@ use super::redaction::Redactor;
 use super::token::ApiToken;
 use super::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, NewAuthenticatorConfig, NewJob,
+    PatchedConfig,
 };
 use super::username;
 
@@ -219,7 +220,7 @@ impl RealmClient {
         &self,
         id: &str,
         patch: &AuthenticatorConfigPatch,
-    ) -> Result<AuthenticatorConfig, Error> {
+    ) -> Result<PatchedConfig, Error> {
         let body = json!({ "authenticator_config": patch });
         let path = ["authenticator-configs", id];
         let (asked, timeout) = (self.asked_for(id), self.inner.request_timeout);

@@ -218,6 +218,22 @@ impl AuthenticatorConfig {
     }
 }
 
+/// The answer to a change of a configuration.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "AuthenticatorConfig")]
+pub struct PatchedConfig {
+    /// The configuration.
+    pub config: AuthenticatorConfig,
+    /// The same, with every text as messages may show it.
+    pub shown: AuthenticatorConfig,
+}
+
+impl From<AuthenticatorConfig> for PatchedConfig {
+    fn from(config: AuthenticatorConfig) -> Self {
+        Self { shown: config.clone(), config }
+    }
+}
+
 /// A job to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewJob {

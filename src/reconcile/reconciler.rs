@@ -27,7 +27,6 @@ use super::step::Step;
 use super::times::RETRY_AFTER_BUG;
 use super::write_ahead::Record;
 use super::{Failure, LocalState, ObjectHandle, Requeue, Ticket};
-use crate::api::conditions::REVOKE_REFUSED;
 use crate::api::{Phase, ProviderConfigRef, Reason};
 use crate::beyond_identity::{Error, TraceId};
 
@@ -267,8 +266,8 @@ where
             monotonic: now,
         };
         self.observed = K::observe(std::mem::take(&mut self.observed), view);
-        let refused = K::revoke_refused(&self.input());
-        self.handle.set_beside(refused.map(|why| (REVOKE_REFUSED, why)).into_iter().collect());
+        let beside = K::beside(&self.input());
+        self.handle.set_beside(beside);
     }
 
     fn object_state(&self) -> ObjectState<K> {

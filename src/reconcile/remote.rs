@@ -8,7 +8,7 @@ use crate::api::authenticator_config::CreateRecord;
 use crate::api::enrollment_request::SendRecord;
 use crate::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, DeliveryMethod, Identity,
-    NewAuthenticatorConfig, NewJob,
+    NewAuthenticatorConfig, NewJob, PatchedConfig,
 };
 use crate::beyond_identity::{Answer, Error, Listing, RealmClient};
 
@@ -36,7 +36,7 @@ pub trait Remote: Send + Sync {
         &self,
         id: &str,
         patch: &AuthenticatorConfigPatch,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    ) -> impl Future<Output = Result<PatchedConfig, Error>> + Send;
 
     /// Deletes an authenticator configuration.
     fn delete_config(&self, id: &str) -> impl Future<Output = Result<(), Error>> + Send;
@@ -90,8 +90,8 @@ impl Remote for RealmClient {
         Ok(self.create_authenticator_config(config, timeout).await?.item)
     }
 
-    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
-        self.patch_authenticator_config(id, patch).await.map(|_| ())
+    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<PatchedConfig, Error> {
+        self.patch_authenticator_config(id, patch).await
     }
 
     async fn delete_config(&self, id: &str) -> Result<(), Error> {

@@ -13,6 +13,7 @@ use super::options::Options;
 use super::state::{ObjectState, ResolvedRealm, Sent};
 use super::step::Step;
 use super::times::Times;
+use crate::api::conditions::REVOKE_REFUSED;
 use crate::api::phase::{Why, why};
 use crate::api::status::CommonStatus;
 use crate::api::{Phase, ProviderConfigRef, Reason};
@@ -62,6 +63,11 @@ pub trait Rules: Kind {
     /// The reason of the condition `RevokeRefused`, which is set beside any phase.
     fn revoke_refused(_: &PlanInput<'_, Self>) -> Option<Why> {
         None
+    }
+
+    /// The conditions that are set beside any phase: the type of each, and why it is True.
+    fn beside(input: &PlanInput<'_, Self>) -> Vec<(&'static str, Why)> {
+        Self::revoke_refused(input).map(|why| (REVOKE_REFUSED, why)).into_iter().collect()
     }
 
     /// The status change that records a call which created `created`.

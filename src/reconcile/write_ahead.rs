@@ -96,7 +96,8 @@ mod tests {
 
     fn record(timeout_seconds: i64) -> CreateRecord {
         let empty = String::new;
-        CreateRecord { id: empty(), endpoint: None, tenant_id: empty(), realm_id: empty(), timeout_seconds }
+        let set_fields = Vec::new();
+        CreateRecord { id: empty(), endpoint: None, tenant_id: empty(), realm_id: empty(), timeout_seconds, set_fields }
     }
 
     #[test]

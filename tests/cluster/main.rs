@@ -70,6 +70,7 @@ mod reconcile_annotation;
 mod recreated;
 mod refused_statuses;
 mod resource_ids;
+mod removed_fields;
 mod restart;
 mod revoking;
 mod schema;

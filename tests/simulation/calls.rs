@@ -6,7 +6,7 @@ use beyond_identity_operator::api::authenticator_config::CreateRecord;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity,
-    NewAuthenticatorConfig,
+    NewAuthenticatorConfig, PatchedConfig,
 };
 use beyond_identity_operator::beyond_identity::{Answer, Error, Gate, Held, Listing, NotSent, Operation, operation};
 use beyond_identity_operator::reconcile::write_ahead::Record;
@@ -218,7 +218,7 @@ impl Remote for SimRemote {
         self.call(Port::CreateConfig, timeout, foreign_answer, post).await
     }
 
-    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
+    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<PatchedConfig, Error> {
         let (id, patch) = (id.to_owned(), patch.clone());
         let change = move |state: &mut State, now, _: Timestamp| state.remote.service.patch_config(&id, &patch, now);
         self.call(Port::PatchConfig, SERVICE, foreign_answer, change).await

@@ -291,8 +291,8 @@ pub fn unsettled(state: &State) -> Option<String> {
             continue;
         }
         let desired = Desired::of(config, &options(SETTLE));
-        let remote = status.id.and_then(|id| state.remote.service.config(&id).ok());
-        if remote.is_none_or(|remote| !desired.is_ours(&remote, &[]) || desired.patch(&remote).is_some()) {
+        let remote = status.id.as_ref().and_then(|id| state.remote.service.config(id).ok());
+        if remote.is_none_or(|remote| !desired.is_ours(&remote, &[]) || desired.patch(&remote, &status).is_some()) {
             return Some(format!("the configuration {} differs from the spec", config.name_any()));
         }
     }

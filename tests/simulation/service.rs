@@ -6,7 +6,7 @@ use std::time::Duration;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, DeliveryMethod, Identity, JobState,
-    NewAuthenticatorConfig,
+    NewAuthenticatorConfig, PatchedConfig,
 };
 use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Refusal};
 use jiff::{SignedDuration, Timestamp};
@@ -237,14 +237,19 @@ impl Service {
         Ok(config)
     }
 
-    pub fn patch_config(&mut self, id: &str, patch: &AuthenticatorConfigPatch, now: Instant) -> Result<(), Error> {
+    pub fn patch_config(
+        &mut self,
+        id: &str,
+        patch: &AuthenticatorConfigPatch,
+        now: Instant,
+    ) -> Result<PatchedConfig, Error> {
         let mut config = self.config(id)?;
         if let Some(name) = &patch.display_name {
             config.display_name = Some(name.clone());
         }
         config.config.get_or_insert_default().extend(patch.config.clone().unwrap_or_default());
-        self.configs.get_mut(id).expect("it was read").push((now, Some(config)));
-        Ok(())
+        self.configs.get_mut(id).expect("it was read").push((now, Some(config.clone())));
+        Ok(config.into())
     }
 
     pub fn delete_config(&mut self, id: &str, now: Instant) -> Result<(), Error> {

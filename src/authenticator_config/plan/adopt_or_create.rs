@@ -49,6 +49,7 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
         tenant_id: realm.tenant_id.clone(),
         realm_id: realm.realm_id.clone(),
         timeout_seconds: input.times.record_timeout_seconds(),
+        set_fields: input.desired.set_fields(),
     };
     let phase = Phase::InDoubt(why(Reason::Creating, "Creating the authenticator configuration"));
     Ok(Step::WriteAhead(Box::new(record), phase))

@@ -149,7 +149,9 @@ impl<'a> Input<'a> {
     pub(super) fn ours(&self, listed: &'a ConfigList, former: &[String]) -> Result<Option<&'a RemoteConfig>, Step> {
         let is_ours = |config: &RemoteConfig| self.desired.is_ours(config, former);
         let mut ours: Vec<_> = listed.configs.iter().filter(|config| is_ours(config)).collect();
-        ours.sort_by_key(|config| (!self.desired.is_marked(config), self.desired.patch(config).is_some(), &config.id));
+        ours.sort_by_key(|config| {
+            (!self.desired.is_marked(config), self.desired.patch(config, self.status).is_some(), &config.id)
+        });
         for config in ours {
             if let Some(current) = self.current(&config.id)?.filter(|current| is_ours(current)) {
                 return Ok(Some(current));

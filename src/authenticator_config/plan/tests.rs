@@ -8,6 +8,7 @@ mod fuzz;
 mod properties;
 mod realm_rules;
 mod resource_id;
+mod set_fields;
 mod undecodable;
 mod update;
 
@@ -128,6 +129,7 @@ fn recorded_status() -> AuthenticatorConfigStatus {
         id: Some("4e129fc8".to_owned()),
         tenant_id: Some(tenant_id),
         realm_id: Some(realm_id),
+        set_fields: desired().set_fields(),
         ..AuthenticatorConfigStatus::default()
     }
 }
@@ -139,7 +141,8 @@ fn in_doubt_status() -> AuthenticatorConfigStatus {
 
 fn record(id: &str) -> CreateRecord {
     let RealmIds { tenant_id, realm_id } = realm_ids();
-    CreateRecord { id: id.to_owned(), endpoint: Some(ENDPOINT.to_owned()), tenant_id, realm_id, timeout_seconds: 31 }
+    let (id, endpoint, set_fields) = (id.to_owned(), Some(ENDPOINT.to_owned()), desired().set_fields());
+    CreateRecord { id, endpoint, tenant_id, realm_id, timeout_seconds: 31, set_fields }
 }
 
 /// The outcome of the create of [`record`], in generation 1.

@@ -6,6 +6,7 @@ use crate::api::Reason;
 use crate::authenticator_config::change::Change;
 use crate::authenticator_config::phase::available;
 use crate::authenticator_config::step::Action;
+use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
 use crate::reconcile::{Destination, End, FailureKind, RealmIds, Requeue};
 
 pub(super) fn rule(input: &Input<'_>) -> Option<Step> {
@@ -19,15 +20,17 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         // It is no longer Available, so nothing is sent through it.
         return Ok(step);
     }
-    if let (Some(left), Some(recorded)) = (input.observed.compared, &recorded) {
+    if let (Some(left), Some(recorded), None) = (input.observed.compared, &recorded, &input.observed.patched) {
         return Ok(Step::End(End::with_phase(available(recorded), Requeue::After(left))));
     }
     let Destination { realm, endpoint } = input.destination(recorded.as_ref())?;
-    match &input.observed.patched {
-        Some(Ok(())) => return Ok(done(input, realm)),
+    let patched = match &input.observed.patched {
+        Some(Ok(None)) => return Ok(done(input, realm)),
         Some(Err(failure)) => return Ok(input.failed(failure)),
-        None => {}
-    }
+        Some(Ok(Some(patched))) => Some(patched),
+        None => None,
+    };
+    // After a PATCH, this is its answer.
     let Some(current) = input.current(id)? else {
         input.confirm_not_found(id)?;
         return Ok(Step::Record(Change::Forget { id: id.to_owned() }));
@@ -40,8 +43,11 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     if let Err(step) = input.adoptable(current) {
         return Ok(step);
     }
-    let patch = input.desired.patch(current).filter(|_| !input.desired.observe);
-    let Some(patch) = patch else { return Ok(done(input, realm)) };
+    if input.desired.observe {
+        return Ok(done(input, realm));
+    }
+    let patch = input.desired.patch(current, input.status).filter(|_| patched.is_none());
+    let Some(patch) = patch else { return Ok(record_set_fields(input, current).unwrap_or_else(|| done(input, realm))) };
     input.allowed(&input.desired.provider_config_ref)?;
     input.resource_id_allowed()?;
     if !input.object().fresh {
@@ -51,7 +57,18 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     if !input.object().may_call_service {
         return Ok(input.shutting_down(Reason::Updating));
     }
-    Ok(Step::Act(Action::Patch(id.to_owned(), Box::new(patch))))
+    // The status knows of a field before the service does, so that a crash in between does not forget it.
+    Ok(record_set_fields(input, current).unwrap_or_else(|| Step::Act(Action::Patch(id.to_owned(), Box::new(patch)))))
+}
+
+/// Records the fields that this object sets or has set, if the status differs.
+fn record_set_fields(input: &Input<'_>, current: &RemoteConfig) -> Option<Step> {
+    let (id, fields) = (current.id.clone(), input.desired.set_fields_of(&input.status.set_fields, current));
+    if fields == input.status.set_fields {
+        return None;
+    }
+    // The watch may be behind: the spec may have changed.
+    Some(if input.object().fresh { Step::Record(Change::SetFields { id, fields }) } else { Step::Refresh })
 }
 
 fn done(input: &Input<'_>, realm: &RealmIds) -> Step {

@@ -147,6 +147,7 @@ async fn partly_stored_status_is_reverted_despite_a_conflict() {
         tenant_id: "tenant".to_owned(),
         realm_id: "realm".to_owned(),
         timeout_seconds: 1,
+        set_fields: Vec::new(),
     };
     object.status.get_or_insert_default().create = Some(create.clone());
     let mut handle = ObjectHandle::cached(&objects, &environment, Duration::ZERO, object);

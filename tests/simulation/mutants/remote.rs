@@ -6,6 +6,7 @@ use beyond_identity_operator::api::authenticator_config::CreateRecord;
 use beyond_identity_operator::api::enrollment_request::SendRecord;
 use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, JobState, NewAuthenticatorConfig,
+    PatchedConfig,
 };
 use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, Listing, NotSent};
 use beyond_identity_operator::reconcile::{Destination, Remote, Ticket};
@@ -92,7 +93,7 @@ impl Remote for Mutated<SimRemote> {
         self.mutation.classified(self.port.create_config(ticket, config, timeout).await)
     }
 
-    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<(), Error> {
+    async fn patch_config(&self, id: &str, patch: &AuthenticatorConfigPatch) -> Result<PatchedConfig, Error> {
         self.port.patch_config(id, patch).await
     }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::authenticator_config::observed::Patched;
 use crate::fuzz::{mutated, run, text};
 use crate::reconcile::FailureKind;
 
@@ -86,8 +87,13 @@ impl World {
                     (known.listed, known.read) = (Fact::Unknown, Default::default());
                 }
             }
-            Step::Act(Action::Patch(..)) => {
-                known.patched = Some(if self.bit() { Ok(()) } else { Err(self.failure()) });
+            Step::Act(Action::Patch(id, patch)) => {
+                let answer = self.config();
+                let shown = answer.clone().map(|shown| Patched { sent: *patch, shown });
+                if let Some(answer) = answer {
+                    known.read.insert(id, Fact::Known(Some(answer)));
+                }
+                known.patched = Some(if self.bit() { Ok(shown) } else { Err(self.failure()) });
             }
             Step::Act(Action::Delete(id)) => {
                 known.deleted = Some(if self.bit() { Ok(()) } else { Err(self.failure()) });

@@ -42,7 +42,7 @@ fn drift_is_patched_once() {
     let Step::Act(Action::Patch(id, patch)) = next(&differs()) else { panic!("not a patch") };
     assert_eq!(id, "4e129fc8");
     assert_eq!(json!(patch), json!({"config": {"type": "hosted_web", "trusted_origins": ["https://a.example.com"]}}));
-    let step = next(&differs().with(|it| it.patched = Some(Ok(()))));
+    let step = next(&differs().with(|it| it.patched = Some(Ok(None))));
     assert_eq!(end_of(&step), (Reason::Available, RESYNC));
 }
 

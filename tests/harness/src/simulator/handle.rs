@@ -84,6 +84,12 @@ impl RealmHandle {
         self.with(|realm| realm.ambiguities = ambiguities);
     }
 
+    /// Keeps what is created and changed from now on in another form than it was sent, such as [`Config::normalize`], and
+    /// answers with that form. The API reference says nothing about it.
+    pub fn keep_configs_as(&self, form: impl Into<Option<fn(&mut Config)>>) {
+        self.with(|realm| realm.config_form = form.into());
+    }
+
     /// Refuses every `:revoke` with 401 or 403, whatever the token. `None` ends that. The API reference does not say
     /// which credentials the call requires.
     #[track_caller]

@@ -7,6 +7,7 @@ mod ambiguities;
 mod breaches;
 mod call;
 mod faults;
+mod forms;
 mod half_body;
 mod handle;
 mod model;

@@ -40,6 +40,8 @@ pub(super) struct Realm {
     /// The tokens that applications issued for this realm, except the revoked ones.
     pub issued: Vec<Issued>,
     pub ambiguities: Ambiguities,
+    /// The form in which configurations are kept, if another one than was sent.
+    pub config_form: Option<fn(&mut Config)>,
     pub paused: bool,
     /// Whether its answers are not validated.
     pub allows_any_answer: bool,

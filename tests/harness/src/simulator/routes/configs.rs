@@ -19,7 +19,8 @@ pub(super) fn create(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
     let settings =
         settings(&requested).map_err(invalid)?.ok_or_else(|| invalid(missing("authenticator_config.config")))?;
     let config = normalized(&settings, realm.ambiguities).map_err(|violations| Reply::invalid(&violations))?;
-    let config = Config { id: long_id(), display_name, config };
+    let mut config = Config { id: long_id(), display_name, config };
+    keep_in_form(realm, &mut config);
     let reply = Reply::json(200, &shown(realm, &config));
     realm.configs.put(&config.id.clone(), config);
     Ok(reply)
@@ -57,11 +58,16 @@ pub(super) fn update(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
         updated.config =
             normalized(&updated.config, realm.ambiguities).map_err(|violations| Reply::invalid(&violations))?;
     }
+    keep_in_form(realm, &mut updated);
     let reply = Reply::json(200, &shown(realm, &updated));
     if let Some(config) = realm.configs.get_mut(call.id(0)) {
         *config = updated;
     }
     Ok(reply)
+}
+
+fn keep_in_form(realm: &Realm, config: &mut Config) {
+    realm.config_form.iter().for_each(|form| form(config));
 }
 
 pub(super) fn delete(realm: &mut Realm, call: &Call) -> Result<Reply, Reply> {
