@@ -130,6 +130,13 @@ pub struct AuthenticatorConfigStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub set_fields: Vec<String>,
+    /// Values that the service keeps otherwise than they were sent. They are not sent again for the same generation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["field"])
+    )]
+    pub other_values: Vec<OtherValue>,
     /// When the current recoverable failure began (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -145,6 +152,20 @@ pub struct AuthenticatorConfigStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub conditions: Vec<Condition>,
+}
+
+/// A value that the service keeps otherwise than it was sent.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherValue {
+    /// Name of the field in the spec.
+    #[schemars(length(max = 64))]
+    pub field: String,
+    /// The generation of the spec that was sent.
+    pub generation: i64,
+    /// Hash of the value that the service keeps. Any other value is drift.
+    #[schemars(length(max = 64))]
+    pub hash: String,
 }
 
 /// The write-ahead record of a create, written before the call that it announces.

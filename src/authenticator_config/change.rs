@@ -2,6 +2,7 @@
 //! applies. Pure.
 
 use super::phase::available;
+use crate::api::authenticator_config::OtherValue;
 use crate::api::{AuthenticatorConfigStatus, Phase};
 use crate::reconcile::RealmIds;
 
@@ -29,6 +30,15 @@ pub enum Change {
         id: String,
         /// The fields, by their names in the spec.
         fields: Vec<String>,
+    },
+    /// Records the values that the service keeps otherwise than they were sent.
+    OtherValues {
+        /// The id of the configuration.
+        id: String,
+        /// The values.
+        values: Vec<OtherValue>,
+        /// The message about those that are new.
+        note: Option<String>,
     },
     /// Removes the id of a configuration that no longer exists.
     Forget {
@@ -62,10 +72,18 @@ impl Change {
                 }
                 applies
             }
+            Self::OtherValues { id, values, note: _ } => {
+                let applies = status.id.as_ref() == Some(id);
+                if applies {
+                    status.other_values.clone_from(values);
+                }
+                applies
+            }
             Self::Forget { id } => {
                 let applies = status.id.take_if(|known| known == id).is_some();
                 if applies {
                     status.set_fields.clear();
+                    status.other_values.clear();
                 }
                 applies
             }
@@ -78,7 +96,7 @@ impl Change {
             Self::Adopt { realm, created_generation: Some(created), .. } if *created == generation => {
                 Some(available(realm))
             }
-            Self::Adopt { .. } | Self::SetFields { .. } | Self::Forget { .. } => None,
+            Self::Adopt { .. } | Self::SetFields { .. } | Self::OtherValues { .. } | Self::Forget { .. } => None,
         }
     }
 }

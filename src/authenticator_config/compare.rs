@@ -2,38 +2,62 @@
 
 use serde_json::{Value, json};
 
-use super::desired::{Desired, ROAMING_AUTH_CONFIG};
+use super::desired::{DISPLAY_NAME, Desired, ROAMING_AUTH_CONFIG, spec_name};
 use super::mark::{OwnershipMark, without_mark};
 use super::meaning::{same, same_name};
 use crate::api::AuthenticatorConfigStatus;
 use crate::beyond_identity::types::{AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, Fields};
 
+/// A field that differs from the desired state.
+pub(super) struct Difference {
+    /// Its name in the spec.
+    pub field: &'static str,
+    /// Its name in the settings of the API; `None` for the display name.
+    pub key: Option<&'static str>,
+    /// The desired value.
+    pub wanted: Value,
+    /// The current value; `Null` if there is none.
+    pub have: Value,
+}
+
 impl Desired {
-    /// The body of a PATCH that changes `current` to the desired state. It contains only what differs of the fields that
-    /// the spec sets, or that it no longer sets although `status` records them. `None` if nothing differs.
+    /// The body of a PATCH that changes `current` to the desired state. It contains only what differs, except values that
+    /// the service keeps in a form of its own. `None` if nothing else differs.
     pub fn patch(
         &self,
         current: &RemoteConfig,
         status: &AuthenticatorConfigStatus,
     ) -> Option<AuthenticatorConfigPatch> {
-        let display_name = self.other_name(current, &status.set_fields);
-        let differing = self.differing(current, &status.set_fields);
-        let config = (!differing.is_empty()).then(|| {
-            let mut config: Fields =
-                differing.into_iter().map(|(key, wanted)| (key.clone(), sent(&key, wanted, current))).collect();
-            config.insert("type".to_owned(), json!(self.type_));
-            config
-        });
+        let mut differences = self.differences(current, &status.set_fields);
+        differences.retain(|it| !status.other_values.contains(&it.other_value(self.lifecycle.generation)));
+        let (mut display_name, mut config) = (None, Fields::new());
+        for Difference { key, wanted, .. } in differences {
+            match key {
+                None => display_name = wanted.as_str().map(str::to_owned),
+                Some(key) => _ = config.insert(key.to_owned(), sent(key, wanted, current)),
+            }
+        }
+        let mut config = Some(config).filter(|config| !config.is_empty());
+        config.iter_mut().for_each(|config| _ = config.insert("type".to_owned(), json!(self.type_)));
         (display_name.is_some() || config.is_some()).then_some(AuthenticatorConfigPatch { display_name, config })
     }
 
-    /// The desired settings that differ from those of `current`.
-    fn differing(&self, current: &RemoteConfig, set_fields: &[String]) -> Fields {
-        let have = |key: &str| current.config.as_ref().and_then(|fields| fields.get(key));
-        let is_same =
-            |key: &str, wanted: &Value| key == "type" || have(key).is_some_and(|have| same(key, wanted, have));
-        let settings = self.settings(set_fields, current);
-        settings.into_iter().filter(|(key, wanted)| !is_same(key, wanted)).collect()
+    /// Where `current` differs from the desired state, in the fields that the spec sets, or that it no longer sets although
+    /// they are recorded in `set_fields`.
+    pub(super) fn differences(&self, current: &RemoteConfig, set_fields: &[String]) -> Vec<Difference> {
+        let name = self.other_name(current, set_fields).map(|wanted| Difference {
+            field: DISPLAY_NAME,
+            key: None,
+            wanted: json!(wanted),
+            have: json!(current.display_name),
+        });
+        let differs = |(key, wanted): (String, Value)| {
+            let (key, field) = spec_name(&key)?;
+            let have = current.config.as_ref().and_then(|fields| fields.get(*key));
+            let is_same = have.is_some_and(|have| same(key, &wanted, have));
+            (!is_same).then(|| Difference { field, key: Some(key), wanted, have: have.cloned().unwrap_or_default() })
+        };
+        name.into_iter().chain(self.settings(set_fields, current).into_iter().filter_map(differs)).collect()
     }
 
     /// The desired display name, if `current` differs from it. It ends in the mark. If the spec never set a name, the
@@ -141,17 +165,25 @@ mod tests {
     #[test]
     fn nested_fields_compare_only_where_spec_sets_them() {
         let wanted = json!({"enabled": true, "allow_unknown_user": false, "allowed_user_ids": ["a", "b"]});
-        let fields =
-            Fields::from_iter([("type".to_owned(), json!("platform")), ("roaming".to_owned(), wanted.clone())]);
+        let fields = Fields::from_iter([
+            ("type".to_owned(), json!("platform")),
+            ("roaming_auth_config".to_owned(), wanted.clone()),
+        ]);
         let platform = Desired { type_: "platform", fields, ..desired() };
         let more = json!({
             "enabled": true, "allow_unknown_user": false, "allowed_user_ids": ["b", "a"], "allowed_source_ips": ["192.0.2.1"],
         });
-        assert_eq!(patch_of(&platform, &json!({"type": "platform", "roaming": more})), Value::Null);
+        assert_eq!(patch_of(&platform, &json!({"type": "platform", "roaming_auth_config": more})), Value::Null);
         for other in [json!({"enabled": true}), json!({"enabled": false, "allow_unknown_user": false}), json!(null)] {
-            let patch = patch_of(&platform, &json!({"type": "platform", "roaming": other}));
-            assert_eq!(patch, json!({"type": "platform", "roaming": wanted}), "{other}");
+            let patch = patch_of(&platform, &json!({"type": "platform", "roaming_auth_config": other}));
+            assert_eq!(patch, json!({"type": "platform", "roaming_auth_config": wanted}), "{other}");
         }
+        // It is sent again, since the API may replace the whole setting.
+        let restricted = json!({"enabled": false, "allowed_source_ips": ["192.0.2.1"], "something_new": 1});
+        let mut sent = wanted;
+        sent["allowed_source_ips"] = json!(["192.0.2.1"]);
+        let patch = patch_of(&platform, &json!({"type": "platform", "roaming_auth_config": restricted}));
+        assert_eq!(patch["roaming_auth_config"], sent);
     }
 
     #[test]

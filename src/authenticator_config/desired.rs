@@ -124,6 +124,9 @@ fn set<const N: usize>(settings: [(&str, Option<Value>); N]) -> Fields {
     settings.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
 }
 
+/// The name of the display name in the spec.
+pub(super) const DISPLAY_NAME: &str = "displayName";
+
 /// The names of a setting in the API and in the spec.
 pub(super) type Setting = (&'static str, &'static str);
 
@@ -143,11 +146,25 @@ const SETTINGS: [Setting; 6] = [
     ROAMING_AUTH_CONFIG,
 ];
 
+/// The name in the spec of the setting `key` of the API.
+pub(super) fn spec_name(key: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|(name, _)| *name == key)
+}
+
+/// Whether a PATCH changes this field, which has its name in the spec.
+pub(super) fn is_in_patch(field: &str, patch: &AuthenticatorConfigPatch) -> bool {
+    fields_of(patch).any(|name| name == field)
+}
+
 /// The fields that a PATCH changes, by their names in the spec.
 pub fn changed_fields(patch: &AuthenticatorConfigPatch) -> String {
+    fields_of(patch).collect::<Vec<_>>().join(", ")
+}
+
+fn fields_of(patch: &AuthenticatorConfigPatch) -> impl Iterator<Item = &'static str> {
     let config = patch.config.iter().flatten();
-    let settings = config.filter_map(|(key, _)| SETTINGS.iter().find(|(name, _)| name == key)).map(|(_, name)| *name);
-    patch.display_name.iter().map(|_| "displayName").chain(settings).collect::<Vec<_>>().join(", ")
+    let settings = config.filter_map(|(key, _)| spec_name(key)).map(|(_, name)| *name);
+    patch.display_name.iter().map(|_| DISPLAY_NAME).chain(settings)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod kind;
 pub mod mark;
 mod meaning;
 pub mod observed;
+mod other_values;
 mod phase;
 pub mod plan;
 mod reconciler;

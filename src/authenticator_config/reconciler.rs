@@ -71,6 +71,11 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
             // The configuration that was read may have changed since, so it is read again before it is updated.
             Change::Adopt { .. } => config.observed.read.clear(),
             Change::SetFields { .. } => {}
+            Change::OtherValues { note, .. } => {
+                if let Some(note) = note.as_ref().filter(|_| applied) {
+                    config.handle.emit_event(EventType::Warning, &why(Reason::OtherValueStored, note));
+                }
+            }
             Change::Forget { id } => {
                 if applied && config.desired.resource_id.is_none() {
                     let note = format!(

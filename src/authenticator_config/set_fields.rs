@@ -21,7 +21,7 @@ const ROAMING: &str = desired::ROAMING_AUTH_CONFIG.0;
 
 /// An outer field precedes the fields in it.
 const FIELDS: [Field; 10] = [
-    Field { name: "displayName", path: &[], unset: || json!("") },
+    Field { name: desired::DISPLAY_NAME, path: &[], unset: || json!("") },
     // An empty list has no documented meaning. It could lock everybody out.
     setting(&desired::AUTHENTICATION_METHODS, &[desired::AUTHENTICATION_METHODS.0], || Value::Null),
     setting(&desired::TRUSTED_ORIGINS, &[desired::TRUSTED_ORIGINS.0], || json!([])),

@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAcces
 use serde_json::Value;
 
 use super::asked::ObjectIds;
-use super::fields::usable_id;
+use super::fields::{for_each_text, usable_id};
 use super::listing::{ITEMS, VALUES};
 use super::redaction::Redactor;
 use super::types::{AuthenticatorConfig, CredentialBindingJob, Identity, PatchedConfig};
@@ -103,22 +103,14 @@ impl Object for PatchedConfig {
     fn redact(&mut self, redactor: &Redactor) -> Result<(), &'static str> {
         let AuthenticatorConfig { display_name, config, .. } = &mut self.shown;
         display_name.iter_mut().for_each(|name| *name = redactor.text(name));
-        config.iter_mut().flat_map(|config| config.values_mut()).for_each(|value| redact_texts(value, redactor));
+        for value in config.iter_mut().flat_map(|config| config.values_mut()) {
+            for_each_text(value, &mut |text| *text = redactor.text(text));
+        }
         self.config.redact(redactor)
     }
 
     fn ids(&self) -> ObjectIds<'_> {
         self.config.ids()
-    }
-}
-
-/// Redacts every text in a setting. Keys are not shown.
-fn redact_texts(value: &mut Value, redactor: &Redactor) {
-    match value {
-        Value::String(text) => *text = redactor.text(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| redact_texts(item, redactor)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| redact_texts(field, redactor)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -106,6 +106,16 @@ impl<'de> Visitor<'de> for TextVisitor {
     }
 }
 
+/// Changes every text in a value. Keys stay as they are.
+pub(crate) fn for_each_text(value: &mut Value, change: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| for_each_text(item, change)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| for_each_text(field, change)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 /// A JSON object, or `None` for anything else.
 pub(super) fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Fields>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {

@@ -19,7 +19,7 @@ mod endpoint_host;
 mod error;
 mod error_body;
 mod error_fields;
-mod fields;
+pub(crate) mod fields;
 mod filter;
 mod gate;
 mod headers;
@@ -27,7 +27,7 @@ mod listing;
 mod open_enum;
 pub mod operation;
 mod outcome;
-mod redaction;
+pub(crate) mod redaction;
 mod requests;
 mod secret;
 #[cfg(test)]

@@ -184,6 +184,12 @@ fn visible(text: &str) -> String {
     text.chars().filter(|&c| is_break(c) || !is_invisible(c)).map(|c| if is_break(c) { ' ' } else { c }).collect()
 }
 
+/// A text of a spec, which contains no credential of others, without what looks like an email address, the path or query of
+/// a link, or a secret.
+pub(crate) fn without_addresses(text: &str) -> String {
+    text.split_whitespace().map(redacted).collect::<Vec<_>>().join(" ")
+}
+
 fn redacted(word: &str) -> String {
     let at = |mark: &str| word.len() > mark.len() && word.contains(mark);
     if at("@") || at("%40") || at("\u{ff20}") || is_opaque(word) {

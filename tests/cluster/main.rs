@@ -58,6 +58,7 @@ mod noisy_neighbour;
 mod observed_links;
 mod ordering;
 mod orphaning;
+mod other_forms;
 mod outage;
 mod pausing;
 mod permissions;

@@ -169,3 +169,28 @@ async fn field_is_recorded_before_it_is_sent() {
     wait_for_set_fields(&fixture, json!(["displayName", "config.authenticationMethods"])).await;
     assert_eq!(remote(&fixture)["trusted_origins"], json!([]));
 }
+
+#[tokio::test]
+async fn unset_that_the_service_ignores_is_reported_and_not_repeated() {
+    fn keep_one(config: &mut Config) {
+        if config.config["trusted_origins"] == json!([]) {
+            config.config["trusted_origins"] = json!(["https://app.example.com"]);
+        }
+    }
+    let (fixture, _operator) = Fixture::ready_with(|settings| settings.resync_interval = SOON).await;
+    fixture.realm.keep_configs_as(keep_one as fn(&mut Config));
+    fixture.change_config(json!({"config": {"trustedOrigins": null}})).await.unwrap();
+    let reported = |config: &AuthenticatorConfig| conditions(config) == "Ready=True FieldNotUnset=True";
+    let config = wait_for(fixture.configs(), CONFIG, "reports the field", reported).await;
+    assert!(message_of(&config, "FieldNotUnset").starts_with("config.trustedOrigins was set by this object"));
+    let event = fixture.wait_for_config_event("Warning OtherValueStored").await;
+    assert!(event.note.contains("was sent as [] and is kept as [\"https://app.example.com\"]"), "{}", event.note);
+    let polls = || fixture.calls(Operation::GetConfig);
+    let before = polls();
+    eventually("it is polled three times", || polls() >= before + 3).await;
+    assert_eq!(fixture.calls(Operation::UpdateConfig), 1);
+    // Somebody removes the origin by hand.
+    let id = fixture.realm.configs().remove(0).id;
+    fixture.realm.edit_config(&id, |config| config.config["trusted_origins"] = json!([]));
+    wait_for(fixture.configs(), CONFIG, "reports nothing", |config| conditions(config) == "Ready=True").await;
+}

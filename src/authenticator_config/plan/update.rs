@@ -3,7 +3,9 @@
 
 use super::input::{Input, Step};
 use crate::api::Reason;
+use crate::api::authenticator_config::OtherValue;
 use crate::authenticator_config::change::Change;
+use crate::authenticator_config::observed::Patched;
 use crate::authenticator_config::phase::available;
 use crate::authenticator_config::step::Action;
 use crate::beyond_identity::types::AuthenticatorConfig as RemoteConfig;
@@ -47,7 +49,10 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
         return Ok(done(input, realm));
     }
     let patch = input.desired.patch(current, input.status).filter(|_| patched.is_none());
-    let Some(patch) = patch else { return Ok(record_set_fields(input, current).unwrap_or_else(|| done(input, realm))) };
+    let Some(patch) = patch else {
+        let record = record_set_fields(input, current).or_else(|| record_other_values(input, patched?, current));
+        return Ok(record.unwrap_or_else(|| done(input, realm)));
+    };
     input.allowed(&input.desired.provider_config_ref)?;
     input.resource_id_allowed()?;
     if !input.object().fresh {
@@ -69,6 +74,29 @@ fn record_set_fields(input: &Input<'_>, current: &RemoteConfig) -> Option<Step> 
     }
     // The watch may be behind: the spec may have changed.
     Some(if input.object().fresh { Step::Record(Change::SetFields { id, fields }) } else { Step::Refresh })
+}
+
+/// Records the values that the service keeps otherwise than they were sent, if the status differs. Only the answer to a
+/// PATCH shows that: a value that is read later may be another writer's.
+fn record_other_values(input: &Input<'_>, patched: &Patched, answer: &RemoteConfig) -> Option<Step> {
+    let recorded = &input.status.other_values;
+    let differences = input.desired.differences(answer, &input.status.set_fields);
+    let values = input.desired.other_values(recorded, patched, &differences);
+    if values == *recorded {
+        return None;
+    }
+    let (id, generation) = (answer.id.clone(), input.lifecycle().generation);
+    let is_new = |value: &OtherValue| values.contains(value) && !recorded.contains(value);
+    let new = differences.iter().filter(|it| is_new(&it.other_value(generation)));
+    let sentences: Vec<_> = new.map(|it| it.sentence(&patched.shown)).collect();
+    let note = (!sentences.is_empty()).then(|| {
+        format!(
+            "The service keeps another value in authenticator configuration {id} than was sent: {}; it is not sent again \
+             until the spec or that value changes",
+            sentences.join("; ")
+        )
+    });
+    Some(Step::Record(Change::OtherValues { id, values, note }))
 }
 
 fn done(input: &Input<'_>, realm: &RealmIds) -> Step {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::authenticator_config::observed::Patched;
 
 /// The next step after a change of the spec that is not reconciled yet.
 fn next_of_generation_2(observed: &Known) -> Step {
@@ -171,4 +172,40 @@ fn other_endpoint_can_confirm_a_move_but_not_absence() {
     let (change, _) = recorded(next(&found));
     assert!(change.apply(&mut found.status));
     assert_eq!(found.status.endpoint.as_deref(), Some("https://another.example.com"));
+}
+
+#[test]
+fn value_that_the_answer_shows_otherwise_is_recorded_with_a_note() {
+    let with = |origin: &str| {
+        let mut config = ours("4e129fc8");
+        config.config.get_or_insert_default().insert("trusted_origins".to_owned(), json!([origin]));
+        config
+    };
+    let kept = with("https://b.example.com");
+    let mut known = existing(Some(changed("4e129fc8")));
+    let Step::Act(Action::Patch(_, sent)) = next(&known) else { panic!("not a patch") };
+    known = known.reading("4e129fc8", Some(kept.clone())).with(|it| {
+        it.patched = Some(Ok(Some(Patched { sent: *sent, shown: kept.clone() })));
+    });
+    let (change, reason) = recorded(next(&known));
+    let Change::OtherValues { note: Some(note), .. } = &change else { panic!("no note: {change:?}") };
+    assert!(note.contains("[\"https://a.example.com\"] and is kept as [\"https://b.example.com\"]"), "{note}");
+    assert_eq!(reason, None);
+    assert!(change.apply(&mut known.status));
+    assert_eq!(end_of(&next(&known)), (Reason::Available, RESYNC), "it is recorded once");
+
+    let later = existing(Some(kept)).with(|it| it.status = known.status.clone());
+    assert_eq!(end_of(&next(&later)), (Reason::Available, RESYNC), "and not sent again");
+    let another = existing(Some(with("https://c.example.com"))).with(|it| it.status = known.status.clone());
+    assert!(matches!(next(&another), Step::Act(Action::Patch(..))), "another writer's value is drift");
+    assert!(Change::Forget { id: "4e129fc8".to_owned() }.apply(&mut known.status));
+    assert_eq!(known.status.other_values, []);
+    assert!(!change.apply(&mut known.status), "it is about another configuration");
+}
+
+#[test]
+fn value_that_is_only_read_is_drift() {
+    let known = existing(Some(changed("4e129fc8"))).with(|it| it.patched = Some(Ok(None)));
+    assert_eq!(end_of(&next(&known)), (Reason::Available, RESYNC), "the answer does not show the configuration");
+    assert!(matches!(next(&existing(Some(changed("4e129fc8")))), Step::Act(Action::Patch(..))));
 }

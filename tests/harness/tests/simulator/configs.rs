@@ -204,3 +204,22 @@ async fn config_can_be_changed_and_removed_by_a_test() {
     api.realm.remove_config(&id);
     assert_eq!(api.get(PATH).await, (200, json!({"authenticator_configs": [], "total_size": 0})));
 }
+
+#[tokio::test]
+async fn values_are_kept_in_another_form() {
+    let api = Api::new();
+    let sent = json!({"type": "platform", "trusted_origins": ["https://App.Example.com:443"], "roaming_auth_config": {
+        "enabled": true, "allow_unknown_user": false,
+        "allowed_source_ips": ["198.51.100.9/24", "2001:DB8:0::9/64", "2001:DB8:0::1"],
+    }});
+    let body = json!({"authenticator_config": {"display_name": " Zu\u{308}rich ", "config": sent}});
+    let (_, as_sent) = api.post(PATH, body.clone()).await;
+    assert_eq!((&as_sent["display_name"], &as_sent["config"]), (&json!(" Zu\u{308}rich "), &sent));
+    api.realm.keep_configs_as(Config::normalize as fn(&mut Config));
+    let (status, kept) = api.post(PATH, body).await;
+    assert_eq!((status, &kept["display_name"]), (200, &json!("Z\u{fc}rich")));
+    assert_eq!(kept["config"]["trusted_origins"], json!(["https://app.example.com"]));
+    let ranges = json!(["198.51.100.0/24", "2001:db8::/64", "2001:db8::1"]);
+    assert_eq!(kept["config"]["roaming_auth_config"]["allowed_source_ips"], ranges);
+    assert_eq!(api.get(&format!("{PATH}/{}", text(&kept["id"]))).await, (200, kept));
+}
