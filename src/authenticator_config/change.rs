@@ -23,6 +23,8 @@ pub enum Change {
         /// The generation of the spec that the configuration was just created from. `None` if it was found, and is
         /// not compared yet.
         created_generation: Option<i64>,
+        /// The ids of further configurations that were listed with this object's mark.
+        duplicates: Vec<String>,
     },
     /// Records the fields that this object sets or has set on the configuration.
     SetFields {
@@ -51,7 +53,7 @@ impl Change {
     /// Applies the change. Returns `false`, and changes nothing, if the change no longer applies to this status.
     pub fn apply(&self, status: &mut AuthenticatorConfigStatus) -> bool {
         match self {
-            Self::Adopt { create_id, id, realm, endpoint, created_generation: _ } => {
+            Self::Adopt { create_id, id, realm, endpoint, created_generation: _, duplicates: _ } => {
                 let record = status.create.as_ref().map(|create| &create.id);
                 if status.id.as_ref().is_some_and(|known| known != id) || record != create_id.as_ref() {
                     return false;
@@ -114,6 +116,7 @@ mod tests {
             realm,
             endpoint: None,
             created_generation: None,
+            duplicates: Vec::new(),
         }
     }
 

@@ -87,6 +87,7 @@ impl Rules for AuthenticatorConfig {
             realm: RealmIds { tenant_id, realm_id },
             endpoint,
             created_generation: Some(*generation),
+            duplicates: Vec::new(),
         }
     }
 

@@ -19,6 +19,9 @@ use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::{Backend, Fact, Failure, Reconcile, Reconciler, Remote, Ticket};
 
+/// The maximum number of duplicates that an event names.
+const NAMED: usize = 3;
+
 /// A reconcile of an AuthenticatorConfig.
 type ConfigReconcile<'a, B> = Reconcile<'a, AuthenticatorConfig, B>;
 
@@ -69,7 +72,12 @@ impl<B: Backend> Reconciler<B> for AuthenticatorConfig {
             // A created configuration matches the spec. An adopted configuration is not compared yet.
             Change::Adopt { id, created_generation: Some(_), .. } => config.made(id),
             // The configuration that was read may have changed since, so it is read again before it is updated.
-            Change::Adopt { .. } => config.observed.read.clear(),
+            Change::Adopt { id, duplicates, .. } => {
+                config.observed.read.clear();
+                if applied && !duplicates.is_empty() {
+                    config.report_duplicates(id, duplicates);
+                }
+            }
             Change::SetFields { .. } => {}
             Change::OtherValues { note, .. } => {
                 if let Some(note) = note.as_ref().filter(|_| applied) {
@@ -194,6 +202,21 @@ impl<B: Backend> ConfigReconcile<'_, B> {
         let note = format!(
             "Authenticator configuration {id} was created for this object, but status.id does not name it; delete it \
              in Beyond Identity"
+        );
+        self.handle.emit_event(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
+    }
+
+    /// Emits a warning about further configurations with this object's mark.
+    fn report_duplicates(&self, id: &str, duplicates: &[String]) {
+        let named = duplicates.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let others = match duplicates.len().saturating_sub(NAMED) {
+            0 if duplicates.len() == 1 => format!("{named} is left alone"),
+            0 => format!("{named} are left alone"),
+            more => format!("{named} and {more} more are left alone"),
+        };
+        let note = format!(
+            "Several authenticator configurations have the ownership mark of this object: {id} is used, and {others}; \
+             delete in Beyond Identity what status.id does not name, unless something still uses it"
         );
         self.handle.emit_event(EventType::Warning, &why(Reason::DuplicateConfiguration, note));
     }

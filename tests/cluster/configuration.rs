@@ -74,6 +74,29 @@ async fn configuration_with_own_mark_is_taken_over() {
 }
 
 #[tokio::test]
+async fn taken_over_configuration_has_duplicates_in_an_event() {
+    let fixture = Fixture::new().await;
+    let (mut drifted, equal) = (remote(mark(&fixture)), remote(format!("Hosted web {}", mark(&fixture))));
+    drifted.id = "0-the-lowest".to_owned();
+    fixture.realm.add_config(drifted.clone());
+    fixture.realm.add_config(equal.clone());
+    let _operator = fixture.start().await;
+    fixture.create_config().await;
+    let config = fixture.wait_for_config("Available").await;
+    assert_eq!(config.status.unwrap().id.as_ref(), Some(&equal.id));
+    let event = fixture.wait_for_config_event("Warning DuplicateConfiguration").await;
+    assert_eq!(
+        event.note,
+        format!(
+            "Several authenticator configurations have the ownership mark of this object: {} is used, and {} is left \
+             alone; delete in Beyond Identity what status.id does not name, unless something still uses it",
+            equal.id, drifted.id
+        )
+    );
+    assert_eq!(fixture.realm.config(&drifted.id), Some(drifted));
+}
+
+#[tokio::test]
 async fn configuration_missing_from_one_list_is_not_created_again() {
     let fixture = Fixture::new().await;
     let remote = remote(format!("Hosted web {}", mark(&fixture)));

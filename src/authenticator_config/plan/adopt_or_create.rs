@@ -23,13 +23,14 @@ fn establish(input: &Input<'_>) -> Result<Step, Step> {
     input.allowed(&input.desired.provider_config_ref)?;
     input.settings_allowed()?;
     let found = match &input.desired.resource_id {
-        Some(id) => Some(named(input, id)?),
+        Some(id) => Some((named(input, id)?, Vec::new())),
         None => input.ours(input.listed()?, input.former_clusters())?,
     };
-    if let Some(config) = found {
+    if let Some((config, duplicates)) = found {
         // The next step corrects differences, before any condition is set.
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
-        return Ok(Step::Record(Change::Adopt { create_id: None, id, realm, endpoint, created_generation: None }));
+        let (create_id, created_generation) = (None, None);
+        return Ok(Step::Record(Change::Adopt { create_id, id, realm, endpoint, created_generation, duplicates }));
     }
     let listed = input.listed()?;
     input.realm_not_in_use(listed)?;

@@ -24,10 +24,10 @@ pub(in crate::authenticator_config) fn resolve(input: &Input<'_>, record: &Creat
     let recorded = RealmIds { tenant_id: record.tenant_id.clone(), realm_id: record.realm_id.clone() };
     let Destination { realm, endpoint } = input.destination_at(Some(&recorded), record.endpoint.as_deref())?;
     let listed = input.listed()?;
-    if let Some(config) = input.ours(listed, NO_FORMER)? {
+    if let Some((config, duplicates)) = input.ours(listed, NO_FORMER)? {
         let (id, realm, endpoint) = (config.id.clone(), realm.clone(), Some(endpoint.clone()));
-        let change =
-            Change::Adopt { create_id: Some(record.id.clone()), id, realm, endpoint, created_generation: None };
+        let (create_id, created_generation) = (Some(record.id.clone()), None);
+        let change = Change::Adopt { create_id, id, realm, endpoint, created_generation, duplicates };
         // The next step corrects differences, before any condition is set.
         return Ok(Step::Record(change));
     }

@@ -92,7 +92,7 @@ fn config_to_delete<'a>(input: &Input<'a>) -> Result<Option<&'a String>, Step> {
     match (input.status, &input.observed.listed) {
         (AuthenticatorConfigStatus { id: Some(id), .. }, _) => Ok(Some(id)),
         (AuthenticatorConfigStatus { create: Some(_), .. }, Fact::Known(listed)) => {
-            Ok(input.ours(listed, NO_FORMER)?.map(|config| &config.id))
+            Ok(input.ours(listed, NO_FORMER)?.map(|(config, _)| &config.id))
         }
         _ => Ok(None),
     }

@@ -143,18 +143,23 @@ impl<'a> Input<'a> {
         ))
     }
 
-    /// The listed configuration that has this object's mark, or its mark in one of the clusters `former`. It must still
-    /// have the mark when it is read by id, because lists lag. Of several, one with the mark of this cluster comes first,
-    /// then a configuration that matches every desired field, then the one with the lowest id.
-    pub(super) fn ours(&self, listed: &'a ConfigList, former: &[String]) -> Result<Option<&'a RemoteConfig>, Step> {
+    /// The listed configuration that has this object's mark, or its mark in one of the clusters `former`, and the ids of the
+    /// others. It must still have the mark when it is read by id, because lists lag. Of several, one with the mark of this
+    /// cluster comes first, then a configuration that matches every desired field, then the one with the lowest id.
+    pub(super) fn ours(
+        &self,
+        listed: &'a ConfigList,
+        former: &[String],
+    ) -> Result<Option<(&'a RemoteConfig, Vec<String>)>, Step> {
         let is_ours = |config: &RemoteConfig| self.desired.is_ours(config, former);
         let mut ours: Vec<_> = listed.configs.iter().filter(|config| is_ours(config)).collect();
         ours.sort_by_key(|config| {
             (!self.desired.is_marked(config), self.desired.patch(config, self.status).is_some(), &config.id)
         });
-        for config in ours {
+        for config in &ours {
             if let Some(current) = self.current(&config.id)?.filter(|current| is_ours(current)) {
-                return Ok(Some(current));
+                let others = ours.iter().filter(|other| other.id != config.id).map(|other| other.id.clone()).collect();
+                return Ok(Some((current, others)));
             }
         }
         Ok(None)

@@ -192,13 +192,22 @@ fn take(id: &str, create_id: Option<&str>) -> Change {
         endpoint: Some(ENDPOINT.to_owned()),
         create_id: create_id.map(str::to_owned),
         created_generation: None,
+        duplicates: Vec::new(),
     }
+}
+
+/// The same change with these duplicates.
+fn beside(change: Change, others: &[&str]) -> Change {
+    let Change::Adopt { create_id, id, realm, endpoint, created_generation, .. } = change else { panic!() };
+    let duplicates = others.iter().map(|id| (*id).to_owned()).collect();
+    Change::Adopt { create_id, id, realm, endpoint, created_generation, duplicates }
 }
 
 /// The change that records the configuration created in generation 1.
 fn created_as(id: &str) -> Change {
-    let Change::Adopt { create_id: _, id, realm, endpoint, created_generation: _ } = take(id, None) else { panic!() };
-    Change::Adopt { create_id: Some("nonce".to_owned()), id, realm, endpoint, created_generation: Some(1) }
+    let Change::Adopt { id, realm, endpoint, duplicates, .. } = take(id, None) else { panic!() };
+    let (create_id, created_generation) = (Some("nonce".to_owned()), Some(1));
+    Change::Adopt { create_id, id, realm, endpoint, created_generation, duplicates }
 }
 
 /// The reason that a step sets while it withdraws the record.

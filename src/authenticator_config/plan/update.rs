@@ -40,7 +40,8 @@ fn correct(input: &Input<'_>, id: &str) -> Result<Step, Step> {
     if input.status.endpoint.as_ref().is_some_and(|known| known != endpoint) {
         // The service has moved, or an earlier version wrote the status.
         let (id, realm, endpoint) = (id.to_owned(), realm.clone(), Some(endpoint.clone()));
-        return Ok(Step::Record(Change::Adopt { create_id: None, id, realm, endpoint, created_generation: None }));
+        let (create_id, created_generation, duplicates) = (None, None, Vec::new());
+        return Ok(Step::Record(Change::Adopt { create_id, id, realm, endpoint, created_generation, duplicates }));
     }
     if let Err(step) = input.adoptable(current) {
         return Ok(step);

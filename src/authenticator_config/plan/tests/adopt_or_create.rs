@@ -42,8 +42,18 @@ fn next_candidate_is_read_if_the_list_was_wrong() {
     for wrong in [None, Some(marked_by_another("a")), Some(RemoteConfig { display_name: None, ..ours("a") })] {
         assert_eq!(next(&both().reading("a", wrong.clone())), read("b"), "{wrong:?}");
         let observed = both().reading("a", wrong).reading("b", Some(changed("b")));
-        assert_eq!(recorded(next(&observed)), (take("b", None), None));
+        assert_eq!(recorded(next(&observed)), (beside(take("b", None), &["a"]), None));
     }
+}
+
+#[test]
+fn duplicates_are_named_when_one_is_adopted() {
+    let strangers = [marked_by_another("d"), RemoteConfig { display_name: None, ..ours("e") }];
+    let configs = [vec![changed("a"), ours("c"), ours("b")], strangers.to_vec()].concat();
+    let observed = listed(&configs).reading("b", Some(ours("b")));
+    assert_eq!(recorded(next(&observed)).0, beside(take("b", None), &["c", "a"]));
+    let doubtful = in_doubt(&configs, 0).reading("b", Some(ours("b")));
+    assert_eq!(recorded(next(&doubtful)).0, beside(take("b", Some("nonce")), &["c", "a"]));
 }
 
 #[test]
