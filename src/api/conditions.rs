@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::phase::{Phase, Why};
+use super::text;
 
 /// The API has accepted the spec.
 pub const READY: &str = "Ready";
@@ -141,7 +142,8 @@ fn is_true(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == type_ && condition.status == TRUE)
 }
 
-/// Builds one condition. Its transition time changes only with its status.
+/// Builds one condition. Its transition time changes only with its status. Its message stays while it says the same about the
+/// same generation, so that a request id of the service causes no write.
 fn condition(
     type_: &str,
     status: &str,
@@ -151,11 +153,15 @@ fn condition(
     now: Timestamp,
 ) -> Condition {
     let unchanged = previous.iter().find(|c| c.type_ == type_ && c.status == status);
+    let reason = why.reason.to_string();
+    let says_the_same = |c: &&Condition| {
+        c.reason == reason && c.observed_generation == Some(generation) && text::same_meaning(&c.message, &why.message)
+    };
     Condition {
         type_: type_.to_owned(),
         status: status.to_owned(),
-        reason: why.reason.to_string(),
-        message: why.message.clone(),
+        message: unchanged.filter(says_the_same).map_or_else(|| why.message.clone(), |c| c.message.clone()),
+        reason,
         observed_generation: Some(generation),
         last_transition_time: unchanged.map_or(Time(now), |c| c.last_transition_time.clone()),
     }
@@ -244,6 +250,19 @@ mod tests {
         assert!(same.iter().all(|c| c.observed_generation == Some(2) && c.message == "b"));
         let ready = conditions(&Phase::Outstanding(why(Reason::LinkSent, "c")), 2, &same, at(30));
         assert!(ready.iter().all(|c| c.last_transition_time == Time(at(30))));
+    }
+
+    #[test]
+    fn message_stays_while_it_says_the_same() {
+        let phase = |reason, id: &str| {
+            Phase::Progressing(why(reason, format!("GET x failed (503): the response says: down ({id})")))
+        };
+        let first = conditions(&phase(Reason::ServiceUnavailable, "a1"), 1, &[], at(10));
+        let after = |phase: &Phase, generation| conditions(phase, generation, &first, at(20));
+        assert_eq!(after(&phase(Reason::ServiceUnavailable, "b2"), 1), first);
+        for (phase, generation) in [(phase(Reason::ServiceUnavailable, "b2"), 2), (phase(Reason::Refused, "b2"), 1)] {
+            assert!(after(&phase, generation).iter().all(|c| c.message.ends_with("(b2)")), "{phase:?}");
+        }
     }
 
     #[test]

@@ -158,6 +158,7 @@ fn reason(error: &reqwest::Error, redactor: &Redactor) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::text::same_meaning;
     use crate::beyond_identity::operation::{CREATE_JOB, LIST_JOBS};
 
     fn error(body: &str) -> ErrorBody {
@@ -204,6 +205,19 @@ mod tests {
                 let is_foreign = matches!(error, Error::InDoubt { cause: Doubt::NotFromTheApi, .. });
                 assert_eq!(is_foreign, (400..500).contains(&status) && status != 429, "{status}");
             }
+        }
+    }
+
+    #[test]
+    fn message_with_another_request_id_has_the_same_meaning() {
+        let message = |status, text: &str| {
+            let body = format!(r#"{{"code":"unavailable","message":"{text}"}}"#);
+            refused(CREATE_JOB, status, None, &error(&body)).to_string()
+        };
+        let first = message(503, "down, request 7f3c");
+        assert!(same_meaning(&first, &message(503, "down, request 91ab")), "{first}");
+        for other in [message(500, "down, request 7f3c"), message(503, "up, request 7f3c")] {
+            assert!(!same_meaning(&first, &other), "{first} {other}");
         }
     }
 

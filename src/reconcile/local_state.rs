@@ -15,6 +15,7 @@ use super::kind::Kind;
 use super::leftover::Leftover;
 use super::times::RETRY_REFUSED_WRITE;
 use super::unwritable::Unwritable;
+use crate::api::text;
 
 /// The local state of one object.
 #[derive(Clone, Debug)]
@@ -138,7 +139,7 @@ impl<K: Kind> LocalState<K> {
     /// reason is new.
     pub fn write_refused(&mut self, why: &str, not_stored: bool, now: Instant) -> bool {
         let before = self.refused_writes.take();
-        let is_news = before.as_ref().is_none_or(|before| before.why != why);
+        let is_news = before.as_ref().is_none_or(|before| !text::same_meaning(&before.why, why));
         let since = before.map_or(now, |before| before.since);
         self.refused_writes = Some(RefusedWrites { since, last: now, why: why.to_owned(), not_stored });
         is_news
@@ -308,6 +309,8 @@ mod tests {
         local_state.write_stored();
         assert_eq!((local_state.refused_for(later), retry(&local_state, true)), (None, None));
         assert!(local_state.write_refused("a policy", false, later));
+        assert!(local_state.write_refused("Cannot write X: denied, request 7f3c", false, later));
+        assert!(!local_state.write_refused("Cannot write X: denied, request 91ab", false, later), "no event each time");
     }
 
     #[test]
