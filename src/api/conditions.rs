@@ -37,7 +37,7 @@ pub const DEGRADED: &str = "Degraded";
 pub const PAUSED: &str = "Paused";
 
 /// All types of the operator's own conditions. It keeps a condition of any other type, which belongs to another controller.
-const OWN: [&str; 7] = [READY, RECONCILING, STALLED, SUCCEEDED, REVOKE_REFUSED, DEGRADED, PAUSED];
+const OWN: [&str; 8] = [READY, RECONCILING, STALLED, SUCCEEDED, REVOKE_REFUSED, FIELD_NOT_UNSET, DEGRADED, PAUSED];
 
 /// The maximum number of conditions of an object, by the definitions.
 const MOST: usize = 16;
@@ -220,16 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn revoke_refused_is_set_beside_other_conditions() {
-        let (complete, refused) = (Phase::Complete(some()), why(Reason::RevokeRefused, "403"));
-        let beside = conditions(
-            ConditionInput { beside: &[(REVOKE_REFUSED, refused)], ..ConditionInput::from(&complete) },
-            1,
-            &[],
-            at(0),
-        );
-        assert_eq!(brief(&beside), "Ready=True Succeeded=True RevokeRefused=True");
-        assert_eq!(brief(&conditions(&complete, 1, &beside, at(1))), "Ready=True Succeeded=True");
+    fn own_condition_is_set_beside_others_only_while_it_is_true() {
+        let complete = Phase::Complete(some());
+        for type_ in [REVOKE_REFUSED, FIELD_NOT_UNSET, DEGRADED, PAUSED] {
+            let set = [(type_, some())];
+            let beside = conditions(ConditionInput { beside: &set, ..ConditionInput::from(&complete) }, 1, &[], at(0));
+            assert_eq!(brief(&beside), format!("Ready=True Succeeded=True {type_}=True"));
+            assert_eq!(brief(&conditions(&complete, 1, &beside, at(1))), "Ready=True Succeeded=True", "{type_}");
+        }
     }
 
     #[test]
