@@ -1,15 +1,18 @@
-//! The kstatus of each version of each object, by the library that Flux uses: what a tool that waits for health sees.
+//! The kstatus of each version of each object, by the library that Flux uses: what a tool that waits for health sees. The
+//! health in Argo CD is the same, except for a paused object.
 
 use std::process::Command;
 use std::time::Duration;
 
 use beyond_identity_operator::api::{HasStatus, PAUSED};
+use harness::argocd;
 use harness::control_plane::{KSTATUS, locate};
 use harness::process::output_of;
 use harness::simulator::{Effect, Identity, Operation, Reply, Rule};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::argocd::health_script;
 use crate::fixture::{
     CONFIG, Fixture, History, OWN, REQUEST, annotate, conditions, eventually, is_ready, job_of, patch, poll_often,
     shared_simulator,
@@ -29,6 +32,16 @@ fn judged<K: Serialize + HasStatus>(versions: &[K]) -> Vec<String> {
     for ((version, object), judged) in versions.iter().zip(&objects).zip(&judged) {
         let is_of_its_spec = object["status"]["observedGeneration"] == object["metadata"]["generation"];
         assert!(judged != "Current" || (is_ready(version) && is_of_its_spec), "Current: {object}");
+        let health = argocd::health(&health_script(), object).unwrap().status;
+        let is_paused =
+            object["metadata"]["annotations"][PAUSED] == "true" || conditions(version).contains("Paused=True");
+        let expected = match &**judged {
+            _ if is_paused && health == "Suspended" => "Suspended",
+            "Current" if !is_paused => "Healthy",
+            "Failed" if !is_paused => "Degraded",
+            _ => "Progressing",
+        };
+        assert_eq!(health, expected, "{judged}: {object}");
     }
     judged.dedup();
     judged

@@ -11,6 +11,7 @@ mod annotation_actions;
 mod another_send;
 mod answers;
 mod applied_at_once;
+mod argocd;
 mod attempts;
 mod brakes;
 mod cached_answers;

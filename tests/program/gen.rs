@@ -26,7 +26,9 @@ fn main() -> ExitCode {
         }
     }
     for (path, content) in files() {
-        fs::write(root().join(&path), content).unwrap();
+        let file = root().join(&path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, content).unwrap();
         println!("{}", path.display());
     }
     match chart_files() {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // in helpers of tests too
 
+mod argocd;
 mod command_line;
 mod crds;
 mod documentation;

@@ -3,6 +3,7 @@
 // Only the operator must take the time from `Environment`.
 #![allow(clippy::disallowed_methods)]
 
+pub mod argocd;
 mod background;
 pub mod chart;
 pub mod contract;

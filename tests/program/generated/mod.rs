@@ -1,5 +1,6 @@
 //! The files of the repository that are generated from the code, and what they must contain.
 
+pub mod argocd;
 mod cluster_admin;
 mod reasons;
 mod reference;
@@ -30,5 +31,6 @@ pub fn files() -> Vec<(PathBuf, String)> {
     for folder in DEFINITIONS {
         files.extend(definitions.iter().map(|(name, yaml)| (Path::new(folder).join(name), yaml.clone())));
     }
+    files.extend(argocd::files());
     files
 }
