@@ -29,19 +29,22 @@ fn name(shown: Shown) -> &'static str {
 }
 
 const MEANINGS: [(Shown, &str); 7] = [
-    (Shown::Ready, "`Ready` is True: the API has accepted what the spec requests. Flux reports Current."),
+    (
+        Shown::Ready,
+        "`Ready` is True: the API has accepted what the spec requests. Flux reports Current, and Argo CD Healthy.",
+    ),
     (
         Shown::InProgress,
-        "`Reconciling` is True: work is in progress, or the problem resolves itself. Flux reports InProgress.",
+        "`Reconciling` is True: work is in progress, or the problem resolves itself. Flux reports InProgress, and Argo CD Progressing.",
     ),
     (
         Shown::Waiting,
-        "`Reconciling` is True for `--grace-period`, then `Stalled`: the problem must be fixed in another object or system. Flux reports InProgress, then Failed. An object that has already reached its goal keeps its conditions.",
+        "`Reconciling` is True for `--grace-period`, then `Stalled`: the problem must be fixed in another object or system. Flux reports InProgress, then Failed; Argo CD Progressing, then Degraded. An object that has already reached its goal keeps its conditions.",
     ),
-    (Shown::Stalled, "`Stalled` is True: this object must be changed. Flux reports Failed."),
+    (Shown::Stalled, "`Stalled` is True: this object must be changed. Flux reports Failed, and Argo CD Degraded."),
     (
         Shown::Deleting,
-        "The object is being deleted, and `Ready` names what the deletion waits for. Flux reports Terminating.",
+        "The object is being deleted, and `Ready` names what the deletion waits for. Flux reports Terminating, and Argo CD Progressing.",
     ),
     (Shown::OwnCondition, "An additional condition of this type, present only while it is True."),
     (
