@@ -70,6 +70,7 @@ pub fn conditions<'a>(
     let input = input.into();
     let make = |type_, status, why: &Why| condition(type_, status, why, generation, previous, now);
     let why = input.phase.why();
+    debug_assert!(input.beside.iter().all(|(type_, _)| OWN.contains(type_)), "it would never be removed: {input:?}");
     let (beside, ready, succeeded) = match input.phase {
         Phase::Progressing(_) => (Some(RECONCILING), FALSE, None),
         Phase::InDoubt(_) => (Some(RECONCILING), UNKNOWN, None),
