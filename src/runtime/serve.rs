@@ -11,7 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 /// How long a client may take to send the head of its request, and before that for the TLS handshake.
@@ -21,6 +21,8 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The maximum number of connections of one listener. Both listeners together leave at least half of 1,024 files, the
 /// usual limit of a process, to the calls to the Kubernetes API and the service.
 const CONNECTIONS: usize = 256;
+/// How long a connection lasts at least, so that a flood of new ones does not close those of probes.
+const MIN_TIME: Duration = Duration::from_millis(100);
 /// The maximum size of the head of a request in bytes.
 const HEAD_SIZE: usize = 16 * 1024;
 
@@ -54,10 +56,11 @@ where
             let stream = opening.await?;
             http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).await.ok()
         };
-        connections.start(async {
+        let started = connections.start(async {
             // An error is the client's, and there is nobody to report it to.
             let _ = timeout(CONNECTION_TIMEOUT, connection).await;
         });
+        started.await;
     }
 }
 
@@ -65,21 +68,32 @@ where
 #[derive(Default)]
 struct Connections {
     tasks: JoinSet<()>,
-    oldest_first: VecDeque<AbortHandle>,
+    oldest_first: VecDeque<(Instant, AbortHandle)>,
 }
 
 impl Connections {
     /// Serves one more connection. At the bound, it closes the oldest one and not the new one: a request is answered in
-    /// milliseconds, so an old connection is not a probe of the kubelet, and a new one may be.
-    fn start(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
-        while self.tasks.try_join_next().is_some() {}
-        self.oldest_first.retain(|task| !task.is_finished());
+    /// milliseconds, so an old connection is not a probe of the kubelet, and a new one may be. Each has [`MIN_TIME`] for
+    /// that, and until then new ones wait.
+    async fn start(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
+        self.forget_finished();
         if self.oldest_first.len() >= CONNECTIONS
-            && let Some(oldest) = self.oldest_first.pop_front()
+            && let Some((since, _)) = self.oldest_first.front()
+        {
+            sleep_until(*since + MIN_TIME).await;
+            self.forget_finished();
+        }
+        if self.oldest_first.len() >= CONNECTIONS
+            && let Some((_, oldest)) = self.oldest_first.pop_front()
         {
             oldest.abort();
         }
-        self.oldest_first.push_back(self.tasks.spawn(connection));
+        self.oldest_first.push_back((Instant::now(), self.tasks.spawn(connection)));
+    }
+
+    fn forget_finished(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        self.oldest_first.retain(|(_, task)| !task.is_finished());
     }
 }
 
