@@ -13,7 +13,7 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::enrollment_request::pacer::SendPacer;
 use crate::enrollment_request::reservations::Reservations;
 use crate::enrollment_request::shared::Shared;
-use crate::kubernetes::availability::{Availability, Scope, Source};
+use crate::kubernetes::availability::{Availability, ReadReporter, WatchScope};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::objects::is_forbidden;
@@ -48,7 +48,7 @@ pub(crate) struct Watches {
     /// Which of the watched namespaces can be read.
     pub(crate) availability: Availability,
     /// The watched namespaces, or `None` for the whole cluster, each with the source of its list of requests.
-    scopes: Vec<(Scope, Source)>,
+    scopes: Vec<(WatchScope, ReadReporter)>,
 }
 
 /// The objects of one kind, in all watched namespaces.
@@ -185,7 +185,7 @@ impl Watches {
         }
     }
 
-    async fn synced_in(&self, scope: &Scope) {
+    async fn synced_in(&self, scope: &WatchScope) {
         self.providers.stores().namespaced.synced_in(scope).await;
         self.configs.stores.synced_in(scope).await;
         self.requests.stores.synced_in(scope).await;
@@ -210,7 +210,7 @@ impl Watches {
     /// reconciled. Runs forever.
     pub(crate) async fn seed_later(&self, client: &Client) {
         loop {
-            let is_later = |(scope, _): &&(Scope, Source)| !self.shared.reservations.is_seeded(scope);
+            let is_later = |(scope, _): &&(WatchScope, ReadReporter)| !self.shared.reservations.is_seeded(scope);
             let later: Vec<_> = self.scopes.iter().filter(is_later).collect();
             let scopes: Vec<_> = later.iter().map(|(scope, _)| scope).collect();
             let Some((scope, source)) = later.get(self.availability.one_of(&scopes).await) else { continue };
@@ -223,7 +223,12 @@ impl Watches {
     }
 
     /// The requests in `scope` from the API server. Retries until it answers; `None` if the namespace is unavailable.
-    async fn requests_in(&self, client: &Client, scope: &Scope, source: &Source) -> Option<Vec<EnrollmentRequest>> {
+    async fn requests_in(
+        &self,
+        client: &Client,
+        scope: &WatchScope,
+        source: &ReadReporter,
+    ) -> Option<Vec<EnrollmentRequest>> {
         let (api, mut warned_of): (Api<Lenient<EnrollmentRequest>>, _) = (scoped(client, scope), String::new());
         loop {
             let api = &api;
@@ -254,7 +259,7 @@ impl Watches {
                 tracing::warn!(
                     namespace = scope,
                     error = why,
-                    "Cannot list EnrollmentRequests; no controller starts until this succeeds"
+                    "Cannot list EnrollmentRequests; the objects that need them wait until this succeeds"
                 );
                 warned_of = why;
             }

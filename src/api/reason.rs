@@ -156,7 +156,7 @@ reasons! {
         DriftCorrected [Event] "The configuration differed from the spec, and was updated to match it."
             "If this repeats, find out who changes the configuration outside the operator.";
         FieldNotUnset [OwnCondition] "A field that this object has set was removed from the spec, and the configuration still has its last value. The API has no value that unsets it, or the update failed."
-            "Set the field in the spec to the value that it should have, such as an empty list.";
+            "Set the field in the spec to the value that it should have, and `authenticationMethods` never to an empty list. If the update failed, fix what Ready says.";
         OtherValueStored [Event] "The answer to an update shows another value than was sent, so the service keeps the value in a form of its own. It is not sent again until the spec or that value changes."
             "If both forms mean the same, no action is needed; to avoid the update after each change of the spec, write the form that the service keeps. Otherwise correct the field.";
         ConfigurationNotFound [Waiting, Event] "No configuration has the id `spec.resourceID`. As an event: the configuration no longer exists, and is created again."

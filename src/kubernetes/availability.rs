@@ -13,19 +13,19 @@ use tokio::time::{Instant, sleep};
 
 /// How long reads of a namespace must be denied until it is unavailable. A new Role takes effect with a delay, and an
 /// API server may deny everything in the moment of its start.
-const DENIED_FOR: Duration = Duration::from_secs(10);
+const UNAVAILABLE_AFTER: Duration = Duration::from_secs(10);
 /// A denial that is not repeated for this time is over. Watches and lists that are denied are retried sooner. A watch
 /// that resumes reports nothing until the next change.
-const OVER: Duration = Duration::from_secs(15);
-/// How often denials are looked at for their end.
+const DENIAL_EXPIRES_AFTER: Duration = Duration::from_secs(15);
+/// How often denials are checked for their end.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A watched namespace, or `None` for the whole cluster.
-pub type Scope = Option<String>;
+pub type WatchScope = Option<String>;
 
 /// The availability of each scope. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Availability(Arc<watch::Sender<BTreeMap<Scope, Reads>>>);
+pub struct Availability(Arc<watch::Sender<BTreeMap<WatchScope, Reads>>>);
 
 /// The reads of one scope.
 #[derive(Debug, Default)]
@@ -61,50 +61,50 @@ struct Denial {
 
 /// Reports about one watch, or one list, in a scope.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ReadReporter {
     availability: Availability,
-    scope: Scope,
+    scope: WatchScope,
     number: usize,
 }
 
 impl Availability {
     /// The availability of `scopes`, of which nothing is known yet.
-    pub fn new(scopes: &[Scope]) -> Self {
+    pub fn new(scopes: &[WatchScope]) -> Self {
         let scopes = scopes.iter().map(|scope| (scope.clone(), Reads::default())).collect();
         Self(Arc::new(watch::Sender::new(scopes)))
     }
 
     /// Adds a watch in `scope`, which is available only when the watch is synced.
-    pub fn watch(&self, scope: &Scope) -> Source {
+    pub fn watch(&self, scope: &WatchScope) -> ReadReporter {
         self.source(scope, false)
     }
 
     /// Adds a list in `scope`.
-    pub fn list(&self, scope: &Scope) -> Source {
+    pub fn list(&self, scope: &WatchScope) -> ReadReporter {
         self.source(scope, true)
     }
 
-    fn source(&self, scope: &Scope, synced: bool) -> Source {
+    fn source(&self, scope: &WatchScope, synced: bool) -> ReadReporter {
         let mut number = 0;
         self.0.send_modify(|scopes| {
             let sources = &mut scopes.entry(scope.clone()).or_default().sources;
             number = sources.len();
             sources.push(SourceState { synced, denial: None });
         });
-        Source { availability: self.clone(), scope: scope.clone(), number }
+        ReadReporter { availability: self.clone(), scope: scope.clone(), number }
     }
 
     /// Whether all watches of `scope` are synced, and none has been denied for long.
-    pub fn is_available(&self, scope: &Scope) -> bool {
+    pub fn is_available(&self, scope: &WatchScope) -> bool {
         self.state(scope) == State::Available
     }
 
     /// Whether a read of `scope` has been denied for long.
-    pub fn is_unavailable(&self, scope: &Scope) -> bool {
+    pub fn is_unavailable(&self, scope: &WatchScope) -> bool {
         self.state(scope) == State::Unavailable
     }
 
-    fn state(&self, scope: &Scope) -> State {
+    fn state(&self, scope: &WatchScope) -> State {
         self.0.borrow().get(scope).map(|reads| reads.state).unwrap_or_default()
     }
 
@@ -117,7 +117,7 @@ impl Availability {
 
     /// Waits until each scope is available or unavailable, and one of them is available.
     pub async fn known(&self) {
-        let is_known = |scopes: &BTreeMap<Scope, Reads>| {
+        let is_known = |scopes: &BTreeMap<WatchScope, Reads>| {
             let mut states = scopes.values().map(|reads| reads.state);
             states.clone().all(|state| state != State::Unknown) && states.any(|state| state == State::Available)
         };
@@ -126,10 +126,10 @@ impl Availability {
     }
 
     /// Waits until one of `scopes` is available, and returns its index.
-    pub async fn one_of(&self, scopes: &[&Scope]) -> usize {
+    pub async fn one_of(&self, scopes: &[&WatchScope]) -> usize {
         let mut found = None;
-        let find = |known: &BTreeMap<Scope, Reads>| {
-            let is_available = |scope: &&Scope| known.get(*scope).is_some_and(|it| it.state == State::Available);
+        let find = |known: &BTreeMap<WatchScope, Reads>| {
+            let is_available = |scope: &&WatchScope| known.get(*scope).is_some_and(|it| it.state == State::Available);
             found = scopes.iter().position(is_available);
             found.is_some()
         };
@@ -150,7 +150,7 @@ impl Availability {
     }
 
     /// Applies `change`, and logs each scope whose availability changes.
-    fn update(&self, change: impl FnOnce(&mut BTreeMap<Scope, Reads>)) {
+    fn update(&self, change: impl FnOnce(&mut BTreeMap<WatchScope, Reads>)) {
         let mut lines = Vec::new();
         self.0.send_if_modified(|scopes| {
             change(scopes);
@@ -180,7 +180,7 @@ impl Availability {
     }
 }
 
-impl Source {
+impl ReadReporter {
     /// The watch is synced, or the list was answered.
     pub fn synced(&self) {
         self.change(|source| *source = SourceState { synced: true, denial: None });
@@ -194,7 +194,7 @@ impl Source {
             source.denial = Some(Denial { what: what.to_owned(), since, last: now });
         });
         let scopes = self.availability.0.borrow();
-        let state = |scope: &Scope| scopes.get(scope).map(|reads| reads.state).unwrap_or_default();
+        let state = |scope: &WatchScope| scopes.get(scope).map(|reads| reads.state).unwrap_or_default();
         state(&self.scope) == State::Unavailable && scopes.values().any(|reads| reads.state != State::Unavailable)
     }
 
@@ -217,11 +217,11 @@ impl Reads {
     /// Updates the state. Only a namespace `can_be_unavailable`.
     fn evaluate(&mut self, can_be_unavailable: bool, now: Instant) {
         for source in &mut self.sources {
-            source.denial.take_if(|denial| now.saturating_duration_since(denial.last) >= OVER);
+            source.denial.take_if(|denial| now.saturating_duration_since(denial.last) >= DENIAL_EXPIRES_AFTER);
         }
         let mut denials = self.sources.iter().filter_map(|source| source.denial.as_ref()).peekable();
         let is_denied = denials.peek().is_some();
-        let lasts = |denial: &Denial| denial.last.saturating_duration_since(denial.since) >= DENIED_FOR;
+        let lasts = |denial: &Denial| denial.last.saturating_duration_since(denial.since) >= UNAVAILABLE_AFTER;
         if can_be_unavailable && denials.any(lasts) {
             self.state = State::Unavailable;
         } else if self.sources.iter().all(|source| source.synced) && !(is_denied && self.state == State::Unavailable) {
@@ -236,13 +236,13 @@ mod tests {
 
     use super::*;
 
-    fn scopes() -> (Availability, [Scope; 2]) {
+    fn scopes() -> (Availability, [WatchScope; 2]) {
         let scopes = ["a", "b"].map(|namespace| Some(namespace.to_owned()));
         (Availability::new(&scopes), scopes)
     }
 
     /// Denies the reads of `source` for this time.
-    async fn deny(source: &Source, time: Duration) -> bool {
+    async fn deny(source: &ReadReporter, time: Duration) -> bool {
         let (started, mut serves) = (Instant::now(), source.denied("no right"));
         while started.elapsed() < time {
             advance(INTERVAL).await;
@@ -260,12 +260,12 @@ mod tests {
         let (availability, [a, b]) = scopes();
         let (of_a, of_b) = (availability.watch(&a), availability.watch(&b));
         of_a.synced();
-        assert!(!deny(&of_b, DENIED_FOR - INTERVAL).await);
+        assert!(!deny(&of_b, UNAVAILABLE_AFTER - INTERVAL).await);
         assert_eq!(states(&availability), [State::Available, State::Unknown]);
         of_b.synced();
-        assert!(!deny(&of_b, DENIED_FOR - INTERVAL).await);
+        assert!(!deny(&of_b, UNAVAILABLE_AFTER - INTERVAL).await);
         assert_eq!(states(&availability), [State::Available, State::Available], "an answer ends the denial");
-        assert!(deny(&of_b, DENIED_FOR).await);
+        assert!(deny(&of_b, UNAVAILABLE_AFTER).await);
         assert_eq!(states(&availability), [State::Available, State::Unavailable]);
         assert_eq!(availability.namespaces(), [("a".to_owned(), true), ("b".to_owned(), false)]);
         of_b.synced();
@@ -278,8 +278,8 @@ mod tests {
         let [of_a, of_b, others] = [&a, &b, &b].map(|scope| availability.watch(scope));
         of_a.synced();
         of_b.synced();
-        deny(&of_b, DENIED_FOR).await;
-        advance(OVER).await;
+        deny(&of_b, UNAVAILABLE_AFTER).await;
+        advance(DENIAL_EXPIRES_AFTER).await;
         availability.update(|_| {});
         assert_eq!(states(&availability)[1], State::Unavailable, "another watch is not synced");
         others.synced();
@@ -290,8 +290,8 @@ mod tests {
     async fn process_waits_for_a_namespace_that_is_available() {
         let (availability, [a, b]) = scopes();
         let (of_a, of_b) = (availability.watch(&a), availability.watch(&b));
-        deny(&of_a, DENIED_FOR).await;
-        assert!(!deny(&of_b, DENIED_FOR).await, "nothing is left to serve");
+        deny(&of_a, UNAVAILABLE_AFTER).await;
+        assert!(!deny(&of_b, UNAVAILABLE_AFTER).await, "nothing is left to serve");
         let known = || tokio::time::timeout(Duration::ZERO, availability.known());
         assert!(known().await.is_err());
         of_b.synced();
@@ -304,7 +304,7 @@ mod tests {
     async fn whole_cluster_is_never_unavailable() {
         let availability = Availability::new(&[None]);
         let source = availability.watch(&None);
-        assert!(!deny(&source, DENIED_FOR * 2).await);
+        assert!(!deny(&source, UNAVAILABLE_AFTER * 2).await);
         assert_eq!((states(&availability), availability.namespaces()), (vec![State::Unknown], Vec::new()));
     }
 }

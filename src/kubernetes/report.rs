@@ -3,7 +3,7 @@
 use kube::Resource;
 use kube::runtime::watcher;
 
-use super::availability::{Scope, Source};
+use super::availability::{ReadReporter, WatchScope};
 use crate::runtime::cause;
 use crate::runtime::readiness::{Readiness, Report};
 
@@ -15,9 +15,9 @@ pub struct WatchReport {
     /// The watched resource, such as `enrollmentrequests.beyondidentity.dev`. This is also the name of its definition.
     resource: String,
     /// The watched namespace; `None` for the whole cluster.
-    namespace: Scope,
+    namespace: WatchScope,
     /// Whether that namespace can be read. `None`: the watch is not about a namespace.
-    source: Option<Source>,
+    source: Option<ReadReporter>,
 }
 
 impl WatchReport {
@@ -33,8 +33,8 @@ impl WatchReport {
     pub fn within<K: Resource<DynamicType = ()>>(
         readiness: &Readiness,
         server: &str,
-        scope: &Scope,
-        source: Source,
+        scope: &WatchScope,
+        source: ReadReporter,
     ) -> Self {
         Self { namespace: scope.clone(), source: Some(source), ..Self::new::<K>(readiness, server) }
     }
@@ -42,7 +42,7 @@ impl WatchReport {
     /// Reports that the store is synced.
     pub fn synced(&self) {
         self.report.ready();
-        self.source.iter().for_each(Source::synced);
+        self.source.iter().for_each(ReadReporter::synced);
     }
 
     /// Reports a failure. The watch is retried.

@@ -20,9 +20,9 @@ type Source = Box<dyn Fn() -> Vec<(LabelSet, i64)> + Send>;
 
 /// Whether this process is the leader. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Leads(Arc<AtomicBool>);
+pub(super) struct IsLeader(Arc<AtomicBool>);
 
-impl Leads {
+impl IsLeader {
     pub(super) fn set(&self, leads: bool) {
         self.0.store(leads, Ordering::Release);
     }
@@ -39,7 +39,7 @@ pub(super) struct Computed {
     help: &'static str,
     unit: Option<Unit>,
     /// Set for a gauge that describes the cluster: only the leader reports it, so that a sum over all processes is true.
-    leads: Option<Leads>,
+    leads: Option<IsLeader>,
     sources: Arc<Mutex<Vec<Source>>>,
 }
 
@@ -55,7 +55,7 @@ impl Computed {
         name: &'static str,
         help: &'static str,
         unit: Option<Unit>,
-        leads: &Leads,
+        leads: &IsLeader,
     ) -> Self {
         Self { name, help, unit, leads: Some(leads.clone()), sources: Arc::default() }.registered(registry)
     }

@@ -21,7 +21,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use computed::{Computed, Leads};
+use computed::{Computed, IsLeader};
 use in_flight::InFlight;
 use requests::Requests;
 
@@ -36,7 +36,7 @@ type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    leads: Leads,
+    leads: IsLeader,
     leader: Family<Labels<1>, Gauge>,
     reconciles: Family<Labels<2>, Counter>,
     reconcile_errors: Family<Labels<1>, Counter>,
@@ -113,7 +113,7 @@ impl Metrics {
         own.register("duplicates", help, Family::clone(&duplicates));
         let help = "Objects deleted although their remote resource could not be removed";
         own.register("retained_remote_resources", help, Family::clone(&retained));
-        let leads = Leads::default();
+        let leads = IsLeader::default();
         let requests = Requests::register(own, &leads);
         let help = "Expiration of a provider config's token as Unix time, if it is known";
         let token_expiration =

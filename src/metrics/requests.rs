@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus_client::registry::Registry;
 
-use super::computed::{Computed, LabelSet, Leads};
+use super::computed::{Computed, IsLeader, LabelSet};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, HasStatus, Reason};
 use crate::beyond_identity::types::JobState;
 
@@ -23,7 +23,7 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn register(registry: &mut Registry, leads: &Leads) -> Self {
+    pub(super) fn register(registry: &mut Registry, leads: &IsLeader) -> Self {
         let by_state = "EnrollmentRequests, by state of their job";
         let in_doubt = "EnrollmentRequests with a send whose outcome is not yet known";
         let over_budget = "EnrollmentRequests that wait because of a limit of their provider config on emails";
@@ -99,7 +99,7 @@ mod tests {
             Arc::new(serde_json::from_value(request).unwrap())
         };
         let mut registry = Registry::default();
-        let leads = Leads::default();
+        let leads = IsLeader::default();
         let requests = Requests::register(&mut registry, &leads);
         requests.count(move || states.map(request).to_vec());
         let scrape = || {

@@ -30,7 +30,7 @@ const RETRY_CONFLICT: Duration = Duration::from_millis(200);
 const IN_USE: Duration = Duration::from_secs(2);
 /// The longest wait for a change. A check or a trial is due earlier.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// The longest time until a provider config that is not Ready is looked at again.
+/// The longest time until a provider config that is not Ready is reconciled again.
 const NOT_READY: Duration = Duration::from_secs(60);
 /// How long before the expiration of a token an event warns of it.
 const WARN_BEFORE: Duration = Duration::from_hours(7 * 24);

@@ -14,7 +14,7 @@ use super::provider_stores::{ProviderStores, ProviderWriters};
 use super::secret::{self, Credential};
 use super::tokens::Tokens;
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, Reason, Undecodable};
-use crate::kubernetes::availability::{Availability, Scope};
+use crate::kubernetes::availability::{Availability, WatchScope};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::namespaces;
@@ -62,7 +62,7 @@ impl Providers {
     pub fn watch(
         server: &Server,
         readiness: &Readiness,
-        (scopes, availability): (&[Scope], &Availability),
+        (scopes, availability): (&[WatchScope], &Availability),
         (stores, writers): (ProviderStores, ProviderWriters),
         callbacks: ProviderCallbacks,
         watches: &mut JoinSet<()>,

@@ -28,7 +28,8 @@ impl CaBundleFile {
     pub fn read(path: &Path) -> Result<(Self, CaBundle), CaBundleFileError> {
         let wrong = |what| CaBundleFileError { path: path.to_owned(), what };
         let content = read(path).map_err(wrong)?;
-        let bundle = parse(path, &content).map_err(wrong)?;
+        let bundle = parse(&content).map_err(wrong)?;
+        log(path, &bundle);
         Ok((Self { path: path.to_owned(), content }, bundle))
     }
 
@@ -38,8 +39,12 @@ impl CaBundleFile {
         let Self { path, content } = self;
         let file = path.clone();
         let changed = move |content: &Result<Vec<u8>, String>| {
-            let bundle = content.as_ref().map_err(Clone::clone).and_then(|content| parse(&file, content));
-            let trusted = bundle.and_then(|bundle| http.trust(&bundle).map_err(|error| error.to_string()));
+            let bundle = content.as_ref().map_err(Clone::clone).and_then(|content| parse(content));
+            let trusted = bundle.and_then(|bundle| {
+                http.trust(&bundle).map_err(|error| error.to_string())?;
+                log(&file, &bundle);
+                Ok(())
+            });
             if let Err(error) = trusted {
                 let file = file.display();
                 tracing::warn!(%file, error, "Certificate authorities of --ca-bundle not reloaded; the earlier ones are used");
@@ -53,13 +58,15 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| error.to_string())
 }
 
-/// The bundle, whose content is logged.
-fn parse(path: &Path, content: &[u8]) -> Result<CaBundle, String> {
-    let bundle = CaBundle::parse(content).map_err(|error| error.to_string())?;
+fn parse(content: &[u8]) -> Result<CaBundle, String> {
+    CaBundle::parse(content).map_err(|error| error.to_string())
+}
+
+/// Logs how much of the file is used.
+fn log(path: &Path, bundle: &CaBundle) {
     let file = path.display();
     tracing::info!(%file, certificates = bundle.certificates().len(), "Certificate authorities of --ca-bundle loaded");
     for skipped in bundle.skipped() {
         tracing::warn!(%file, error = %skipped, "Part of --ca-bundle skipped");
     }
-    Ok(bundle)
 }

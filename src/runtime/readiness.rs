@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 /// A failure expires after this time unless it is reported again. A failing part retries, and reports, sooner than
 /// that.
-const OVER: Duration = Duration::from_secs(90);
+const FAILURE_EXPIRES_AFTER: Duration = Duration::from_secs(90);
 /// The same for a missing permission. A denial is immediate, so silence soon shows that the permission is no longer
 /// missing.
-const DENIED: Duration = Duration::from_secs(15);
+const DENIAL_EXPIRES_AFTER: Duration = Duration::from_secs(15);
 
 /// The readiness of the process, as its parts report it.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ struct Problem {
 
 impl Part {
     fn trouble(&self, now: Instant) -> Option<&Problem> {
-        let lasts = |problem: &Problem| if problem.denied { DENIED } else { OVER };
+        let lasts = |problem: &Problem| if problem.denied { DENIAL_EXPIRES_AFTER } else { FAILURE_EXPIRES_AFTER };
         self.problem.as_ref().filter(|problem| now.saturating_duration_since(problem.reported_at) < lasts(problem))
     }
 
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(readiness.waits_for(), None);
         part.denied("no right".to_owned());
         assert_eq!(readiness.waits_for().as_deref(), Some("no right"));
-        tokio::time::advance(DENIED).await;
+        tokio::time::advance(DENIAL_EXPIRES_AFTER).await;
         assert_eq!(readiness.waits_for(), None, "the denial was not reported again");
     }
 

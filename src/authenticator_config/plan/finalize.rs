@@ -43,10 +43,10 @@ fn finish(input: &Input<'_>) -> Result<Step, Step> {
     if input.lifecycle().orphan {
         shown(input)?;
         let cause = match (&input.desired.resource_id, input.desired.deletion_policy) {
-            (Some(_), None) => "spec.resourceID names it and spec.deletionPolicy is not Delete",
-            _ => "of spec.deletionPolicy or --orphan-on-delete",
+            (Some(_), None) => "because spec.resourceID names it and spec.deletionPolicy is not Delete",
+            _ => "because of spec.deletionPolicy or --orphan-on-delete",
         };
-        let what = format!("Authenticator configuration {id} stays in Beyond Identity because {cause}");
+        let what = format!("Authenticator configuration {id} stays in Beyond Identity {cause}");
         return Ok(Step::RemoveFinalizer { leftover: Some(Leftover::Retained(what)) });
     }
     match &input.observed.deleted {

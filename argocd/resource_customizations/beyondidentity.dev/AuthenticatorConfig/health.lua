@@ -74,7 +74,7 @@ end
 -- Conditions beside Ready, which are present only while they say something.
 local ready_message = message_of(ready, "The object is ready")
 local message = ready_message
-for _, beside in ipairs({ "Succeeded", "RevokeRefused", "Degraded" }) do
+for _, beside in ipairs({ "Succeeded", "RevokeRefused", "FieldNotUnset", "Degraded" }) do
   local more = message_of(find(beside), ready_message)
   if more ~= ready_message then
     message = message .. "; " .. more
