@@ -71,6 +71,8 @@ fn like(returned: Value, before: &Value) -> Value {
 fn run(script: &str, object: &Value) -> anyhow::Result<Value> {
     // mlua always opens the base library.
     let lua = Lua::new_with(StdLib::TABLE, LuaOptions::default()).map_err(readable)?;
+    // In Lua 5.1 that includes `coroutine`, but not in Argo CD's Lua.
+    lua.globals().set("coroutine", LuaValue::Nil).map_err(readable)?;
     let object = to_lua(&lua, object).map_err(readable)?;
     lua.globals().set("obj", object).map_err(readable)?;
     let returned: LuaValue = lua.load(script).set_name("=script").eval().map_err(readable)?;
