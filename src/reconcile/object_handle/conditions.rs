@@ -49,8 +49,8 @@ where
         } else {
             Phase::Refused(why.clone())
         };
-        let said = self.end_reconcile(&End::with_phase(phase, Requeue::OnChange)).await;
-        if matches!(said, Ok(true)) || !is_news {
+        let ended = self.end_reconcile(&End::with_phase(phase, Requeue::OnChange)).await;
+        if matches!(ended, Ok(true)) || !is_news {
             return;
         }
         let (kind, namespace, name) = (K::kind(&()), self.object.namespace(), self.object.name_any());
