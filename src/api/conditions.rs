@@ -101,9 +101,11 @@ pub fn conditions<'a>(
     with_others(conditions, previous)
 }
 
-/// The operator's own conditions, and those of other controllers in `previous`, as many as there is room for.
+/// The operator's own conditions, and those of other controllers in `previous`, as many as there is room for. One without a
+/// status or a reason, stored under an earlier definition, would have the whole status refused.
 fn with_others(mut own: Vec<Condition>, previous: &[Condition]) -> Vec<Condition> {
-    let others = previous.iter().filter(|condition| !is_own(condition));
+    let is_complete = |condition: &&Condition| !condition.status.is_empty() && !condition.reason.is_empty();
+    let others = previous.iter().filter(|condition| !is_own(condition)).filter(is_complete);
     own.extend(others.take(MOST.saturating_sub(own.len())).cloned());
     own
 }
@@ -313,5 +315,24 @@ mod tests {
         let ready = after.iter().find(|c| c.type_ == READY).unwrap();
         assert_eq!((ready.reason.as_str(), ready.message.as_str()), ("DeletionBlocked", "in use"));
         assert_eq!(ready.last_transition_time, Time(at(10)));
+    }
+
+    #[test]
+    fn condition_of_another_controller_is_kept_only_if_it_is_complete() {
+        let other = |status: &str, reason: &str| Condition {
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            ..make_other()
+        };
+        for (other, kept) in [(other(TRUE, "Synced"), 1), (other("", "Synced"), 0), (other(TRUE, ""), 0)] {
+            let phase = Phase::Available(why(Reason::Available, "x"));
+            let conditions = conditions(&phase, 1, &[other], Timestamp::UNIX_EPOCH);
+            assert_eq!(conditions.iter().filter(|condition| condition.type_ == "Synced").count(), kept);
+        }
+    }
+
+    fn make_other() -> Condition {
+        let why = why(Reason::Available, "of another controller");
+        condition("Synced", TRUE, &why, 1, &[], Timestamp::UNIX_EPOCH)
     }
 }
