@@ -42,9 +42,9 @@ fn missing_program_without_go_is_named() {
     let error = error_of(&command.output().unwrap());
     assert!(error.contains("which has no kube-controller-manager"), "{error}");
     assert!(error.contains("install Go"), "{error}");
-    environment.script("kube-controller-manager", "");
-    environment.script("helm", "");
-    environment.script("helm-docs", "");
+    for name in ["kube-controller-manager", "helm", "helm-docs", "kstatus"] {
+        environment.script(name, "");
+    }
     assert!(command.output().unwrap().status.success());
 }
 

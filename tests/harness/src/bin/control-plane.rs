@@ -13,7 +13,7 @@ struct Arguments {
     /// Only locate or build the required programs and print their paths
     #[arg(long)]
     prepare: bool,
-    /// Include the programs that only some tests need: kube-controller-manager, helm and helm-docs
+    /// Include the programs that only some tests need: kube-controller-manager, helm, helm-docs and kstatus
     #[arg(long, requires = "prepare")]
     all: bool,
 }
