@@ -4,7 +4,7 @@ use std::{io::Read as _, process::ExitCode};
 
 use clap::Parser;
 use harness::control_plane::{
-    ControlPlane, ETCD, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate,
+    ControlPlane, ETCD, GITOPS, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, locate,
 };
 
 /// Runs a local Kubernetes API server until Ctrl-C or the end of standard input.
@@ -16,6 +16,9 @@ struct Arguments {
     /// Include the programs that only some tests need: kube-controller-manager, helm, helm-docs and kstatus
     #[arg(long, requires = "prepare")]
     all: bool,
+    /// Include the programs of Flux, Argo CD and Prometheus for the tests in tests/gitops, whose builds take long
+    #[arg(long, requires = "prepare")]
+    gitops: bool,
 }
 
 fn main() -> ExitCode {
@@ -33,6 +36,9 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut paths = locate([&ETCD, &KUBE_APISERVER, &KUBECTL])?.to_vec();
         if arguments.all {
             paths.extend(locate([&KUBE_CONTROLLER_MANAGER, &HELM, &HELM_DOCS, &KSTATUS])?);
+        }
+        if arguments.gitops {
+            paths.extend(locate(GITOPS)?);
         }
         for path in paths {
             println!("{}", path.display());

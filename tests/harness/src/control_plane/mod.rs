@@ -22,7 +22,7 @@ use anyhow::Context as _;
 
 pub use assets::locate;
 use start::Supervisor;
-pub use tools::{ETCD, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
+pub use tools::{ETCD, GITOPS, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
 
 use crate::{leash::Leashed, process::output_of};
 

@@ -51,6 +51,9 @@ pub static HELM_DOCS: Tool = Tool {
 /// Tells how tools such as Flux judge objects, by the library that they use.
 pub static KSTATUS: Tool = Tool { name: "kstatus", module: "kstatus", package: ".", ldflags: "-s -w" };
 
+/// The programs of the tests in `tests/gitops`, whose builds take long.
+pub static GITOPS: [&Tool; 0] = [];
+
 /// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no
 /// version.
 const KUBE_LDFLAGS: &str = "-s -w \

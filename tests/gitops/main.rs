@@ -1,0 +1,8 @@
+//! The operator beside the real controllers of Flux, the packages of Argo CD, and a real Prometheus. Their builds take
+//! long, so `cargo test` does not run these tests, but `.ci/gitops` does.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also in test helpers
+
+#[allow(dead_code, unused_imports)] // of the cluster tests, which use all of it
+#[path = "../cluster/fixture/mod.rs"]
+mod fixture;
