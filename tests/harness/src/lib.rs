@@ -10,6 +10,7 @@ pub mod contract;
 pub mod control_plane;
 pub mod demo;
 pub mod forward_proxy;
+pub mod git;
 pub mod leash;
 pub mod load;
 pub mod process;

@@ -15,6 +15,7 @@ use anyhow::{Context as _, anyhow, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::{log_progress, tools::Tool};
+use crate::process::output_of;
 
 /// The interval of progress messages during a long build.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -141,6 +142,16 @@ impl Builder {
         log_progress(format_args!("{}: built in {} s", tool.name, started.elapsed().as_secs()));
         Ok(())
     }
+}
+
+/// The folder with the files of a Go module, in the version that the module of `tool` pins. Go downloads it if it is not in
+/// its cache.
+pub fn module_folder(tool: &Tool, module: &str) -> anyhow::Result<PathBuf> {
+    let mut command = go(&modules().join(tool.module));
+    command.args(["mod", "download", "-json", module]);
+    let answer: serde_json::Value = serde_json::from_str(&output_of(command, "")?)?;
+    let folder = answer["Dir"].as_str().with_context(|| format!("go has no folder of {module}: {answer}"))?;
+    Ok(folder.into())
 }
 
 /// The prefix of the folder of a running build.

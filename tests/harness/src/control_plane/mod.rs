@@ -21,8 +21,12 @@ use std::{
 use anyhow::Context as _;
 
 pub use assets::locate;
+pub use build::module_folder;
 use start::Supervisor;
-pub use tools::{ETCD, GITOPS, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, Tool};
+pub use tools::{
+    ETCD, GITOPS, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, KUSTOMIZE_CONTROLLER,
+    SOURCE_CONTROLLER, Tool,
+};
 
 use crate::{leash::Leashed, process::output_of};
 

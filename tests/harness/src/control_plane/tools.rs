@@ -51,8 +51,24 @@ pub static HELM_DOCS: Tool = Tool {
 /// Tells how tools such as Flux judge objects, by the library that they use.
 pub static KSTATUS: Tool = Tool { name: "kstatus", module: "kstatus", package: ".", ldflags: "-s -w" };
 
+/// Flux's controller that fetches Git repositories.
+pub static SOURCE_CONTROLLER: Tool = Tool {
+    name: "source-controller",
+    module: "flux",
+    package: "github.com/fluxcd/source-controller",
+    ldflags: "-s -w",
+};
+
+/// Flux's controller that applies manifests, and waits for their health.
+pub static KUSTOMIZE_CONTROLLER: Tool = Tool {
+    name: "kustomize-controller",
+    module: "flux",
+    package: "github.com/fluxcd/kustomize-controller",
+    ldflags: "-s -w",
+};
+
 /// The programs of the tests in `tests/gitops`, whose builds take long.
-pub static GITOPS: [&Tool; 0] = [];
+pub static GITOPS: [&Tool; 2] = [&SOURCE_CONTROLLER, &KUSTOMIZE_CONTROLLER];
 
 /// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no
 /// version.
