@@ -118,6 +118,10 @@ fn pages_show_the_examples() {
         ("README.md", "authenticator-config.yaml"),
         ("README.md", "enrollment-request.yaml"),
         ("docs/install.md", "namespaced-provider.yaml"),
+        ("docs/flux.md", "flux/source.yaml"),
+        ("docs/flux.md", "flux/kustomizations.yaml"),
+        ("docs/flux.md", "flux/wait-for-people.yaml"),
+        ("docs/flux.md", "flux/alert.yaml"),
     ] {
         let text = fs::read_to_string(root().join(page)).unwrap();
         let manifest = fs::read_to_string(root().join("examples").join(example)).unwrap();
