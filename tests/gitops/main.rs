@@ -6,3 +6,4 @@
 #[allow(dead_code, unused_imports)] // of the cluster tests, which use all of it
 #[path = "../cluster/fixture/mod.rs"]
 mod fixture;
+mod flux;
