@@ -3,6 +3,7 @@
 use beyond_identity_operator::api::{PAUSED, RESEND};
 use serde_json::json;
 
+use super::health::with_the_shortest_timeout;
 use super::{CONFIGURATION, ENROLMENTS, Flux};
 use crate::fixture::{JANE, cluster, conditions, job_of, wait_for};
 
@@ -72,7 +73,7 @@ async fn emergency_pause_of_the_provider_config_lasts_with_its_field_manager() {
 
 #[tokio::test]
 async fn paused_request_with_a_changed_spec_is_waited_for() {
-    let flux = Flux::with_an_email_and(|kustomization| kustomization["spec"]["timeout"] = "6s".into(), |_| {}).await;
+    let flux = Flux::with_an_email_and(with_the_shortest_timeout, |_| {}).await;
     let fixture = &flux.fixture;
     let mut request = flux.request("jane", JANE);
     request["metadata"]["annotations"][PAUSED] = "true".into();

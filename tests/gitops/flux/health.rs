@@ -3,12 +3,27 @@
 use harness::simulator::Identity;
 use serde_json::{Value, json};
 
-use super::{ENROLMENTS, Flux};
+use super::{CONFIGURATION, ENROLMENTS, Flux};
 use crate::fixture::{JANE, job_of};
 
-/// Shorter than the one of the examples, so that a test can wait for its end.
-fn with_a_short_timeout(kustomization: &mut Value) {
-    kustomization["spec"]["timeout"] = "6s".into();
+/// The shortest timeout that Flux has.
+pub fn with_the_shortest_timeout(kustomization: &mut Value) {
+    kustomization["spec"]["timeout"] = "30s".into();
+}
+
+#[tokio::test]
+async fn nothing_is_ready_without_an_operator() {
+    let mut flux = Flux::start().await;
+    drop(flux.operator.take());
+    let revision = flux.commit(&[("configuration/jane.yaml", Some(flux.request("jane", JANE)))]).await;
+    flux.apply_kustomizations("flux/kustomizations.yaml", with_the_shortest_timeout).await;
+    let message = flux.wait_until_failed(CONFIGURATION, &revision, "HealthCheckFailed").await;
+    let namespace = &flux.fixture.namespace;
+    for object in ["AuthenticatorConfig", "EnrollmentRequest"] {
+        assert!(message.contains(&format!("{object}/{namespace}/")), "{message}");
+    }
+    // A ClusterProviderConfig would be in progress for ever under an operator that watches only some namespaces.
+    assert_eq!(message.matches("status: 'InProgress'").count(), 2, "{message}");
 }
 
 #[tokio::test]
@@ -26,7 +41,7 @@ async fn people_are_waited_for_only_on_request() {
     flux.apply_kustomizations("flux/kustomizations.yaml", |_| {}).await;
     flux.wait_until_ready(ENROLMENTS, &revision).await;
 
-    flux.apply_kustomizations("flux/wait-for-people.yaml", with_a_short_timeout).await;
+    flux.apply_kustomizations("flux/wait-for-people.yaml", with_the_shortest_timeout).await;
     let message = flux.wait_until_failed(ENROLMENTS, &revision, "HealthCheckFailed").await;
     for name in ["jane", "john"] {
         let waits = format!("EnrollmentRequest/{}/{name} status: 'InProgress'", fixture.namespace);

@@ -11,7 +11,7 @@ mod replacing;
 use std::fs;
 use std::panic::Location;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beyond_identity_operator::operator::Settings;
 use harness::git::{BRANCH, Repository};
@@ -20,7 +20,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, JANE, Operator, annotate, object, poll_often, shared_simulator, wait_for};
+use crate::fixture::{Fixture, JANE, Operator, annotate, object, poll_often, shared_simulator};
 
 /// The Kustomization with the provider config and the AuthenticatorConfig.
 const CONFIGURATION: &str = "configuration";
@@ -28,6 +28,8 @@ const CONFIGURATION: &str = "configuration";
 const ENROLMENTS: &str = "enrolments";
 /// The annotation that requests a reconcile.
 const REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+/// Long enough for two health checks in a row, each of which can take the shortest timeout that Flux has, 30 seconds.
+const TIMEOUT: Duration = Duration::from_secs(180);
 /// The grace period of the operator.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -35,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(2);
 struct Flux {
     fixture: Fixture,
     repository: Repository,
-    _operator: Operator,
+    operator: Option<Operator>,
 }
 
 impl Flux {
@@ -51,7 +53,7 @@ impl Flux {
                 settings.resync_interval = Duration::from_secs(1);
             })
             .await;
-        let flux = Self { fixture, repository: Repository::start().unwrap(), _operator: operator };
+        let flux = Self { fixture, repository: Repository::start().unwrap(), operator: Some(operator) };
         let [provider, config] = [flux.provider(), flux.config()].map(|manifest| manifest.to_string());
         flux.repository
             .commit(&[
@@ -155,7 +157,8 @@ impl Flux {
         Api::namespaced_with(self.fixture.client.clone(), &self.fixture.namespace, &ApiResource::from_gvk(&kind))
     }
 
-    /// Waits until `fits` accepts an object of Flux, and returns it. A timeout prints the logs of the controllers.
+    /// Waits until `fits` accepts an object of Flux, and returns it. A timeout prints the object and the logs of the
+    /// controllers.
     #[track_caller]
     fn wait_for(
         &self,
@@ -164,12 +167,22 @@ impl Flux {
         what: impl Into<String>,
         fits: impl Fn(&Value) -> bool,
     ) -> impl Future<Output = Value> {
-        let logs = PrintedOnPanic(Location::caller());
-        let found = wait_for(self.of_kind(kind), name, what, move |found: &DynamicObject| fits(&json!(found)));
+        let (caller, api, name, what) = (Location::caller(), self.of_kind(kind), name.to_owned(), what.into());
         async move {
-            let found = found.await;
-            drop(logs);
-            json!(found)
+            let started = Instant::now();
+            loop {
+                let found = json!(api.get(&name).await.unwrap());
+                if fits(&found) {
+                    return found;
+                }
+                assert!(
+                    started.elapsed() < TIMEOUT,
+                    "{caller}: timed out waiting until {name} {what}; its status is {:#}\n{}",
+                    found["status"],
+                    controllers::last_lines()
+                );
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            }
         }
     }
 
@@ -235,15 +248,4 @@ fn condition<'a>(kustomization: &'a Value, type_: &str) -> &'a Value {
 fn example(name: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     serde_saphyr::from_multiple(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Prints the logs of the controllers if a test panics while it has this.
-struct PrintedOnPanic(&'static Location<'static>);
-
-impl Drop for PrintedOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}: {}", self.0, controllers::last_lines());
-        }
-    }
 }
