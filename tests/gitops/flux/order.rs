@@ -6,7 +6,7 @@ use kube::Resource;
 use kube::api::ListParams;
 use serde_json::json;
 
-use super::{CONFIGURATION, ENROLMENTS, Flux, condition};
+use super::{CONFIGURATION, ENROLMENTS, Flux, condition, example};
 use crate::fixture::JANE;
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn suspended_kustomization_applies_a_change_when_it_is_resumed() {
     request["spec"]["attempt"] = json!(2);
     let revision = flux.commit(&[("enrolments/jane.yaml", Some(request))]).await;
     // Flux answers no request for a reconcile of it. Another Kustomization shows that the revision was applied elsewhere.
-    let mut other = super::example("flux/kustomizations.yaml").remove(0);
+    let mut other = example("flux/kustomizations.yaml").remove(0);
     other["metadata"]["name"] = "other".into();
     other["spec"]["wait"] = false.into();
     flux.apply(other).await;

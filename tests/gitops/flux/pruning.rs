@@ -1,8 +1,10 @@
 //! Requests that are removed from Git, and those that get another name there.
 
+use harness::simulator::Identity;
+use kube::api::DeleteParams;
 use serde_json::Value;
 
-use super::{ENROLMENTS, Flux};
+use super::{ENROLMENTS, Flux, example};
 use crate::fixture::{JANE, job_of, reason, wait_until_deleted};
 
 const PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
@@ -51,6 +53,48 @@ async fn request_with_the_annotation_stays_until_a_commit_without_it() {
     wait_until_deleted(fixture.requests(), "jane").await;
     assert_eq!(fixture.remote_state(&job), "REVOKED");
     assert_eq!(fixture.mailed(), [job]);
+}
+
+#[tokio::test]
+async fn deleted_kustomization_keeps_only_requests_with_the_annotation() {
+    let flux = Flux::with_an_email().await;
+    let fixture = &flux.fixture;
+    fixture.realm.add_identity(Identity::active("john", "john@example.com"));
+    let mut john = flux.request("john", "john");
+    prunable(&mut john);
+    let revision = flux.commit(&[("enrolments/john.yaml", Some(john))]).await;
+    flux.wait_until_ready(ENROLMENTS, &revision).await;
+    let requests = fixture.requests();
+    let [jane, john] = [requests.get("jane").await.unwrap(), requests.get("john").await.unwrap()].map(|it| job_of(&it));
+    let kustomizations = flux.of_kind("Kustomization");
+    kustomizations.delete(ENROLMENTS, &DeleteParams::default()).await.unwrap();
+    wait_until_deleted(kustomizations, ENROLMENTS).await;
+    wait_until_deleted(requests.clone(), "john").await;
+    assert_eq!(requests.get("jane").await.unwrap().metadata.deletion_timestamp, None);
+    assert_eq!((&*fixture.remote_state(&jane), &*fixture.remote_state(&john)), ("LINK_SENT", "REVOKED"));
+    assert_eq!(fixture.mailed(), [jane, john]);
+}
+
+#[tokio::test]
+async fn request_with_the_annotation_moves_to_another_kustomization() {
+    let flux = Flux::with_an_email().await;
+    let job = job_of(&flux.fixture.requests().get("jane").await.unwrap());
+    let mut other = example("flux/kustomizations.yaml").remove(1);
+    other["metadata"]["name"] = "other".into();
+    other["spec"]["path"] = "./other".into();
+    let readme = ("enrolments/README.md", Some("".into()));
+    let request = Some(flux.request("jane", JANE));
+    let revision = flux.commit(&[("enrolments/jane.yaml", None), readme, ("other/jane.yaml", request)]).await;
+    flux.wait_until_ready(ENROLMENTS, &revision).await;
+    flux.apply(other).await;
+    flux.wait_until_ready("other", &revision).await;
+    for name in [ENROLMENTS, "other"] {
+        flux.reconcile(name).await;
+    }
+    let request = flux.fixture.requests().get("jane").await.unwrap();
+    assert_eq!(request.metadata.labels.as_ref().unwrap()["kustomize.toolkit.fluxcd.io/name"], "other");
+    assert_eq!(request.metadata.deletion_timestamp, None);
+    assert_eq!((job_of(&request), flux.fixture.mailed()), (job.clone(), vec![job]));
 }
 
 /// Gives Jane's request another name in Git.
