@@ -1,11 +1,13 @@
 //! Requests that are removed from Git, and those that get another name there.
 
+use beyond_identity_operator::api::EnrollmentRequest;
 use harness::simulator::Identity;
 use kube::api::DeleteParams;
 use serde_json::Value;
 
-use super::{ENROLMENTS, Flux, example};
-use crate::fixture::{JANE, job_of, reason, wait_until_deleted};
+use super::health::with_the_shortest_timeout;
+use super::{ENROLMENTS, Flux, condition, example};
+use crate::fixture::{JANE, job_of, reason, wait_for, wait_until_deleted};
 
 const PRUNE: &str = "kustomize.toolkit.fluxcd.io/prune";
 
@@ -95,6 +97,34 @@ async fn request_with_the_annotation_moves_to_another_kustomization() {
     assert_eq!(request.metadata.labels.as_ref().unwrap()["kustomize.toolkit.fluxcd.io/name"], "other");
     assert_eq!(request.metadata.deletion_timestamp, None);
     assert_eq!((job_of(&request), flux.fixture.mailed()), (job.clone(), vec![job]));
+}
+
+#[tokio::test]
+async fn removal_that_is_reverted_too_late_sends_again() {
+    let flux = Flux::with_an_email_and(with_the_shortest_timeout, prunable).await;
+    let fixture = &flux.fixture;
+    let first = job_of(&fixture.requests().get("jane").await.unwrap());
+    fixture.realm.pause();
+    flux.commit(&[("enrolments/jane.yaml", None), ("enrolments/README.md", Some("".into()))]).await;
+    wait_for(fixture.requests(), "jane", "is being deleted", |request: &EnrollmentRequest| {
+        request.metadata.deletion_timestamp.is_some()
+    })
+    .await;
+    let mut request = flux.request("jane", JANE);
+    prunable(&mut request);
+    let revision = flux.commit(&[("enrolments/jane.yaml", Some(request))]).await;
+    flux.wait_for("Kustomization", ENROLMENTS, "waits for the health", |kustomization| {
+        kustomization["status"]["lastAttemptedRevision"] == *revision
+            && condition(kustomization, "Reconciling")["message"]
+                .as_str()
+                .is_some_and(|it| it.contains("health checks"))
+    })
+    .await;
+    fixture.realm.resume();
+    flux.wait_until_ready(ENROLMENTS, &revision).await;
+    let second = job_of(&fixture.requests().get("jane").await.unwrap());
+    assert_eq!(fixture.remote_state(&first), "REVOKED");
+    assert_eq!(fixture.mailed(), [first, second]);
 }
 
 /// Gives Jane's request another name in Git.
