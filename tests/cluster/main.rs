@@ -32,6 +32,7 @@ mod endpoint_changed;
 mod enrolment;
 mod enrolment_policy;
 mod events;
+mod examples;
 mod expired_links;
 mod fixture;
 mod foreign_conditions;

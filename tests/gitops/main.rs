@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also in test helpers
 
+#[allow(dead_code)] // of the cluster tests, which use all of it
+#[path = "../cluster/examples/support.rs"]
+mod examples;
 #[allow(dead_code, unused_imports)] // of the cluster tests, which use all of it
 #[path = "../cluster/fixture/mod.rs"]
 mod fixture;
 mod flux;
+mod many_people;
