@@ -122,6 +122,10 @@ fn pages_show_the_examples() {
         ("docs/flux.md", "flux/kustomizations.yaml"),
         ("docs/flux.md", "flux/wait-for-people.yaml"),
         ("docs/flux.md", "flux/alert.yaml"),
+        ("docs/kustomize.md", "kustomize/name-reference/name-reference.yaml"),
+        ("docs/kustomize.md", "kustomize/production/kustomization.yaml"),
+        ("docs/kustomize.md", "kustomize/provider/kustomization.yaml"),
+        ("docs/kustomize.md", "kustomize/staging/kustomization.yaml"),
     ] {
         let text = fs::read_to_string(root().join(page)).unwrap();
         let manifest = fs::read_to_string(root().join("examples").join(example)).unwrap();

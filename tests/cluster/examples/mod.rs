@@ -1,6 +1,7 @@
 //! The examples, rendered by kubectl's kustomize and by helm, and applied beside a running operator. Emails are counted.
 
 mod bad_lists;
+mod kustomize;
 mod lists;
 pub mod support;
 mod three_people;
