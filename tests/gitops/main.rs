@@ -11,3 +11,4 @@ mod examples;
 mod fixture;
 mod flux;
 mod many_people;
+mod other_manifests;

@@ -3,5 +3,6 @@
 mod bad_lists;
 mod kustomize;
 mod lists;
+mod secrets;
 pub mod support;
 mod three_people;
