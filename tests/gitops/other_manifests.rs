@@ -1,5 +1,5 @@
-//! The manifests of other tools in `examples`: the schemas of their authors accept them, and Argo CD's notifications say what
-//! the page promises.
+//! The manifests of other tools in `examples`: the schemas of their authors accept them, Argo CD renders the ApplicationSet, and
+//! its notifications say what the page promises.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,6 +66,22 @@ fn schemas_of_other_tools_accept_the_manifests() {
     for mut application in ManyPeople::new().applications() {
         application["metadata"]["namespace"] = json!("argocd");
         accepts(&application.to_string()).unwrap();
+    }
+}
+
+/// The other tests fill in the template of the ApplicationSet themselves. Argo CD's own packages agree.
+#[test]
+fn argo_cd_renders_the_same_applications() {
+    let repository = ManyPeople::new();
+    let mut command = Command::new("go");
+    command.args(["run", "."]).args([repository.application_set(), repository.root()]);
+    command.current_dir(in_repository("tests/control-plane/applicationset"));
+    let rendered: Vec<Value> = serde_json::from_str(&output_of(command, "").unwrap()).unwrap();
+    let ours = repository.applications();
+    assert_eq!((rendered.len(), ours.len()), (2, 2));
+    for (theirs, ours) in rendered.iter().zip(&ours) {
+        assert_eq!(theirs["metadata"]["name"], ours["metadata"]["name"]);
+        assert_eq!(theirs["spec"], ours["spec"]);
     }
 }
 

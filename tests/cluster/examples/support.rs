@@ -78,7 +78,7 @@ impl ManyPeople {
     }
 
     fn folder(&self, name: &str) -> PathBuf {
-        self.0.path().join(MANY_PEOPLE).join(name)
+        self.root().join(MANY_PEOPLE).join(name)
     }
 
     /// The requests of these people, or what the tool says.
@@ -122,6 +122,16 @@ impl ManyPeople {
         helm(&["template", "enrolments", chart.to_str().unwrap(), "--namespace", "identity", "--values", "-"], values)
     }
 
+    /// The folder of the repository.
+    pub fn root(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    /// The file with the ApplicationSet.
+    pub fn application_set(&self) -> PathBuf {
+        self.folder("applicationset/applicationset.yaml")
+    }
+
     /// The path of the chart.
     pub fn chart(&self) -> PathBuf {
         self.folder("chart")
@@ -129,11 +139,11 @@ impl ManyPeople {
 
     /// The Applications of the ApplicationSet: its template with the parameters of each file, as Argo CD documents them.
     pub fn applications(&self) -> Vec<Value> {
-        let set = fs::read_to_string(self.folder("applicationset/applicationset.yaml")).unwrap();
+        let set = fs::read_to_string(self.application_set()).unwrap();
         let set = parsed(&set).remove(0);
         let pattern = set["spec"]["generators"][0]["git"]["files"][0]["path"].as_str().unwrap();
         let folder = pattern.strip_suffix("/*.yaml").unwrap();
-        let mut files: Vec<_> = fs::read_dir(self.0.path().join(folder)).unwrap().map(|file| file.unwrap()).collect();
+        let mut files: Vec<_> = fs::read_dir(self.root().join(folder)).unwrap().map(|file| file.unwrap()).collect();
         files.sort_by_key(fs::DirEntry::file_name);
         let application = |file: fs::DirEntry| {
             let file = file.file_name().into_string().unwrap();
@@ -156,9 +166,9 @@ impl ManyPeople {
         let spec = &application["spec"];
         let name = application["metadata"]["name"].as_str().unwrap();
         let namespace = spec["destination"]["namespace"].as_str().unwrap();
-        let chart = self.0.path().join(spec["source"]["path"].as_str().unwrap());
+        let chart = self.root().join(spec["source"]["path"].as_str().unwrap());
         let file = spec["source"]["helm"]["valueFiles"][0].as_str().unwrap();
-        let file = self.0.path().join(file.strip_prefix('/').expect("the path begins at the root of the repository"));
+        let file = self.root().join(file.strip_prefix('/').expect("the path begins at the root of the repository"));
         let [chart, file] = [chart, file].map(|path| path.to_str().unwrap().to_owned());
         helm(&["template", name, &chart, "--namespace", namespace, "--values", &file], "")
     }
