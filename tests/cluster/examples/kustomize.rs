@@ -100,12 +100,15 @@ async fn changed_prefix_sends_to_everybody_without_a_passkey_again() {
     fixture.wait_for_request_named("staging-employee-1001", "Complete").await;
 
     examples.edit("kustomize/staging/kustomization.yaml", "namePrefix: staging-", "namePrefix: stage-");
-    assert_eq!(fixture.sync(&examples.render("kustomize/staging")).await.len(), 3);
-    fixture.configs().delete("staging-hosted-web", &DeleteParams::default()).await.unwrap();
+    let renamed = examples.render("kustomize/staging");
+    fixture.apply(&renamed);
     fixture.wait_for_request_named("stage-employee-1001", "AlreadyEnrolled").await;
     for name in &PEOPLE[1..] {
         fixture.wait_for_request_named(&format!("stage-{name}"), "LinkSent").await;
     }
+    assert_eq!((fixture.mailed().len(), fixture.revocations().len()), (5, 0));
+    assert_eq!(fixture.sync(&renamed).await.len(), 3);
+    fixture.configs().delete("staging-hosted-web", &DeleteParams::default()).await.unwrap();
     for name in PEOPLE {
         wait_until_deleted(fixture.requests(), &format!("staging-{name}")).await;
     }
@@ -137,7 +140,13 @@ async fn requests_renamed_without_their_configuration_send_again_unless_orphaned
     for name in PEOPLE {
         fixture.wait_for_request_named(&format!("a-{name}"), "LinkSent").await;
     }
-    assert_eq!(fixture.sync(&renamed("b-")).await.len(), 3);
+    let after = renamed("b-");
+    fixture.apply(&after);
+    for name in PEOPLE {
+        fixture.wait_for_request_named(&format!("b-{name}"), "DuplicateRequest").await;
+    }
+    assert_eq!(fixture.mailed().len(), 3);
+    assert_eq!(fixture.sync(&after).await.len(), 3);
     fixture.wait_for_request_named("b-employee-1001", "Adopted").await;
     for name in &PEOPLE[1..] {
         fixture.wait_for_request_named(&format!("b-{name}"), "LinkSent").await;
