@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use sha2::{Digest as _, Sha256};
 
-use super::{log_progress, tools::Tool};
+use super::{
+    log_progress,
+    tools::{TAGS, Tool},
+};
 use crate::process::output_of;
 
 /// The interval of progress messages during a long build.
@@ -75,6 +78,10 @@ impl Builder {
             hash.update([0]);
             hash.update(text);
         }
+        for tags in tags(tool) {
+            hash.update([0]);
+            hash.update(tags);
+        }
         let hash: String = hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(format!("{}-{hash}", tool.name))
     }
@@ -128,6 +135,7 @@ impl Builder {
             .env("GOTMPDIR", building.path())
             .arg("build")
             .args(FLAGS)
+            .args(tags(tool).flat_map(|tags| ["-tags", tags]))
             .args(["-ldflags", tool.ldflags, "-o"])
             .args([output.as_os_str(), tool.package.as_ref()]);
         let failed = |reason: &dyn std::fmt::Display| {
@@ -158,6 +166,11 @@ pub fn module_folder(tool: &Tool, module: &str) -> anyhow::Result<PathBuf> {
 const BUILDING: &str = "building-";
 
 const FLAGS: [&str; 1] = ["-trimpath"];
+
+/// The build tags of the tool's module.
+fn tags(tool: &Tool) -> impl Iterator<Item = &'static str> {
+    TAGS.iter().filter(|(module, _)| *module == tool.module).map(|(_, tags)| *tags)
+}
 
 /// Settings that must not depend on the user's environment.
 const ENVIRONMENT: [(&str, &str); 4] =

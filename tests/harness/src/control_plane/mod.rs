@@ -25,7 +25,7 @@ pub use build::module_folder;
 use start::Supervisor;
 pub use tools::{
     ETCD, GITOPS, HELM, HELM_DOCS, KSTATUS, KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBECTL, KUSTOMIZE_CONTROLLER,
-    SOURCE_CONTROLLER, Tool,
+    PROMETHEUS, PROMTOOL, SOURCE_CONTROLLER, Tool,
 };
 
 use crate::{leash::Leashed, process::output_of};

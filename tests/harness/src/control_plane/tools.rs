@@ -67,8 +67,27 @@ pub static KUSTOMIZE_CONTROLLER: Tool = Tool {
     ldflags: "-s -w",
 };
 
+/// Scrapes metrics and evaluates rules. Without its web interface.
+pub static PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    module: "prometheus",
+    package: "github.com/prometheus/prometheus/cmd/prometheus",
+    ldflags: "-s -w",
+};
+
+/// Checks rules of Prometheus, and runs their unit tests.
+pub static PROMTOOL: Tool = Tool {
+    name: "promtool",
+    module: "prometheus",
+    package: "github.com/prometheus/prometheus/cmd/promtool",
+    ldflags: "-s -w",
+};
+
+/// The build tags of a module. Prometheus is built without the clients of all clouds, which take most of its build.
+pub(super) static TAGS: [(&str, &str); 1] = [("prometheus", "remove_all_sd")];
+
 /// The programs of the tests in `tests/gitops`, whose builds take long.
-pub static GITOPS: [&Tool; 2] = [&SOURCE_CONTROLLER, &KUSTOMIZE_CONTROLLER];
+pub static GITOPS: [&Tool; 4] = [&SOURCE_CONTROLLER, &KUSTOMIZE_CONTROLLER, &PROMETHEUS, &PROMTOOL];
 
 /// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no
 /// version.
