@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt;
@@ -67,8 +68,12 @@ impl Environment for SystemEnvironment {
         self.warnings.next(about)
     }
 
-    fn email_sent(&self) {
-        self.metrics.email_sent();
+    fn email_sent(&self, after: Option<Duration>) {
+        self.metrics.email_sent(after);
+    }
+
+    fn enrolled(&self, after: Duration) {
+        self.metrics.enrolled(after);
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::NAME;
-use crate::api::ProviderConfigKey;
+use crate::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigKey, ProviderConfigKind};
 use crate::beyond_identity::{BuildError, HttpClient};
 use crate::controllers::{self, OperatorContext};
 use crate::environment::{SystemEnvironment, wall_clock};
@@ -21,6 +21,7 @@ use crate::kubernetes::schema;
 use crate::metrics::{self, Metrics};
 pub use crate::realm::EndpointRules;
 use crate::realm::limiter::Limiters;
+use crate::reconcile::Kind as _;
 use crate::runtime::access::Access;
 use crate::runtime::ca_bundle_file::{CaBundleFile, CaBundleFileError};
 use crate::runtime::health;
@@ -99,6 +100,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let watches = Watches::start(&settings, &server, &readiness, &mut background);
     let requests = watches.requests.stores.clone();
     metrics.count_requests(move || requests.state());
+    count_conditions(&metrics, &watches);
     let providers = watches.providers.clone();
     metrics.observe_token_expirations(move || providers.token_expirations());
     let healths = watches.healths.clone();
@@ -113,6 +115,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     let pacer = watches.shared.pacer.clone();
     background.spawn(async move { pacer.grant_turns().await });
     let limiters = Arc::<Limiters>::default();
+    let limited = limiters.clone();
+    metrics.observe_rate_limited(move || limited.waiting());
     let turns = limiters.clone();
     background.spawn(async move { turns.grant_turns().await });
     let lease = settings.lease_holder.as_ref().map(|holder| (lease(&settings, &server, holder), readiness.part(false)));
@@ -157,6 +161,17 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     }
     tracing::info!("Stopped");
     ended
+}
+
+/// Counts the abnormal conditions of all kinds.
+fn count_conditions(metrics: &Metrics, watches: &Watches) {
+    let (configs, requests) = (watches.configs.stores.clone(), watches.requests.stores.clone());
+    metrics.count_conditions(AuthenticatorConfig::NAME.controller(), move || configs.state());
+    metrics.count_conditions(EnrollmentRequest::NAME.controller(), move || requests.state());
+    let (cluster, namespaced) =
+        (watches.providers.stores().cluster.clone(), watches.providers.stores().namespaced.clone());
+    metrics.count_conditions(ProviderConfigKind::ClusterProviderConfig.controller(), move || cluster.state());
+    metrics.count_conditions(ProviderConfigKind::ProviderConfig.controller(), move || namespaced.state());
 }
 
 /// Waits until one of `tasks` ends, which is unexpected for all of them.

@@ -141,7 +141,8 @@ pub fn is_stalled(conditions: &[Condition]) -> bool {
     is_true(conditions, STALLED)
 }
 
-fn is_true(conditions: &[Condition], type_: &str) -> bool {
+/// Whether `conditions` include this type with the status True.
+pub fn is_true(conditions: &[Condition], type_: &str) -> bool {
     conditions.iter().any(|condition| condition.type_ == type_ && condition.status == TRUE)
 }
 

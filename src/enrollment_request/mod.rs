@@ -32,6 +32,7 @@ pub mod annotation_actions;
 mod audit;
 pub mod change;
 pub mod desired;
+mod durations;
 pub mod enrollment_key;
 mod fetch;
 pub mod job_state;

@@ -79,7 +79,8 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
                 }
                 request.created(job);
                 if applied {
-                    request.context.environment.email_sent();
+                    let is_first = request.status.attempt.is_none();
+                    request.context.environment.email_sent(is_first.then(|| request.age()));
                 }
                 let status = request.handle.object().status.as_ref();
                 let named = status.and_then(|status| status.job_id.as_deref());
@@ -92,6 +93,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             Change::ConcludeWithoutSend { by: change::NoSendBecause::Adopted { read, .. }, .. } => {
                 request.polled(Some(&read.item))
             }
+            Change::UpdateFrom(read) if applied => request.count_enrolment(&read.item),
             Change::ConcludeWithoutSend { by: change::NoSendBecause::Skipped(_), .. }
             | Change::UpdateFrom(_)
             | Change::FoundAt { .. }

@@ -2,7 +2,9 @@
 //! have the operator's prefix. No label contains an identity, a job or an address.
 
 mod computed;
+mod conditions;
 mod in_flight;
+mod observe;
 mod requests;
 
 use std::sync::Arc;
@@ -11,7 +13,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use jiff::Timestamp;
 use kube::runtime::events::EventType;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -23,14 +24,33 @@ use prometheus_client::registry::{Registry, Unit};
 
 use computed::{Computed, IsLeader};
 use in_flight::InFlight;
+pub use observe::TokenExpiration;
 use requests::Requests;
 
-use crate::api::{EnrollmentRequest, ProviderConfigKey, Reason};
+use crate::api::Reason;
 use crate::beyond_identity::{Error, NotSent, Operation};
 use crate::reconcile::Ended;
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
+
+/// The bounds of the time until the first email, in seconds: from 1 s to a day.
+const UNTIL_EMAIL: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0];
+/// The bounds of the time until a passkey is bound, in seconds: from a minute to 30 days.
+const UNTIL_PASSKEY: [f64; 12] = [
+    60.0,
+    300.0,
+    900.0,
+    3600.0,
+    14_400.0,
+    43_200.0,
+    86_400.0,
+    172_800.0,
+    345_600.0,
+    604_800.0,
+    1_209_600.0,
+    2_592_000.0,
+];
 
 /// All metrics of a process.
 #[derive(Debug)]
@@ -40,14 +60,20 @@ pub struct Metrics {
     leader: Family<Labels<1>, Gauge>,
     reconciles: Family<Labels<2>, Counter>,
     reconcile_errors: Family<Labels<1>, Counter>,
+    reconcile_panics: Family<Labels<1>, Counter>,
     reconcile_time: Histograms<1>,
     active_workers: Family<Labels<1>, Gauge>,
     max_workers: Family<Labels<1>, Gauge>,
     queue_depth: Computed,
     emails: Counter,
+    until_email: Histogram,
+    until_passkey: Histogram,
     duplicates: Family<[(&'static str, String); 1], Counter>,
     retained: Family<[(&'static str, String); 1], Counter>,
+    status_not_stored: Family<[(&'static str, String); 1], Counter>,
     requests: Requests,
+    conditions: Computed,
+    rate_limited: Computed,
     token_expiration: Computed,
     provider_config_ready: Computed,
     provider_config_referrers: Computed,
@@ -56,24 +82,14 @@ pub struct Metrics {
     call_time: Histograms<2>,
 }
 
-/// When a token of a provider config expires.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TokenExpiration {
-    /// The provider config.
-    pub provider: ProviderConfigKey,
-    /// The field of its credentials: `apiToken` or `clientCredentials`.
-    pub credentials: &'static str,
-    /// The time.
-    pub at: Timestamp,
-}
-
 impl Metrics {
     /// Creates all metrics, at zero.
     pub fn new() -> Self {
         let mut registry = Registry::default();
         // From 5 ms to 80 s, which is longer than the default timeout of a request to the service.
         let histogram: fn() -> Histogram = || Histogram::new(exponential_buckets(0.005, 2.0, 15));
-        let (leader, reconciles, reconcile_errors) = (Family::default(), Family::default(), Family::default());
+        let (leader, reconciles) = (Family::default(), Family::default());
+        let (reconcile_errors, reconcile_panics) = (Family::default(), Family::default());
         let (active_workers, max_workers) = (Family::default(), Family::default());
         let (reconcile_time, call_time) =
             (Family::new_with_constructor(histogram), Family::new_with_constructor(histogram));
@@ -89,6 +105,8 @@ impl Metrics {
             "Reconciles that failed, by controller",
             Family::clone(&reconcile_errors),
         );
+        let help = "Reconciles that panicked, by controller";
+        of_loops.register("reconcile_panics", help, Family::clone(&reconcile_panics));
         of_loops.register_with_unit(
             "reconcile_time",
             "Duration of reconciles, by controller",
@@ -106,15 +124,26 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix("beyond_identity_operator");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         own.register("build", "Version of the operator", version);
-        let (emails, duplicates, retained, calls) =
-            (Counter::default(), Family::default(), Family::default(), Family::default());
+        let (emails, duplicates, retained, status_not_stored, calls) =
+            (Counter::default(), Family::default(), Family::default(), Family::default(), Family::default());
         own.register("emails_sent", "Emails sent, counted once their job is recorded in status", emails.clone());
+        let (until_email, until_passkey) = (Histogram::new(UNTIL_EMAIL), Histogram::new(UNTIL_PASSKEY));
+        let help = "Time from the creation of an EnrollmentRequest until its first email is recorded";
+        own.register_with_unit("request_to_email", help, Unit::Seconds, until_email.clone());
+        let help = "Time from the creation of an EnrollmentRequest until its job is seen as COMPLETE";
+        own.register_with_unit("request_to_passkey", help, Unit::Seconds, until_passkey.clone());
         let help = "Duplicate jobs and configurations found in Beyond Identity and left unchanged";
         own.register("duplicates", help, Family::clone(&duplicates));
         let help = "Objects deleted although their remote resource could not be removed";
         own.register("retained_remote_resources", help, Family::clone(&retained));
+        let help = "Reports that the API server refused a write of the operator, or stored only a part of it";
+        own.register("status_not_stored", help, Family::clone(&status_not_stored));
         let leads = IsLeader::default();
         let requests = Requests::register(own, &leads);
+        let help = "Objects with a condition that is present only while True, such as Stalled";
+        let conditions = Computed::of_the_cluster(own, "object_conditions", help, None, &leads);
+        let help = "Objects that wait for their turn because the Beyond Identity API limits the rate";
+        let rate_limited = Computed::register(own, "rate_limited_objects", help);
         let help = "Expiration of a provider config's token as Unix time, if it is known";
         let token_expiration =
             Computed::of_the_cluster(own, "token_expiration_timestamp", help, Some(Unit::Seconds), &leads);
@@ -141,14 +170,20 @@ impl Metrics {
             leader,
             reconciles,
             reconcile_errors,
+            reconcile_panics,
             reconcile_time,
             active_workers,
             max_workers,
             queue_depth,
             emails,
+            until_email,
+            until_passkey,
             duplicates,
             retained,
+            status_not_stored,
             requests,
+            conditions,
+            rate_limited,
             token_expiration,
             provider_config_ready,
             provider_config_referrers,
@@ -172,39 +207,6 @@ impl Metrics {
         self.leader.get_or_create(&[("name", crate::NAME)]).set(leads.into());
     }
 
-    /// Counts the requests that `requests` returns at each scrape. It must return all of them.
-    pub fn count_requests(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
-        self.requests.count(requests);
-    }
-
-    /// Exports the expiration times that `tokens` returns, by provider config.
-    pub fn observe_token_expirations(&self, tokens: impl Fn() -> Vec<TokenExpiration> + Send + 'static) {
-        let labelled = |TokenExpiration { provider, credentials, at }: TokenExpiration| {
-            let mut labels = labels_of(provider);
-            labels.push(("credentials", credentials.to_owned()));
-            (labels, at.as_second())
-        };
-        self.token_expiration.add(move || tokens().into_iter().map(labelled).collect());
-    }
-
-    /// Exports whether each provider config that `ready` returns is Ready.
-    pub fn observe_provider_configs(&self, ready: impl Fn() -> Vec<(ProviderConfigKey, bool)> + Send + 'static) {
-        let labelled = |(key, is_ready): (ProviderConfigKey, bool)| (labels_of(key), is_ready.into());
-        self.provider_config_ready.add(move || ready().into_iter().map(labelled).collect());
-    }
-
-    /// Exports how many objects refer to each provider config that `referrers` returns.
-    pub fn observe_referrers(&self, referrers: impl Fn() -> Vec<(ProviderConfigKey, usize)> + Send + 'static) {
-        let labelled = |(key, count)| (labels_of(key), i64::try_from(count).unwrap_or(i64::MAX));
-        self.provider_config_referrers.add(move || referrers().into_iter().map(labelled).collect());
-    }
-
-    /// Exports whether each watched namespace that `namespaces` returns is available.
-    pub fn observe_namespaces(&self, namespaces: impl Fn() -> Vec<(String, bool)> + Send + 'static) {
-        let labelled = |(namespace, available): (String, bool)| (vec![("namespace", namespace)], available.into());
-        self.namespace_available.add(move || namespaces().into_iter().map(labelled).collect());
-    }
-
     /// Registers a controller with at most `workers` concurrent reconciles. `waiting` returns the queue depth by the
     /// value of the label `priority`.
     pub fn runs(
@@ -215,9 +217,10 @@ impl Metrics {
     ) {
         self.max_workers.get_or_create(&[("controller", controller)]).set(workers.into());
         // They begin at 0, so that an alert on their increase sees the first event, too.
-        for family in [&self.duplicates, &self.retained] {
+        for family in [&self.duplicates, &self.retained, &self.status_not_stored] {
             _ = family.get_or_create(&[("controller", controller.to_owned())]);
         }
+        _ = self.reconcile_panics.get_or_create(&[("controller", controller)]);
         self.queue_depth.add(move || {
             let labelled = |(priority, waiting): (&str, usize)| {
                 let labels = [("controller", controller), ("name", controller), ("priority", priority)];
@@ -233,9 +236,15 @@ impl Metrics {
         InFlight::begin(self.active_workers.get_or_create(&[("controller", controller)]).clone())
     }
 
-    /// Counts a sent email.
-    pub fn email_sent(&self) {
+    /// Counts a sent email. `after` is the time since the creation of its request, if it is the first one.
+    pub fn email_sent(&self, after: Option<Duration>) {
         self.emails.inc();
+        after.into_iter().for_each(|after| self.until_email.observe(after.as_secs_f64()));
+    }
+
+    /// Counts a bound passkey, this long after the creation of its request.
+    pub fn enrolled(&self, after: Duration) {
+        self.until_passkey.observe(after.as_secs_f64());
     }
 
     /// Counts an event about an object of kind `controller`, in lower case, if its reason has a metric.
@@ -244,6 +253,7 @@ impl Metrics {
             (_, Reason::DuplicateJob | Reason::DuplicateConfiguration) => &self.duplicates,
             // A Normal event reports a resource that is orphaned on request.
             (EventType::Warning, Reason::RemoteResourceRetained) => &self.retained,
+            (_, Reason::StatusNotStored) => &self.status_not_stored,
             _ => return,
         };
         family.get_or_create(&[("controller", controller.to_owned())]).inc();
@@ -266,6 +276,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a reconcile of kind `controller`, in lower case, that panicked.
+    pub fn reconcile_panicked(&self, controller: &'static str) {
+        self.reconcile_panics.get_or_create(&[("controller", controller)]).inc();
+    }
+
     /// Counts a finished request to the service.
     pub fn called(&self, operation: Operation, error: Option<&Error>, took: Duration) {
         let outcome = match error {
@@ -283,11 +298,6 @@ impl Metrics {
     }
 }
 
-/// The labels of a provider config. The namespace of a cluster-scoped one is empty.
-fn labels_of(ProviderConfigKey { kind, namespace, name }: ProviderConfigKey) -> Vec<(&'static str, String)> {
-    vec![("kind", kind.as_str().to_owned()), ("namespace", namespace.unwrap_or_default()), ("name", name)]
-}
-
 /// The route of `/metrics`.
 pub fn router(metrics: Arc<Metrics>) -> Router {
     let text = || async move {
@@ -303,79 +313,4 @@ impl Default for Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::ProviderConfigKind;
-    use crate::beyond_identity::CREATE_JOB;
-
-    #[test]
-    fn metrics_have_their_conventional_names_and_values() {
-        let metrics = Metrics::new();
-        metrics.set_leader(true);
-        metrics.reconcile_finished("enrollmentrequest", Ended::Failed, Duration::from_millis(7));
-        metrics.reconcile_finished("enrollmentrequest", Ended::RequeueAfter, Duration::from_millis(7));
-        metrics.called(CREATE_JOB, None, Duration::from_secs(1));
-        metrics.email_sent();
-        for reason in [Reason::DuplicateJob, Reason::RemoteResourceRetained, Reason::Refused] {
-            metrics.event_emitted("enrollmentrequest", EventType::Warning, reason);
-            metrics.event_emitted("authenticatorconfig", EventType::Normal, Reason::RemoteResourceRetained);
-        }
-        metrics.event_emitted("authenticatorconfig", EventType::Warning, Reason::DuplicateConfiguration);
-        let token = |namespace: Option<&str>, expires| {
-            let (kind, name) = (ProviderConfigKind::ClusterProviderConfig, "default".to_owned());
-            let key = ProviderConfigKey { kind, namespace: namespace.map(str::to_owned), name };
-            TokenExpiration { provider: key, credentials: "apiToken", at: Timestamp::from_second(expires).unwrap() }
-        };
-        let tokens = [(None, 1_800_000_000), (Some("a"), 1_900_000_000), (Some("b"), 1_950_000_000)];
-        metrics
-            .observe_token_expirations(move || tokens.map(|(namespace, expires)| token(namespace, expires)).to_vec());
-        metrics.runs("enrollmentrequest", 64, || vec![("200", 0), ("100", 3), ("-100", 4)]);
-        drop(metrics.reconcile_started("enrollmentrequest"));
-        let _running = metrics.reconcile_started("enrollmentrequest");
-        metrics.text();
-        let text = metrics.text();
-        let unused = Metrics::new();
-        unused.runs("enrollmentrequest", 64, Vec::new);
-        for metric in ["duplicates", "retained_remote_resources"] {
-            let line = format!("beyond_identity_operator_{metric}_total{{controller=\"enrollmentrequest\"}} 0");
-            assert!(
-                unused.text().lines().any(|written| written == line),
-                "{line}: an alert on increase() needs an initial zero"
-            );
-        }
-        let expires = |namespace: &str, at: i64| {
-            format!(
-                "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",\
-                 namespace=\"{namespace}\",name=\"default\",credentials=\"apiToken\"}} {at}"
-            )
-        };
-        for line in [
-            "beyond_identity_operator_emails_sent_total 1",
-            "beyond_identity_operator_duplicates_total{controller=\"enrollmentrequest\"} 1",
-            "beyond_identity_operator_duplicates_total{controller=\"authenticatorconfig\"} 1",
-            "beyond_identity_operator_retained_remote_resources_total{controller=\"enrollmentrequest\"} 1",
-            "leader_election_master_status{name=\"beyond-identity-operator\"} 1",
-            "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"error\"} 1",
-            "controller_runtime_reconcile_total{controller=\"enrollmentrequest\",result=\"requeue_after\"} 1",
-            "controller_runtime_reconcile_errors_total{controller=\"enrollmentrequest\"} 1",
-            "controller_runtime_reconcile_time_seconds_count{controller=\"enrollmentrequest\"} 2",
-            "controller_runtime_reconcile_time_seconds_bucket{le=\"0.01\",controller=\"enrollmentrequest\"} 2",
-            "controller_runtime_active_workers{controller=\"enrollmentrequest\"} 1",
-            "controller_runtime_max_concurrent_reconciles{controller=\"enrollmentrequest\"} 64",
-            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"200\"} 0",
-            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"100\"} 3",
-            "workqueue_depth{controller=\"enrollmentrequest\",name=\"enrollmentrequest\",priority=\"-100\"} 4",
-            &expires("", 1_800_000_000),
-            &expires("a", 1_900_000_000),
-            &expires("b", 1_950_000_000),
-            concat!("beyond_identity_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
-            "beyond_identity_operator_api_requests_total{method=\"POST\",path=\"credential-binding-jobs\",outcome=\"success\"} 1",
-            "beyond_identity_operator_api_request_duration_seconds_sum{method=\"POST\",path=\"credential-binding-jobs\"} 1.0",
-        ] {
-            assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
-        }
-        let orphan = "beyond_identity_operator_retained_remote_resources_total{controller=\"authenticatorconfig\"}";
-        assert!(!text.contains(orphan), "an orphaned resource does not count as retained:\n{text}");
-        assert!(text.ends_with("# EOF\n"));
-    }
-}
+mod tests;

@@ -78,11 +78,12 @@ where
             return queue.done(&object, None, false);
         };
         let reconcile = measured(controller, metrics.clone(), reconcile(found));
-        let queue = queue.clone();
+        let (controller, queue, metrics) = (*controller, queue.clone(), metrics.clone());
         tokio::spawn(async move {
             let (again, starts_over) = match AssertUnwindSafe(reconcile).catch_unwind().await {
                 Ok(ReconcileResult { requeue_after, ended }) => (requeue_after, ended == Ended::Conflict),
                 Err(panic) => {
+                    metrics.reconcile_panicked(controller);
                     let (kind, name) = (K::kind(&()), &object.name);
                     tracing::error!(%kind, namespace = object.namespace, name, panic = panic_message(panic.as_ref()), "Reconcile panicked (operator bug)");
                     (Some(RETRY_AFTER_BUG), false)

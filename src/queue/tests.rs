@@ -140,7 +140,9 @@ async fn panicked_reconcile_is_retried_after_a_minute() {
     assert_eq!(fixture.take_log().await, ["First b", "run b"]);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(fixture.take_log().await, ["Requeue a", "run a"]);
-    assert!(fixture.metrics.text().contains("active_workers{controller=\"enrollmentrequest\"} 0"));
+    let metrics = fixture.metrics.text();
+    assert!(metrics.contains("active_workers{controller=\"enrollmentrequest\"} 0"));
+    assert!(metrics.contains("reconcile_panics_total{controller=\"enrollmentrequest\"} 2"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::runtime::events::EventType;
@@ -143,6 +144,10 @@ pub trait Environment: Send + Sync {
         Some(0)
     }
 
-    /// Counts an email that was sent and whose job is recorded.
-    fn email_sent(&self) {}
+    /// Counts an email that was sent and whose job is recorded. `after` is the time since the creation of its request, if
+    /// it is the first one.
+    fn email_sent(&self, _after: Option<Duration>) {}
+
+    /// Counts a passkey that was bound by a link of the request, this long after the creation of the request.
+    fn enrolled(&self, _after: Duration) {}
 }

@@ -38,6 +38,11 @@ impl<W> TurnQueue<W> {
         self.waiting.is_empty()
     }
 
+    /// The number of objects that wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// About how many objects come before `waiter`, which has pending work. Of each other namespace, these are at most as
     /// many as of its own.
     pub fn ahead_of(&self, waiter: &ObjectKey) -> usize {

@@ -176,7 +176,7 @@ async fn metrics_show_the_expiry_of_an_issued_token_and_no_secret() {
     fixture.create_request_of(REQUEST, JANE).await;
     fixture.wait_for_request("LinkSent").await;
     let metric = format!(
-        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\",credentials=\"clientCredentials\"}} ",
+        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",object_namespace=\"\",name=\"{}\",credentials=\"clientCredentials\"}} ",
         fixture.provider
     );
     let (_, metrics) = process.get("/metrics");

@@ -82,7 +82,7 @@ async fn metrics_show_token_expiry_and_no_private_data() {
     fixture.create_request().await;
     let job = job_of(&fixture.wait_for_request("LinkSent").await);
     let expires = format!(
-        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",namespace=\"\",name=\"{}\",credentials=\"apiToken\"}}",
+        "beyond_identity_operator_token_expiration_timestamp_seconds{{kind=\"ClusterProviderConfig\",object_namespace=\"\",name=\"{}\",credentials=\"apiToken\"}}",
         fixture.provider
     );
     has_line(&process, &format!("{expires} 1800000000")).await;
@@ -123,4 +123,33 @@ async fn only_the_leader_reports_gauges_of_the_cluster() {
     has_line(&leader, "leader_election_master_status{name=\"beyond-identity-operator\"} 0").await;
     assert_eq!(of_the_cluster(&leader), [""; 0], "a former leader");
     assert_eq!(leader.end().0, Some(1));
+}
+
+#[tokio::test]
+async fn metrics_show_times_from_a_request_and_what_needs_attention() {
+    let fixture = Fixture::new().await;
+    let quick = ["--job-poll-min", "1s", "--job-poll-max", "1s", "--grace-period", "0s"];
+    let process = fixture.spawn(&Access::shared(), &quick).await;
+    fixture.create_config().await;
+    fixture.create_request().await;
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
+    let own = |metric: &str| format!("beyond_identity_operator_{metric}");
+    has_line(&process, &own("request_to_email_seconds_count 1")).await;
+    has_line(&process, &own("request_to_passkey_seconds_count 0")).await;
+    fixture.realm.set_job_state(&job, "COMPLETE");
+    fixture.wait_for_request("Complete").await;
+    has_line(&process, &own("request_to_passkey_seconds_count 1")).await;
+
+    // Another device of the same person is no longer about this time.
+    fixture.change_request(json!({"attempt": 2})).await.unwrap();
+    let job = job_of(&fixture.wait_for_request("LinkSent").await);
+    has_line(&process, &own("emails_sent_total 2")).await;
+    fixture.realm.set_job_state(&job, "COMPLETE");
+    fixture.wait_for_request("Complete").await;
+
+    fixture.create_request_of("nobody", "nobody").await;
+    let stalled = "object_conditions{controller=\"enrollmentrequest\",type=\"Stalled\",reason=\"IdentityNotFound\"} 1";
+    has_line(&process, &own(stalled)).await;
+    has_line(&process, &own("request_to_passkey_seconds_count 1")).await;
+    has_line(&process, &own("request_to_email_seconds_count 1")).await;
 }

@@ -18,7 +18,7 @@ const AVAILABLE: &str = "Watched namespace is available";
 async fn serves(process: &Process, namespace: &str, available: bool) {
     eventually("it is ready", || process.get("/readyz") == (200, "ok".to_owned())).await;
     let line = format!(
-        "beyond_identity_operator_watched_namespace_available{{namespace=\"{namespace}\"}} {}",
+        "beyond_identity_operator_watched_namespace_available{{watched_namespace=\"{namespace}\"}} {}",
         u8::from(available)
     );
     eventually(&line, || process.get("/metrics").1.lines().any(|written| written == line)).await;

@@ -71,6 +71,11 @@ impl Limiters {
         admitted.map(|()| Permit { limiter, waiter, is_pending, enqueue, prepaid: AtomicBool::new(true) })
     }
 
+    /// The number of objects that wait for their turns.
+    pub fn waiting(&self) -> usize {
+        self.limiters.lock().values().map(|limiter| limiter.turns().waiting()).sum()
+    }
+
     /// Enqueues waiting objects as their turns come, forever.
     pub async fn grant_turns(&self) {
         loop {

@@ -42,6 +42,7 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
         "an admitted reconcile makes no call either"
     );
     assert_eq!(admit("https://a", "t", "new").unwrap_err(), Duration::from_secs(30));
+    assert_eq!(limiters.waiting(), 3, "for the metric");
     for (endpoint, tenant) in [("https://b", "t"), ("https://a", "u")] {
         admit(endpoint, tenant, "elsewhere").unwrap().begin(CREATE_JOB).unwrap();
     }
@@ -55,6 +56,7 @@ async fn throttling_applies_to_one_tenant_as_a_whole() {
     one.end(CREATE_JOB, Instant::now(), None);
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(*granted.lock(), ["one", "other", "new"], "each waiter once, first in first out");
+    assert_eq!(limiters.waiting(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,6 +61,11 @@ impl<W> Turns<W> {
         !self.queue.is_empty()
     }
 
+    /// The number of objects that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Queues `waiter` again after the limiter interrupted its reconcile.
     pub fn wait(&mut self, waiter: &ObjectKey, is_pending: bool, with: W) {
         self.queue.join(waiter.clone(), with, is_pending, false);

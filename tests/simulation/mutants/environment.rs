@@ -1,6 +1,7 @@
 //! Mutants of the environment: time, randomness, and the permission to write.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use beyond_identity_operator::reconcile::Environment;
 use jiff::{SignedDuration, Timestamp};
@@ -53,7 +54,7 @@ impl<E: Environment> Environment for Mutated<E> {
         }
     }
 
-    fn email_sent(&self) {
-        self.port.email_sent();
+    fn email_sent(&self, after: Option<Duration>) {
+        self.port.email_sent(after);
     }
 }
