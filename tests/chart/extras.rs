@@ -8,7 +8,10 @@ use crate::support::{NAMESPACE, RELEASE, objects, single};
 fn with_all_objects(mut values: Value) -> Value {
     values["watchNamespaces"] = json!(["team-a"]);
     values["rbac"] = json!({ "tenantsMayEnroll": true, "tenantSecrets": { "team-a": ["token"] } });
-    values["metrics"] = json!({ "secure": { "enabled": true }, "serviceMonitor": { "enabled": true } });
+    values["metrics"] = json!({
+        "secure": { "enabled": true }, "serviceMonitor": { "enabled": true },
+        "prometheusRule": { "enabled": true }, "dashboard": { "enabled": true },
+    });
     values["networkPolicy"] = json!({ "enabled": true });
     values
 }
@@ -122,4 +125,30 @@ fn monitors_select_the_pods_and_scrape_them_alike() {
         expected["authorization"] = json!({ "credentials": { "name": "reader", "key": "token" } });
         assert_eq!(pod, json!({ "selector": selector, "podMetricsEndpoints": [expected] }));
     }
+}
+
+#[test]
+fn rules_have_all_alerts_but_the_disabled_ones() {
+    let alerts = |values: Value| {
+        let rules =
+            single("PrometheusRule", &objects(json!({ "metrics": { "prometheusRule": values } })))["spec"].clone();
+        rules["groups"][0]["rules"].as_array().unwrap().clone()
+    };
+    let all = alerts(json!({ "enabled": true }));
+    let disabled = ["BeyondIdentityLinksExpired", "BeyondIdentityEmailsHeldBack"];
+    let fewer = alerts(json!({ "enabled": true, "disabledAlerts": disabled }));
+    let expected = all.iter().filter(|alert| disabled.iter().all(|name| alert["alert"] != *name));
+    assert_eq!(fewer.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    assert_eq!(fewer.len(), all.len() - 2);
+    // Without a base, the annotation has the page and the heading.
+    assert_eq!(all[1]["annotations"]["runbook_url"], "troubleshooting.md#no-replica-is-the-leader");
+}
+
+#[test]
+fn config_map_has_the_dashboard() {
+    let map = single("ConfigMap", &objects(json!({ "metrics": { "dashboard": { "enabled": true } } }))).clone();
+    assert_eq!(map["metadata"]["labels"]["grafana_dashboard"], "1");
+    let text = map["data"]["beyond-identity-operator.json"].as_str().unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/dashboard.json");
+    assert_eq!(text, std::fs::read_to_string(file).unwrap().trim());
 }

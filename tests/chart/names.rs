@@ -19,7 +19,10 @@ const LABEL_LENGTH: usize = 63;
 fn objects_in_each_mode(release: &str, namespace: &str, more: &Value) -> Vec<Vec<Value>> {
     let objects = |mut values: Value| {
         values["clusterName"] = "c".repeat(32).into();
-        values["metrics"] = json!({ "secure": { "enabled": true }, "serviceMonitor": { "enabled": true } });
+        values["metrics"] = json!({
+            "secure": { "enabled": true }, "serviceMonitor": { "enabled": true },
+            "prometheusRule": { "enabled": true }, "dashboard": { "enabled": true },
+        });
         values["networkPolicy"] = json!({ "enabled": true });
         if values["rbac"]["clusterScoped"] != false {
             values["rbac"]["tenantsMayEnroll"] = true.into();
@@ -74,7 +77,7 @@ fn longest_names_fit_and_the_api_server_accepts_them() {
                 match kind {
                     "Service" => assert!(is_service_name(name(object)), "{}", name(object)),
                     // The longest suffix has 15 characters, and these kinds take 253.
-                    "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => {
+                    "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" | "ConfigMap" => {
                         assert!(name(object).len() <= LABEL_LENGTH + 15, "{kind} {}", name(object));
                     }
                     _ => assert!(name(object).len() <= LABEL_LENGTH, "{kind} {}", name(object)),
@@ -112,6 +115,7 @@ fn default_names_never_change() {
             all.push(namespaced(kind, ""));
         }
         all.extend([namespaced("Service", "-metrics"), namespaced("ServiceMonitor", "")]);
+        all.extend([namespaced("ConfigMap", "-dashboard"), namespaced("PrometheusRule", "")]);
         all.sort();
         all
     };
@@ -192,7 +196,10 @@ fn texts_that_look_like_numbers_stay_texts() {
         "caBundle": { "configMap": "1e3", "key": "72044e01" },
         "rbac": { "secretNames": ["72044e01", "1e3"], "tenantSecrets": { "1e3": ["72044e01"] } },
         "serviceAccount": { "name": "1e3", "annotations": texts },
-        "metrics": { "secure": { "enabled": true, "secretName": "1e3" }, "serviceMonitor": { "enabled": true, "labels": words } },
+        "metrics": { "secure": { "enabled": true, "secretName": "1e3" }, "serviceMonitor": { "enabled": true, "labels": words },
+            "prometheusRule": { "enabled": true, "labels": words },
+            "dashboard": { "enabled": true, "labels": words, "annotations": texts },
+        },
         "podLabels": words,
         "podAnnotations": texts,
         "nodeSelector": words,

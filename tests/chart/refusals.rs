@@ -133,6 +133,14 @@ fn invalid_values_are_rejected_by_name() {
             "at '/metrics/serviceMonitor/interval': 'often' does not match pattern",
         ),
         (
+            json!({ "metrics": { "prometheusRule": { "disabledAlerts": ["BeyondIdentityNo"] } } }),
+            "metrics.prometheusRule.disabledAlerts has BeyondIdentityNo, but no alert has this name; see docs/alerts.md",
+        ),
+        (
+            json!({ "metrics": { "prometheusRule": { "runbookBaseURL": "docs" } } }),
+            "at '/metrics/prometheusRule/runbookBaseURL': 'docs' does not match pattern",
+        ),
+        (
             json!({ "metrics": { "serviceMonitor": { "enabled": true }, "podMonitor": { "enabled": true } } }),
             "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true",
         ),

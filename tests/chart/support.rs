@@ -47,9 +47,9 @@ pub fn namespace(cluster: &ControlPlane, name: &str) {
     cluster.apply(&namespace.to_string()).unwrap();
 }
 
-/// Defines ServiceMonitor and PodMonitor of the Prometheus Operator, with schemas that accept every field.
+/// Defines ServiceMonitor, PodMonitor and PrometheusRule of the Prometheus Operator, with schemas that accept every field.
 pub fn define_monitors(cluster: &ControlPlane) {
-    for kind in ["ServiceMonitor", "PodMonitor"] {
+    for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
         let plural = format!("{}s", kind.to_lowercase());
         let schema = serde_json::json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
         let definition = serde_json::json!({

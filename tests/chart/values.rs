@@ -158,6 +158,29 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             &["tlsConfig:\n        serverName: metrics\n"],
         ),
         (
+            json!({ "metrics": { "prometheusRule": {
+                "enabled": true, "labels": { "release": "prometheus" }, "runbookBaseURL": "https://docs.example.com/docs",
+                "disabledAlerts": ["BeyondIdentityLinksExpired"],
+            } } }),
+            &[
+                "kind: PrometheusRule",
+                "release: prometheus",
+                "runbook_url: https://docs.example.com/docs/troubleshooting.md#no-replica-is-the-leader",
+                "summary: '{{ $labels.kind }} {{ $labels.name }} is not Ready'",
+            ],
+        ),
+        (
+            json!({ "metrics": { "dashboard": {
+                "enabled": true, "labels": { "grafana_dashboard": "yes" }, "annotations": { "grafana_folder": "Identity" },
+            } } }),
+            &[
+                "kind: ConfigMap",
+                "grafana_dashboard: \"yes\"",
+                "grafana_folder: Identity",
+                "  beyond-identity-operator.json: |-\n    {\n",
+            ],
+        ),
+        (
             json!({ "networkPolicy": {
                 "enabled": true,
                 "metricsFrom": [{ "podSelector": { "matchLabels": { "app": "prometheus" } } }],
@@ -288,6 +311,8 @@ fn disabled_objects_are_not_rendered() {
         (json!({ "metrics": { "service": { "enabled": false } } }), "Service", ""),
         (json!({}), "ServiceMonitor", ""),
         (json!({}), "PodMonitor", ""),
+        (json!({}), "PrometheusRule", ""),
+        (json!({}), "ConfigMap", "-dashboard"),
         (json!({}), "ClusterRole", "-metrics-auth"),
         (json!({}), "ClusterRole", "-metrics-reader"),
         (json!({}), "NetworkPolicy", ""),

@@ -12,3 +12,4 @@ mod fixture;
 mod flux;
 mod many_people;
 mod other_manifests;
+mod prometheus;

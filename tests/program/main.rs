@@ -9,6 +9,7 @@ mod crds;
 mod documentation;
 mod generated;
 mod listeners;
+mod monitoring;
 mod reasons;
 mod running;
 mod stale;

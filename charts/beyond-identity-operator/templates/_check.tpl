@@ -85,6 +85,11 @@
 {{- if and .metrics.podMonitor.enabled .metrics.secure.enabled (not .metrics.podMonitor.authorization) }}
   {{- fail "metrics.podMonitor.authorization is required if metrics.secure.enabled is true, because a PodMonitor cannot use the token of Prometheus: set it, or use metrics.serviceMonitor" }}
 {{- end }}
+{{- range .metrics.prometheusRule.disabledAlerts }}
+{{- if not (contains (printf "- alert: %s\n" .) ($.Files.Get "files/alerts.yaml")) }}
+  {{- fail (printf "metrics.prometheusRule.disabledAlerts has %s, but no alert has this name; see docs/alerts.md" .) }}
+{{- end }}
+{{- end }}
 {{- if and .metrics.serviceMonitor.enabled (not .metrics.service.enabled) }}
   {{- fail "metrics.serviceMonitor.enabled requires the Service: set metrics.service.enabled to true" }}
 {{- end }}

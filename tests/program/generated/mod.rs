@@ -1,7 +1,9 @@
 //! The files of the repository that are generated from the code, and what they must contain.
 
+pub mod alerts;
 pub mod argocd;
 mod cluster_admin;
+mod dashboard;
 mod reasons;
 mod reference;
 
@@ -32,5 +34,10 @@ pub fn files() -> Vec<(PathBuf, String)> {
         files.extend(definitions.iter().map(|(name, yaml)| (Path::new(folder).join(name), yaml.clone())));
     }
     files.extend(argocd::files());
+    files.push((PathBuf::from("docs/alerts.md"), alerts::page()));
+    files.push((PathBuf::from(alerts::RULES[1]), alerts::text()));
+    for folder in ["monitoring", "charts/beyond-identity-operator/files"] {
+        files.push((Path::new(folder).join("dashboard.json"), dashboard::file()));
+    }
     files
 }
