@@ -28,3 +28,5 @@ pub use realm::health;
 
 /// The name of the operator: its field manager, event reporter, Lease and user-visible name.
 pub(crate) const NAME: &str = "beyond-identity-operator";
+/// `NAME/VERSION`, sent with each request. The API server derives the field manager from it.
+pub(crate) const USER_AGENT: &str = concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION"));

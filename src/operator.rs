@@ -77,9 +77,8 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     metrics.set_leader(false);
     let server = Server::new(config)?;
     let (ca_bundle_file, ca_bundle) = settings.ca_bundle.as_deref().map(CaBundleFile::read).transpose()?.unzip();
-    let user_agent = concat!("beyond-identity-operator/", env!("CARGO_PKG_VERSION"));
-    let http =
-        HttpClient::new(user_agent, &ca_bundle.unwrap_or_default())?.showing_messages(settings.show_service_messages);
+    let http = HttpClient::new(crate::USER_AGENT, &ca_bundle.unwrap_or_default())?
+        .showing_messages(settings.show_service_messages);
     let readiness = Readiness::waiting_for("waiting for the Kubernetes API");
     // Dropping it at the end of this function ends these tasks.
     let mut background = JoinSet::new();

@@ -65,7 +65,8 @@ pub struct LabelRequirement {
     /// How the label is compared. `NotIn` and `DoesNotExist` also select namespaces without the label.
     pub operator: LabelOperator,
     /// Values of the label, for `In` and `NotIn` only.
-    #[serde(default)]
+    // Without a default: tools such as Argo CD would see one as drift, since they compare an atomic list as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 64),
         inner(length(max = 63), regex(pattern = VALUE_PATTERN)),

@@ -200,6 +200,18 @@ mod tests {
         });
     }
 
+    /// A default would be drift for tools that merge as the API server does, but know no defaults.
+    #[test]
+    fn items_of_an_atomic_list_have_no_defaults() {
+        every("spec", |path, schema| {
+            if schema["x-kubernetes-list-type"] == "atomic" {
+                walk(path, &schema["items"], &mut |path: &str, item: &Value| {
+                    assert!(item.get("default").is_none(), "{path} has a default");
+                });
+            }
+        });
+    }
+
     #[test]
     fn properties_are_not_nullable_and_formats_are_known() {
         for part in ["spec", "status"] {

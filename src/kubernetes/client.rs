@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use http::Uri;
+use http::header::{HeaderValue, USER_AGENT};
 use hyper_util::client::proxy::matcher::Matcher;
 use kube::config::{InClusterError, KubeConfigOptions, KubeconfigError};
 use kube::{Client, Config};
@@ -43,6 +44,8 @@ impl Server {
         config.connect_timeout = Some(CONNECT);
         config.read_timeout = Some(SILENCE);
         config.reset_reader_on_write = true;
+        // The API server makes its part before the slash the field manager, and logs it. Without one it is `unknown`.
+        config.headers.push((USER_AGENT, HeaderValue::from_static(crate::USER_AGENT)));
         let url = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let client = Client::try_from(config).map_err(|error| ConnectError(first_line(&error)))?;
         Ok(Self { client, url })

@@ -56,6 +56,7 @@ mod misdelivered_answers;
 mod missing_namespace;
 mod namespace_selector;
 mod network;
+mod no_drift;
 mod noisy_neighbour;
 mod observed_links;
 mod ordering;
