@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // also in test helpers
 
+mod argocd;
 #[allow(dead_code)] // of the cluster tests, which use all of it
 #[path = "../cluster/examples/support.rs"]
 mod examples;

@@ -4,6 +4,7 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
+    thread,
 };
 
 use anyhow::{Context as _, bail};
@@ -17,11 +18,16 @@ pub fn output_of(mut command: Command, input: &str) -> anyhow::Result<String> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run {}", command.get_program().display()))?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A program that exits early explains itself on standard error. That is more useful than the broken pipe.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let output = child.wait_with_output().with_context(|| format!("cannot wait for {name}"))?;
+    let stdin = child.stdin.take();
+    let output = thread::scope(|scope| {
+        // On a thread of its own, since a program may wait until its output is read.
+        scope.spawn(|| {
+            // A program that exits early explains itself on standard error. That is more useful than the broken pipe.
+            stdin.map(|mut stdin| stdin.write_all(input.as_bytes()))
+        });
+        child.wait_with_output()
+    });
+    let output = output.with_context(|| format!("cannot wait for {name}"))?;
     if !output.status.success() {
         bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }

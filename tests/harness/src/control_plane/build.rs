@@ -65,9 +65,7 @@ impl Builder {
     fn key(&self, tool: &Tool) -> anyhow::Result<String> {
         let mut hash = Sha256::new();
         let folder = modules().join(tool.module);
-        let main = folder.join("main.go");
-        let own = main.is_file().then_some(main);
-        for path in ["go.mod", "go.sum"].map(|file| folder.join(file)).into_iter().chain(own) {
+        for path in ["go.mod", "go.sum"].map(|file| folder.join(file)).into_iter().chain(own_sources(&folder)) {
             hash.update(fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         }
         for text in [self.go.as_str(), tool.package, tool.ldflags]
@@ -175,6 +173,15 @@ fn tags(tool: &Tool) -> impl Iterator<Item = &'static str> {
 /// Settings that must not depend on the user's environment.
 const ENVIRONMENT: [(&str, &str); 4] =
     [("CGO_ENABLED", "0"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", ""), ("GOWORK", "off")];
+
+/// The Go files of this project in the folder of a module.
+fn own_sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "go");
+    let mut sources: Vec<_> = entries.map(|entry| entry.path()).filter(is_source).collect();
+    sources.sort();
+    sources
+}
 
 /// The folder of the pinned modules.
 fn modules() -> PathBuf {

@@ -67,6 +67,9 @@ pub static KUSTOMIZE_CONTROLLER: Tool = Tool {
     ldflags: "-s -w",
 };
 
+/// Syncs, compares and judges objects as Argo CD does, by its packages.
+pub static ARGOCD: Tool = Tool { name: "argocd", module: "argocd", package: ".", ldflags: "-s -w" };
+
 /// Scrapes metrics and evaluates rules. Without its web interface.
 pub static PROMETHEUS: Tool = Tool {
     name: "prometheus",
@@ -87,7 +90,7 @@ pub static PROMTOOL: Tool = Tool {
 pub(super) static TAGS: [(&str, &str); 1] = [("prometheus", "remove_all_sd")];
 
 /// The programs of the tests in `tests/gitops`, whose builds take long.
-pub static GITOPS: [&Tool; 4] = [&SOURCE_CONTROLLER, &KUSTOMIZE_CONTROLLER, &PROMETHEUS, &PROMTOOL];
+pub static GITOPS: [&Tool; 5] = [&SOURCE_CONTROLLER, &KUSTOMIZE_CONTROLLER, &ARGOCD, &PROMETHEUS, &PROMTOOL];
 
 /// Kubernetes gets its version only from the linker. Without these flags, clients fail, since the server has no
 /// version.
