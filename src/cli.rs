@@ -94,6 +94,9 @@ struct RunArgs {
     /// Upper bound of the poll interval of a job, which is 10% of its age, from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_JOB_POLL_MAX", default_value = "5m", value_parser = duration::interval)]
     job_poll_max: Duration,
+    /// Calls a minute for each realm to follow the links that are out, from 1 to 6000.
+    #[arg(long, value_name = "N", env = "BEYOND_IDENTITY_OPERATOR_POLL_BUDGET", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=6000))]
+    poll_budget: u32,
     /// Interval for drift detection, and for retrying problems that need manual action, from 1s to 24h.
     #[arg(long, value_name = "DURATION", env = "BEYOND_IDENTITY_OPERATOR_RESYNC_INTERVAL", default_value = "10m", value_parser = duration::interval)]
     resync_interval: Duration,
@@ -232,6 +235,7 @@ impl RunArgs {
             grace_period: self.grace_period,
             job_poll_min: self.job_poll_min,
             job_poll_max: self.job_poll_max,
+            poll_budget: self.poll_budget,
             resync_interval: self.resync_interval,
             orphan_on_delete: self.orphan_on_delete,
             audit_job_ids: self.audit_job_ids,

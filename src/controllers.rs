@@ -44,6 +44,14 @@ pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, c
     let backend = Arc::new(backend(context));
     start(context, configs, &backend, Arc::new(()), ending, controllers);
     start(context, requests, &backend, Arc::new(shared.clone()), ending, controllers);
+    let (watcher, realms) = (shared.watcher.clone(), backend.realms.clone());
+    let (environment, ended) = (context.environment.clone(), ending.clone());
+    controllers.spawn(async move {
+        tokio::select! {
+            () = ended.cancelled() => {}
+            () = watcher.run(&*realms, &*environment) => {}
+        }
+    });
 
     let writes_cluster_scoped = context.settings.watch_namespaces.is_empty();
     if !writes_cluster_scoped {

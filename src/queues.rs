@@ -117,6 +117,11 @@ impl Queues {
         }
     }
 
+    /// Enqueues a request whose job may be read.
+    pub(crate) fn job_may_be_read(&self, request: &ObjectKey) {
+        self.requests.enqueue(ObjectRef::new(&request.name).within(&request.namespace));
+    }
+
     /// Enqueues an object at its turn to call its tenant.
     pub(crate) fn turn_granted(&self, ObjectKey { kind, namespace, name }: &ObjectKey) {
         match kind {

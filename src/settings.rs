@@ -40,6 +40,8 @@ pub struct Settings {
     pub job_poll_min: Duration,
     /// Maximum poll interval of a job that is not COMPLETE.
     pub job_poll_max: Duration,
+    /// Calls a minute for each realm to follow the links that are out.
+    pub poll_budget: u32,
     /// Interval for drift detection, and for retrying problems that need manual action.
     pub resync_interval: Duration,
     /// Whether every deletion keeps its remote resources and ignores deletion policies.

@@ -13,6 +13,7 @@ use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::enrollment_request::pacer::SendPacer;
 use crate::enrollment_request::reservations::Reservations;
 use crate::enrollment_request::shared::Shared;
+use crate::enrollment_request::watcher::JobWatcher;
 use crate::kubernetes::availability::{Availability, ReadReporter, WatchScope};
 use crate::kubernetes::client::Server;
 use crate::kubernetes::lenient::Lenient;
@@ -82,6 +83,9 @@ impl Watches {
         let reservations = Reservations::new(move |holder: &ObjectUid| freed.reservation_freed(holder));
         let granted = queues.clone();
         let pacer = SendPacer::new(move |request| granted.turn_granted(request));
+        let allowed = queues.clone();
+        let times = settings.options().times;
+        let watcher = JobWatcher::new(settings.poll_budget, times, move |request| allowed.job_may_be_read(request));
         let checks = queues.clone();
         let healths = Healths::new(&settings.cluster_name, move |provider| checks.check(provider));
         let (changed, deleted, forgotten) = (queues.clone(), queues.clone(), healths.clone());
@@ -110,7 +114,7 @@ impl Watches {
             },
             providers: Arc::new(providers),
             healths,
-            shared: Shared::new(reservations, pacer),
+            shared: Shared::new(reservations, pacer, watcher),
             self_writes: Arc::default(),
             queues,
             scopes: scopes.into_iter().map(|scope| (scope.clone(), availability.list(&scope))).collect(),

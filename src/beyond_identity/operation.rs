@@ -22,6 +22,9 @@ pub const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:r
 pub const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").with_personal_data();
 /// Lists the credential binding jobs of an identity.
 pub const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");
+/// Lists the credential binding jobs of all identities.
+pub const LIST_ALL_JOBS: Operation =
+    call("GET", "identities/-/credential-binding-jobs", "credential-binding-jobs:read");
 /// Reads a credential binding job.
 pub const GET_JOB: Operation = call("GET", "credential-binding-jobs/{id}", "credential-binding-jobs:read");
 /// Creates a credential binding job.
@@ -44,10 +47,11 @@ pub const REQUEST_TOKEN: Operation = call("POST", "token", "");
 
 /// All operations of the API.
 #[cfg(test)]
-pub(super) const ALL: [Operation; 11] = [
+pub(super) const ALL: [Operation; 12] = [
     GET_IDENTITY,
     FIND_IDENTITIES,
     LIST_JOBS,
+    LIST_ALL_JOBS,
     GET_JOB,
     CREATE_JOB,
     REVOKE_JOB,

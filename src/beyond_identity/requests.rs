@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::asked::Asked;
 use super::authorization::Authorization;
 use super::client::{Call, HttpClient, OBJECT_LIMIT, PAGE_LIMIT, Success};
-use super::decode::{self, Listed, Object};
+use super::decode::{self, Listed, Object, Page};
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::filter;
@@ -57,6 +57,17 @@ pub struct Answer<T> {
     pub item: T,
     /// The service's time of the response, from the `Date` header.
     pub server_time: Option<Timestamp>,
+}
+
+/// A page of the jobs of a realm.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobsPage {
+    /// The jobs.
+    pub jobs: Vec<CredentialBindingJob>,
+    /// The number of jobs on all pages.
+    pub total_size: Option<u64>,
+    /// For the next page, unless this is the last one.
+    pub next_page_token: Option<String>,
 }
 
 impl RealmClient {
@@ -133,6 +144,26 @@ impl RealmClient {
     pub async fn list_jobs(&self, identity_id: &str) -> Result<Listing<CredentialBindingJob>, Error> {
         let path = ["identities", identity_id, "credential-binding-jobs"];
         self.list(operation::LIST_JOBS, &path, None, self.asked_of(identity_id)).await
+    }
+
+    /// Reads one page of the jobs of all identities, including finished jobs: the first one, or the one of `page_token`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the service does not know the wildcard `-` for an identity.
+    pub async fn page_of_all_jobs(&self, page_token: Option<&str>) -> Result<JobsPage, Error> {
+        let operation = operation::LIST_ALL_JOBS;
+        let mut url = self.url(operation, &["identities"])?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(["-", "credential-binding-jobs"]);
+        }
+        let url = page_url(url, CredentialBindingJob::PAGE_SIZE, None, page_token);
+        let success = self.send(operation, url, None, self.inner.request_timeout, PAGE_LIMIT).await?;
+        let page = decode::page_of::<CredentialBindingJob>(&success.body, &self.redactor());
+        let checked =
+            page.and_then(|page| page.items.iter().try_for_each(|job| self.asked().check(job)).map(|()| page));
+        let Page { items, total_size, next_page_token } =
+            checked.map_err(|why| outcome::unusable(operation, success.status, why))?;
+        Ok(JobsPage { jobs: items, total_size, next_page_token })
     }
 
     /// Reads one job.

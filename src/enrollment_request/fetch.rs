@@ -15,7 +15,7 @@ use crate::beyond_identity::types::{Identity, JobState};
 use crate::beyond_identity::{Answer, Listing, union_by_id};
 use crate::reconcile::outcome::{failure, found};
 use crate::reconcile::times::RETRY_IDENTITY;
-use crate::reconcile::{Backend, Fact, Failure, Objects, Remote};
+use crate::reconcile::{Backend, Fact, Failure, FailureKind, Objects, Remote};
 
 impl<B: Backend> RequestReconcile<'_, B> {
     /// Fetches the result of a query into the observed facts.
@@ -89,11 +89,15 @@ impl<B: Backend> RequestReconcile<'_, B> {
                 .filter(|read| read.item.identity_id.as_ref().is_none_or(|owner| owner == identity_id))
                 .map(|read| Answer { server_time: self.earlier_time(read.server_time), ..read }),
             Err(failure) => {
+                if failure.kind != FailureKind::RateLimited {
+                    self.context.shared.watcher.read(&self.object_uid().uid, job_id, false);
+                }
                 self.observed.job_failures.insert(job_id.clone(), failure);
                 return;
             }
         };
         if self.status.job_id.as_ref() == Some(job_id) {
+            self.context.shared.watcher.read(&self.object_uid().uid, job_id, true);
             self.polled(read.as_ref().map(|read| &read.item));
         }
         let state = read.as_ref().map(|read| read.item.state.as_ref().map(JobState::as_str));

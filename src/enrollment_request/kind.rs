@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::change::Change;
 use super::desired::Desired;
-use super::observed::{Observed, ReadJob, SendSlot};
+use super::observed::{Observed, Published, ReadJob};
 use super::plan::input::{Input, Step};
 use super::plan::{self, doubt, finalize, pending};
 use super::revocations::Revocations;
@@ -28,7 +28,7 @@ impl Kind for EnrollmentRequest {
     type Action = Action;
     type Created = CredentialBindingJob;
     type Shared = Shared;
-    type Published = SendSlot;
+    type Published = Published;
     type LocalState = RequestState;
 
     fn desired(&self, options: &Options) -> Desired {

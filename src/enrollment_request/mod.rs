@@ -25,6 +25,8 @@
 //!   (`plan/prepare.rs`).
 //! - **A flood of requests sends no flood of emails.** Before each send, the jobs of the identity are counted
 //!   (`plan/budget.rs`, `recent_jobs.rs`), and sends through a provider config are spaced (`pacer.rs`).
+//! - **Following links costs a fixed number of calls.** A page of a realm's jobs only says which jobs to read; what a status
+//!   records is always read by id (`watcher.rs`, `follow.rs`).
 //! - **No request waits silently for another request.** A send slot that is not needed is released (`reservations.rs`,
 //!   `plan/poll.rs`). A request that waits for one without progress is Stalled (`others.rs`).
 
@@ -35,6 +37,7 @@ pub mod desired;
 mod durations;
 pub mod enrollment_key;
 mod fetch;
+mod follow;
 pub mod job_state;
 mod kind;
 mod matching;
@@ -52,3 +55,4 @@ pub mod shared;
 pub mod step;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod watcher;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use super::matching;
-use super::observed::{LastPoll, Observed, ReadJob, SendSlot};
+use super::observed::{LastPoll, Observed, Published, ReadJob};
 use super::plan::input::Input;
 use super::plan::to_revoke;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
@@ -15,13 +15,12 @@ use crate::reconcile::{Fact, LocalState, PlanInput, View};
 impl Observed {
     /// Combines what was fetched `before` with what `view` shows.
     pub fn from(before: Self, view: View<'_, EnrollmentRequest>) -> Self {
-        let View { object, desired, status, local_state, published: SendSlot(holds_send_slot), times, now, monotonic } =
-            view;
+        let View { object, desired, status, local_state, published, times, now, monotonic } = view;
+        let Published { holds_send_slot, may_poll } = published;
         let job_id = status.job_id.as_deref();
-        let left = |at: Instant| at.saturating_duration_since(monotonic);
-        let poll = local_state.poll_of(job_id);
         let mut observed = Self {
-            poll: poll.map(|poll| LastPoll { found: poll.found, next_in: poll.next_poll_at.map(left) }),
+            poll: local_state.poll_of(job_id).map(|poll| LastPoll { found: poll.found }),
+            may_poll,
             job_known_for: job_id.map(|id| local_state.remote_known_for(id, monotonic)).unwrap_or_default(),
             read_before: if before.read_before.is_empty() {
                 local_state.own.read_before.clone()

@@ -56,6 +56,8 @@ pub struct Observed {
     pub holds_send_slot: bool,
     /// The last poll of the current job.
     pub poll: Option<LastPoll>,
+    /// Whether the watcher allows to read the job now.
+    pub may_poll: bool,
     /// How long this process has known the job in status.
     pub job_known_for: Duration,
 }
@@ -166,13 +168,16 @@ pub enum SendTurn {
 pub struct LastPoll {
     /// Whether the job was found.
     pub found: bool,
-    /// The time until the next poll; `None` means on the next change.
-    pub next_in: Option<Duration>,
 }
 
-/// Whether a request holds the send slot of its identity, so that no other request may send to it.
+/// What the shared state of all requests says of one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SendSlot(pub bool);
+pub struct Published {
+    /// Whether it holds the send slot of its identity, so that no other request may send to it.
+    pub holds_send_slot: bool,
+    /// Whether the watcher allows it to read its job now.
+    pub may_poll: bool,
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,16 +7,15 @@ use super::audit::{Became, Call, send_because};
 use super::change::{self, Change};
 use super::matching;
 use super::observe::names;
-use super::observed::{Observed, SendSlot, SendTurn};
+use super::observed::{Observed, Published, SendTurn};
 use super::plan::input::SERVICE_CLOCK_MARGIN;
-use super::plan::poll_interval;
+use super::shared::Shared;
 use super::step::{Action, JobRef, Query};
 use crate::api::enrollment_request::SendRecord;
 use crate::api::phase::why;
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, ProviderConfigRef, Reason};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::beyond_identity::{Answer, CREATE_JOB, Doubt, Error};
-use crate::reconcile::local_state::Poll;
 use crate::reconcile::outcome::{self, Outcome};
 use crate::reconcile::plan::plan;
 use crate::reconcile::{
@@ -107,15 +106,17 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         request.forget_fetched();
     }
 
-    fn publish(request: &RequestReconcile<'_, B>) -> SendSlot {
-        let (reservations, holder) = (&request.context.shared.reservations, request.object_uid());
+    fn publish(request: &RequestReconcile<'_, B>) -> Published {
+        let Shared { reservations, watcher, .. } = &*request.context.shared;
+        let holder = request.object_uid();
         if Self::lifecycle(&request.desired).is_deleting() && !request.handle.has_finalizer() {
             // Only finalizers of other controllers remain, so the next request may take its jobs.
             reservations.release(&holder);
         } else {
             reservations.note(&holder, &request.status, request.handle.fresh());
         }
-        SendSlot(reservations.holds_send_slot(&holder))
+        let may_poll = request.status.job_id.as_ref().is_some_and(|job_id| watcher.may_read(&holder.uid, job_id));
+        Published { holds_send_slot: reservations.holds_send_slot(&holder), may_poll }
     }
 
     fn finish(request: &mut RequestReconcile<'_, B>) {
@@ -130,6 +131,7 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             request.context.shared.reservations.settled(&request.object_uid(), &status);
         }
         request.end_send_turn();
+        request.follow(&status);
     }
 }
 
@@ -308,16 +310,6 @@ impl<B: Backend> RequestReconcile<'_, B> {
 
     fn warn(&self, reason: Reason, note: String) {
         self.handle.emit_event(EventType::Warning, &why(reason, note));
-    }
-
-    /// Records a poll of the current job that returned `job`, and when the next poll is due.
-    pub(super) fn polled(&mut self, job: Option<&CredentialBindingJob>) {
-        let Some(of) = self.handle.object().status.as_ref().and_then(|status| status.job_id.clone()) else { return };
-        let now = self.context.environment.monotonic();
-        let known = self.local_state.remote_known_for(&of, now);
-        let next_poll_at = poll_interval::interval(&self.input(), job, known).and_then(|wait| now.checked_add(wait));
-        let generation = self.desired.lifecycle.generation;
-        self.local_state.polled(Poll { of, generation, found: job.is_some(), next_poll_at });
     }
 }
 

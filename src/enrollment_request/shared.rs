@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::pacer::SendPacer;
 use super::recent_jobs::RecentJobs;
 use super::reservations::Reservations;
+use super::watcher::JobWatcher;
 use crate::reconcile::{KindName, ObjectKey, ObjectUid};
 
 /// What all requests share in a process.
@@ -14,20 +15,24 @@ pub struct Shared {
     pub reservations: Arc<Reservations>,
     /// When a request may send through a provider config with a limit.
     pub pacer: Arc<SendPacer>,
+    /// Which links are out, and when a job may be read.
+    pub watcher: Arc<JobWatcher>,
     /// The jobs whose ages only this process knows.
     pub recent_jobs: Arc<RecentJobs>,
 }
 
 impl Shared {
     /// The state of a process that has sent nothing.
-    pub fn new(reservations: Reservations, pacer: SendPacer) -> Self {
+    pub fn new(reservations: Reservations, pacer: SendPacer, watcher: JobWatcher) -> Self {
         let recent_jobs = Arc::default();
-        Self { reservations: Arc::new(reservations), pacer: Arc::new(pacer), recent_jobs }
+        let (pacer, watcher) = (Arc::new(pacer), Arc::new(watcher));
+        Self { reservations: Arc::new(reservations), pacer, watcher, recent_jobs }
     }
 
     /// Releases everything that a deleted request holds or waits for.
     pub fn released(&self, request: &ObjectUid) {
         self.reservations.release(request);
+        self.watcher.leave(&request.uid);
         let ObjectUid { namespace, name, .. } = request.clone();
         self.pacer.leave(&ObjectKey { namespace, kind: KindName::EnrollmentRequest, name });
     }

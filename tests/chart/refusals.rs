@@ -64,6 +64,8 @@ fn invalid_values_are_rejected_by_name() {
         (json!({ "gracePeriod": "169h" }), "gracePeriod is 169h, but must be between 0s and 168h"),
         (json!({ "jobPollMin": "999ms" }), "jobPollMin is 999ms, but must be between 1s and 24h"),
         (json!({ "jobPollMax": "25h" }), "jobPollMax is 25h, but must be between 1s and 24h"),
+        (json!({ "pollBudget": 0 }), "at '/pollBudget': minimum: got 0, want 1"),
+        (json!({ "pollBudget": 6001 }), "at '/pollBudget': maximum: got 6,001, want 6,000"),
         (json!({ "resyncInterval": "0s" }), "resyncInterval is 0s, but must be between 1s and 24h"),
         (json!({ "resyncInterval": "5124095576030431h" }), "must be between 1s and 24h"),
         (json!({ "jobPollMin": "10m" }), "jobPollMin is 10m, but must not exceed jobPollMax, which is 5m"),

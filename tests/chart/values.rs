@@ -35,6 +35,7 @@ fn cases() -> Vec<(Value, &'static [&'static str])> {
             &["--request-timeout=1m30s", "--settle-time=90s", "--grace-period=1h", "--resync-interval=30m"],
         ),
         (json!({ "jobPollMin": "10s", "jobPollMax": "10m" }), &["--job-poll-min=10s", "--job-poll-max=10m"]),
+        (json!({ "pollBudget": 30 }), &["--poll-budget=30"]),
         (
             json!({ "maxConcurrentReconciles": 4, "maxConcurrentReconcilesPerProviderConfig": 3 }),
             &["--max-concurrent-reconciles=4", "--max-concurrent-reconciles-per-provider-config=3"],

@@ -262,7 +262,9 @@ async fn change(fixture: &Fixture, values: &[String]) {
     }
 }
 
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 12] = [
+    "--poll-budget",
+    "6000",
     "--job-poll-min",
     "1s",
     "--job-poll-max",

@@ -65,6 +65,7 @@ mod other_forms;
 mod outage;
 mod pausing;
 mod permissions;
+mod poll_budget;
 mod provider_configs;
 mod proxy_answers;
 mod ratcheting;

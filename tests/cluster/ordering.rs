@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use beyond_identity_operator::operator::Settings;
 use futures::future::join_all;
-use harness::simulator::{Effect, Identity, Operation, RealmHandle, Rule};
+use harness::simulator::{Effect, Identity, Operation, RealmHandle, Reply, Rule};
 
 use crate::fixture::{Fixture, eventually, poll_often};
 
@@ -44,6 +44,9 @@ async fn new_email_does_not_wait_for_slow_polls() {
         workers(settings, 4, 2);
     })
     .await;
+    // Each job is read by its id.
+    let no_list = Reply::error(404, "not_found", "not found");
+    fixture.realm.fault(Rule::new(Effect::Answer(no_list)).on(Operation::ListAllJobs));
     let names = names();
     for name in &names {
         fixture.realm.add_identity(Identity::active(name, "someone@example.com"));

@@ -73,6 +73,8 @@ fn invalid_value_is_reported_with_its_flag() {
         ("--request-timeout", "31m", "must be between 1s and 30m"),
         ("--job-poll-min", "999ms", "must be between 1s and 24h"),
         ("--job-poll-max", "25h", "must be between 1s and 24h"),
+        ("--poll-budget", "0", "0 is not in 1..=6000"),
+        ("--poll-budget", "-1", "invalid value '-1'"),
         ("--resync-interval", "0s", "must be between 1s and 24h"),
         ("--resync-interval", "5124095576030431h", "must be between 1s and 24h"),
         ("--resync-interval", "99999999999999999999h", "must be between 1s and 24h"),

@@ -8,7 +8,9 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig as RemoteConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity,
     NewAuthenticatorConfig, PatchedConfig,
 };
-use beyond_identity_operator::beyond_identity::{Answer, Error, Gate, Held, Listing, NotSent, Operation, operation};
+use beyond_identity_operator::beyond_identity::{
+    Answer, Error, Gate, Held, JobsPage, Listing, NotSent, Operation, operation,
+};
 use beyond_identity_operator::reconcile::write_ahead::Record;
 use beyond_identity_operator::reconcile::{Destination, RealmIds, Remote, Ticket};
 use jiff::Timestamp;
@@ -43,6 +45,7 @@ fn operation(port: Port) -> Operation {
         Port::Identity => operation::GET_IDENTITY,
         Port::Identities => operation::FIND_IDENTITIES,
         Port::ListJobs => operation::LIST_JOBS,
+        Port::ListAllJobs => operation::LIST_ALL_JOBS,
         Port::Job => operation::GET_JOB,
         Port::CreateJob => operation::CREATE_JOB,
         Port::RevokeJob => operation::REVOKE_JOB,
@@ -158,6 +161,15 @@ impl Remote for SimRemote {
         };
         let empty = || Ok(Listing { items: Vec::new(), server_time: None });
         self.call(Port::ListJobs, SERVICE, empty, list).await
+    }
+
+    async fn page_of_all_jobs(&self, page_token: Option<String>) -> Result<JobsPage, Error> {
+        let other_endpoint = self.other_endpoint;
+        let list = move |state: &mut State, now, wall| {
+            let State { remote, chance, .. } = state;
+            remote.at(other_endpoint).page_of_all_jobs(page_token.as_deref(), &mut Moment { now, wall, chance })
+        };
+        self.call(Port::ListAllJobs, SERVICE, not_found, list).await
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {

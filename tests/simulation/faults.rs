@@ -21,6 +21,7 @@ pub enum Port {
     Identity,
     Identities,
     ListJobs,
+    ListAllJobs,
     Job,
     CreateJob,
     RevokeJob,
@@ -33,7 +34,7 @@ pub enum Port {
 }
 
 impl Port {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ListRequests,
         Self::ListReferrers,
         Self::ReadRequest,
@@ -46,6 +47,7 @@ impl Port {
         Self::Identity,
         Self::Identities,
         Self::ListJobs,
+        Self::ListAllJobs,
         Self::Job,
         Self::CreateJob,
         Self::RevokeJob,
@@ -69,6 +71,7 @@ impl Port {
             Self::Identity
             | Self::Identities
             | Self::ListJobs
+            | Self::ListAllJobs
             | Self::Job
             | Self::ListConfigs
             | Self::Config

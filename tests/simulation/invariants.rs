@@ -344,8 +344,21 @@ fn pending_work(state: &State, request: &EnrollmentRequest) -> Option<&'static s
     }
     let expired = status.job_id.as_ref().and_then(|id| expired_since(state.remote.service.jobs.get(id)?));
     let is_shown = status.expired == Some(true) || status.state.as_deref() == Some("COMPLETE");
-    (expired.is_some_and(|since| since.elapsed() > PROPAGATION) && !is_shown && !state.remote.service.minimal_answers)
-        .then_some("does not show that its link has expired")
+    if state.remote.service.minimal_answers {
+        return None;
+    }
+    if expired.is_some_and(|since| since.elapsed() > PROPAGATION) && !is_shown {
+        return Some("does not show that its link has expired");
+    }
+    let changed =
+        status.job_id.as_ref().and_then(|id| state.remote.service.jobs.get(id)).and_then(|job| job.history.last());
+    let is_missed = changed.is_some_and(|(since, job)| {
+        let current = job.state.as_ref().map(JobState::as_str);
+        since.elapsed() > PROPAGATION && status.state.as_deref() != current && !is_shown
+    });
+    // A status without an identity, or of a paused request, is not followed.
+    let is_followed = status.identity_id.is_some() && status.skipped.is_none() && !is_paused(request);
+    (is_missed && is_followed).then_some("does not show the state of its job")
 }
 
 /// The id of the identity of a request.

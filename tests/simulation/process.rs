@@ -10,6 +10,7 @@ use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, Prov
 use beyond_identity_operator::enrollment_request::pacer::SendPacer;
 use beyond_identity_operator::enrollment_request::reservations::Reservations;
 use beyond_identity_operator::enrollment_request::shared::Shared;
+use beyond_identity_operator::enrollment_request::watcher::JobWatcher;
 use beyond_identity_operator::reconcile::{ObjectKey, ObjectUid, Options};
 use beyond_identity_operator::triggers::{self, Cache, Enqueue, Fingerprint};
 use jiff::{SignedDuration, Timestamp};
@@ -105,7 +106,7 @@ impl Process {
             let readable = |key: &Key| !state.denies(&key.0);
             requests.retain(|key, _| readable(key));
             configs.retain(|key, _| readable(key));
-            let (this, of_pacer) = (this.clone(), this.clone());
+            let (this, of_pacer, of_watcher) = (this.clone(), this.clone(), this.clone());
             let skew = state.chance.skew(60);
             let skew = state.remote.proxy.skew(skew);
             let wall = world.wall().checked_add(skew).expect("within the calendar");
@@ -117,6 +118,12 @@ impl Process {
                 let process = of_pacer.upgrade();
                 process.iter().for_each(|it| it.enqueue_request(&(namespace.clone(), name.clone())));
             };
+            let allowed = move |ObjectKey { namespace, name, .. }: &ObjectKey| {
+                let process = of_watcher.upgrade().filter(|process| Mutation::of(process).enqueues_reads());
+                process.iter().for_each(|it| it.enqueue_request(&(namespace.clone(), name.clone())));
+            };
+            let options = reconciles::options(reconciles::SETTLE);
+            let watcher = JobWatcher::new(reconciles::POLL_BUDGET, options.times, allowed);
             Self {
                 world: world.clone(),
                 name,
@@ -129,8 +136,8 @@ impl Process {
                 leader_until: elected.as_ref().map(|(_, until)| Mutex::new(*until)),
                 ending: AtomicBool::new(false),
                 restarted,
-                options: reconciles::options(reconciles::SETTLE),
-                shared: Shared::new(Reservations::new(freed), SendPacer::new(granted)),
+                options,
+                shared: Shared::new(Reservations::new(freed), SendPacer::new(granted), watcher),
                 controllers: OnceLock::new(),
                 seeded: AtomicBool::new(false),
                 seeded_notify: Notify::new(),
@@ -168,6 +175,7 @@ impl Process {
         Mutation::of(&process).start(&process.shared.pacer);
         let pacer = process.shared.pacer.clone();
         process.spawn(async move { pacer.grant_turns().await });
+        process.spawn(reconciles::follow_jobs(process.clone()));
         let seeding = process.clone();
         process.spawn(async move {
             reconciles::seed(&seeding).await;

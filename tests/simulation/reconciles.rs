@@ -66,6 +66,18 @@ fn context<K: Kind>(process: &Arc<Process>, shared: Arc<K::Shared>) -> Context<K
     }
 }
 
+/// The calls a minute to follow the links that are out.
+pub const POLL_BUDGET: u32 = 6;
+
+/// Follows the links that are out.
+pub async fn follow_jobs(process: Arc<Process>) {
+    process.wait_until_seeded().await;
+    let mutation = Mutation::of(&process);
+    let backend = mutation.wrap(SimBackend(CallSite(process.clone())));
+    let environment = mutation.wrap(SimEnvironment(process.clone()));
+    process.shared.watcher.run(&backend, &environment).await;
+}
+
 /// The options of the operator, with this settle time.
 pub fn options(settle: Duration) -> Options {
     let times = Times {

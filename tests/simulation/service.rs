@@ -8,7 +8,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, DeliveryMethod, Identity, JobState,
     NewAuthenticatorConfig, PatchedConfig,
 };
-use beyond_identity_operator::beyond_identity::{Doubt, Error, Listing, Refusal};
+use beyond_identity_operator::beyond_identity::{Doubt, Error, JobsPage, Listing, Refusal};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
@@ -20,6 +20,8 @@ pub const MAX_DELAY: Duration = Duration::from_secs(25);
 /// The maximum lag of a list.
 pub const MAX_LAG: Duration = Duration::from_secs(30);
 /// The maximum clock error of the service's machines, in seconds.
+/// The jobs on a page of all jobs: so few that the list has several pages.
+const PAGE: usize = 3;
 const SKEW: i64 = 14;
 
 /// The values over time, the newest last.
@@ -126,6 +128,20 @@ impl Service {
         let jobs = self.jobs.values().filter_map(|job| as_of(&job.history, shown));
         let items = jobs.filter(|job| job.identity_id.as_deref() == Some(identity)).map(|job| self.answer(job));
         Ok(Listing { items: items.collect(), server_time })
+    }
+
+    /// A page of all jobs. The token is the last id of the page before.
+    pub fn page_of_all_jobs(&self, after: Option<&str>, moment: &mut Moment<'_>) -> Result<JobsPage, Error> {
+        let shown = moment.shown();
+        let jobs = self.jobs.values().filter_map(|job| as_of(&job.history, shown)).map(|job| self.answer(job));
+        let mut all: Vec<_> = jobs.collect();
+        all.sort_by(|a, b| a.id.cmp(&b.id));
+        let total_size = Some(all.len() as u64);
+        let mut jobs: Vec<_> = all.into_iter().filter(|job| after.is_none_or(|after| *job.id > *after)).collect();
+        let has_more = jobs.len() > PAGE;
+        jobs.truncate(PAGE);
+        let next_page_token = jobs.last().filter(|_| has_more).map(|job| job.id.clone());
+        Ok(JobsPage { jobs, total_size, next_page_token })
     }
 
     pub fn job(&self, identity: &str, id: &str) -> Result<CredentialBindingJob, Error> {

@@ -10,10 +10,12 @@ use crate::beyond_identity::operation::ALL;
 fn contract_and_client_have_the_same_operations() {
     let ours = ALL.iter().map(|operation| format!("{operation} {}", operation.scope));
     let theirs = contract().operations().iter().map(|operation| {
-        // The client writes paths from the last collection on, with one placeholder for all ids.
+        // The client writes paths from the last collection on, or from the one before a wildcard, with one placeholder for
+        // all ids.
         let segments: Vec<&str> = operation.template.split('/').collect();
         let is_id = |segment: &str| segment.starts_with('{');
-        let from = segments.iter().rposition(|segment| !is_id(segment)).unwrap();
+        let last = segments.iter().rposition(|segment| !is_id(segment)).unwrap();
+        let from = if segments[last - 1] == "-" { last - 2 } else { last };
         let path: Vec<String> = segments[from..].iter().map(|segment| with_plain_id(segment)).collect();
         format!("{} {} {}", operation.method, path.join("/"), operation.scope)
     });

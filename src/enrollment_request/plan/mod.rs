@@ -11,7 +11,7 @@ mod poll;
 pub mod poll_interval;
 mod prepare;
 mod recognize;
-mod revoke;
+pub(super) mod revoke;
 #[cfg(test)]
 mod tests;
 

@@ -46,7 +46,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
         Some(None) => {
             // Another endpoint may belong to another service, which never had the job.
             input.same_realm(reference, None, status.endpoint.as_deref())?;
-            missing(input, next_poll(input))
+            missing(input, Requeue::OnChange)
         }
         Some(Some(read)) => {
             if let Some(endpoint) = input.moved(reference) {
@@ -57,7 +57,7 @@ fn follow(input: &Input<'_>, status: &EnrollmentRequestStatus) -> Result<Step, S
             if change.changes(status) {
                 Step::Record(change)
             } else {
-                Step::End(End::with_phase(phase::of_status(input), next_poll(input)))
+                Step::End(End::with_phase(phase::of_status(input), Requeue::OnChange))
             }
         }
     })
@@ -85,14 +85,14 @@ fn as_last_seen(input: &Input<'_>) -> Phase {
     }
 }
 
-/// The remaining wait, if the next poll is not due yet.
+/// The end of a reconcile that may not read the job yet. The watcher enqueues the request when it may.
 fn not_due(input: &Input<'_>) -> Option<End> {
     let is_read = input.status.job_id.as_ref().is_some_and(|id| input.observed.read.contains_key(id));
-    let left = input.observed.poll?.next_in.filter(|left| !left.is_zero() && !is_read)?;
-    Some(End::with_phase(as_last_seen(input), Requeue::After(left)))
-}
-
-/// When the job is polled next.
-fn next_poll(input: &Input<'_>) -> Requeue {
-    input.observed.poll.and_then(|poll| poll.next_in).map_or(Requeue::OnChange, Requeue::After)
+    if is_read || input.observed.may_poll || input.lifecycle().reconcile_requested.is_some() {
+        return None;
+    }
+    // Only this process knows whether the job was found. A new one keeps what the conditions say until it has read it.
+    let is_known = input.observed.poll.is_some() || !input.is_seen();
+    let phase = is_known.then(|| as_last_seen(input));
+    Some(End { phase, ..End::keeping_conditions(Requeue::OnChange) })
 }

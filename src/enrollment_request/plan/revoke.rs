@@ -26,7 +26,7 @@ pub(super) fn earlier(status: &EnrollmentRequestStatus) -> impl Iterator<Item = 
 }
 
 /// The job in status. Its ids may have been modified outside the operator.
-pub(super) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
+pub(in crate::enrollment_request) fn named(status: &EnrollmentRequestStatus) -> Option<JobRef> {
     let id = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
     let (identity_id, job_id) = (id(&status.identity_id)?, id(&status.job_id)?);
     let (endpoint, expired) = (status.endpoint.clone(), status.expired == Some(true));

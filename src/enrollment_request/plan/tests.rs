@@ -88,7 +88,10 @@ fn read(job: CredentialBindingJob) -> Option<ReadJob> {
 
 /// A new request with its finalizer, as read from the API server.
 fn fresh() -> Known {
-    Known::default().with(|it| it.object = fresh_object())
+    Known::default().with(|it| {
+        it.object = fresh_object();
+        it.may_poll = true;
+    })
 }
 
 /// A new request with all facts that a send requires.

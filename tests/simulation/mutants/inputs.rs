@@ -66,6 +66,11 @@ impl Mutation {
         if self.is(Mutant::NoReservations) { vec![separate(), separate()] } else { vec![shared.clone()] }
     }
 
+    /// Whether a request whose job may be read is enqueued.
+    pub fn enqueues_reads(&self) -> bool {
+        !self.is(Mutant::AllowedReadEnqueuesNothing)
+    }
+
     /// Starts the pacer of a process.
     pub fn start(&self, pacer: &SendPacer) {
         let (now, wall) = (Instant::now(), self.process.world.wall());

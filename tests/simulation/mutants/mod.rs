@@ -93,6 +93,8 @@ pub enum Mutant {
     IgnoresTimesOfLists,
     /// A time of the service counts, however far ahead it is.
     BelievesAnyTime,
+    /// A request whose job may be read is not enqueued.
+    AllowedReadEnqueuesNothing,
     /// Expire times are ignored.
     IgnoresExpireTimes,
     /// Statuses that the API server refused are forgotten.

@@ -8,7 +8,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, JobState, NewAuthenticatorConfig,
     PatchedConfig,
 };
-use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, Listing, NotSent};
+use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, JobsPage, Listing, NotSent};
 use beyond_identity_operator::reconcile::{Destination, Remote, Ticket};
 use jiff::Timestamp;
 
@@ -54,6 +54,10 @@ impl Remote for Mutated<SimRemote> {
 
     async fn identities_by_username(&self, username: &str) -> Result<Vec<Identity>, Error> {
         self.port.identities_by_username(username).await
+    }
+
+    async fn page_of_all_jobs(&self, page_token: Option<String>) -> Result<JobsPage, Error> {
+        self.port.page_of_all_jobs(page_token).await
     }
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {

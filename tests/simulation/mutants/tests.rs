@@ -60,6 +60,7 @@ mutants! {
     finalizer_removed_before_settle_time: FinalizesBeforeSettleTime,
     times_of_lists_ignored: IgnoresTimesOfLists,
     any_time_of_the_service_believed: BelievesAnyTime,
+    allowed_read_enqueues_nothing: AllowedReadEnqueuesNothing,
     expire_times_ignored: IgnoresExpireTimes,
     refused_statuses_forgotten: ForgetsRefusedWrites,
     writes_always_allowed: MayWriteIgnored,

@@ -12,7 +12,7 @@ use crate::enrollment_request::plan::poll_interval;
 use crate::enrollment_request::step::{Action, JobRef, Query};
 use crate::enrollment_request::testing::{concluded, job, send};
 
-/// A request with an outstanding job and a due poll.
+/// A request with an outstanding job, which it may read.
 fn outstanding() -> Known {
     let status = EnrollmentRequestStatus { observed_generation: Some(1), ..concluded() };
     fresh().with(|it| {
@@ -21,9 +21,9 @@ fn outstanding() -> Known {
     })
 }
 
-/// A poll, with the next one due in this many seconds.
-fn polled(next_in: u64, found: bool) -> Option<LastPoll> {
-    Some(LastPoll { found, next_in: Some(Duration::from_secs(next_in)) })
+/// A poll that found the job, or did not.
+fn polled(found: bool) -> Option<LastPoll> {
+    Some(LastPoll { found })
 }
 
 /// The result of this read of the recorded job.
@@ -62,10 +62,10 @@ fn only_a_changed_job_is_recorded() {
         &desired(),
         &outstanding().with(|it| {
             it.read = read(Some(job("job")));
-            it.poll = polled(5, true);
+            it.poll = polled(true);
         }),
     );
-    assert_eq!((reason(&step), requeue_of(&step)), (Reason::LinkSent, Requeue::After(TIMES.job_poll_min)));
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::LinkSent, Requeue::OnChange));
 }
 
 #[test]
@@ -126,16 +126,25 @@ fn failed_poll_does_not_handle_the_requested_reconcile() {
 }
 
 #[test]
-fn no_call_is_made_between_polls() {
-    let step = next(
-        &desired(),
-        &outstanding().with(|it| {
-            it.poll = polled(3, true);
-            it.object.realms = BTreeMap::new();
-        }),
-    );
-    assert_eq!((reason(&step), requeue_of(&step)), (Reason::LinkSent, Requeue::After(Duration::from_secs(3))));
-    assert!(matches!(next(&desired(), &outstanding().with(|it| it.poll = polled(0, true))), Step::Fetch(_)));
+fn no_call_is_made_until_the_watcher_allows_it() {
+    let waiting = outstanding().with(|it| {
+        it.may_poll = false;
+        it.poll = polled(true);
+        it.object.realms = BTreeMap::new();
+    });
+    let step = next(&desired(), &waiting);
+    assert_eq!((reason(&step), requeue_of(&step)), (Reason::LinkSent, Requeue::OnChange));
+    let requesting = desired().with(|it| it.lifecycle.reconcile_requested = Some("now".to_owned()));
+    assert!(matches!(next(&requesting, &waiting), Step::Resolve(_)), "somebody wants it now");
+}
+
+#[test]
+fn new_process_keeps_the_conditions_until_it_has_read_the_job() {
+    let unread = outstanding().with(|it| it.may_poll = false);
+    let step = next(&desired(), &unread);
+    assert_eq!(step, Step::End(End::keeping_conditions(Requeue::OnChange)), "the job may be missing");
+    let edited = desired().with(|it| it.lifecycle.generation = 2);
+    assert_eq!(reason(&next(&edited, &unread)), Reason::LinkSent, "a new generation reports the recorded state");
 }
 
 #[test]
@@ -172,19 +181,21 @@ fn poll_interval_is_a_tenth_of_the_age_or_until_expiry() {
 }
 
 #[test]
-fn missing_job_is_reported_and_polled_at_resync_interval() {
+fn missing_job_is_reported() {
     let step = next(
         &desired(),
         &outstanding().with(|it| {
             it.read = read(None);
-            it.poll = polled(600, false);
+            it.poll = polled(false);
         }),
     );
     assert!(matches!(phase_of(&step), Phase::JobNotFound(_)));
-    assert_eq!(requeue_of(&step), Requeue::After(TIMES.resync));
-    let between = next(&desired(), &outstanding().with(|it| it.poll = polled(500, false)));
-    assert!(matches!(phase_of(&between), Phase::JobNotFound(_)), "kept until the next poll");
-    assert_eq!(requeue_of(&between), Requeue::After(Duration::from_secs(500)));
+    assert_eq!(requeue_of(&step), Requeue::OnChange);
+    let between = outstanding().with(|it| {
+        it.may_poll = false;
+        it.poll = polled(false);
+    });
+    assert!(matches!(phase_of(&next(&desired(), &between)), Phase::JobNotFound(_)), "kept until the next poll");
 }
 
 #[test]
@@ -205,7 +216,7 @@ fn failed_poll_keeps_the_conditions() {
 fn new_generation_reports_the_last_poll_if_a_poll_fails() {
     let edited = desired().with(|it| it.lifecycle.generation = 2);
     for (found, says) in [(true, Reason::LinkSent), (false, Reason::JobNotFound)] {
-        let poll = polled(0, found);
+        let poll = polled(found);
         let failed = outstanding().with(|it| {
             it.job_failures = [("job".to_owned(), failure())].into();
             it.poll = poll;
@@ -226,7 +237,7 @@ fn status_without_job_id_is_reported_despite_a_recent_poll() {
                 &desired,
                 &outstanding().with(|it| {
                     it.status = status.clone();
-                    it.poll = polled(5, true);
+                    it.poll = polled(true);
                 }),
             );
             assert_eq!(requeue_of(&step), Requeue::OnChange, "{step:?}");

@@ -34,8 +34,10 @@ pub enum Operation {
     GetIdentity,
     /// `POST …/identities/ID/credential-binding-jobs`
     CreateJob,
-    /// `GET …/identities/ID/credential-binding-jobs`, where the identity may be the wildcard `-`
+    /// `GET …/identities/ID/credential-binding-jobs`
     ListJobs,
+    /// `GET …/identities/-/credential-binding-jobs`
+    ListAllJobs,
     /// `GET …/identities/ID/credential-binding-jobs/ID`
     GetJob,
     /// `POST …/identities/ID/credential-binding-jobs/ID:revoke`
@@ -89,7 +91,7 @@ impl Call {
         let (carried_out, ids) = operation(&parts.method, rest, revoke);
         let query: HashMap<String, String> =
             Query::try_from_uri(&parts.uri).map(|Query(query)| query).unwrap_or_default();
-        let lists = [Operation::ListConfigs, Operation::ListIdentities, Operation::ListJobs];
+        let lists = [Operation::ListConfigs, Operation::ListIdentities, Operation::ListJobs, Operation::ListAllJobs];
         let is_check =
             lists.contains(&carried_out) && query.get("page_size").is_some_and(|size| size == "1" || size == "50");
         Ok(Self {
@@ -154,6 +156,7 @@ fn operation<'a>(method: &Method, rest: &[&'a str], revoke: bool) -> (Operation,
         ("GET", [IDENTITIES]) => (Operation::ListIdentities, vec![]),
         ("GET", [IDENTITIES, id]) => (Operation::GetIdentity, vec![id]),
         ("POST", [IDENTITIES, id, JOBS]) => (Operation::CreateJob, vec![id]),
+        ("GET", [IDENTITIES, "-", JOBS]) => (Operation::ListAllJobs, vec!["-"]),
         ("GET", [IDENTITIES, id, JOBS]) => (Operation::ListJobs, vec![id]),
         ("GET", [IDENTITIES, id, JOBS, job]) => (Operation::GetJob, vec![id, job]),
         ("POST", ["applications", id, "token"]) => (Operation::RequestToken, vec![id]),

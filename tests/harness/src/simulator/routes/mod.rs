@@ -31,7 +31,7 @@ pub(super) fn carry_out(world: &mut World, call: &Call, view: View) -> Reply {
         Operation::ListIdentities => identities::list(realm, call, view),
         Operation::GetIdentity => identities::get(realm, call),
         Operation::CreateJob => jobs::create(realm, call),
-        Operation::ListJobs => Ok(jobs::list(realm, call, view)),
+        Operation::ListJobs | Operation::ListAllJobs => Ok(jobs::list(realm, call, view)),
         Operation::GetJob => jobs::get(realm, call),
         Operation::RevokeJob => jobs::revoke(realm, call),
         Operation::Check | Operation::RequestToken | Operation::Unknown => {
@@ -72,6 +72,7 @@ fn no_such_realm(call: &Call) -> Reply {
         | Operation::GetIdentity
         | Operation::CreateJob
         | Operation::ListJobs
+        | Operation::ListAllJobs
         | Operation::GetJob
         | Operation::RevokeJob => Reply::realm_not_found(&call.realm),
     }

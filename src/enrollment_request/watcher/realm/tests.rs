@@ -1,0 +1,338 @@
+//! Which call follows the links best, and that each change of a job is seen within the budget.
+
+use super::*;
+use crate::reconcile::KindName;
+use crate::reconcile::testing::TIMES;
+
+/// A realm in virtual time, whose service has jobs with states.
+struct Watched {
+    realm: Realm,
+    start: Instant,
+    now: Instant,
+    /// The states of the jobs of the service, finished ones too.
+    jobs: BTreeMap<String, &'static str>,
+    /// Jobs that the list does not show.
+    hidden: HashSet<String>,
+    page: usize,
+    reads: u32,
+    pages: u32,
+}
+
+fn key(job_id: &str) -> ObjectKey {
+    ObjectKey { namespace: "team".to_owned(), kind: KindName::EnrollmentRequest, name: job_id.to_owned() }
+}
+
+fn name(n: u32) -> String {
+    format!("job-{n:06}")
+}
+
+impl Watched {
+    /// A realm with this many links out, and this many finished jobs.
+    fn new(per_minute: u32, out: u32, finished: u32) -> Self {
+        let now = Instant::now();
+        let mut this = Self {
+            realm: Realm::new(per_minute, now),
+            start: now,
+            now,
+            jobs: BTreeMap::new(),
+            hidden: HashSet::new(),
+            page: 200,
+            reads: 0,
+            pages: 0,
+        };
+        (0..out).for_each(|n| this.send(&name(n)));
+        (0..finished).for_each(|n| _ = this.jobs.insert(format!("old-{n:06}"), "COMPLETE"));
+        this
+    }
+
+    fn time(&self) -> Timestamp {
+        let seconds = i64::try_from((self.now - self.start).as_secs()).unwrap();
+        Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+    }
+
+    fn send(&mut self, job_id: &str) {
+        self.jobs.insert(job_id.to_owned(), "LINK_SENT");
+        self.follow(job_id, "LINK_SENT", Some(self.now + TIMES.job_poll_min));
+    }
+
+    fn follow(&mut self, job_id: &str, state: &str, due: Option<Instant>) {
+        let link = Link {
+            job_id: job_id.to_owned(),
+            request: key(job_id),
+            provider: ProviderConfigRef::default(),
+            identity_id: "identity".to_owned(),
+            state: Some(state.to_owned()),
+            create_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
+            expire_time: None,
+            expired: false,
+            due,
+        };
+        self.realm.follow(job_id, link, self.now);
+    }
+
+    /// The page after this job.
+    fn page_after(&self, token: Option<&str>) -> ShownPage {
+        let shown = self.jobs.iter().filter(|(id, _)| !self.hidden.contains(*id));
+        let rest: Vec<_> = shown.filter(|(id, _)| token.is_none_or(|after| id.as_str() > after)).collect();
+        let next = (rest.len() > self.page).then(|| rest[self.page - 1].0.clone());
+        let jobs = rest.iter().take(self.page).map(|(id, state)| Shown {
+            job_id: (*id).clone(),
+            identity_id: Some("identity".to_owned()),
+            state: Some((**state).to_owned()),
+            create_time: None,
+            expire_time: None,
+        });
+        ShownPage { jobs: jobs.collect(), total: Some(self.jobs.len() as u64), next }
+    }
+
+    /// Reads a job by its id, as its request does.
+    fn read(&mut self, job_id: &str) {
+        assert!(self.realm.may_read(job_id, job_id));
+        self.reads += 1;
+        self.realm.read(job_id, job_id, true, &TIMES, self.now);
+        match self.jobs.get(job_id).copied() {
+            None => self.realm.leave(job_id),
+            Some("COMPLETE") => self.realm.leave(job_id),
+            Some(state) => {
+                let wait = poll_interval::of(
+                    Some(Timestamp::from_second(1_700_000_000).unwrap()),
+                    None,
+                    Duration::ZERO,
+                    &TIMES,
+                    self.time(),
+                );
+                self.follow(job_id, state, Some(self.now + wait));
+            }
+        }
+    }
+
+    /// Follows the links until `until`, or until `is_over`.
+    fn run(&mut self, until: Instant, is_over: impl Fn(&Self) -> bool) {
+        while self.now < until && !is_over(self) {
+            match self.realm.next(self.now) {
+                Next::Wait(at) => {
+                    let at = at.unwrap_or(until);
+                    assert!(at > self.now, "it waits for what is due");
+                    self.now = at.min(until);
+                }
+                Next::Read(requests) => requests.iter().for_each(|request| self.read(&request.name)),
+                Next::Page { token, .. } => {
+                    self.pages += 1;
+                    let page = self.page_after(token.as_deref());
+                    let changed = self.realm.listed(page, &TIMES, (self.now, self.time()));
+                    changed.iter().for_each(|request| self.read(&request.name));
+                }
+            }
+        }
+    }
+
+    fn run_for(&mut self, seconds: u64) {
+        self.run(self.now + Duration::from_secs(seconds), |_| false);
+    }
+
+    /// How long it takes until a change of this job is known.
+    fn seconds_until_seen(&mut self, job_id: &str) -> f64 {
+        let changed = self.now;
+        self.jobs.insert(job_id.to_owned(), "COMPLETE");
+        self.run(self.now + Duration::from_secs(100_000), |this| !this.realm.links.contains_key(job_id));
+        (self.now - changed).as_secs_f64()
+    }
+
+    fn calls(&self) -> u32 {
+        self.reads + self.pages
+    }
+}
+
+#[test]
+fn calls_stay_within_the_budget_however_many_links_are_out() {
+    println!("links out, calls in an hour, seconds until a change is seen");
+    for (out, most) in [(1, 10.0), (10, 10.0), (100, 10.0), (200, 10.0), (1_000, 60.0), (10_000, 320.0)] {
+        let mut watched = Watched::new(10, out, 0);
+        watched.run_for(3600);
+        let calls = watched.calls();
+        assert!(calls <= 10 * 60 + 10, "{out}: {calls} calls");
+        // In the first minutes, when people click.
+        let mut young = Watched::new(10, out, 0);
+        young.run_for(90);
+        let seconds = young.seconds_until_seen(&name(out / 2));
+        println!("{out:6} {calls:6} {seconds:8.0}");
+        assert!(seconds <= most, "{out}: {seconds} s");
+    }
+}
+
+#[test]
+fn old_links_cost_less_than_the_budget() {
+    let mut watched = Watched::new(10, 3, 0);
+    watched.run_for(24 * 3600);
+    let before = watched.calls();
+    watched.run_for(3600);
+    assert!(watched.calls() - before <= 3 * 12 + 3, "each is due once in five minutes");
+}
+
+#[test]
+fn few_links_in_a_realm_with_many_finished_jobs_are_read_one_by_one() {
+    let mut watched = Watched::new(10, 3, 10_000);
+    watched.run_for(600);
+    assert!(watched.pages <= 2 && watched.reads > 50, "{} pages, {} reads", watched.pages, watched.reads);
+    assert!(watched.seconds_until_seen(&name(1)) < 120.0);
+}
+
+#[test]
+fn job_that_the_list_does_not_show_is_read_by_its_id() {
+    let mut watched = Watched::new(60, 50, 0);
+    watched.hidden.insert(name(7));
+    watched.run_for(60);
+    let (pages, reads) = (watched.pages, watched.reads);
+    assert!(pages > 0 && reads > 0);
+    assert!(watched.seconds_until_seen(&name(7)) < 60.0);
+    assert!(watched.realm.links.len() == 49, "the others are still followed");
+}
+
+#[test]
+fn list_that_lags_costs_one_read_of_each_changed_job() {
+    let mut watched = Watched::new(600, 20, 0);
+    watched.run_for(30);
+    watched.follow(&name(3), "LINK_OPENED", None);
+    let before = watched.reads;
+    assert_eq!(watched.page_after(None).jobs[3].state.as_deref(), Some("LINK_SENT"));
+    watched.run(watched.now + Duration::from_secs(6), |this| this.reads > before);
+    assert_eq!(watched.reads, before + 1);
+}
+
+#[test]
+fn broken_lists_leave_single_reads_within_the_budget() {
+    type Break = fn(&mut Watched, Option<String>);
+    let breaks: [(&str, Break); 5] = [
+        ("no such list", |it, _| it.realm.not_listed(NoPage::NoList, it.now)),
+        ("an error", |it, _| it.realm.not_listed(NoPage::Failed, it.now)),
+        ("a repeated token", |it, token| {
+            let page = ShownPage { next: Some("again".to_owned()), ..it.page_after(token.as_deref()) };
+            let changed = it.realm.listed(page, &TIMES, (it.now, it.time()));
+            changed.iter().for_each(|request| it.read(&request.name));
+        }),
+        ("a total of a billion", |it, _| {
+            let page = ShownPage { jobs: Vec::new(), total: Some(1_000_000_000), next: Some("next".to_owned()) };
+            let changed = it.realm.listed(page, &TIMES, (it.now, it.time()));
+            changed.iter().for_each(|request| it.read(&request.name));
+        }),
+        ("pages without end", |it, _| {
+            let page = ShownPage { jobs: Vec::new(), total: Some(0), next: Some(it.pages.to_string()) };
+            let changed = it.realm.listed(page, &TIMES, (it.now, it.time()));
+            changed.iter().for_each(|request| it.read(&request.name));
+        }),
+    ];
+    for (what, break_it) in breaks {
+        let mut watched = Watched::new(10, 20, 0);
+        let until = watched.now + Duration::from_secs(3600);
+        watched.jobs.insert(name(11), "COMPLETE");
+        while watched.now < until {
+            match watched.realm.next(watched.now) {
+                Next::Wait(at) => watched.now = at.unwrap_or(until).min(until),
+                Next::Read(requests) => requests.iter().for_each(|request| watched.read(&request.name)),
+                Next::Page { token, .. } => {
+                    watched.pages += 1;
+                    break_it(&mut watched, token);
+                }
+            }
+        }
+        assert!(!watched.realm.links.contains_key(&name(11)), "{what}: the change was seen");
+        assert!(watched.calls() <= 610, "{what}: {} calls", watched.calls());
+    }
+}
+
+#[test]
+fn page_that_was_not_asked_for_costs_nothing() {
+    let mut watched = Watched::new(2, 10, 0);
+    watched.now += TIMES.job_poll_min;
+    for _ in 0..100 {
+        assert!(matches!(watched.realm.next(watched.now), Next::Page { token: None, .. }));
+        assert_eq!(watched.realm.next(watched.now), Next::Wait(None), "one page at a time");
+        watched.realm.not_listed(NoPage::NotAsked, watched.now);
+        let Next::Wait(Some(at)) = watched.realm.next(watched.now) else { panic!("it waits a little") };
+        watched.now = at;
+    }
+}
+
+#[test]
+fn failed_reads_are_repeated_ever_more_slowly() {
+    let mut watched = Watched::new(600, 1, 0);
+    let (mut last, mut gaps) = (watched.now, Vec::new());
+    while gaps.len() < 8 {
+        match watched.realm.next(watched.now) {
+            Next::Wait(at) => watched.now = at.unwrap(),
+            Next::Read(_) => {
+                gaps.push((watched.now - last).as_secs());
+                last = watched.now;
+                watched.realm.read(&name(0), &name(0), false, &TIMES, watched.now);
+            }
+            Next::Page { .. } => panic!("a page for one link"),
+        }
+    }
+    assert_eq!(gaps, [5, 30, 60, 120, 240, 480, 600, 600]);
+}
+
+#[test]
+fn young_links_come_first_and_old_ones_are_not_starved() {
+    let mut watched = Watched::new(1, 0, 100_000);
+    watched.realm.no_list_until = Some(watched.now + Duration::from_secs(1_000_000));
+    for n in 0..100 {
+        watched.jobs.insert(name(n), "LINK_SENT");
+        let link = Link {
+            job_id: name(n),
+            request: key(&name(n)),
+            provider: ProviderConfigRef::default(),
+            identity_id: "identity".to_owned(),
+            state: Some("LINK_SENT".to_owned()),
+            create_time: Some(Timestamp::from_second(1_600_000_000 + i64::from(n)).unwrap()),
+            expire_time: None,
+            expired: false,
+            due: Some(watched.now + Duration::from_secs(u64::from(n))),
+        };
+        watched.realm.follow(&name(n), link, watched.now);
+    }
+    watched.now += Duration::from_secs(200);
+    let mut order = Vec::new();
+    while order.len() < 8 {
+        match watched.realm.next(watched.now) {
+            Next::Wait(at) => watched.now = at.unwrap(),
+            Next::Read(requests) => order.extend(requests.into_iter().map(|request| request.name)),
+            Next::Page { .. } => panic!("a page"),
+        }
+    }
+    assert_eq!(order, [99, 98, 97, 0, 96, 95, 94, 1].map(name));
+}
+
+#[test]
+fn link_that_has_expired_is_read_although_its_state_is_the_same() {
+    let expires = Timestamp::from_second(1_700_000_000 + 60).unwrap();
+    let mut watched = Watched::new(60, 5, 0);
+    let link = watched.realm.links[&name(2)].link.clone();
+    watched.realm.follow(&name(2), Link { expire_time: Some(expires), ..link.clone() }, watched.now);
+    watched.run_for(60);
+    assert_eq!(watched.reads, 0, "the pages show no change");
+    watched.run_for(20);
+    assert_eq!(watched.reads, 1, "once, since the time of the service may be behind");
+    // A link with another expire time.
+    assert!(!link.is_as(&Shown { expire_time: Some(expires), ..watched.page_after(None).jobs.remove(2) }));
+}
+
+#[test]
+fn two_requests_may_name_the_same_job() {
+    let mut watched = Watched::new(60, 1, 0);
+    let link = watched.realm.links[&name(0)].link.clone();
+    watched.realm.follow("edited", Link { request: key("edited"), due: None, ..link }, watched.now);
+    assert_eq!(watched.realm.next(watched.now), Next::Read(vec![key("edited")]));
+    watched.realm.leave("edited");
+    watched.run_for(6);
+    assert_eq!(watched.reads, 1, "the other one is still followed");
+}
+
+#[test]
+fn job_of_another_identity_in_the_list_is_read() {
+    let mut watched = Watched::new(10, 2, 0);
+    watched.now += TIMES.job_poll_min;
+    assert!(matches!(watched.realm.next(watched.now), Next::Page { .. }));
+    let mut page = watched.page_after(None);
+    page.jobs[1].identity_id = Some("another".to_owned());
+    assert_eq!(watched.realm.listed(page, &TIMES, (watched.now, watched.time())), [key(&name(1))]);
+}
