@@ -49,7 +49,7 @@ pub use endpoint_host::EndpointHost;
 pub use error::{Doubt, Error, NotSent, Refusal};
 pub use gate::{Gate, Held};
 pub use listing::{Listing, union_by_id};
-pub use operation::{CREATE_CONFIG, CREATE_JOB, Operation, REQUEST_TOKEN};
+pub use operation::{CREATE_CONFIG, CREATE_JOB, LIST_ALL_JOBS, Operation, REQUEST_TOKEN};
 pub use outcome::MAY_HAVE_TAKEN_EFFECT;
 pub use requests::{Answer, JobsPage, RealmClient};
 pub use token::{ApiToken, TokenError};

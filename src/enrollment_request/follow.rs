@@ -5,10 +5,10 @@ use super::plan::{poll_interval, revoke};
 use super::reconciler::RequestReconcile;
 use super::step::JobRef;
 use super::watcher::{Link, WatchedRealm};
-use crate::api::EnrollmentRequestStatus;
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::reconcile::local_state::Poll;
-use crate::reconcile::{Backend, ObjectKey};
+use crate::reconcile::{Backend, Failure, FailureKind, ObjectKey, Objects};
 
 impl<B: Backend> RequestReconcile<'_, B> {
     /// Has the watcher follow the link of this status, if it is out.
@@ -31,9 +31,22 @@ impl<B: Backend> RequestReconcile<'_, B> {
             create_time: poll_interval::time(status.create_time.as_deref()),
             expire_time: poll_interval::time(status.expire_time.as_deref()),
             expired: status.expired == Some(true),
+            found: poll.map(|poll| poll.found),
             due: poll.and_then(|poll| poll.next_poll_at),
         };
+        let is_held = |failure: &Failure| failure.kind != FailureKind::RateLimited;
+        if let Some(Err(failure)) = self.observed.object.realms.get(&link.provider)
+            && is_held(failure)
+        {
+            watcher.held(&uid);
+        }
+        let ObjectKey { namespace, name, .. } = link.request.clone();
         watcher.follow(&uid, realm, link);
+        // The watch removes an object from the cache before it has the watcher leave it.
+        let cached = Objects::<EnrollmentRequest>::cached(&*self.context.backend, &namespace, &name);
+        if cached.is_none_or(|cached| cached.metadata.uid.as_ref() != Some(&uid)) {
+            watcher.leave(&uid);
+        }
     }
 
     /// Records a poll of the current job that returned `job`, and when the next poll is due.

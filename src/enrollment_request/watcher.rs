@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::ProviderConfigRef;
 use crate::reconcile::times::Times;
-use crate::reconcile::{Caller, Environment, ObjectKey, Realms, Remote, Resolved};
+use crate::reconcile::{Caller, Destination, Environment, ObjectKey, Realms, Remote, Resolved};
 pub use link::{Link, NoPage, Shown, ShownPage};
 use realm::{Next, Realm};
 
@@ -34,6 +34,15 @@ pub struct WatchedRealm {
     pub tenant_id: String,
     /// The realm id.
     pub realm_id: String,
+}
+
+impl WatchedRealm {
+    /// Whether calls to `destination` are about this realm.
+    fn is_at(&self, destination: &Destination) -> bool {
+        let Destination { realm, endpoint } = destination;
+        let same_endpoint = self.endpoint.as_ref().is_none_or(|ours| ours == endpoint);
+        same_endpoint && self.tenant_id == realm.tenant_id && self.realm_id == realm.realm_id
+    }
 }
 
 /// The links that are out, in all realms. They live in the memory of the active process.
@@ -106,6 +115,15 @@ impl JobWatcher {
         }
     }
 
+    /// The request with this uid may read its job, but its provider config may not call.
+    pub fn held(&self, uid: &str) {
+        let mut state = self.state.lock();
+        let State { realms, of, .. } = &mut *state;
+        if let Some(realm) = of.get(uid).and_then(|realm| realms.get_mut(realm)) {
+            realm.held(uid, &self.times, Instant::now());
+        }
+    }
+
     /// Follows the links, forever.
     pub async fn run<R: Realms>(&self, realms: &R, environment: &impl Environment) {
         let mut pages = FuturesUnordered::new();
@@ -115,8 +133,9 @@ impl JobWatcher {
             sleep(PASS).await;
             tokio::select! {
                 biased;
-                () = self.changed.notified() => {}
+                // First, since changes may never end.
                 Some(()) = pages.next() => {}
+                () = self.changed.notified() => {}
                 () = async { match next {
                     Some(next) => sleep_until(next).await,
                     None => std::future::pending().await,
@@ -130,6 +149,7 @@ impl JobWatcher {
         let (mut pages, mut requests, mut next_pass) = (Vec::new(), Vec::new(), None::<Instant>);
         {
             let mut state = self.state.lock();
+            state.realms.retain(|_, realm| !realm.is_idle(now));
             for (key, realm) in &mut state.realms {
                 let at = match realm.next(now) {
                     Next::Wait(at) => at,
@@ -154,22 +174,21 @@ impl JobWatcher {
         let Page { realm: key, token, request, provider } = page;
         let caller = Caller { object: request, is_pending: false, is_new: false, is_removing: false };
         let read = match realms.resolve(caller, &provider).await {
-            Ok(Resolved { remote, .. }) => remote.page_of_all_jobs(token).await.map_err(|error| NoPage::from(&error)),
-            Err(_) => Err(NoPage::NotAsked),
+            Ok(Resolved { remote, permissions })
+                if key.is_at(&remote.destination()) && permissions.not_allowed.is_none() =>
+            {
+                remote.page_of_all_jobs(token).await.map_err(|error| NoPage::from(&error))
+            }
+            Ok(_) => Err(NoPage::NotAllowed),
+            Err(failure) => Err(NoPage::from(&failure)),
         };
         let (now, time) = (Instant::now(), environment.now());
-        let changed = {
-            let mut state = self.state.lock();
-            let Some(realm) = state.realms.get_mut(&key) else { return };
-            match read {
-                Ok(page) => realm.listed(page.into(), &self.times, (now, time)),
-                Err(why) => {
-                    realm.not_listed(why, now);
-                    Vec::new()
-                }
-            }
-        };
-        changed.iter().for_each(|request| (self.enqueue)(request));
+        let mut state = self.state.lock();
+        let Some(realm) = state.realms.get_mut(&key) else { return };
+        match read {
+            Ok(page) => realm.listed(page.into(), &self.times, (now, time)),
+            Err(why) => realm.not_listed(why, now),
+        }
     }
 }
 

@@ -41,6 +41,12 @@ impl Budget {
         self.left += 1.0;
     }
 
+    /// Whether nothing of a minute is spent.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.accrue(now);
+        self.left >= f64::from(self.per_minute)
+    }
+
     /// When the next call is left.
     pub fn next_at(&self) -> Instant {
         let missing = (1.0 - self.left).max(0.0) / self.per_second();

@@ -7,7 +7,7 @@ use crate::api::ProviderConfigRef;
 use crate::beyond_identity::types::CredentialBindingJob;
 use crate::beyond_identity::{Error, JobsPage, NotSent};
 use crate::enrollment_request::plan::poll_interval;
-use crate::reconcile::ObjectKey;
+use crate::reconcile::{Failure, FailureKind, ObjectKey};
 
 /// A link that is out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct Link {
     pub expire_time: Option<Timestamp>,
     /// Whether the status shows that it has expired.
     pub expired: bool,
+    /// Whether this process found the job when it last read it; `None` if it has not read it.
+    pub found: Option<bool>,
     /// When the job is to be read; `None` for at once.
     pub due: Option<Instant>,
 }
@@ -37,7 +39,7 @@ impl Link {
     pub(super) fn is_as(&self, shown: &Shown) -> bool {
         let same_identity = shown.identity_id.as_ref().is_none_or(|id| *id == self.identity_id);
         let same_expiry = shown.expire_time.is_none() || shown.expire_time == self.expire_time;
-        shown.state == self.state && same_identity && same_expiry
+        shown.state == self.state && same_identity && same_expiry && self.found != Some(false)
     }
 }
 
@@ -83,20 +85,29 @@ impl From<JobsPage> for ShownPage {
 /// Why a page was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPage {
-    /// It was not asked for: it is not its turn, or the provider config is not Ready.
-    NotAsked,
+    /// It was not asked for, since the calls of the tenant have to wait.
+    NotItsTurn,
+    /// It was not asked for, since the provider config may not call, or calls another realm now.
+    NotAllowed,
     /// The service answered with an error, or not at all.
     Failed,
     /// The service has no such list.
     NoList,
 }
 
+impl From<&Failure> for NoPage {
+    fn from(failure: &Failure) -> Self {
+        if failure.kind == FailureKind::RateLimited { Self::NotItsTurn } else { Self::NotAllowed }
+    }
+}
+
 impl From<&Error> for NoPage {
     fn from(error: &Error) -> Self {
         match error {
-            Error::Retry { cause: NotSent::Stopped | NotSent::TooManyCalls, .. } => Self::NotAsked,
-            Error::Retry { .. } | Error::InDoubt { .. } => Self::Failed,
-            Error::NotFound { .. } | Error::Refused { .. } => Self::NoList,
+            Error::Retry { cause: NotSent::TooManyCalls, .. } => Self::NotItsTurn,
+            Error::Retry { cause: NotSent::Stopped, .. } => Self::NotAllowed,
+            Error::Retry { .. } | Error::InDoubt { .. } | Error::Refused { .. } => Self::Failed,
+            Error::NotFound { .. } => Self::NoList,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A call costs the same whether it reads one job or a page of all jobs. So a round of pages is cheaper as soon as more
 //! links are due than the list has pages. A page only shows which jobs may have changed: each of these is read by its id,
-//! and only that decides. A job that no page shows is read too.
+//! and only that decides. A job that no page shows is read too. One call in four reads the job that was not read by its id
+//! for the longest time, so that no list, however wrong or long, hides a job for ever.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -13,16 +14,27 @@ use tokio::time::Instant;
 use super::budget::Budget;
 use super::link::{Link, NoPage, Shown, ShownPage};
 use crate::api::ProviderConfigRef;
+use crate::enrollment_request::job_state::is_outstanding;
 use crate::enrollment_request::plan::poll_interval;
 use crate::reconcile::ObjectKey;
 use crate::reconcile::times::Times;
 
-/// The delay before the list is tried again after it failed. It doubles up to the longest one.
+/// The delay before the list is tried again after it failed. It doubles up to the longest one, which is also how long an
+/// estimate of its pages counts.
 const LIST_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 /// The delay before a job is read again after that failed. It doubles up to the resync interval.
 const READ_AGAIN: Duration = Duration::from_secs(30);
-/// Every so many single reads, the link that waits for the longest time is next instead of the youngest one.
+/// The delay before a page is asked for again that was not asked for. A turn is reserved for longer than that.
+const PAGE_AGAIN: Duration = Duration::from_secs(2);
+/// Every so many calls, the job that was not read for the longest time is read.
 const OLDEST_EACH: u32 = 4;
+/// The most single reads that are allowed at once.
+const MOST_READS: usize = 100;
+/// The jobs on a page, unless a service has longer ones.
+const PAGE_SIZE: u64 = 200;
+/// A round ends after so many points: a page that waits for its turn has one, and one whose provider config may not call
+/// has ten.
+const MOST_POINTS: u32 = 30;
 
 /// What to do now.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,11 +54,11 @@ pub(super) struct Realm {
     /// By the uid of the request. Two of them may name the same job, if a status was edited.
     links: BTreeMap<String, Followed>,
     round: Option<Round>,
-    /// The pages of the list when it was last read.
-    pages: Option<u64>,
+    /// The pages of the list, and until when that counts if it is an estimate.
+    pages: Option<(u64, Option<Instant>)>,
     list_failures: u32,
     no_list_until: Option<Instant>,
-    /// Counts single reads and rounds.
+    /// Counts calls.
     turns: u32,
 }
 
@@ -58,23 +70,48 @@ struct Followed {
     since: Instant,
     /// Whether its job may be read now.
     may_read: bool,
+    /// When its job was last read by its id.
+    read_at: Option<Instant>,
     /// Failed reads in a row.
     failures: u32,
-    /// The last round did not show its job.
-    unlisted: bool,
+    seen: Seen,
 }
 
-/// A round through the pages of the list.
+/// What the pages say of a job since it was last read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Nothing, or that it is unchanged.
+    #[default]
+    Nothing,
+    /// They do not show it, or cannot tell whether its link has expired.
+    Unclear,
+    /// It may have changed.
+    Changed,
+}
+
+/// A round through the pages of the list, all through one provider config.
 #[derive(Debug, Default)]
 struct Round {
+    through: Option<(ObjectKey, ProviderConfigRef)>,
     token: Option<String>,
     tokens: HashSet<String>,
     pages: u64,
+    /// The jobs of the longest page.
+    longest: u64,
     /// The pages that cost as much as reading each due job by its id.
     most: u64,
+    /// The ids of the followed jobs that it showed.
     shown: HashSet<String>,
     in_flight: bool,
     again_at: Option<Instant>,
+    points: u32,
+}
+
+impl Followed {
+    /// Whether its job should be read.
+    fn is_due(&self, now: Instant) -> bool {
+        !self.may_read && self.due <= now
+    }
 }
 
 impl Realm {
@@ -101,7 +138,8 @@ impl Realm {
             }
             None => {
                 let due = due.unwrap_or(now);
-                let followed = Followed { link, due, since: now, may_read: false, failures: 0, unlisted: false };
+                let (may_read, read_at, seen) = (false, None, Seen::Nothing);
+                let followed = Followed { link, due, since: now, may_read, read_at, failures: 0, seen };
                 self.links.insert(uid.to_owned(), followed);
             }
         }
@@ -117,153 +155,152 @@ impl Realm {
         self.links.get(uid).is_some_and(|followed| followed.may_read && followed.link.job_id == job_id)
     }
 
+    /// Whether nothing is left to do or to remember.
+    pub fn is_idle(&mut self, now: Instant) -> bool {
+        self.links.is_empty() && self.round.is_none() && self.budget.is_full(now)
+    }
+
     /// The request with this uid read this job by its id, with an answer (`answered`) or without one.
     pub fn read(&mut self, uid: &str, job_id: &str, answered: bool, times: &Times, now: Instant) {
         let Some(followed) = self.links.get_mut(uid).filter(|followed| followed.link.job_id == job_id) else { return };
         if !std::mem::take(&mut followed.may_read) {
             self.budget.owe(now);
         }
-        followed.unlisted = false;
-        followed.failures = if answered { 0 } else { followed.failures.saturating_add(1) };
-        let again = if answered {
-            times.job_poll_min
+        if answered {
+            (followed.failures, followed.seen, followed.read_at) = (0, Seen::Nothing, Some(now));
+            // An answer says more precisely when it is due, before this reconcile ends.
+            followed.due = now + times.job_poll_min;
         } else {
-            doubled(READ_AGAIN.min(times.job_poll_max), followed.failures - 1).min(times.resync)
-        };
-        // An answer says more precisely when it is due, before this reconcile ends.
-        followed.due = now + again;
+            followed.put_off(times, now);
+        }
+    }
+
+    /// The request with this uid may read its job, but cannot: its provider config may not call.
+    pub fn held(&mut self, uid: &str, times: &Times, now: Instant) {
+        if let Some(followed) = self.links.get_mut(uid).filter(|followed| followed.may_read) {
+            followed.may_read = false;
+            followed.put_off(times, now);
+            self.budget.give_back();
+        }
     }
 
     /// What to do now. Until it is done, the same is not returned again.
     pub fn next(&mut self, now: Instant) -> Next {
-        if let Some(round) = &self.round {
-            if round.in_flight {
-                return Next::Wait(None);
+        match &self.round {
+            Some(Round { in_flight: true, .. }) => return Next::Wait(None),
+            Some(Round { again_at: Some(at), .. }) if *at > now => return Next::Wait(Some(*at)),
+            Some(_) => {}
+            None => {
+                let due = || self.links.values().filter(|followed| followed.is_due(now));
+                if due().next().is_none() {
+                    return Next::Wait(self.links.values().filter(|it| !it.may_read).map(|it| it.due).min());
+                }
+                let most = count(due().filter(|followed| followed.seen == Seen::Nothing));
+                let pages = self.pages.filter(|(_, until)| until.is_none_or(|until| now < until));
+                let may_list = self.no_list_until.is_none_or(|until| until <= now);
+                if may_list && most > pages.map_or(1, |(pages, _)| pages) {
+                    self.round = Some(Round { most, ..Round::default() });
+                }
             }
-            if let Some(at) = round.again_at.filter(|at| *at > now) {
-                return Next::Wait(Some(at));
-            }
-            return self.page(now);
-        }
-        let waiting = |followed: &&Followed| !followed.may_read;
-        let (mut due, mut on_a_page) = (0_u64, 0_u64);
-        let mut first = None;
-        for followed in self.links.values().filter(waiting) {
-            if followed.due > now {
-                first = Some(first.map_or(followed.due, |first: Instant| first.min(followed.due)));
-                continue;
-            }
-            due += 1;
-            on_a_page += u64::from(!followed.unlisted);
-        }
-        if due == 0 {
-            return Next::Wait(first);
-        }
-        let may_list = self.no_list_until.is_none_or(|until| until <= now);
-        if may_list && on_a_page > self.pages.unwrap_or(1) {
-            self.round = Some(Round { most: on_a_page, ..Round::default() });
-            return self.page(now);
         }
         let mut reads = Vec::new();
-        while self.budget.take(now) {
-            let Some(request) = self.allow_one(now) else {
-                self.budget.give_back();
-                break;
-            };
-            reads.push(request);
+        while reads.len() < MOST_READS && self.budget.take(now) {
+            self.turns = self.turns.wrapping_add(1);
+            if let Some(request) = self.allow_one(now) {
+                reads.push(request);
+                continue;
+            }
+            if reads.is_empty()
+                && let Some(page) = self.page()
+            {
+                return page;
+            }
+            self.turns = self.turns.wrapping_sub(1);
+            self.budget.give_back();
+            break;
         }
         if reads.is_empty() { Next::Wait(Some(self.budget.next_at())) } else { Next::Read(reads) }
     }
 
-    /// Allows a single read: of the youngest link, since people click within minutes, but not always.
+    /// Allows a single read, unless a page is next: of a job that may have changed, of the youngest link, since people
+    /// click within minutes, and every now and then of the job that was not read for the longest time.
     fn allow_one(&mut self, now: Instant) -> Option<ObjectKey> {
-        self.turns = self.turns.wrapping_add(1);
-        let due = self.links.values_mut().filter(|followed| !followed.may_read && followed.due <= now);
-        let next = if self.turns.is_multiple_of(OLDEST_EACH) {
-            due.min_by_key(|followed| followed.due)
+        let least = if self.round.is_some() { Seen::Changed } else { Seen::Nothing };
+        let due = self.links.values_mut().filter(|followed| followed.is_due(now));
+        let followed = if self.turns.is_multiple_of(OLDEST_EACH) {
+            due.min_by_key(|followed| (followed.read_at, followed.due))
         } else {
-            // Without a create time, it is as old as this process has known it.
-            due.max_by_key(|followed| (followed.link.create_time, followed.since))
-        };
-        let followed = next?;
+            // A job without a create time counts as young.
+            let age = |followed: &Followed| followed.link.create_time.unwrap_or(Timestamp::MAX);
+            due.filter(|followed| followed.seen >= least)
+                .max_by_key(|followed| (followed.seen == Seen::Changed, age(followed), followed.since))
+        }?;
         followed.may_read = true;
         Some(followed.link.request.clone())
     }
 
-    /// The next page of the round, if the budget has a call for it.
-    fn page(&mut self, now: Instant) -> Next {
-        if !self.budget.take(now) {
-            return Next::Wait(Some(self.budget.next_at()));
+    /// The next page of the round.
+    fn page(&mut self) -> Option<Next> {
+        let round = self.round.as_mut()?;
+        if round.through.is_none() {
+            // Another one than the last time, since the provider config of one link may be broken.
+            let from = usize::try_from(self.turns).unwrap_or_default() % self.links.len().max(1);
+            let mut links = self.links.values().skip(from).chain(self.links.values());
+            round.through = links.find(|it| !it.may_read).map(|it| (it.link.request.clone(), it.link.provider.clone()));
         }
-        self.turns = self.turns.wrapping_add(1);
-        // Through the provider config of one of the links, and of another one the next time, since one of them may be broken.
-        let any = usize::try_from(self.turns).unwrap_or_default() % self.links.len().max(1);
-        let Some((followed, round)) = self.links.values().nth(any).zip(self.round.as_mut()) else {
+        let Some((request, provider)) = round.through.clone() else {
             self.round = None;
-            self.budget.give_back();
-            return Next::Wait(None);
+            return None;
         };
         (round.in_flight, round.again_at) = (true, None);
-        let Link { request, provider, .. } = followed.link.clone();
-        Next::Page { token: round.token.clone(), request, provider }
+        Some(Next::Page { token: round.token.clone(), request, provider })
     }
 
-    /// A page was read. Returns the requests whose jobs may have changed; they may be read now.
-    pub fn listed(&mut self, page: ShownPage, times: &Times, (now, time): (Instant, Timestamp)) -> Vec<ObjectKey> {
-        let Some(mut round) = self.round.take() else { return Vec::new() };
+    /// A page was read.
+    pub fn listed(&mut self, page: ShownPage, times: &Times, (now, time): (Instant, Timestamp)) {
+        let Some(mut round) = self.round.take() else { return };
         let ShownPage { jobs, total, next, .. } = page;
-        let size = u64::try_from(jobs.len()).unwrap_or(u64::MAX).max(1);
         round.pages += 1;
-        let mut changed = Vec::new();
+        round.longest = round.longest.max(u64::try_from(jobs.len()).unwrap_or(u64::MAX));
         let by_id: HashMap<&str, &Shown> = jobs.iter().map(|shown| (shown.job_id.as_str(), shown)).collect();
-        for followed in self.links.values_mut() {
+        for followed in self.links.values_mut().filter(|followed| !followed.may_read) {
             let Some(shown) = by_id.get(followed.link.job_id.as_str()) else { continue };
-            let link = &mut followed.link;
-            link.create_time = link.create_time.or(shown.create_time);
             round.shown.insert(shown.job_id.clone());
-            // Only a read by id tells the time of the service, by which a link ends.
-            let has_expired = !link.expired && followed.due <= now && link.expire_time.is_some_and(|at| at < time);
-            if link.is_as(shown) && !has_expired {
-                let known = now.saturating_duration_since(followed.since);
-                followed.due = now + poll_interval::of(link.create_time, link.expire_time, known, times, time);
-            } else if !followed.may_read {
-                followed.may_read = true;
-                self.budget.owe(now);
-                changed.push(link.request.clone());
-            }
-            followed.unlisted = false;
+            followed.shown(shown, times, (now, time));
         }
         self.list_failures = 0;
-        let Some(token) = next else {
-            self.end_round(&round, round.pages, now);
-            return changed;
-        };
+        let Some(token) = next else { return self.end_round(&round, round.pages, now) };
         if !round.tokens.insert(token.clone()) {
-            self.no_list(now);
-            return changed;
+            return self.no_list(now);
         }
         // As far as the service says how long its list is.
-        let pages = total.map_or(0, |total| total.div_ceil(size)).max(round.pages + 1);
-        let is_shown = |followed: &Followed| round.shown.contains(&followed.link.job_id);
-        let due = self.links.values().filter(|it| !it.may_read && it.due <= now && !is_shown(it));
-        let due = u64::try_from(due.count()).unwrap_or(u64::MAX);
-        if due <= pages - round.pages || round.pages >= round.most {
+        let pages = total.map_or(0, |total| total.div_ceil(round.longest.max(PAGE_SIZE))).max(round.pages + 1);
+        let is_left =
+            |it: &&Followed| it.is_due(now) && it.seen == Seen::Nothing && !round.shown.contains(&it.link.job_id);
+        if count(self.links.values().filter(is_left)) <= pages - round.pages || round.pages >= round.most {
             // Single reads are cheaper now.
-            self.end_round(&round, pages, now);
-            return changed;
+            return self.end_round(&round, pages, now);
         }
-        (round.token, round.in_flight) = (Some(token), false);
+        (round.token, round.in_flight, round.points) = (Some(token), false, 0);
         self.round = Some(round);
-        changed
     }
 
     /// A page was not read.
     pub fn not_listed(&mut self, why: NoPage, now: Instant) {
         match why {
-            NoPage::NotAsked => {
+            NoPage::NotItsTurn | NoPage::NotAllowed => {
                 self.budget.give_back();
-                if let Some(round) = &mut self.round {
-                    (round.in_flight, round.again_at) = (false, Some(now + Duration::from_secs(2)));
+                let Some(round) = &mut self.round else { return };
+                (round.in_flight, round.again_at) = (false, Some(now + PAGE_AGAIN));
+                if why == NoPage::NotItsTurn {
+                    round.points += 1;
+                } else {
+                    // Its tokens are of no use to another provider config.
+                    let (most, points, again_at) = (round.most, round.points + 10, round.again_at);
+                    *round = Round { most, points, again_at, ..Round::default() };
+                }
+                if round.points >= MOST_POINTS {
+                    self.no_list(now);
                 }
             }
             NoPage::Failed => self.no_list(now),
@@ -282,14 +319,48 @@ impl Realm {
         self.list_failures = self.list_failures.saturating_add(1);
     }
 
+    /// Ends a round of a list with so many pages, all of which it may have read.
     fn end_round(&mut self, round: &Round, pages: u64, now: Instant) {
-        self.pages = Some(pages);
-        let whole = pages == round.pages;
-        for followed in self.links.values_mut() {
-            // A list may lag, and shift while it is read. Only a read by id says that a job is gone.
-            followed.unlisted = whole && followed.due <= now && !round.shown.contains(&followed.link.job_id);
+        let is_whole = pages == round.pages;
+        self.pages = Some((pages, (!is_whole).then_some(now + LIST_AGAIN.1)));
+        // A list may lag, and shift while it is read. Only a read by id says that a job is gone.
+        let is_missed = |it: &&mut Followed| it.is_due(now) && !round.shown.contains(&it.link.job_id);
+        for followed in self.links.values_mut().filter(is_missed).filter(|_| is_whole) {
+            followed.seen = followed.seen.max(Seen::Unclear);
         }
     }
+}
+
+impl Followed {
+    /// A page shows its job.
+    fn shown(&mut self, shown: &Shown, times: &Times, (now, time): (Instant, Timestamp)) {
+        let link = &mut self.link;
+        link.create_time = link.create_time.or(shown.create_time);
+        if !link.is_as(shown) {
+            (self.seen, self.due) = (Seen::Changed, self.due.min(now));
+        } else if self.due <= now
+            && !link.expired
+            && is_outstanding(link.state.as_deref())
+            && link.expire_time.is_some_and(|at| at < time)
+        {
+            // Only a read by id tells the time of the service, by which a link ends.
+            self.seen = self.seen.max(Seen::Unclear);
+        } else {
+            let known = now.saturating_duration_since(self.since);
+            self.seen = Seen::Nothing;
+            self.due = now + poll_interval::of(link.create_time, link.expire_time, known, times, time);
+        }
+    }
+
+    /// Its job could not be read.
+    fn put_off(&mut self, times: &Times, now: Instant) {
+        self.due = now + doubled(READ_AGAIN.min(times.job_poll_max), self.failures).min(times.resync);
+        self.failures = self.failures.saturating_add(1);
+    }
+}
+
+fn count<T>(items: impl Iterator<Item = T>) -> u64 {
+    u64::try_from(items.count()).unwrap_or(u64::MAX)
 }
 
 fn doubled(first: Duration, times: u32) -> Duration {

@@ -16,6 +16,7 @@ fn link(name: &str, job_id: &str) -> Link {
         create_time: None,
         expire_time: None,
         expired: false,
+        found: None,
         due: None,
     }
 }

@@ -23,7 +23,7 @@ pub use state::{FOR_REMOVALS, Health, Purpose};
 pub use verdict::{Subject, TokenClaims, Verdict, of_check};
 
 use crate::api::{PAUSED, ProviderConfigKey, Reason};
-use crate::beyond_identity::{CREATE_CONFIG, CREATE_JOB, Error, Operation, RealmCheck, Refusal};
+use crate::beyond_identity::{CREATE_CONFIG, CREATE_JOB, Error, LIST_ALL_JOBS, Operation, RealmCheck, Refusal};
 use crate::environment::wall_clock;
 use crate::reconcile::{Failure, RealmRules};
 
@@ -233,6 +233,8 @@ impl Healths {
                     return;
                 }
             }
+            // Another operation needs the same scope, and may be allowed.
+            Some(Error::Refused { cause: Refusal::Forbidden, .. }) if operation == LIST_ALL_JOBS => return,
             Some(Error::Refused { cause: Refusal::Forbidden, .. }) => health.lacks(operation.scope(), now),
             Some(error @ (Error::Refused { .. } | Error::Retry { .. } | Error::InDoubt { .. })) => {
                 match verdict::of_error(error, subject, wall_clock()) {

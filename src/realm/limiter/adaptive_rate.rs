@@ -205,16 +205,20 @@ impl AdaptiveRate {
         self.cut_at = Some(now);
         self.pause_for(after.map_or_else(|| self.unstated_pause(), |after| self.stated_pause(after)), now);
         let pause = self.quiet_for(now);
+        let served = self.served.rate_over(MEASURED_FOR);
         self.served.pause(now + pause, if after.is_some() { pause.min(COUNTED_PAUSE) } else { pause });
         match after {
             None if self.cuts > 1 => self.refusing = Refusing::Silent,
-            Some(after) if (self.cuts > 1 || after > SHORT_PAUSE) && self.refusing == Refusing::No => {
+            // A client with little to do has measured nothing.
+            Some(after)
+                if (self.cuts > 1 || (after > SHORT_PAUSE && served.is_some())) && self.refusing == Refusing::No =>
+            {
                 self.refusing = Refusing::Stated;
             }
             _ => {}
         }
         if self.cuts == 1 {
-            self.cut();
+            self.cut(served);
         }
         true
     }
@@ -232,15 +236,15 @@ impl AdaptiveRate {
         after.max(longer.min(LONGEST_PAUSE))
     }
 
-    /// Reduces the rate.
-    fn cut(&mut self) {
+    /// Reduces the rate, after the service bore `served` until now.
+    fn cut(&mut self, served: Option<f64>) {
         let before = self.calls_per_second().unwrap_or(FIRST).min(FASTEST);
         let mut target = before;
         if self.climb.is_some_and(|climb| climb.responses() < TOO_SOON) {
-            let served = self.served.rate().unwrap_or_default();
-            target = (before * LESS).max(served.min(before));
+            let lately = self.served.rate().unwrap_or_default();
+            target = (before * LESS).max(lately.min(before));
         }
-        if let Some(served) = self.served.rate_over(MEASURED_FOR) {
+        if let Some(served) = served {
             target = target.min(served * OVER);
         }
         let target = target.max(SLOWEST);

@@ -13,6 +13,8 @@ struct Watched {
     jobs: BTreeMap<String, &'static str>,
     /// Jobs that the list does not show.
     hidden: HashSet<String>,
+    /// Whether the list shows the first state of each job for ever.
+    frozen: bool,
     page: usize,
     reads: u32,
     pages: u32,
@@ -36,6 +38,7 @@ impl Watched {
             now,
             jobs: BTreeMap::new(),
             hidden: HashSet::new(),
+            frozen: false,
             page: 200,
             reads: 0,
             pages: 0,
@@ -65,6 +68,7 @@ impl Watched {
             create_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
             expire_time: None,
             expired: false,
+            found: None,
             due,
         };
         self.realm.follow(job_id, link, self.now);
@@ -78,7 +82,7 @@ impl Watched {
         let jobs = rest.iter().take(self.page).map(|(id, state)| Shown {
             job_id: (*id).clone(),
             identity_id: Some("identity".to_owned()),
-            state: Some((**state).to_owned()),
+            state: Some(if self.frozen { "LINK_SENT" } else { state }.to_owned()),
             create_time: None,
             expire_time: None,
         });
@@ -119,8 +123,7 @@ impl Watched {
                 Next::Page { token, .. } => {
                     self.pages += 1;
                     let page = self.page_after(token.as_deref());
-                    let changed = self.realm.listed(page, &TIMES, (self.now, self.time()));
-                    changed.iter().for_each(|request| self.read(&request.name));
+                    self.realm.listed(page, &TIMES, (self.now, self.time()));
                 }
             }
         }
@@ -202,23 +205,22 @@ fn list_that_lags_costs_one_read_of_each_changed_job() {
 #[test]
 fn broken_lists_leave_single_reads_within_the_budget() {
     type Break = fn(&mut Watched, Option<String>);
-    let breaks: [(&str, Break); 5] = [
+    let breaks: [(&str, Break); 7] = [
         ("no such list", |it, _| it.realm.not_listed(NoPage::NoList, it.now)),
+        ("no turn", |it, _| it.realm.not_listed(NoPage::NotItsTurn, it.now)),
+        ("no provider config that may call", |it, _| it.realm.not_listed(NoPage::NotAllowed, it.now)),
         ("an error", |it, _| it.realm.not_listed(NoPage::Failed, it.now)),
         ("a repeated token", |it, token| {
             let page = ShownPage { next: Some("again".to_owned()), ..it.page_after(token.as_deref()) };
-            let changed = it.realm.listed(page, &TIMES, (it.now, it.time()));
-            changed.iter().for_each(|request| it.read(&request.name));
+            it.realm.listed(page, &TIMES, (it.now, it.time()));
         }),
         ("a total of a billion", |it, _| {
             let page = ShownPage { jobs: Vec::new(), total: Some(1_000_000_000), next: Some("next".to_owned()) };
-            let changed = it.realm.listed(page, &TIMES, (it.now, it.time()));
-            changed.iter().for_each(|request| it.read(&request.name));
+            it.realm.listed(page, &TIMES, (it.now, it.time()));
         }),
         ("pages without end", |it, _| {
             let page = ShownPage { jobs: Vec::new(), total: Some(0), next: Some(it.pages.to_string()) };
-            let changed = it.realm.listed(page, &TIMES, (it.now, it.time()));
-            changed.iter().for_each(|request| it.read(&request.name));
+            it.realm.listed(page, &TIMES, (it.now, it.time()));
         }),
     ];
     for (what, break_it) in breaks {
@@ -241,16 +243,103 @@ fn broken_lists_leave_single_reads_within_the_budget() {
 }
 
 #[test]
-fn page_that_was_not_asked_for_costs_nothing() {
-    let mut watched = Watched::new(2, 10, 0);
+fn page_keeps_its_turn_and_leaves_a_broken_provider_config() {
+    let page_through = |watched: &mut Watched| loop {
+        match watched.realm.next(watched.now) {
+            Next::Page { token, request, .. } => return (token, request),
+            Next::Wait(at) => watched.now = at.unwrap(),
+            Next::Read(requests) => requests.iter().for_each(|request| watched.read(&request.name)),
+        }
+    };
+    let mut watched = Watched::new(60, 500, 0);
     watched.now += TIMES.job_poll_min;
-    for _ in 0..100 {
-        assert!(matches!(watched.realm.next(watched.now), Next::Page { token: None, .. }));
-        assert_eq!(watched.realm.next(watched.now), Next::Wait(None), "one page at a time");
-        watched.realm.not_listed(NoPage::NotAsked, watched.now);
-        let Next::Wait(Some(at)) = watched.realm.next(watched.now) else { panic!("it waits a little") };
-        watched.now = at;
+    let (_, first) = page_through(&mut watched);
+    assert_eq!(watched.realm.next(watched.now), Next::Wait(None), "one page at a time");
+    watched.realm.not_listed(NoPage::NotItsTurn, watched.now);
+    assert_eq!(page_through(&mut watched), (None, first.clone()), "its turn is reserved for that request");
+    let page = watched.page_after(None);
+    watched.realm.listed(page, &TIMES, (watched.now, watched.time()));
+    let (token, request) = page_through(&mut watched);
+    assert_eq!((token.as_deref(), request), (Some("job-000199"), first.clone()), "one provider config for one round");
+    watched.realm.not_listed(NoPage::NotAllowed, watched.now);
+    let (token, request) = page_through(&mut watched);
+    assert!(token.is_none() && request != first, "the token is of no use to another one");
+}
+
+#[test]
+fn expired_links_cost_no_more_than_the_budget() {
+    let mut watched = Watched::new(10, 0, 0);
+    for n in 0..1000 {
+        let (state, expires) = (["EXPIRED", "REVOKED", "LINK_SENT"][n as usize % 3], Timestamp::UNIX_EPOCH);
+        watched.jobs.insert(name(n), state);
+        watched.follow(&name(n), state, None);
+        let link = watched.realm.links[&name(n)].link.clone();
+        watched.realm.follow(&name(n), Link { expire_time: Some(expires), ..link }, watched.now);
     }
+    watched.run_for(3600);
+    assert!(watched.calls() <= 610, "{} calls", watched.calls());
+    assert!(watched.seconds_until_seen(&name(500)) < 3600.0);
+}
+
+#[test]
+fn missing_job_that_the_list_shows_is_read() {
+    let mut watched = Watched::new(60, 3, 0);
+    let link = watched.realm.links[&name(1)].link.clone();
+    watched.realm.follow(&name(1), Link { found: Some(false), ..link }, watched.now);
+    watched.run(watched.now + Duration::from_secs(60), |this| this.reads > 0);
+    assert_eq!(watched.reads, 1);
+    assert_eq!(watched.realm.links[&name(1)].read_at, Some(watched.now));
+}
+
+#[test]
+fn list_that_is_never_right_hides_no_job_for_ever() {
+    for out in [20, 400] {
+        let mut watched = Watched::new(10, out, 0);
+        watched.frozen = true;
+        watched.run_for(60);
+        let seconds = watched.seconds_until_seen(&name(7));
+        println!("{out} links and a list that never changes: {seconds:.0} s");
+        assert!(seconds < 4.0 * 3600.0 * f64::from(out) / 100.0, "{seconds}");
+    }
+}
+
+#[test]
+fn few_odd_pages_do_not_end_the_lists() {
+    let mut watched = Watched::new(60, 1000, 0);
+    watched.now += TIMES.job_poll_min;
+    while !matches!(watched.realm.next(watched.now), Next::Page { .. }) {}
+    let odd = ShownPage { jobs: Vec::new(), total: Some(1_000_000), next: Some("next".to_owned()) };
+    watched.realm.listed(odd, &TIMES, (watched.now, watched.time()));
+    watched.run_for(3000);
+    assert_eq!(watched.pages, 0, "single reads are cheaper than so many pages");
+    watched.run_for(1000);
+    assert!(watched.pages > 0, "an estimate is forgotten");
+}
+
+#[test]
+fn broken_provider_config_takes_no_calls_from_the_others() {
+    let mut watched = Watched::new(10, 40, 0);
+    watched.realm.no_list_until = Some(watched.now + Duration::from_secs(1_000_000));
+    let until = watched.now + Duration::from_secs(3600);
+    let (mut held, mut read) = (0, 0);
+    while watched.now < until {
+        match watched.realm.next(watched.now) {
+            Next::Wait(at) => watched.now = at.unwrap().min(until),
+            Next::Page { .. } => panic!("a page"),
+            Next::Read(requests) => {
+                for request in requests {
+                    if request.name < name(20) {
+                        held += 1;
+                        watched.realm.held(&request.name, &TIMES, watched.now);
+                    } else {
+                        read += 1;
+                        watched.read(&request.name);
+                    }
+                }
+            }
+        }
+    }
+    assert!(read > 400 && held < 200, "{read} reads, {held} held back");
 }
 
 #[test]
@@ -286,6 +375,7 @@ fn young_links_come_first_and_old_ones_are_not_starved() {
             create_time: Some(Timestamp::from_second(1_600_000_000 + i64::from(n)).unwrap()),
             expire_time: None,
             expired: false,
+            found: None,
             due: Some(watched.now + Duration::from_secs(u64::from(n))),
         };
         watched.realm.follow(&name(n), link, watched.now);
@@ -299,6 +389,7 @@ fn young_links_come_first_and_old_ones_are_not_starved() {
             Next::Page { .. } => panic!("a page"),
         }
     }
+    // The one that was never read and is due for the longest time comes at each fourth call.
     assert_eq!(order, [99, 98, 97, 0, 96, 95, 94, 1].map(name));
 }
 
@@ -308,10 +399,10 @@ fn link_that_has_expired_is_read_although_its_state_is_the_same() {
     let mut watched = Watched::new(60, 5, 0);
     let link = watched.realm.links[&name(2)].link.clone();
     watched.realm.follow(&name(2), Link { expire_time: Some(expires), ..link.clone() }, watched.now);
-    watched.run_for(60);
-    assert_eq!(watched.reads, 0, "the pages show no change");
+    watched.run_for(65);
+    watched.realm.links.get_mut(&name(2)).unwrap().read_at = None;
     watched.run_for(20);
-    assert_eq!(watched.reads, 1, "once, since the time of the service may be behind");
+    assert!(watched.realm.links[&name(2)].read_at.is_some());
     // A link with another expire time.
     assert!(!link.is_as(&Shown { expire_time: Some(expires), ..watched.page_after(None).jobs.remove(2) }));
 }
@@ -334,5 +425,6 @@ fn job_of_another_identity_in_the_list_is_read() {
     assert!(matches!(watched.realm.next(watched.now), Next::Page { .. }));
     let mut page = watched.page_after(None);
     page.jobs[1].identity_id = Some("another".to_owned());
-    assert_eq!(watched.realm.listed(page, &TIMES, (watched.now, watched.time())), [key(&name(1))]);
+    watched.realm.listed(page, &TIMES, (watched.now, watched.time()));
+    assert_eq!(watched.realm.next(watched.now), Next::Read(vec![key(&name(1))]));
 }

@@ -148,8 +148,8 @@ fn reductions_in_short_order_lower_what_it_climbs_back_to() {
 #[test]
 fn quota_is_what_was_served_until_calls_were_refused_for_a_while() {
     let quota = |refusals: u32, states: Option<Duration>| {
-        let (mut rate, start) = (AdaptiveRate::default(), Instant::now());
-        let mut now = work(&mut rate, 30, start);
+        let (mut rate, start) = (AdaptiveRate::constant(10.0), Instant::now());
+        let mut now = work(&mut rate, 100, start);
         for _ in 0..refusals {
             rate.too_many(now, states, now);
             now += rate.quiet_for(now);
@@ -157,13 +157,26 @@ fn quota_is_what_was_served_until_calls_were_refused_for_a_while() {
         work(&mut rate, 1, now);
         (rate.climb.unwrap().target(), (now - start).as_secs_f64())
     };
+    let near = |actual: f64, expected: f64| assert!((actual - expected).abs() < 0.1, "{actual} instead of {expected}");
     for refusals in 2..9 {
         let (target, seconds) = quota(refusals, None);
-        assert!((target - (30.0 / seconds).min(FIRST)).abs() < 1e-6, "{target} after {seconds} s");
+        near(target, (100.0 / seconds).min(10.0));
     }
-    assert_eq!(quota(1, Some(s(20.0))).0, 30.0 / 20.0);
-    assert_eq!(quota(1, Some(s(3600.0))).0, 30.0 / COUNTED_PAUSE.as_secs_f64(), "a long pause is no measure");
-    assert_eq!(quota(1, Some(s(1.0))).0, FIRST, "and neither is a short one");
+    near(quota(1, Some(s(20.0))).0, 100.0 / 30.0);
+    // A long pause is no measure, and a short one neither.
+    near(quota(1, Some(s(3600.0))).0, 100.0 / (10.0 + COUNTED_PAUSE.as_secs_f64()));
+    near(quota(1, Some(s(1.0))).0, 10.0);
+}
+
+#[test]
+fn pause_of_a_client_with_little_to_do_is_no_measure() {
+    let (mut rate, mut now) = (AdaptiveRate::default(), Instant::now());
+    for _ in 0..10 {
+        now = work(&mut rate, 1, now) + s(10.0);
+    }
+    rate.too_many(now, Some(s(60.0)), now);
+    work(&mut rate, 1, now);
+    assert_eq!(rate.climb.unwrap().target(), FIRST);
 }
 
 #[test]
