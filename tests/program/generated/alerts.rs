@@ -45,10 +45,20 @@ pub fn page() -> String {
         let [name, severity, summary, runbook] =
             ["/alert", "/labels/severity", "/annotations/summary", "/annotations/runbook_url"]
                 .map(|pointer| alert.pointer(pointer).and_then(Value::as_str).unwrap());
-        let after = alert["for"].as_str().unwrap_or("at once");
+        let after = after(alert);
         format!("| [`{name}`]({runbook}) | {severity} | {after} | {} |\n", plain(summary))
     };
     [HEAD, TABLE].into_iter().map(str::to_owned).chain(alerts().iter().map(row)).chain([FOOT.to_owned()]).collect()
+}
+
+/// How long the case lasts before the alert fires: `for`, or the age that the expression itself demands.
+fn after(alert: &Value) -> String {
+    let age = alert["expr"].as_str().unwrap().strip_prefix("time() - ").and_then(|it| it.rsplit_once(" > "));
+    match (alert["for"].as_str(), age) {
+        (Some(time), _) => time.to_owned(),
+        (None, Some((_, seconds))) => format!("{}m", seconds.parse::<u32>().unwrap() / 60),
+        (None, None) => "at once".to_owned(),
+    }
 }
 
 /// A summary, with the names of labels in place of their values.
