@@ -6,6 +6,7 @@ use std::iter::once;
 use std::path::{Component, Path, PathBuf};
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use serde_json::Value;
 
 use crate::generated::root;
 
@@ -138,6 +139,17 @@ fn pages_show_the_examples() {
         let manifest = fs::read_to_string(root().join("examples").join(example)).unwrap();
         assert!(text.contains(&format!("```yaml\n{manifest}```\n")), "{page} does not show examples/{example}");
     }
+}
+
+#[test]
+fn sops_only_adds_decryption_to_the_kustomization() {
+    let read = |path| fs::read_to_string(root().join("examples").join(path)).unwrap();
+    let plain = read("flux/kustomizations.yaml");
+    let plain: Value = serde_saphyr::from_str(plain.split("\n---\n").next().unwrap()).unwrap();
+    let mut decrypting: Value = serde_saphyr::from_str(&read("secrets/flux-kustomization.yaml")).unwrap();
+    let decryption = decrypting["spec"].as_object_mut().unwrap().remove("decryption").unwrap();
+    assert_eq!(decryption["provider"], "sops");
+    assert_eq!(decrypting, plain);
 }
 
 #[test]
