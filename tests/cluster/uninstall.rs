@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::fixture::{Access, Fixture, eventually, job_of};
 
 /// Arguments with which each request is polled about once in a second.
-const POLLED: [&str; 5] = ["--leader-elect", "--job-poll-min", "1s", "--job-poll-max", "1s"];
+const POLLED: [&str; 7] = ["--leader-elect", "--job-poll-min", "1s", "--job-poll-max", "1s", "--poll-budget", "6000"];
 
 /// Requests whose links were sent, and their jobs.
 async fn with_links(fixture: &Fixture, count: usize) -> Vec<String> {

@@ -2,8 +2,8 @@
 //!
 //! A call costs the same whether it reads one job or a page of all jobs. So a round of pages is cheaper as soon as more
 //! links are due than the list has pages. A page only shows which jobs may have changed: each of these is read by its id,
-//! and only that decides. A job that no page shows is read too. One call in four reads the job that was not read by its id
-//! for the longest time, so that no list, however wrong or long, hides a job for ever.
+//! and only that decides. A job that no page shows is read too. One call in four is for these, and for jobs that were not
+//! read by their ids for half an hour, so that no list, however wrong or long, hides a job for ever.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -26,8 +26,10 @@ const LIST_AGAIN: (Duration, Duration) = (Duration::from_secs(60), Duration::fro
 const READ_AGAIN: Duration = Duration::from_secs(30);
 /// The delay before a page is asked for again that was not asked for. A turn is reserved for longer than that.
 const PAGE_AGAIN: Duration = Duration::from_secs(2);
-/// Every so many calls, the job that was not read for the longest time is read.
+/// Every so many calls, a job is read that no page shows, or that was not read by its id for the longest time.
 const OLDEST_EACH: u32 = 4;
+/// How long that must be, unless no page shows it.
+const UNREAD: Duration = Duration::from_secs(1800);
 /// The most single reads that are allowed at once.
 const MOST_READS: usize = 100;
 /// The jobs on a page, unless a service has longer ones.
@@ -226,17 +228,27 @@ impl Realm {
     /// click within minutes, and every now and then of the job that was not read for the longest time.
     fn allow_one(&mut self, now: Instant) -> Option<ObjectKey> {
         let least = if self.round.is_some() { Seen::Changed } else { Seen::Nothing };
-        let due = self.links.values_mut().filter(|followed| followed.is_due(now));
-        let followed = if self.turns.is_multiple_of(OLDEST_EACH) {
-            due.min_by_key(|followed| (followed.read_at, followed.due))
-        } else {
-            // A job without a create time counts as young.
-            let age = |followed: &Followed| followed.link.create_time.unwrap_or(Timestamp::MAX);
-            due.filter(|followed| followed.seen >= least)
-                .max_by_key(|followed| (followed.seen == Seen::Changed, age(followed), followed.since))
-        }?;
+        let of_the_oldest = self.turns.is_multiple_of(OLDEST_EACH).then(|| self.oldest(now)).flatten();
+        let followed = match of_the_oldest.and_then(|uid| self.links.get_mut(&uid)) {
+            Some(oldest) => oldest,
+            None => {
+                // A job without a create time counts as young.
+                let age = |followed: &Followed| followed.link.create_time.unwrap_or(Timestamp::MAX);
+                let due = self.links.values_mut().filter(|followed| followed.is_due(now) && followed.seen >= least);
+                due.max_by_key(|followed| (followed.seen == Seen::Changed, age(followed), followed.since))?
+            }
+        };
         followed.may_read = true;
         Some(followed.link.request.clone())
+    }
+
+    /// The uid of the request whose job waits for the longest time to be read by its id.
+    fn oldest(&self, now: Instant) -> Option<String> {
+        let unread_since = |followed: &Followed| followed.read_at.unwrap_or(followed.since);
+        let is_old = |followed: &Followed| now.saturating_duration_since(unread_since(followed)) >= UNREAD;
+        let due = self.links.iter().filter(|(_, followed)| followed.is_due(now));
+        let due = due.filter(|(_, followed)| followed.seen == Seen::Unclear || is_old(followed));
+        due.min_by_key(|(_, followed)| (unread_since(followed), followed.due)).map(|(uid, _)| uid.clone())
     }
 
     /// The next page of the round.
