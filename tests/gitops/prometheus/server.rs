@@ -10,6 +10,7 @@ use harness::control_plane::{PROMETHEUS, locate};
 use harness::leash::Leashed;
 use harness::program::until;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -61,12 +62,16 @@ impl Prometheus {
         Self { address, http, _process: process, _folder: folder }
     }
 
-    /// The data that the API answers, or its error.
+    /// The data that the API answers, or its error. Waits while it starts.
     async fn get(&self, path: &str) -> Result<Value, String> {
-        let response = self.http.get(format!("http://{}/api/v1/{path}", self.address)).send().await;
-        let text = match response {
-            Ok(response) => response.text().await.map_err(|error| error.to_string())?,
-            Err(error) => return Err(error.to_string()),
+        let (url, started) = (format!("http://{}/api/v1/{path}", self.address), Instant::now());
+        let text = loop {
+            let response = self.http.get(&url).send().await.map_err(|error| error.to_string())?;
+            let is_starting = response.status() == StatusCode::SERVICE_UNAVAILABLE && started.elapsed() < TIMEOUT;
+            if !is_starting {
+                break response.text().await.map_err(|error| error.to_string())?;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         };
         let answer: Value = serde_json::from_str(&text).map_err(|_| text)?;
         if answer["status"] == "success" { Ok(answer["data"].clone()) } else { Err(answer["error"].to_string()) }
