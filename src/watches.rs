@@ -8,9 +8,11 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::{Api, Client};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::enrollment_request::pacer::SendPacer;
+use crate::enrollment_request::realm_lists::{RealmLists, Sharing};
 use crate::enrollment_request::reservations::Reservations;
 use crate::enrollment_request::shared::Shared;
 use crate::enrollment_request::watcher::JobWatcher;
@@ -114,7 +116,7 @@ impl Watches {
             },
             providers: Arc::new(providers),
             healths,
-            shared: Shared::new(reservations, pacer, watcher),
+            shared: Shared::new(reservations, pacer, watcher, RealmLists::new(Sharing::WhenCheaper)),
             self_writes: Arc::default(),
             queues,
             scopes: scopes.into_iter().map(|scope| (scope.clone(), availability.list(&scope))).collect(),
@@ -162,12 +164,14 @@ impl Watches {
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (applied, went, self_writes) = (self.queues.clone(), self.queues.clone(), self.self_writes.clone());
         let (forget, shared) = (self.requests.forget(&self.self_writes), self.shared.clone());
+        let realm_lists = shared.realm_lists.clone();
         watch(
             api,
             report,
             writer,
             move |before, request| {
                 let edited = self_writes.delivered(request);
+                realm_lists.observe(request, Instant::now());
                 applied.enqueue(triggers::request_applied(before, request, edited, &applied));
             },
             move |request| {

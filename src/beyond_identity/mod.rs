@@ -51,7 +51,7 @@ pub use gate::{Gate, Held};
 pub use listing::{Listing, union_by_id};
 pub use operation::{CREATE_CONFIG, CREATE_JOB, LIST_ALL_JOBS, Operation, REQUEST_TOKEN};
 pub use outcome::MAY_HAVE_TAKEN_EFFECT;
-pub use requests::{Answer, JobsPage, RealmClient};
+pub use requests::{Answer, JobsPage, RealmClient, RealmPage};
 pub use token::{ApiToken, TokenError};
 pub use token_answer::IssuedToken;
 pub use token_request::TokenEndpoint;

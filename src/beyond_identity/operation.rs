@@ -18,7 +18,7 @@ pub struct Operation {
 
 /// Reads an identity.
 pub const GET_IDENTITY: Operation = call("GET", "identities/{id}", "identities:read");
-/// Lists the identities with a username.
+/// Lists the identities: those with a username, or all of them.
 pub const FIND_IDENTITIES: Operation = call("GET", "identities", "identities:read").with_personal_data();
 /// Lists the credential binding jobs of an identity.
 pub const LIST_JOBS: Operation = call("GET", "credential-binding-jobs", "credential-binding-jobs:read");

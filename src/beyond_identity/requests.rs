@@ -59,16 +59,21 @@ pub struct Answer<T> {
     pub server_time: Option<Timestamp>,
 }
 
-/// A page of the jobs of a realm.
+/// A page of a list of a whole realm.
 #[derive(Debug, Clone, PartialEq)]
-pub struct JobsPage {
-    /// The jobs.
-    pub jobs: Vec<CredentialBindingJob>,
-    /// The number of jobs on all pages.
+pub struct RealmPage<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The number of items on all pages.
     pub total_size: Option<u64>,
     /// For the next page, unless this is the last one.
     pub next_page_token: Option<String>,
+    /// The service's time of the response, from the `Date` header.
+    pub server_time: Option<Timestamp>,
 }
+
+/// A page of the jobs of a realm.
+pub type JobsPage = RealmPage<CredentialBindingJob>;
 
 impl RealmClient {
     /// A client for one realm. `request_timeout` applies to each call without its own timeout, from connecting to the
@@ -151,19 +156,37 @@ impl RealmClient {
     /// # Errors
     /// [`Error::NotFound`] if the service does not know the wildcard `-` for an identity.
     pub async fn page_of_all_jobs(&self, page_token: Option<&str>) -> Result<JobsPage, Error> {
-        let operation = operation::LIST_ALL_JOBS;
-        let mut url = self.url(operation, &["identities"])?;
+        let mut url = self.url(operation::LIST_ALL_JOBS, &["identities"])?;
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(["-", "credential-binding-jobs"]);
         }
-        let url = page_url(url, CredentialBindingJob::PAGE_SIZE, None, page_token);
+        self.page(operation::LIST_ALL_JOBS, url, page_token).await
+    }
+
+    /// Reads one page of all identities: the first one, or the one of `page_token`.
+    ///
+    /// # Errors
+    /// If the page cannot be read or used. The error omits the service's message, because it may have personal data.
+    pub async fn page_of_identities(&self, page_token: Option<&str>) -> Result<RealmPage<Identity>, Error> {
+        let url = self.url(operation::FIND_IDENTITIES, &["identities"])?;
+        self.page(operation::FIND_IDENTITIES, url, page_token).await
+    }
+
+    /// Reads one page of the list at `url`.
+    async fn page<T: Listed>(
+        &self,
+        operation: Operation,
+        url: Url,
+        page_token: Option<&str>,
+    ) -> Result<RealmPage<T>, Error> {
+        let url = page_url(url, T::PAGE_SIZE, None, page_token);
         let success = self.send(operation, url, None, self.inner.request_timeout, PAGE_LIMIT).await?;
-        let page = decode::page_of::<CredentialBindingJob>(&success.body, &self.redactor());
+        let page = decode::page_of::<T>(&success.body, &self.redactor());
         let checked =
-            page.and_then(|page| page.items.iter().try_for_each(|job| self.asked().check(job)).map(|()| page));
+            page.and_then(|page| page.items.iter().try_for_each(|item| self.asked().check(item)).map(|()| page));
         let Page { items, total_size, next_page_token } =
             checked.map_err(|why| outcome::unusable(operation, success.status, why))?;
-        Ok(JobsPage { jobs: items, total_size, next_page_token })
+        Ok(RealmPage { items, total_size, next_page_token, server_time: success.server_time })
     }
 
     /// Reads one job.

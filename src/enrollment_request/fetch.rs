@@ -8,6 +8,7 @@ use super::desired::IdentitySelector;
 use super::job_state::is_outstanding;
 use super::observed::{Config, JobList, Recognized};
 use super::plan::budget::is_dated;
+use super::realm_lists::IdentityJobs;
 use super::reconciler::RequestReconcile;
 use super::step::{JobRef, Query, RecognizableIds};
 use crate::api::{AuthenticatorConfig, ProviderConfigRef, Reason};
@@ -27,9 +28,11 @@ impl<B: Backend> RequestReconcile<'_, B> {
                 self.observed.config = Fact::Known(config.as_deref().map(Config::from));
             }
             Query::Identity(reference, who) => {
-                if let Some(realm) = self.remote(&reference) {
-                    self.observed.identity = identity(realm, &who, &reference).await.into();
-                }
+                let Some(realm) = self.remote(&reference) else { return };
+                self.observed.identity = match self.identity_of_realm(realm, &who, &reference).await {
+                    Some(identity) => Fact::Known(identity),
+                    None => identity(realm, &who, &reference).await.into(),
+                };
             }
             Query::Jobs(reference, identity_id) => self.list_jobs(&reference, &identity_id).await,
             Query::Job(reference, job) => self.read_job(&reference, job).await,
@@ -58,16 +61,23 @@ impl<B: Backend> RequestReconcile<'_, B> {
             Some(send) => self.local_state.record_known_for(&send.id, self.context.environment.monotonic()),
             None => Duration::ZERO,
         };
-        let Listing { items, server_time } = match realm.jobs(identity_id).await {
-            Ok(listing) => listing,
-            Err(error) => {
-                self.observed.jobs = Fact::Failed(failure(&error, reference));
-                return;
-            }
-        };
         let in_realm = realm.destination().realm;
-        let mut listed_at = server_time;
-        let (mut jobs, mut server_time, mut lists) = (items, self.earlier_time(server_time), 1);
+        let IdentityJobs { mut jobs, mut server_time, mut listed_at } = match self
+            .jobs_of_realm(realm, reference, identity_id)
+            .await
+        {
+            Some(of_realm) => of_realm,
+            None => match realm.jobs(identity_id).await {
+                Ok(Listing { items, server_time }) => {
+                    IdentityJobs { jobs: items, server_time: self.earlier_time(server_time), listed_at: server_time }
+                }
+                Err(error) => {
+                    self.observed.jobs = Fact::Failed(failure(&error, reference));
+                    return;
+                }
+            },
+        };
+        let mut lists = 1;
         if let Fact::Known(before) = std::mem::take(&mut self.observed.jobs) {
             jobs = union_by_id(jobs, before.jobs, |job| &job.id);
             (server_time, lists) = (before.server_time, before.lists + 1);

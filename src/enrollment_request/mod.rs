@@ -27,6 +27,7 @@
 //!   (`plan/budget.rs`, `recent_jobs.rs`), and sends through a provider config are spaced (`pacer.rs`).
 //! - **Following links costs a fixed number of calls.** A page of a realm's jobs only says which jobs to read; what a status
 //!   records is always read by id (`watcher.rs`, `follow.rs`).
+//! - **Lists of a whole realm justify many sends**, each by the rules of `realm_lists.rs` (`realm_reads.rs`).
 //! - **No request waits silently for another request.** A send slot that is not needed is released (`reservations.rs`,
 //!   `plan/poll.rs`). A request that waits for one without progress is Stalled (`others.rs`).
 
@@ -47,6 +48,8 @@ mod others;
 pub mod pacer;
 mod phase;
 pub mod plan;
+pub mod realm_lists;
+mod realm_reads;
 pub mod recent_jobs;
 mod reconciler;
 pub mod reservations;

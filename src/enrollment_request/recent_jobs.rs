@@ -47,6 +47,12 @@ impl RecentJobs {
         state.sent.entry(key(realm, identity_id)).or_default().entry(job_id.to_owned()).or_insert(now);
     }
 
+    /// Whether this process created a job for an identity within the last hour.
+    pub fn has_sent(&self, realm: &RealmIds, identity_id: &str, now: Instant) -> bool {
+        let state = self.state.lock();
+        state.sent.get(&key(realm, identity_id)).is_some_and(|jobs| jobs.values().any(|seen| is_recent(*seen, now)))
+    }
+
     /// The ages of the jobs that this process created for an identity within the last hour, and of those that a list shows
     /// without a usable time. By job id.
     pub fn ages<'a>(

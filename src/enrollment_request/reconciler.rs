@@ -58,6 +58,9 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             }
             _ => Outcome::not_made(Reason::Sending),
         };
+        if !matches!(outcome, Outcome::Done(_)) {
+            request.context.shared.realm_lists.forget_identity(&record.identity_id);
+        }
         if made {
             let job = if let Outcome::Done(job) = &outcome { Some(job.id.as_str()) } else { None };
             request.audit(Call::Send, send_because(record.resend_of.as_ref()), job, Became::from(&outcome));

@@ -5,7 +5,7 @@ use crate::api::{ProviderConfigRef, Reason};
 use crate::beyond_identity::RealmClient;
 
 /// A tenant and a realm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RealmIds {
     /// The tenant's id.
     pub tenant_id: String,
@@ -14,7 +14,7 @@ pub struct RealmIds {
 }
 
 /// The destination of calls: the realm, and the base URL of its API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     /// The realm.
     pub realm: RealmIds,

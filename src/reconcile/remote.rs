@@ -10,7 +10,7 @@ use crate::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, DeliveryMethod, Identity,
     NewAuthenticatorConfig, NewJob, PatchedConfig,
 };
-use crate::beyond_identity::{Answer, Error, JobsPage, Listing, RealmClient};
+use crate::beyond_identity::{Answer, Error, JobsPage, Listing, RealmClient, RealmPage};
 
 /// The calls of reconciles to one realm of the service.
 pub trait Remote: Send + Sync {
@@ -59,6 +59,12 @@ pub trait Remote: Send + Sync {
 
     /// Reads a page of the jobs of all identities: the first one, or the one of `page_token`.
     fn page_of_all_jobs(&self, page_token: Option<String>) -> impl Future<Output = Result<JobsPage, Error>> + Send;
+
+    /// Reads a page of all identities: the first one, or the one of `page_token`.
+    fn page_of_identities(
+        &self,
+        page_token: Option<String>,
+    ) -> impl Future<Output = Result<RealmPage<Identity>, Error>> + Send;
 
     /// Revokes a job.
     fn revoke_job(&self, identity_id: &str, job_id: &str) -> impl Future<Output = Result<(), Error>> + Send;
@@ -119,6 +125,10 @@ impl Remote for RealmClient {
 
     async fn page_of_all_jobs(&self, page_token: Option<String>) -> Result<JobsPage, Error> {
         self.page_of_all_jobs(page_token.as_deref()).await
+    }
+
+    async fn page_of_identities(&self, page_token: Option<String>) -> Result<RealmPage<Identity>, Error> {
+        self.page_of_identities(page_token.as_deref()).await
     }
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {

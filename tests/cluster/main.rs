@@ -70,6 +70,7 @@ mod provider_configs;
 mod proxy_answers;
 mod ratcheting;
 mod rate_limits;
+mod realm_lists;
 mod realm_rules;
 mod reconcile_annotation;
 mod recreated;

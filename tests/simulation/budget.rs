@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::actors::Action;
 use crate::chance::Chance;
+use crate::invariants::PROPAGATION;
 use crate::record::Announcement;
 use crate::service::{Job, MAX_LAG, is_active};
 use crate::world::State;
@@ -87,13 +88,17 @@ fn of_provider_config(state: &State, record: &str, announcement: &Announcement) 
 fn of_identity(state: &State, announcement: &Announcement, job: &str) -> Option<String> {
     let limits = &state.remote.limits;
     let identity = state.remote.job(job)?.now().identity_id.clone()?;
-    let listed = announcement.listed.unwrap_or(announcement.started);
-    let shown = listed.checked_sub(MAX_LAG)?;
+    // A list of the realm may have been read for another request.
+    let of_realm = announcement.listed_realm.iter().filter(|at| **at + PROPAGATION >= announcement.started);
+    let lists: Vec<_> = of_realm.chain(&announcement.listed).copied().collect();
+    let (first, listed) =
+        lists.iter().min().zip(lists.iter().max()).unwrap_or((&announcement.started, &announcement.started));
+    let shown = first.checked_sub(MAX_LAG)?;
     let service = if state.remote.service.jobs.contains_key(job) { &state.remote.service } else { &state.remote.other };
     let jobs = service.jobs.iter().filter(|(id, other)| {
         id.as_str() != job && other.now().identity_id.as_ref() == Some(&identity) && created(other) <= shown
     });
-    let recent = jobs.clone().filter(|(_, other)| created(other) + HOUR > listed).count();
+    let recent = jobs.clone().filter(|(_, other)| created(other) + HOUR > *listed).count();
     if recent >= usize::try_from(limits.max_sends_per_hour_per_identity).ok()? {
         return Some(format!("the identity {identity} had {recent} jobs within an hour"));
     }

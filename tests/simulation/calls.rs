@@ -9,7 +9,7 @@ use beyond_identity_operator::beyond_identity::types::{
     NewAuthenticatorConfig, PatchedConfig,
 };
 use beyond_identity_operator::beyond_identity::{
-    Answer, Error, Gate, Held, JobsPage, Listing, NotSent, Operation, operation,
+    Answer, Error, Gate, Held, JobsPage, Listing, NotSent, Operation, RealmPage, operation,
 };
 use beyond_identity_operator::reconcile::write_ahead::Record;
 use beyond_identity_operator::reconcile::{Destination, RealmIds, Remote, Ticket};
@@ -20,6 +20,7 @@ use crate::budget;
 use crate::faults::Port;
 use crate::injected_failure::InjectedFailure;
 use crate::invariants;
+use crate::process::Process;
 use crate::provider;
 use crate::reconciles::SERVICE;
 use crate::service::Moment;
@@ -43,7 +44,7 @@ pub struct SimRemote {
 fn operation(port: Port) -> Operation {
     match port {
         Port::Identity => operation::GET_IDENTITY,
-        Port::Identities => operation::FIND_IDENTITIES,
+        Port::Identities | Port::ListIdentities => operation::FIND_IDENTITIES,
         Port::ListJobs => operation::LIST_JOBS,
         Port::ListAllJobs => operation::LIST_ALL_JOBS,
         Port::Job => operation::GET_JOB,
@@ -133,6 +134,10 @@ impl SimRemote {
     }
 }
 
+fn empty_page<T>() -> Result<RealmPage<T>, Error> {
+    Ok(RealmPage { items: Vec::new(), total_size: Some(0), next_page_token: None, server_time: None })
+}
+
 fn not_found<T>() -> Result<T, Error> {
     Err(Error::NotFound { message: "not found by another service".to_owned() })
 }
@@ -165,11 +170,27 @@ impl Remote for SimRemote {
 
     async fn page_of_all_jobs(&self, page_token: Option<String>) -> Result<JobsPage, Error> {
         let other_endpoint = self.other_endpoint;
+        if page_token.is_none() && self.permit.is_pending {
+            let Process { name, world, .. } = &*self.permit.site.0;
+            world.lock().record.lists_of_realm.entry(name.clone()).or_default().push(Instant::now());
+        }
         let list = move |state: &mut State, now, wall| {
             let State { remote, chance, .. } = state;
-            remote.at(other_endpoint).page_of_all_jobs(page_token.as_deref(), &mut Moment { now, wall, chance })
+            let mut moment = Moment { now, wall, chance };
+            let page = remote.at(other_endpoint).page_of_all_jobs(page_token.as_deref(), &mut moment)?;
+            let server_time = page.server_time.map(|time| state.time_through_proxy(time));
+            Ok(RealmPage { server_time, ..page })
         };
-        self.call(Port::ListAllJobs, SERVICE, not_found, list).await
+        self.call(Port::ListAllJobs, SERVICE, empty_page, list).await
+    }
+
+    async fn page_of_identities(&self, page_token: Option<String>) -> Result<RealmPage<Identity>, Error> {
+        let other_endpoint = self.other_endpoint;
+        let list = move |state: &mut State, now, wall| {
+            let State { remote, chance, .. } = state;
+            remote.at(other_endpoint).page_of_identities(page_token.as_deref(), &mut Moment { now, wall, chance })
+        };
+        self.call(Port::ListIdentities, SERVICE, empty_page, list).await
     }
 
     async fn job(&self, identity_id: &str, job_id: &str) -> Result<Answer<CredentialBindingJob>, Error> {

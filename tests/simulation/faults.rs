@@ -20,6 +20,7 @@ pub enum Port {
     ResolveRealm,
     Identity,
     Identities,
+    ListIdentities,
     ListJobs,
     ListAllJobs,
     Job,
@@ -34,7 +35,7 @@ pub enum Port {
 }
 
 impl Port {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ListRequests,
         Self::ListReferrers,
         Self::ReadRequest,
@@ -46,6 +47,7 @@ impl Port {
         Self::ResolveRealm,
         Self::Identity,
         Self::Identities,
+        Self::ListIdentities,
         Self::ListJobs,
         Self::ListAllJobs,
         Self::Job,
@@ -70,6 +72,7 @@ impl Port {
             }
             Self::Identity
             | Self::Identities
+            | Self::ListIdentities
             | Self::ListJobs
             | Self::ListAllJobs
             | Self::Job

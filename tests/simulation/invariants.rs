@@ -56,7 +56,8 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, (now, wall): (Inst
         return state.violate(format!("an email was sent for the record {id}, which was never written"));
     };
     announcement.jobs.push(job.to_owned());
-    let Announcement { uid, record, started, .. } = announcement.clone();
+    let announced = announcement.clone();
+    let Announcement { uid, record, started, .. } = announced.clone();
     state.record.emails.insert(uid.clone(), now);
     let emails = state.record.emails_for(&uid, &record);
     if emails > 1 {
@@ -81,10 +82,24 @@ pub fn after_an_email(state: &mut State, id: &str, job: &str, (now, wall): (Inst
         state.violate(format!("an email was sent for the record {id}, but the request {name:?} has the same identity"));
     }
     if status.attempt.is_none()
+        && let Some(created) = request.as_ref().and_then(|request| request.metadata.creation_timestamp.as_ref())
+        && let age = Duration::try_from(wall.duration_since(created.0)).unwrap_or_default()
+        && !announcement_is_justified(&announced, now.checked_sub(age).unwrap_or(now))
+    {
+        state.violate(format!("an email was sent for the record {id} without a recent list of jobs"));
+    }
+    if status.attempt.is_none()
         && let Some(job) = to_adopt(state, &send, now, wall)
     {
         state.violate(format!("an email was sent for the record {id}, although the job {job} could be adopted"));
     }
+}
+
+/// Whether a list of jobs from before a first record shows what its request, which was created at `created`, may send.
+fn announcement_is_justified(announcement: &Announcement, created: Instant) -> bool {
+    let Announcement { started, listed, listed_realm, .. } = announcement;
+    let mut lists = listed_realm.iter().chain(listed);
+    lists.any(|at| (created..=*started).contains(at) && *at + PROPAGATION >= *started)
 }
 
 /// Another request with the identity and configuration of `send`, by its status and by its spec.

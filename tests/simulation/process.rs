@@ -1,13 +1,15 @@
 //! A process of the operator: its watch caches, its reservations and its controllers. It can be suspended and killed
 //! between any two calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use beyond_identity_operator::api::{AuthenticatorConfig, EnrollmentRequest, ProviderConfigRef};
+use beyond_identity_operator::beyond_identity::JobsPage;
 use beyond_identity_operator::enrollment_request::pacer::SendPacer;
+use beyond_identity_operator::enrollment_request::realm_lists::{RealmLists, Sharing};
 use beyond_identity_operator::enrollment_request::reservations::Reservations;
 use beyond_identity_operator::enrollment_request::shared::Shared;
 use beyond_identity_operator::enrollment_request::watcher::JobWatcher;
@@ -66,6 +68,8 @@ pub struct Process {
     pub last_token: AtomicU64,
     /// The health of its provider config, and its controller.
     pub provider: Provider,
+    /// The pages of all jobs that a mutant returns again, by their tokens.
+    pub old_pages: Mutex<BTreeMap<Option<String>, JobsPage>>,
     /// The number of status writes that still fail.
     pub failing_writes: Mutex<u32>,
     /// The kinds and namespaces whose watches have missed changes, because the operator has no Role there.
@@ -123,6 +127,7 @@ impl Process {
                 process.iter().for_each(|it| it.enqueue_request(&(namespace.clone(), name.clone())));
             };
             let options = reconciles::options(reconciles::SETTLE);
+            let lists = RealmLists::new(if state.shares_lists { Sharing::Always } else { Sharing::WhenCheaper });
             let watcher = JobWatcher::new(reconciles::POLL_BUDGET, options.times, allowed);
             Self {
                 world: world.clone(),
@@ -137,13 +142,14 @@ impl Process {
                 ending: AtomicBool::new(false),
                 restarted,
                 options,
-                shared: Shared::new(Reservations::new(freed), SendPacer::new(granted), watcher),
+                shared: Shared::new(Reservations::new(freed), SendPacer::new(granted), watcher, lists),
                 controllers: OnceLock::new(),
                 seeded: AtomicBool::new(false),
                 seeded_notify: Notify::new(),
                 saw_token: AtomicBool::new(false),
                 last_token: AtomicU64::new(0),
                 provider: Provider::new(state.remote.paused_since.is_some()),
+                old_pages: Mutex::default(),
                 failing_writes: Mutex::new(0),
                 missed: Mutex::new(missed),
                 killed: AtomicBool::new(false),
@@ -164,7 +170,11 @@ impl Process {
         );
         process.watch(
             process.observed.0,
-            |process, before, request| triggers::request_applied(before, request, false, process),
+            |process, before, request| {
+                let seen_at = process.world.first_seen();
+                process.shared.realm_lists.observe(request, seen_at);
+                triggers::request_applied(before, request, false, process)
+            },
             denied::request_gone,
         );
         process.watch_provider();

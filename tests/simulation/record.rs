@@ -33,6 +33,8 @@ pub struct Record {
     pub resolved_without_secret: BTreeMap<Key, Instant>,
     /// When an admission policy or a fault last refused a status.
     pub refused_at: Option<Instant>,
+    /// When each process began to list all jobs of the realm for requests.
+    pub lists_of_realm: BTreeMap<String, Vec<Instant>>,
     /// The number of pauses of an object with a call in doubt.
     pub paused_in_doubt: u64,
     /// The number of revocations and deletions with the last known token.
@@ -59,8 +61,10 @@ pub struct Announcement {
     pub uid: String,
     pub record: Announced,
     pub started: Instant,
-    /// The list of jobs before the record.
+    /// The list of the identity's jobs before the record.
     pub listed: Option<Instant>,
+    /// The lists of all jobs of the realm before the record, for requests of its process.
+    pub listed_realm: Vec<Instant>,
     /// The jobs that the status named.
     pub named: Vec<String>,
     /// The jobs that the service created for it.
@@ -80,6 +84,7 @@ impl Record {
             record: record.clone(),
             started,
             listed,
+            listed_realm: self.lists_of_realm.get(process).cloned().unwrap_or_default(),
             named,
             jobs: Vec::new(),
             status_cleared: false,

@@ -8,7 +8,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, DeliveryMethod, Identity, JobState,
     NewAuthenticatorConfig, PatchedConfig,
 };
-use beyond_identity_operator::beyond_identity::{Doubt, Error, JobsPage, Listing, Refusal};
+use beyond_identity_operator::beyond_identity::{Doubt, Error, JobsPage, Listing, RealmPage, Refusal};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::time::Instant;
@@ -136,12 +136,17 @@ impl Service {
         let jobs = self.jobs.values().filter_map(|job| as_of(&job.history, shown)).map(|job| self.answer(job));
         let mut all: Vec<_> = jobs.collect();
         all.sort_by(|a, b| a.id.cmp(&b.id));
-        let total_size = Some(all.len() as u64);
-        let mut jobs: Vec<_> = all.into_iter().filter(|job| after.is_none_or(|after| *job.id > *after)).collect();
-        let has_more = jobs.len() > PAGE;
-        jobs.truncate(PAGE);
-        let next_page_token = jobs.last().filter(|_| has_more).map(|job| job.id.clone());
-        Ok(JobsPage { jobs, total_size, next_page_token })
+        Ok(page(all, |job| &job.id, after, moment))
+    }
+
+    /// A page of all identities.
+    pub fn page_of_identities(
+        &self,
+        after: Option<&str>,
+        moment: &mut Moment<'_>,
+    ) -> Result<RealmPage<Identity>, Error> {
+        let all = self.identities.keys().map(|id| self.identity(id)).collect::<Result<Vec<_>, _>>()?;
+        Ok(page(all, |identity| &identity.id, after, moment))
     }
 
     pub fn job(&self, identity: &str, id: &str) -> Result<CredentialBindingJob, Error> {
@@ -318,6 +323,17 @@ pub fn has_expired(job: &CredentialBindingJob, wall: Timestamp) -> bool {
 /// Whether the job's link can be used.
 pub fn is_active(job: &CredentialBindingJob) -> bool {
     !matches!(job.state, Some(JobState::Complete | JobState::Expired | JobState::FailedToSend | JobState::Revoked))
+}
+
+/// The page behind the item `after`.
+fn page<T>(all: Vec<T>, id: impl Fn(&T) -> &str, after: Option<&str>, moment: &mut Moment<'_>) -> RealmPage<T> {
+    let total_size = Some(all.len() as u64);
+    let mut items: Vec<_> = all.into_iter().filter(|item| after.is_none_or(|after| id(item) > after)).collect();
+    let has_more = items.len() > PAGE;
+    items.truncate(PAGE);
+    let next_page_token = items.last().filter(|_| has_more).map(|item| id(item).to_owned());
+    let server_time = (!moment.chance.happens(0.1)).then(|| moment.server_time());
+    RealmPage { items, total_size, next_page_token, server_time }
 }
 
 fn latest(history: &History<Option<AuthenticatorConfig>>) -> Option<&AuthenticatorConfig> {

@@ -33,7 +33,7 @@ impl Realms for SimBackend {
         let Self(site) = self;
         let of_configs = caller.object.kind == KindName::AuthenticatorConfig;
         let key = (caller.object.namespace.clone(), caller.object.name.clone());
-        let permit = CallPermit { site: site.clone(), key, of_configs };
+        let permit = CallPermit { site: site.clone(), key, of_configs, is_pending: caller.is_pending };
         {
             let mut state = site.0.world.lock();
             let paused_since = if of_configs {
@@ -123,12 +123,14 @@ pub struct CallPermit {
     pub site: CallSite,
     pub key: Key,
     of_configs: bool,
+    /// Whether the calls are for pending work, rather than to follow a link.
+    pub is_pending: bool,
 }
 
 impl CallPermit {
     /// Enqueues a rate-limited object later. Rarely, that is lost.
     fn enqueue_later(&self, rate_limited: bool) {
-        let Self { site: CallSite(process), key, of_configs } = self;
+        let Self { site: CallSite(process), key, of_configs, .. } = self;
         let (pause, lost) = {
             let State { chance, faults, .. } = &mut *process.world.lock();
             let most = chance.pick(&[0, 0, 60]);

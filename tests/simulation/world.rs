@@ -52,6 +52,8 @@ pub struct State {
     pub single_process: bool,
     /// Whether the processes elect a leader.
     pub elects_leader: bool,
+    /// Whether requests share lists of the realm.
+    pub shares_lists: bool,
     /// The number of delayed effects that are still pending.
     pub pending_effects: u32,
     counter: u64,
@@ -111,6 +113,8 @@ impl World {
             clock_jumps: SignedDuration::ZERO,
             single_process: true,
             elects_leader: false,
+            // Drawn separately, so that it changes no other part of the schedule.
+            shares_lists: Chance::of(seed.rotate_left(32)).happens(0.5),
             pending_effects: 0,
             counter: 0,
         };
@@ -123,6 +127,11 @@ impl World {
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// When a process notes that it first sees a request: now.
+    pub fn first_seen(&self) -> Instant {
+        if self.mutant == Some(Mutant::BelievesListsFromBefore) { self.started } else { Instant::now() }
     }
 
     /// The true time.

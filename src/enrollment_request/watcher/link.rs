@@ -70,7 +70,7 @@ pub struct ShownPage {
 }
 
 impl From<JobsPage> for ShownPage {
-    fn from(JobsPage { jobs, total_size, next_page_token }: JobsPage) -> Self {
+    fn from(JobsPage { items: jobs, total_size, next_page_token, .. }: JobsPage) -> Self {
         let shown = |job: CredentialBindingJob| Shown {
             state: job.state.as_ref().map(|state| state.as_str().to_owned()),
             create_time: poll_interval::time(job.create_time.as_deref()),

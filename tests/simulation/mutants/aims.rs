@@ -61,6 +61,7 @@ pub fn aim(mutant: Mutant, state: &mut State) {
             let limits = budget::tight(&mut state.chance);
             state.remote.limits = EnrollmentLimits { max_sends_per_hour: Some(15), ..limits };
         }
+        Mutant::BelievesListsFromBefore | Mutant::BelievesOldLists | Mutant::MissesPages => state.shares_lists = true,
         Mutant::ReadyEnqueuesNothing | Mutant::IgnoresProviderPauses => state.plans.actions = of_provider,
         Mutant::GateReportsNothing => state.plans.actions = vec![Action::RefuseToken],
         // A pause begins between the resolution of a realm and the send.

@@ -93,6 +93,12 @@ pub enum Mutant {
     IgnoresTimesOfLists,
     /// A time of the service counts, however far ahead it is.
     BelievesAnyTime,
+    /// A list of the realm from before a request justifies its send.
+    BelievesListsFromBefore,
+    /// A list of the realm justifies sends, however old it is.
+    BelievesOldLists,
+    /// Only the first page of a list of the realm is read.
+    MissesPages,
     /// A request whose job may be read is not enqueued.
     AllowedReadEnqueuesNothing,
     /// Expire times are ignored.

@@ -8,7 +8,7 @@ use beyond_identity_operator::beyond_identity::types::{
     AuthenticatorConfig, AuthenticatorConfigPatch, CredentialBindingJob, Identity, JobState, NewAuthenticatorConfig,
     PatchedConfig,
 };
-use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, JobsPage, Listing, NotSent};
+use beyond_identity_operator::beyond_identity::{Answer, Doubt, Error, JobsPage, Listing, NotSent, RealmPage};
 use beyond_identity_operator::reconcile::{Destination, Remote, Ticket};
 use jiff::Timestamp;
 
@@ -57,7 +57,24 @@ impl Remote for Mutated<SimRemote> {
     }
 
     async fn page_of_all_jobs(&self, page_token: Option<String>) -> Result<JobsPage, Error> {
-        self.port.page_of_all_jobs(page_token).await
+        let key = page_token.clone();
+        if self.mutation.is(Mutant::BelievesOldLists)
+            && let Some(page) = self.mutation.process.old_pages.lock().get(&key)
+        {
+            return Ok(page.clone());
+        }
+        let mut page = self.port.page_of_all_jobs(page_token).await?;
+        if self.mutation.is(Mutant::MissesPages) {
+            (page.next_page_token, page.total_size) = (None, None);
+        }
+        if self.mutation.is(Mutant::BelievesOldLists) {
+            self.mutation.process.old_pages.lock().insert(key, page.clone());
+        }
+        Ok(page)
+    }
+
+    async fn page_of_identities(&self, page_token: Option<String>) -> Result<RealmPage<Identity>, Error> {
+        self.port.page_of_identities(page_token).await
     }
 
     async fn revoke_job(&self, identity_id: &str, job_id: &str) -> Result<(), Error> {

@@ -96,10 +96,6 @@ fn invalid_requests_are_reported_without_their_values() {
         (right().header("content-type", Some("text/plain")), format!("{of_job}: Content-Type: not application/json")),
         (right().header("user-agent", None), format!("{of_job}: User-Agent: missing")),
         (
-            TestRequest::new("GET", "identities", "").query("page_size=200"),
-            "ListIdentities, request: query parameter filter: missing".to_owned(),
-        ),
-        (
             TestRequest::new("GET", "authenticator-configs", "").query("page_size=200"),
             "ListAuthenticatorConfigs, request: query parameter page_size: value is greater than the maximum of 100"
                 .to_owned(),

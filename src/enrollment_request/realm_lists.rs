@@ -1,0 +1,229 @@
+//! Lists of a whole realm that serve many requests: one request reads the pages, and all that wait use them. So an enrolment
+//! costs little more than the call that sends the email. Pure: time is an argument.
+//!
+//! These rules decide whether such a list of jobs may justify a send. A request that they exclude lists the jobs of its
+//! identity alone.
+//!
+//! - **It began after this process first saw the request, and at most [`JOBS_AGE`] ago.** So it shows what a list at the
+//!   moment of the request would show, such as the job of an earlier request.
+//! - **It is complete**: all its pages were read, each with an identity for each job, and as many jobs as the service says
+//!   it has. A list with several pages is read twice, since items shift between pages.
+//! - **The service that answered knows an identity of the realm.** A list of another service would look empty.
+//! - **This process sent nothing to the identity within the last hour.** (`recent_jobs.rs` knows.) The list could be from
+//!   before that.
+//! - It is for a first send without a doubt. The earliest create time of the send's own job is that of the first page.
+//!
+//! What a list says of an identity may be older ([`IDENTITY_AGE`]), because the service checks the identity again when it
+//! creates the job, and sends the email to the address that it has then. Absence counts only for a request that already
+//! reports that its identity does not exist.
+//!
+//! Only requests with the same provider config share lists, so a token never justifies sends of another one.
+
+mod identities;
+mod jobs;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::api::{EnrollmentRequest, ProviderConfigKey};
+use crate::beyond_identity::types::Identity;
+use crate::reconcile::Destination;
+use identities::Identities;
+pub use identities::IdentityPage;
+pub use jobs::{IdentityJobs, JobSet, NotRead};
+use jobs::{Jobs, calls};
+
+/// How long a list of jobs may justify sends, from its first page on.
+pub const JOBS_AGE: Duration = Duration::from_secs(10);
+/// How long it counts what a list says of an identity that a request names by its id.
+pub const IDENTITY_AGE: Duration = Duration::from_secs(3600);
+/// The most pages of a list.
+pub const MOST_PAGES: u64 = 100;
+/// A list of a realm is not tried again for so long after it failed.
+const AGAIN: Duration = Duration::from_secs(60);
+/// A read that did not end after so long counts as failed.
+const STUCK: Duration = Duration::from_secs(120);
+/// The fewest waiting requests for which identities are listed.
+const LEAST_WAITING: usize = 20;
+/// So many requests wait for each call that a list of a realm costs.
+const WAITING_FOR_EACH_CALL: usize = 4;
+/// So many lists of single identities were needed lately for each call that a list of a realm costs.
+const LISTS_FOR_EACH_CALL: usize = 2;
+
+/// When requests share lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// When that takes fewer calls.
+    WhenCheaper,
+    /// Always. For tests.
+    Always,
+}
+
+/// Through which provider config a realm is listed, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ListedRealm {
+    /// The provider config.
+    pub provider: ProviderConfigKey,
+    /// The realm.
+    pub destination: Destination,
+}
+
+/// The lists of all realms.
+pub struct RealmLists {
+    sharing: Sharing,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Waiting,
+    realms: HashMap<ListedRealm, Lists>,
+}
+
+/// The lists of one realm.
+#[derive(Default)]
+struct Lists {
+    jobs: Jobs,
+    identities: Identities,
+}
+
+/// The requests that have not sent yet, with the time at which this process first saw each.
+#[derive(Default)]
+struct Waiting {
+    since: BTreeMap<String, Instant>,
+    by_time: BTreeSet<(Instant, String)>,
+}
+
+impl Waiting {
+    fn add(&mut self, uid: &str, now: Instant) {
+        if !self.since.contains_key(uid) {
+            self.since.insert(uid.to_owned(), now);
+            self.by_time.insert((now, uid.to_owned()));
+        }
+    }
+
+    fn remove(&mut self, uid: &str) {
+        if let Some(since) = self.since.remove(uid) {
+            self.by_time.remove(&(since, uid.to_owned()));
+        }
+    }
+
+    /// The number of requests that were first seen after `began`, or of all; as far as it matters.
+    fn after(&self, began: Option<Instant>) -> usize {
+        let most = usize::try_from(calls(MOST_PAGES)).unwrap_or(usize::MAX).saturating_mul(WAITING_FOR_EACH_CALL);
+        let after = |(since, _): &&(Instant, String)| began.is_none_or(|began| *since > began);
+        self.by_time.iter().rev().take_while(after).take(most).count()
+    }
+}
+
+impl RealmLists {
+    /// No lists.
+    pub fn new(sharing: Sharing) -> Self {
+        Self { sharing, state: Mutex::default() }
+    }
+
+    /// Takes note of a version of a request.
+    pub fn observe(&self, request: &EnrollmentRequest, now: Instant) {
+        let Some(uid) = &request.metadata.uid else { return };
+        let has_sent = request.status.as_ref().is_some_and(|status| status.attempt.is_some() || status.send.is_some());
+        if has_sent || request.metadata.deletion_timestamp.is_some() {
+            self.leave(uid);
+        } else {
+            self.state.lock().waiting.add(uid, now);
+        }
+    }
+
+    /// The request with this uid has sent, or is gone.
+    pub fn leave(&self, uid: &str) {
+        let mut state = self.state.lock();
+        state.waiting.remove(uid);
+        if state.waiting.since.is_empty() {
+            state.realms.clear();
+        }
+    }
+
+    /// The most pages of all jobs that the request with this uid should read for all, unless it should not read them. The
+    /// result goes to [`jobs_read`](Self::jobs_read).
+    pub fn jobs_to_read(&self, of: &ListedRealm, uid: &str, now: Instant) -> Option<u64> {
+        let State { waiting, realms } = &mut *self.state.lock();
+        let since = *waiting.since.get(uid)?;
+        let jobs = &mut realms.entry(of.clone()).or_default().jobs;
+        jobs.needed(now);
+        if jobs.is_fresh(since, now) || !jobs.may_begin(now) {
+            return None;
+        }
+        let most = match self.sharing {
+            Sharing::Always => MOST_PAGES,
+            Sharing::WhenCheaper => {
+                let served = jobs.began().filter(|_| jobs.is_young(now));
+                let waiting = waiting.after(served) / WAITING_FOR_EACH_CALL;
+                jobs.worth(waiting.min(jobs.needed_lately() / LISTS_FOR_EACH_CALL), now)?
+            }
+        };
+        jobs.begin(now);
+        Some(most)
+    }
+
+    /// The result of reading all jobs.
+    pub fn jobs_read(&self, of: &ListedRealm, read: Result<JobSet, NotRead>, now: Instant) {
+        if let Some(lists) = self.state.lock().realms.get_mut(of) {
+            lists.jobs.end(read, now);
+        }
+    }
+
+    /// The jobs of an identity, if they may justify a send of the request with this uid.
+    pub fn jobs_of(&self, of: &ListedRealm, uid: &str, identity_id: &str, now: Instant) -> Option<IdentityJobs> {
+        let State { waiting, realms } = &*self.state.lock();
+        let since = *waiting.since.get(uid)?;
+        realms.get(of)?.jobs.of(identity_id, since, now)
+    }
+
+    /// The token of the page of identities that the request with this uid should read for all, unless it should read none:
+    /// `None` in it stands for the first page. A fact is of use if it is younger than `age`. The result goes to
+    /// [`identities_read`](Self::identities_read).
+    pub fn identities_to_read(
+        &self,
+        of: &ListedRealm,
+        uid: &str,
+        age: Duration,
+        now: Instant,
+    ) -> Option<Option<String>> {
+        let State { waiting, realms } = &mut *self.state.lock();
+        waiting.since.get(uid)?;
+        let most = match self.sharing {
+            Sharing::Always => MOST_PAGES,
+            Sharing::WhenCheaper if waiting.since.len() < LEAST_WAITING => return None,
+            Sharing::WhenCheaper => (waiting.since.len() / WAITING_FOR_EACH_CALL) as u64,
+        };
+        realms.entry(of.clone()).or_default().identities.begin(most.min(MOST_PAGES), age, now)
+    }
+
+    /// The result of reading a page of identities; `None` if it was not read.
+    pub fn identities_read(&self, of: &ListedRealm, page: Option<IdentityPage>, now: Instant) {
+        if let Some(lists) = self.state.lock().realms.get_mut(of) {
+            lists.identities.end(page, now);
+        }
+    }
+
+    /// What is known of an identity, if it is younger than `age`.
+    pub fn identity(&self, of: &ListedRealm, id: &str, age: Duration, now: Instant) -> Option<Identity> {
+        self.state.lock().realms.get(of)?.identities.get(id, age, now)
+    }
+
+    /// Whether a complete list that is younger than `age` does not have an identity.
+    pub fn lacks_identity(&self, of: &ListedRealm, id: &str, age: Duration, now: Instant) -> bool {
+        let state = self.state.lock();
+        state.realms.get(of).is_some_and(|lists| lists.identities.lacks(id, age, now))
+    }
+
+    /// Forgets an identity, since the service did not accept a send to it.
+    pub fn forget_identity(&self, id: &str) {
+        self.state.lock().realms.values_mut().for_each(|lists| lists.identities.forget(id));
+    }
+}
+
+#[cfg(test)]
+mod tests;

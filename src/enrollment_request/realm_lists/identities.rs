@@ -1,0 +1,122 @@
+//! What the pages of a realm's identities say. Pure.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{AGAIN, IDENTITY_AGE, STUCK};
+use crate::beyond_identity::types::Identity;
+
+/// A page of identities.
+#[derive(Clone, Debug)]
+pub struct IdentityPage {
+    /// The identities.
+    pub identities: Vec<Identity>,
+    /// How many identities all pages have, as the service says.
+    pub total: Option<u64>,
+    /// The token of the next page.
+    pub next: Option<String>,
+}
+
+/// The identities that pages showed, and the walk through the pages.
+#[derive(Debug, Default)]
+pub(super) struct Identities {
+    known: HashMap<String, (Identity, Instant)>,
+    walk: Option<Walk>,
+    /// Since when a request reads a page.
+    reading: Option<Instant>,
+    not_before: Option<Instant>,
+    /// The number of pages when that was last known.
+    pages: Option<(u64, Instant)>,
+}
+
+/// A walk through the pages, one at a time.
+#[derive(Debug)]
+struct Walk {
+    began: Instant,
+    token: Option<String>,
+    tokens: HashSet<String>,
+    pages: u64,
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    at: Instant,
+    /// Whether it saw as many identities as the service says it has.
+    is_complete: bool,
+}
+
+impl Identities {
+    /// The token of the page to read, unless none is to be read.
+    pub fn begin(&mut self, most: u64, age: Duration, now: Instant) -> Option<Option<String>> {
+        let is_within = |at: Instant, age: Duration| now.saturating_duration_since(at) < age;
+        let reads = self.reading.is_some_and(|since| is_within(since, STUCK));
+        if reads || self.not_before.is_some_and(|at| now < at) {
+            return None;
+        }
+        if self.walk.as_ref().is_some_and(|walk| !is_within(walk.ended.map_or(walk.began, |it| it.at), age)) {
+            self.walk = None;
+            self.known.retain(|_, (_, at)| is_within(*at, IDENTITY_AGE));
+        }
+        let known = self.pages.filter(|(_, at)| is_within(*at, IDENTITY_AGE)).map_or(1, |(pages, _)| pages);
+        let walk = self.walk.get_or_insert_with(|| Walk {
+            began: now,
+            token: None,
+            tokens: HashSet::new(),
+            pages: 0,
+            ended: None,
+        });
+        if walk.ended.is_some() || known.max(walk.pages + 1) > most {
+            return None;
+        }
+        self.reading = Some(now);
+        Some(walk.token.clone())
+    }
+
+    pub fn end(&mut self, page: Option<IdentityPage>, now: Instant) {
+        self.reading = None;
+        let Some(walk) = &mut self.walk else { return };
+        let Some(IdentityPage { identities, total, next }) = page else {
+            self.not_before = now.checked_add(AGAIN);
+            self.walk = None;
+            return;
+        };
+        walk.pages += 1;
+        let on_page = identities.len() as u64;
+        self.known.extend(identities.into_iter().map(|identity| (identity.id.clone(), (identity, now))));
+        match next {
+            Some(token) if on_page > 0 && walk.tokens.insert(token.clone()) => {
+                let promised = total.map_or(0, |total| total.div_ceil(on_page));
+                self.pages = Some((promised.max(walk.pages + 1), now));
+                walk.token = Some(token);
+            }
+            next => {
+                self.pages = Some((walk.pages, now));
+                let seen = self.known.values().filter(|(_, at)| *at >= walk.began).count() as u64;
+                let is_complete = next.is_none() && total.is_some_and(|total| seen >= total);
+                walk.ended = Some(Ended { at: now, is_complete });
+            }
+        }
+    }
+
+    /// An identity, if what is known of it is younger than `age`.
+    pub fn get(&self, id: &str, age: Duration, now: Instant) -> Option<Identity> {
+        let (identity, at) = self.known.get(id)?;
+        (now.saturating_duration_since(*at) < age).then(|| identity.clone())
+    }
+
+    /// Whether a complete walk that began less than `age` ago did not see an identity.
+    pub fn lacks(&self, id: &str, age: Duration, now: Instant) -> bool {
+        self.walk.as_ref().is_some_and(|walk| {
+            walk.ended.is_some_and(|ended| ended.is_complete)
+                && now.saturating_duration_since(walk.began) < age
+                && self.known.get(id).is_none_or(|(_, at)| *at < walk.began)
+        })
+    }
+
+    pub fn forget(&mut self, id: &str) {
+        self.known.remove(id);
+    }
+}
