@@ -44,12 +44,13 @@ pub(crate) fn start_all(context: &OperatorContext, ending: &CancellationToken, c
     let backend = Arc::new(backend(context));
     start(context, configs, &backend, Arc::new(()), ending, controllers);
     start(context, requests, &backend, Arc::new(shared.clone()), ending, controllers);
-    let (watcher, realms) = (shared.watcher.clone(), backend.realms.clone());
+    let (watcher, realms, realm_lists) = (shared.watcher.clone(), backend.realms.clone(), shared.realm_lists.clone());
     let (environment, ended) = (context.environment.clone(), ending.clone());
     controllers.spawn(async move {
         tokio::select! {
             () = ended.cancelled() => {}
             () = watcher.run(&*realms, &*environment) => {}
+            () = realm_lists.forget_unused() => {}
         }
     });
 

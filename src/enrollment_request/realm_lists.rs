@@ -22,32 +22,36 @@
 mod identities;
 mod jobs;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::api::{EnrollmentRequest, ProviderConfigKey};
 use crate::beyond_identity::types::Identity;
 use crate::reconcile::Destination;
 use identities::Identities;
 pub use identities::IdentityPage;
+use jobs::Jobs;
 pub use jobs::{IdentityJobs, JobSet, NotRead};
-use jobs::{Jobs, calls};
 
 /// How long a list of jobs may justify sends, from its first page on.
 pub const JOBS_AGE: Duration = Duration::from_secs(10);
-/// How long it counts what a list says of an identity that a request names by its id.
-pub const IDENTITY_AGE: Duration = Duration::from_secs(3600);
+/// How long it counts what a list says of an identity that a request names by its id. After half of that, it is read again.
+pub const IDENTITY_AGE: Duration = Duration::from_secs(7200);
 /// The most pages of a list.
 pub const MOST_PAGES: u64 = 100;
 /// A list of a realm is not tried again for so long after it failed.
 const AGAIN: Duration = Duration::from_secs(60);
 /// A read that did not end after so long counts as failed.
 const STUCK: Duration = Duration::from_secs(120);
-/// The fewest waiting requests for which identities are listed.
-const LEAST_WAITING: usize = 20;
+/// The fewest requests that wait, or came lately, for which identities are listed.
+const LEAST_EXPECTED: usize = 20;
+/// Lists are forgotten after so long without a new request.
+const UNUSED: Duration = Duration::from_secs(60);
+/// How many arrivals are remembered.
+const MOST_ARRIVALS: usize = 1000;
 /// So many requests wait for each call that a list of a realm costs.
 const WAITING_FOR_EACH_CALL: usize = 4;
 /// So many lists of single identities were needed lately for each call that a list of a realm costs.
@@ -95,6 +99,8 @@ struct Lists {
 struct Waiting {
     since: BTreeMap<String, Instant>,
     by_time: BTreeSet<(Instant, String)>,
+    /// When the last requests were first seen, within [`JOBS_AGE`]. They may have sent since.
+    arrivals: VecDeque<Instant>,
 }
 
 impl Waiting {
@@ -102,6 +108,10 @@ impl Waiting {
         if !self.since.contains_key(uid) {
             self.since.insert(uid.to_owned(), now);
             self.by_time.insert((now, uid.to_owned()));
+            self.arrivals.push_back(now);
+            if self.arrivals.len() > MOST_ARRIVALS {
+                self.arrivals.pop_front();
+            }
         }
     }
 
@@ -111,9 +121,18 @@ impl Waiting {
         }
     }
 
-    /// The number of requests that were first seen after `began`, or of all; as far as it matters.
-    fn after(&self, began: Option<Instant>) -> usize {
-        let most = usize::try_from(calls(MOST_PAGES)).unwrap_or(usize::MAX).saturating_mul(WAITING_FOR_EACH_CALL);
+    fn has_arrived_within(&self, time: Duration, now: Instant) -> bool {
+        self.arrivals.back().is_some_and(|at| now.saturating_duration_since(*at) <= time)
+    }
+
+    /// How many requests wait, or have come lately: as many may come soon.
+    fn expected(&self, now: Instant) -> usize {
+        let is_recent = |at: &&Instant| now.saturating_duration_since(**at) <= JOBS_AGE;
+        self.since.len().max(self.arrivals.iter().rev().take_while(is_recent).count())
+    }
+
+    /// The number of requests that were first seen after `began`, or of all, but at most `most`.
+    fn after(&self, began: Option<Instant>, most: usize) -> usize {
         let after = |(since, _): &&(Instant, String)| began.is_none_or(|began| *since > began);
         self.by_time.iter().rev().take_while(after).take(most).count()
     }
@@ -123,6 +142,19 @@ impl RealmLists {
     /// No lists.
     pub fn new(sharing: Sharing) -> Self {
         Self { sharing, state: Mutex::default() }
+    }
+
+    /// Forgets lists that are of no more use, forever.
+    pub async fn forget_unused(&self) {
+        loop {
+            sleep(UNUSED).await;
+            let state = &mut *self.state.lock();
+            if state.waiting.since.is_empty() && !state.waiting.has_arrived_within(UNUSED, Instant::now()) {
+                state.realms = HashMap::new();
+            } else {
+                state.realms.values_mut().for_each(|lists| lists.jobs.forget_old(Instant::now()));
+            }
+        }
     }
 
     /// Takes note of a version of a request.
@@ -138,11 +170,7 @@ impl RealmLists {
 
     /// The request with this uid has sent, or is gone.
     pub fn leave(&self, uid: &str) {
-        let mut state = self.state.lock();
-        state.waiting.remove(uid);
-        if state.waiting.since.is_empty() {
-            state.realms.clear();
-        }
+        self.state.lock().waiting.remove(uid);
     }
 
     /// The most pages of all jobs that the request with this uid should read for all, unless it should not read them. The
@@ -159,8 +187,9 @@ impl RealmLists {
             Sharing::Always => MOST_PAGES,
             Sharing::WhenCheaper => {
                 let served = jobs.began().filter(|_| jobs.is_young(now));
-                let waiting = waiting.after(served) / WAITING_FOR_EACH_CALL;
-                jobs.worth(waiting.min(jobs.needed_lately() / LISTS_FOR_EACH_CALL), now)?
+                let calls = jobs.needed_lately() / LISTS_FOR_EACH_CALL;
+                let waiting = waiting.after(served, calls * WAITING_FOR_EACH_CALL) / WAITING_FOR_EACH_CALL;
+                jobs.worth(waiting, now)?
             }
         };
         jobs.begin(now);
@@ -182,7 +211,7 @@ impl RealmLists {
     }
 
     /// The token of the page of identities that the request with this uid should read for all, unless it should read none:
-    /// `None` in it stands for the first page. A fact is of use if it is younger than `age`. The result goes to
+    /// `None` in it stands for the first page. Pages are read again after `age`. The result goes to
     /// [`identities_read`](Self::identities_read).
     pub fn identities_to_read(
         &self,
@@ -195,8 +224,13 @@ impl RealmLists {
         waiting.since.get(uid)?;
         let most = match self.sharing {
             Sharing::Always => MOST_PAGES,
-            Sharing::WhenCheaper if waiting.since.len() < LEAST_WAITING => return None,
-            Sharing::WhenCheaper => (waiting.since.len() / WAITING_FOR_EACH_CALL) as u64,
+            Sharing::WhenCheaper => {
+                let expected = waiting.expected(now);
+                if expected < LEAST_EXPECTED {
+                    return None;
+                }
+                (expected / WAITING_FOR_EACH_CALL) as u64
+            }
         };
         realms.entry(of.clone()).or_default().identities.begin(most.min(MOST_PAGES), age, now)
     }
@@ -225,5 +259,7 @@ impl RealmLists {
     }
 }
 
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod tests;

@@ -36,18 +36,20 @@ impl<B: Backend> RequestReconcile<'_, B> {
             let identity = lists.identity(&of, id, age, at);
             identity.map(Some).or_else(|| (is_retry && lists.lacks_identity(&of, id, age, at)).then_some(None))
         };
-        let found = known(now());
-        if found.is_some() {
-            return found;
+        // Read again before it is too old, so that a page that does not show this identity costs no further call.
+        let again = age / 2;
+        if let found @ Some(_) = lists.identity(&of, id, again, now()) {
+            return Some(found);
         }
-        let token = lists.identities_to_read(&of, &uid, age, now())?;
-        let page = realm.page_of_identities(token).await.ok();
-        let page = page.map(|page| IdentityPage {
-            identities: page.items,
-            total: page.total_size,
-            next: page.next_page_token,
-        });
-        lists.identities_read(&of, page, now());
+        if let Some(token) = lists.identities_to_read(&of, &uid, again, now()) {
+            let page = realm.page_of_identities(token).await.ok();
+            let page = page.map(|page| IdentityPage {
+                identities: page.items,
+                total: page.total_size,
+                next: page.next_page_token,
+            });
+            lists.identities_read(&of, page, now());
+        }
         known(now())
     }
 

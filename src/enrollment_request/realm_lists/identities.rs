@@ -38,14 +38,8 @@ struct Walk {
     token: Option<String>,
     tokens: HashSet<String>,
     pages: u64,
-    ended: Option<Ended>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Ended {
-    at: Instant,
-    /// Whether it saw as many identities as the service says it has.
-    is_complete: bool,
+    /// Once it has ended: whether it saw as many identities as the service says it has.
+    ended_complete: Option<bool>,
 }
 
 impl Identities {
@@ -56,7 +50,7 @@ impl Identities {
         if reads || self.not_before.is_some_and(|at| now < at) {
             return None;
         }
-        if self.walk.as_ref().is_some_and(|walk| !is_within(walk.ended.map_or(walk.began, |it| it.at), age)) {
+        if self.walk.as_ref().is_some_and(|walk| !is_within(walk.began, age)) {
             self.walk = None;
             self.known.retain(|_, (_, at)| is_within(*at, IDENTITY_AGE));
         }
@@ -66,9 +60,9 @@ impl Identities {
             token: None,
             tokens: HashSet::new(),
             pages: 0,
-            ended: None,
+            ended_complete: None,
         });
-        if walk.ended.is_some() || known.max(walk.pages + 1) > most {
+        if walk.ended_complete.is_some() || known.max(walk.pages + 1) > most {
             return None;
         }
         self.reading = Some(now);
@@ -96,7 +90,7 @@ impl Identities {
                 self.pages = Some((walk.pages, now));
                 let seen = self.known.values().filter(|(_, at)| *at >= walk.began).count() as u64;
                 let is_complete = next.is_none() && total.is_some_and(|total| seen >= total);
-                walk.ended = Some(Ended { at: now, is_complete });
+                walk.ended_complete = Some(is_complete);
             }
         }
     }
@@ -110,7 +104,7 @@ impl Identities {
     /// Whether a complete walk that began less than `age` ago did not see an identity.
     pub fn lacks(&self, id: &str, age: Duration, now: Instant) -> bool {
         self.walk.as_ref().is_some_and(|walk| {
-            walk.ended.is_some_and(|ended| ended.is_complete)
+            walk.ended_complete == Some(true)
                 && now.saturating_duration_since(walk.began) < age
                 && self.known.get(id).is_none_or(|(_, at)| *at < walk.began)
         })

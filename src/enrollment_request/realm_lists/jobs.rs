@@ -60,7 +60,7 @@ pub(super) struct Jobs {
 }
 
 /// The calls for a list of so many pages. A list with several pages is read twice, and the service must know an identity.
-pub(super) fn calls(pages: u64) -> u64 {
+pub(super) fn calls_for(pages: u64) -> u64 {
     1 + if pages > 1 { 2 * pages } else { 1 }
 }
 
@@ -72,9 +72,12 @@ impl Jobs {
         while self.needs.len() > MOST_NEEDS || self.needs.front().is_some_and(is_old) {
             self.needs.pop_front();
         }
-        if self.set.as_ref().is_some_and(|set| now.saturating_duration_since(set.began) > JOBS_AGE) {
-            self.set = None;
-        }
+        self.forget_old(now);
+    }
+
+    /// Forgets a list that justifies nothing any more.
+    pub fn forget_old(&mut self, now: Instant) {
+        self.set.take_if(|set| now.saturating_duration_since(set.began) > JOBS_AGE);
     }
 
     pub fn needed_lately(&self) -> usize {
@@ -105,7 +108,8 @@ impl Jobs {
     pub fn worth(&self, most_calls: usize, now: Instant) -> Option<u64> {
         let most_calls = most_calls as u64;
         let known = self.pages.filter(|(_, at)| now.saturating_duration_since(*at) < IDENTITY_AGE);
-        let affordable = if most_calls >= calls(2) { (most_calls - 1) / 2 } else { u64::from(most_calls >= calls(1)) };
+        let affordable =
+            if most_calls >= calls_for(2) { (most_calls - 1) / 2 } else { u64::from(most_calls >= calls_for(1)) };
         let pages = known.map_or(1, |(pages, _)| pages).max(1);
         (pages <= affordable).then_some(affordable.min(MOST_PAGES))
     }

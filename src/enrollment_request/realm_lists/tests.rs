@@ -12,7 +12,7 @@ fn after(start: Instant, seconds: u64) -> Instant {
     start + Duration::from_secs(seconds)
 }
 
-fn realm(name: &str) -> ListedRealm {
+pub(super) fn realm(name: &str) -> ListedRealm {
     let realm = RealmIds { tenant_id: "tenant".to_owned(), realm_id: "realm".to_owned() };
     ListedRealm {
         provider: ProviderConfigKey {
@@ -35,7 +35,7 @@ fn set(began: Instant, jobs: Vec<CredentialBindingJob>, pages: u64) -> JobSet {
     JobSet { began, server_time: None, listed_at: None, jobs: [(OWNER.to_owned(), jobs)].into(), pages }
 }
 
-fn identity(id: &str) -> Identity {
+pub(super) fn identity(id: &str) -> Identity {
     serde_json::from_value(serde_json::json!({ "id": id })).unwrap()
 }
 
@@ -144,7 +144,7 @@ fn page_of_identities_serves_all() {
     assert!(lists.lacks_identity(&of, "d", Duration::from_secs(300), after(start, 3)));
     assert!(!lists.lacks_identity(&of, "c", Duration::from_secs(300), after(start, 3)));
     assert!(!lists.lacks_identity(&of, "d", Duration::from_secs(300), after(start, 301)), "it may exist by now");
-    assert_eq!((next(3), next(4000)), (None, Some(None)), "all pages are read again when they are old");
+    assert_eq!((next(3), next(7300)), (None, Some(None)), "all pages are read again when they are old");
     lists.forget_identity("c");
     assert_eq!(known("c", 3600, 4), None);
 }
@@ -174,4 +174,39 @@ fn identities_of_a_huge_realm_are_read_one_by_one() {
     }
     let (few, of) = waiting(Sharing::WhenCheaper, 3, start);
     assert_eq!(few.identities_to_read(&of, "0", IDENTITY_AGE, start), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unused_lists_are_forgotten() {
+    let start = Instant::now();
+    let (lists, of) = waiting(Sharing::Always, 1, start);
+    lists.identities_to_read(&of, "0", IDENTITY_AGE, start).unwrap();
+    lists.identities_read(&of, page(&["a"], 1, None), start);
+    let known = || lists.identity(&of, "a", IDENTITY_AGE, Instant::now()).is_some();
+    let after = async |seconds| {
+        tokio::select! {
+            () = lists.forget_unused() => {}
+            () = sleep(Duration::from_secs(seconds)) => {}
+        }
+    };
+    after(200).await;
+    assert!(known(), "while a request waits");
+    lists.leave("0");
+    after(70).await;
+    assert!(!known());
+}
+
+#[test]
+fn requests_that_come_one_after_the_other_share_identities() {
+    let start = Instant::now();
+    let (lists, of) = waiting(Sharing::WhenCheaper, 0, start);
+    let mut read = None;
+    for n in 0..20 {
+        let (uid, now) = (n.to_string(), start + Duration::from_millis(100 * n));
+        lists.observe(&request(&uid, Default::default()), now);
+        read = lists.identities_to_read(&of, &uid, IDENTITY_AGE, now);
+        lists.observe(&request(&uid, concluded()), now);
+        assert_eq!(read.is_some(), n == 19, "{n}");
+    }
+    assert_eq!(read, Some(None));
 }
