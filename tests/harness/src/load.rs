@@ -1,7 +1,12 @@
 //! `cargo load`: the cost of many enrolments: while they are sent, at rest, and when the operator restarts.
 
+mod client;
 mod clutter;
+mod enrol;
 mod failures;
+mod figures;
+mod floor;
+mod processes;
 
 use std::{
     fs,
@@ -12,14 +17,16 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use serde_json::{Value, json};
+use figures::Per;
+use processes::{memory_of, pid_of};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
     chart,
     control_plane::ControlPlane,
     program::{self, Running},
-    simulator::{Identity, Operation, RealmHandle, Simulator},
+    simulator::{RealmHandle, Simulator},
 };
 
 const NAMESPACE: &str = "identity";
@@ -40,6 +47,12 @@ pub struct Arguments {
     /// Number of EnrollmentRequests: half of them reach LINK_SENT, half COMPLETE
     #[arg(long, default_value_t = 1000)]
     requests: usize,
+    /// Do not measure how long the same objects, writes and POSTs take without the operator
+    #[arg(long)]
+    no_floor: bool,
+    /// Use this operator binary instead of a release build
+    #[arg(long, value_name = "FILE")]
+    operator: Option<PathBuf>,
     /// Duration of the measurement at rest, in seconds
     #[arg(long, default_value_t = 60)]
     rest: u64,
@@ -59,15 +72,17 @@ pub struct Arguments {
 /// # Errors
 /// If a process does not start, or the operator does not finish the enrolments in time.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let program = build()?;
-    let simulator = Simulator::start(([127, 0, 0, 1], 0).into())?;
-    let realm = simulator.realm("tenant", "realm", "token");
-    let load = Load { cluster: ControlPlane::start()?, realm, requests: arguments.requests, home: TempDir::new()? };
-    load.install()?;
+    let program = arguments.operator.as_ref().map_or_else(build, |program| Ok(std::path::absolute(program)?))?;
     println!("{:<44}{:>12}", "EnrollmentRequests", arguments.requests);
+    let floor = if arguments.no_floor { None } else { Some(floor::measure(arguments.requests)?) };
+    let load = Load::new(arguments.requests)?;
+    load.install()?;
     let mut operator = load.start(&program)?;
-    load.enrol()?;
-    load.rest(Duration::from_secs(arguments.rest))?;
+    load.enrol(floor)?;
+    load.measure("At rest", Per::Minute, || {
+        thread::sleep(Duration::from_secs(arguments.rest));
+        Ok(())
+    })?;
     if arguments.revoked > 0 {
         load.revoke_token(Duration::from_secs(arguments.revoked))?;
     }
@@ -78,7 +93,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         operator = load.clutter(arguments.clutter, &program, operator)?;
     }
     stop(operator)?;
-    let operator = load.measure("At a restart", || {
+    let (operator, _) = load.measure("At a restart", Per::Minute, || {
         let started = Instant::now();
         let operator = load.start(&program)?;
         row("time to ready, s", started.elapsed().as_secs_f64());
@@ -100,17 +115,18 @@ struct Load {
     realm: RealmHandle,
     requests: usize,
     home: TempDir,
-}
-
-/// The calls and writes so far.
-struct Counts {
-    calls: usize,
-    complete: usize,
-    writes: usize,
-    leases: usize,
+    /// Declared last, so that nothing calls it any more when it ends.
+    _simulator: Simulator,
 }
 
 impl Load {
+    /// Starts a control plane and a simulator for this many requests.
+    fn new(requests: usize) -> anyhow::Result<Self> {
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into())?;
+        let realm = simulator.realm("tenant", "realm", "token");
+        Ok(Self { cluster: ControlPlane::start()?, realm, requests, home: TempDir::new()?, _simulator: simulator })
+    }
+
     /// Installs the chart, whose pods do not run here, and the Secret and provider config of an installation.
     fn install(&self) -> anyhow::Result<()> {
         let Self { cluster, realm, .. } = self;
@@ -145,17 +161,22 @@ impl Load {
         self.cluster.apply(objects).map(drop)
     }
 
+    /// A token of the operator's ServiceAccount.
+    fn operator_token(&self) -> anyhow::Result<String> {
+        let token = ["create", "token", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--duration", "24h"];
+        self.cluster.run_kubectl(token)
+    }
+
     /// Starts the operator with its defaults, as its ServiceAccount, and waits until its controllers are started.
     fn start(&self, program: &Path) -> anyhow::Result<Running> {
         let Self { cluster, home, .. } = self;
-        let token = ["create", "token", RELEASE, "--namespace", OPERATOR_NAMESPACE, "--duration", "24h"];
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "load", "cluster": {
                 "server": cluster.server_url(), "certificate-authority": cluster.folder().join("pki/apiserver.crt"),
             }}],
-            "users": [{"name": "load", "user": {"token": cluster.run_kubectl(token)?.trim()}}],
+            "users": [{"name": "load", "user": {"token": self.operator_token()?.trim()}}],
             "contexts": [{"name": "load", "context": {"cluster": "load", "user": "load"}}],
             "current-context": "load",
         });
@@ -169,103 +190,6 @@ impl Load {
         let operator = Running::start(command, home.path());
         wait(TIMEOUT.1, "the controllers are started", || Ok(!operator.logged("Controllers started").is_empty()))?;
         Ok(operator)
-    }
-
-    /// Creates all objects, waits until all emails are sent, and completes half of the jobs.
-    fn enrol(&self) -> anyhow::Result<()> {
-        let names: Vec<String> = (0..self.requests).map(|number| format!("person-{number}")).collect();
-        for name in &names {
-            self.realm.add_identity(Identity::active(name, &format!("{name}@example.com")));
-        }
-        let meta = |name: &str| json!({"name": name, "namespace": NAMESPACE});
-        let mut objects = vec![json!({
-            "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig", "metadata": meta(CONFIG),
-            "spec": {"config": {"type": "hosted_web"}},
-        })];
-        objects.extend(names.iter().map(|name| {
-            json!({
-                "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest", "metadata": meta(name),
-                "spec": {"authenticatorConfigRef": {"name": CONFIG}, "identity": {"id": name}},
-            })
-        }));
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        let timeout = TIMEOUT.0.saturating_mul(u32::try_from(self.requests)?) + TIMEOUT.1;
-        let started = (Instant::now(), self.counts()?);
-        self.cluster.run_kubectl_with(&list.to_string(), ["create", "--filename", "-"])?;
-        wait(timeout, "all emails are sent", || Ok(self.in_state("LINK_SENT")? == self.requests))?;
-        let (elapsed, counts) = (started.0.elapsed(), self.counts()?);
-        let each = |count: usize| count as f64 / self.requests.max(1) as f64;
-        row("time until all emails are sent, s", elapsed.as_secs_f64());
-        row("API calls per request", each(counts.calls - started.1.calls));
-        row("writes per request", each(counts.writes - started.1.writes));
-        ensure!(
-            self.realm.outbox().len() == self.requests,
-            "{} emails were sent, expected one per request",
-            self.realm.outbox().len()
-        );
-        let complete: Vec<String> = self.realm.jobs().into_iter().map(|job| job.id).step_by(2).collect();
-        for job in &complete {
-            self.realm.set_job_state(job, "COMPLETE");
-        }
-        wait(timeout, "half of them are COMPLETE", || Ok(self.in_state("COMPLETE")? == complete.len()))
-    }
-
-    /// The number of requests with this state in their status.
-    fn in_state(&self, state: &str) -> anyhow::Result<usize> {
-        let path = "jsonpath={range .items[*]}{.status.state}{\"\\n\"}{end}";
-        let get = ["get", "enrollmentrequests", "--namespace", NAMESPACE, "--output", path];
-        Ok(self.cluster.run_kubectl(get)?.lines().filter(|line| *line == state).count())
-    }
-
-    fn rest(&self, window: Duration) -> anyhow::Result<()> {
-        let pid = pid_of(self.home.path())?;
-        let cpu = cpu_of(pid)?;
-        self.measure("At rest", || {
-            thread::sleep(window);
-            Ok(())
-        })?;
-        row("CPU, % of a core", (cpu_of(pid)? - cpu) * 100.0 / window.as_secs_f64());
-        row("RSS, MB", memory_of(pid, "VmRSS:")?);
-        Ok(())
-    }
-
-    /// Prints the calls and writes during `run`.
-    fn measure<T>(&self, when: &str, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        println!("{when}:");
-        let (started, before) = (Instant::now(), self.counts()?);
-        let result = run()?;
-        let after = self.counts()?;
-        let minute = |count: usize| count as f64 * 60.0 / started.elapsed().as_secs_f64();
-        row("API calls per minute", minute(after.calls - before.calls));
-        row("API calls per minute for COMPLETE jobs", minute(after.complete - before.complete));
-        row("writes", (after.writes - before.writes) as f64);
-        row("Lease writes per minute", minute(after.leases - before.leases));
-        Ok(result)
-    }
-
-    fn counts(&self) -> anyhow::Result<Counts> {
-        let complete: Vec<String> = self
-            .realm
-            .jobs()
-            .into_iter()
-            .filter(|job| job.state.as_deref() == Some("COMPLETE"))
-            .map(|job| job.id)
-            .collect();
-        let about_complete = |path: &str| complete.iter().any(|id| path.ends_with(id.as_str()));
-        let reads = self.realm.requests_of(Operation::GetJob);
-        let log = self.cluster.audit_log()?;
-        let writes = log.iter().filter(|call| {
-            matches!(call["verb"].as_str(), Some("create" | "update" | "patch" | "delete"))
-                && call["objectRef"]["resource"] != "events"
-        });
-        let (leases, writes): (Vec<&Value>, Vec<&Value>) =
-            writes.partition(|call| call["objectRef"]["resource"] == "leases");
-        Ok(Counts {
-            calls: self.realm.all_requests().len(),
-            complete: reads.iter().filter(|call| about_complete(&call.path)).count(),
-            writes: writes.len(),
-            leases: leases.len(),
-        })
     }
 }
 
@@ -288,37 +212,4 @@ fn wait(timeout: Duration, what: &str, holds: impl Fn() -> anyhow::Result<bool>)
         thread::sleep(Duration::from_millis(200));
     }
     Ok(())
-}
-
-/// The id of the operator's process. `Leashed` knows only the id of its shell, so this searches by the home directory.
-fn pid_of(home: &Path) -> anyhow::Result<u32> {
-    let wanted = format!("HOME={}", home.display());
-    for entry in fs::read_dir("/proc")? {
-        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
-        let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let has_home = environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes());
-        if has_home && comm.starts_with("beyond-identity") {
-            return Ok(pid);
-        }
-    }
-    bail!("cannot find the process of the operator")
-}
-
-/// The CPU time of a process, in seconds.
-fn cpu_of(pid: u32) -> anyhow::Result<f64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the process may contain brackets, so the fields begin after the last closing one.
-    let (_, fields) = stat.rsplit_once(") ").context("unexpected format of /proc/PID/stat")?;
-    let ticks = |index: usize| fields.split(' ').nth(index).and_then(|field| field.parse::<f64>().ok());
-    // Linux reports hundredths of a second, independent of the kernel's timer frequency.
-    Ok((ticks(11).unwrap_or_default() + ticks(12).unwrap_or_default()) / 100.0)
-}
-
-/// A figure about the memory of a process, such as `VmRSS:`, in megabytes.
-fn memory_of(pid: u32, figure: &str) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line =
-        status.lines().find_map(|line| line.strip_prefix(figure)).context("no such figure in /proc/PID/status")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1000.0)
 }

@@ -47,7 +47,8 @@ etcd_pid=$(
 )
 
 # The advertised address is from a documentation range. Without it, the server exits if there is no default route. The
-# ServiceAccount admission plugin is off, since no controller creates the default accounts.
+# ServiceAccount admission plugin is off, since no controller creates the default accounts. The audit log stays in one
+# file, which the tests read.
 apiserver_pid=$(
     serve kube-apiserver "$apiserver" \
         --bind-address=127.0.0.1 \
@@ -63,6 +64,7 @@ apiserver_pid=$(
         --authorization-mode=RBAC \
         --audit-policy-file="$dir/audit-policy.json" \
         --audit-log-path="$dir/audit.log" \
+        --audit-log-maxsize=100000 \
         --disable-admission-plugins=ServiceAccount \
         --profiling=false
 )

@@ -1,12 +1,11 @@
 //! The memory that objects take which the operator must not act on: requests with large annotations, in a namespace that no
 //! provider config allows.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{path::Path, thread, time::Duration};
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{CONFIG, Load, TIMEOUT, memory_of, pid_of, row, stop, wait};
+use super::{CONFIG, Load, TIMEOUT, memory_of, pid_of, processes::reset_peak, row, stop, wait};
 use crate::program::Running;
 
 const ELSEWHERE: &str = "elsewhere";
@@ -51,8 +50,7 @@ impl Load {
         let pid = pid_of(self.home.path())?;
         row(&format!("{when}: peak RSS, MB"), memory_of(pid, "VmHWM:")?);
         row(&format!("{when}: RSS, MB"), memory_of(pid, "VmRSS:")?);
-        // Resets the peak.
-        fs::write(format!("/proc/{pid}/clear_refs"), "5").context("cannot reset the peak")
+        reset_peak(pid)
     }
 }
 

@@ -8,17 +8,18 @@ use std::{
 use anyhow::ensure;
 use serde_json::json;
 
-use super::{CONFIG, Load, NAMESPACE, OPERATOR_NAMESPACE, TIMEOUT, row, wait};
-use crate::simulator::{Identity, Job};
+use super::{Load, OPERATOR_NAMESPACE, TIMEOUT, row, wait};
+use crate::simulator::Job;
 
 impl Load {
     /// Revokes the token for `window` while as many new requests are created as there are, and then stores a new one.
     pub(super) fn revoke_token(&self, window: Duration) -> anyhow::Result<()> {
         println!("With a revoked token, and as many new requests:");
         self.realm.set_token("renewed");
-        let added = self.create_more("refused")?;
+        let added = self.requests;
+        self.create("refused", added)?;
         self.count_calls(window)?;
-        let (renewed, sent) = (Instant::now(), self.realm.outbox().len());
+        let (renewed, sent) = (Instant::now(), self.realm.emails_sent());
         ensure!(sent == self.requests, "emails were sent with a revoked token");
         self.store_token("renewed")?;
         self.wait_until_sent(sent + added, renewed)
@@ -27,9 +28,10 @@ impl Load {
     /// Lets the service fail for `window` while as many new requests are created as there were at first.
     pub(super) fn fail(&self, window: Duration) -> anyhow::Result<()> {
         println!("In an outage, and as many new requests:");
-        let sent = self.realm.outbox().len();
+        let sent = self.realm.emails_sent();
         self.realm.pause();
-        let added = self.create_more("outage")?;
+        let added = self.requests;
+        self.create("outage", added)?;
         self.count_calls(window)?;
         self.realm.resume();
         let resumed = Instant::now();
@@ -41,22 +43,6 @@ impl Load {
         };
         self.realm.set_job_state(&id, "LINK_OPENED");
         wait(TIMEOUT.1 * 5, "the links are followed", || Ok(self.in_state("LINK_OPENED")? == 1))
-    }
-
-    /// Creates as many requests as there were at first, for new identities.
-    fn create_more(&self, prefix: &str) -> anyhow::Result<usize> {
-        let names: Vec<String> = (0..self.requests).map(|number| format!("{prefix}-{number}")).collect();
-        let objects = names.iter().map(|name| {
-            self.realm.add_identity(Identity::active(name, &format!("{name}@example.com")));
-            json!({
-                "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "EnrollmentRequest",
-                "metadata": {"name": name, "namespace": NAMESPACE},
-                "spec": {"authenticatorConfigRef": {"name": CONFIG}, "identity": {"id": name}},
-            })
-        });
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects.collect::<Vec<_>>()});
-        self.cluster.run_kubectl_with(&list.to_string(), ["create", "--filename", "-"])?;
-        Ok(names.len())
     }
 
     /// Prints the calls within `window`, checks of the credentials included.
@@ -77,9 +63,9 @@ impl Load {
     }
 
     fn wait_until_sent(&self, emails: usize, since: Instant) -> anyhow::Result<()> {
-        wait(TIMEOUT.1 * 5, "all emails are sent", || Ok(self.realm.outbox().len() >= emails))?;
+        wait(TIMEOUT.1 * 5, "all emails are sent", || Ok(self.realm.emails_sent() >= emails))?;
         row("time until all emails are sent, s", since.elapsed().as_secs_f64());
-        ensure!(self.realm.outbox().len() == emails, "not exactly one email for each request");
+        ensure!(self.realm.emails_sent() == emails, "not exactly one email for each request");
         Ok(())
     }
 }

@@ -274,6 +274,12 @@ impl RealmHandle {
         self.with(|realm| realm.outbox.clone())
     }
 
+    /// The number of emails in the outbox.
+    #[must_use]
+    pub fn emails_sent(&self) -> usize {
+        self.with(|realm| realm.outbox.len())
+    }
+
     /// Every request to this realm but the checks of credentials, in the order of arrival, also those with a wrong token.
     #[must_use]
     pub fn requests(&self) -> Vec<Recorded> {
