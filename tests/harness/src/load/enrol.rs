@@ -12,7 +12,7 @@ use super::{
     CONFIG, Load, NAMESPACE, TIMEOUT,
     client::{Server, concurrently},
     figures::{Figures, Per},
-    row, wait,
+    row,
 };
 use crate::simulator::Identity;
 
@@ -58,7 +58,14 @@ impl Load {
         for job in &complete {
             self.realm.set_job_state(job, "COMPLETE");
         }
-        wait(self.patience(), "half of them are COMPLETE", || Ok(self.in_state("COMPLETE")? == complete.len()))?;
+        let (started, mut seen) = (Instant::now(), 0);
+        while seen < complete.len() && started.elapsed() < TIMEOUT.1 {
+            thread::sleep(Duration::from_secs(1));
+            seen = self.in_state("COMPLETE")?;
+        }
+        // The poll budget may not suffice for so many changes at once. Then the rest begins before all of them show.
+        row("COMPLETE jobs", complete.len() as f64);
+        row("COMPLETE jobs that show before the rest", seen as f64);
         Ok((elapsed, figures))
     }
 
