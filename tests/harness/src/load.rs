@@ -6,7 +6,9 @@ mod enrol;
 mod failures;
 mod figures;
 mod floor;
+mod plot;
 mod processes;
+mod sweep;
 
 use std::{
     fs,
@@ -47,6 +49,9 @@ pub struct Arguments {
     /// Number of EnrollmentRequests: half of them reach LINK_SENT, half COMPLETE
     #[arg(long, default_value_t = 1000)]
     requests: usize,
+    /// Enrol each of these numbers of requests instead, print a table, and write the plot docs/sizing.svg
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    sweep: Vec<usize>,
     /// Do not measure how long the same objects, writes and POSTs take without the operator
     #[arg(long)]
     no_floor: bool,
@@ -73,12 +78,16 @@ pub struct Arguments {
 /// If a process does not start, or the operator does not finish the enrolments in time.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let program = arguments.operator.as_ref().map_or_else(build, |program| Ok(std::path::absolute(program)?))?;
+    if !arguments.sweep.is_empty() {
+        return sweep::run(&arguments.sweep, &program);
+    }
     println!("{:<44}{:>12}", "EnrollmentRequests", arguments.requests);
     let floor = if arguments.no_floor { None } else { Some(floor::measure(arguments.requests)?) };
     let load = Load::new(arguments.requests)?;
     load.install()?;
     let mut operator = load.start(&program)?;
     load.enrol(floor)?;
+    load.complete_half()?;
     load.measure("At rest", Per::Minute, || {
         thread::sleep(Duration::from_secs(arguments.rest));
         Ok(())

@@ -19,6 +19,9 @@ use crate::simulator::Identity;
 /// The path of the requests.
 pub(super) const REQUESTS: &str = "/apis/beyondidentity.dev/v1alpha1/namespaces/identity/enrollmentrequests";
 
+/// The number of objects before a measurement.
+const WARM_UP: usize = 500;
+
 /// An EnrollmentRequest for the identity of this name.
 pub(super) fn request(name: &str) -> Value {
     json!({
@@ -29,8 +32,21 @@ pub(super) fn request(name: &str) -> Value {
 }
 
 impl Load {
-    /// Creates all requests, waits until all emails are sent, and completes half of the jobs. Returns the time until all
-    /// emails were sent and recorded, and what that cost.
+    /// Creates other objects, so that the API server has its connections and caches.
+    pub(super) fn warm_up(&self) -> anyhow::Result<()> {
+        let server = Server::kubernetes(&self.cluster, self.cluster.token())?;
+        concurrently(WARM_UP, move |number| {
+            let server = server.clone();
+            async move {
+                let meta = json!({"name": format!("warm-up-{number}"), "namespace": NAMESPACE});
+                let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta});
+                server.create(&format!("/api/v1/namespaces/{NAMESPACE}/configmaps"), &object).await.map(drop)
+            }
+        })
+    }
+
+    /// Creates all requests, and waits until all emails are sent. Returns the time until all emails were sent and recorded,
+    /// and what that cost.
     pub(super) fn enrol(&self, floor: Option<Duration>) -> anyhow::Result<(Duration, Figures)> {
         let config = json!({
             "apiVersion": "beyondidentity.dev/v1alpha1", "kind": "AuthenticatorConfig",
@@ -40,6 +56,7 @@ impl Load {
         let (namespace, name) = (["--namespace", NAMESPACE], format!("authenticatorconfig/{CONFIG}"));
         let ready = ["wait", "--for=condition=Ready", "--timeout=120s", &name];
         self.cluster.run_kubectl([&ready[..], &namespace].concat())?;
+        self.warm_up()?;
         let (elapsed, figures) = self.measure("While enrolling", Per::Request(self.requests), || {
             let started = Instant::now();
             self.create("person", self.requests)?;
@@ -54,6 +71,11 @@ impl Load {
         })?;
         let sent = self.realm.emails_sent();
         ensure!(sent == self.requests, "{sent} emails were sent, expected one per request");
+        Ok((elapsed, figures))
+    }
+
+    /// Completes half of the jobs, and waits until that shows, but at most for two minutes.
+    pub(super) fn complete_half(&self) -> anyhow::Result<()> {
         let complete: Vec<String> = self.realm.jobs().into_iter().map(|job| job.id).step_by(2).collect();
         for job in &complete {
             self.realm.set_job_state(job, "COMPLETE");
@@ -66,7 +88,7 @@ impl Load {
         // The poll budget may not suffice for so many changes at once. Then the rest begins before all of them show.
         row("COMPLETE jobs", complete.len() as f64);
         row("COMPLETE jobs that show before the rest", seen as f64);
-        Ok((elapsed, figures))
+        Ok(())
     }
 
     /// Creates the requests `PREFIX-NUMBER` with their identities, many at the same time.

@@ -35,6 +35,7 @@ pub(super) fn measure(requests: usize) -> anyhow::Result<Duration> {
         sending: status_of(SENDING)?,
         link_sent: status_of(LINK_SENT)?,
     };
+    load.warm_up()?;
     let started = Instant::now();
     concurrently(requests, move |number| {
         let enrolment = enrolment.clone();
@@ -70,9 +71,12 @@ impl Enrolment {
             "uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "finalizers": ["beyondidentity.dev/finalizer"],
         }});
         let mut object = self.operator.merge(&path, &finalizer).await?;
+        // As the operator does. Otherwise the API server would compare them.
+        object["metadata"]["managedFields"] = Value::Null;
         object["status"] = self.sending.clone();
         let mut object = self.operator.replace(&format!("{path}/status"), &object).await?;
         let job = json!({"job": {"delivery_method": "EMAIL", "authenticator_config_id": self.config}});
+        object["metadata"]["managedFields"] = Value::Null;
         self.realm.create(&format!("/identities/{name}/credential-binding-jobs"), &job).await?;
         object["status"] = self.link_sent.clone();
         let object = self.operator.replace(&format!("{path}/status"), &object).await?;
