@@ -5,6 +5,7 @@ mod clutter;
 mod enrol;
 mod failures;
 mod figures;
+mod finished;
 mod floor;
 mod plot;
 mod processes;
@@ -70,6 +71,9 @@ pub struct Arguments {
     /// Number of EnrollmentRequests with large annotations in a namespace that is not allowed; 0: none
     #[arg(long, default_value_t = 0)]
     clutter: usize,
+    /// Number of requests that are COMPLETE already, to measure the memory and the starts alone; 0: none
+    #[arg(long, default_value_t = 0)]
+    finished: usize,
 }
 
 /// Runs the whole measurement, with a release build of the operator and the permissions of the chart.
@@ -80,6 +84,11 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let program = arguments.operator.as_ref().map_or_else(build, |program| Ok(std::path::absolute(program)?))?;
     if !arguments.sweep.is_empty() {
         return sweep::run(&arguments.sweep, &program);
+    }
+    if arguments.finished > 0 {
+        let load = Load::new(1)?;
+        load.install()?;
+        return load.finished(arguments.finished, Duration::from_secs(arguments.rest), &program);
     }
     println!("{:<44}{:>12}", "EnrollmentRequests", arguments.requests);
     let floor = if arguments.no_floor { None } else { Some(floor::measure(arguments.requests)?) };
@@ -178,7 +187,14 @@ impl Load {
 
     /// Starts the operator with its defaults, as its ServiceAccount, and waits until its controllers are started.
     fn start(&self, program: &Path) -> anyhow::Result<Running> {
-        let Self { cluster, home, .. } = self;
+        let operator = self.spawn(program, self.home.path())?;
+        wait(TIMEOUT.1, "the controllers are started", || Ok(!operator.logged("Controllers started").is_empty()))?;
+        Ok(operator)
+    }
+
+    /// Starts the operator with its defaults, as its ServiceAccount, with this home directory.
+    fn spawn(&self, program: &Path, home: &Path) -> anyhow::Result<Running> {
+        let cluster = &self.cluster;
         let kubeconfig = json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -189,16 +205,14 @@ impl Load {
             "contexts": [{"name": "load", "context": {"cluster": "load", "user": "load"}}],
             "current-context": "load",
         });
-        let file = home.path().join("kubeconfig");
+        let file = home.join("kubeconfig");
         fs::write(&file, kubeconfig.to_string())?;
         let arguments = ["run", "--cluster-name", "load", "--operator-namespace", OPERATOR_NAMESPACE, "--leader-elect"];
         let all = [&arguments[..], &["--allow-loopback-endpoints"]].concat();
         let program = program.to_str().context("the path of the program is not valid UTF-8")?;
-        let mut command = program::command(program, home.path(), &all);
+        let mut command = program::command(program, home, &all);
         command.env("KUBECONFIG", file);
-        let operator = Running::start(command, home.path());
-        wait(TIMEOUT.1, "the controllers are started", || Ok(!operator.logged("Controllers started").is_empty()))?;
-        Ok(operator)
+        Ok(Running::start(command, home))
     }
 }
 

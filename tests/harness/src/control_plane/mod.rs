@@ -38,6 +38,7 @@ pub struct ControlPlane {
     supervisor: Supervisor,
     kubectl: PathBuf,
     server_url: String,
+    etcd_url: String,
     token: String,
     ca_pem: String,
 }
@@ -76,6 +77,11 @@ impl ControlPlane {
     /// The URL of the API server.
     pub fn server_url(&self) -> &str {
         &self.server_url
+    }
+
+    /// The URL of etcd, which needs no credentials.
+    pub fn etcd_url(&self) -> &str {
+        &self.etcd_url
     }
 
     /// The bearer token of a cluster administrator.

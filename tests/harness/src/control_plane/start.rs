@@ -141,6 +141,7 @@ fn attempt(etcd: &Path, apiserver: &Path, kubectl: &Path) -> Result<ControlPlane
         supervisor: Supervisor::spawn(folder, etcd, apiserver, [etcd_port, api_port])?,
         kubectl: kubectl.to_owned(),
         server_url,
+        etcd_url: format!("http://127.0.0.1:{etcd_port}"),
         token,
         ca_pem: String::new(),
     };

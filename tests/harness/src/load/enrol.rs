@@ -74,9 +74,18 @@ impl Load {
         Ok((elapsed, figures))
     }
 
-    /// Completes half of the jobs, and waits until that shows, but at most for two minutes.
+    /// Completes every second job, and waits until that shows, but at most for two minutes.
     pub(super) fn complete_half(&self) -> anyhow::Result<()> {
-        let complete: Vec<String> = self.realm.jobs().into_iter().map(|job| job.id).step_by(2).collect();
+        self.complete(2)
+    }
+
+    /// Completes all jobs, in the same way.
+    pub(super) fn complete_all(&self) -> anyhow::Result<()> {
+        self.complete(1)
+    }
+
+    fn complete(&self, each: usize) -> anyhow::Result<()> {
+        let complete: Vec<String> = self.realm.jobs().into_iter().map(|job| job.id).step_by(each).collect();
         for job in &complete {
             self.realm.set_job_state(job, "COMPLETE");
         }

@@ -49,7 +49,7 @@ impl Counts {
         self.calls.values().sum()
     }
 
-    fn since(self, before: &Self) -> Self {
+    pub(super) fn since(self, before: &Self) -> Self {
         let calls = self.calls.into_iter().filter_map(|(operation, count)| {
             let count = count - before.calls.get(&operation).copied().unwrap_or_default();
             (count > 0).then_some((operation, count))
@@ -88,7 +88,7 @@ impl Load {
         Ok((result, figures))
     }
 
-    fn counts(&self) -> anyhow::Result<Counts> {
+    pub(super) fn counts(&self) -> anyhow::Result<Counts> {
         let mut counts = Counts::default();
         let complete = |path: &str| {
             let job = path.rsplit('/').next().and_then(|id| self.realm.job(id));

@@ -56,7 +56,7 @@ fn find(name: &str, file: &str, text: &str) -> anyhow::Result<u32> {
 }
 
 /// The CPU time of a process, in seconds.
-fn cpu_of(pid: u32) -> anyhow::Result<f64> {
+pub(super) fn cpu_of(pid: u32) -> anyhow::Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name of the process may contain brackets, so the fields begin after the last closing one.
     let (_, fields) = stat.rsplit_once(") ").context("unexpected format of /proc/PID/stat")?;
