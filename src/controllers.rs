@@ -15,6 +15,7 @@ use crate::environment::SystemEnvironment;
 use crate::kubernetes::KubeObjects;
 use crate::kubernetes::events::Events;
 use crate::kubernetes::lenient::Salvage;
+use crate::kubernetes::pack::Pack;
 use crate::kubernetes::referrers::KubeReferrers;
 use crate::kubernetes::stores::Stores;
 use crate::metrics::Metrics;
@@ -127,7 +128,7 @@ fn start<K>(
     ending: &CancellationToken,
     controllers: &mut JoinSet<()>,
 ) where
-    K: Reconciler<KubeBackend> + Clone,
+    K: Reconciler<KubeBackend> + Pack,
     KubeBackend: Objects<K>,
 {
     let context = Arc::new(Context {
@@ -154,7 +155,7 @@ fn drive<K, F>(
     ending: &CancellationToken,
     controllers: &mut JoinSet<()>,
 ) where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Pack + Send + Sync + 'static,
     F: Future<Output = ReconcileResult> + Send + 'static,
 {
     let (stores, queue, waiting) = (stores.clone(), queue.clone(), queue.clone());

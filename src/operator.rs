@@ -98,7 +98,7 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
     }
     let watches = Watches::start(&settings, &server, &readiness, &mut background);
     let requests = watches.requests.stores.clone();
-    metrics.count_requests(move || requests.state());
+    metrics.count_requests(move || requests.counted());
     count_conditions(&metrics, &watches);
     let providers = watches.providers.clone();
     metrics.observe_token_expirations(move || providers.token_expirations());
@@ -165,12 +165,12 @@ pub async fn run(settings: Settings, config: Config, shutdown: impl Future<Outpu
 /// Counts the abnormal conditions of all kinds.
 fn count_conditions(metrics: &Metrics, watches: &Watches) {
     let (configs, requests) = (watches.configs.stores.clone(), watches.requests.stores.clone());
-    metrics.count_conditions(AuthenticatorConfig::NAME.controller(), move || configs.state());
-    metrics.count_conditions(EnrollmentRequest::NAME.controller(), move || requests.state());
+    metrics.count_conditions(AuthenticatorConfig::NAME.controller(), move || configs.counted());
+    metrics.count_conditions(EnrollmentRequest::NAME.controller(), move || requests.counted());
     let (cluster, namespaced) =
         (watches.providers.stores().cluster.clone(), watches.providers.stores().namespaced.clone());
-    metrics.count_conditions(ProviderConfigKind::ClusterProviderConfig.controller(), move || cluster.state());
-    metrics.count_conditions(ProviderConfigKind::ProviderConfig.controller(), move || namespaced.state());
+    metrics.count_conditions(ProviderConfigKind::ClusterProviderConfig.controller(), move || cluster.counted());
+    metrics.count_conditions(ProviderConfigKind::ProviderConfig.controller(), move || namespaced.counted());
 }
 
 /// Waits until one of `tasks` ends, which is unexpected for all of them.

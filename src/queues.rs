@@ -12,6 +12,7 @@ use crate::api::{
     ProviderConfigKind,
 };
 use crate::environment::wall_clock;
+use crate::kubernetes::pack::Pack;
 use crate::kubernetes::stores::Stores;
 use crate::queue::fair::Bounds;
 use crate::queue::{ReconcileQueue, class};
@@ -132,14 +133,22 @@ impl Queues {
 
     /// Enqueues all objects of a watched namespace.
     pub(crate) fn enqueue_namespace(&self, namespace: &Option<String>) {
-        fn within<K: Resource<DynamicType = ()>>(all: Vec<Arc<K>>, scope: &Option<String>) -> Vec<ObjectRef<K>> {
-            let is_within = |object: &&Arc<K>| scope.is_none() || object.meta().namespace == *scope;
-            all.iter().filter(is_within).map(|object| ObjectRef::from_obj(&**object)).collect()
+        fn within<K>(stores: &Stores<K>, scope: &Option<String>) -> Vec<ObjectRef<K>>
+        where
+            K: Resource<DynamicType = ()> + Pack + 'static,
+        {
+            let mut within = Vec::new();
+            stores.each(|object| {
+                if scope.is_none() || object.meta().namespace == *scope {
+                    within.push(ObjectRef::from_obj(&**object));
+                }
+            });
+            within
         }
-        within(self.provider_stores.state(), namespace).into_iter().for_each(|it| self.providers.enqueue(it));
+        within(&self.provider_stores, namespace).into_iter().for_each(|it| self.providers.enqueue(it));
         self.enqueue(Enqueue {
-            configs: within(self.config_stores.state(), namespace),
-            requests: within(self.request_stores.state(), namespace),
+            configs: within(&self.config_stores, namespace),
+            requests: within(&self.request_stores, namespace),
         });
     }
 
@@ -156,7 +165,11 @@ impl Cache for Queues {
     }
 
     fn requests(&self) -> Vec<Arc<EnrollmentRequest>> {
-        self.request_stores.state()
+        self.request_stores.unfinished()
+    }
+
+    fn each_finished(&self, each: &mut dyn FnMut(&EnrollmentRequest)) {
+        self.request_stores.each_finished(|request| each(request));
     }
 
     fn has_request(&self, request: &ObjectRef<EnrollmentRequest>) -> bool {

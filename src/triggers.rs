@@ -22,8 +22,10 @@ use crate::reconcile::rules::judge;
 pub trait Cache {
     /// The configurations.
     fn configs(&self) -> Vec<Arc<AuthenticatorConfig>>;
-    /// The requests.
+    /// The requests. Finished ones, which are settled, may be missing.
     fn requests(&self) -> Vec<Arc<EnrollmentRequest>>;
+    /// Calls `each` with each request that is missing in [`requests`](Self::requests).
+    fn each_finished(&self, _: &mut dyn FnMut(&EnrollmentRequest)) {}
     /// Whether the cache has this request.
     fn has_request(&self, request: &ObjectRef<EnrollmentRequest>) -> bool;
     /// The configuration of reconciles.
@@ -170,10 +172,14 @@ pub fn referrers_of(provider: &ProviderConfigKey, cache: &impl Cache) -> Vec<Str
     let configs = cache.configs();
     let configs = configs.iter().filter(|config| created_through(provider, config));
     let configs = configs.map(|it| name("AuthenticatorConfig", it.metadata.namespace.as_deref(), &it.name_any()));
-    let requests = cache.requests();
-    let requests = requests.iter().filter(|request| is_held(&***request) && sent_through(provider, request));
-    let requests = requests.map(|it| name("EnrollmentRequest", it.metadata.namespace.as_deref(), &it.name_any()));
-    let mut referrers: Vec<_> = configs.chain(requests).collect();
+    let mut referrers: Vec<_> = configs.collect();
+    let mut add = |request: &EnrollmentRequest| {
+        if is_held(request) && sent_through(provider, request) {
+            referrers.push(name("EnrollmentRequest", request.metadata.namespace.as_deref(), &request.name_any()));
+        }
+    };
+    cache.requests().iter().for_each(|request| add(request));
+    cache.each_finished(&mut add);
     referrers.sort();
     referrers
 }

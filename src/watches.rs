@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use kube::api::ListParams;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::reflector::store::Writer;
 use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use tokio::time::Instant;
 use crate::api::{AuthenticatorConfig, EnrollmentRequest};
 use crate::enrollment_request::pacer::SendPacer;
 use crate::enrollment_request::realm_lists::{RealmLists, Sharing};
-use crate::enrollment_request::reservations::Reservations;
+use crate::enrollment_request::reservations::{Claim, Reservations};
 use crate::enrollment_request::shared::Shared;
 use crate::enrollment_request::watcher::JobWatcher;
 use crate::kubernetes::availability::{Availability, ReadReporter, WatchScope};
@@ -23,8 +22,9 @@ use crate::kubernetes::objects::is_forbidden;
 use crate::kubernetes::pages::list_each;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::self_writes::SelfWriteFilter;
+use crate::kubernetes::store::StoreWriter;
 use crate::kubernetes::stores::Stores;
-use crate::kubernetes::watch::{scoped, strip, watch};
+use crate::kubernetes::watch::{scoped, watch};
 use crate::queue::ReconcileQueue;
 use crate::queues::Queues;
 use crate::realm::health::Healths;
@@ -32,10 +32,9 @@ use crate::realm::{ProviderCallbacks, ProviderStores, Providers};
 use crate::reconcile::{Kind, LocalStates, ObjectUid};
 use crate::runtime::readiness::Readiness;
 use crate::settings::Settings;
-use crate::triggers;
+use crate::triggers::{self, Fingerprint};
 
-/// Timeout of a list of all requests, and the delay before its retry.
-const LIST: Duration = Duration::from_secs(60);
+/// The delay before a list of all requests is retried. Each of its pages has a timeout of its own.
 const RETRY: Duration = Duration::from_secs(2);
 
 /// All watches, with their stores and queues.
@@ -137,7 +136,7 @@ impl Watches {
         &self,
         api: Api<Lenient<AuthenticatorConfig>>,
         report: WatchReport,
-        writer: Writer<AuthenticatorConfig>,
+        writer: StoreWriter<AuthenticatorConfig>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (applied, went, self_writes) = (self.queues.clone(), self.queues.clone(), self.self_writes.clone());
         let forget = self.configs.forget(&self.self_writes);
@@ -146,7 +145,8 @@ impl Watches {
             report,
             writer,
             move |before, config| {
-                let edited = self_writes.delivered(config);
+                let edited = self_writes.delivered(before, config);
+                let before = before.map(Fingerprint::of);
                 applied.enqueue(triggers::config_applied(before, config, edited, &applied));
             },
             move |config| {
@@ -160,7 +160,7 @@ impl Watches {
         &self,
         api: Api<Lenient<EnrollmentRequest>>,
         report: WatchReport,
-        writer: Writer<EnrollmentRequest>,
+        writer: StoreWriter<EnrollmentRequest>,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         let (applied, went, self_writes) = (self.queues.clone(), self.queues.clone(), self.self_writes.clone());
         let (forget, shared) = (self.requests.forget(&self.self_writes), self.shared.clone());
@@ -170,7 +170,8 @@ impl Watches {
             report,
             writer,
             move |before, request| {
-                let edited = self_writes.delivered(request);
+                let edited = self_writes.delivered(before, request);
+                let before = before.map(Fingerprint::of);
                 realm_lists.observe(request, Instant::now());
                 applied.enqueue(triggers::request_applied(before, request, edited, &applied));
             },
@@ -202,16 +203,16 @@ impl Watches {
     /// Seeds the reservations from the API server, not from the watch caches. Retries until it answers. A namespace that
     /// is unavailable is left to [`seed_later`](Self::seed_later).
     pub(crate) async fn seed(&self, client: &Client) {
-        let (mut seeded, mut requests) = (Vec::new(), Vec::new());
+        let (mut seeded, mut claims) = (Vec::new(), Vec::new());
         for (scope, source) in &self.scopes {
-            let Some(mut listed) = self.requests_in(client, scope, source).await else { continue };
-            requests.append(&mut listed);
+            let Some(mut listed) = self.claims_in(client, scope, source).await else { continue };
+            claims.append(&mut listed);
             // Its requests can be listed, but perhaps not what they refer to.
             if self.availability.is_available(scope) {
                 seeded.push(scope.clone());
             }
         }
-        self.shared.reservations.seed_from(&seeded, &requests);
+        self.shared.reservations.seed_claims(&seeded, claims);
     }
 
     /// Seeds the reservations from each namespace that becomes available only later, and then lets its objects be
@@ -223,35 +224,25 @@ impl Watches {
             let scopes: Vec<_> = later.iter().map(|(scope, _)| scope).collect();
             let Some((scope, source)) = later.get(self.availability.one_of(&scopes).await) else { continue };
             self.synced_in(scope).await;
-            if let Some(listed) = self.requests_in(client, scope, source).await {
-                self.shared.reservations.seed_from(std::slice::from_ref(scope), &listed);
+            if let Some(claims) = self.claims_in(client, scope, source).await {
+                self.shared.reservations.seed_claims(std::slice::from_ref(scope), claims);
                 self.queues.enqueue_namespace(scope);
             }
         }
     }
 
-    /// The requests in `scope` from the API server. Retries until it answers; `None` if the namespace is unavailable.
-    async fn requests_in(
-        &self,
-        client: &Client,
-        scope: &WatchScope,
-        source: &ReadReporter,
-    ) -> Option<Vec<EnrollmentRequest>> {
+    /// The claims of the requests in `scope`, from the API server. Retries until it answers; `None` if the namespace is unavailable.
+    async fn claims_in(&self, client: &Client, scope: &WatchScope, source: &ReadReporter) -> Option<Vec<Claim>> {
         let (api, mut warned_of): (Api<Lenient<EnrollmentRequest>>, _) = (scoped(client, scope), String::new());
         loop {
-            let api = &api;
-            let fetch = |params: ListParams| async move { api.list(&params).await };
             let mut listed = Vec::new();
-            let each = |Lenient(mut request): Lenient<EnrollmentRequest>| {
-                strip(&mut request);
-                listed.push(request);
-            };
-            let why = match tokio::time::timeout(LIST, list_each(ListParams::default(), fetch, each)).await {
-                Ok(Ok(())) => {
+            let each = |Lenient(request): Lenient<EnrollmentRequest>| listed.extend(Claim::of(&request));
+            let why = match list_each(&api, ListParams::default(), each).await {
+                Ok(()) => {
                     source.synced();
                     return Some(listed);
                 }
-                Ok(Err(error)) => {
+                Err(error) => {
                     let why = error.to_string();
                     if is_forbidden(&error) {
                         source.denied(&why);
@@ -261,7 +252,6 @@ impl Watches {
                     }
                     why
                 }
-                Err(_) => format!("no response within {} s", LIST.as_secs()),
             };
             if why != warned_of {
                 tracing::warn!(

@@ -48,6 +48,10 @@ impl Kind for EnrollmentRequest {
         Some(RealmIds { tenant_id: tenant_id.clone()?, realm_id: realm_id.clone()? })
     }
 
+    fn has_state(RequestState { revocations, read_before }: &RequestState) -> bool {
+        !revocations.is_empty() || !read_before.is_empty()
+    }
+
     fn retry_now(state: &mut RequestState) {
         state.revocations.retry_now();
     }

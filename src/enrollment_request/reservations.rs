@@ -3,14 +3,21 @@
 //! Reservations live in the memory of the active process. They are seeded from all statuses, read from the API
 //! server, before anything is sent. After that, the first request that resolves its identity reserves a free key.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod claim;
+mod holders;
+mod names;
 
-use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet};
+
 use parking_lot::Mutex;
+
+pub use claim::Claim;
+use holders::Holders;
+use names::Names;
 
 use super::enrollment_key::EnrollmentKey;
 use crate::api::enrollment_request::Skipped;
-use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, FINALIZER};
+use crate::api::{EnrollmentRequest, EnrollmentRequestStatus};
 use crate::reconcile::ObjectUid;
 
 /// Why a key cannot be reserved.
@@ -40,7 +47,7 @@ pub struct Reservations {
 struct State {
     /// The namespaces whose statuses are known; `None`: those of the whole cluster.
     seeded: BTreeSet<Option<String>>,
-    holders: BTreeMap<EnrollmentKey, ObjectUid>,
+    holders: Holders,
     waiting: BTreeMap<EnrollmentKey, BTreeSet<ObjectUid>>,
     /// For each identity: the request that may send now, or whose send is in doubt.
     sending: BTreeMap<Identity, ObjectUid>,
@@ -48,10 +55,7 @@ struct State {
     next: BTreeMap<Identity, BTreeSet<ObjectUid>>,
     /// The requests whose sends are in doubt.
     in_doubt: BTreeSet<ObjectUid>,
-    /// For each request: the jobs that its status names.
-    named: BTreeMap<ObjectUid, BTreeSet<String>>,
-    /// For each job: the requests whose statuses name it.
-    namers: HashMap<String, BTreeSet<ObjectUid>>,
+    names: Names,
 }
 
 impl Reservations {
@@ -72,31 +76,22 @@ impl Reservations {
     /// older object, then the lower uid. The record of a send in doubt can appear late, when another request has already
     /// sent under the key. If that doubt turns out to be nothing, its request must not send.
     pub fn seed_from(&self, namespaces: &[Option<String>], requests: &[EnrollmentRequest]) {
-        let mut requests: Vec<_> = requests.iter().collect();
-        requests.sort_by_key(|request| {
-            (
-                !request.status.as_ref().is_some_and(has_concluded_under_its_key),
-                request.metadata.creation_timestamp.clone(),
-                request.uid(),
-            )
-        });
+        self.seed_claims(namespaces, requests.iter().filter_map(Claim::of).collect());
+    }
+
+    /// The same from the claims of these statuses.
+    pub fn seed_claims(&self, namespaces: &[Option<String>], mut claims: Vec<Claim>) {
+        claims.sort_by_cached_key(Claim::order);
         let mut state = self.lock();
-        for request in requests {
-            let Some(status) = &request.status else { continue };
-            let is_let_go = request.metadata.deletion_timestamp.is_some()
-                && !request.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-            if is_let_go {
-                continue;
-            }
-            let holder = ObjectUid::of(request);
-            if let Some(key) = key_of(status) {
-                if status.send.is_some() {
-                    state.sending.entry(identity_of(&key)).or_insert_with(|| holder.clone());
+        for Claim { holder, key, in_doubt, names, .. } in claims {
+            if let Some(key) = key {
+                if in_doubt {
+                    state.sending.entry(identity_of(&key)).or_insert_with(|| ObjectUid::clone(&holder));
                 }
-                state.holders.entry(key).or_insert_with(|| holder.clone());
+                state.holders.insert_if_free(&key, &holder);
             }
-            state.set_doubt(&holder, status.send.is_some());
-            state.set_names(&holder, named_by(status));
+            state.set_doubt(&holder, in_doubt);
+            state.names.set(&holder, &names.iter().map(String::as_str).collect());
         }
         state.seeded.extend(namespaces.iter().cloned());
     }
@@ -127,7 +122,8 @@ impl Reservations {
                 return Err(ReserveError::Busy(other));
             }
             let freed = state.give_up(&holder.uid, Some(key));
-            state.holders.insert(key.clone(), holder.clone());
+            let shared = state.names.shared(holder);
+            state.holders.insert(key, shared);
             state.sending.insert(identity, holder.clone());
             freed
         };
@@ -159,7 +155,8 @@ impl Reservations {
         let freed = {
             let mut state = self.lock();
             state.set_doubt(holder, false);
-            state.set_names(holder, BTreeSet::new());
+            let shared = state.names.shared(holder);
+            state.names.set(&shared, &BTreeSet::new());
             state.stop_waiting(&holder.uid);
             let mut freed = state.give_up(&holder.uid, None);
             freed.extend(state.end_sending(&holder.uid));
@@ -185,8 +182,9 @@ impl Reservations {
         if fresh {
             state.set_doubt(holder, status.send.is_some());
         }
-        if fresh || !state.named.contains_key(holder) {
-            state.set_names(holder, named_by(status));
+        if fresh || !state.names.knows(holder) {
+            let shared = state.names.shared(holder);
+            state.names.set(&shared, &named_by(status));
         }
     }
 
@@ -197,10 +195,9 @@ impl Reservations {
         jobs: impl Iterator<Item = &'a str>,
     ) -> BTreeMap<String, BTreeSet<ObjectUid>> {
         let state = self.lock();
-        let others = |job: &str| -> BTreeSet<ObjectUid> {
-            state.namers.get(job).into_iter().flatten().filter(|other| other.uid != holder.uid).cloned().collect()
-        };
-        jobs.map(|job| (job.to_owned(), others(job))).filter(|(_, others)| !others.is_empty()).collect()
+        jobs.map(|job| (job.to_owned(), state.names.others(holder, job)))
+            .filter(|(_, others)| !others.is_empty())
+            .collect()
     }
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
@@ -218,27 +215,6 @@ impl State {
             self.in_doubt.remove(holder);
         } else if !self.in_doubt.contains(holder) {
             self.in_doubt.insert(holder.clone());
-        }
-    }
-
-    /// Records that the status of `holder` names exactly these jobs.
-    fn set_names(&mut self, holder: &ObjectUid, jobs: BTreeSet<String>) {
-        if self.named.get(holder).is_some_and(|known| known == &jobs) {
-            return;
-        }
-        for job in self.named.remove(holder).into_iter().flatten() {
-            if let Some(namers) = self.namers.get_mut(&job) {
-                namers.remove(holder);
-                if namers.is_empty() {
-                    self.namers.remove(&job);
-                }
-            }
-        }
-        for job in &jobs {
-            self.namers.entry(job.clone()).or_default().insert(holder.clone());
-        }
-        if !jobs.is_empty() {
-            self.named.insert(holder.clone(), jobs);
         }
     }
 
@@ -270,16 +246,8 @@ impl State {
 
     /// Releases the keys that `uid` holds, except `keep`. Returns the requests that waited for them.
     fn give_up(&mut self, uid: &str, keep: Option<&EnrollmentKey>) -> Vec<ObjectUid> {
-        let Self { holders, waiting, .. } = self;
-        let mut freed = Vec::new();
-        holders.retain(|key, holder| {
-            let given_up = holder.uid == uid && keep != Some(key);
-            if given_up {
-                freed.extend(waiting.remove(key).into_iter().flatten());
-            }
-            !given_up
-        });
-        freed
+        let given_up = self.holders.remove(uid, keep);
+        given_up.iter().flat_map(|key| self.waiting.remove(key).into_iter().flatten()).collect()
     }
 }
 
@@ -323,8 +291,8 @@ fn has_concluded_under_its_key(status: &EnrollmentRequestStatus) -> bool {
 }
 
 /// The jobs that a status names.
-fn named_by(status: &EnrollmentRequestStatus) -> BTreeSet<String> {
-    status.job_id.iter().chain(status.previous_jobs.iter().map(|job| &job.id)).cloned().collect()
+fn named_by(status: &EnrollmentRequestStatus) -> BTreeSet<&str> {
+    status.job_id.iter().chain(status.previous_jobs.iter().map(|job| &job.id)).map(String::as_str).collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ struct Revocation {
 }
 
 impl Revocations {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Records that the service accepts the revocation of this job. Returns the time since it first did.
     pub fn accepted_for(&mut self, job_id: &str, now: Instant) -> Duration {
         let accepted = *self.0.entry(job_id.to_owned()).or_default().accepted.get_or_insert(now);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::decode_error::redacted;
 use super::metadata;
+use super::pack::Pack;
 use crate::api::Undecodable;
 
 /// An object of kind `K`: decoded, or salvaged where it cannot be decoded.
@@ -19,7 +20,7 @@ use crate::api::Undecodable;
 pub struct Lenient<K>(pub K);
 
 /// A kind that can be salvaged when it does not decode.
-pub trait Salvage: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned {
+pub trait Salvage: Resource<DynamicType = ()> + Pack + DeserializeOwned {
     /// The marker of a salvaged object.
     fn undecodable(&self) -> Option<&Undecodable>;
 

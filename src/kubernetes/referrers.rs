@@ -23,21 +23,20 @@ pub struct KubeReferrers {
 
 impl Referrers for KubeReferrers {
     async fn referrers_of(&self, namespace: &str, name: &str) -> Result<Vec<String>, String> {
-        let requests = self.requests.state();
-        let refers = |request: &&_| is_user(request, namespace, name);
-        let cached = requests.iter().map(AsRef::as_ref).filter(refers).map(|request| named(&request.metadata));
-        let cached = first(cached.collect());
+        let mut cached = Vec::new();
+        self.requests.each(|request| {
+            cached.extend(is_user(request, namespace, name).then(|| named(&request.metadata)));
+        });
+        let cached = first(cached);
         if !cached.is_empty() {
             return Ok(cached);
         }
         let api: Api<Lenient<EnrollmentRequest>> = Api::namespaced(self.client.clone(), namespace);
         let selector = format!("spec.authenticatorConfigRef.name={name}");
-        let api = &api;
-        let fetch = |params: ListParams| async move { api.list(&params).await };
         let mut there = Vec::new();
         let listed = list_each(
+            &api,
             ListParams::default().fields(&selector),
-            fetch,
             |Lenient(EnrollmentRequest { metadata, .. })| {
                 there.extend(metadata.deletion_timestamp.is_none().then(|| named(&metadata)));
             },

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use kube::Resource;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 
-use super::watch::synced;
+use super::pack::Pack;
+use super::store::{Store, StoreWriter, store};
 
 /// The stores of one kind, combined. Clones share the stores.
 pub struct Stores<K: Resource<DynamicType = ()> + 'static>(Arc<BTreeMap<Option<String>, Store<K>>>);
 
-impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
+impl<K: Resource<DynamicType = ()> + Pack + 'static> Stores<K> {
     /// Creates a store and its writer for each of `scopes`: a namespace, or `None` for the whole cluster.
-    pub fn new(scopes: &[Option<String>]) -> (Self, Vec<Writer<K>>) {
+    pub fn new(scopes: &[Option<String>]) -> (Self, Vec<StoreWriter<K>>) {
         let mut writers = Vec::new();
         let new = |scope: &Option<String>| {
-            let (store, writer) = reflector::store();
+            let (store, writer) = store();
             writers.push(writer);
             (scope.clone(), store)
         };
@@ -32,21 +32,44 @@ impl<K: Resource<DynamicType = ()> + Clone + 'static> Stores<K> {
         store.get(object)
     }
 
-    /// All objects.
+    /// All objects. Not for a kind of which there may be many.
     pub fn state(&self) -> Vec<Arc<K>> {
-        self.0.values().flat_map(Store::state).collect()
+        let mut all = Vec::new();
+        self.each(|object| all.push(object.clone()));
+        all
+    }
+
+    /// Calls `each` with each object. It must not use these stores.
+    pub fn each(&self, mut each: impl FnMut(&Arc<K>)) {
+        self.0.values().for_each(|store| store.each(&mut each));
+    }
+
+    /// Calls `each` with each finished object. It must not use these stores.
+    pub fn each_finished(&self, mut each: impl FnMut(&K)) {
+        self.0.values().for_each(|store| store.each_packed(&mut each));
+    }
+
+    /// The objects that are not finished.
+    pub fn unfinished(&self) -> Vec<Arc<K>> {
+        self.0.values().flat_map(Store::unpacked).collect()
+    }
+
+    /// All objects, for counting: each one that is not finished, and the shapes of the finished ones, with their number.
+    pub fn counted(&self) -> Vec<(Arc<K>, usize)> {
+        let shapes = self.0.values().flat_map(Store::shapes);
+        self.unfinished().into_iter().map(|object| (object, 1)).chain(shapes).collect()
     }
 
     /// Waits until the store of `scope` is synced.
     pub async fn synced_in(&self, scope: &Option<String>) {
         if let Some(store) = self.0.get(scope) {
-            synced(store).await;
+            store.synced().await;
         }
     }
 
     /// Waits until all stores are synced.
     pub async fn synced(&self) {
-        join_all(self.0.values().map(synced)).await;
+        join_all(self.0.values().map(Store::synced)).await;
     }
 }
 
@@ -58,8 +81,6 @@ impl<K: Resource<DynamicType = ()> + 'static> Clone for Stores<K> {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::watcher::Event;
-
     use super::*;
     use crate::api::AuthenticatorConfig;
     use crate::authenticator_config::testing::object;
@@ -77,14 +98,18 @@ mod tests {
             found.is_some_and(|it| it.metadata.namespace.as_deref() == Some(namespace))
         };
         let (stores, mut writers) = Stores::new(&[Some("a".to_owned()), Some("b".to_owned())]);
-        writers[0].apply_watcher_event(&Event::Apply(config("a")));
+        let list = |writer: &mut StoreWriter<_>, namespace: &str| {
+            writer.list(config(namespace));
+            writer.end_list();
+        };
+        list(&mut writers[0], "a");
         assert!(found(&stores, "a") && !found(&stores, "b"));
-        writers[1].apply_watcher_event(&Event::Apply(config("b")));
+        list(&mut writers[1], "b");
         assert!(found(&stores, "b") && !found(&stores, "c"));
         assert_eq!(stores.state().len(), 2);
 
         let (stores, mut writers) = Stores::new(&[None]);
-        writers[0].apply_watcher_event(&Event::Apply(config("b")));
+        list(&mut writers[0], "b");
         assert!(found(&stores, "b") && !found(&stores, "a"));
     }
 }

@@ -1,46 +1,42 @@
 //! Watches: each keeps a store in sync and reports changes.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
-use std::mem;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt, TryStreamExt, future};
+use futures::channel::mpsc;
+use futures::{Stream, StreamExt, future};
 use k8s_openapi::NamespaceResourceScope;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::Store;
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, Resource};
 
-use super::client::WATCH;
 use super::lenient::{Lenient, Salvage};
-use super::pages::PAGE;
+use super::list_watch::list_watch;
 use super::report::WatchReport;
+use super::store::StoreWriter;
 use crate::reconcile::ObjectUid;
-use crate::triggers::Fingerprint;
 
 /// Watches the objects of `api` into `writer` forever, and reports when the store is synced or the watch fails.
-/// `applied` receives every version of an object, with the fingerprint of the previous one. `gone` receives each
-/// deleted object, including those deleted while the watch was interrupted.
+/// `applied` receives every version of an object, with the previous one. `gone` receives each deleted object, including
+/// those deleted while the watch was interrupted.
 pub async fn watch<K>(
     api: Api<Lenient<K>>,
     report: WatchReport,
-    writer: Writer<K>,
-    applied: impl Fn(Option<Fingerprint>, &K) + Send + 'static,
+    writer: StoreWriter<K>,
+    applied: impl Fn(Option<&K>, &K) + Send + 'static,
     gone: impl Fn(&ObjectUid) + Send + 'static,
 ) where
     K: Salvage + Debug + Send + Sync + 'static,
 {
-    let config = watcher::Config::default().timeout(WATCH).page_size(PAGE);
-    let events = watcher(api, config).backoff(Pauses).inspect(|event| match event {
+    let (to, events) = mpsc::channel(0);
+    let events = events.inspect(|event| match event {
         Ok(Event::InitDone) => report.synced(),
         Ok(_) => {}
         Err(error) => report.failed(error),
     });
-    follow(events, writer, applied, gone).await;
+    future::join(list_watch(&api, to, Pauses), follow(events, writer, applied, gone)).await;
 }
 
 /// The objects of a namespace, or of the whole cluster for `None`.
@@ -69,62 +65,42 @@ impl Backoff for Pauses {
     fn reset(&mut self) {}
 }
 
-/// Delivers `events` only once the store contains them, because receivers read the object from the store. For a list,
-/// the store shows nothing until it is complete.
+/// Delivers `events` only once the store contains them, because receivers read the object from the store. Nothing of a list
+/// is delivered until it is complete.
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>> + Send,
-    writer: Writer<K>,
-    applied: impl Fn(Option<Fingerprint>, &K) + Send,
+    mut writer: StoreWriter<K>,
+    applied: impl Fn(Option<&K>, &K) + Send,
     gone: impl Fn(&ObjectUid) + Send,
 ) where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    K: Salvage + Send + Sync + 'static,
 {
-    let store = writer.as_reader();
-    let mut known: HashMap<ObjectUid, Fingerprint> = HashMap::new();
-    let mut events = pin!(events.map_ok(unwrapped).modify(strip).reflect(writer));
+    let mut events = pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Apply(object)) => {
-                let before = known.insert(ObjectUid::of(&object), Fingerprint::of(&object));
-                applied(before, &object);
+            Ok(Event::Apply(Lenient(mut object))) => {
+                strip(&mut object);
+                let object = Arc::new(object);
+                let before = writer.apply(&object);
+                applied(before.as_deref(), &object);
             }
-            Ok(Event::Delete(object)) => {
-                let object = ObjectUid::of(&object);
-                known.remove(&object);
-                gone(&object);
+            Ok(Event::Delete(Lenient(object))) => {
+                writer.delete(&object);
+                gone(&ObjectUid::of(&object));
+            }
+            Ok(Event::Init) => writer.begin_list(),
+            Ok(Event::InitApply(Lenient(mut object))) => {
+                strip(&mut object);
+                writer.list(object);
             }
             Ok(Event::InitDone) => {
-                let (before, there) = (mem::take(&mut known), store.state());
-                known.extend(there.iter().map(|object| (ObjectUid::of(&**object), Fingerprint::of(&**object))));
+                let listed = writer.end_list();
                 // Deleted objects first, so that their reservations are released before another object is reconciled.
-                before.keys().filter(|object| !known.contains_key(object)).for_each(&gone);
-                for object in there {
-                    applied(before.get(&ObjectUid::of(&*object)).copied(), &object);
-                }
+                listed.gone.iter().for_each(&gone);
+                listed.each(&applied);
             }
-            Ok(Event::Init | Event::InitApply(_)) | Err(_) => {}
+            Err(_) => {}
         }
-    }
-}
-
-/// Waits until a store is synced. If its watch has ended, this waits forever.
-pub async fn synced<K>(store: &Store<K>)
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    if store.wait_until_ready().await.is_err() {
-        future::pending::<()>().await;
-    }
-}
-
-/// Replaces the lenient object of an event by the object that was decoded or salvaged.
-fn unwrapped<K>(event: Event<Lenient<K>>) -> Event<K> {
-    match event {
-        Event::Apply(Lenient(object)) => Event::Apply(object),
-        Event::Delete(Lenient(object)) => Event::Delete(object),
-        Event::InitApply(Lenient(object)) => Event::InitApply(object),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
     }
 }
 
@@ -139,12 +115,14 @@ mod tests {
     use futures::stream;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
     use kube::ResourceExt;
-    use kube::runtime::reflector::{self, ObjectRef};
+    use kube::runtime::reflector::ObjectRef;
     use parking_lot::Mutex;
 
     use super::*;
     use crate::api::{AuthenticatorConfig, FINALIZER};
     use crate::authenticator_config::testing::object;
+    use crate::kubernetes::store::store;
+    use crate::triggers::Fingerprint;
 
     fn config(name: &str, generation: i64) -> AuthenticatorConfig {
         let mut config = object();
@@ -166,22 +144,24 @@ mod tests {
 
     /// The reported events, such as `seen a1`: name and generation.
     async fn reported(events: Vec<Event<AuthenticatorConfig>>) -> Vec<String> {
-        let (store, writer) = reflector::store();
+        let (store, writer) = store();
         let reported = Mutex::new(Vec::new());
         let report = |what: &str, config: &AuthenticatorConfig| {
             let generation = config.metadata.generation.unwrap();
             reported.lock().push(format!("{what} {}{generation}", config.name_any()));
         };
-        let applied = |before: Option<Fingerprint>, config: &AuthenticatorConfig| {
+        let applied = |before: Option<&AuthenticatorConfig>, config: &AuthenticatorConfig| {
             let stored = store.get(&ObjectRef::from_obj(config)).expect("the store has the object");
             assert_eq!(stored.metadata.generation, config.metadata.generation, "the store has the current version");
-            let changed = Fingerprint::of(config).differs_from(before);
+            let changed = Fingerprint::of(config).differs_from(before.map(Fingerprint::of));
             report(if changed { "changed" } else { "seen" }, config);
         };
+        // Every watch begins with a list.
+        let events = [list(Vec::new()), events].concat();
         let events = stream::iter(events.into_iter().map(|event| Ok(guarded(event))));
         let deleted = |deleted: &ObjectUid| {
             assert_eq!(deleted.uid, format!("uid of {}", deleted.name));
-            let stored = store.state().iter().any(|stored| stored.uid().as_ref() == Some(&deleted.uid));
+            let stored = store.unpacked().iter().any(|stored| stored.uid().as_ref() == Some(&deleted.uid));
             assert!(!stored, "the store dropped the object");
             reported.lock().push(format!("deleted {}", deleted.name));
         };
@@ -210,7 +190,7 @@ mod tests {
         let guard = || Lenient(written.clone());
         let listed = vec![Event::Init, Event::InitApply(guard()), Event::InitDone];
         for events in [listed.clone(), [listed, vec![Event::Apply(guard())]].concat()] {
-            let (store, writer) = reflector::store();
+            let (store, writer) = store();
             follow(stream::iter(events.into_iter().map(Ok)), writer, |_, _| {}, |_| {}).await;
             let kept = store.get(&ObjectRef::from_obj(&written)).unwrap();
             assert_eq!(kept.managed_fields(), []);
@@ -252,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn relist_reports_replaced_object_as_deleted() {
-        let (_, writer) = reflector::store();
+        let (_, writer) = store();
         let (reported, mut recreated) = (Mutex::new(Vec::new()), config("a", 1));
         recreated.metadata.uid = Some("another".to_owned());
         let deleted = |deleted: &ObjectUid| reported.lock().push(deleted.uid.clone());

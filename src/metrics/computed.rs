@@ -15,6 +15,11 @@ use prometheus_client::registry::{Registry, Unit};
 /// The label set of one value.
 pub(super) type LabelSet = Vec<(&'static str, String)>;
 
+/// The value of a gauge that counts.
+pub(super) fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// Computes some of the values of a gauge.
 type Source = Box<dyn Fn() -> Vec<(LabelSet, i64)> + Send>;
 

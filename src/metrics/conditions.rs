@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::computed::LabelSet;
+use super::computed::{LabelSet, number};
 use crate::api::HasStatus;
 use crate::api::conditions::{DEGRADED, FIELD_NOT_UNSET, PAUSED, REVOKE_REFUSED, STALLED, is_true};
 use crate::api::reason::REASONS;
@@ -15,13 +15,17 @@ const ABNORMAL: [&str; 5] = [STALLED, REVOKE_REFUSED, FIELD_NOT_UNSET, PAUSED, D
 /// never used as a label.
 const UNKNOWN: &str = "unknown";
 
-/// The number of these objects with each abnormal condition, by type and reason.
-pub(super) fn condition_counts<K: HasStatus>(controller: &'static str, objects: &[Arc<K>]) -> Vec<(LabelSet, i64)> {
+/// The number of these objects with each abnormal condition, by type and reason. Each object comes with how many of its kind
+/// there are.
+pub(super) fn condition_counts<K: HasStatus>(
+    controller: &'static str,
+    objects: &[(Arc<K>, usize)],
+) -> Vec<(LabelSet, i64)> {
     let mut counts = BTreeMap::<(&str, &str), i64>::new();
-    for conditions in objects.iter().map(|object| object.conditions()) {
+    for (conditions, count) in objects.iter().map(|(object, count)| (object.conditions(), *count)) {
         for type_ in ABNORMAL.into_iter().filter(|type_| is_true(conditions, type_)) {
             let reason = conditions.iter().find(|condition| condition.type_ == type_).map(|it| it.reason.as_str());
-            *counts.entry((type_, reason.unwrap_or_default())).or_default() += 1;
+            *counts.entry((type_, reason.unwrap_or_default())).or_default() += number(count);
         }
     }
     let labelled = |((type_, reason), count): ((&str, &str), i64)| {
@@ -62,7 +66,7 @@ mod tests {
             config(&[("Stalled", "True", "jane@example.com")]),
             config(&[("Stalled", "False", "Refused"), ("Ready", "True", "Available")]),
         ];
-        let counts = condition_counts("authenticatorconfig", &configs);
+        let counts = condition_counts("authenticatorconfig", &configs.map(|config| (config, 1)));
         let counts: Vec<_> =
             counts.iter().map(|(labels, count)| (labels[0].1.as_str(), &*labels[1].1, &*labels[2].1, *count)).collect();
         let of = |type_, reason, count| ("authenticatorconfig", type_, reason, count);

@@ -21,7 +21,7 @@ pub struct TokenExpiration {
 
 impl Metrics {
     /// Counts the requests that `requests` returns at each scrape. It must return all of them.
-    pub fn count_requests(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
+    pub fn count_requests(&self, requests: impl Fn() -> Vec<(Arc<EnrollmentRequest>, usize)> + Send + Sync + 'static) {
         self.requests.count(requests);
     }
 
@@ -30,7 +30,7 @@ impl Metrics {
     pub fn count_conditions<K: HasStatus>(
         &self,
         controller: &'static str,
-        objects: impl Fn() -> Vec<Arc<K>> + Send + 'static,
+        objects: impl Fn() -> Vec<(Arc<K>, usize)> + Send + 'static,
     ) {
         self.conditions.add(move || condition_counts(controller, &objects()));
     }

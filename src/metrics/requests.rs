@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::computed::{Computed, IsLeader, LabelSet};
+use super::computed::{Computed, IsLeader, LabelSet, number};
 use crate::api::{EnrollmentRequest, EnrollmentRequestStatus, HasStatus, Reason};
 use crate::beyond_identity::types::JobState;
 
@@ -46,39 +46,40 @@ impl Requests {
         }
     }
 
-    /// Counts the requests that `requests` returns at each scrape.
-    pub(super) fn count(&self, requests: impl Fn() -> Vec<Arc<EnrollmentRequest>> + Send + Sync + 'static) {
+    /// Counts the requests that `requests` returns at each scrape, each with how many of its kind there are.
+    pub(super) fn count(&self, requests: impl Fn() -> Vec<(Arc<EnrollmentRequest>, usize)> + Send + Sync + 'static) {
         let requests = Arc::new(requests);
         let of_all = requests.clone();
         self.by_state.add(move || {
             let mut counts = BTreeMap::<&str, i64>::new();
-            for request in of_all() {
-                *counts.entry(request.status.as_ref().map_or(NONE, state)).or_default() += 1;
+            for (request, count) in of_all() {
+                *counts.entry(request.status.as_ref().map_or(NONE, state)).or_default() += number(count);
             }
             counts.into_iter().map(|(state, count)| (vec![("state", state.to_owned())], count)).collect()
         });
         let of_all = requests.clone();
         self.in_doubt.add(move || {
-            let is_in_doubt =
-                |request: &Arc<EnrollmentRequest>| request.status.as_ref().is_some_and(|status| status.send.is_some());
-            counted(of_all().iter().filter(|request| is_in_doubt(request)).count())
+            counted(&of_all(), |request| request.status.as_ref().is_some_and(|status| status.send.is_some()))
         });
         let of_all = requests.clone();
         self.oldest_send.add(move || {
-            let oldest = of_all().iter().filter_map(|request| send_began(request)).min();
+            let oldest = of_all().iter().filter_map(|(request, _)| send_began(request)).min();
             oldest.into_iter().map(|began| (Vec::new(), began.as_second())).collect()
         });
         self.over_budget.add(move || {
             let reason = Reason::SendBudgetExceeded.to_string();
-            let waits = |request: &Arc<EnrollmentRequest>| request.conditions().iter().any(|it| it.reason == reason);
-            counted(requests().iter().filter(|request| waits(request)).count())
+            counted(&requests(), |request| request.conditions().iter().any(|it| it.reason == reason))
         });
     }
 }
 
-/// A gauge without labels.
-fn counted(count: usize) -> Vec<(LabelSet, i64)> {
-    vec![(Vec::new(), i64::try_from(count).unwrap_or(i64::MAX))]
+/// A gauge without labels: how many of `requests` are `wanted`.
+fn counted(
+    requests: &[(Arc<EnrollmentRequest>, usize)],
+    wanted: impl Fn(&EnrollmentRequest) -> bool,
+) -> Vec<(LabelSet, i64)> {
+    let wanted = requests.iter().filter(|(request, _)| wanted(request));
+    vec![(Vec::new(), wanted.map(|(_, count)| number(*count)).sum())]
 }
 
 /// When a send began whose outcome is not yet known. It is the time of the list before the send, by the clock of the API.
@@ -139,7 +140,7 @@ mod tests {
         let mut registry = Registry::default();
         let leads = IsLeader::default();
         let requests = Requests::register(&mut registry, &leads);
-        requests.count(move || states.map(request).to_vec());
+        requests.count(move || states.map(|state| (request(state), 1)).to_vec());
         let scrape = || {
             let mut text = String::new();
             encode(&mut text, &registry).unwrap();

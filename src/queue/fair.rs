@@ -14,6 +14,9 @@ use crate::api::ProviderConfigKey;
 /// eighth, a burst of urgent work takes a seventh longer than necessary.
 const LONGEST_WAIT_EVERY: u64 = 8;
 
+/// How much room is kept without need: this many times the number of keys, and for as many keys at least.
+const SPARE: usize = 16;
+
 /// Maximum number of keys that run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -268,9 +271,13 @@ impl<K: Clone + Eq + Hash> FairQueue<K> {
         }
     }
 
-    /// Without ready keys there is no turn to preserve, so the history of picks is dropped.
+    /// Without ready keys there is no turn to preserve, so the history of picks is dropped. So is the room for the keys of a
+    /// start, which are all keys.
     fn tidy(&mut self) {
         if self.depth == [0; Priority::ALL.len()] {
+            if self.entries.capacity() > SPARE * self.entries.len().max(SPARE) {
+                self.entries.shrink_to_fit();
+            }
             self.lanes.retain(|_, keys| keys.running > 0);
             self.lanes.values_mut().for_each(|keys| keys.namespaces.clear());
         }

@@ -9,10 +9,11 @@ mod driver;
 pub mod fair;
 
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use kube::Resource;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, ObjectRefExtra};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -24,6 +25,32 @@ use fair::{Bounds, FairQueue};
 
 /// Classifies an object from the stores; `None` if they do not have it.
 type Classify<K> = Box<dyn Fn(&ObjectRef<K>, Cause) -> Option<Class> + Send + Sync>;
+
+/// The objects that this process has reconciled: their hashes, since there may be very many. This only decides about the
+/// priority of an object, so two objects with the same hash do no harm.
+#[derive(Default)]
+struct Reconciled {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Reconciled {
+    fn hash<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>) -> u64 {
+        self.hasher.hash_one(object)
+    }
+
+    fn contains<K: Resource<DynamicType = ()>>(&self, object: &ObjectRef<K>) -> bool {
+        self.hashes.contains(&self.hash(object))
+    }
+
+    fn insert<K: Resource<DynamicType = ()>>(&mut self, object: &ObjectRef<K>) {
+        self.hashes.insert(self.hash(object));
+    }
+
+    fn remove<K: Resource<DynamicType = ()>>(&mut self, object: &ObjectRef<K>) {
+        self.hashes.remove(&self.hash(object));
+    }
+}
 
 /// The queue of one kind. Clones share the same queue.
 pub(crate) struct ReconcileQueue<K: Resource<DynamicType = ()>>(Arc<Shared<K>>);
@@ -37,8 +64,7 @@ struct Shared<K: Resource<DynamicType = ()>> {
 
 struct State<K: Resource<DynamicType = ()>> {
     queue: FairQueue<ObjectRef<K>>,
-    /// The objects that this process has reconciled.
-    reconciled: HashSet<ObjectRef<K>>,
+    reconciled: Reconciled,
     /// Those of them whose last reconcile must start over after a conflict.
     starting_over: HashSet<ObjectRef<K>>,
 }
@@ -49,7 +75,8 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         bounds: Bounds,
         classify: impl Fn(&ObjectRef<K>, Cause) -> Option<Class> + Send + Sync + 'static,
     ) -> Self {
-        let state = State { queue: FairQueue::new(bounds), reconciled: HashSet::new(), starting_over: HashSet::new() };
+        let state =
+            State { queue: FairQueue::new(bounds), reconciled: Reconciled::default(), starting_over: HashSet::new() };
         Self(Arc::new(Shared { state: Mutex::new(state), classify: Box::new(classify), changed: Notify::new() }))
     }
 
@@ -59,7 +86,9 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         self.enqueue_for(object, Cause::Change);
     }
 
-    fn enqueue_for(&self, object: ObjectRef<K>, cause: Cause) {
+    fn enqueue_for(&self, mut object: ObjectRef<K>, cause: Cause) {
+        // A name is enough, and all objects may be enqueued at once.
+        object.extra = ObjectRefExtra::default();
         let Shared { state, classify, changed } = &*self.0;
         let mut state = state.lock();
         if let Some(class) = classify(&object, state.cause(&object, cause)) {
@@ -100,7 +129,7 @@ impl<K: Resource<DynamicType = ()>> ReconcileQueue<K> {
         self.promote(state);
         let mut next = Vec::new();
         while let Some(object) = state.queue.start_next() {
-            state.reconciled.insert(object.clone());
+            state.reconciled.insert(&object);
             state.starting_over.remove(&object);
             next.push(object);
         }
@@ -138,11 +167,7 @@ impl<K: Resource<DynamicType = ()>> State<K> {
     }
 }
 
-fn cause<K: Resource<DynamicType = ()>>(
-    reconciled: &HashSet<ObjectRef<K>>,
-    object: &ObjectRef<K>,
-    otherwise: Cause,
-) -> Cause {
+fn cause<K: Resource<DynamicType = ()>>(reconciled: &Reconciled, object: &ObjectRef<K>, otherwise: Cause) -> Cause {
     if reconciled.contains(object) || otherwise == Cause::Turn { otherwise } else { Cause::First }
 }
 

@@ -1,11 +1,11 @@
 //! The watched provider configs of both kinds, and the labels of the namespaces that select them.
 
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::reflector::store::Writer;
 
 use super::provider_config::{ProviderConfig, ProviderConfigResource};
 use crate::api::{self, ClusterProviderConfig, ProviderConfigKey, ProviderConfigKind, Undecodable};
 use crate::kubernetes::namespaces::{LabelsWriter, Namespaces};
+use crate::kubernetes::store::StoreWriter;
 use crate::kubernetes::stores::Stores;
 use crate::settings::Settings;
 
@@ -28,8 +28,8 @@ pub struct ProviderStores {
 
 /// The writers of these stores.
 pub struct ProviderWriters {
-    pub(super) cluster: Vec<Writer<ClusterProviderConfig>>,
-    pub(super) namespaced: Vec<Writer<api::ProviderConfig>>,
+    pub(super) cluster: Vec<StoreWriter<ClusterProviderConfig>>,
+    pub(super) namespaced: Vec<StoreWriter<api::ProviderConfig>>,
     pub(super) namespaces: Vec<LabelsWriter>,
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
-use kube::runtime::reflector::store::Writer;
 use tokio::task::JoinSet;
 
 use super::last_seen::{Credentials, LastSeen};
@@ -20,6 +19,7 @@ use crate::kubernetes::lenient::Lenient;
 use crate::kubernetes::namespaces;
 use crate::kubernetes::report::WatchReport;
 use crate::kubernetes::secrets::{ObservedSecret, Secrets};
+use crate::kubernetes::store::StoreWriter;
 use crate::kubernetes::watch::{scoped, watch};
 use crate::metrics::TokenExpiration;
 use crate::reconcile::Failure;
@@ -105,7 +105,7 @@ impl Providers {
         &self,
         api: Api<Lenient<K>>,
         report: WatchReport,
-        writer: Writer<K>,
+        writer: StoreWriter<K>,
         ProviderCallbacks { changed, status_written, deleted, .. }: ProviderCallbacks,
         watches: &mut JoinSet<()>,
     ) {
@@ -115,8 +115,8 @@ impl Providers {
         let gone = watch_named.clone();
         let (secrets, kept) = (self.secrets.clone(), self.last_seen.clone());
         let operator_namespace = self.stores.operator_namespace.clone();
-        let applied = move |before: Option<Fingerprint>, provider: &K| {
-            if !Fingerprint::of(provider).differs_from(before) {
+        let applied = move |before: Option<&K>, provider: &K| {
+            if !Fingerprint::of(provider).differs_from(before.map(Fingerprint::of)) {
                 return status_written(&provider.key());
             }
             match provider.read(&operator_namespace) {

@@ -53,6 +53,10 @@ pub trait Kind:
     fn remote_id(status: &Self::Status) -> Option<&str>;
     /// The realm recorded in a status.
     fn recorded_realm(status: &Self::Status) -> Option<RealmIds>;
+    /// Whether the local state that is specific to the kind has anything in it.
+    fn has_state(_: &Self::LocalState) -> bool {
+        false
+    }
     /// Clears what would delay a requested reconcile.
     fn retry_now(_: &mut Self::LocalState) {}
 }

@@ -4,12 +4,13 @@
 //! with the object. It holds backoff counters, the last poll, refused writes, and the ages of the write-ahead record
 //! and the remote resource. Nothing here is needed for safety: a restart loses it, and starts every wait anew.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+mod states;
+
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
+
+pub use states::LocalStates;
 
 use super::kind::Kind;
 use super::leftover::Leftover;
@@ -201,61 +202,12 @@ fn known_for(seen: &Option<(String, Instant)>, id: &str, now: Instant) -> Durati
     seen.as_ref().filter(|(known, _)| known == id).map_or(Duration::ZERO, |(_, at)| now.saturating_duration_since(*at))
 }
 
-/// The local states of all objects of a kind, by uid. Clones share the same map.
-#[derive(Debug)]
-pub struct LocalStates<K: Kind>(Arc<Mutex<HashMap<String, LocalState<K>>>>);
-
-impl<K: Kind> Default for LocalStates<K> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K: Kind> Clone for LocalStates<K> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<K: Kind> LocalStates<K> {
-    /// The local state of one object. A controller runs one reconcile of an object at a time, so no other writer
-    /// intervenes before [`LocalStates::insert`].
-    pub fn get(&self, uid: &str) -> LocalState<K> {
-        self.lock().get(uid).cloned().unwrap_or_default()
-    }
-
-    /// Stores the local state of one object, unless the object is deleted. `is_there` returns whether the cache still
-    /// has the object under this uid.
-    ///
-    /// The state of a deleted object must not reappear. The watch removes the object from the cache first, and then
-    /// calls [`LocalStates::remove`]. This method reads the cache under the lock that `remove` takes. So either the
-    /// cache no longer has the object and nothing is stored, or `remove` follows and deletes what is stored.
-    pub fn insert(&self, uid: &str, local_state: LocalState<K>, is_there: impl FnOnce() -> bool) {
-        let mut local_states = self.lock();
-        if is_there() {
-            local_states.insert(uid.to_owned(), local_state);
-        } else {
-            local_states.remove(uid);
-        }
-    }
-
-    /// Removes the state of a deleted object. The watch calls it after the cache has dropped the object.
-    pub fn remove(&self, uid: &str) {
-        self.lock().remove(uid);
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, LocalState<K>>> {
-        self.0.lock()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::EnrollmentRequest;
 
     type LocalState = super::LocalState<EnrollmentRequest>;
-    type LocalStates = super::LocalStates<EnrollmentRequest>;
 
     #[test]
     fn record_age_counts_from_its_first_observation() {
@@ -311,28 +263,5 @@ mod tests {
         assert!(local_state.write_refused("a policy", false, later));
         assert!(local_state.write_refused("Cannot write X: denied, request 7f3c", false, later));
         assert!(!local_state.write_refused("Cannot write X: denied, request 91ab", false, later), "no event each time");
-    }
-
-    #[test]
-    fn local_state_is_kept_until_removed() {
-        let local_states = LocalStates::default();
-        local_states.insert("uid", LocalState { failures: 3, ..LocalState::default() }, || true);
-        assert_eq!(local_states.get("uid").failures, 3);
-        local_states.remove("uid");
-        assert_eq!(local_states.get("uid").failures, 0);
-    }
-
-    #[test]
-    fn local_state_of_a_deleted_object_is_not_inserted() {
-        let local_states = LocalStates::default();
-        local_states.insert("uid", LocalState::default(), || true);
-        // The response to the removal of the finalizer is lost, so the reconcile fails after the deletion event.
-        local_states.clone().remove("uid");
-        local_states.insert("uid", LocalState { failures: 1, ..LocalState::default() }, || false);
-        assert!(local_states.lock().is_empty());
-        // The reverse order: the cache has dropped the object before the deletion event is handled.
-        local_states.insert("uid", LocalState::default(), || true);
-        local_states.insert("uid", LocalState { failures: 1, ..LocalState::default() }, || false);
-        assert!(local_states.lock().is_empty());
     }
 }
