@@ -31,7 +31,14 @@ impl<B: Backend> RequestReconcile<'_, B> {
                 let Some(realm) = self.remote(&reference) else { return };
                 self.observed.identity = match self.identity_of_realm(realm, &who, &reference).await {
                     Some(identity) => Fact::Known(identity),
-                    None => identity(realm, &who, &reference).await.into(),
+                    None => {
+                        let asked = self.context.environment.monotonic();
+                        let found = identity(realm, &who, &reference).await;
+                        if matches!(found, Ok(Some(_))) {
+                            self.context.shared.realm_lists.recognized(&self.listed_realm(realm, &reference), asked);
+                        }
+                        found.into()
+                    }
                 };
             }
             Query::Jobs(reference, identity_id) => self.list_jobs(&reference, &identity_id).await,

@@ -8,13 +8,16 @@
 //!   moment of the request would show, such as the job of an earlier request.
 //! - **It is complete**: all its pages were read, each with an identity for each job, and as many jobs as the service says
 //!   it has. A list with several pages is read twice, since items shift between pages.
-//! - **The service that answered knows an identity of the realm.** A list of another service would look empty.
+//! - **The service that answered knows an identity of the realm**, which is read after the last page. A list of another service
+//!   would look empty.
 //! - **This process sent nothing to the identity within the last hour.** (`recent_jobs.rs` knows.) The list could be from
 //!   before that.
 //! - It is for a first send without a doubt. The earliest create time of the send's own job is that of the first page.
 //!
 //! What a list says of an identity may be older ([`IDENTITY_AGE`]), because the service checks the identity again when it
-//! creates the job, and sends the email to the address that it has then. Absence counts only for a request that already
+//! creates the job, and sends the email to the address that it has then. But the list of the identity's jobs that follows
+//! must not be that of another service. So such a fact counts only if the service knew an identity of the realm within the
+//! last [`RECOGNIZED`]. Absence counts only for a request that already
 //! reports that its identity does not exist.
 //!
 //! Only requests with the same provider config share lists, so a token never justifies sends of another one.
@@ -40,6 +43,8 @@ pub use jobs::{IdentityJobs, JobSet, NotRead};
 pub const JOBS_AGE: Duration = Duration::from_secs(10);
 /// How long it counts what a list says of an identity that a request names by its id. After half of that, it is read again.
 pub const IDENTITY_AGE: Duration = Duration::from_secs(7200);
+/// How long a service counts as that of the realm, after it knew one of its identities: the answer to a read by id or to a send.
+pub const RECOGNIZED: Duration = Duration::from_secs(10);
 /// The most pages of a list.
 pub const MOST_PAGES: u64 = 100;
 /// A list of a realm is not tried again for so long after it failed.
@@ -92,6 +97,8 @@ struct State {
 struct Lists {
     jobs: Jobs,
     identities: Identities,
+    /// When a request began whose answer showed that the service knows an identity.
+    recognized: Option<Instant>,
 }
 
 /// The requests that have not sent yet, with the time at which this process first saw each.
@@ -242,9 +249,20 @@ impl RealmLists {
         }
     }
 
-    /// What is known of an identity, if it is younger than `age`.
+    /// What is known of an identity, if it is younger than `age` and the service was recognized lately.
     pub fn identity(&self, of: &ListedRealm, id: &str, age: Duration, now: Instant) -> Option<Identity> {
-        self.state.lock().realms.get(of)?.identities.get(id, age, now)
+        let state = self.state.lock();
+        let lists = state.realms.get(of)?;
+        let recognized = lists.recognized.is_some_and(|at| now.saturating_duration_since(at) <= RECOGNIZED);
+        lists.identities.get(id, age, now).filter(|_| recognized)
+    }
+
+    /// The service knows an identity of the realm, as the answer to a request at that time shows.
+    pub fn recognized(&self, of: &ListedRealm, at: Instant) {
+        let lists = &mut *self.state.lock();
+        if let Some(lists) = lists.realms.get_mut(of) {
+            lists.recognized = lists.recognized.max(Some(at));
+        }
     }
 
     /// Whether a complete list that is younger than `age` does not have an identity.

@@ -75,7 +75,10 @@ impl<B: Backend> RequestReconcile<'_, B> {
                 jobs,
                 pages,
             });
-            if read.is_ok() && realm.identity(identity_id).await.is_err() {
+            let asked = now();
+            if realm.identity(identity_id).await.is_ok() {
+                lists.recognized(&of, asked);
+            } else {
                 read = Err(NotRead::Failed);
             }
             lists.jobs_read(&of, read, now());
@@ -83,7 +86,7 @@ impl<B: Backend> RequestReconcile<'_, B> {
         lists.jobs_of(&of, &uid, identity_id, now())
     }
 
-    fn listed_realm(&self, realm: &impl Remote, reference: &ProviderConfigRef) -> ListedRealm {
+    pub(super) fn listed_realm(&self, realm: &impl Remote, reference: &ProviderConfigRef) -> ListedRealm {
         ListedRealm { provider: reference.resolve(&self.desired.namespace), destination: realm.destination() }
     }
 }

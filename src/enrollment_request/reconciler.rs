@@ -46,7 +46,11 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
         let mut made = false;
         let outcome = match (request.time_to_call(&ticket), request.remote(provider)) {
             (Some(timeout), Some(realm)) => {
+                let (of, asked) = (request.listed_realm(realm, provider), request.context.environment.monotonic());
                 let result = realm.create_job(ticket, timeout).await;
+                if result.is_ok() {
+                    request.context.shared.realm_lists.recognized(&of, asked);
+                }
                 let result = result.and_then(|answer| request.answer_to(&record, answer));
                 made = true;
                 if let Ok(answer) = &result

@@ -180,6 +180,9 @@ impl CallSite {
         let mut remaining = self.0.failing_writes.lock();
         if writes && *remaining > 0 {
             *remaining -= 1;
+            // A burst may last longer than the other faults.
+            let mut state = self.0.world.lock();
+            state.restored = state.restored.map(|_| Instant::now());
             return true;
         }
         false

@@ -40,6 +40,7 @@ impl Model {
                 self.lists.identities_read(&self.of, Some(IdentityPage { identities, total, next }), self.now);
             }
             if self.lists.identity(&self.of, &id, IDENTITY_AGE, self.now).is_none() {
+                self.lists.recognized(&self.of, self.now);
                 self.call();
             }
         }
@@ -64,6 +65,7 @@ impl Model {
         if self.lists.jobs_of(&self.of, &uid, &id, self.now).is_none() {
             self.call();
         }
+        self.lists.recognized(&self.of, self.now);
         self.call();
         self.jobs += 1;
         self.lists.observe(&request(&uid, concluded()), self.now);

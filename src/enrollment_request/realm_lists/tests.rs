@@ -136,7 +136,10 @@ fn page_of_identities_serves_all() {
     assert_eq!(next(1), Some(None));
     assert_eq!(next(1), None, "while another request reads a page");
     lists.identities_read(&of, page(&["a", "b"], 3, Some("2")), after(start, 1));
-    let known = |id, age: u64, seconds| lists.identity(&of, id, Duration::from_secs(age), after(start, seconds));
+    let known = |id, age: u64, seconds| {
+        lists.recognized(&of, after(start, seconds));
+        lists.identity(&of, id, Duration::from_secs(age), after(start, seconds))
+    };
     assert_eq!(known("a", 3600, 2), Some(identity("a")));
     assert_eq!((known("a", 300, 301), known("c", 3600, 2)), (None, None));
     assert_eq!(next(2), Some(Some("2".to_owned())));
@@ -182,7 +185,10 @@ async fn unused_lists_are_forgotten() {
     let (lists, of) = waiting(Sharing::Always, 1, start);
     lists.identities_to_read(&of, "0", IDENTITY_AGE, start).unwrap();
     lists.identities_read(&of, page(&["a"], 1, None), start);
-    let known = || lists.identity(&of, "a", IDENTITY_AGE, Instant::now()).is_some();
+    let known = || {
+        lists.recognized(&of, Instant::now());
+        lists.identity(&of, "a", IDENTITY_AGE, Instant::now()).is_some()
+    };
     let after = async |seconds| {
         tokio::select! {
             () = lists.forget_unused() => {}
@@ -209,4 +215,17 @@ fn requests_that_come_one_after_the_other_share_identities() {
         assert_eq!(read.is_some(), n == 19, "{n}");
     }
     assert_eq!(read, Some(None));
+}
+
+/// Another service may answer meanwhile, whose list of the identity's jobs is empty.
+#[test]
+fn identity_from_a_page_counts_while_the_service_is_recognized() {
+    let start = Instant::now();
+    let (lists, of) = waiting(Sharing::Always, 1, start);
+    lists.identities_to_read(&of, "0", IDENTITY_AGE, start).unwrap();
+    lists.identities_read(&of, page(&["a"], 1, None), start);
+    let known = |seconds| lists.identity(&of, "a", IDENTITY_AGE, after(start, seconds)).is_some();
+    assert!(!known(1), "a page alone proves nothing");
+    lists.recognized(&of, after(start, 1));
+    assert_eq!([1, 11, 12].map(known), [true, true, false]);
 }
