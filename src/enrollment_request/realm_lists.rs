@@ -7,20 +7,21 @@
 //! - **It began after this process first saw the request, and at most [`JOBS_AGE`] ago.** So it shows what a list at the
 //!   moment of the request would show, such as the job of an earlier request.
 //! - **It is complete**: all its pages were read, each with an identity for each job, and as many jobs as the service says
-//!   it has. A list with several pages is read twice, since items shift between pages.
+//!   it has. A list with several pages is read twice, since items shift between pages. An empty list justifies nothing: the
+//!   service may not know the wildcard for all identities.
 //! - **The service that answered knows an identity of the realm**, which is read after the last page. A list of another service
 //!   would look empty.
 //! - **This process sent nothing to the identity within the last hour.** (`recent_jobs.rs` knows.) The list could be from
 //!   before that.
 //! - It is for a first send without a doubt. The earliest create time of the send's own job is that of the first page.
 //!
-//! What a list says of an identity may be older ([`IDENTITY_AGE`]), because the service checks the identity again when it
-//! creates the job, and sends the email to the address that it has then. But the list of the identity's jobs that follows
-//! must not be that of another service. So such a fact counts only if the service knew an identity of the realm within the
-//! last [`RECOGNIZED`]. Absence counts only for a request that already
-//! reports that its identity does not exist.
+//! What a list says of an identity may be older ([`IDENTITY_AGE`]), but not much older than the request. The service checks the
+//! identity again when it creates the job, and sends the email to the address that it has then. What would stop a send is
+//! read alone first, and so is whether the identity exists. Only a request that reports such a problem already believes a list
+//! that still shows it. The list of jobs that follows must not be that of another service, so the service must have known
+//! an identity of the realm within the last [`RECOGNIZED`].
 //!
-//! Only requests with the same provider config share lists, so a token never justifies sends of another one.
+//! Only requests with the same provider config share lists.
 
 mod identities;
 mod jobs;
@@ -43,6 +44,8 @@ pub use jobs::{IdentityJobs, JobSet, NotRead};
 pub const JOBS_AGE: Duration = Duration::from_secs(10);
 /// How long it counts what a list says of an identity that a request names by its id. After half of that, it is read again.
 pub const IDENTITY_AGE: Duration = Duration::from_secs(7200);
+/// How much older than a request it may be. Somebody may have enrolled in between.
+const BEFORE_THE_REQUEST: Duration = Duration::from_secs(60);
 /// How long a service counts as that of the realm, after it knew one of its identities: the answer to a read by id or to a send.
 pub const RECOGNIZED: Duration = Duration::from_secs(10);
 /// The most pages of a list.
@@ -53,7 +56,7 @@ const AGAIN: Duration = Duration::from_secs(60);
 const STUCK: Duration = Duration::from_secs(120);
 /// The fewest requests that wait, or came lately, for which identities are listed.
 const LEAST_EXPECTED: usize = 20;
-/// Lists are forgotten after so long without a new request.
+/// Lists are forgotten after so long without a new request, if none waits.
 const UNUSED: Duration = Duration::from_secs(60);
 /// How many arrivals are remembered.
 const MOST_ARRIVALS: usize = 1000;
@@ -99,6 +102,12 @@ struct Lists {
     identities: Identities,
     /// When a request began whose answer showed that the service knows an identity.
     recognized: Option<Instant>,
+}
+
+impl Lists {
+    fn is_recognized(&self, now: Instant) -> bool {
+        self.recognized.is_some_and(|at| now.saturating_duration_since(at) <= RECOGNIZED)
+    }
 }
 
 /// The requests that have not sent yet, with the time at which this process first saw each.
@@ -159,7 +168,11 @@ impl RealmLists {
             if state.waiting.since.is_empty() && !state.waiting.has_arrived_within(UNUSED, Instant::now()) {
                 state.realms = HashMap::new();
             } else {
-                state.realms.values_mut().for_each(|lists| lists.jobs.forget_old(Instant::now()));
+                let now = Instant::now();
+                for lists in state.realms.values_mut() {
+                    lists.jobs.forget_old(now);
+                    lists.identities.forget_old(now);
+                }
             }
         }
     }
@@ -249,12 +262,13 @@ impl RealmLists {
         }
     }
 
-    /// What is known of an identity, if it is younger than `age` and the service was recognized lately.
-    pub fn identity(&self, of: &ListedRealm, id: &str, age: Duration, now: Instant) -> Option<Identity> {
+    /// What is known of an identity for the request with this uid, if it is younger than `age`.
+    pub fn identity(&self, of: &ListedRealm, uid: &str, id: &str, age: Duration, now: Instant) -> Option<Identity> {
         let state = self.state.lock();
+        let since = *state.waiting.since.get(uid)?;
         let lists = state.realms.get(of)?;
-        let recognized = lists.recognized.is_some_and(|at| now.saturating_duration_since(at) <= RECOGNIZED);
-        lists.identities.get(id, age, now).filter(|_| recognized)
+        let (identity, at) = lists.identities.get(id, age, now).filter(|_| lists.is_recognized(now))?;
+        (at + BEFORE_THE_REQUEST >= since).then_some(identity)
     }
 
     /// The service knows an identity of the realm, as the answer to a request at that time shows.
@@ -268,7 +282,8 @@ impl RealmLists {
     /// Whether a complete list that is younger than `age` does not have an identity.
     pub fn lacks_identity(&self, of: &ListedRealm, id: &str, age: Duration, now: Instant) -> bool {
         let state = self.state.lock();
-        state.realms.get(of).is_some_and(|lists| lists.identities.lacks(id, age, now))
+        let lists = state.realms.get(of).filter(|lists| lists.is_recognized(now));
+        lists.is_some_and(|lists| lists.identities.lacks(id, age, now))
     }
 
     /// Forgets an identity, since the service did not accept a send to it.

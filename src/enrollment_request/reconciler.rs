@@ -48,10 +48,10 @@ impl<B: Backend> Reconciler<B> for EnrollmentRequest {
             (Some(timeout), Some(realm)) => {
                 let (of, asked) = (request.listed_realm(realm, provider), request.context.environment.monotonic());
                 let result = realm.create_job(ticket, timeout).await;
+                let result = result.and_then(|answer| request.answer_to(&record, answer));
                 if result.is_ok() {
                     request.context.shared.realm_lists.recognized(&of, asked);
                 }
-                let result = result.and_then(|answer| request.answer_to(&record, answer));
                 made = true;
                 if let Ok(answer) = &result
                     && let Some(note) = clock_skew(answer)

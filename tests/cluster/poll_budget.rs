@@ -76,7 +76,11 @@ async fn service_without_such_a_list_is_read_one_by_one_within_the_budget() {
         fixture.realm.set_job_state(&jobs[n], "COMPLETE");
         fixture.wait_for_request_named(&name(n), "Complete").await;
     }
-    assert_eq!(fixture.realm.fired(fault), 1, "the list is not tried again soon");
+    let tried = fixture.realm.fired(fault);
+    assert!(
+        tried <= 2,
+        "the list is not tried again soon: once for the requests that wait, and once for the links, not {tried} times"
+    );
     assert_eq!(fixture.mailed().len(), LINKS);
 }
 

@@ -30,7 +30,7 @@ impl Model {
 
     fn enrol(&mut self, n: usize) {
         let (uid, id) = (n.to_string(), n.to_string());
-        if self.lists.identity(&self.of, &id, IDENTITY_AGE / 2, self.now).is_none() {
+        if self.lists.identity(&self.of, &uid, &id, IDENTITY_AGE / 2, self.now).is_none() {
             if let Some(token) = self.lists.identities_to_read(&self.of, &uid, IDENTITY_AGE / 2, self.now) {
                 self.call();
                 let first: usize = token.map_or(0, |token| token.parse().unwrap());
@@ -39,7 +39,7 @@ impl Model {
                 let (total, next) = (Some(self.identities as u64), (end < self.identities).then(|| end.to_string()));
                 self.lists.identities_read(&self.of, Some(IdentityPage { identities, total, next }), self.now);
             }
-            if self.lists.identity(&self.of, &id, IDENTITY_AGE, self.now).is_none() {
+            if self.lists.identity(&self.of, &uid, &id, IDENTITY_AGE, self.now).is_none() {
                 self.lists.recognized(&self.of, self.now);
                 self.call();
             }

@@ -50,10 +50,10 @@ impl Identities {
         if reads || self.not_before.is_some_and(|at| now < at) {
             return None;
         }
-        if self.walk.as_ref().is_some_and(|walk| !is_within(walk.began, age)) {
-            self.walk = None;
-            self.known.retain(|_, (_, at)| is_within(*at, IDENTITY_AGE));
-        }
+        // A walk that has not ended goes on, so that one request in a hurry does not keep it from ending.
+        let is_old =
+            |walk: &Walk| !is_within(walk.began, if walk.ended_complete.is_some() { age } else { IDENTITY_AGE / 2 });
+        self.walk.take_if(|walk| is_old(walk));
         let known = self.pages.filter(|(_, at)| is_within(*at, IDENTITY_AGE)).map_or(1, |(pages, _)| pages);
         let walk = self.walk.get_or_insert_with(|| Walk {
             began: now,
@@ -95,10 +95,14 @@ impl Identities {
         }
     }
 
-    /// An identity, if what is known of it is younger than `age`.
-    pub fn get(&self, id: &str, age: Duration, now: Instant) -> Option<Identity> {
-        let (identity, at) = self.known.get(id)?;
-        (now.saturating_duration_since(*at) < age).then(|| identity.clone())
+    /// An identity and when it was read, if that is less than `age` ago.
+    pub fn get(&self, id: &str, age: Duration, now: Instant) -> Option<(Identity, Instant)> {
+        self.known.get(id).filter(|(_, at)| now.saturating_duration_since(*at) < age).cloned()
+    }
+
+    /// Forgets what is too old.
+    pub fn forget_old(&mut self, now: Instant) {
+        self.known.retain(|_, (_, at)| now.saturating_duration_since(*at) < IDENTITY_AGE);
     }
 
     /// Whether a complete walk that began less than `age` ago did not see an identity.
@@ -112,5 +116,9 @@ impl Identities {
 
     pub fn forget(&mut self, id: &str) {
         self.known.remove(id);
+        // It is not absent, but unknown.
+        if let Some(walk) = &mut self.walk {
+            walk.ended_complete = walk.ended_complete.map(|_| false);
+        }
     }
 }

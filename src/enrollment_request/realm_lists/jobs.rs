@@ -1,6 +1,7 @@
 //! The list of all jobs of a realm. Pure.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -8,6 +9,8 @@ use tokio::time::Instant;
 use super::{AGAIN, IDENTITY_AGE, JOBS_AGE, MOST_PAGES, STUCK};
 use crate::beyond_identity::types::CredentialBindingJob;
 
+/// An empty list, or one that took too long, is not read again for so long.
+const AGAIN_EMPTY: Duration = Duration::from_secs(2);
 /// How many recent needs of a list are remembered.
 const MOST_NEEDS: usize = 1000;
 
@@ -121,6 +124,9 @@ impl Jobs {
     pub fn end(&mut self, read: Result<JobSet, NotRead>, now: Instant) {
         self.reading = None;
         match read {
+            Ok(set) if now.saturating_duration_since(set.began) > JOBS_AGE || set.jobs.is_empty() => {
+                self.not_before = now.checked_add(AGAIN_EMPTY);
+            }
             Ok(set) => {
                 self.pages = Some((set.pages, now));
                 self.set = Some(set);

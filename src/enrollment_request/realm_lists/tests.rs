@@ -63,7 +63,7 @@ fn list_from_before_the_request_justifies_nothing() {
     let start = Instant::now();
     let (lists, of) = waiting(Sharing::Always, 1, start);
     lists.jobs_to_read(&of, "0", after(start, 1)).unwrap();
-    lists.jobs_read(&of, Ok(set(after(start, 1), vec![], 1)), after(start, 1));
+    lists.jobs_read(&of, Ok(set(after(start, 1), vec![job("a")], 1)), after(start, 1));
     lists.observe(&request("late", Default::default()), after(start, 2));
     assert_eq!(lists.jobs_of(&of, "late", OWNER, after(start, 2)), None);
     assert!(lists.jobs_to_read(&of, "late", after(start, 2)).is_some(), "it reads a list of its own time");
@@ -138,18 +138,22 @@ fn page_of_identities_serves_all() {
     lists.identities_read(&of, page(&["a", "b"], 3, Some("2")), after(start, 1));
     let known = |id, age: u64, seconds| {
         lists.recognized(&of, after(start, seconds));
-        lists.identity(&of, id, Duration::from_secs(age), after(start, seconds))
+        lists.identity(&of, "0", id, Duration::from_secs(age), after(start, seconds))
     };
     assert_eq!(known("a", 3600, 2), Some(identity("a")));
     assert_eq!((known("a", 300, 301), known("c", 3600, 2)), (None, None));
     assert_eq!(next(2), Some(Some("2".to_owned())));
     lists.identities_read(&of, page(&["c"], 3, None), after(start, 2));
-    assert!(lists.lacks_identity(&of, "d", Duration::from_secs(300), after(start, 3)));
+    let lacks = |seconds| lists.lacks_identity(&of, "d", IDENTITY_AGE, after(start, seconds));
+    assert!(!lacks(320), "the service is not recognized");
+    lists.recognized(&of, after(start, 320));
+    assert!(lacks(320));
     assert!(!lists.lacks_identity(&of, "c", Duration::from_secs(300), after(start, 3)));
     assert!(!lists.lacks_identity(&of, "d", Duration::from_secs(300), after(start, 301)), "it may exist by now");
     assert_eq!((next(3), next(7300)), (None, Some(None)), "all pages are read again when they are old");
     lists.forget_identity("c");
     assert_eq!(known("c", 3600, 4), None);
+    assert!(!lists.lacks_identity(&of, "c", Duration::from_secs(300), after(start, 4)), "it is unknown, not absent");
 }
 
 #[test]
@@ -187,7 +191,8 @@ async fn unused_lists_are_forgotten() {
     lists.identities_read(&of, page(&["a"], 1, None), start);
     let known = || {
         lists.recognized(&of, Instant::now());
-        lists.identity(&of, "a", IDENTITY_AGE, Instant::now()).is_some()
+        lists.observe(&request("0", Default::default()), start);
+        lists.identity(&of, "0", "a", IDENTITY_AGE, Instant::now()).is_some()
     };
     let after = async |seconds| {
         tokio::select! {
@@ -224,8 +229,35 @@ fn identity_from_a_page_counts_while_the_service_is_recognized() {
     let (lists, of) = waiting(Sharing::Always, 1, start);
     lists.identities_to_read(&of, "0", IDENTITY_AGE, start).unwrap();
     lists.identities_read(&of, page(&["a"], 1, None), start);
-    let known = |seconds| lists.identity(&of, "a", IDENTITY_AGE, after(start, seconds)).is_some();
+    let known = |seconds| lists.identity(&of, "0", "a", IDENTITY_AGE, after(start, seconds)).is_some();
     assert!(!known(1), "a page alone proves nothing");
     lists.recognized(&of, after(start, 1));
     assert_eq!([1, 11, 12].map(known), [true, true, false]);
+}
+
+#[test]
+fn fact_from_long_before_the_request_does_not_count() {
+    let start = Instant::now();
+    let (lists, of) = waiting(Sharing::Always, 1, start);
+    lists.identities_to_read(&of, "0", IDENTITY_AGE, start).unwrap();
+    lists.identities_read(&of, page(&["a"], 1, None), start);
+    for (uid, seconds) in [("soon", 60), ("later", 61)] {
+        lists.observe(&request(uid, Default::default()), after(start, seconds));
+    }
+    lists.recognized(&of, after(start, 61));
+    let known = |uid| lists.identity(&of, uid, "a", IDENTITY_AGE, after(start, 61)).is_some();
+    assert_eq!(["0", "soon", "later"].map(known), [true, true, false], "somebody may have enrolled in between");
+}
+
+#[test]
+fn empty_or_slow_list_justifies_nothing() {
+    let start = Instant::now();
+    for (jobs, took) in [(HashMap::new(), 1), (HashMap::from([(OWNER.to_owned(), vec![job("a")])]), 11)] {
+        let (lists, of) = waiting(Sharing::Always, 1, start);
+        let began = after(start, 1);
+        lists.jobs_to_read(&of, "0", began).unwrap();
+        lists.jobs_read(&of, Ok(JobSet { jobs, ..set(began, vec![], 1) }), after(began, took));
+        assert_eq!(lists.jobs_of(&of, "0", OWNER, after(began, took)), None);
+        assert_eq!(lists.jobs_to_read(&of, "0", after(began, took)), None, "not at once");
+    }
 }
