@@ -65,7 +65,7 @@ impl Remote for Mutated<SimRemote> {
         }
         let mut page = self.port.page_of_all_jobs(page_token).await?;
         if self.mutation.is(Mutant::MissesPages) {
-            (page.next_page_token, page.total_size) = (None, None);
+            (page.next_page_token, page.total_size) = (None, Some(page.items.len() as u64));
         }
         if self.mutation.is(Mutant::BelievesOldLists) {
             self.mutation.process.old_pages.lock().insert(key, page.clone());
