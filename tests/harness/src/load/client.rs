@@ -155,7 +155,11 @@ mod tests {
         let counted = Arc::clone(&begun);
         let result = concurrently(usize::MAX, move |number| {
             begun.fetch_add(1, Ordering::Relaxed);
-            async move { if number == 5 { bail!("the sixth fails") } else { Ok(()) } }
+            async move {
+                // As a call does, so that the others get their turns.
+                tokio::task::yield_now().await;
+                if number == 5 { bail!("the sixth fails") } else { Ok(()) }
+            }
         });
         assert_eq!(result.unwrap_err().to_string(), "the sixth fails");
         assert!(counted.load(Ordering::Relaxed) > 5);
