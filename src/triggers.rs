@@ -43,8 +43,8 @@ pub struct Enqueue {
     pub requests: Vec<ObjectRef<EnrollmentRequest>>,
 }
 
-/// The hash of the parts of an object that users and other controllers can change. A watch keeps only this of each
-/// version, to detect a change in the next one.
+/// The hash of the parts of an object that users and other controllers can change. Those of two versions tell whether
+/// somebody changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The hash of its uid, generation and annotations, and of whether it is being deleted.

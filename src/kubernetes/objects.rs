@@ -19,7 +19,7 @@ use crate::api::{FINALIZER, HasStatus};
 use crate::reconcile::{EventToEmit, Objects, WriteError};
 
 /// The timeout of one request. The client has no limit on the whole response.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The objects of one kind, from the API server and from the stores of the watches.
 pub struct KubeObjects<K>

@@ -41,6 +41,8 @@ pub struct StoreWriter<K> {
     list: u32,
     /// The versions before this list of the objects that it changed; `None`: the object is new.
     before: HashMap<Box<str>, Option<Kept<K>>>,
+    /// The objects that this list replaced by others of the same names.
+    replaced: Vec<ObjectUid>,
 }
 
 /// What a complete list has changed.
@@ -57,7 +59,13 @@ pub struct Listed<K> {
 /// An empty store with its writer.
 pub fn store<K: Pack + Resource<DynamicType = ()>>() -> (Store<K>, StoreWriter<K>) {
     let store = Store(Arc::new(Shared { objects: RwLock::default(), synced: watch::Sender::new(false) }));
-    let writer = StoreWriter { store: store.clone(), shapes: Shapes::default(), list: 0, before: HashMap::new() };
+    let writer = StoreWriter {
+        store: store.clone(),
+        shapes: Shapes::default(),
+        list: 0,
+        before: HashMap::new(),
+        replaced: Vec::new(),
+    };
     (store, writer)
 }
 
@@ -164,16 +172,21 @@ impl<K: Pack + Resource<DynamicType = ()>> StoreWriter<K> {
             return;
         }
         drop(objects);
+        let uid = object.meta().uid.clone();
         let entry = Entry { kept: self.keep(&Arc::new(object)), list: self.list };
         let before = self.store.0.objects.write().insert(key.clone(), entry);
         if *self.store.0.synced.borrow() {
+            let new = uid.as_deref();
+            self.replaced.extend(
+                before.as_ref().map(|before| ObjectUid::of(&*before.kept.whole())).filter(|it| Some(&*it.uid) != new),
+            );
             self.before.entry(key).or_insert(before.map(|before| before.kept));
         }
     }
 
     /// Ends a list. Removes the objects that it did not contain.
     pub fn end_list(&mut self) -> Listed<K> {
-        let (mut gone, before, list) = (Vec::new(), mem::take(&mut self.before), self.list);
+        let (mut gone, before, list) = (mem::take(&mut self.replaced), mem::take(&mut self.before), self.list);
         let mut objects = self.store.0.objects.write();
         objects.retain(|_, entry| {
             let is_there = entry.list == list;
@@ -182,14 +195,6 @@ impl<K: Pack + Resource<DynamicType = ()>> StoreWriter<K> {
             }
             is_there
         });
-        // An object that was replaced by another one of the same name is gone, too.
-        for (key, before) in &before {
-            let Some(before) = before.as_ref().map(|before| ObjectUid::of(&*before.whole())) else { continue };
-            let is_there = objects.get(key).is_some_and(|now| ObjectUid::of(&*now.kept.whole()) == before);
-            if !is_there && !gone.contains(&before) {
-                gone.push(before);
-            }
-        }
         let keys = objects.keys().cloned().collect();
         drop(objects);
         let is_first = !self.store.0.synced.send_replace(true);

@@ -66,7 +66,7 @@ impl Backoff for Pauses {
 }
 
 /// Delivers `events` only once the store contains them, because receivers read the object from the store. Nothing of a list
-/// is delivered until it is complete.
+/// is delivered until it is complete. But an object that is reconciled meanwhile is read in its new version.
 async fn follow<K>(
     events: impl Stream<Item = watcher::Result<Event<Lenient<K>>>> + Send,
     mut writer: StoreWriter<K>,
@@ -95,7 +95,7 @@ async fn follow<K>(
             }
             Ok(Event::InitDone) => {
                 let listed = writer.end_list();
-                // Deleted objects first, so that their reservations are released before another object is reconciled.
+                // Deleted objects first, so that their reservations are released before another object is enqueued.
                 listed.gone.iter().for_each(&gone);
                 listed.each(&applied);
             }

@@ -90,6 +90,8 @@ fn list_that_is_begun_again_tells_the_changes_of_both() {
     writer.end_list();
     list(&mut writer, vec![request("a", "1", 2), request("b", "replaced", 2)]);
     assert!(get(&store, "c").is_some(), "it may be on a later page");
-    list(&mut writer, vec![request("a", "1", 3), request("d", "4", 3)]);
-    assert_eq!(changes(writer.end_list()), ["a: 1 -> 3", "d:  -> 3", "gone 2", "gone 3", "gone replaced"]);
+    list(&mut writer, vec![request("a", "1", 3), request("b", "again", 3), request("d", "4", 3)]);
+    let changed = ["a: 1 -> 3", "b:  -> 3", "d:  -> 3", "gone 2", "gone 3", "gone replaced"];
+    assert_eq!(changes(writer.end_list()), changed, "an object that only the first list showed is gone, too");
+    assert_eq!(changes(writer.end_list()).iter().filter(|change| change.starts_with("gone")).count(), 0);
 }
