@@ -1,5 +1,5 @@
-//! Lists of a whole realm that serve many requests: one request reads the pages, and all that wait use them. So an enrolment
-//! costs little more than the call that sends the email. Pure: time is an argument.
+//! Lists of a whole realm that serve many requests: one request reads the pages, and others that wait use them. So where
+//! many wait, an enrolment costs little more than the call that sends the email.
 //!
 //! These rules decide whether such a list of jobs may justify a send. A request that they exclude lists the jobs of its
 //! identity alone.
@@ -25,6 +25,7 @@
 
 mod identities;
 mod jobs;
+mod reader;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -50,10 +51,6 @@ const BEFORE_THE_REQUEST: Duration = Duration::from_secs(60);
 pub const RECOGNIZED: Duration = Duration::from_secs(10);
 /// The most pages of a list.
 pub const MOST_PAGES: u64 = 100;
-/// A list of a realm is not tried again for so long after it failed.
-const AGAIN: Duration = Duration::from_secs(60);
-/// A read that did not end after so long counts as failed.
-const STUCK: Duration = Duration::from_secs(120);
 /// The fewest requests that wait, or came lately, for which identities are listed.
 const LEAST_EXPECTED: usize = 20;
 /// Lists are forgotten after so long without a new request, if none waits.
@@ -164,11 +161,10 @@ impl RealmLists {
     pub async fn forget_unused(&self) {
         loop {
             sleep(UNUSED).await;
-            let state = &mut *self.state.lock();
-            if state.waiting.since.is_empty() && !state.waiting.has_arrived_within(UNUSED, Instant::now()) {
+            let (state, now) = (&mut *self.state.lock(), Instant::now());
+            if state.waiting.since.is_empty() && !state.waiting.has_arrived_within(UNUSED, now) {
                 state.realms = HashMap::new();
             } else {
-                let now = Instant::now();
                 for lists in state.realms.values_mut() {
                     lists.jobs.forget_old(now);
                     lists.identities.forget_old(now);
@@ -200,7 +196,7 @@ impl RealmLists {
         let since = *waiting.since.get(uid)?;
         let jobs = &mut realms.entry(of.clone()).or_default().jobs;
         jobs.needed(now);
-        if jobs.is_fresh(since, now) || !jobs.may_begin(now) {
+        if jobs.is_fresh(since, now) || !jobs.reader.may_begin(now) {
             return None;
         }
         let most = match self.sharing {
@@ -212,7 +208,7 @@ impl RealmLists {
                 jobs.worth(waiting, now)?
             }
         };
-        jobs.begin(now);
+        jobs.reader.begin(now);
         Some(most)
     }
 

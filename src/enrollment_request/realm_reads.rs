@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::desired::IdentitySelector;
+use super::plan::is_active;
 use super::realm_lists::{
     IDENTITY_AGE, IdentityJobs, IdentityPage, JOBS_AGE, JobSet, ListedRealm, MOST_PAGES, NotRead,
 };
 use super::reconciler::RequestReconcile;
 use crate::api::{EnrollmentRequestStatus, ProviderConfigRef, Reason};
-use crate::beyond_identity::types::{CredentialBindingJob, EnrollmentStatus, Identity, IdentityStatus};
+use crate::beyond_identity::types::{CredentialBindingJob, EnrollmentStatus, Identity};
 use crate::reconcile::times::RETRY_IDENTITY;
 use crate::reconcile::{Backend, Remote};
 
@@ -107,7 +108,7 @@ fn has_reason(status: &EnrollmentRequestStatus, reason: Reason) -> bool {
 
 /// Whether nothing in it stops a send.
 fn may_be_sent_to(identity: &Identity) -> bool {
-    matches!(identity.status, None | Some(IdentityStatus::Active))
+    is_active(identity)
         && identity.enrollment_status != Some(EnrollmentStatus::Enrolled)
         && identity.primary_email_address().is_some()
 }

@@ -71,4 +71,6 @@ async fn realm_without_usable_lists_is_read_identity_by_identity() {
     assert_eq!(fixture.mailed().len(), REQUESTS);
     let calls = calls(&fixture);
     assert!(calls <= REQUESTS * 3 + 20, "{calls} calls for {REQUESTS} enrolments");
+    let tried = [Operation::ListAllJobs, Operation::ListIdentities].map(|list| fixture.calls(list) > 0);
+    assert_eq!(tried, [true, true], "the lists are tried");
 }

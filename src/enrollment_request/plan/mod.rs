@@ -16,6 +16,7 @@ pub(super) mod revoke;
 mod tests;
 
 use input::{Input, Step};
+pub(super) use prepare::is_active;
 pub use revoke::to_revoke;
 
 /// The next step of a request that is not being deleted and has nothing in doubt.

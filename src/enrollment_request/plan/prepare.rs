@@ -160,7 +160,7 @@ fn checked_identity<'a>(input: &Input<'a>, reference: &ProviderConfigRef) -> Res
 }
 
 /// An absent status counts as active, because the vendor's own example has none.
-fn is_active(identity: &Identity) -> bool {
+pub fn is_active(identity: &Identity) -> bool {
     matches!(identity.status, None | Some(IdentityStatus::Active))
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{AGAIN, IDENTITY_AGE, STUCK};
+use super::IDENTITY_AGE;
+use super::reader::{AGAIN, Reader};
 use crate::beyond_identity::types::Identity;
 
 /// A page of identities.
@@ -24,9 +25,7 @@ pub struct IdentityPage {
 pub(super) struct Identities {
     known: HashMap<String, (Identity, Instant)>,
     walk: Option<Walk>,
-    /// Since when a request reads a page.
-    reading: Option<Instant>,
-    not_before: Option<Instant>,
+    reader: Reader,
     /// The number of pages when that was last known.
     pages: Option<(u64, Instant)>,
 }
@@ -46,8 +45,7 @@ impl Identities {
     /// The token of the page to read, unless none is to be read.
     pub fn begin(&mut self, most: u64, age: Duration, now: Instant) -> Option<Option<String>> {
         let is_within = |at: Instant, age: Duration| now.saturating_duration_since(at) < age;
-        let reads = self.reading.is_some_and(|since| is_within(since, STUCK));
-        if reads || self.not_before.is_some_and(|at| now < at) {
+        if !self.reader.may_begin(now) {
             return None;
         }
         // A walk that has not ended goes on, so that one request in a hurry does not keep it from ending.
@@ -65,15 +63,15 @@ impl Identities {
         if walk.ended_complete.is_some() || known.max(walk.pages + 1) > most {
             return None;
         }
-        self.reading = Some(now);
+        self.reader.begin(now);
         Some(walk.token.clone())
     }
 
     pub fn end(&mut self, page: Option<IdentityPage>, now: Instant) {
-        self.reading = None;
+        self.reader.end();
         let Some(walk) = &mut self.walk else { return };
         let Some(IdentityPage { identities, total, next }) = page else {
-            self.not_before = now.checked_add(AGAIN);
+            self.reader.end_for(AGAIN, now);
             self.walk = None;
             return;
         };

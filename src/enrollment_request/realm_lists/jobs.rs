@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{AGAIN, IDENTITY_AGE, JOBS_AGE, MOST_PAGES, STUCK};
+use super::reader::{AGAIN, Reader};
+use super::{IDENTITY_AGE, JOBS_AGE, MOST_PAGES};
 use crate::beyond_identity::types::CredentialBindingJob;
 
 /// An empty list, or one that took too long, is not read again for so long.
@@ -53,11 +54,9 @@ pub struct IdentityJobs {
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     set: Option<JobSet>,
-    /// Since when a request reads the list.
-    reading: Option<Instant>,
+    pub reader: Reader,
     /// The number of pages when that was last known.
     pages: Option<(u64, Instant)>,
-    not_before: Option<Instant>,
     /// When requests needed a list within the last [`JOBS_AGE`].
     needs: VecDeque<Instant>,
 }
@@ -101,12 +100,6 @@ impl Jobs {
         self.is_young(now) && self.began().is_some_and(|began| began > since)
     }
 
-    /// Whether a read may begin.
-    pub fn may_begin(&self, now: Instant) -> bool {
-        let reads = self.reading.is_some_and(|since| now.saturating_duration_since(since) < STUCK);
-        !reads && self.not_before.is_none_or(|at| at <= now)
-    }
-
     /// The most pages that cost no more than `most_calls`, if the list has no more than that as far as is known.
     pub fn worth(&self, most_calls: usize, now: Instant) -> Option<u64> {
         let most_calls = most_calls as u64;
@@ -117,22 +110,18 @@ impl Jobs {
         (pages <= affordable).then_some(affordable.min(MOST_PAGES))
     }
 
-    pub fn begin(&mut self, now: Instant) {
-        self.reading = Some(now);
-    }
-
     pub fn end(&mut self, read: Result<JobSet, NotRead>, now: Instant) {
-        self.reading = None;
+        self.reader.end();
         match read {
             Ok(set) if now.saturating_duration_since(set.began) > JOBS_AGE || set.jobs.is_empty() => {
-                self.not_before = now.checked_add(AGAIN_EMPTY);
+                self.reader.end_for(AGAIN_EMPTY, now);
             }
             Ok(set) => {
                 self.pages = Some((set.pages, now));
                 self.set = Some(set);
             }
             Err(NotRead::TooLong(pages)) => self.pages = Some((pages, now)),
-            Err(NotRead::Failed) => self.not_before = now.checked_add(AGAIN),
+            Err(NotRead::Failed) => self.reader.end_for(AGAIN, now),
         }
     }
 
